@@ -1,0 +1,41 @@
+"""Every error of the science package; each message says what was found, what was expected, and what to do next."""
+
+
+class ModelError(Exception):
+    """Base of all errors that a user can mend; anything else that escapes is a defect of ours."""
+
+
+class ImageError(ModelError):
+    """One image cannot be used; the others can go on."""
+
+
+class MaskError(ModelError):
+    """One mask cannot be used; the others can go on."""
+
+
+class PoolError(ModelError):
+    """The images as a whole cannot be used (an empty folder, duplicate names)."""
+
+
+class TooFewLabelsError(ModelError):
+    """Fewer labelled images than the step needs."""
+
+
+class BudgetError(ModelError):
+    """The budget is not between 1 and the number of unlabelled images."""
+
+
+class RecipeError(ModelError):
+    """A training setting is out of its range."""
+
+
+class CheckpointError(ModelError):
+    """A saved network is missing, half-written or of another kind."""
+
+
+class StrategyError(ModelError):
+    """An unknown strategy, or one that cannot work on this round."""
+
+
+class ResultsError(ModelError):
+    """A results.json that cannot be resumed from (half-written, or of another protocol)."""
