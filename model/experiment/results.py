@@ -1,0 +1,263 @@
+"""The results.json of an experiment: which sets were labelled, and how well networks trained on them did."""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from model.errors import ResultsError
+
+INITIAL = "initial"  # the first labelled set, drawn once per experiment and shared by all its arms
+RANDOM = "random"  # the baseline; the only strategy with more than one draw
+WHOLE = "whole"  # optional: the whole pool, trained once per experiment; stands in for every arm that lacks this size
+
+FORMAT = "experiment-results"
+VERSION = 1
+
+Key = tuple[int, str, int, int]
+"""Experiment, strategy, draw, size: what names one run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One labelled set and the scores of the networks trained on it; files are named as in the pool."""
+
+    experiment: int
+    strategy: str
+    draw: int  # 0 except for `random`, which is repeated
+    size: int  # number of labelled images
+    chosen: tuple[str, ...]  # the whole labelled set at this size, sorted
+    added: tuple[str, ...]  # what the strategy asked for in this step, in its order; empty for the initial set
+    dice: tuple[float, ...]  # mean test dice of each repeated training on `chosen`, 0 to 1
+    worst_dice: tuple[float, ...]  # per repeat: mean dice of the worst fifth of the test images, 0 to 1
+    seed: int
+    train_seconds: float  # training and scoring of the evaluation networks
+    query_seconds: float  # what the strategy spent to choose `added`
+    notes: dict[str, float] = dataclasses.field(default_factory=dict)  # figures of the strategy, e.g. value, upper_bound
+
+    def __post_init__(self) -> None:
+        """Refuse what would spoil a table later: a score that is no number, a set that is not of its size."""
+        problems = [
+            (self.experiment < 0, "experiment: expected 0 or more"),
+            (self.draw < 0 or (self.draw > 0 and self.strategy != RANDOM), f"draw: expected 0, only '{RANDOM}' is drawn repeatedly"),
+            (self.size < 1, "size: expected 1 or more"),
+            (list(self.chosen) != sorted(set(self.chosen)), "chosen: expected sorted names without duplicates"),
+            (len(self.chosen) != self.size, f"chosen: expected as many names as the size, found {len(self.chosen)}"),
+            (not set(self.added) <= set(self.chosen), "added: expected a part of chosen"),
+            (not self.dice, "dice: expected the score of at least one training"),
+            (len(self.dice) != len(self.worst_dice), "worst_dice: expected one score for each of dice"),
+            (
+                any(not 0.0 <= d <= 1.0 for d in (*self.dice, *self.worst_dice)),
+                f"dice: expected 0 to 1, found {self.dice}, {self.worst_dice}",
+            ),
+            (any(not 0.0 <= s < math.inf for s in (self.train_seconds, self.query_seconds)), "seconds: expected finite numbers from 0"),
+        ]
+        for wrong, text in problems:
+            if wrong:
+                raise ResultsError(f"run {self.key} cannot be kept: {text}")
+
+    @property
+    def key(self) -> Key:
+        """Experiment, strategy, draw, size."""
+        return (self.experiment, self.strategy, self.draw, self.size)
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean test dice over the repeated trainings, 0 to 1."""
+        return math.fsum(self.dice) / len(self.dice)
+
+    @property
+    def mean_worst_dice(self) -> float:
+        """Mean dice of the worst fifth of the test images over the repeated trainings, 0 to 1."""
+        return math.fsum(self.worst_dice) / len(self.worst_dice)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the run as JSON values; a note that is not finite becomes text ("inf"), which JSON has no number for."""
+        values = dataclasses.asdict(self)
+        values["notes"] = {k: v if math.isfinite(v) else str(v) for k, v in self.notes.items()}
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Build a run from what as_json gave; ResultsError where a field is missing, unknown or of the wrong type."""
+        try:
+            return cls(
+                experiment=int(values["experiment"]),
+                strategy=str(values["strategy"]),
+                draw=int(values["draw"]),
+                size=int(values["size"]),
+                chosen=tuple(str(name) for name in values["chosen"]),
+                added=tuple(str(name) for name in values["added"]),
+                dice=tuple(float(d) for d in values["dice"]),
+                worst_dice=tuple(float(d) for d in values["worst_dice"]),
+                seed=int(values["seed"]),
+                train_seconds=float(values["train_seconds"]),
+                query_seconds=float(values["query_seconds"]),
+                notes={str(k): float(v) for k, v in values["notes"].items()},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ResultsError(f"a run has a missing or unreadable field ({type(error).__name__}: {error})") from error
+
+
+class Results:
+    """A protocol (JSON values that describe the whole experiment) and the runs done so far under it."""
+
+    def __init__(self, protocol: Mapping[str, Any], runs: Iterable[Run] = ()) -> None:
+        self.protocol: dict[str, Any] = _plain(protocol)
+        self._runs: dict[Key, Run] = {}
+        for run in runs:
+            if run.key in self._runs:
+                raise ResultsError(f"two runs of the same key (experiment, strategy, draw, size) {run.key}; expected one")
+            self._runs[run.key] = run
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs in the order of their keys, the initial set of each experiment first."""
+        return sorted(self._runs.values(), key=lambda r: (r.experiment, r.strategy != INITIAL, r.strategy, r.draw, r.size))
+
+    def add(self, run: Run) -> None:
+        """Keep a run; one of the same key is replaced."""
+        self._runs[run.key] = run
+
+    def has(self, key: Key) -> bool:
+        """Say whether the run of (experiment, strategy, draw, size) is done."""
+        return key in self._runs
+
+    def get(self, key: Key) -> Run:
+        """Give the run of (experiment, strategy, draw, size); ResultsError where it is not done."""
+        if key not in self._runs:
+            raise ResultsError(
+                f"no run {key} (experiment, strategy, draw, size) among the {len(self._runs)} done; run the experiment first"
+            )
+        return self._runs[key]
+
+    def save(self, path: Path) -> None:
+        """Write the file whole or not at all."""
+        content = {"format": FORMAT, "version": VERSION, "protocol": self.protocol, "runs": [run.as_json() for run in self.runs]}
+        write_whole(path, (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode())
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file that save wrote; ResultsError where it is missing, half-written or of another program."""
+        remedy = "give another folder as --out, or move the file away to start anew"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ResultsError(f"no results at {path}; run the experiment first, or name the folder it wrote to") from error
+        except (ValueError, OSError) as error:
+            raise ResultsError(f"{path} cannot be read as JSON ({error}), it may be half-written; {remedy}") from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ResultsError(f"{path} is not the results of an experiment (no 'format': '{FORMAT}'); {remedy}")
+        if content.get("version") != VERSION:
+            raise ResultsError(f"{path} has version {content.get('version')!r}, this program reads version {VERSION}; {remedy}")
+        protocol, runs = content.get("protocol"), content.get("runs")
+        if not isinstance(protocol, dict) or not isinstance(runs, list):
+            raise ResultsError(f"{path} lacks its protocol or its runs, it may be half-written; {remedy}")
+        try:
+            return cls(protocol, [Run.from_json(values) for values in runs])
+        except ResultsError as error:
+            raise ResultsError(f"{path}: {error}; {remedy}") from error
+
+    @classmethod
+    def resume(cls, path: Path, protocol: Mapping[str, Any], must_agree: Collection[str]) -> Self:
+        """Load the results to go on with, or begin new ones where there is no file yet.
+
+        must_agree names the keys of the protocol that have to be the same; ResultsError tells which are not.
+        The other keys may grow: a list keeps what it had and gains what is new, a whole number keeps the larger
+        of both, anything else takes the asked value. Nothing is written.
+        """
+        if not path.exists():
+            return cls(protocol)
+        results = cls.load(path)
+        asked = _plain(protocol)
+        check_agreement(results.protocol, asked, must_agree, path)
+        results.protocol = {key: _grown(results.protocol.get(key), asked.get(key)) for key in {**results.protocol, **asked}}
+        return results
+
+
+def check_agreement(found: Mapping[str, Any], asked: Mapping[str, Any], must_agree: Collection[str], path: Path) -> None:
+    """Raise ResultsError naming each differing key and both values, if the protocols differ in one of must_agree."""
+    there = _flat({key: found[key] for key in must_agree if key in found})
+    here = _flat({key: asked[key] for key in must_agree if key in asked})
+    different = [key for key in sorted({*there, *here}) if there.get(key, _ABSENT) != here.get(key, _ABSENT)]
+    if different:
+        listed = "; ".join(f"{key}: found {_short(there.get(key, _ABSENT))}, asked {_short(here.get(key, _ABSENT))}" for key in different)
+        raise ResultsError(
+            f"{path} was made under another protocol ({listed}); give another folder as --out, or delete {path} to start anew"
+        )
+
+
+def missing(results: Results) -> list[Key] | None:
+    """List the runs that the protocol asks for and that are not done; None where the protocol does not tell.
+
+    Read from the protocol: experiments (int), strategies (names), sizes (ints, with or without the initial size),
+    random_draws (int, 1 if absent), initial_size (int; if absent, that of the initial runs or the smallest size).
+    """
+    protocol = results.protocol
+    try:
+        experiments, names = range(int(protocol["experiments"])), [str(name) for name in protocol["strategies"]]
+        sizes, draws = sorted(int(size) for size in protocol["sizes"]), int(protocol.get("random_draws", 1))
+        begun = [run.size for run in results.runs if run.strategy == INITIAL]
+        first = int(protocol.get("initial_size", (begun or sizes)[0]))
+    except (KeyError, TypeError, ValueError, IndexError):
+        return None
+    wanted = [(e, INITIAL, 0, first) for e in experiments]
+    for name in names:
+        for draw in range(draws if name == RANDOM else 1):
+            wanted += [(e, name, draw, size) for e in experiments for size in sizes if size > first]
+    return [key for key in wanted if not results.has(key) and not results.has((key[0], WHOLE, 0, key[3]))]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader finds the old one or the whole new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+_ABSENT = object()
+
+
+def _plain(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the protocol as JSON has it (tuples as lists), so that a saved and a fresh one compare equal."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(protocol), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ResultsError(
+            f"the protocol has a value that JSON cannot keep ({error}); use text, finite numbers, lists and dicts"
+        ) from error
+    return plain
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name nested keys with dots, so that a difference is named as narrowly as it is."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is _ABSENT else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _grown(found: Any, asked: Any) -> Any:
+    if isinstance(found, list) and isinstance(asked, list):
+        return found + [value for value in asked if value not in found]
+    if type(found) is int and type(asked) is int:
+        return max(found, asked)
+    return found if asked is None else asked
