@@ -1,0 +1,178 @@
+"""Masks: which class every pixel of an image belongs to, as uint8 ids with 0 for background, and their files."""
+
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from model.errors import ImageError, MaskError
+from model.images import read_raw, resample
+
+MAX_CLASSES = 32
+"""Largest number of classes believed without being told; more values than that are blurred edges or object numbers."""
+WHITE = 255
+"""The foreground of a binary mask as drawn by ImageJ, Label Studio and most others."""
+
+Array = np.ndarray[Any, Any]
+
+
+def read_mask(path: str | Path, *, shape: tuple[int, int], classes: int | None = None) -> Array:
+    """Read a mask file as class ids, uint8 (H, W), 0 = background.
+
+    `shape` is (height, width) of its image as displayed; `classes` counts the background. Files may hold 0/255 (two classes only), ids
+    0 to classes - 1, three equal channels, or a palette, whose indices then are the ids. Raises MaskError for anything else.
+    """
+    return class_ids(read_values(path, shape=shape), classes, name=str(path))
+
+
+def read_values(path: str | Path, *, shape: tuple[int, int] | None = None) -> Array:
+    """Read the numbers of a mask file as stored, integers (H, W): 0/255 stay 0/255. Raises MaskError if unreadable or not of `shape`."""
+    try:
+        values = read_raw(path, stored=True)
+    except ImageError as error:
+        raise MaskError(f"mask {error}") from error
+    values = _one_channel(values, str(path))
+    if values.dtype.kind == "f":
+        if not (values == np.rint(values)).all() or np.abs(values).max() > 2**31:
+            raise MaskError(f"mask {path}: found fractions, expected whole class ids; save class ids as an 8-bit PNG.")
+        values = values.astype(np.int64)
+    if shape is not None and values.shape != tuple(shape):
+        turned = (
+            " (the image is turned by its EXIF orientation; draw the mask on the image as displayed)"
+            if values.shape == tuple(shape[::-1])
+            else ""
+        )
+        found, expected = (f"{w} x {h} pixels (width x height)" for h, w in (values.shape, shape))
+        raise MaskError(f"mask {path}: found {found}, but its image has {expected}{turned}; export the mask at the size of its image.")
+    return values
+
+
+def class_ids(values: Array, classes: int | None = None, *, name: str = "mask") -> Array:
+    """Turn the stored numbers of a mask, integers or bool (H, W), into class ids, uint8 (H, W). Raises MaskError as `check_values`."""
+    found = present_values(values)
+    check_values(found, classes, name=name)
+    if classes in (None, 2) and _is_black_white(found):
+        return (values == WHITE).astype(np.uint8)
+    return values.astype(np.uint8)
+
+
+def present_values(values: Array) -> Array:
+    """List the different numbers in a mask, ascending, 1-D."""
+    if values.dtype == np.uint8:  # np.unique sorts all pixels; counting is 20 times faster
+        return np.flatnonzero(np.bincount(values.ravel(), minlength=256))
+    return np.unique(values)
+
+
+def check_values(found: Array, classes: int | None, *, name: str = "mask") -> None:
+    """Check the different values `found` in a mask (1-D, ascending): 0/255 where `classes` is 2 or None, else ids below `classes`.
+
+    Without `classes`, ids must be below MAX_CLASSES. Raises MaskError.
+    """
+    if classes is not None and not 2 <= classes <= 256:
+        raise MaskError(f"classes is {classes}, expected 2 (background and foreground) to 256.")
+    if found.size == 0:
+        raise MaskError(f"mask {name}: holds no pixels; export it again.")
+    limit = MAX_CLASSES if classes is None else classes
+    if (classes in (None, 2) and _is_black_white(found)) or (found[0] >= 0 and found[-1] < limit):
+        return
+    listed = ", ".join(map(str, found.tolist() if found.size <= 8 else [*found[:5].tolist(), "...", found[-1]]))
+    if found.size > max(8, limit):
+        remedy = "JPEG is lossy and blurs ids, and numbers that count objects are no classes; save class ids as PNG"
+        raise MaskError(f"mask {name}: found {found.size} different values ({listed}), expected at most {limit} class ids; {remedy}.")
+    expected = f"{'0/255, or ' if classes in (None, 2) else ''}class ids 0 to {limit - 1}"
+    raise MaskError(f"mask {name}: found the values {listed}, expected {expected}; renumber them, or correct the number of classes.")
+
+
+def infer_classes(masks: Iterable[Array | str | Path]) -> int:
+    """Count the classes, background included, in masks given as arrays of stored numbers or as files.
+
+    2 if all are 0/255 or 0/1, else the largest id + 1. If some are 0/255 and others hold ids above 1, the kind of which there are more
+    decides; the others are then in conflict with the result. Raises MaskError for unreadable masks and values that are no ids.
+    """
+    highest, white, several = 1, 0, 0
+    for number, mask in enumerate(masks):
+        values, name = (mask, f"number {number}") if isinstance(mask, np.ndarray) else (read_values(mask), str(mask))
+        found = present_values(values)
+        check_values(found, None, name=name)
+        white += int(found[-1] == WHITE)
+        if 1 < found[-1] != WHITE:
+            several, highest = several + 1, max(highest, int(found[-1]))
+    return 2 if white > several else highest + 1
+
+
+def mask_warnings(mask: Array, classes: int) -> list[str]:
+    """Say what looks wrong, yet may be meant, in class ids (H, W): nothing marked, or everything. Empty if nothing does."""
+    found = present_values(mask)
+    if not found.any():
+        return [f"no foreground: all pixels are background (0), expected some of class 1 to {classes - 1} unless the image is empty"]
+    if 0 not in found:
+        return ["all foreground: no pixel is background (0); perhaps the mask is inverted?"]
+    return []
+
+
+def resize_mask(mask: Array, shape: tuple[int, int]) -> Array:
+    """Resize class ids, uint8 (H, W), to `shape` = (height, width): by majority where it shrinks, nearest pixel where it grows.
+
+    Majority: a new pixel gets the class that covers most of its area, the lower id at a draw. It keeps areas, while nearest would pick
+    single pixels; structures thinner than half a new pixel vanish either way.
+    """
+    if mask.shape == tuple(shape):
+        return mask.copy()
+    if shape[0] >= mask.shape[0] and shape[1] >= mask.shape[1]:
+        grown = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8)).resize((shape[1], shape[0]), Image.Resampling.NEAREST)
+        return np.array(grown)
+    found = present_values(mask)
+    result: Array = np.zeros(shape, dtype=np.uint8)
+    best: Array = np.full(shape, -1, dtype=np.float32)
+    for value in found.tolist():
+        cover = resample(mask == value, shape)
+        won = cover > best + 1e-6
+        result[won], best = value, np.maximum(best, cover)
+    return result
+
+
+def write_mask(path: str | Path, mask: Array, *, white: bool = False) -> None:
+    """Write class ids, integers or bool (H, W), as an 8-bit gray PNG; with `white` a binary mask is written as 0/255, else ids as they are.
+
+    The file appears whole or not at all. Raises MaskError if `path` is not a .png, or the mask is not 2-D, or the ids do not fit.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise MaskError(f"mask {path}: found the extension {path.suffix!r}, expected .png, which keeps ids exactly; rename it.")
+    top = 1 if white else 255
+    if mask.ndim != 2 or mask.size == 0 or mask.dtype.kind not in "bui" or mask.min() < 0 or mask.max() > top:
+        span = f"values {mask.min()} to {mask.max()}" if mask.size else "no values"
+        remedy = "; write ids instead (white=False)" if white else "; pass class ids"
+        raise MaskError(f"mask {path}: found {mask.dtype} {mask.shape} with {span}, expected whole numbers 0 to {top} in (H, W){remedy}.")
+    ids = mask.astype(np.uint8) * np.uint8(WHITE if white else 1)
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        Image.fromarray(ids).save(beside, format="PNG")
+        beside.replace(path)
+    except OSError as error:
+        raise MaskError(
+            f"mask {path}: cannot be written ({error.strerror or error}); check that the folder exists and has room."
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _is_black_white(found: Array) -> bool:
+    return bool(found.size) and bool(np.isin(found, (0, WHITE)).all())
+
+
+def _one_channel(values: Array, name: str) -> Array:
+    """(H, W), (H, W, 2 to 4) to (H, W), if the colour channels agree and an alpha channel holds nothing of its own."""
+    if values.ndim == 2:
+        return values
+    colours = values if values.shape[2] == 3 else values[..., :-1]
+    if not (colours == colours[..., :1]).all():
+        raise MaskError(f"mask {name}: found colours, expected one number a pixel; save class ids 0, 1, 2, ... as a gray or palette PNG.")
+    if values.shape[2] != 3 and colours.min() == colours.max() and values[..., -1].min() != values[..., -1].max():
+        raise MaskError(
+            f"mask {name}: only the transparency (alpha) varies, expected ids in the pixels; save it as a gray PNG without alpha."
+        )
+    return colours[..., 0]
