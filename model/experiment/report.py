@@ -172,7 +172,8 @@ def _area_table(runs: Sequence[Run], compared: Sequence[Comparison], rates: Sequ
     caption = (
         f"Area under the budget curve from {sizes[0]} to {sizes[-1]} images by the trapezoid rule, divided by the range, so that it reads "
         "as a mean dice. Differences to random are paired within experiments; interval: percentile bootstrap over experiments; "
-        "p: two-sided sign-flip test, corrected over the strategies. The last two columns count pairs of experiment and size at which the two hold different images."
+        "p: two-sided sign-flip test, corrected over the strategies. "
+        "The last two columns count pairs of experiment and size at which the two hold different images."
     )
     return _markdown(heads, lines) + "\n\n" + caption + (f" Note: {limits}." if limits else "")
 

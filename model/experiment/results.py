@@ -137,7 +137,7 @@ class Results:
     def save(self, path: Path) -> None:
         """Write the file whole or not at all."""
         content = {"format": FORMAT, "version": VERSION, "protocol": self.protocol, "runs": [run.as_json() for run in self.runs]}
-        write_whole(path, (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode())
+        write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -1,0 +1,97 @@
+"""The budget curve as a picture: whole, readable and without state left behind."""
+
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from model.errors import ResultsError
+from model.experiment.plot import STYLES, draw_curve, whole_pool_score
+from model.experiment.results import INITIAL, WHOLE, Run
+
+
+def make(experiment: int, strategy: str, size: int, dice: float, draw: int = 0, chosen: str | None = None) -> Run:
+    names = tuple(f"{chosen or f'{strategy}{draw}'}-{i:02}" for i in range(size))
+    return Run(experiment, strategy, draw, size, names, (), (dice,), (dice,), 0, 1.0, 0.0)
+
+
+def curve(names: tuple[str, ...] = ("s",), experiments: int = 2, draws: int = 3) -> list[Run]:
+    rng = np.random.default_rng(0)
+    runs = []
+    for e in range(experiments):
+        runs.append(make(e, INITIAL, 3, 0.6 + 0.02 * rng.random()))
+        for name in (*names, "random"):
+            for d in range(draws if name == "random" else 1):
+                runs += [make(e, name, size, 0.6 + size / 60 + 0.02 * rng.random(), d) for size in (5, 7, 12)]
+                runs.append(make(e, name, 16, 0.87, d, chosen="pool"))
+    return runs
+
+
+def test_the_picture_is_a_png_of_readme_width(tmp_path: Path) -> None:
+    """curve.png is 1200 by 750 pixels and nothing else lies beside it."""
+    path = tmp_path / "out" / "curve.png"
+    draw_curve(curve(), path, "Axons")
+    content = path.read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert struct.unpack(">II", content[16:24]) == (1200, 750)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_same_runs_give_the_same_picture(tmp_path: Path) -> None:
+    """A picture depends on its runs only."""
+    draw_curve(curve(), tmp_path / "a.png")
+    draw_curve(curve(), tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_each_strategy_has_its_colour_in_the_picture(tmp_path: Path) -> None:
+    """The first strategies and random are told apart by colour."""
+    draw_curve(curve(("s", "t")), tmp_path / "curve.png")
+    pixels = np.round(imread(tmp_path / "curve.png")[..., :3] * 255).astype(int)
+    for colour in ("#0072B2", "#000000", "#D55E00"):
+        wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert np.all(pixels == wanted, axis=-1).sum() > 100, colour
+
+
+def test_styles_differ_in_colour_marker_and_dash() -> None:
+    """Any one of the three tells the strategies apart, so print and colour-blind readers can follow."""
+    assert len({s.colour for s in STYLES}) == len({s.marker for s in STYLES}) == len({s.dash for s in STYLES}) == len(STYLES)
+
+
+def test_unfinished_results_are_drawn(tmp_path: Path) -> None:
+    """The initial sets alone, one arm alone, or more strategies than styles give a picture, too."""
+    runs = curve()
+    for name, part in (
+        ("initial", [r for r in runs if r.strategy == INITIAL]),
+        ("one", [r for r in runs if r.strategy == "s" and r.size == 5]),
+        ("many", curve(tuple(f"s{i}" for i in range(9)), 1, 1)),
+    ):
+        draw_curve(part, tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").exists()
+
+
+def test_no_runs_are_an_error(tmp_path: Path) -> None:
+    """An empty picture is never written."""
+    with pytest.raises(ResultsError, match="run the experiment first"):
+        draw_curve([], tmp_path / "curve.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_whole_pool_is_found_where_all_arms_hold_the_same_images() -> None:
+    """The reference is the largest size if every arm has the same set there, or a run of its own."""
+    runs = curve()
+    assert whole_pool_score(runs) == (16, pytest.approx(0.87))
+    rest = [r for r in runs if r.size < 16]
+    assert whole_pool_score(rest) is None
+    assert whole_pool_score([*rest, make(0, WHOLE, 16, 0.9)]) == (16, pytest.approx(0.9))
+    assert whole_pool_score([]) is None
+
+
+def test_pyplot_is_not_loaded() -> None:
+    """Drawing in a server thread needs no global state of matplotlib."""
+    code = "import sys, model.experiment.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,254 @@
+"""results.json: runs kept by key, a file that is whole or not there, and resuming only under the same protocol."""
+
+import dataclasses
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.errors import ResultsError
+from model.experiment.results import INITIAL, WHOLE, Results, Run, missing, write_whole
+
+PROTOCOL: dict[str, Any] = {
+    "data": "axons",
+    "recipe": {"steps": 500, "lr": 0.001},
+    "experiments": 2,
+    "strategies": ["random", "ensemble"],
+    "sizes": [3, 5],
+    "random_draws": 2,
+    "initial_size": 3,
+}
+SAME = ("data", "recipe")
+
+
+def make(experiment: int = 0, strategy: str = "ensemble", draw: int = 0, size: int = 5, **other: Any) -> Run:
+    values: dict[str, Any] = {
+        "chosen": tuple(f"{i:02}.png" for i in range(size)),
+        "added": (),
+        "dice": (0.8, 0.9),
+        "worst_dice": (0.5, 0.6),
+        "seed": 1,
+        "train_seconds": 2.0,
+        "query_seconds": 1.0,
+    } | other
+    return Run(experiment, strategy, draw, size, **values)
+
+
+def test_mean_dice_is_the_mean_over_repeats() -> None:
+    """A run's score averages its repeated trainings."""
+    assert make().mean_dice == pytest.approx(0.85)
+    assert make().mean_worst_dice == pytest.approx(0.55)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"dice": (math.nan, 0.5)}, "dice"),
+        ({"dice": (1.2, 0.5)}, "dice"),
+        ({"dice": (), "worst_dice": ()}, "at least one"),
+        ({"worst_dice": (0.5,)}, "worst_dice"),
+        ({"chosen": ("b", "a", "c", "d", "e")}, "sorted"),
+        ({"chosen": ("a", "a", "b", "c", "d")}, "duplicates"),
+        ({"chosen": ("a",)}, "found 1"),
+        ({"added": ("z",)}, "added"),
+        ({"draw": 1}, "draw"),
+        ({"experiment": -1}, "experiment"),
+        ({"query_seconds": math.inf}, "seconds"),
+    ],
+)
+def test_a_spoilt_run_is_refused(change: dict[str, Any], text: str) -> None:
+    """A run with a score that is no number, or a set that is not of its size, is never kept."""
+    with pytest.raises(ResultsError, match=text):
+        make(**change)
+
+
+def test_only_random_has_several_draws() -> None:
+    """`random` may have a draw above 0."""
+    assert make(strategy="random", draw=7).key == (0, "random", 7, 5)
+
+
+def test_save_and_load_give_the_same_runs(tmp_path: Path) -> None:
+    """What is saved comes back, notes that are not finite included."""
+    run = make(added=("01.png", "00.png"), notes={"value": 0.5, "upper_bound": math.inf})
+    results = Results(PROTOCOL, [run, make(strategy=INITIAL, size=3)])
+    results.save(tmp_path / "out" / "results.json")
+    loaded = Results.load(tmp_path / "out" / "results.json")
+    assert loaded.protocol == results.protocol
+    assert loaded.runs == results.runs
+    assert loaded.get(run.key) == run
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=4), st.text(min_size=1, max_size=5), st.floats(allow_nan=False))
+def test_any_run_survives_json(dice: list[float], name: str, note: float) -> None:
+    """Scores, names and notes pass through JSON unchanged."""
+    run = make(size=1, chosen=(name,), added=(name,), dice=tuple(dice), worst_dice=tuple(dice), notes={"value": note})
+    assert Run.from_json(json.loads(json.dumps(run.as_json(), allow_nan=False))) == run
+
+
+def test_the_file_does_not_depend_on_the_order_of_adding(tmp_path: Path) -> None:
+    """Two jobs that finish in another order write the same bytes, the initial set first."""
+    runs = [make(strategy=INITIAL, size=3), make(), make(strategy="a"), make(1)]
+    for name, order in (("a", runs), ("b", runs[::-1])):
+        Results(PROTOCOL, order).save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert Results(PROTOCOL, runs[::-1]).runs[0].strategy == INITIAL
+
+
+def test_add_replaces_a_run_of_the_same_key() -> None:
+    """A repeated unit takes the place of the old one."""
+    results = Results(PROTOCOL, [make()])
+    assert results.has((0, "ensemble", 0, 5))
+    assert not results.has((0, "ensemble", 0, 7))
+    results.add(make(dice=(0.1, 0.1)))
+    assert [run.dice for run in results.runs] == [(0.1, 0.1)]
+
+
+def test_a_run_that_is_not_done_is_an_error_to_get() -> None:
+    """Asking for a run that is not there tells its key."""
+    with pytest.raises(ResultsError, match=r"\(0, 'ensemble', 0, 7\)"):
+        Results(PROTOCOL).get((0, "ensemble", 0, 7))
+
+
+def test_two_runs_of_one_key_are_refused() -> None:
+    """A list with the same unit twice is an error, not a silent choice."""
+    with pytest.raises(ResultsError, match="same key"):
+        Results(PROTOCOL, [make(), make()])
+
+
+def test_a_protocol_that_json_cannot_keep_is_refused() -> None:
+    """A protocol is checked when it is given, not hours later at the first save."""
+    with pytest.raises(ResultsError, match="protocol"):
+        Results({"lr": math.nan})
+    with pytest.raises(ResultsError, match="protocol"):
+        Results({"path": Path()})
+
+
+def test_every_half_of_a_file_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    """A file cut off anywhere is never read as results."""
+    path = tmp_path / "results.json"
+    Results(PROTOCOL, [make()]).save(path)
+    whole = path.read_bytes().rstrip()
+    for end in range(0, len(whole), 37):
+        path.write_bytes(whole[:end])
+        with pytest.raises(ResultsError, match=r"half-written.*--out"):
+            Results.load(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", '{"runs": []}', '{"format": "experiment-results", "version": 9}', '{"format": "experiment-results", "version": 1, "runs": []}'],
+)
+def test_a_foreign_file_is_an_error(tmp_path: Path, content: str) -> None:
+    """JSON of another program or version is refused and left as it is."""
+    path = tmp_path / "results.json"
+    path.write_text(content)
+    with pytest.raises(ResultsError, match="--out"):
+        Results.load(path)
+    assert path.read_text() == content
+
+
+def test_a_run_without_a_field_is_an_error(tmp_path: Path) -> None:
+    """A field that someone deleted by hand is named."""
+    path = tmp_path / "results.json"
+    Results(PROTOCOL, [make()]).save(path)
+    content = json.loads(path.read_text())
+    del content["runs"][0]["seed"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match="seed"):
+        Results.load(path)
+
+
+def test_no_file_is_an_error_to_load(tmp_path: Path) -> None:
+    """Loading where nothing was run says so."""
+    with pytest.raises(ResultsError, match="run the experiment first"):
+        Results.load(tmp_path / "results.json")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the disk is full the former results stay whole, and no leavings lie beside them."""
+    path = tmp_path / "results.json"
+    write_whole(path, b"old")
+
+    def full(_: int) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_resume_begins_anew_without_a_file(tmp_path: Path) -> None:
+    """The first start has no runs and writes nothing."""
+    path = tmp_path / "results.json"
+    assert Results.resume(path, PROTOCOL, SAME).runs == []
+    assert not path.exists()
+
+
+def test_resume_lets_the_experiment_grow(tmp_path: Path) -> None:
+    """More strategies, sizes and experiments may be asked for; what was done stays part of the protocol."""
+    path = tmp_path / "results.json"
+    Results(PROTOCOL, [make()]).save(path)
+    asked = PROTOCOL | {"experiments": 1, "strategies": ["ensemble", "coreset"], "sizes": (3, 5, 7), "jobs": 2}
+    resumed = Results.resume(path, asked, SAME)
+    assert resumed.has(make().key)
+    assert resumed.protocol["strategies"] == ["random", "ensemble", "coreset"]
+    assert (resumed.protocol["experiments"], resumed.protocol["sizes"], resumed.protocol["jobs"]) == (2, [3, 5, 7], 2)
+
+
+def test_resume_names_what_differs_and_the_remedy(tmp_path: Path) -> None:
+    """Another recipe is refused with the narrowest key, both values and what to do; keys that agree are not named."""
+    path = tmp_path / "results.json"
+    Results(PROTOCOL, [make()]).save(path)
+    with pytest.raises(ResultsError) as caught:
+        Results.resume(path, {**PROTOCOL, "recipe": {"steps": 900, "lr": 0.001}}, SAME)
+    text = str(caught.value)
+    assert "recipe.steps: found 500, asked 900" in text
+    assert "--out" in text
+    assert "delete" in text
+    assert "lr" not in text
+
+
+def test_resume_names_a_key_that_one_side_lacks(tmp_path: Path) -> None:
+    """A key that only one protocol has counts as different."""
+    path = tmp_path / "results.json"
+    Results({"data": "axons"}).save(path)
+    with pytest.raises(ResultsError, match="split: found nothing, asked 3"):
+        Results.resume(path, {"data": "axons", "split": 3}, ("data", "split"))
+
+
+def test_missing_lists_the_units_still_to_do() -> None:
+    """Planned units less done ones: 2 initial, 4 of random and 2 of the ensemble at first."""
+    results = Results(PROTOCOL)
+    left = missing(results)
+    assert left is not None
+    assert len(left) == 8
+    results.add(make(strategy=INITIAL, size=3))
+    results.add(make())
+    after = missing(results)
+    assert after is not None
+    assert set(left) - set(after) == {(0, "initial", 0, 3), (0, "ensemble", 0, 5)}
+
+
+def test_the_whole_pool_stands_in_for_every_arm() -> None:
+    """A shared run of the whole pool leaves only the initial set of its experiment to do."""
+    left = missing(Results(PROTOCOL, [make(strategy=WHOLE)]))
+    assert left is not None
+    assert [key for key in left if key[0] == 0] == [(0, INITIAL, 0, 3)]
+
+
+def test_missing_is_unknown_without_a_plan() -> None:
+    """A protocol that does not tell the plan gives None, not an empty list."""
+    assert missing(Results({"data": "axons"}, [make()])) is None
+
+
+def test_a_run_cannot_be_changed() -> None:
+    """A kept score is not edited in place."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        make().seed = 3  # type: ignore[misc]
