@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -42,23 +42,26 @@ STYLES = (
 )
 
 
-def draw_curve(runs: Sequence[Run], path: Path, title: str | None = None) -> None:
+def draw_curve(runs: Sequence[Run], path: Path, title: str | None = None, sizes: Collection[int] = ()) -> None:
     """Write a PNG: a line for the mean of each strategy, a mark for each experiment, a faint cross for each random draw.
 
-    The score after training on the whole pool, where it is there, is a dotted line: the most the pool can give.
+    The score after training on the whole pool, where it is there, is a dotted line: what all labels give. A whole-pool
+    run that is shared by the arms also ends their lines if its size is among `sizes`, the planned sizes.
     """
-    names = strategies(runs)
     if not runs:
         raise ResultsError("no runs to draw; run the experiment first")
+    reference = whole_pool_score(runs)
+    runs = [run for run in runs if run.strategy != WHOLE or run.size in sizes] or runs
+    names = strategies(runs)
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     _frame(axes, runs, title)
-    _whole_pool(axes, runs)
+    _whole_pool(axes, reference)
     drawn = _order(names)
     faint = 0.8 if len(drawn) <= CROWDED else 0.4
-    sizes = sorted({run.size for run in runs})
-    gap = min((b - a for a, b in itertools.pairwise(sizes)), default=1)
+    drawn_sizes = sorted({run.size for run in runs})
+    gap = min((b - a for a, b in itertools.pairwise(drawn_sizes)), default=1)
     for place, name in enumerate(drawn):
         offset = 0.0 if len(drawn) < 2 else gap * MARKS_WIDE * (place / (len(drawn) - 1) - 0.5)
         style = RANDOM_STYLE if name == RANDOM else STYLES[[n for n in drawn if n != RANDOM].index(name) % len(STYLES)]
@@ -107,11 +110,10 @@ def _frame(axes: Axes, runs: Sequence[Run], title: str | None) -> None:
         axes.set_title(title, fontsize=12, loc="left")
 
 
-def _whole_pool(axes: Axes, runs: Sequence[Run]) -> None:
-    found = whole_pool_score(runs)
-    if found is None:
+def _whole_pool(axes: Axes, reference: tuple[int, float] | None) -> None:
+    if reference is None:
         return
-    size, dice = found
+    size, dice = reference
     axes.axhline(dice, color="0.45", linewidth=1.0, linestyle=":", label=f"whole pool ({size} images): {dice:.3f}", zorder=1)
 
 

@@ -9,11 +9,10 @@ from typing import Any
 
 from model.errors import ResultsError
 from model.experiment import statistics
-from model.experiment.plot import draw_curve
-from model.experiment.results import RANDOM, Results, Run, missing, write_whole
+from model.experiment.results import RANDOM, WHOLE, Results, Run, missing, planned_runs, write_whole
 from model.experiment.statistics import Comparison, Measure, WinRate
 
-CURVE = "curve.png"  # beside the report
+CURVE = "curve.png"  # drawn by plot.draw_curve, beside the report
 FEWEST_TO_JUDGE = 5  # experiments; with fewer, an interval excludes zero by chance in a fifth of cases or more
 CHANCE = 0.05  # p below which a difference counts as confirmed by the test
 RULE = (
@@ -45,16 +44,15 @@ def verdict(area: Comparison) -> Verdict:
 
 
 def write_report(results: Results, path: Path) -> None:
-    """Write the report as markdown and curve.png beside it; ResultsError where there is no run yet."""
+    """Write the report as markdown, which shows the curve.png beside it; ResultsError where there is no run yet."""
     if not results.runs:
         raise ResultsError(f"no runs to report at {path}; run the experiment first")
-    draw_curve(results.runs, path.with_name(CURVE))
     write_whole(path, report(results).encode())
 
 
 def report(results: Results) -> str:
     """Give the text of the report, with a link to curve.png."""
-    runs = results.runs
+    runs = planned_runs(results)
     compared, by_size, rates = statistics.compare_areas(runs), statistics.compare_sizes(runs), statistics.win_rates(runs)
     sections = [
         "# Experiment: which images to label next",
@@ -63,6 +61,7 @@ def report(results: Results) -> str:
         f"![Test dice against the number of labelled images]({CURVE})",
         "## Test dice by number of labelled images",
         _score_table(runs, "dice"),
+        _whole_pool(results.runs),
         "## Budget curve against random choice",
         _area_table(runs, compared, rates),
         "## Differences to random choice by size",
@@ -71,9 +70,9 @@ def report(results: Results) -> str:
         _score_table(runs, "worst_dice"),
         _worst_fifth(runs),
         "## Compute",
-        _cost_table(runs),
+        _cost_table(results.runs),
         "## Training noise",
-        _noise(runs),
+        _noise(results.runs),
         "## What was run",
         _protocol(results.protocol),
     ]
@@ -140,6 +139,14 @@ def _score_table(runs: Sequence[Run], measure: Measure) -> str:
     n = max(row.n for row in rows)
     caption = f"Mean ± standard deviation over {n} {_plural(n, 'experiment')}; draws of random are averaged within their experiment first."
     return _markdown(["strategy", *(str(size) for size in sizes)], lines) + "\n\n" + caption
+
+
+def _whole_pool(runs: Sequence[Run]) -> str:
+    whole = [run for run in runs if run.strategy == WHOLE]
+    if not whole:
+        return ""
+    mean = sum(run.mean_dice for run in whole) / len(whole)
+    return f"Trained on the whole pool of {whole[0].size} images: {mean:.3f} (mean of {len(whole)} {_plural(len(whole), 'experiment')})."
 
 
 def _area_table(runs: Sequence[Run], compared: Sequence[Comparison], rates: Sequence[WinRate]) -> str:

@@ -12,7 +12,7 @@ from model.errors import ResultsError
 
 INITIAL = "initial"  # the first labelled set, drawn once per experiment and shared by all its arms
 RANDOM = "random"  # the baseline; the only strategy with more than one draw
-WHOLE = "whole"  # optional: the whole pool, trained once per experiment; stands in for every arm that lacks this size
+WHOLE = "whole"  # the whole pool, trained once per experiment: a reference, and the last point of every arm if its size was asked for
 
 FORMAT = "experiment-results"
 VERSION = 1
@@ -167,13 +167,15 @@ class Results:
 
         must_agree names the keys of the protocol that have to be the same; ResultsError tells which are not.
         The other keys may grow: a list keeps what it had and gains what is new, a whole number keeps the larger
-        of both, anything else takes the asked value. Nothing is written.
+        of both, anything else takes the asked value. `sizes` may only grow at the end, as each step builds on the one
+        before. Nothing is written.
         """
         if not path.exists():
             return cls(protocol)
         results = cls.load(path)
         asked = _plain(protocol)
         check_agreement(results.protocol, asked, must_agree, path)
+        _check_sizes(results.protocol, asked, path)
         results.protocol = {key: _grown(results.protocol.get(key), asked.get(key)) for key in {**results.protocol, **asked}}
         return results
 
@@ -194,7 +196,9 @@ def missing(results: Results) -> list[Key] | None:
     """List the runs that the protocol asks for and that are not done; None where the protocol does not tell.
 
     Read from the protocol: experiments (int), strategies (names), sizes (ints, with or without the initial size),
-    random_draws (int, 1 if absent), initial_size (int; if absent, that of the initial runs or the smallest size).
+    random_draws (int, 1 if absent), initial_size (int; if absent, that of the initial runs or the smallest size),
+    pool_size (int; if absent, that of the whole-pool runs). Where the pool's size is known, the whole pool is one run
+    per experiment and none of the arms.
     """
     protocol = results.protocol
     try:
@@ -202,13 +206,24 @@ def missing(results: Results) -> list[Key] | None:
         sizes, draws = sorted(int(size) for size in protocol["sizes"]), int(protocol.get("random_draws", 1))
         begun = [run.size for run in results.runs if run.strategy == INITIAL]
         first = int(protocol.get("initial_size", (begun or sizes)[0]))
+        pools = [run.size for run in results.runs if run.strategy == WHOLE]
+        pool = int(protocol.get("pool_size", (pools or [0])[0]))
     except (KeyError, TypeError, ValueError, IndexError):
         return None
-    wanted = [(e, INITIAL, 0, first) for e in experiments]
+    wanted = [(e, INITIAL, 0, first) for e in experiments] + [(e, WHOLE, 0, pool) for e in experiments if pool]
     for name in names:
         for draw in range(draws if name == RANDOM else 1):
-            wanted += [(e, name, draw, size) for e in experiments for size in sizes if size > first]
-    return [key for key in wanted if not results.has(key) and not results.has((key[0], WHOLE, 0, key[3]))]
+            wanted += [(e, name, draw, size) for e in experiments for size in sizes if size > first and size != pool]
+    return [key for key in wanted if not results.has(key)]
+
+
+def planned_runs(results: Results) -> list[Run]:
+    """Give the runs for statistics: all, less the whole pool where its size is not among those the protocol asks for.
+
+    Else every curve would be drawn out from the last size to the whole pool.
+    """
+    sizes = results.protocol.get("sizes")
+    return [run for run in results.runs if run.strategy != WHOLE or not isinstance(sizes, list) or run.size in sizes]
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -223,6 +238,18 @@ def write_whole(path: Path, content: bytes) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _check_sizes(found: Mapping[str, Any], asked: Mapping[str, Any], path: Path) -> None:
+    """Raise ResultsError where a size would come between, or miss among, those that later sets were built on."""
+    pool = asked.get("pool_size", found.get("pool_size"))  # the whole pool is the same whatever came before
+    there, here = ([size for size in side.get("sizes") or [] if size != pool] for side in (found, asked))
+    both = min(len(there), len(here))
+    if there[:both] != here[:both]:
+        raise ResultsError(
+            f"{path} was made with the sizes {_short(there)}, asked {_short(here)}; each set builds on the one before, so sizes can only "
+            "be added at the end: ask for such, or give another folder as --out"
+        )
 
 
 _ABSENT = object()
@@ -257,7 +284,8 @@ def _short(value: Any) -> str:
 
 def _grown(found: Any, asked: Any) -> Any:
     if isinstance(found, list) and isinstance(asked, list):
-        return found + [value for value in asked if value not in found]
+        grown = found + [value for value in asked if value not in found]
+        return sorted(grown) if all(type(value) is int for value in grown) else grown
     if type(found) is int and type(asked) is int:
         return max(found, asked)
     return found if asked is None else asked

@@ -98,7 +98,10 @@ class Noise:
 
 
 def arms(runs: Iterable[Run]) -> dict[Arm, dict[int, Run]]:
-    """Give the runs of each budget curve by size; the shared initial and whole-pool runs join every arm of their experiment."""
+    """Give the runs of each budget curve by size; the shared initial and whole-pool runs join every arm of their experiment.
+
+    Leave the whole-pool runs out (results.planned_runs does) where their size is no part of the curve.
+    """
     own: dict[Arm, dict[int, Run]] = defaultdict(dict)
     shared: dict[int, dict[int, Run]] = defaultdict(dict)
     for run in runs:

@@ -91,6 +91,16 @@ def test_the_whole_pool_is_found_where_all_arms_hold_the_same_images() -> None:
     assert whole_pool_score([]) is None
 
 
+def test_a_shared_whole_pool_ends_the_lines_only_where_planned(tmp_path: Path) -> None:
+    """A whole pool far beyond the last size is a dotted line and does not stretch the picture."""
+    runs = [r for r in curve() if r.size < 16] + [make(e, WHOLE, 60, 0.9) for e in range(2)]
+    draw_curve(runs, tmp_path / "reference.png", sizes=(5, 7, 12))
+    draw_curve(runs, tmp_path / "default.png")
+    draw_curve(runs, tmp_path / "planned.png", sizes=(5, 7, 12, 60))
+    reference, default, planned = ((tmp_path / f"{name}.png").read_bytes() for name in ("reference", "default", "planned"))
+    assert reference == default != planned
+
+
 def test_pyplot_is_not_loaded() -> None:
     """Drawing in a server thread needs no global state of matplotlib."""
     code = "import sys, model.experiment.plot; sys.exit('matplotlib.pyplot' in sys.modules)"

@@ -7,7 +7,7 @@ import pytest
 
 from model.errors import ResultsError
 from model.experiment.report import CURVE, Verdict, report, verdict, write_report
-from model.experiment.results import INITIAL, Results, Run
+from model.experiment.results import INITIAL, WHOLE, Results, Run
 from model.experiment.statistics import Comparison, compare_areas
 
 SIZES = (3, 5, 9)
@@ -149,10 +149,30 @@ def test_every_table_has_rows_of_one_width() -> None:
             widths = set()
 
 
-def test_the_report_is_written_with_its_curve(tmp_path: Path) -> None:
-    """report.md and curve.png lie side by side, and the one links the other."""
+def test_a_whole_pool_beyond_the_plan_is_told_and_not_averaged() -> None:
+    """Its score is named beside the table, and the area still ends at the last planned size."""
+    results = synthetic((0.03, 0.05), pool_size=60)
+    for e in range(2):
+        results.add(make(e, WHOLE, 60, (0.9, 0.9)))
+    text = report(results)
+    assert "Trained on the whole pool of 60 images: 0.900 (mean of 2 experiments)." in text
+    assert "budget curve from 3 to 9 images" in text
+    assert row(text, "Compute", "whole")[1] == "2"
+    assert "Incomplete" not in text
+
+
+def test_a_shared_whole_pool_ends_every_curve() -> None:
+    """Where its size is planned, the numbers are those of arms that each hold the whole pool."""
+    each = synthetic((0.03, 0.05))
+    shared = Results(each.protocol, [r for r in each.runs if r.size < 9] + [make(e, WHOLE, 9, (0.8, 0.8), 0, "pool") for e in range(2)])
+    section = "Budget curve against random choice"
+    assert row(report(shared), section, "s") == row(report(each), section, "s")
+
+
+def test_the_report_is_written_beside_its_curve(tmp_path: Path) -> None:
+    """report.md is written alone and links the curve.png of its folder."""
     write_report(synthetic((0.03, 0.05)), tmp_path / "report.md")
-    assert sorted(p.name for p in tmp_path.iterdir()) == [CURVE, "report.md"]
+    assert [p.name for p in tmp_path.iterdir()] == ["report.md"]
     assert f"]({CURVE})" in (tmp_path / "report.md").read_text()
 
 

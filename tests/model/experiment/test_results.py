@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import ResultsError
-from model.experiment.results import INITIAL, WHOLE, Results, Run, missing, write_whole
+from model.experiment.results import INITIAL, WHOLE, Results, Run, missing, planned_runs, write_whole
 
 PROTOCOL: dict[str, Any] = {
     "data": "axons",
@@ -237,10 +237,33 @@ def test_missing_lists_the_units_still_to_do() -> None:
 
 
 def test_the_whole_pool_stands_in_for_every_arm() -> None:
-    """A shared run of the whole pool leaves only the initial set of its experiment to do."""
-    left = missing(Results(PROTOCOL, [make(strategy=WHOLE)]))
+    """The whole pool is one unit per experiment, not one per arm, as soon as its size is known."""
+    for results in (Results(PROTOCOL, [make(strategy=WHOLE)]), Results({**PROTOCOL, "pool_size": 5}, [make(strategy=WHOLE)])):
+        assert missing(results) == [(0, INITIAL, 0, 3), (1, INITIAL, 0, 3), (1, WHOLE, 0, 5)]
+
+
+def test_a_whole_pool_beyond_the_plan_is_a_reference_only() -> None:
+    """It is to be done, and does not draw out the curves that statistics are made of."""
+    plan = {**PROTOCOL, "pool_size": 9}
+    left = missing(Results(plan))
     assert left is not None
-    assert [key for key in left if key[0] == 0] == [(0, INITIAL, 0, 3)]
+    assert (0, WHOLE, 0, 9) in left
+    assert len(left) == 10
+    whole, arm = make(strategy=WHOLE, size=9), make()
+    assert planned_runs(Results(plan, [whole, arm])) == [arm]
+    assert len(planned_runs(Results({**plan, "sizes": [3, 5, 9]}, [whole, arm]))) == 2
+
+
+@pytest.mark.parametrize(("asked", "fine"), [([5], True), ([5, 7, 9, 16], True), ([5, 7, 16], True), ([7], False), ([5, 6, 7], False)])
+def test_sizes_grow_only_at_the_end(tmp_path: Path, asked: list[int], fine: bool) -> None:
+    """A size between two done ones is refused, since the later set was not built on it; the whole pool may come anywhere."""
+    path = tmp_path / "results.json"
+    Results({"sizes": [5, 7], "pool_size": 16}).save(path)
+    if fine:
+        Results.resume(path, {"sizes": asked, "pool_size": 16}, ())
+        return
+    with pytest.raises(ResultsError, match="at the end"):
+        Results.resume(path, {"sizes": asked, "pool_size": 16}, ())
 
 
 def test_missing_is_unknown_without_a_plan() -> None:
