@@ -39,6 +39,8 @@ def read_values(path: str | Path, *, shape: tuple[int, int] | None = None) -> Ar
         if not (values == np.rint(values)).all() or np.abs(values).max() > 2**31:
             raise MaskError(f"mask {path}: found fractions, expected whole class ids; save class ids as an 8-bit PNG.")
         values = values.astype(np.int64)
+    if values.dtype == np.uint16 and values.max() == 2**16 - 1 and np.isin(values, (0, 2**16 - 1)).all():
+        values = (values // 257).astype(np.uint8)  # black and white in 16 bits
     if shape is not None and values.shape != tuple(shape):
         turned = (
             " (the image is turned by its EXIF orientation; draw the mask on the image as displayed)"
