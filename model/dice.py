@@ -1,0 +1,22 @@
+"""The dice similarity, g of Eq. 2: how well one mask agrees with another."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Mask = npt.NDArray[np.uint8]
+
+
+def dice(mask: Mask, other: Mask, classes: int) -> float:
+    """Dice of two uint8 (H, W) masks of class ids: 2 |A ∩ B| / (|A| + |B|), mean over the classes 1 .. classes - 1.
+
+    A class that is in neither mask counts 1, one that is in only one of them 0. Symmetric; 0 = background is not counted.
+    Raises ValueError when the shapes differ.
+    """
+    if mask.shape != other.shape:
+        raise ValueError(f"dice of masks of different shapes, {mask.shape} and {other.shape}")
+    counts = np.bincount(mask.ravel().astype(np.intp) * classes + other.ravel(), minlength=classes * classes).reshape(classes, classes)
+    total = counts.sum(axis=0) + counts.sum(axis=1)
+    scores = np.where(total > 0, 2 * counts.diagonal() / np.maximum(total, 1), 1.0)
+    return float(scores[1:].mean())

@@ -1,0 +1,140 @@
+"""What an experiment is: the data, its split, the arms, the sizes and the recipe; everything that makes it repeatable."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.errors import BudgetError, PoolError, StrategyError
+from model.pool import Pool, scan
+from model.recipe import Recipe
+from model.strategies import Strategy, get_strategy
+
+RANDOM_DRAWS = 8  # random sequences averaged, as in the paper
+MUST_AGREE = ("data", "split", "initial_size", "repeats", "random_draws", "seed", "recipe", "options")
+
+
+@dataclass(frozen=True)
+class Split:
+    """File names of the pool, from which images are queried, and of the test set, which no network is trained on."""
+
+    pool: tuple[str, ...]
+    test: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Split:
+        """Read {"pool": [...], "test": [...]}. Raises PoolError when it cannot be used."""
+        try:
+            content = json.loads(path.read_text())
+            split = cls(tuple(sorted(content["pool"])), tuple(sorted(content["test"])))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise PoolError(
+                f'Split {path} cannot be read ({error!r}); expected a JSON file {{"pool": [file, ...], "test": [file, ...]}}.'
+            ) from error
+        twice = sorted(set(split.pool) & set(split.test))
+        if twice:
+            raise PoolError(
+                f"Split {path}: {len(twice)} images are in both pool and test, the first is {twice[0]}; an image may be in one only."
+            )
+        if not split.pool or not split.test:
+            raise PoolError(f"Split {path}: found {len(split.pool)} pool and {len(split.test)} test images, expected some of each.")
+        return split
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The settings of one experiment (Grüning et al. 2020, section III); `sizes` do not include the initial one."""
+
+    data: Path
+    split: Path
+    strategies: tuple[str, ...]
+    experiments: int
+    initial: int
+    sizes: tuple[int, ...]
+    recipe: Recipe
+    random_draws: int = RANDOM_DRAWS
+    repeats: int = 1  # networks trained and averaged for each score
+    seed: int = 0
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)  # of strategies, by name
+
+    def __post_init__(self) -> None:
+        for name, value in {
+            "experiments": self.experiments,
+            "initial": self.initial,
+            "random draws": self.random_draws,
+            "repeats": self.repeats,
+        }.items():
+            if value < 1:
+                raise BudgetError(f"{name}: found {value}, expected at least 1.")
+        if not self.sizes or list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] <= self.initial:
+            raise BudgetError(
+                f"sizes: found {', '.join(map(str, self.sizes)) or 'none'}, expected rising numbers above the initial size {self.initial}."
+            )
+        if not self.strategies:
+            raise StrategyError("strategies: found none, expected at least one name.")
+        for name in self.strategies:
+            self.strategy(name)
+
+    def strategy(self, name: str) -> Strategy:
+        """The strategy of that name with this protocol's options."""
+        return get_strategy(name, **self.options.get(name, {}))
+
+    def read_split(self) -> Split:
+        """The split, checked against the sizes."""
+        split = Split.read(self.split)
+        if self.sizes[-1] > len(split.pool):
+            raise BudgetError(
+                f"sizes: found {self.sizes[-1]}, expected at most {len(split.pool)}, the number of pool images in {self.split}."
+            )
+        return split
+
+    def read_pool(self) -> Pool:
+        """All images of the data with their masks, at working resolution. Raises PoolError when one of the split is missing or unusable."""
+        return _read_pool(self.data, self.split, self.recipe.max_side)
+
+    def initial_set(self, experiment: int, split: Split) -> tuple[str, ...]:
+        """The labelled images that one experiment starts with, drawn at random; the same for all its arms."""
+        random = np.random.default_rng([self.seed, experiment])
+        return tuple(sorted(str(name) for name in random.choice(split.pool, self.initial, replace=False)))
+
+    def training_seed(self, experiment: int, repeat: int) -> int:
+        """The seed of a score's networks: the same for all arms of an experiment."""
+        return self.seed + 1000 * experiment + repeat
+
+    def query_seed(self, experiment: int, draw: int, size: int) -> int:
+        """The seed of a strategy's own random choices at one step."""
+        return int(np.random.default_rng([self.seed, experiment, draw, size]).integers(2**31))
+
+    def to_dict(self, command: str = "") -> dict[str, Any]:
+        """What results.json keeps of it."""
+        return {
+            "command": command,
+            "data": self.data.name,
+            "split": self.split.name,
+            "strategies": list(self.strategies),
+            "options": self.options,
+            "experiments": self.experiments,
+            "initial_size": self.initial,
+            "sizes": list(self.sizes),
+            "random_draws": self.random_draws,
+            "repeats": self.repeats,
+            "seed": self.seed,
+            "recipe": self.recipe.to_dict(),
+        }
+
+
+@lru_cache(maxsize=2)
+def _read_pool(data: Path, split_path: Path, max_side: int) -> Pool:
+    """Once in each process: every step of an experiment reads the same images."""
+    pool = scan(data / "images", data / "masks", max_side=max_side)
+    split = Split.read(split_path)
+    missing = sorted({*split.pool, *split.test} - set(pool.labelled))
+    if missing:
+        problem = dict(pool.problems).get(missing[0], "there is no usable image with a mask of that name")
+        raise PoolError(f"{len(missing)} images of {split_path} cannot be used in {data}; the first is {missing[0]}: {problem}")
+    return pool

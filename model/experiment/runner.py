@@ -1,0 +1,160 @@
+"""Runs an experiment: every arm step by step, arms side by side in processes, each finished step kept in results.json."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from model.experiment.plot import draw_curve
+from model.experiment.protocol import MUST_AGREE, Protocol, Split
+from model.experiment.report import write_report
+from model.experiment.results import INITIAL, RANDOM, WHOLE, Key, Results, Run
+from model.experiment.scores import score_set
+from model.pool import Pool
+from model.round import Round
+
+OnRun = Callable[[Run, int, int], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One unit of work: choose what to add to `labelled` until `size` are labelled, and score the new set."""
+
+    protocol: Protocol
+    work: Path
+    experiment: int
+    strategy: str
+    draw: int
+    size: int
+    labelled: tuple[str, ...]
+
+    @property
+    def key(self) -> Key:
+        """What names its run in the results."""
+        return (self.experiment, self.strategy, self.draw, self.size)
+
+
+def run_experiment(protocol: Protocol, out: Path, *, jobs: int = 1, command: str = "", on_run: OnRun | None = None) -> Results:
+    """Do what is not done yet, and write results.json (after each step), curve.png and report.md into `out`.
+
+    `jobs` processes share the cores. `on_run(run, done, total)` is called after each step. A killed experiment goes on where it was: finished
+    steps are in results.json, and of the one that was cut off the networks trained so far are in out/work, which may be deleted at the end.
+    """
+    protocol.read_pool()  # errors of the data come before any work
+    path = out / "results.json"
+    results = Results.resume(path, protocol.to_dict(command), MUST_AGREE)
+    total = _run_count(protocol)
+    pending: dict[Future[Run], Step] = {}
+    with _executor(jobs) as executor:
+        try:
+            for step in _ready(protocol, out / "work", results):
+                pending[executor.submit(run_step, step)] = step
+            while pending:
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    pending.pop(future)
+                    run = future.result()
+                    results.add(run)
+                    results.save(path)
+                    if on_run is not None:
+                        on_run(run, len(results.runs), total)
+                busy = {step.key for step in pending.values()}
+                for step in _ready(protocol, out / "work", results):
+                    if step.key not in busy:
+                        pending[executor.submit(run_step, step)] = step
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+    write_outputs(results, out)
+    return results
+
+
+def write_outputs(results: Results, out: Path) -> None:
+    """Draw curve.png and write report.md beside results.json; also of an experiment that is still running."""
+    draw_curve(results.runs, out / "curve.png", f"{results.protocol['data']} ({results.protocol['split']})")
+    write_report(results, out / "report.md")
+
+
+def run_step(step: Step) -> Run:
+    """Do one step in this process."""
+    protocol = step.protocol
+    pool, split = protocol.read_pool(), protocol.read_split()
+    added, query_seconds, notes = _query(step, pool, split)
+    chosen = tuple(sorted({*step.labelled, *added}))
+    score = score_set(protocol, pool, split, step.experiment, chosen, step.work / "scores")
+    return Run(
+        experiment=step.experiment,
+        strategy=step.strategy,
+        draw=step.draw,
+        size=step.size,
+        chosen=chosen,
+        added=added,
+        dice=score.dice,
+        worst_dice=score.worst_dice,
+        seed=protocol.training_seed(step.experiment, 0),
+        train_seconds=score.seconds,
+        query_seconds=query_seconds,
+        notes=notes,
+    )
+
+
+def _query(step: Step, pool: Pool, split: Split) -> tuple[tuple[str, ...], float, dict[str, float]]:
+    if step.strategy in (INITIAL, WHOLE):
+        return (), 0.0, {}
+    protocol = step.protocol
+    started = time.perf_counter()
+    round_ = Round(
+        images={i: pool.images[i] for i in split.pool},
+        labels={i: pool.labels[i] for i in step.labelled},
+        classes=pool.classes,
+        recipe=protocol.recipe,
+        seed=protocol.query_seed(step.experiment, step.draw, step.size),
+        folder=step.work / f"{step.experiment}-{step.strategy}-{step.draw}-{step.size}",
+        model_folder=score_set(protocol, pool, split, step.experiment, step.labelled, step.work / "scores").model_folder,
+    )
+    ranking = protocol.strategy(step.strategy).rank(round_, step.size - len(step.labelled))
+    return ranking.batch, round(time.perf_counter() - started, 2), ranking.notes
+
+
+def _ready(protocol: Protocol, work: Path, results: Results) -> list[Step]:
+    """The steps whose predecessor is done, in the order in which they are best begun."""
+    split = protocol.read_split()
+    steps: list[Step] = []
+    for experiment in range(protocol.experiments):
+        first = (experiment, INITIAL, 0, protocol.initial)
+        if not results.has(first):
+            steps.append(Step(protocol, work, experiment, INITIAL, 0, protocol.initial, protocol.initial_set(experiment, split)))
+            continue
+        if not results.has((experiment, WHOLE, 0, len(split.pool))):
+            steps.append(Step(protocol, work, experiment, WHOLE, 0, len(split.pool), split.pool))
+        for strategy in protocol.strategies:
+            for draw in range(protocol.random_draws if strategy == RANDOM else 1):
+                labelled = results.get(first).chosen
+                for size in protocol.sizes:
+                    if size == len(split.pool):
+                        break  # nothing to choose: the whole pool is the same for every arm
+                    if not results.has((experiment, strategy, draw, size)):
+                        steps.append(Step(protocol, work, experiment, strategy, draw, size, labelled))
+                        break
+                    labelled = results.get((experiment, strategy, draw, size)).chosen
+    return steps
+
+
+def _run_count(protocol: Protocol) -> int:
+    chosen_sizes = [size for size in protocol.sizes if size < len(protocol.read_split().pool)]
+    arms = sum(protocol.random_draws if strategy == RANDOM else 1 for strategy in protocol.strategies)
+    return protocol.experiments * (2 + arms * len(chosen_sizes))
+
+
+def _executor(jobs: int) -> Executor:
+    if jobs == 1:
+        return ThreadPoolExecutor(1)
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    # spawn: a forked process may inherit locked thread pools of torch
+    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,))

@@ -1,0 +1,68 @@
+"""The score of a labelled set: networks trained on it from scratch, and their dice on the test images; kept for reuse."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model.dice import dice
+from model.experiment.protocol import Protocol, Split
+from model.files import write_atomically
+from model.inference import predict_masks
+from model.pool import Pool
+from model.training import train
+
+WORST_SHARE = 0.2  # of the test images make up the worst fifth
+
+
+@dataclass(frozen=True)
+class Score:
+    """Test dice in [0, 1], one value a repeated training, and what it cost."""
+
+    dice: tuple[float, ...]
+    worst_dice: tuple[float, ...]
+    seconds: float
+    model_folder: Path  # the network of the first repeat: f_L of the next query
+
+
+def score_set(protocol: Protocol, pool: Pool, split: Split, experiment: int, chosen: tuple[str, ...], folder: Path) -> Score:
+    """Train `repeats` networks on the masks of `chosen` and score each on the test set.
+
+    What was trained before (a killed run, another arm with the same set) is taken from `folder`.
+    """
+    name = hashlib.sha256(json.dumps([experiment, chosen]).encode()).hexdigest()[:16]
+    repeats = [
+        _score_once(protocol, pool, split, protocol.training_seed(experiment, repeat), chosen, folder / name / str(repeat))
+        for repeat in range(protocol.repeats)
+    ]
+    values = [sorted(repeat["dice"].values()) for repeat in repeats]
+    worst = max(1, round(WORST_SHARE * len(split.test)))
+    return Score(
+        tuple(float(np.mean(dices)) for dices in values),
+        tuple(float(np.mean(dices[:worst])) for dices in values),
+        sum(repeat["seconds"] for repeat in repeats),
+        folder / name / "0" / "model",
+    )
+
+
+def _score_once(protocol: Protocol, pool: Pool, split: Split, seed: int, chosen: tuple[str, ...], folder: Path) -> dict:
+    path = folder / "score.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    started = time.perf_counter()
+    model = train(
+        [pool.images[i] for i in chosen], [pool.labels[i] for i in chosen], classes=pool.classes, recipe=protocol.recipe, seed=seed
+    )
+    masks = predict_masks(model, (pool.images[i] for i in split.test))
+    dices = {i: dice(mask, pool.labels[i], pool.classes) for i, mask in zip(split.test, masks, strict=True)}
+    if folder.name == "0":
+        model.save(folder / "model")
+    score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": round(time.perf_counter() - started, 2)}
+    with write_atomically(path) as file:
+        file.write(json.dumps(score, indent=1).encode())
+    return score

@@ -1,0 +1,24 @@
+"""The ranking as a CSV: rank,file,batch,expected_dice,reason."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from model.files import write_atomically
+from model.strategies.base import Ranking
+
+COLUMNS = ("rank", "file", "batch", "expected_dice", "reason")
+
+
+def write_table(ranking: Ranking, path: Path) -> None:
+    """One line an unlabelled image, best first; batch is 1 for the images to label now, expected_dice is empty where a strategy has none."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for query in ranking.queries:
+        expected = "" if query.expected_dice is None else f"{query.expected_dice:.4f}"
+        writer.writerow([query.rank, query.image, int(query.in_batch), expected, query.reason])
+    with write_atomically(path) as file:
+        file.write(text.getvalue().encode())

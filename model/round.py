@@ -1,0 +1,131 @@
+"""One ranking round: the snapshot of images and labels that a strategy works on, and what is computed once and shared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from model.dice import Mask
+from model.errors import BudgetError, TooFewLabelsError
+from model.files import write_atomically
+from model.inference import predict_masks
+from model.recipe import Recipe
+from model.trained import TrainedModel
+from model.training import train
+
+Image = npt.NDArray[np.float32]
+OnProgress = Callable[[str, int, int], None]
+
+
+def ignore_progress(step: str, done: int, total: int) -> None:
+    """The progress callback of those who do not look: `step` in words, `done` of `total` parts."""
+
+
+@dataclass
+class Round:
+    """X = U ∪ L at one moment, the model f_L, and a folder that keeps what was computed, so that a killed round resumes.
+
+    `images` maps the id of every image of X to float32 (H, W, 3) at working resolution, `labels` the ids of L to uint8 (H, W) class ids.
+    Ids are the keys everywhere; they order deterministically, so the same round gives the same result whatever order it is given in.
+    `model_folder` names an f_L that is trained already.
+    """
+
+    images: Mapping[str, Image]
+    labels: Mapping[str, Mask]
+    classes: int
+    recipe: Recipe
+    seed: int
+    folder: Path
+    model_folder: Path | None = None
+    device: torch.device | None = None
+    on_progress: OnProgress = field(default=ignore_progress)
+
+    def __post_init__(self) -> None:
+        strangers = sorted(set(self.labels) - set(self.images))
+        if strangers:
+            raise ValueError(f"labels of images that are not in the round: {strangers[:5]}")
+        if not self.labels:
+            raise TooFewLabelsError(
+                "Found no labelled image, expected at least 1: label a few images first (3 chosen at random are a good start)."
+            )
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """All of X, in the order of ids."""
+        return tuple(sorted(self.images))
+
+    @cached_property
+    def labelled(self) -> tuple[str, ...]:
+        """L, in the order of ids."""
+        return tuple(sorted(self.labels))
+
+    @cached_property
+    def unlabelled(self) -> tuple[str, ...]:
+        """U, in the order of ids."""
+        return tuple(identity for identity in self.ids if identity not in self.labels)
+
+    def check_budget(self, budget: int) -> None:
+        """Raise BudgetError unless `budget` images can be asked for."""
+        if not 1 <= budget <= len(self.unlabelled):
+            raise BudgetError(
+                f"budget: found {budget}, expected 1 to {len(self.unlabelled)}, the number of unlabelled images. Choose a smaller budget or add images."
+            )
+
+    @cached_property
+    def model(self) -> TrainedModel:
+        """f_L: loaded if it was trained already, else trained from scratch on all of L and kept."""
+        folder = self.model_folder or self.folder / "model"
+        if folder.is_dir():
+            return TrainedModel.load(folder, self.device)
+        model = self.train("Training on all labels", self.labelled, self.seed)
+        model.save(folder)
+        return model
+
+    def train(
+        self, step: str, ids: tuple[str, ...], seed: int, labels: Mapping[str, Mask] | None = None, steps: int | None = None
+    ) -> TrainedModel:
+        """A network trained from scratch on some images, with their labels or the ones given; reports progress as `step`."""
+        labels = self.labels if labels is None else labels
+        return train(
+            [self.images[identity] for identity in ids],
+            [labels[identity] for identity in ids],
+            classes=self.classes,
+            recipe=self.recipe,
+            seed=seed,
+            steps=steps,
+            on_step=lambda done, total, _: self.on_progress(step, done, total),
+            device=self.device,
+        )
+
+    @cached_property
+    def pseudo_labels(self) -> dict[str, Mask]:
+        """y_i = f_L(x_i) for every image of X (Eq. 1, step 1): uint8 (H, W) class ids by image id."""
+        path = self.folder / "pseudo-labels.npz"
+        if path.exists():
+            with np.load(path) as stored:
+                return {identity: stored[str(position)] for position, identity in enumerate(self.ids)}
+        masks: dict[str, Mask] = {}
+        for identity, mask in zip(self.ids, predict_masks(self.model, (self.images[i] for i in self.ids)), strict=True):
+            masks[identity] = mask
+            self.on_progress("Pseudo-labels", len(masks), len(self.ids))
+        with write_atomically(path) as file:
+            np.savez_compressed(file, **{str(position): masks[identity] for position, identity in enumerate(self.ids)})
+        return masks
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identifies what the rows of this round were computed from, so that a resumed round never mixes in another's."""
+        digest = hashlib.sha256(
+            json.dumps([self.ids, self.labelled, self.classes, self.recipe.to_dict(), self.seed], sort_keys=True).encode()
+        )
+        for identity in self.ids:
+            digest.update(self.pseudo_labels[identity].tobytes())
+        return digest.hexdigest()[:16]

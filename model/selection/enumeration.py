@@ -1,0 +1,100 @@
+"""Proof for small pools: a search over all batches that leaves out whole families which cannot beat the best one known."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Partial batches extended at a time; bounds the memory together with CHILDREN.
+BLOCK, CHILDREN = 1024, 50_000
+# Hardest targets per partial batch on which all extensions are compared before the full comparison.
+SCREENED_TARGETS = 5
+# Sums must differ by this much to count as better.
+BETTER = 1e-9
+
+
+@dataclass
+class Enumeration:
+    """A depth-first search over batches in blocks.
+
+    reach: for each number r of images still to choose, (C, T) float64: the most that candidate z together with r - 1 later
+        ones can add to target j. A partial batch whose total plus this stays below the best value anywhere is dropped.
+    batch, value: the best found so far (empty while nothing beats the starting value) and its worst total.
+    """
+
+    gains: NDArray[np.float64]
+    reach: list[NDArray[np.float64]]
+    scale: NDArray[np.float64]
+    value: float
+    deadline: float
+    batch: tuple[int, ...] = ()
+    finished: bool = True
+
+
+def enumerate_batches(
+    gains: NDArray[np.float64], base: NDArray[np.float64], budget: int, prices: NDArray[np.float64], value: float, deadline: float
+) -> tuple[tuple[int, ...], float, bool]:
+    """Return the best batch above `value` (empty if there is none), its worst total, and whether the search was complete.
+
+    gains: (C, T) float64; base: (T,); prices: (T,) >= 0 with sum 1: the priced mean joins as one more target, since its total
+    must also reach the value, and no other target bounds large families as well.
+    """
+    order = np.argsort(-(gains @ prices), kind="stable")
+    wide = np.c_[gains @ prices, gains][order]
+    state = Enumeration(wide, reaches(wide, budget), np.maximum(wide.std(axis=0), 1e-6), value, deadline)
+    start = np.r_[prices @ base, base]
+    extend(state, np.empty((1, 0), dtype=np.int64), start[None], budget)
+    return tuple(sorted(int(order[number]) for number in state.batch)), state.value, state.finished
+
+
+def reaches(gains: NDArray[np.float64], budget: int) -> list[NDArray[np.float64]]:
+    """Return for r = 1 .. budget the (C, T) gain of each candidate plus the r - 1 best later ones; -inf where too few are left."""
+    count, width = gains.shape
+    best = np.full((budget, width), -np.inf)  # the largest gains among later candidates, descending
+    table = [np.full((count, width), -np.inf) for _ in range(budget)]
+    for number in range(count - 1, -1, -1):
+        table[0][number] = gains[number]
+        for left in range(2, budget + 1):
+            table[left - 1][number] = gains[number] + best[: left - 1].sum(axis=0)
+        best = -np.sort(-np.r_[best, gains[number][None]], axis=0)[:budget]
+    return table
+
+
+def extend(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.float64], left: int) -> None:
+    """Search all completions of partial batches by `left` more images: chosen (k, m) int64, totals (k, 1 + T) float64."""
+    for start in range(0, len(chosen), BLOCK):
+        if time.monotonic() > state.deadline:
+            state.finished = False
+            return
+        block, sums = chosen[start : start + BLOCK], totals[start : start + BLOCK]
+        parents, numbers = extensions(state, block, sums, left)
+        for first in range(0, len(parents), CHILDREN):
+            some, new = parents[first : first + CHILDREN], numbers[first : first + CHILDREN]
+            grown = sums[some] + state.gains[new]
+            batches = np.c_[block[some], new]
+            if left > 1:
+                extend(state, batches, grown, left - 1)
+                continue
+            worth = grown.min(axis=1)
+            if len(worth) and worth.max() > state.value + BETTER:
+                state.value, state.batch = float(worth.max()), tuple(batches[int(worth.argmax())].tolist())
+
+
+def extensions(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.float64], left: int) -> tuple[NDArray[np.int64], ...]:
+    """Return the pairs (row of `chosen`, later candidate) whose best completion beats the value on every target: two (P,) int64."""
+    reach, needed = state.reach[left - 1], state.value + BETTER - totals
+    count = len(state.gains)
+    last = chosen[:, -1] if chosen.shape[1] else np.full(len(chosen), -1)
+    hardness = needed / (left * state.scale)
+    columns = min(SCREENED_TARGETS, hardness.shape[1])
+    hardest = np.argpartition(-hardness, columns - 1, axis=1)[:, :columns]
+    open_ = np.arange(count)[None] > last[:, None]
+    for column in hardest.T:
+        open_ &= reach[:, column].T > needed[np.arange(len(chosen)), column][:, None]
+    parents, numbers = np.nonzero(open_)
+    passed = np.ones(len(parents), dtype=bool)
+    for first in range(0, len(parents), CHILDREN):
+        part = slice(first, first + CHILDREN)
+        passed[part] = (reach[numbers[part]] > needed[parents[part]]).all(axis=1)
+    return parents[passed], numbers[passed]

@@ -1,0 +1,58 @@
+"""The few targets that decide the worst case; search and proof look at these and check the rest afterwards."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.selection.problem import Problem
+
+# Targets to begin with, and to add at a time; most pools need one to three hundred in all.
+START, STEP = 32, 16
+
+
+class HardTargets:
+    """A growing set of targets with the gains of all candidates on them, stored target by target.
+
+    The minimum over these targets is never below the minimum over all, so a bound proven on them holds for the whole problem.
+
+    members: numbers of the targets, in the order of entry.
+    gains: (W, C) float64, what each candidate adds to each hard target.
+    base: (W,) float64, sums of the labelled images.
+    """
+
+    def __init__(self, problem: Problem, members: Iterable[int]) -> None:
+        self.problem = problem
+        self.members: list[int] = []
+        self.gains: NDArray[np.float64] = np.empty((0, len(problem.candidates)))
+        self.base: NDArray[np.float64] = np.empty(0)
+        self.add(members)
+
+    def add(self, targets: Iterable[int]) -> int:
+        """Take in targets (numbers 0 .. T-1) that are not members yet; return how many were new."""
+        known = set(self.members)
+        new = [int(target) for target in dict.fromkeys(targets) if target not in known]
+        if new:
+            columns = self.problem.gains[np.ix_(self.problem.candidates, np.array(new))].T.astype(np.float64)
+            self.gains = np.concatenate([self.gains, columns])
+            self.base = np.concatenate([self.base, self.problem.base[new]])
+            self.members += new
+        return len(new)
+
+    def add_worst(self, totals: NDArray[np.float64], below: float, count: int = STEP) -> int:
+        """Take in up to `count` of the worst targets whose total, (T,), is below a value; return how many were new."""
+        worst = np.argsort(totals, kind="stable")[:count]
+        return self.add(worst[totals[worst] < below].tolist())
+
+    def totals(self, chosen: Sequence[int]) -> NDArray[np.float64]:
+        """Return |Z| p(x_j) on the hard targets when `chosen` join the labelled: (W,) float64."""
+        total: NDArray[np.float64] = self.base + self.gains[:, list(chosen)].sum(axis=1)
+        return total
+
+
+def first_targets(problem: Problem, chosen: Sequence[int]) -> HardTargets:
+    """Start from the targets that a given batch serves worst and those that the pool serves worst on average."""
+    pool = problem.base + problem.gains.mean(axis=0, dtype=np.float64) * problem.budget
+    served = problem.totals(chosen)
+    half = START // 2
+    return HardTargets(problem, np.r_[np.argsort(served, kind="stable")[:half], np.argsort(pool, kind="stable")[:half]].tolist())

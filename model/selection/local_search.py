@@ -1,0 +1,159 @@
+"""Good batches quickly: rounding of the relaxation, swaps, and restarts from a disturbed batch."""
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.selection.hard_targets import HardTargets
+from model.selection.problem import Problem
+
+# Random roundings of the relaxation, and how many of the best are improved by swaps.
+ROUNDINGS, DESCENTS = 400, 8
+# Disturbances of the best batch; the search ends after `STALE_KICKS` of them in a row without a gain.
+KICKS, STALE_KICKS = 400, 120
+# Worst targets on which all candidates of a swap are compared, and how many of them are compared on all hard targets.
+SCREENED_TARGETS, SHORTLIST = 6, 256
+# A sum must grow by this much to count as better: above the rounding of float64, below any dice that matters.
+BETTER = 1e-9
+
+Batch = list[int]
+
+
+def search(problem: Problem, hard: HardTargets, start: Batch, weights: NDArray[np.float64], enough: float, deadline: float, seed: int) -> Batch:
+    """Return the best batch found from a start and from roundings of the relaxation; stops at a total of `enough`.
+
+    start: candidate numbers; weights: (C,) from the relaxation. The counts above end the search, the deadline is only a cap.
+    """
+    rng = np.random.default_rng(seed)
+    best, value = settle(problem, hard, start, deadline)
+    for batch in best_roundings(problem, hard, weights, rng):
+        if value >= enough or time.monotonic() > deadline:
+            return best
+        found, worth = settle(problem, hard, batch, deadline)
+        if worth > value + BETTER:
+            best, value = found, worth
+    stale = 0
+    for _ in range(KICKS):
+        if value >= enough or stale >= STALE_KICKS or time.monotonic() > deadline:
+            break
+        found, worth = settle(problem, hard, disturbed(hard, best, rng), deadline)
+        stale = 0 if worth > value + BETTER else stale + 1
+        if worth >= value:
+            best, value = found, worth
+    return best
+
+
+def settle(problem: Problem, hard: HardTargets, batch: Batch, deadline: float) -> tuple[Batch, float]:
+    """Improve a batch by swaps until none helps, check it on all targets, and go on where one of those turns out to be hard.
+
+    Returns the best batch met and its true worst total.
+    """
+    best, value = batch, problem.worst(batch)
+    while time.monotonic() <= deadline:
+        batch = descend(hard, batch)
+        totals = problem.totals(batch)
+        worth = float(totals.min())
+        if worth > value + BETTER:
+            best, value = batch, worth
+        if not hard.add_worst(totals, float(hard.totals(batch).min()) - BETTER):
+            break
+    return best, value
+
+
+def descend(hard: HardTargets, batch: Batch) -> Batch:
+    """Apply the best swap (one out, one in) until none raises the worst hard target."""
+    batch = list(batch)
+    while (swap := best_swap(hard, batch)) is not None:
+        place, candidate = swap
+        batch[place] = candidate
+    return batch
+
+
+def best_swap(hard: HardTargets, batch: Batch) -> tuple[int, int] | None:
+    """Return (place in the batch, candidate to put there) of the swap with the highest worst hard target, or None if none helps."""
+    total = hard.totals(batch)
+    value, best = float(total.min()) + BETTER, None
+    for place, member in enumerate(batch):
+        without = total - hard.gains[:, member]
+        worst = np.argpartition(without, SCREENED_TARGETS)[:SCREENED_TARGETS] if len(without) > SCREENED_TARGETS else np.arange(len(without))
+        bound = (hard.gains[worst] + without[worst, None]).min(axis=0)
+        bound[batch] = -np.inf
+        hopeful = np.flatnonzero(bound > value)
+        if len(hopeful) > SHORTLIST:
+            hopeful = np.sort(hopeful[np.argpartition(-bound[hopeful], SHORTLIST)[:SHORTLIST]])
+        if not len(hopeful):
+            continue
+        worth = (hard.gains[:, hopeful] + without[:, None]).min(axis=0)
+        first = int(worth.argmax())
+        if worth[first] > value:
+            value, best = float(worth[first]), (place, int(hopeful[first]))
+    return best
+
+
+def best_roundings(problem: Problem, hard: HardTargets, weights: NDArray[np.float64], rng: np.random.Generator) -> list[Batch]:
+    """Draw batches with the relaxation's weights as odds and return those with the best worst hard target.
+
+    weights: (C,) float64. Adding Gumbel noise to the log-weights and taking the b largest draws without replacement.
+    """
+    odds = np.log(np.maximum(weights, 1e-6 * max(weights.max(), 1e-12)))
+    likely = np.sort(np.argsort(-odds, kind="stable")[: 10 * problem.budget + 200])
+    drawn = np.argsort(-(odds[likely] + rng.gumbel(size=(ROUNDINGS, len(likely)))), axis=1, kind="stable")[:, : problem.budget]
+    batches = np.unique(np.sort(likely[drawn], axis=1), axis=0)
+    worth = np.array([(hard.base + hard.gains[:, batch].sum(axis=1)).min() for batch in batches])
+    return [[int(number) for number in batches[place]] for place in np.argsort(-worth, kind="stable")[:DESCENTS]]
+
+
+def disturbed(hard: HardTargets, batch: Batch, rng: np.random.Generator) -> Batch:
+    """Replace a few random members by candidates that help the then worst target, drawn from the best few."""
+    count = min(len(batch), int(rng.integers(1, 5)))
+    rest = [batch[place] for place in sorted(rng.permutation(len(batch))[count:])]
+    while len(rest) < len(batch):
+        total = hard.totals(rest)
+        worst = np.argsort(total, kind="stable")[: int(rng.integers(1, 2 * SCREENED_TARGETS))]
+        worth = (hard.gains[worst] + total[worst, None]).min(axis=0)
+        worth[rest] = -np.inf
+        top = np.argsort(-worth, kind="stable")[: min(6, len(worth) - len(rest))]
+        rest.append(int(rng.choice(top)))
+    return rest
+
+
+def refine(problem: Problem, hard: HardTargets, batch: Batch, deadline: float) -> Batch:
+    """Among equally good batches prefer a higher mean expected dice, then smaller ids: one pass of swaps that never lower the worst.
+
+    Where the worst target cannot be helped this is what decides, instead of chance.
+    """
+    means = problem.gains[problem.candidates].mean(axis=1, dtype=np.float64) if len(problem.candidates) <= 2000 else candidate_means(problem)
+    means = np.round(means, 7)
+    batch = list(batch)
+    value = problem.worst(batch)
+    for place in np.argsort(means[batch], kind="stable"):
+        if time.monotonic() > deadline:
+            break
+        others = batch[:place] + batch[place + 1 :]
+        replacement = first_no_worse(problem, hard, others, batch[place], means, value)
+        batch[place] = batch[place] if replacement is None else replacement
+    return batch
+
+
+def candidate_means(problem: Problem) -> NDArray[np.float64]:
+    """Return the mean gain of each candidate over the targets: (C,) float64, without a copy of the matrix."""
+    mean: NDArray[np.float64] = problem.gains.mean(axis=1, dtype=np.float64)[problem.candidates]
+    return mean
+
+
+def first_no_worse(problem: Problem, hard: HardTargets, others: Batch, member: int, means: NDArray[np.float64], value: float) -> int | None:
+    """Return the preferred candidate that can stand for `member` beside `others` with a worst total of at least `value`, or None."""
+    numbers = np.arange(len(means))
+    fits = ((hard.gains + hard.totals(others)[:, None]).min(axis=0) >= value) & (
+        (means > means[member]) | ((means == means[member]) & (numbers < member))
+    )
+    fits[others] = False
+    queue = np.flatnonzero(fits)
+    queue = queue[np.lexsort((queue, -means[queue]))]
+    total = problem.totals(others)
+    for start in range(0, len(queue), 64):
+        good = (problem.rows(queue[start : start + 64]) + total).min(axis=1) >= value
+        if good.any():
+            return int(queue[start + int(good.argmax())])
+    return None

@@ -1,0 +1,97 @@
+"""The similarity d of the method: rows from networks trained on single pseudo-labelled images (Eq. 2), and their completion (Eq. 4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from model.dice import Mask, dice
+from model.files import write_atomically
+from model.inference import predict_masks
+from model.round import Round
+
+BLOCK = 256  # rows of the matrix completed together; bounds the memory beside the result
+
+
+def trainable(pseudo_label: Mask) -> bool:
+    """Whether a network can learn to tell foreground from background from this mask: it shows more than one class.
+
+    A network trained on an empty mask would agree perfectly with every other empty mask and win a rank by accident.
+    """
+    return bool((pseudo_label != pseudo_label.flat[0]).any())
+
+
+def train_row(round_: Round, k: str, labels: Mapping[str, Mask] | None = None) -> dict[str, float]:
+    """Row k of d: f_k trained from scratch on (x_k, y_k) alone (step 3), then d(x_k, x_i) = dice(f_k(x_i), y_i) for all i (Eq. 2, step 4).
+
+    `labels` are the masks to use as y, default the pseudo-labels. Returns dice in [0, 1] by image id; d(x_k, x_k) = 1 by definition.
+    """
+    labels = round_.pseudo_labels if labels is None else labels
+    network = round_.train(f"Training on {k} alone", (k,), row_seed(round_.seed, k), labels, round_.recipe.row_steps)
+    masks = predict_masks(network, (round_.images[identity] for identity in round_.ids))
+    row = {identity: dice(mask, labels[identity], round_.classes) for identity, mask in zip(round_.ids, masks, strict=True)}
+    return row | {k: 1.0}
+
+
+def row_seed(seed: int, k: str) -> int:
+    """The seed of f_k: its own for each image, the same in every run of the round."""
+    return int.from_bytes(f"{seed}/{k}".encode()) % (2**31 - 1)
+
+
+class RowStore:
+    """The finished rows of one round, a file each, so that an interrupted round goes on where it was."""
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        """`fingerprint` identifies what the rows are computed from; rows of another one are not seen."""
+        self.folder = folder
+        self.fingerprint = fingerprint
+
+    def get(self, k: str) -> dict[str, float] | None:
+        """Row k by image id, or None when it is not there, half-written, or computed from something else."""
+        try:
+            content = json.loads(self._path(k).read_text())
+            return content["row"] if content["fingerprint"] == self.fingerprint and content["image"] == k else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def put(self, k: str, row: Mapping[str, float]) -> None:
+        """Keep row k; it appears whole or not at all."""
+        content = {"fingerprint": self.fingerprint, "image": k, "row": {identity: round(value, 6) for identity, value in row.items()}}
+        with write_atomically(self._path(k)) as file:
+            file.write(json.dumps(content).encode())
+
+    def _path(self, k: str) -> Path:
+        return self.folder / f"{k.encode().hex()[-200:]}.json"  # ids may hold any character
+
+
+def complete(known_rows: npt.ArrayLike, trained: Sequence[int]) -> npt.NDArray[np.float32]:
+    """The full similarity, float32 (N, N), of which the rows (K, N) of the positions `trained` are known (step 5).
+
+    d(x_i, x_i) = 1. A similarity that is known in one direction fills the other. The rest takes the best path through K (Eq. 4):
+    d(x_i, x_j) = max over k of (d(x_i, x_k) + d(x_k, x_j)) / 2. Raises ValueError for rows that do not fit `trained`.
+    """
+    rows = np.asarray(known_rows, dtype=np.float32)
+    k = np.asarray(trained, dtype=np.intp)
+    if rows.ndim != 2 or len(rows) != len(k) or len(k) == 0:
+        raise ValueError(f"rows of shape {rows.shape} for {len(k)} trained positions; expected (K, N) with K of at least 1")
+    count = rows.shape[1]
+    if len(set(k.tolist())) != len(k) or k.min() < 0 or k.max() >= count:
+        raise ValueError(f"trained positions must be distinct and within 0 .. {count - 1}")
+    if not np.isfinite(rows).all():
+        raise ValueError("rows hold values that are not finite")
+    known = rows.copy()
+    known[np.arange(len(k)), k] = 1.0
+    matrix = np.empty((count, count), dtype=np.float32)
+    for start in range(0, count, BLOCK):
+        block = matrix[start : start + BLOCK]
+        block[:] = -np.inf
+        for row in known:  # d(x_i, x_k) is filled from d(x_k, x_i), the known direction
+            np.maximum(block, 0.5 * (row[start : start + BLOCK, None] + row[None, :]), out=block)
+    matrix[:, k] = known.T
+    matrix[k, :] = known
+    np.fill_diagonal(matrix, 1.0)
+    return matrix

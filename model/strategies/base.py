@@ -1,0 +1,80 @@
+"""The one interface of all strategies: a round and a budget in, an order over all unlabelled images out."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from model.round import Round
+
+
+@dataclass(frozen=True)
+class Query:
+    """One unlabelled image in the recommended order, with the reason for its place."""
+
+    image: str  # id
+    rank: int  # from 1
+    in_batch: bool  # among the `budget` images that the strategy asks for now
+    reason: str  # one sentence for people
+    expected_dice: float | None = None  # worst expected dice over all images once this one and those before it are labelled; in [0, 1]
+    helps: tuple[str, ...] = ()  # ids of the images whose expected dice it raises most
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The order over ALL unlabelled images, the batch first, and figures of the strategy for logs and reports."""
+
+    queries: tuple[Query, ...]
+    notes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def batch(self) -> tuple[str, ...]:
+        """Ids of the images to label now, in order."""
+        return tuple(query.image for query in self.queries if query.in_batch)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Ids of all unlabelled images, best first."""
+        return tuple(query.image for query in self.queries)
+
+
+@dataclass(frozen=True)
+class Strategy(ABC):
+    """A way to choose queries. Subclasses are frozen dataclasses whose fields are their options, so that logs show them."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    def options(cls) -> tuple[str, ...]:
+        """The names of its options."""
+        return tuple(option.name for option in dataclasses.fields(cls))
+
+    def units(self, round_: Round) -> tuple[str, ...]:
+        """The independent trainings that `rank` needs, by name; they may run anywhere, in any order, more than once."""
+        return ()
+
+    def run_unit(self, round_: Round, unit: str) -> None:
+        """Do one of `units` and keep its result in the round's folder; does nothing when it is done already."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def rank(self, round_: Round, budget: int) -> Ranking:
+        """Order all unlabelled images; units that are not done yet are done first. Raises BudgetError, StrategyError."""
+
+    def run_units(self, round_: Round) -> None:
+        """Do all units here, one after the other, reporting progress."""
+        units = self.units(round_)
+        for done, unit in enumerate(units):
+            round_.on_progress(f"{self.name}: networks trained", done, len(units))
+            self.run_unit(round_, unit)
+        if units:
+            round_.on_progress(f"{self.name}: networks trained", len(units), len(units))
+
+
+def as_ranking(order: Sequence[str], budget: int, reasons: Sequence[str], notes: dict[str, float] | None = None) -> Ranking:
+    """A ranking from ids in order, with one reason each."""
+    queries = (Query(image, rank, rank <= budget, reason) for rank, (image, reason) in enumerate(zip(order, reasons, strict=True), start=1))
+    return Ranking(tuple(queries), notes or {})

@@ -1,0 +1,129 @@
+"""The paper's rival: suggestive annotation with an ensemble (Yang et al. 2017, as set up in Grüning et al. 2020, section III)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from model.errors import StrategyError
+from model.features import cosine_similarity, pool_features
+from model.inference import predict_probabilities
+from model.round import Round
+from model.strategies.base import Ranking, Strategy, as_ranking
+from model.trained import TrainedModel
+
+BAGS = 3  # networks trained on a random part of L; the fourth is f_L
+BAG_SHARE = 0.8  # of L, for each of them
+MOST_SUBSETS = 2_000_000  # subsets searched exhaustively (seconds); above it the original's greedy search
+SEARCHES = ("auto", "exhaustive", "greedy")
+CHUNK = 2048  # subsets scored together
+
+
+@dataclass(frozen=True)
+class Ensemble(Strategy):
+    """Four networks; the half of U on which they disagree most are candidates; of these the subset that represents U best."""
+
+    name: ClassVar[str] = "ensemble"
+    search: str = "auto"  # exhaustive where feasible, or one of "exhaustive" and "greedy"
+
+    def __post_init__(self) -> None:
+        if self.search not in SEARCHES:
+            raise StrategyError(f"search: found {self.search!r}, expected one of {', '.join(SEARCHES)}.")
+
+    def units(self, round_: Round) -> tuple[str, ...]:
+        """The three networks on a part of L (a bag)."""
+        return tuple(f"bag-{number}" for number in range(BAGS))
+
+    def run_unit(self, round_: Round, unit: str) -> None:
+        """Train one network on its bag, unless that is done."""
+        folder = round_.folder / "ensemble" / unit
+        if not folder.is_dir():
+            number = int(unit.removeprefix("bag-"))
+            bag = draw_bag(round_.labelled, np.random.default_rng([round_.seed, number]))
+            round_.train(f"Training {unit}", bag, round_.seed + 1 + number).save(folder)
+
+    def rank(self, round_: Round, budget: int) -> Ranking:
+        """The batch, then the other candidates as they represent U, then the rest by uncertainty."""
+        round_.check_budget(budget)
+        self.run_units(round_)
+        bags = [TrainedModel.load(round_.folder / "ensemble" / unit, round_.device) for unit in self.units(round_)]
+        unlabelled = round_.unlabelled
+        uncertainty = np.empty(len(unlabelled))
+        for index, identity in enumerate(unlabelled):
+            outputs = np.stack([predict_probabilities(model, round_.images[identity]) for model in (*bags, round_.model)])
+            uncertainty[index] = mean_kl_divergence(outputs)
+            round_.on_progress("Disagreement", index + 1, len(unlabelled))
+        by_uncertainty = [int(index) for index in np.lexsort((np.arange(len(unlabelled)), -uncertainty))]
+        candidates = by_uncertainty[: max(budget, math.ceil(len(unlabelled) / 2))]
+        in_pool = np.isin(round_.ids, unlabelled)
+        similarity = cosine_similarity(pool_features(round_)[in_pool])
+        batch, exhaustive = self._represent(similarity, sorted(candidates), budget)
+        batch = greedy_subset(similarity, batch, budget)  # the same images, in the order of what each adds
+        others = greedy_subset(similarity, [c for c in sorted(candidates) if c not in batch], len(candidates), chosen=batch)
+        order = [*batch, *others, *(index for index in by_uncertainty if index not in candidates)]
+        reasons = [f"four networks disagree by {uncertainty[index]:.4f} nat a pixel in it" for index in order]
+        for place in range(len(batch)):
+            reasons[place] += ", and with the others of the batch it represents the unlabelled images best"
+        notes = {"represented": representation(similarity, batch), "exhaustive": float(exhaustive)}
+        return as_ranking([unlabelled[index] for index in order], budget, reasons, notes)
+
+    def _represent(self, similarity: npt.NDArray[np.float64], candidates: list[int], budget: int) -> tuple[list[int], bool]:
+        feasible = math.comb(len(candidates), budget) <= MOST_SUBSETS
+        if self.search == "exhaustive" or (self.search == "auto" and feasible):
+            return exhaustive_subset(similarity, candidates, budget), True
+        return greedy_subset(similarity, candidates, budget), False
+
+
+def draw_bag(labelled: Sequence[str], random: np.random.Generator) -> tuple[str, ...]:
+    """About 80 % of the labelled ids (at least one), drawn without replacement."""
+    size = max(1, round(BAG_SHARE * len(labelled)))
+    return tuple(sorted(str(identity) for identity in random.choice(labelled, size, replace=False)))
+
+
+def mean_kl_divergence(outputs: npt.NDArray[np.float32]) -> float:
+    """KL divergence, in nats, of each network's output from the mean output; mean over networks and pixels.
+
+    `outputs` are probabilities, float32 (networks, classes, H, W).
+    """
+    safe = np.clip(outputs, 1e-7, 1.0)
+    mean = safe.mean(axis=0, keepdims=True)
+    return float((safe * (np.log(safe) - np.log(mean))).sum(axis=1).mean())
+
+
+def representation(similarity: npt.NDArray[np.float64], subset: Sequence[int]) -> float:
+    """F(S) = sum over all images of the similarity to their most similar member of S (Yang et al. 2017, Eq. 2)."""
+    return float(similarity[list(subset)].max(axis=0).sum())
+
+
+def exhaustive_subset(similarity: npt.NDArray[np.float64], candidates: Sequence[int], budget: int) -> list[int]:
+    """The `budget` candidates that represent all images best, by trying every subset; the first of equals."""
+    best_value, best = -np.inf, ()
+    for chunk in _chunks(combinations(candidates, budget)):
+        values = similarity[np.array(chunk)].max(axis=1).sum(axis=1)
+        top = int(values.argmax())
+        if values[top] > best_value:
+            best_value, best = float(values[top]), chunk[top]
+    return list(best)
+
+
+def _chunks(subsets: Iterator[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
+    while chunk := list(islice(subsets, CHUNK)):
+        yield chunk
+
+
+def greedy_subset(similarity: npt.NDArray[np.float64], candidates: Sequence[int], budget: int, chosen: Sequence[int] = ()) -> list[int]:
+    """Up to `budget` candidates, each the one that adds most to the representation given those before it and `chosen`."""
+    covered = similarity[list(chosen)].max(axis=0) if chosen else np.full(len(similarity), -1.0)
+    remaining = list(candidates)
+    order: list[int] = []
+    while remaining and len(order) < budget:
+        gains = np.maximum(similarity[remaining], covered).sum(axis=1)
+        order.append(remaining.pop(int(gains.argmax())))
+        covered = np.maximum(covered, similarity[order[-1]])
+    return order

@@ -1,0 +1,24 @@
+"""The paper's baseline: images in random order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from model.round import Round
+from model.strategies.base import Ranking, Strategy, as_ranking
+
+
+@dataclass(frozen=True)
+class Random(Strategy):
+    """Every unlabelled image is as likely as any other to come next."""
+
+    name: ClassVar[str] = "random"
+
+    def rank(self, round_: Round, budget: int) -> Ranking:
+        """The unlabelled images in an order drawn from the round's seed."""
+        round_.check_budget(budget)
+        order = [str(identity) for identity in np.random.default_rng(round_.seed).permutation(round_.unlabelled)]
+        return as_ranking(order, budget, ["drawn at random"] * len(order))

@@ -1,0 +1,97 @@
+"""The method: Grüning et al. (2020), section II, steps 1 to 6."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from model import selection
+from model.dice import Mask
+from model.errors import StrategyError
+from model.round import Round
+from model.similarity import RowStore, complete, train_row, trainable
+from model.strategies.base import Query, Ranking, Strategy
+
+CANDIDATES = 16  # |K|: networks trained a round; more tell more and cost more
+SELECTION_SECONDS = 30.0  # cap on the search for the subset; it usually ends long before
+
+
+@dataclass(frozen=True)
+class TaskDependent(Strategy):
+    """Label the images from which a network would learn to predict even the hardest image best."""
+
+    name: ClassVar[str] = "task_dependent"
+    candidates: int = CANDIDATES  # |K|, at most as many as there are to draw from
+    candidates_from_all: bool = False  # beyond the paper: draw K from all of X, not only from U
+    true_masks: bool = False  # beyond the paper: the annotator's mask in place of the pseudo-label where an image is labelled
+
+    def __post_init__(self) -> None:
+        if self.candidates < 1:
+            raise StrategyError(f"candidates: found {self.candidates}, expected at least 1 image to train a network on.")
+
+    def masks(self, round_: Round) -> Mapping[str, Mask]:
+        """Step 1: the pseudo-labels y = f_L(x) of all images (Eq. 1)."""
+        return {**round_.pseudo_labels, **round_.labels} if self.true_masks else round_.pseudo_labels
+
+    def units(self, round_: Round) -> tuple[str, ...]:
+        """Step 2: K, drawn at random from U. Images whose pseudo-label shows nothing to learn from are not drawn."""
+        masks = self.masks(round_)
+        eligible = [identity for identity in (round_.ids if self.candidates_from_all else round_.unlabelled) if trainable(masks[identity])]
+        if not eligible:
+            raise StrategyError(
+                f"The model finds nothing (or only foreground) in all of the {len(round_.unlabelled)} unlabelled images, so that none can be "
+                "compared. Label a few more images, chosen at random or by eye, and try again."
+            )
+        drawn = np.random.default_rng(round_.seed).permutation(eligible)[: self.candidates]
+        return tuple(sorted(str(identity) for identity in drawn))
+
+    def run_unit(self, round_: Round, unit: str) -> None:
+        """Steps 3 and 4 for one k: train f_k from scratch, and keep its row of similarities (Eq. 2)."""
+        rows = self._rows(round_)
+        if rows.get(unit) is None:
+            rows.put(unit, train_row(round_, unit, self.masks(round_)))
+
+    def similarity(self, round_: Round) -> npt.NDArray[np.float32]:
+        """Step 5: d between all images, in the order of ids (Eq. 4), float32 (N, N)."""
+        self.run_units(round_)
+        rows = self._rows(round_)
+        units = self.units(round_)
+        known = [[row[identity] for identity in round_.ids] for row in map(rows.get, units) if row is not None]
+        return complete(known, [round_.ids.index(unit) for unit in units])
+
+    def rank(self, round_: Round, budget: int) -> Ranking:
+        """Step 6: the subset Z ⊇ L that maximises the minimum expected dice, and after it all others by what each adds."""
+        round_.check_budget(budget)
+        similarity = self.similarity(round_)
+        masks = self.masks(round_)
+        ids = round_.ids
+        # An empty pseudo-label agrees with nothing but other empty ones: as a target it would pin the minimum at 0.
+        targets = [index for index, identity in enumerate(ids) if trainable(masks[identity])]
+        labelled = [ids.index(identity) for identity in round_.labelled]
+        ranked = selection.rank(similarity, labelled, budget, targets=targets, ids=ids, time_limit=SELECTION_SECONDS, seed=round_.seed)
+        blank = set(ids) - {ids[index] for index in targets}
+        queries = tuple(_explain(image, ids, blank) for image in ranked.images)
+        notes = {
+            "value": ranked.selection.value,
+            "upper_bound": ranked.selection.upper_bound,
+            "candidates": float(len(self.units(round_))),
+            "blank_pseudo_labels": float(len(blank)),
+        }
+        return Ranking(queries, notes)
+
+    def _rows(self, round_: Round) -> RowStore:
+        return RowStore(round_.folder / "rows", f"{round_.fingerprint}-{self.true_masks}")
+
+
+def _explain(image: selection.RankedImage, ids: tuple[str, ...], blank: set[str]) -> Query:
+    identity = ids[image.index]
+    helped = tuple(ids[index] for index in image.helps)
+    if identity in blank:
+        reason = "the model finds nothing (or only foreground) in it, so that it could not be compared: look whether that is right"
+    else:
+        reason = f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}; helps most: {', '.join(helped)}; represents {image.represents} images"
+    return Query(identity, image.rank, image.in_batch, reason, image.worst_after, helped)

@@ -1,0 +1,36 @@
+"""Uncertainty sampling: the images in which f_L is least sure come first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from model.inference import predict_probabilities
+from model.round import Round
+from model.strategies.base import Ranking, Strategy, as_ranking
+
+
+@dataclass(frozen=True)
+class Uncertainty(Strategy):
+    """By the entropy of f_L's class probabilities, mean over the pixels, highest first (Settles 2009, section 3.1)."""
+
+    name: ClassVar[str] = "uncertainty"
+
+    def rank(self, round_: Round, budget: int) -> Ranking:
+        """The unlabelled images by mean entropy in bits; ties by id."""
+        round_.check_budget(budget)
+        entropies: dict[str, float] = {}
+        for identity in round_.unlabelled:
+            entropies[identity] = mean_entropy(predict_probabilities(round_.model, round_.images[identity]))
+            round_.on_progress("Uncertainty", len(entropies), len(round_.unlabelled))
+        order = sorted(entropies, key=lambda identity: (-entropies[identity], identity))
+        return as_ranking(order, budget, [f"the model's mean entropy in it is {entropies[identity]:.3f} bit a pixel" for identity in order])
+
+
+def mean_entropy(probabilities: npt.NDArray[np.float32]) -> float:
+    """Mean over the pixels of the entropy, in bits, of float32 (classes, H, W) probabilities."""
+    safe = np.clip(probabilities, 1e-7, 1.0)
+    return float(-(safe * np.log2(safe)).sum(axis=0).mean())
