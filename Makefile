@@ -2,9 +2,10 @@
 SHELL := bash
 PYTHON ?= python3.11
 BIN := .venv/bin
+LABEL_STUDIO := .venv-label-studio
 
 .PHONY: setup test check bench
-setup: .venv/.ready
+setup: .venv/.ready $(LABEL_STUDIO)/.ready
 
 .venv/.ready: requirements.txt tests/requirements.txt
 	$(PYTHON) -m venv .venv
@@ -13,10 +14,17 @@ setup: .venv/.ready
 	$(BIN)/pip install --quiet --no-deps label-studio-ml==1.0.9
 	touch $@
 
+# Label Studio pins an older rq and redis, so it lives in an environment of its own.
+$(LABEL_STUDIO)/.ready:
+	$(PYTHON) -m venv $(LABEL_STUDIO)
+	$(LABEL_STUDIO)/bin/pip install --quiet --upgrade pip
+	$(LABEL_STUDIO)/bin/pip install --quiet label-studio==1.23.2
+	touch $@
+
 test: setup
 	$(BIN)/python -m pytest -m "not benchmark" $(ARGS)
 
-check: setup
+check: .venv/.ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 bench: setup
