@@ -176,7 +176,7 @@ def _header(stream: BinaryIO, name: str) -> _Header:
     try:
         if start[:4] in _TIFF_MAGIC:
             with tifffile.TiffFile(stream) as tiff:
-                page = _first_page(tiff, name)
+                page = _only_series(tiff, name).keyframe
                 height, width = _tiff_shape(tiff, name)
                 tag = page.tags.get(_ORIENTATION_TAG)
                 return _Header("TIFF", height, width, _valid_orientation(tag.value if tag else 1), 8)
@@ -250,19 +250,17 @@ def _stored_pixels(image: Image.Image, gray_bits: int) -> Array:
     return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB"))
 
 
-def _first_page(tiff: tifffile.TiffFile, name: str) -> Any:
-    page = tiff.series[0].pages[0]
-    if page is None or page.dtype is None:
-        raise ImageError(f"{name}: the TIFF holds no image data; export it again.")
-    return page.aspage()
+def _only_series(tiff: tifffile.TiffFile, name: str) -> tifffile.TiffPageSeries:
+    """The one image of a TIFF, whatever thumbnails stand before or behind it. Raises ImageError if there are more, or none."""
+    full = [series for series in tiff.series if not series.keyframe.is_reduced]
+    if len(full) != 1:
+        raise ImageError(f"{name}: the TIFF holds {len(full)} images, expected one; export each plane as a file of its own.")
+    return full[0]
 
 
 def _tiff_axes(tiff: tifffile.TiffFile, name: str) -> tuple[str, tuple[int, ...]]:
     """Axes and lengths of a TIFF without those of length one, the channel axis (if any) called C. Raises ImageError for a stack."""
-    full = [series for series in tiff.series if not series.keyframe.is_reduced]
-    if len(full) > 1:
-        raise ImageError(f"{name}: the TIFF holds {len(full)} images, expected one; export each plane as a file of its own.")
-    series = tiff.series[0]
+    series = _only_series(tiff, name)
     kept = [(axis, length) for axis, length in zip(series.axes, series.shape, strict=True) if axis in "YX" or length > 1]
     axes, shape = "".join(axis for axis, _ in kept), tuple(length for _, length in kept)
     if len(shape) == 3 and axes[0] == "Q" and shape[2] <= 4:  # (H, W, 2) written without saying that the last axis is colour
@@ -284,12 +282,12 @@ def _tiff_shape(tiff: tifffile.TiffFile, name: str) -> tuple[int, int]:
 
 def _tiff_pixels(data: bytes, name: str, stored: bool) -> Array:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        page = _first_page(tiff, name)
+        page = _only_series(tiff, name).keyframe
         axes, shape = _tiff_axes(tiff, name)
         if int(page.photometric) not in _TIFF_COLOURS or page.dtype.kind not in "buif":
             found = f"{page.dtype} pixels in colour space {page.photometric!s}"
             raise ImageError(f"{name}: found {found}, expected gray, RGB or palette; export it as RGB or gray.")
-        array = np.asarray(tiff.series[0].asarray()).reshape(shape)
+        array = np.asarray(_only_series(tiff, name).asarray()).reshape(shape)
         array = array.astype(array.dtype.newbyteorder("=").type if array.dtype != np.float16 else np.float32, copy=False)
         array = np.moveaxis(array, 0, 2) if axes == "CYX" else array
         if array.dtype == bool:  # one bit: black and white as displayed, for masks too

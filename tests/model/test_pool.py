@@ -77,7 +77,9 @@ def test_hidden_files_folders_and_other_files_are_ignored(folders: tuple[Path, P
     for name in (".hidden.png", "._a.png", "notes.txt", "Thumbs.db"):
         (folders[0] / name).write_text("x")
     (folders[0] / "folder.png").mkdir()
-    assert len(scan(*folders).ids) == 5
+    pool = scan(*folders)
+    assert len(pool.ids) == 5
+    assert pool.problems == ()
 
 
 def test_missing_and_empty_folders_list_the_extensions(tmp_path: Path, folders: tuple[Path, Path]) -> None:
