@@ -27,7 +27,8 @@ CLIP_PIXELS = 32
 """At most this many pixels' worth is cut: 0.1 % of a 2048 x 2048 image is more than the area of five nuclei, which may be all there are."""
 
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_TIFF_COLOURS = {0: "gray, white is zero", 1: "gray", 2: "RGB", 3: "palette", 6: "YCbCr"}
+_TIFF_COLOURS = (0, 1, 2, 3, 6)
+"""Photometric interpretations understood: gray with white as zero, gray, RGB, palette, YCbCr."""
 _ORIENTATION_TAG = 274
 _FORMATS = "PNG, JPEG or TIFF"
 
@@ -284,7 +285,7 @@ def _tiff_pixels(data: bytes, name: str, stored: bool) -> Array:
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         page = _only_series(tiff, name).keyframe
         axes, shape = _tiff_axes(tiff, name)
-        if int(page.photometric) not in _TIFF_COLOURS or page.dtype.kind not in "buif":
+        if int(page.photometric) not in _TIFF_COLOURS or page.dtype is None or page.dtype.kind not in "buif":
             found = f"{page.dtype} pixels in colour space {page.photometric!s}"
             raise ImageError(f"{name}: found {found}, expected gray, RGB or palette; export it as RGB or gray.")
         array = np.asarray(_only_series(tiff, name).asarray()).reshape(shape)

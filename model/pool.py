@@ -92,7 +92,7 @@ def scan(
 
     Sub-folders, hidden files and other extensions are ignored. An unusable file is noted in `Pool.problems` and stops nothing; an image
     with an unusable mask is left out as a whole. `classes`: inferred from the masks if None (2 without masks). `max_side` in pixels: see
-    `images.working_size`. `on_file(done, total)` is called in this thread after each image.
+    `images.working_size`. `on_file(done, total)` is called in this thread after each image; what it raises ends the scan.
     Raises PoolError if a folder is missing, holds no images, or holds a name twice, or if no image at all is usable.
     """
     if classes is not None and not 2 <= classes <= 256:
@@ -106,10 +106,14 @@ def scan(
 
     examined: list[_Examined] = []
     with ThreadPoolExecutor(min(SCAN_THREADS, os.cpu_count() or 1)) as executor:
-        for result in executor.map(examine, image_paths):
-            examined.append(result)
-            if on_file:
-                on_file(len(examined), len(image_paths))
+        try:
+            for result in executor.map(examine, image_paths):
+                examined.append(result)
+                if on_file:
+                    on_file(len(examined), len(image_paths))
+        except BaseException:  # Ctrl-C, or a cancel raised by on_file: do not read the other thousands first
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
     classes = classes or infer_classes(result.found for result in examined if result.problem is None and result.found is not None)
     for result in examined:
         result.check(classes)

@@ -1,6 +1,7 @@
 """A folder becomes a pool: usable images by id, masks by stem, problems noted, memory bounded."""
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from model.errors import ImageError, MaskError, PoolError, TooFewLabelsError
+from model.images import read_raw
 from model.masks import write_mask
 from model.pool import ByteCache, Pool, scan
 
@@ -71,6 +73,25 @@ def test_progress_reports_every_image_in_order(folders: tuple[Path, Path]) -> No
     seen: list[tuple[int, int]] = []
     scan(*folders, on_file=lambda done, total: seen.append((done, total)))
     assert seen == [(k, 5) for k in range(1, 6)]
+
+
+def test_a_scan_cancelled_by_its_callback_leaves_the_rest_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for k in range(60):
+        put_image(tmp_path, f"{k}.png")
+    read: list[str] = []
+
+    def slow(path: Path) -> np.ndarray:
+        read.append(path.name)
+        time.sleep(0.01)
+        return read_raw(path)
+
+    def cancel(done: int, total: int) -> None:
+        raise InterruptedError(f"cancelled at {done} of {total}")
+
+    monkeypatch.setattr("model.pool.read_raw", slow)
+    with pytest.raises(InterruptedError, match="cancelled at 1 of 60"):
+        scan(tmp_path, on_file=cancel)
+    assert len(read) < 40
 
 
 def test_hidden_files_folders_and_other_files_are_ignored(folders: tuple[Path, Path]) -> None:
