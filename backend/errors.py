@@ -39,7 +39,3 @@ class PriorityError(LabelStudioError):
 
 class ProcessError(BackendError):
     """A program that the service needs did not start, or ended too early."""
-
-
-class ProcessError(BackendError):
-    """A child process (Redis, Label Studio, web, worker) cannot be started, or ended before its time."""
