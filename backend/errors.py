@@ -39,3 +39,43 @@ class PriorityError(LabelStudioError):
 
 class ProcessError(BackendError):
     """A program that the service needs did not start, or ended too early."""
+
+
+class SettingsError(BackendError):
+    """A setting of the environment or of a project's extra params cannot be used."""
+
+
+class StorageError(BackendError):
+    """The shared storage cannot be reached, or does not hold what it should."""
+
+
+class VersionError(BackendError):
+    """There is no such model version, or it cannot be used."""
+
+
+class RequestError(BackendError):
+    """An HTTP request cannot be answered as it is; `status` is the answer's HTTP status."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class QueueError(BackendError):
+    """Redis cannot be reached, or a job is not known to it."""
+
+
+class StoppedError(BackendError):
+    """Base of what ends a job early on purpose; no failure, and not tried again."""
+
+
+class FenceLostError(StoppedError):
+    """Another run of this job has taken over; this one must not write any more."""
+
+
+class SupersededError(StoppedError):
+    """A newer round of the project has been started; this one's result is no longer wanted."""
+
+
+class CancelledError(StoppedError):
+    """A person cancelled the job."""

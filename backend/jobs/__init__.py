@@ -1,0 +1,13 @@
+"""The work behind the web server: trainings, ranking rounds, and looks at the projects, as rq jobs on Redis.
+
+Processes: `python -m backend.jobs.worker control` (one), `python -m backend.jobs.worker compute` (any number, on any machine), and
+`python -m backend.jobs.schedule` (one).
+"""
+
+from __future__ import annotations
+
+from backend.jobs.queue import cancel, enqueue_configure, enqueue_round, enqueue_training, follow
+from backend.jobs.schedule import tick
+from backend.jobs.status import status
+
+__all__ = ["cancel", "enqueue_configure", "enqueue_round", "enqueue_training", "follow", "status", "tick"]

@@ -1,0 +1,131 @@
+"""The connection to Redis, the names of queues, and the names of all keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+from rq import Queue
+
+from backend.errors import QueueError
+from backend.settings import Settings, get_settings, masked_url
+
+CONTROL = "control"
+"""Queue of short jobs (looks at projects, configuring): one worker of its own, so that no training delays them."""
+COMPUTE = "compute"
+"""Queue of trainings and rounds."""
+PREFIX = "tdal"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The Redis keys of one project; everything in them can be lost and is then found again in Label Studio and the storage."""
+
+    project_id: int
+
+    def _key(self, name: str) -> str:
+        return f"{PREFIX}:{self.project_id}:{name}"
+
+    @property
+    def info(self) -> str:
+        """Hash: label_config, extra_params and when the project was last seen."""
+        return self._key("info")
+
+    @property
+    def events(self) -> str:
+        """Hash: how many label events there were, how many of them are trained, and when."""
+        return self._key("events")
+
+    @property
+    def jobs(self) -> str:
+        """Hash: kind of job to the rq id of the last one."""
+        return self._key("jobs")
+
+    @property
+    def progress(self) -> str:
+        """Hash: what runs, its step, and how far it is."""
+        return self._key("progress")
+
+    @property
+    def errors(self) -> str:
+        """Hash: kind of job to its last error, JSON."""
+        return self._key("errors")
+
+    @property
+    def notes(self) -> str:
+        """Hash: warnings by what they are about, JSON."""
+        return self._key("notes")
+
+    @property
+    def labelled(self) -> str:
+        """Set of task ids labelled or skipped since the last round was written."""
+        return self._key("labelled")
+
+    @property
+    def wanted_round(self) -> str:
+        """Name of the newest round; jobs of older ones stop."""
+        return self._key("wanted-round")
+
+    @property
+    def cancelled(self) -> str:
+        """Set of ids of jobs and rounds that a person cancelled."""
+        return self._key("cancelled")
+
+    def fence(self, what: str) -> str:
+        """Lock of one kind of work."""
+        return self._key(f"fence:{what}")
+
+    def rows(self, round_name: str) -> str:
+        """Set of the units of a round that are done."""
+        return self._key(f"rows:{round_name}")
+
+
+PROJECTS = f"{PREFIX}:projects"
+"""Set of the ids of all known projects."""
+DUE = f"{PREFIX}:due"
+"""Sorted set of "what:project" by the time (seconds since 1970) at which it is to be looked at."""
+
+
+def connect(url: str, *, timeout: float = 5.0, attempts: int = 3) -> Redis:
+    """A connection pool to Redis; `timeout` in seconds for each of the attempts. Makes no request."""
+    retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), attempts - 1)
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=timeout,
+        socket_timeout=timeout,
+        retry=retry,
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        health_check_interval=15,
+        socket_keepalive=True,
+    )
+
+
+@lru_cache(maxsize=4)
+def _shared(url: str) -> Redis:
+    return connect(url)
+
+
+def connection(settings: Settings | None = None) -> Redis:
+    """The connection of this process. Raises SettingsError when there is no address."""
+    return _shared((settings or get_settings()).redis_address)
+
+
+def check(settings: Settings) -> None:
+    """Raise QueueError unless Redis answers."""
+    try:
+        connection(settings).ping()
+    except RedisError as error:
+        raise QueueError(
+            f"Redis at {masked_url(settings.redis_address)} does not answer ({error}); start it, or correct REDIS_URL."
+        ) from error
+
+
+def queue(name: str, redis: Redis | None = None) -> Queue:
+    """One of the queues CONTROL and COMPUTE."""
+    return Queue(name, connection=redis or connection())

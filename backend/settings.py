@@ -1,0 +1,251 @@
+"""The service's settings: one typed object from the environment, and one per project from the connection's extra params."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from backend.errors import SettingsError
+
+EMBEDDED_REDIS_FILE = "redis-url"
+"""File in MODEL_DIR that holds the address of the embedded Redis while it runs, for commands started in another shell."""
+DEFAULT_STRATEGY = "task_dependent"
+FEWEST_LABELS_TO_RANK = 3
+"""Below so many labels f_L knows too little for its pseudo-labels to be compared; the cold-start order is used."""
+
+_NO_VALUE = ("", "null", "none")
+
+
+def _empty_is_none(value: object) -> object:
+    """An empty environment variable means the same as an absent one."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Optional_ = Annotated[str | None, BeforeValidator(_empty_is_none)]
+
+
+class Settings(BaseSettings):
+    """Everything the service reads from the environment; names are the fields' in capitals (LABEL_STUDIO_URL, ...)."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True)
+
+    label_studio_url: str = Field("http://127.0.0.1:8080", description="Address at which this service reaches Label Studio.")
+    label_studio_api_key: SecretStr | None = Field(None, description="Legacy token or personal access token of the user it acts as.")
+    redis_url: Optional_ = Field(None, description="redis://host:port/db; unset: an embedded Redis of `python -m backend up`.")
+    model_dir: Path = Field(Path("data"), description="Folder for models, rounds and caches of this machine.")
+    storage_url: Optional_ = Field(None, description="Shared storage of several machines (fsspec: s3://bucket/folder); unset: MODEL_DIR.")
+    basic_auth_user: Optional_ = Field(None, description="User that Label Studio and browsers must give; with BASIC_AUTH_PASS.")
+    basic_auth_pass: SecretStr | None = Field(None, description="Password of BASIC_AUTH_USER.")
+    host: str = Field("127.0.0.1", description="Address the web server listens on.")
+    port: int = Field(9090, ge=1, le=65535, description="Port the web server listens on.")
+    backend_url: Optional_ = Field(None, description="Address at which Label Studio reaches this service; unset: HOST and PORT.")
+    workers: int = Field(1, ge=1, le=256, description="Worker processes for trainings and rows on this machine.")
+    threads: int | None = Field(None, ge=1, description="Processor threads of a network; unset: the cores shared out among WORKERS.")
+    quiet_seconds: float = Field(20.0, ge=0, description="Seconds without a label after which a training starts.")
+    labels_to_train: int = Field(5, ge=1, description="Labels after which a training starts without waiting for quiet.")
+    gather_seconds: int = Field(2, ge=1, le=60, description="Seconds between looks at the gathered events.")
+    tick_seconds: int = Field(60, ge=1, le=3600, description="Seconds between looks at each project in Label Studio.")
+    nightly: str = Field("0 2 * * *", description="Cron time (local) at which every project is trained and ranked anew; 'off': never.")
+    max_body_mb: float = Field(64, gt=0, description="Largest request body in MiB.")
+    max_images: int = Field(2000, ge=1, description="Unlabelled images that a round compares; further ones follow in random order.")
+    job_hours: float = Field(24, gt=0, description="Hours after which a job is given up.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_json: bool = Field(False, description="One JSON object a line instead of text.")
+    recipe: dict[str, Any] = Field(default_factory=dict, description='Training settings as JSON, such as {"width": 32, "steps": 1200}.')
+    project_defaults: dict[str, Any] = Field(default_factory=dict, description="Project settings as JSON; extra params win.")
+
+    @field_validator("label_studio_url", "backend_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"found {value!r}, expected an address such as http://label-studio:8080")
+        return value.rstrip("/")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError(f"found {masked_url(value)!r}, expected an address such as redis://127.0.0.1:6379/0")
+        return value
+
+    @field_validator("label_studio_api_key", "basic_auth_pass", mode="before")
+    @classmethod
+    def _secret(cls, value: object) -> object:
+        return _empty_is_none(value)
+
+    @field_validator("nightly")
+    @classmethod
+    def _cron(cls, value: str) -> str:
+        from croniter import croniter
+
+        if value.strip().lower() != "off" and not croniter.is_valid(value):
+            raise ValueError(f"found {value!r}, expected a cron time such as '0 2 * * *', or 'off'")
+        return value.strip()
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.basic_auth_user is None) != (self.basic_auth_pass is None):
+            raise ValueError("BASIC_AUTH_USER and BASIC_AUTH_PASS: found only one of them, expected both or none")
+        return self
+
+    @property
+    def api_key(self) -> str:
+        """The key in clear. Raises SettingsError when it is not set."""
+        if self.label_studio_api_key is None:
+            raise SettingsError(
+                "LABEL_STUDIO_API_KEY is not set; copy a token from Label Studio (Account & Settings, Access Token or "
+                "Personal Access Token) and set it."
+            )
+        return self.label_studio_api_key.get_secret_value()
+
+    @property
+    def basic_auth(self) -> tuple[str, str] | None:
+        """(user, password) that requests to this service must carry, None when it is open."""
+        if self.basic_auth_user is None or self.basic_auth_pass is None:
+            return None
+        return self.basic_auth_user, self.basic_auth_pass.get_secret_value()
+
+    @property
+    def own_url(self) -> str:
+        """The address at which Label Studio reaches this service."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return self.backend_url or f"http://{host}:{self.port}"
+
+    @property
+    def redis_address(self) -> str:
+        """REDIS_URL, or the embedded Redis that runs. Raises SettingsError when there is neither."""
+        if self.redis_url:
+            return self.redis_url
+        try:
+            return (self.model_dir / EMBEDDED_REDIS_FILE).read_text().strip()
+        except OSError as error:
+            raise SettingsError(
+                f"REDIS_URL is not set and no embedded Redis runs for MODEL_DIR {self.model_dir}; "
+                "start `python -m backend up` first, or set REDIS_URL."
+            ) from error
+
+    @property
+    def torch_threads(self) -> int:
+        """Processor threads that one job's networks use."""
+        return self.threads or max(1, (os.cpu_count() or 1) // self.workers)
+
+    @property
+    def described(self) -> dict[str, str]:
+        """Every setting as text with secrets masked, for printing at the start."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: masked_url(str(value)) if "://" in str(value) else str(value) for name, value in values.items()}
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.described.items())
+
+    __repr__ = __str__
+
+
+class ProjectSettings(BaseModel):
+    """Settings of one project: the extra params of its connection in Label Studio, a JSON object."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    budget: int = Field(5, ge=1, le=1000, description="Images asked for in one batch.")
+    strategy: str = Field(DEFAULT_STRATEGY, description="How images are chosen.")
+    candidates: int | None = Field(None, ge=1, le=1000, description="Networks trained in a round of task_dependent (|K|).")
+    seed: int = Field(0, ge=0, description="Same seed, labels and images: same order.")
+    folds: int = Field(3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published.")
+    recipe: dict[str, Any] = Field(default_factory=dict, description="Training settings in place of the service's.")
+    automatic: bool = Field(True, description="Train and rank by itself; false: only when asked.")
+
+    @field_validator("strategy")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        from model.strategies import strategy_names
+
+        if value not in strategy_names():
+            raise ValueError(f"found {value!r}, expected one of {', '.join(strategy_names())}")
+        return value
+
+    @field_validator("recipe")
+    @classmethod
+    def _recipe(cls, value: dict[str, Any]) -> dict[str, Any]:
+        from model.errors import RecipeError
+        from model.recipe import Recipe
+
+        try:
+            Recipe.from_dict(value)
+        except (RecipeError, TypeError) as error:
+            raise ValueError(str(error)) from error
+        return value
+
+
+def parse_project_settings(extra_params: str | dict[str, Any] | None, defaults: dict[str, Any] | None = None) -> ProjectSettings:
+    """The settings of a project from its extra params (JSON text, an object, or nothing), over `defaults`.
+
+    Raises SettingsError naming every key that is unknown or has a wrong value.
+    """
+    values: Any = extra_params
+    if isinstance(extra_params, str):
+        try:
+            values = {} if extra_params.strip().lower() in _NO_VALUE else json.loads(extra_params)
+        except ValueError as error:
+            raise SettingsError(f'Extra params: found {extra_params[:80]!r} ({error}), expected JSON such as {{"budget": 5}}.') from error
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise SettingsError(f'Extra params: found {json.dumps(values)[:80]}, expected a JSON object such as {{"budget": 5}}.')
+    try:
+        return ProjectSettings.model_validate({**(defaults or {}), **values})
+    except ValidationError as error:
+        raise SettingsError(f"Extra params: {_explained(error, ProjectSettings)}") from error
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings of this process's environment. Raises SettingsError naming each variable that cannot be used."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(f"Settings: {_explained(error, Settings, environment=True)}") from error
+    except Exception as error:  # pydantic-settings: a JSON variable that is none
+        if type(error).__name__ != "SettingsError":
+            raise
+        raise SettingsError(f"Settings: {error}; expected JSON, such as RECIPE='{{\"width\": 32}}'.") from error
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return read_settings()
+
+
+def masked_url(url: str) -> str:
+    """A web or Redis address without its password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:****@{parts.hostname}{f':{parts.port}' if parts.port else ''}"))
+
+
+def _explained(error: ValidationError, model: type[BaseModel], *, environment: bool = False) -> str:
+    """One sentence for each wrong value; unknown keys together, with the known ones. Secrets are never quoted."""
+    unknown = [str(problem["loc"][0]) for problem in error.errors() if problem["type"] == "extra_forbidden"]
+    parts = []
+    for problem in error.errors():
+        if problem["type"] == "extra_forbidden":
+            continue
+        name = ".".join(map(str, problem["loc"])) or "values"
+        name = name.upper() if environment else name
+        message = problem["msg"].removeprefix("Value error, ")
+        secret = any(word in name.lower() for word in ("key", "pass", "url"))
+        found = "" if problem["type"] == "value_error" or secret else f" (found {problem['input']!r})"
+        message = message.rstrip(".")
+        parts.append(message + found if name.lower() == "values" else f"{name}: {message}{found}")
+    if unknown:
+        parts.append(f"unknown keys {', '.join(sorted(unknown))}; known are {', '.join(model.model_fields)}")
+    return "; ".join(parts) + "."
