@@ -1,9 +1,14 @@
 """What tests of every room share."""
 
 import os
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from backend.demo.server import Account, LabelStudioServer
+from backend.processes import free_port
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +21,17 @@ def shared_data() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
+    """A real Label Studio on a free port, started once for all tests that ask for it; they share it, so each makes its own project.
+
+    `url`, `token` (legacy, of the administrator), `admin`, `data_dir`, `files` (put images there), `create_user(email) -> Account`,
+    `personal_access_token(account)`, `share_folder(project, folder)`, `address(file)`, `sign_in(email, password)`.
+    """
+    admin = Account("admin@example.com", secrets.token_urlsafe(12), secrets.token_hex(20))
+    server = LabelStudioServer(tmp_path_factory.mktemp("label-studio"), admin, port=free_port())
+    server.start()
+    yield server
+    server.stop()

@@ -1,0 +1,157 @@
+"""A real Label Studio, started and stopped unattended from an environment of its own, for the demo and for tests."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from backend.errors import ProcessError
+from backend.processes import Program, Running, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = ROOT / ".venv-label-studio" / "bin" / "label-studio"
+PORT = 8080
+"""Label Studio's own default; another is taken when something listens there."""
+START_SECONDS = 240.0
+"""A first start makes the database: 40 s on two idle cores, several times that on busy ones."""
+_REQUEST_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the server: what they log in with, and their legacy token (the header is `Authorization: Token ...`)."""
+
+    email: str
+    password: str
+    token: str
+
+
+class LabelStudioServer:
+    """A Label Studio on 127.0.0.1 with SQLite; everything it keeps is in `data_dir`, so that a later start goes on from there.
+
+    `admin` is created at the first start and stays. Folders below `files` can be shown to projects (see `share_folder`).
+    """
+
+    def __init__(self, data_dir: Path, admin: Account, *, port: int | None = None, program: Path = PROGRAM) -> None:
+        self.data_dir = data_dir.resolve()
+        self.files = self.data_dir / "files"
+        self.log = self.data_dir / "label-studio.log"
+        self.admin = admin
+        self.port = free_port(PORT if port is None else port)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._program = program
+        self._running: Running | None = None
+
+    @property
+    def token(self) -> str:
+        """The administrator's legacy token."""
+        return self.admin.token
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of its processes."""
+        return self._running.pids() if self._running else []
+
+    def start(self, tick: Callable[[float], None] | None = None) -> None:
+        """Start it and wait until it answers; `tick(seconds waited)` is called meanwhile.
+
+        Raises ProcessError, with the end of its log, when it ends or does not answer in time.
+        """
+        if not self._program.exists():
+            raise ProcessError(f"found no Label Studio at {self._program}, expected its environment; run `make setup`.")
+        self.files.mkdir(parents=True, exist_ok=True)
+        self._running = Program(
+            "Label Studio",
+            [self._program, "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(self.port)],
+            environment=self._environment(),
+            log=self.log,
+            folder=self.data_dir,
+        ).start()
+        try:
+            self._running.wait_until(self.healthy, timeout=START_SECONDS, tick=tick)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop it; does nothing if it does not run."""
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+
+    def healthy(self) -> bool:
+        """Tell whether it answers."""
+        try:
+            return httpx.get(f"{self.url}/health", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def sign_in(self, email: str | None = None, password: str | None = None) -> httpx.Client:
+        """Log in by the form, as a browser does (default: the administrator); the client carries the session and the CSRF token."""
+        client = self._browser("/user/login/")
+        answer = client.post("/user/login/", data={"email": email or self.admin.email, "password": password or self.admin.password})
+        return self._signed_in(client, answer, email or self.admin.email)
+
+    def create_user(self, email: str, password: str = "correct horse battery") -> Account:
+        """Register another user by the form; they see every project of the organization."""
+        client = self._browser("/user/signup/")
+        answer = client.post("/user/signup/", data={"email": email, "password": password, "allow_newsletters": "false"})
+        with closing(self._signed_in(client, answer, email)):
+            token = client.get("/api/current-user/token").raise_for_status().json()["token"]
+        return Account(email, password, token)
+
+    def personal_access_token(self, account: Account | None = None) -> str:
+        """Make a personal access token of a user (default: the administrator), the newer kind of key."""
+        account = account or self.admin
+        with closing(self.sign_in(account.email, account.password)) as client:
+            client.post("/api/jwt/settings", json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}).raise_for_status()
+            return str(client.post("/api/token/").raise_for_status().json()["token"])
+
+    def share_folder(self, project: int, folder: Path) -> None:
+        """Let a project show the images of a folder below `files`; their tasks say `address(file)`."""
+        body = {"project": project, "path": str(folder.resolve()), "use_blob_urls": True, "title": folder.name}
+        headers = {"Authorization": f"Token {self.token}"}
+        httpx.post(f"{self.url}/api/storages/localfiles", json=body, headers=headers, timeout=_REQUEST_SECONDS).raise_for_status()
+
+    def address(self, file: Path) -> str:
+        """Tell what a task's data holds for a file below `files`."""
+        return f"/data/local-files/?d={file.resolve().relative_to(self.files)}"
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "LABEL_STUDIO_BASE_DATA_DIR": str(self.data_dir),
+            "LABEL_STUDIO_HOST": self.url,
+            # The next three instead of arguments: arguments can be read by every user of the machine.
+            "LABEL_STUDIO_USERNAME": self.admin.email,
+            "LABEL_STUDIO_PASSWORD": self.admin.password,
+            "LABEL_STUDIO_USER_TOKEN": self.admin.token,
+            "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",  # read only when the organization is created
+            "USE_DEFAULT_BANNED_SUBNETS": "false",  # a stock server refuses backends on private addresses
+            "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+            "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(self.files),
+            "COLLECT_ANALYTICS": "false",
+            "LATEST_VERSION_CHECK": "false",
+            "SENTRY_DSN": "",
+            "FRONTEND_SENTRY_DSN": "",
+        }
+
+    def _browser(self, page: str) -> httpx.Client:
+        client = httpx.Client(base_url=self.url, timeout=_REQUEST_SECONDS, headers={"Referer": self.url})
+        client.get(page).raise_for_status()
+        client.headers["X-CSRFToken"] = client.cookies["csrftoken"]
+        return client
+
+    def _signed_in(self, client: httpx.Client, answer: httpx.Response, email: str) -> httpx.Client:
+        if answer.status_code != 302:
+            client.close()
+            errors = re.findall(r'class="[^"]*error[^"]*"[^>]*>\s*([^<]+)', answer.text)
+            reason = "; ".join(html.unescape(error).strip() for error in errors) or "no reason given"
+            raise ProcessError(f"Label Studio refused the log-in of {email} ({answer.status_code}): {reason}")
+        client.headers["X-CSRFToken"] = client.cookies["csrftoken"]  # renewed at log-in
+        return client
