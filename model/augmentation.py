@@ -28,7 +28,7 @@ class CropSampler:
         self.crop = crop
         self.random = np.random.default_rng(seed)
         self.noise = torch.Generator(device).manual_seed(seed)
-        self.images = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].contiguous().to(device) for image in images]
+        self.images = [torch.tensor(image).permute(2, 0, 1)[None].contiguous().to(device) for image in images]
         self.labels = [torch.from_numpy(label.astype(np.float32))[None, None].to(device) for label in labels]
         self.centres = [_foreground(label, self.random) for label in labels]
         self.queue: list[int] = []

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from model.device import default_device, default_width
 from model.errors import ModelError
+from model.experiment.convergence import study
 from model.experiment.protocol import RANDOM_DRAWS, Protocol
 from model.experiment.results import Run
 from model.experiment.runner import run_experiment
@@ -148,7 +149,7 @@ def experiment_command(
             strategies=names,
             experiments=experiments,
             initial=initial,
-            sizes=_sizes(sizes),
+            sizes=_numbers(sizes, "--sizes"),
             recipe=recipe,
             random_draws=draws,
             repeats=repeats,
@@ -168,6 +169,43 @@ def experiment_command(
         console.print(f"Written: {out / 'results.json'}, {out / 'curve.png'}, {out / 'report.md'}")
 
 
+@app.command(name="converge")
+def converge_command(
+    data: Annotated[Path, typer.Option(help="Folder with images/ and masks/, all labelled.")],
+    split: Annotated[Path, typer.Option(help='JSON file {"pool": [file, ...], "test": [file, ...]}.')],
+    out: Annotated[Path, typer.Option(help="Folder for convergence.json and convergence.md.")],
+    sizes: Annotated[str, typer.Option(help="Training-set sizes with commas between.")] = "3,8,16",
+    steps: Annotated[str, typer.Option(help="Numbers of training steps with commas between.")] = "300,600,1200",
+    draws: Annotated[int, typer.Option(help="Random sets of each size.")] = 2,
+    seeds: Annotated[int, typer.Option(help="Trainings on each set.")] = 2,
+    jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
+    image_size: ImageSize = _defaults.max_side,
+    width: Width = None,
+    depth: Depth = _defaults.depth,
+    encoder: Encoder = _defaults.encoder,
+    encoder_weights: Weights = None,
+    crop: Crop = _defaults.crop,
+    batch: Batch = _defaults.batch,
+) -> None:
+    """Find out how many training steps your images need, before an experiment: too few make all strategies look alike."""
+    with _explained(), _bar() as bar:
+        recipe = _recipe(width, encoder, encoder_weights, depth, image_size, crop, batch, 1, 1)
+        task = bar.add_task("Trainings", total=None)
+        study(
+            data,
+            split,
+            recipe,
+            out,
+            sizes=_numbers(sizes, "--sizes"),
+            steps=_numbers(steps, "--steps"),
+            draws=draws,
+            seeds=seeds,
+            jobs=jobs,
+            on_done=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+        print((out / "convergence.md").read_text())
+
+
 def _recipe(
     width: int | None, encoder: str, weights: str | None, depth: int, max_side: int, crop: int, batch: int, steps: int, row_steps: int
 ) -> Recipe:
@@ -184,11 +222,11 @@ def _recipe(
     )
 
 
-def _sizes(text: str) -> tuple[int, ...]:
+def _numbers(text: str, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        raise typer.BadParameter(f"found {text!r}, expected numbers with commas between, such as 5,7,12", param_hint="--sizes") from error
+        raise typer.BadParameter(f"found {text!r}, expected numbers with commas between, such as 5,7,12", param_hint=option) from error
 
 
 def _work_folder(images: Path, masks: Path, pool: Pool, recipe: Recipe, seed: int) -> Path:

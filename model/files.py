@@ -20,7 +20,7 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
         with os.fdopen(descriptor, "wb") as file:
             yield file
         beside.chmod(0o644)  # mkstemp makes it private; several users of one storage read it
-        os.replace(beside, path)
+        beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise

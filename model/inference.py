@@ -54,8 +54,8 @@ def predict_masks(model: TrainedModel, images: Iterable[Image]) -> Iterator[Mask
 def extract_features(model: TrainedModel, image: Image) -> npt.NDArray[np.float32]:
     """Global average pooling of the decoder's last feature layer (Grüning et al. 2020, section III): float32 (channels,)."""
     with torch.inference_mode(), autocast(model.device, model.recipe.precision):
-        network = model.network
-        features = network.decoder(network.encoder(_padded(_to_batch([image], model.device), model)))
+        encoder, decoder = model.network.get_submodule("encoder"), model.network.get_submodule("decoder")
+        features = decoder(encoder(_padded(_to_batch([image], model.device), model)))
         return features.float().mean(dim=(0, 2, 3)).cpu().numpy()
 
 

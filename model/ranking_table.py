@@ -13,7 +13,7 @@ COLUMNS = ("rank", "file", "batch", "expected_dice", "reason")
 
 
 def write_table(ranking: Ranking, path: Path) -> None:
-    """One line an unlabelled image, best first; batch is 1 for the images to label now, expected_dice is empty where a strategy has none."""
+    """One line an unlabelled image, best first; batch is 1 for those to label now, expected_dice is empty where a strategy has none."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)

@@ -76,7 +76,8 @@ class Round:
         """Raise BudgetError unless `budget` images can be asked for."""
         if not 1 <= budget <= len(self.unlabelled):
             raise BudgetError(
-                f"budget: found {budget}, expected 1 to {len(self.unlabelled)}, the number of unlabelled images. Choose a smaller budget or add images."
+                f"budget: found {budget}, expected 1 to {len(self.unlabelled)}, the number of unlabelled images. "
+                "Choose a smaller budget or add images."
             )
 
     @cached_property
@@ -117,7 +118,8 @@ class Round:
             masks[identity] = mask
             self.on_progress("Pseudo-labels", len(masks), len(self.ids))
         with write_atomically(path) as file:
-            np.savez_compressed(file, **{str(position): masks[identity] for position, identity in enumerate(self.ids)})
+            stored = {str(position): masks[identity] for position, identity in enumerate(self.ids)}
+            np.savez_compressed(file, allow_pickle=False, **stored)
         return masks
 
     @cached_property

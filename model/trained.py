@@ -51,11 +51,11 @@ class TrainedModel:
             beside.chmod(0o755)  # mkdtemp makes it private; several users of one storage read it
             if folder.exists():
                 old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
-                os.replace(folder, old)
-                os.replace(beside, folder)
+                folder.replace(old)
+                beside.replace(folder)
                 shutil.rmtree(old)
             else:
-                os.replace(beside, folder)
+                beside.replace(folder)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
             raise

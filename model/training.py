@@ -51,7 +51,8 @@ def train(
     """
     if not images or len(images) != len(labels):
         raise TooFewLabelsError(
-            f"Found {len(images)} images and {len(labels)} masks to train on, expected one mask for each image and at least one: label an image first."
+            f"Found {len(images)} images and {len(labels)} masks to train on, expected one mask for each image and at least one: "
+            "label an image first."
         )
     started = time.perf_counter()
     device = device or default_device()
@@ -90,7 +91,7 @@ def _optimise(
         optimiser.step()
         schedule.step()
         if on_step is not None:
-            on_step(step, steps, float(loss))
+            on_step(step, steps, loss.item())
         if held_out is not None and step % max(1, steps // CHECKS) == 0:
             score = _score(model, *held_out)
             without_gain = 0 if score > best_dice else without_gain + 1

@@ -60,7 +60,8 @@ def build_network(encoder: str, classes: int, *, width: int, depth: int, weights
     if encoder == CLASSICAL:
         if weights is not None:
             raise RecipeError(
-                f"encoder_weights={weights!r}: the classical U-Net has no pretrained weights; leave the setting empty, or choose an encoder such as 'resnet18'."
+                f"encoder_weights={weights!r}: the classical U-Net has no pretrained weights; "
+                "leave the setting empty, or choose an encoder such as 'resnet18'."
             )
         return _classical(classes, width, depth)
     try:
@@ -69,11 +70,13 @@ def build_network(encoder: str, classes: int, *, width: int, depth: int, weights
         )
     except KeyError as error:
         raise RecipeError(
-            f"Encoder {encoder!r} with weights {weights!r} is not known: {str(error)[:300]}. Use 'unet', or a name that segmentation_models_pytorch lists."
+            f"Encoder {encoder!r} with weights {weights!r} is not known: {str(error)[:300]}. "
+            "Use 'unet', or a name that segmentation_models_pytorch lists."
         ) from error
     except OSError as error:  # the hub's own errors (no network, file not found) all derive from it
         raise RecipeError(
-            f"The weights {weights!r} of encoder {encoder!r} could not be fetched ({error}). Without internet access leave encoder_weights empty."
+            f"The weights {weights!r} of encoder {encoder!r} could not be fetched ({error}). "
+            "Without internet access leave encoder_weights empty."
         ) from error
 
 

@@ -16,7 +16,7 @@ from model.recipe import Recipe
 from model.strategies import Strategy, get_strategy
 
 RANDOM_DRAWS = 8  # random sequences averaged, as in the paper
-MUST_AGREE = ("data", "split", "initial_size", "repeats", "random_draws", "seed", "recipe", "options")
+MUST_AGREE = ("data", "split", "pool_size", "initial_size", "repeats", "random_draws", "seed", "recipe", "options")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Protocol:
 
     def read_pool(self) -> Pool:
         """All images of the data with their masks, at working resolution. Raises PoolError when one of the split is missing or unusable."""
-        return _read_pool(self.data, self.split, self.recipe.max_side)
+        return read_pool(self.data, self.split, self.recipe.max_side)
 
     def initial_set(self, experiment: int, split: Split) -> tuple[str, ...]:
         """The labelled images that one experiment starts with, drawn at random; the same for all its arms."""
@@ -116,6 +116,7 @@ class Protocol:
             "command": command,
             "data": self.data.name,
             "split": self.split.name,
+            "pool_size": len(self.read_split().pool),
             "strategies": list(self.strategies),
             "options": self.options,
             "experiments": self.experiments,
@@ -129,8 +130,8 @@ class Protocol:
 
 
 @lru_cache(maxsize=2)
-def _read_pool(data: Path, split_path: Path, max_side: int) -> Pool:
-    """Once in each process: every step of an experiment reads the same images."""
+def read_pool(data: Path, split_path: Path, max_side: int) -> Pool:
+    """The images and masks of an experiment, read once in each process. Raises PoolError when one of the split cannot be used."""
     pool = scan(data / "images", data / "masks", max_side=max_side)
     split = Split.read(split_path)
     missing = sorted({*split.pool, *split.test} - set(pool.labelled))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from model.experiment.plot import draw_curve
+from model.experiment.processes import executor
 from model.experiment.protocol import MUST_AGREE, Protocol, Split
 from model.experiment.report import write_report
 from model.experiment.results import INITIAL, RANDOM, WHOLE, Key, Results, Run
@@ -44,18 +41,18 @@ class Step:
 def run_experiment(protocol: Protocol, out: Path, *, jobs: int = 1, command: str = "", on_run: OnRun | None = None) -> Results:
     """Do what is not done yet, and write results.json (after each step), curve.png and report.md into `out`.
 
-    `jobs` processes share the cores. `on_run(run, done, total)` is called after each step. A killed experiment goes on where it was: finished
-    steps are in results.json, and of the one that was cut off the networks trained so far are in out/work, which may be deleted at the end.
+    `jobs` processes share the cores. `on_run(run, done, total)` is called after each step. A killed experiment goes on where it was:
+    finished steps are in results.json, and what was trained of the one that was cut off is in out/work, which may be deleted at the end.
     """
     protocol.read_pool()  # errors of the data come before any work
     path = out / "results.json"
     results = Results.resume(path, protocol.to_dict(command), MUST_AGREE)
     total = _run_count(protocol)
     pending: dict[Future[Run], Step] = {}
-    with _executor(jobs) as executor:
+    with executor(jobs) as workers:
         try:
             for step in _ready(protocol, out / "work", results):
-                pending[executor.submit(run_step, step)] = step
+                pending[workers.submit(run_step, step)] = step
             while pending:
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
                     pending.pop(future)
@@ -67,9 +64,9 @@ def run_experiment(protocol: Protocol, out: Path, *, jobs: int = 1, command: str
                 busy = {step.key for step in pending.values()}
                 for step in _ready(protocol, out / "work", results):
                     if step.key not in busy:
-                        pending[executor.submit(run_step, step)] = step
+                        pending[workers.submit(run_step, step)] = step
         except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
+            workers.shutdown(wait=False, cancel_futures=True)
             raise
     write_outputs(results, out)
     return results
@@ -77,7 +74,7 @@ def run_experiment(protocol: Protocol, out: Path, *, jobs: int = 1, command: str
 
 def write_outputs(results: Results, out: Path) -> None:
     """Draw curve.png and write report.md beside results.json; also of an experiment that is still running."""
-    draw_curve(results.runs, out / "curve.png", f"{results.protocol['data']} ({results.protocol['split']})")
+    draw_curve(results.runs, out / "curve.png", f"{results.protocol['data']} ({results.protocol['split']})", results.protocol["sizes"])
     write_report(results, out / "report.md")
 
 
@@ -150,11 +147,3 @@ def _run_count(protocol: Protocol) -> int:
     chosen_sizes = [size for size in protocol.sizes if size < len(protocol.read_split().pool)]
     arms = sum(protocol.random_draws if strategy == RANDOM else 1 for strategy in protocol.strategies)
     return protocol.experiments * (2 + arms * len(chosen_sizes))
-
-
-def _executor(jobs: int) -> Executor:
-    if jobs == 1:
-        return ThreadPoolExecutor(1)
-    threads = max(1, (os.cpu_count() or 1) // jobs)
-    # spawn: a forked process may inherit locked thread pools of torch
-    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,))

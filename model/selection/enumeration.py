@@ -20,12 +20,13 @@ class Enumeration:
 
     reach: for each number r of images still to choose, (C, T) float64: the most that candidate z together with r - 1 later
         ones can add to target j. A partial batch whose total plus this stays below the best value anywhere is dropped.
+    reach_of_target: the same as (T, C), for the comparison on single targets.
     batch, value: the best found so far (empty while nothing beats the starting value) and its worst total.
     """
 
     gains: NDArray[np.float64]
     reach: list[NDArray[np.float64]]
-    scale: NDArray[np.float64]
+    reach_of_target: list[NDArray[np.float64]]
     value: float
     deadline: float
     batch: tuple[int, ...] = ()
@@ -42,7 +43,8 @@ def enumerate_batches(
     """
     order = np.argsort(-(gains @ prices), kind="stable")
     wide = np.c_[gains @ prices, gains][order]
-    state = Enumeration(wide, reaches(wide, budget), np.maximum(wide.std(axis=0), 1e-6), value, deadline)
+    reach = reaches(wide, budget)
+    state = Enumeration(wide, reach, [np.ascontiguousarray(table.T) for table in reach], value, deadline)
     start = np.r_[prices @ base, base]
     extend(state, np.empty((1, 0), dtype=np.int64), start[None], budget)
     return tuple(sorted(int(order[number]) for number in state.batch)), state.value, state.finished
@@ -86,12 +88,11 @@ def extensions(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np
     reach, needed = state.reach[left - 1], state.value + BETTER - totals
     count = len(state.gains)
     last = chosen[:, -1] if chosen.shape[1] else np.full(len(chosen), -1)
-    hardness = needed / (left * state.scale)
-    columns = min(SCREENED_TARGETS, hardness.shape[1])
-    hardest = np.argpartition(-hardness, columns - 1, axis=1)[:, :columns]
+    columns = min(SCREENED_TARGETS, needed.shape[1])
+    hardest = np.argpartition(-needed, columns - 1, axis=1)[:, :columns]
     open_ = np.arange(count)[None] > last[:, None]
     for column in hardest.T:
-        open_ &= reach[:, column].T > needed[np.arange(len(chosen)), column][:, None]
+        open_ &= state.reach_of_target[left - 1][column] > needed[np.arange(len(chosen)), column][:, None]
     parents, numbers = np.nonzero(open_)
     passed = np.ones(len(parents), dtype=bool)
     for first in range(0, len(parents), CHILDREN):

@@ -50,23 +50,28 @@ def greedy_order(gains: FloatArray, means: NDArray[np.float64], totals: NDArray[
 def next_row(gains: FloatArray, means: NDArray[np.float64], totals: NDArray[np.float64], pool: IntArray) -> int:
     """Return the row of `pool` that leaves the highest minimum of `totals`, ties by mean gain, then by the smaller number.
 
-    Exact, yet seldom O(P T): the minimum over a few of the worst targets bounds a row's worth from above, and rows are
-    compared on all targets in the order of that bound until no bound is left above the best row found.
+    Exact, yet seldom O(P T): the minimum over a few targets bounds a row's worth from above. Rows are compared on all targets
+    in the order of that bound, the targets that disappoint join the few, and the search ends where no bound is above the best row.
     """
-    shift = totals.min()
-    level = (totals - shift).astype(gains.dtype)
-    worst = np.argpartition(level, SCREENED_TARGETS)[:SCREENED_TARGETS] if len(level) > SCREENED_TARGETS else np.arange(len(level))
-    bounds = ties((gains[np.ix_(pool, worst)] + level[worst]).min(axis=1))
-    queue = np.lexsort((pool, -means[pool], -bounds))
+    level = (totals - totals.min()).astype(gains.dtype)
+    few = np.argpartition(level, SCREENED_TARGETS)[:SCREENED_TARGETS] if len(level) > SCREENED_TARGETS else np.arange(len(level))
+    bounds = (gains[np.ix_(pool, few)] + level[few]).min(axis=1)
     best: tuple[float, float, int] | None = None
-    for start in range(0, len(queue), BLOCK):
-        head = queue[start : start + BLOCK]
-        if best is not None and (-bounds[head[0]], -means[pool[head[0]]], int(pool[head[0]])) > best:
+    while len(pool):
+        rounded = ties(bounds)
+        head = np.lexsort((pool, -means[pool], -rounded))[:BLOCK]
+        if best is not None and (-rounded[head[0]], -means[pool[head[0]]], int(pool[head[0]])) > best:
             break
-        worth = ties((gains[pool[head]] + level).min(axis=1))
+        sums = gains[pool[head]] + level
+        worth = ties(sums.min(axis=1))
         first = np.lexsort((pool[head], -means[pool[head]], -worth))[0]
         found = (-float(worth[first]), -float(means[pool[head[first]]]), int(pool[head[first]]))
         best = found if best is None else min(best, found)
+        open_ = rounded >= -best[0]  # anything below cannot win any more
+        open_[head] = False
+        pool, bounds = pool[open_], bounds[open_]
+        disappointing = np.unique(sums.argmin(axis=1)[:SCREENED_TARGETS])
+        bounds = np.minimum(bounds, (gains[np.ix_(pool, disappointing)] + level[disappointing]).min(axis=1))
     assert best is not None
     return best[2]
 

@@ -9,6 +9,8 @@ from model.selection.problem import Problem
 
 # Targets to begin with, and to add at a time; most pools need one to three hundred in all.
 START, STEP = 32, 16
+# Most targets held; only pools without structure come near, and for them a longer list costs more than it tells.
+LIMIT = 800
 
 
 class HardTargets:
@@ -40,7 +42,8 @@ class HardTargets:
         return len(new)
 
     def add_worst(self, totals: NDArray[np.float64], below: float, count: int = STEP) -> int:
-        """Take in up to `count` of the worst targets whose total, (T,), is below a value; return how many were new."""
+        """Take in up to `count` of the worst targets whose total, (T,), is below a value; return how many were new (0 when full)."""
+        count = min(count, LIMIT - len(self.members))
         worst = np.argsort(totals, kind="stable")[:count]
         return self.add(worst[totals[worst] < below].tolist())
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from model.selection.hard_targets import HardTargets
+from model.selection.hard_targets import LIMIT, HardTargets
 from model.selection.problem import Problem
 
 # Random roundings of the relaxation, and how many of the best are improved by swaps.
@@ -14,13 +14,17 @@ ROUNDINGS, DESCENTS = 400, 8
 KICKS, STALE_KICKS = 400, 120
 # Worst targets on which all candidates of a swap are compared, and how many of them are compared on all hard targets.
 SCREENED_TARGETS, SHORTLIST = 6, 256
+# Worst targets on which swaps are compared once the list of hard targets is full.
+FRESH_TARGETS = 256
 # A sum must grow by this much to count as better: above the rounding of float64, below any dice that matters.
 BETTER = 1e-9
 
 Batch = list[int]
 
 
-def search(problem: Problem, hard: HardTargets, start: Batch, weights: NDArray[np.float64], enough: float, deadline: float, seed: int) -> Batch:
+def search(
+    problem: Problem, hard: HardTargets, start: Batch, weights: NDArray[np.float64], enough: float, deadline: float, seed: int
+) -> Batch:
     """Return the best batch found from a start and from roundings of the relaxation; stops at a total of `enough`.
 
     start: candidate numbers; weights: (C,) from the relaxation. The counts above end the search, the deadline is only a cap.
@@ -51,6 +55,8 @@ def settle(problem: Problem, hard: HardTargets, batch: Batch, deadline: float) -
     """
     best, value = batch, problem.worst(batch)
     while time.monotonic() <= deadline:
+        if len(hard.members) >= LIMIT:
+            return settle_afresh(problem, best, value, deadline)
         batch = descend(hard, batch)
         totals = problem.totals(batch)
         worth = float(totals.min())
@@ -59,6 +65,21 @@ def settle(problem: Problem, hard: HardTargets, batch: Batch, deadline: float) -
         if not hard.add_worst(totals, float(hard.totals(batch).min()) - BETTER):
             break
     return best, value
+
+
+def settle_afresh(problem: Problem, batch: Batch, value: float, deadline: float) -> tuple[Batch, float]:
+    """Improve a batch by swaps where nearly every target is hard: look at the worst targets of the moment, one swap at a time."""
+    while time.monotonic() <= deadline:
+        totals = problem.totals(batch)
+        swap = best_swap(HardTargets(problem, np.argsort(totals, kind="stable")[:FRESH_TARGETS].tolist()), batch)
+        if swap is None:
+            break
+        changed = batch[: swap[0]] + [swap[1]] + batch[swap[0] + 1 :]
+        worth = problem.worst(changed)
+        if worth <= value + BETTER:
+            break
+        batch, value = changed, worth
+    return batch, value
 
 
 def descend(hard: HardTargets, batch: Batch) -> Batch:
@@ -76,7 +97,9 @@ def best_swap(hard: HardTargets, batch: Batch) -> tuple[int, int] | None:
     value, best = float(total.min()) + BETTER, None
     for place, member in enumerate(batch):
         without = total - hard.gains[:, member]
-        worst = np.argpartition(without, SCREENED_TARGETS)[:SCREENED_TARGETS] if len(without) > SCREENED_TARGETS else np.arange(len(without))
+        worst = (
+            np.argpartition(without, SCREENED_TARGETS)[:SCREENED_TARGETS] if len(without) > SCREENED_TARGETS else np.arange(len(without))
+        )
         bound = (hard.gains[worst] + without[worst, None]).min(axis=0)
         bound[batch] = -np.inf
         hopeful = np.flatnonzero(bound > value)
@@ -123,7 +146,9 @@ def refine(problem: Problem, hard: HardTargets, batch: Batch, deadline: float) -
 
     Where the worst target cannot be helped this is what decides, instead of chance.
     """
-    means = problem.gains[problem.candidates].mean(axis=1, dtype=np.float64) if len(problem.candidates) <= 2000 else candidate_means(problem)
+    means = (
+        problem.gains[problem.candidates].mean(axis=1, dtype=np.float64) if len(problem.candidates) <= 2000 else candidate_means(problem)
+    )
     means = np.round(means, 7)
     batch = list(batch)
     value = problem.worst(batch)

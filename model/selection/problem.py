@@ -82,7 +82,13 @@ def pose(
     if not 1 <= budget <= len(free):
         raise BudgetError(
             f"budget {budget} is not between 1 and the number of unlabelled images, {len(free)}: "
-            + ("choose a smaller budget or add images" if len(free) and budget > 0 else "add unlabelled images" if budget > 0 else "choose 1 or more")
+            + (
+                "choose a smaller budget or add images"
+                if len(free) and budget > 0
+                else "add unlabelled images"
+                if budget > 0
+                else "choose 1 or more"
+            )
         )
     wanted = np.arange(count) if targets is None else np.sort(inverse[checked_positions(targets, count, "targets")])
     if not len(wanted):

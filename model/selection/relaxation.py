@@ -13,7 +13,7 @@ from model.selection.problem import Problem
 # Rounds of the relaxation; each adds the violated targets and the missing candidates.
 MAX_ROUNDS = 60
 # Hard targets that the relaxation may ask for; unstructured pools would ask for nearly all, for little gain.
-MAX_TARGETS = 320
+MAX_TARGETS = 256
 # Relative distance between the relaxation's bound and its own worst target at which it counts as solved.
 SOLVED = 1e-5
 # Rounds without a relative improvement of the bound by `PROGRESS` after which the relaxation stops.

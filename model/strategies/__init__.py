@@ -17,7 +17,13 @@ DEFAULT = "task_dependent"
 def _all_strategies() -> dict[str, type[Strategy]]:
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    return {strategy.name: strategy for strategy in Strategy.__subclasses__()}
+    found: dict[str, type[Strategy]] = {}
+    remaining = Strategy.__subclasses__()
+    while remaining:
+        strategy = remaining.pop()
+        found[strategy.name] = strategy
+        remaining += strategy.__subclasses__()
+    return found
 
 
 def strategy_names() -> tuple[str, ...]:

@@ -54,6 +54,7 @@ class Strategy(ABC):
 
     def units(self, round_: Round) -> tuple[str, ...]:
         """The independent trainings that `rank` needs, by name; they may run anywhere, in any order, more than once."""
+        del round_
         return ()
 
     def run_unit(self, round_: Round, unit: str) -> None:

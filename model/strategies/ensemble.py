@@ -11,15 +11,13 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from model.bags import bag_units, load_bags, train_bag
 from model.errors import StrategyError
 from model.features import cosine_similarity, pool_features
 from model.inference import predict_probabilities
 from model.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking
-from model.trained import TrainedModel
 
-BAGS = 3  # networks trained on a random part of L; the fourth is f_L
-BAG_SHARE = 0.8  # of L, for each of them
 MOST_SUBSETS = 2_000_000  # subsets searched exhaustively (seconds); above it the original's greedy search
 SEARCHES = ("auto", "exhaustive", "greedy")
 CHUNK = 2048  # subsets scored together
@@ -37,22 +35,19 @@ class Ensemble(Strategy):
             raise StrategyError(f"search: found {self.search!r}, expected one of {', '.join(SEARCHES)}.")
 
     def units(self, round_: Round) -> tuple[str, ...]:
-        """The three networks on a part of L (a bag)."""
-        return tuple(f"bag-{number}" for number in range(BAGS))
+        """The three networks on a part of L each."""
+        del round_
+        return bag_units()
 
     def run_unit(self, round_: Round, unit: str) -> None:
-        """Train one network on its bag, unless that is done."""
-        folder = round_.folder / "ensemble" / unit
-        if not folder.is_dir():
-            number = int(unit.removeprefix("bag-"))
-            bag = draw_bag(round_.labelled, np.random.default_rng([round_.seed, number]))
-            round_.train(f"Training {unit}", bag, round_.seed + 1 + number).save(folder)
+        """Train one network on its part of L, unless that is done."""
+        train_bag(round_, unit)
 
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The batch, then the other candidates as they represent U, then the rest by uncertainty."""
         round_.check_budget(budget)
         self.run_units(round_)
-        bags = [TrainedModel.load(round_.folder / "ensemble" / unit, round_.device) for unit in self.units(round_)]
+        bags = load_bags(round_)
         unlabelled = round_.unlabelled
         uncertainty = np.empty(len(unlabelled))
         for index, identity in enumerate(unlabelled):
@@ -80,12 +75,6 @@ class Ensemble(Strategy):
         return greedy_subset(similarity, candidates, budget), False
 
 
-def draw_bag(labelled: Sequence[str], random: np.random.Generator) -> tuple[str, ...]:
-    """About 80 % of the labelled ids (at least one), drawn without replacement."""
-    size = max(1, round(BAG_SHARE * len(labelled)))
-    return tuple(sorted(str(identity) for identity in random.choice(labelled, size, replace=False)))
-
-
 def mean_kl_divergence(outputs: npt.NDArray[np.float32]) -> float:
     """KL divergence, in nats, of each network's output from the mean output; mean over networks and pixels.
 
@@ -103,7 +92,7 @@ def representation(similarity: npt.NDArray[np.float64], subset: Sequence[int]) -
 
 def exhaustive_subset(similarity: npt.NDArray[np.float64], candidates: Sequence[int], budget: int) -> list[int]:
     """The `budget` candidates that represent all images best, by trying every subset; the first of equals."""
-    best_value, best = -np.inf, ()
+    best_value, best = -np.inf, tuple(candidates[:budget])
     for chunk in _chunks(combinations(candidates, budget)):
         values = similarity[np.array(chunk)].max(axis=1).sum(axis=1)
         top = int(values.argmax())

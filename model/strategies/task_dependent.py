@@ -38,13 +38,17 @@ class TaskDependent(Strategy):
         return {**round_.pseudo_labels, **round_.labels} if self.true_masks else round_.pseudo_labels
 
     def units(self, round_: Round) -> tuple[str, ...]:
+        """One training for each image of K."""
+        return self.draw_candidates(round_)
+
+    def draw_candidates(self, round_: Round) -> tuple[str, ...]:
         """Step 2: K, drawn at random from U. Images whose pseudo-label shows nothing to learn from are not drawn."""
         masks = self.masks(round_)
         eligible = [identity for identity in (round_.ids if self.candidates_from_all else round_.unlabelled) if trainable(masks[identity])]
         if not eligible:
             raise StrategyError(
-                f"The model finds nothing (or only foreground) in all of the {len(round_.unlabelled)} unlabelled images, so that none can be "
-                "compared. Label a few more images, chosen at random or by eye, and try again."
+                f"The model finds nothing (or only foreground) in all of the {len(round_.unlabelled)} unlabelled images, "
+                "so that none can be compared. Label a few more images, chosen at random or by eye, and try again."
             )
         drawn = np.random.default_rng(round_.seed).permutation(eligible)[: self.candidates]
         return tuple(sorted(str(identity) for identity in drawn))
@@ -59,9 +63,8 @@ class TaskDependent(Strategy):
         """Step 5: d between all images, in the order of ids (Eq. 4), float32 (N, N)."""
         self.run_units(round_)
         rows = self._rows(round_)
-        units = self.units(round_)
-        known = [[row[identity] for identity in round_.ids] for row in map(rows.get, units) if row is not None]
-        return complete(known, [round_.ids.index(unit) for unit in units])
+        known = {k: row for k in self.draw_candidates(round_) if (row := rows.get(k)) is not None}
+        return complete([[row[identity] for identity in round_.ids] for row in known.values()], [round_.ids.index(k) for k in known])
 
     def rank(self, round_: Round, budget: int) -> Ranking:
         """Step 6: the subset Z ⊇ L that maximises the minimum expected dice, and after it all others by what each adds."""
@@ -78,7 +81,7 @@ class TaskDependent(Strategy):
         notes = {
             "value": ranked.selection.value,
             "upper_bound": ranked.selection.upper_bound,
-            "candidates": float(len(self.units(round_))),
+            "candidates": float(len(self.draw_candidates(round_))),
             "blank_pseudo_labels": float(len(blank)),
         }
         return Ranking(queries, notes)
@@ -93,5 +96,8 @@ def _explain(image: selection.RankedImage, ids: tuple[str, ...], blank: set[str]
     if identity in blank:
         reason = "the model finds nothing (or only foreground) in it, so that it could not be compared: look whether that is right"
     else:
-        reason = f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}; helps most: {', '.join(helped)}; represents {image.represents} images"
+        reason = (
+            f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}; "
+            f"helps most: {', '.join(helped)}; represents {image.represents} images"
+        )
     return Query(identity, image.rank, image.in_batch, reason, image.worst_after, helped)
