@@ -18,7 +18,11 @@ class TaskImageError(BackendError):
 
 
 class LabelStudioError(BackendError):
-    """Label Studio refused a request, or answered something unexpected."""
+    """Label Studio refused a request, or answered something unexpected; `status` is its HTTP status where there was one."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class UnreachableError(LabelStudioError):

@@ -1,12 +1,29 @@
-"""Label Studio's API: authentication of both kinds, retries, and errors that say what to do."""
+"""Label Studio's API as the service uses it: projects, tasks, predictions, webhooks, tabs and backends, as plain data."""
 
 from __future__ import annotations
 
+import heapq
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from backend.errors import LabelStudioError, UnknownProjectError
+from backend.labelstudio.transport import ATTEMPTS, TIMEOUT, Transport
+
 Only = Literal["all", "labelled", "unlabelled"]
+Query = list[dict[str, Any]]
+
+TASKS_A_PAGE = 500
+LABELLED_A_PAGE = 50
+"""Labelled tasks come with the regions of their annotations, 10 to 350 kB each."""
+IDS_A_PAGE = 2000
+DELETERS = 4
+"""Requests at a time where Label Studio has no bulk form."""
+
+UNLABELLED: Query = [{"filter": "filter:tasks:total_annotations", "operator": "equal", "type": "Number", "value": 0}]
+LABELLED: Query = [{"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}]
 
 
 @dataclass(frozen=True)
@@ -36,133 +53,300 @@ class StoredPrediction:
 
 
 class LabelStudio:
-    """One Label Studio server seen with one user's API key (legacy token or personal access token). Safe to share between threads."""
+    """One Label Studio server seen with one user's API key (legacy token or personal access token). Safe to share between threads.
 
-    def __init__(self, url: str, api_key: str, *, timeout: float = 60.0, attempts: int = 4) -> None:
+    Every method raises UnreachableError after retries, ApiKeyError, and LabelStudioError for what else Label Studio refuses.
+    """
+
+    def __init__(self, url: str, api_key: str, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS) -> None:
         """`timeout` in seconds per request; `attempts` per request while the server is away or overloaded. Makes no request."""
-        raise NotImplementedError
+        self._http = Transport(url, api_key, timeout=timeout, attempts=attempts)
+        self.url = self._http.url
 
     def close(self) -> None:
         """Close the connections."""
+        self._http.close()
 
     def server_version(self) -> str:
         """Label Studio's version, such as "1.23.2". Raises UnreachableError; needs no key."""
-        raise NotImplementedError
+        answer = self._http.json("GET", "/api/version", auth=False)
+        return str(answer.get("release", "unknown") if isinstance(answer, dict) else "unknown")
 
     def user(self) -> dict[str, Any]:
         """The key's user: id, email, active_organization. Raises ApiKeyError."""
-        raise NotImplementedError
+        return self._dict("GET", "/api/current-user/whoami")
 
     def users(self) -> dict[int, str]:
         """Ids and e-mail addresses of all users of the organization."""
-        raise NotImplementedError
+        return {int(user["id"]): str(user["email"]) for user in self._list("GET", "/api/users/")}
 
     def organization_owner(self) -> int | None:
         """User id of the creator of the key user's organization."""
-        raise NotImplementedError
+        organization = self.user().get("active_organization")
+        if organization is None:
+            return None
+        owner = self._dict("GET", f"/api/organizations/{organization}").get("created_by")
+        return int(owner) if isinstance(owner, int) else None
 
     def access_token(self) -> str:
         """The token that downloads images: the legacy token itself, or a fresh access token (valid 300 s) for a personal one."""
-        raise NotImplementedError
+        return self._http.access_token()
 
     def download(self, path: str) -> bytes:
         """The bytes at an absolute path of this server, or at a web address (without the key)."""
-        raise NotImplementedError
+        return self._http.download(path)
 
     def project(self, project_id: int) -> Project:
         """One project. Raises UnknownProjectError."""
-        raise NotImplementedError
+        answer = self._http.json("GET", f"/api/projects/{project_id}", missing_ok=True)
+        if answer is None:
+            raise self._unknown(project_id)
+        return _project(answer)
 
     def projects(self) -> list[Project]:
         """All projects that the key's user sees, by id."""
-        raise NotImplementedError
+        found: list[Project] = []
+        page = 1
+        while True:
+            answer = self._dict("GET", "/api/projects/", query={"page": page, "page_size": 100})
+            found += [_project(item) for item in answer["results"]]
+            if not answer.get("next"):
+                return sorted(found, key=lambda project: project.id)
+            page += 1
 
     def update_project(self, project_id: int, **fields: Any) -> Project:
         """Change settings of a project (`sampling`, ...); the others stay."""
-        raise NotImplementedError
+        answer = self._http.json("PATCH", f"/api/projects/{project_id}", body=fields, missing_ok=True)
+        if answer is None:
+            raise self._unknown(project_id)
+        return _project(answer)
 
     def switch_version(self, project_id: int, version: str) -> None:
         """Make the predictions of `version` the ones that order the tasks and are shown. Label Studio refuses a version it has none of."""
-        raise NotImplementedError
+        self.update_project(project_id, model_version=version)
 
     def task(self, task_id: int) -> dict[str, Any] | None:
         """One task with its annotations, None if it is deleted."""
-        raise NotImplementedError
+        answer: dict[str, Any] | None = self._http.json("GET", f"/api/tasks/{task_id}", query={"resolve_uri": "false"}, missing_ok=True)
+        return answer
 
-    def tasks(self, project_id: int, only: Only = "all", *, page_size: int = 500) -> Iterator[dict[str, Any]]:
-        """Tasks in the order of ids, each with "id", "data", "annotations" (regions included), and without predictions and drafts.
+    def tasks(self, project_id: int, only: Only = "all", *, page_size: int = TASKS_A_PAGE) -> Iterator[dict[str, Any]]:
+        """Tasks in the order of ids, each with "id", "data", "annotations" (regions included; cancelled ones only of labelled tasks).
 
-        "labelled": with an annotation that is not cancelled. "unlabelled": that Label Studio would still serve (not skipped).
+        "labelled": with an annotation that is not cancelled. "unlabelled": the others that Label Studio would still serve; a skipped
+        task is one of them, unless the project says that skipped tasks are done. Tasks that come or go meanwhile shift nothing.
         """
-        raise NotImplementedError
+        labelled = self._pages(project_id, LABELLED, min(page_size, LABELLED_A_PAGE), fields="all")
+        unlabelled = self._pages(project_id, UNLABELLED, page_size)
+        if only == "labelled":
+            yield from labelled
+        elif only == "unlabelled":
+            yield from (task for task in unlabelled if not task["is_labeled"])
+        else:
+            previous = None
+            for task in heapq.merge(labelled, unlabelled, key=lambda task: int(task["id"])):
+                if task["id"] != previous:  # one that was labelled while we read is in both
+                    yield task
+                previous = task["id"]
 
     def task_ids(self, project_id: int, only: Only = "all") -> list[int]:
-        """Ids of the tasks, ascending, without loading them; 10,000 in a few seconds."""
-        raise NotImplementedError
+        """Ids of the tasks, ascending, without their annotations; 10,000 in a few seconds."""
+        filters = {"all": [], "labelled": LABELLED, "unlabelled": UNLABELLED}[only]
+        found = self._pages(project_id, filters, IDS_A_PAGE)
+        return [int(task["id"]) for task in found if only != "unlabelled" or not task["is_labeled"]]
 
     def count(self, project_id: int, only: Only = "all") -> int:
-        """Number of tasks, in one request."""
-        raise NotImplementedError
+        """Number of tasks, in one request; skipped ones count as unlabelled."""
+        filters = {"all": [], "labelled": LABELLED, "unlabelled": UNLABELLED}[only]
+        return int(self.query(project_id, filters, page_size=1)["total"])
+
+    def query(
+        self,
+        project_id: int,
+        filters: Query,
+        *,
+        ordering: Sequence[str] = (),
+        page: int = 1,
+        page_size: int = TASKS_A_PAGE,
+        fields: str = "task_only",
+    ) -> dict[str, Any]:
+        """One page of the Data Manager's list of tasks: {"tasks", "total"}; `filters` must all hold. An empty page has no tasks."""
+        query: dict[str, Any] = {"ordering": list(ordering)}
+        if filters:
+            query["filters"] = {"conjunction": "and", "items": filters}
+        parameters = {"project": project_id, "page": page, "page_size": page_size, "fields": fields, "resolve_uri": "false"}
+        answer = self._http.json("GET", "/api/tasks", query={**parameters, "query": json.dumps(query)}, missing_ok=True)
+        if answer is None:  # also the answer to a page beyond the last
+            if page == 1:
+                raise self._unknown(project_id)
+            return {"tasks": [], "total": 0}
+        if not isinstance(answer, dict) or "tasks" not in answer:
+            raise LabelStudioError(
+                f"Label Studio's list of tasks is {str(answer)[:100]!r}, expected tasks and their total; check its version."
+            )
+        return answer
 
     def next_task(self, project_id: int) -> dict[str, Any] | None:
         """What the "Label All Tasks" button would serve the key's user now; it LOCKS that task for this user. None: nothing to label."""
-        raise NotImplementedError
+        answer: dict[str, Any] | None = self._http.json(
+            "POST", "/api/dm/actions", query={"id": "next_task", "project": project_id}, body={"project": project_id}, missing_ok=True
+        )
+        return answer
 
     def versions(self, project_id: int) -> dict[str, int]:
         """Versions of the project's predictions and how many of each there are."""
-        raise NotImplementedError
+        answer = self._dict("GET", f"/api/projects/{project_id}/model-versions/")
+        return {str(version): int(count) for version, count in answer.items()}
 
     def predictions(self, project_id: int, version: str) -> list[StoredPrediction]:
-        """All predictions of one version, by task id then id."""
-        raise NotImplementedError
+        """All predictions of one version, by task id then id. SLOW with masks: Label Studio sends all regions of all versions."""
+        found = [_prediction(item) for item in self._list("GET", "/api/predictions/", query={"project": project_id})]
+        return sorted((item for item in found if item.model_version == version), key=lambda item: (item.task_id, item.id))
+
+    def task_predictions(self, task_id: int) -> list[StoredPrediction]:
+        """The predictions of one task, all versions, by id."""
+        found = [_prediction(item) for item in self._list("GET", "/api/predictions/", query={"task": task_id})]
+        return sorted(found, key=lambda item: item.id)
 
     def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]]) -> int:
         """Write predictions {"task", "result", "score", "model_version"} in bulk; returns how many Label Studio says it created.
 
-        It SILENTLY drops scores outside [0, 1], unknown labels and controls: compare the number.
+        It SILENTLY drops scores outside [0, 1], unknown labels, controls and tasks: compare the number. Not repeated on a failure in
+        between, after which some may have been written.
         """
-        raise NotImplementedError
+        answer = self._dict("POST", f"/api/projects/{project_id}/import/predictions", body=list(predictions))
+        return int(answer.get("created", 0))
+
+    def update_prediction(self, prediction_id: int, **fields: Any) -> bool:
+        """Change a prediction in place; False if it is gone."""
+        return self._http.json("PATCH", f"/api/predictions/{prediction_id}/", body=fields, missing_ok=True) is not None
 
     def delete_version(self, project_id: int, version: str) -> int:
-        """Delete all predictions of one version; returns how many there were."""
-        raise NotImplementedError
+        """Delete all predictions of one version, and with them the project's choice of it; returns how many there were."""
+        before = self.versions(project_id).get(version, 0)
+        if before:
+            self._http.json("DELETE", f"/api/projects/{project_id}/model-versions/", body={"model_version": version})
+        return before
 
     def delete_predictions(self, ids: Iterable[int]) -> int:
-        """Delete single predictions; those already gone are passed over. Returns how many were deleted."""
-        raise NotImplementedError
+        """Delete single predictions; those already gone are passed over. Returns how many were there."""
+        wanted = sorted(set(ids))
+        if not wanted:
+            return 0
+        with ThreadPoolExecutor(max_workers=min(DELETERS, len(wanted))) as pool:
+            return sum(pool.map(lambda each: self._delete(f"/api/predictions/{each}/"), wanted))
 
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
         """The project's webhooks: id, url, headers, send_payload, send_for_all_actions, actions, is_active."""
-        raise NotImplementedError
+        return self._list("GET", "/api/webhooks/", query={"project": project_id})
 
     def create_webhook(self, project_id: int, url: str, headers: dict[str, str]) -> dict[str, Any]:
         """Make a webhook for all events, sent with `headers`."""
-        raise NotImplementedError
+        body = {
+            "project": project_id,
+            "url": url,
+            "headers": headers,
+            "send_payload": True,
+            "send_for_all_actions": True,
+            "is_active": True,
+        }
+        return self._dict("POST", "/api/webhooks/", body=body)
 
     def update_webhook(self, webhook_id: int, **fields: Any) -> dict[str, Any]:
         """Change a webhook."""
-        raise NotImplementedError
+        return self._dict("PATCH", f"/api/webhooks/{webhook_id}/", body=fields)
 
     def delete_webhook(self, webhook_id: int) -> None:
-        """Delete a webhook."""
-        raise NotImplementedError
+        """Delete a webhook, if it is still there."""
+        self._delete(f"/api/webhooks/{webhook_id}/")
 
     def views(self, project_id: int) -> list[dict[str, Any]]:
         """The tabs of the project's Data Manager: id, data."""
-        raise NotImplementedError
+        return self._list("GET", "/api/dm/views/", query={"project": project_id})
 
     def create_view(self, project_id: int, data: dict[str, Any]) -> dict[str, Any]:
         """Make a tab in the project's Data Manager."""
-        raise NotImplementedError
+        return self._dict("POST", "/api/dm/views/", body={"project": project_id, "data": data})
+
+    def delete_view(self, view_id: int) -> None:
+        """Delete a tab, if it is still there."""
+        self._delete(f"/api/dm/views/{view_id}/")
 
     def ml_backends(self, project_id: int) -> list[dict[str, Any]]:
         """The connected ML backends: id, url, title, state, auth_method, basic_auth_user, extra_params, error_message."""
-        raise NotImplementedError
+        return self._list("GET", "/api/ml", query={"project": project_id})
 
     def create_ml_backend(self, project_id: int, **fields: Any) -> dict[str, Any]:
         """Connect an ML backend; Label Studio calls its /health and /setup at once."""
-        raise NotImplementedError
+        return self._dict("POST", "/api/ml", body={"project": project_id, **fields})
 
     def update_ml_backend(self, backend_id: int, **fields: Any) -> dict[str, Any]:
-        """Change a connected ML backend."""
-        raise NotImplementedError
+        """Change a connected ML backend; Label Studio calls its /health and /setup at once."""
+        return self._dict("PATCH", f"/api/ml/{backend_id}", body=fields)
+
+    def _pages(self, project_id: int, filters: Query, page_size: int, fields: str = "task_only") -> Iterator[dict[str, Any]]:
+        """Each next page starts behind the last id, not at a position, because tasks come and go while we read."""
+        last = 0
+        while True:
+            after = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": last}
+            page = self.query(project_id, [*filters, after], ordering=["tasks:id"], page_size=page_size, fields=fields)["tasks"]
+            for task in page:
+                yield {**task, "annotations": task.get("annotations") or [], "predictions": [], "drafts": []}
+            if len(page) < page_size:
+                return
+            last = int(page[-1]["id"])
+
+    def _dict(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = self._http.json(method, path, **options)
+        if not isinstance(answer, dict):
+            raise LabelStudioError(
+                f"{method} {self.url}{path} answered {str(answer)[:100]!r}, expected an object; check Label Studio's version."
+            )
+        return answer
+
+    def _list(self, method: str, path: str, **options: Any) -> list[dict[str, Any]]:
+        answer = self._http.json(method, path, **options)
+        if isinstance(answer, dict) and isinstance(answer.get("results"), list):
+            answer = answer["results"]
+        if not isinstance(answer, list):
+            raise LabelStudioError(
+                f"{method} {self.url}{path} answered {str(answer)[:100]!r}, expected a list; check Label Studio's version."
+            )
+        return answer
+
+    def _delete(self, path: str) -> bool:
+        try:
+            self._http.json("DELETE", path)
+        except LabelStudioError as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
+
+    def _unknown(self, project_id: int) -> UnknownProjectError:
+        return UnknownProjectError(
+            f"Label Studio at {self.url} has no project {project_id} that the API key's user may see; "
+            "the number is in the project's address, /projects/<number>/data.",
+            status=404,
+        )
+
+
+def _project(item: dict[str, Any]) -> Project:
+    creator = item.get("created_by")
+    return Project(
+        id=int(item["id"]),
+        title=str(item.get("title") or ""),
+        label_config=str(item.get("label_config") or ""),
+        model_version=str(item.get("model_version") or ""),
+        sampling=str(item.get("sampling") or ""),
+        maximum_annotations=int(item.get("maximum_annotations") or 1),
+        created_by=creator.get("id") if isinstance(creator, dict) else creator,
+        tasks=int(item.get("task_number") or 0),
+        labelled=int(item.get("num_tasks_with_annotations") or 0),
+    )
+
+
+def _prediction(item: dict[str, Any]) -> StoredPrediction:
+    return StoredPrediction(
+        int(item["id"]), int(item["task"]), item.get("score"), str(item.get("model_version") or ""), len(item.get("result") or [])
+    )

@@ -1,0 +1,201 @@
+"""HTTP to Label Studio: authentication with both kinds of key, retries, and errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from label_studio_sdk import LabelStudio as SDK
+from label_studio_sdk.core.api_error import ApiError
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from backend.errors import ApiKeyError, LabelStudioError, UnreachableError
+
+TIMEOUT = 60.0
+"""Seconds to wait for an answer; the bulk import of 500 predictions with masks takes 2 to 10."""
+ATTEMPTS = 4
+"""Tries per request while the server is away or overloaded, over about 4 seconds."""
+MAX_DOWNLOAD = 1 << 30
+"""Bytes; larger files are no images that could be predicted in memory."""
+KEY_PAGE = "Account & Settings, Access Token (or Personal Access Token)"
+
+_IDEMPOTENT = {"GET", "PATCH", "PUT", "DELETE"}
+_BUSY = {429, 502, 503, 504}
+
+
+class Transport:
+    """Requests to one server with one API key. Safe to share between threads."""
+
+    def __init__(self, url: str, api_key: str, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS) -> None:
+        """Check the form of address and key; makes no request. Raises LabelStudioError, ApiKeyError."""
+        self.url = url.strip().rstrip("/")
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise LabelStudioError(f"LABEL_STUDIO_URL is {url!r}, expected an address such as http://localhost:8080.")
+        if not api_key or not api_key.strip() or not api_key.strip().isascii():
+            found = "empty" if not api_key.strip() else "not a key"
+            raise ApiKeyError(f"LABEL_STUDIO_API_KEY is {found}, expected a key of {self.url}; copy it from {KEY_PAGE}.")
+        self._attempts = attempts
+        self._http = httpx.Client(timeout=httpx.Timeout(timeout, connect=5.0), limits=httpx.Limits(keepalive_expiry=4.0))
+        try:
+            self._sdk = SDK(base_url=self.url, api_key=api_key.strip(), httpx_client=self._http)
+        except ApiError as error:  # a personal access token that has expired
+            raise self._key_error(error.body) from error
+        self._auth = _SdkAuth(self._sdk)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def access_token(self) -> str:
+        """The legacy token itself, or an access token (valid 300 s) that the personal one has been exchanged for."""
+        return self._guarded("GET", lambda: self._auth.header().split(" ", 1)[1])
+
+    def json(
+        self, method: str, path: str, *, query: dict[str, Any] | None = None, body: Any = None, missing_ok: bool = False, auth: bool = True
+    ) -> Any:
+        """The decoded answer, None for an empty one, and for 404 with `missing_ok`. Raises LabelStudioError and its kinds."""
+        content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json"} if content is not None else {}
+
+        def send() -> httpx.Response:
+            return self._http.request(
+                method, self.url + path, params=query, content=content, headers=headers, auth=self._auth if auth else None
+            )
+
+        response = self._guarded(method, send)
+        if response.status_code == 404 and missing_ok:
+            return None
+        self._check(response)
+        if not response.content:
+            return None
+        try:
+            return response.json()
+        except ValueError as error:
+            start = response.text[:80]
+            raise LabelStudioError(
+                f"{method} {self.url}{path} answered {start!r}, expected JSON; check that LABEL_STUDIO_URL is a Label Studio."
+            ) from error
+
+    def download(self, address: str) -> bytes:
+        """The bytes at a path of this server, or at a web address; the key goes to this server only. Raises as `json`."""
+        url = address if "://" in address else self.url + address
+        own = urlsplit(url)[:2] == urlsplit(self.url)[:2]
+        response = self._guarded("GET", lambda: self._stream(url, own))
+        self._check(response)
+        return response.content
+
+    def _stream(self, url: str, own: bool) -> httpx.Response:
+        """Follows redirects (cloud storage); httpx drops the key where one leads to another server."""
+        with self._http.stream("GET", url, auth=self._auth if own else None, follow_redirects=True) as response:
+            chunks, size = [], 0
+            for chunk in response.iter_bytes():
+                size += len(chunk)
+                if size > MAX_DOWNLOAD:
+                    raise LabelStudioError(f"{url} is larger than {MAX_DOWNLOAD >> 20} MB, expected an image; shrink it.")
+                chunks.append(chunk)
+            headers = {key: value for key, value in response.headers.items() if key not in ("content-encoding", "content-length")}
+            return httpx.Response(response.status_code, headers=headers, content=b"".join(chunks), request=response.request)
+
+    def _guarded(self, method: str, send: Any) -> Any:
+        """Call with retries: what never arrived always, what may have arrived only where repeating it changes nothing."""
+
+        def worth_it(error: BaseException) -> bool:
+            if isinstance(error, _BusyError):
+                return error.response.status_code in _BUSY or method in _IDEMPOTENT
+            return isinstance(error, httpx.TransportError) and (
+                method in _IDEMPOTENT or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            )
+
+        def last(state: RetryCallState) -> Any:
+            assert state.outcome is not None
+            error = state.outcome.exception()
+            if isinstance(error, _BusyError):
+                return error.response
+            raise error if error is not None else AssertionError
+
+        retrying = Retrying(
+            stop=stop_after_attempt(self._attempts),
+            wait=wait_exponential_jitter(initial=0.5, max=4.0, jitter=0.2),
+            retry=retry_if_exception(worth_it),
+            retry_error_callback=last,
+        )
+        try:
+            return retrying(lambda: _raise_if_busy(send()))
+        except _BusyError as error:
+            return error.response
+        except ApiError as error:  # from the exchange of a personal access token
+            raise self._key_error(error.body) from error
+        except httpx.TransportError as error:
+            raise UnreachableError(
+                f"Label Studio at {self.url} does not answer ({type(error).__name__}: {error}); "
+                "start it, or correct LABEL_STUDIO_URL (inside a container, localhost is the container itself)."
+            ) from error
+        except ValueError as error:  # the exchange of a token answered no JSON
+            raise LabelStudioError(f"{self.url} answered no JSON; check that LABEL_STUDIO_URL is a Label Studio.") from error
+
+    def _check(self, response: httpx.Response) -> None:
+        if response.is_success:
+            return
+        code, request = response.status_code, response.request
+        detail = _detail(response)
+        if code == 401:
+            raise self._key_error(detail)
+        where = f"{request.method} {request.url.copy_with(query=None)}"
+        if response.is_redirect:
+            target = response.headers.get("location", "?")
+            raise LabelStudioError(f"{where} is redirected to {target}; set LABEL_STUDIO_URL to the final address.", status=code)
+        raise LabelStudioError(f"{where} answered {code}: {detail}", status=code)
+
+    def _key_error(self, body: Any) -> ApiKeyError:
+        detail = body.get("detail", body) if isinstance(body, dict) else body
+        text = str(detail)[:300]
+        if "legacy" in text.lower():
+            remedy = "use a personal access token instead, or enable legacy tokens under Organization, API Tokens Settings"
+        elif "jwt" in text.lower() or "personal" in text.lower() or "api token" in text.lower():
+            remedy = "use the legacy token instead, or enable personal access tokens under Organization, API Tokens Settings"
+        else:
+            remedy = f"copy the key again from {KEY_PAGE}; it must belong to {self.url}"
+        return ApiKeyError(f"Label Studio at {self.url} does not accept LABEL_STUDIO_API_KEY ({text}); {remedy}.", status=401)
+
+
+class _SdkAuth(httpx.Auth):
+    """The header that the SDK makes of either kind of key: `Token <key>`, or `Bearer <access token>` refreshed when it has expired."""
+
+    def __init__(self, sdk: SDK) -> None:
+        self._wrapper = sdk._client_wrapper  # the SDK has no public way to the header
+
+    def header(self) -> str:
+        return self._wrapper.get_headers()["Authorization"]
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = self.header()
+        yield request
+
+
+class _BusyError(Exception):
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+def _raise_if_busy(answer: Any) -> Any:
+    # 500 is also what Label Studio on SQLite answers while another process writes ("database is locked").
+    if isinstance(answer, httpx.Response) and answer.status_code in (*_BUSY, 500):
+        raise _BusyError(answer)
+    return answer
+
+
+def _detail(response: httpx.Response) -> str:
+    """What the server says went wrong, without its traceback."""
+    try:
+        body = response.json()
+    except ValueError:
+        return response.text[:200] or response.reason_phrase
+    if not isinstance(body, dict):
+        return str(body)[:1000]
+    errors = body.get("validation_errors")
+    return str(errors or body.get("detail") or body)[:1000]
