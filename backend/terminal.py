@@ -1,0 +1,95 @@
+"""How the service's objects look on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from backend.labelstudio.connect import Finding
+
+_NEXT = 10
+"""So many of the next tasks are listed."""
+
+
+def bar(console: Console) -> Progress:
+    """A progress bar: what is done, how far it is, the seconds so far, and the time left in words."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+    return Progress(*columns, console=console, transient=True)
+
+
+def follow_with_bar(states: Iterable[Mapping[str, Any]], console: Console) -> Mapping[str, Any]:
+    """Show the states of a job as they come; returns the last one. Without a terminal each new step is one line."""
+    last: Mapping[str, Any] = {"state": "failed", "message": "The job is unknown; it may have ended long ago."}
+    shown = ""
+    with bar(console) as progress:
+        task = progress.add_task("waiting for a worker", total=None, left="")
+        for last in states:
+            step = step_text(last)
+            progress.update(task, description=step, completed=last.get("done") or 0, total=last.get("total") or None, left=left_text(last))
+            if not console.is_terminal and step != shown:
+                console.print(step, highlight=False, markup=False)
+                shown = step
+    return last
+
+
+def step_text(state: Mapping[str, Any]) -> str:
+    """What a job does now, in words: its step, and the rows of the round."""
+    if state.get("state") == "queued":
+        return "waiting for a worker"
+    rows = f" (row {state['rows_done']} of {state['rows_total']})" if state.get("rows_total") else ""
+    return f"{state.get('step') or state.get('kind') or 'working'}{rows}"
+
+
+def left_text(state: Mapping[str, Any]) -> str:
+    """The time left in words, empty when it is not known."""
+    seconds = state.get("seconds_left")
+    if seconds is None:
+        return ""
+    return f"about {seconds:.0f} s left" if seconds < 100 else f"about {seconds / 60:.0f} min left"
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """One line for each finding, and what mends it."""
+    lines = []
+    for finding in found:
+        lines.append(f"{finding.severity.value:<8} {finding.subject:<12} {finding.text}\n")
+        if finding.remedy:
+            lines.append(f"{'':<21} {finding.remedy}\n")
+    return "".join(lines)
+
+
+def describe(state: Mapping[str, Any]) -> str:
+    """The state of a project (see backend/jobs/status.py) as a few lines."""
+    version, labels, round_, running = state.get("version"), state.get("labels") or {}, state.get("round"), state.get("running")
+    lines = [f"Project {state['project']}"]
+    if version:
+        dice = version.get("held_out_dice")
+        quality = f"held-out dice {dice:.3f}" if dice is not None else "held-out dice not known"
+        lines.append(f"  model    {version['name']}, {quality}, trained on {version.get('labels')} labels, {version.get('created')}")
+    else:
+        lines.append("  model    none yet; label an image and submit it")
+    lines.append(f"  labels   {labels.get('trained', 0)} trained, {labels.get('waiting', 0)} waiting")
+    if round_:
+        by = "in random order until there are enough labels" if round_.get("cold_start") else f"by {round_.get('strategy')}"
+        lines.append(f"  round    {round_['name']} of {round_.get('time')}, {by}, budget {round_.get('budget')} ({round_.get('reason')})")
+        if round_.get("message"):
+            lines.append(f"           {round_['message']}")
+    else:
+        lines.append("  round    none yet")
+    if running:
+        left = left_text(running)
+        lines.append(f"  running  {running.get('kind')}: {step_text(running)}{', ' + left if left else ''}")
+    if state.get("waiting"):
+        lines.append(f"  waiting  {', '.join(state['waiting'])}")
+    for place in (state.get("next_tasks") or [])[:_NEXT]:
+        mark = "*" if place.get("in_batch") else " "
+        lines.append(f"  {place['rank']:>6}{mark} task {place['task']}{': ' + place['reason'] if place.get('reason') else ''}")
+    for warning in state.get("warnings") or []:
+        lines.append(f"  warning  {warning}")
+    if state.get("last_error"):
+        lines.append(f"  error    {state['last_error']['message']}")
+    return "\n".join(lines)
