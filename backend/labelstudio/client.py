@@ -19,10 +19,15 @@ TASKS_A_PAGE = 500
 LABELLED_A_PAGE = 50
 """Labelled tasks come with the regions of their annotations, 10 to 350 kB each."""
 IDS_A_PAGE = 2000
+"""Tasks without annotations and predictions, about 1 kB each."""
 DELETERS = 4
 """Requests at a time where Label Studio has no bulk form."""
 
-UNLABELLED: Query = [{"filter": "filter:tasks:total_annotations", "operator": "equal", "type": "Number", "value": 0}]
+UNLABELLED: Query = [
+    {"filter": "filter:tasks:total_annotations", "operator": "equal", "type": "Number", "value": 0},
+    # A skipped task counts as labelled where the project says so ("ignore skipped").
+    {"filter": "filter:tasks:is_labeled", "operator": "equal", "type": "Boolean", "value": False},
+]
 LABELLED: Query = [{"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}]
 
 
@@ -136,12 +141,12 @@ class LabelStudio:
         "labelled": with an annotation that is not cancelled. "unlabelled": the others that Label Studio would still serve; a skipped
         task is one of them, unless the project says that skipped tasks are done. Tasks that come or go meanwhile shift nothing.
         """
-        labelled = self._pages(project_id, LABELLED, min(page_size, LABELLED_A_PAGE), fields="all")
-        unlabelled = self._pages(project_id, UNLABELLED, page_size)
+        labelled = self.pages(project_id, LABELLED, min(page_size, LABELLED_A_PAGE), fields="all")
+        unlabelled = self.pages(project_id, UNLABELLED if only == "unlabelled" else UNLABELLED[:1], page_size)
         if only == "labelled":
             yield from labelled
         elif only == "unlabelled":
-            yield from (task for task in unlabelled if not task["is_labeled"])
+            yield from unlabelled
         else:
             previous = None
             for task in heapq.merge(labelled, unlabelled, key=lambda task: int(task["id"])):
@@ -152,11 +157,11 @@ class LabelStudio:
     def task_ids(self, project_id: int, only: Only = "all") -> list[int]:
         """Ids of the tasks, ascending, without their annotations; 10,000 in a few seconds."""
         filters = {"all": [], "labelled": LABELLED, "unlabelled": UNLABELLED}[only]
-        found = self._pages(project_id, filters, IDS_A_PAGE)
-        return [int(task["id"]) for task in found if only != "unlabelled" or not task["is_labeled"]]
+        found = self.pages(project_id, filters, IDS_A_PAGE)
+        return [int(task["id"]) for task in found]
 
     def count(self, project_id: int, only: Only = "all") -> int:
-        """Number of tasks, in one request; skipped ones count as unlabelled."""
+        """Number of tasks, in one request."""
         filters = {"all": [], "labelled": LABELLED, "unlabelled": UNLABELLED}[only]
         return int(self.query(project_id, filters, page_size=1)["total"])
 
@@ -186,6 +191,21 @@ class LabelStudio:
             )
         return answer
 
+    def pages(self, project_id: int, filters: Query, page_size: int, fields: str = "task_only") -> Iterator[dict[str, Any]]:
+        """Tasks for which all `filters` hold, in the order of ids, page by page as they are asked for.
+
+        Each next page starts behind the last id, not at a position, because tasks come and go while we read.
+        """
+        last = 0
+        while True:
+            after = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": last}
+            page = self.query(project_id, [*filters, after], ordering=["tasks:id"], page_size=page_size, fields=fields)["tasks"]
+            for task in page:
+                yield {**task, "annotations": task.get("annotations") or [], "predictions": [], "drafts": []}
+            if len(page) < page_size:
+                return
+            last = int(page[-1]["id"])
+
     def next_task(self, project_id: int) -> dict[str, Any] | None:
         """What the "Label All Tasks" button would serve the key's user now; it LOCKS that task for this user. None: nothing to label."""
         answer: dict[str, Any] | None = self._http.json(
@@ -195,7 +215,9 @@ class LabelStudio:
 
     def versions(self, project_id: int) -> dict[str, int]:
         """Versions of the project's predictions and how many of each there are."""
-        answer = self._dict("GET", f"/api/projects/{project_id}/model-versions/")
+        answer = self._http.json("GET", f"/api/projects/{project_id}/model-versions/", missing_ok=True)
+        if answer is None:
+            raise self._unknown(project_id)
         return {str(version): int(count) for version, count in answer.items()}
 
     def predictions(self, project_id: int, version: str) -> list[StoredPrediction]:
@@ -283,18 +305,6 @@ class LabelStudio:
     def update_ml_backend(self, backend_id: int, **fields: Any) -> dict[str, Any]:
         """Change a connected ML backend; Label Studio calls its /health and /setup at once."""
         return self._dict("PATCH", f"/api/ml/{backend_id}", body=fields)
-
-    def _pages(self, project_id: int, filters: Query, page_size: int, fields: str = "task_only") -> Iterator[dict[str, Any]]:
-        """Each next page starts behind the last id, not at a position, because tasks come and go while we read."""
-        last = 0
-        while True:
-            after = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": last}
-            page = self.query(project_id, [*filters, after], ordering=["tasks:id"], page_size=page_size, fields=fields)["tasks"]
-            for task in page:
-                yield {**task, "annotations": task.get("annotations") or [], "predictions": [], "drafts": []}
-            if len(page) < page_size:
-                return
-            last = int(page[-1]["id"])
 
     def _dict(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         answer = self._http.json(method, path, **options)

@@ -6,16 +6,34 @@ for every annotator. So a prediction's score is a place in the order, rank/(n+1)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
-from backend.labelstudio.client import LabelStudio
+import structlog
+
+from backend.errors import LabelStudioError, PriorityError
+from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED, LabelStudio
 
 MASKS_FOR_ALL = 500
 """Up to so many unlabelled tasks, each gets its mask at once."""
 MASKS_AHEAD = 200
 """Above that, so many of the next tasks in the order hold a mask; `top_up` follows the annotators."""
+CHUNK = 500
+"""Predictions per import, the number that Label Studio itself works on at a time."""
+CHUNK_BYTES = 8 << 20
+"""Bytes per import; Label Studio holds a request in memory several times."""
+WRITERS = 4
+"""Requests at a time while masks are added to single predictions."""
+_SAME = 1e-9
+
+log = structlog.get_logger(__name__)
+Regions = Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -24,19 +42,7 @@ class Priority:
 
     task_id: int
     score: float
-    regions: Sequence[dict[str, Any]] | None = None
-
-
-@dataclass(frozen=True)
-class WriteReport:
-    """What `write_order` or `add_provisional` did."""
-
-    round_name: str
-    written: int  # tasks that now have a place in the order
-    masks: int  # of them with regions
-    gone: tuple[int, ...]  # task ids deleted meanwhile, passed over
-    removed: dict[str, int]  # predictions of older versions deleted
-    seconds: float
+    regions: Regions | None = None
 
 
 @dataclass(frozen=True)
@@ -45,22 +51,42 @@ class Place:
 
     task_id: int
     score: float
-    masked: bool
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """What `write_order` or `add_provisional` did."""
+
+    round_name: str
+    written: int  # predictions written by this call; 0 if an earlier one had written them
+    masks: int  # of them with regions
+    gone: tuple[int, ...] = ()  # task ids that are deleted or labelled meanwhile, ascending
+    removed: dict[str, int] = field(default_factory=dict)  # predictions of older rounds deleted
+    seconds: float = 0.0
+
+
+def is_round(version: str) -> bool:
+    """Tell whether a prediction's version is the name of one of our rounds, such as "v7.r3"; others are never deleted."""
+    return re.fullmatch(r"v\d+\.r\d+", version) is not None
 
 
 def score_of(rank: int, count: int) -> float:
     """Score of rank 1 to `count`: rank / (count + 1)."""
-    raise NotImplementedError
+    if not 1 <= rank <= count:
+        raise ValueError(f"rank {rank} of {count} is not between 1 and {count}.")
+    return rank / (count + 1)
 
 
-def in_order(task_ids: Sequence[int], regions: Mapping[int, Sequence[dict[str, Any]]] | None = None) -> list[Priority]:
+def in_order(task_ids: Sequence[int], regions: Mapping[int, Regions] | None = None) -> list[Priority]:
     """Priorities of tasks in their order, first to be labelled first, with the masks that are known. Duplicates raise ValueError."""
-    raise NotImplementedError
+    _check_unique(task_ids)
+    known = regions or {}
+    return [Priority(task, score_of(rank, len(task_ids)), known.get(task)) for rank, task in enumerate(task_ids, start=1)]
 
 
 def masks_wanted(task_ids: Sequence[int]) -> list[int]:
     """Of an order over all unlabelled tasks, those that get a mask at once: all up to MASKS_FOR_ALL, else the first MASKS_AHEAD."""
-    raise NotImplementedError
+    return list(task_ids if len(task_ids) <= MASKS_FOR_ALL else task_ids[:MASKS_AHEAD])
 
 
 def write_order(
@@ -73,45 +99,260 @@ def write_order(
 ) -> WriteReport:
     """Put an order over the unlabelled tasks in force, under the version `round_name`.
 
-    Imports all predictions, compares them with what Label Studio then holds, switches the project to the new version, and deletes the
-    other versions. Until the switch the previous order is in force, whatever fails; a second call with the same name and order repairs
-    what a killed one left, and duplicates nothing. Deleted tasks are passed over. `checkpoint` is called with "imported", "switched",
-    "cleaned" after each step; raising in it stops there (superseded rounds). Raises PriorityError naming the tasks that were dropped.
+    Imports all predictions, counts them in Label Studio, switches the project to the new version, reads the order back, and deletes the
+    older rounds. Until the switch the previous order is in force, whatever fails, and it is again if what is read back differs. A second
+    call with the same name and order repairs what a killed one left, and duplicates nothing. Deleted tasks are passed over. `checkpoint`
+    is called with "imported", "switched", "cleaned" after each step; raising in it stops there (a superseded round). Raises ValueError
+    for scores outside (0, 1), duplicate tasks and a name that is no round's; PriorityError naming the tasks that Label Studio dropped.
     """
-    raise NotImplementedError
+    started, tell = time.monotonic(), checkpoint or (lambda _: None)
+    _check(round_name, priorities)
+    previous = client.project(project_id).model_version
+    written: list[Priority] = []
+    if previous != round_name:
+        written = _import_anew(client, project_id, round_name, priorities)
+        tell("imported")
+        if written:
+            client.switch_version(project_id, round_name)
+    gone = _verify(client, project_id, round_name, priorities, previous)
+    tell("switched")
+    removed = _clean(client, project_id, round_name)
+    tell("cleaned")
+    masks = sum(bool(priority.regions) for priority in written)
+    report = WriteReport(round_name, len(written), masks, gone, removed, time.monotonic() - started)
+    log.info("order written", project=project_id, round=round_name, tasks=len(written), masks=masks, seconds=round(report.seconds, 2))
+    return report
 
 
 def order(client: LabelStudio, project_id: int) -> list[Place]:
     """The order in force: unlabelled tasks with a place, first to be served first. Empty if no round is in force."""
-    raise NotImplementedError
+    if not is_round(client.project(project_id).model_version):
+        return []
+    held = _placed(client, project_id)
+    return [Place(task, score) for task, score in sorted(held.items(), key=lambda item: (item[1], item[0]))]
 
 
 def next_tasks(client: LabelStudio, project_id: int, count: int = 10) -> list[Place]:
-    """The first `count` of `order`."""
-    raise NotImplementedError
+    """The first `count` of `order`, in two requests."""
+    if not is_round(client.project(project_id).model_version):
+        return []
+    page = client.query(project_id, UNLABELLED, ordering=["tasks:predictions_score"], page_size=count)["tasks"]
+    return [Place(int(task["id"]), float(task["predictions_score"])) for task in page if task.get("predictions_score") is not None]
 
 
 def unplaced(client: LabelStudio, project_id: int) -> list[int]:
-    """Ids of unlabelled tasks without a place in the order in force (imported since), ascending."""
-    raise NotImplementedError
+    """Ids of unlabelled tasks without a place in the order in force (imported since), ascending; all if no round is in force."""
+    if not is_round(client.project(project_id).model_version):
+        return client.task_ids(project_id, "unlabelled")
+    return _unplaced(client, project_id)
 
 
-def unmasked(client: LabelStudio, project_id: int) -> list[int]:
-    """Ids of the tasks that should hold a mask by now and do not (see MASKS_AHEAD), next to be served first."""
-    raise NotImplementedError
+def unmasked(client: LabelStudio, project_id: int, *, empty: Collection[int] = ()) -> list[int]:
+    """Ids of the tasks that should hold a mask by now and do not, next to be served first.
+
+    These are among the next MASKS_AHEAD tasks, or all where there are up to MASKS_FOR_ALL. A mask without foreground has no regions, so
+    that Label Studio cannot tell it from a missing one: pass the ids of tasks known to have one as `empty`.
+    """
+    round_name = client.project(project_id).model_version
+    if not is_round(round_name):
+        return []
+    count = client.count(project_id, "unlabelled")
+    ahead = count if count <= MASKS_FOR_ALL else MASKS_AHEAD
+    page = client.query(project_id, UNLABELLED, ordering=["tasks:predictions_score"], page_size=max(ahead, 1))["tasks"]
+    due = {int(task["id"]): int(task["total_predictions"]) for task in page if task.get("predictions_score") is not None}
+    with_regions = [
+        *UNLABELLED,
+        {"filter": "filter:tasks:predictions_results", "operator": "contains", "type": "String", "value": '"original_width"'},
+    ]
+    masked = {int(task["id"]) for task in client.query(project_id, with_regions, page_size=max(count, 1))["tasks"]}
+    # Where a task has predictions of other versions too, one must look which of them holds the regions.
+    return [
+        task
+        for task, predictions in due.items()
+        if task not in empty and (task not in masked or (predictions > 1 and not _has_regions(client, task, round_name)))
+    ]
+
+
+def provisional_scores(places: Sequence[Place], count: int, after: int) -> list[float]:
+    """Scores of `count` tasks that come behind the first `after` places of an order, evenly between these and the next."""
+    if not 0 <= after <= len(places):
+        raise ValueError(f"place {after} is not between 0 and {len(places)}.")
+    low = places[after - 1].score if after else 0.0
+    high = places[after].score if after < len(places) else 1.0
+    return [low + (high - low) * number / (count + 1) for number in range(1, count + 1)]
 
 
 def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[Priority]) -> WriteReport:
     """Give tasks imported since the round a place in the order in force, so that none is served at random.
 
-    Tasks that have a place already keep it. Raises PriorityError if no round is in force, or Label Studio dropped some.
+    Tasks that have a place already, are labelled or deleted, are passed over (`gone`). Raises PriorityError if no round is in force, or
+    Label Studio dropped some.
     """
-    raise NotImplementedError
+    started = time.monotonic()
+    round_name = client.project(project_id).model_version
+    if not is_round(round_name):
+        raise PriorityError(f"Project {project_id} has no round in force (its version is {round_name!r}); recompute the queries first.")
+    _check(round_name, priorities)
+    waiting = set(unplaced(client, project_id))
+    wanted = [priority for priority in priorities if priority.task_id in waiting]
+    _import(client, project_id, round_name, wanted)
+    if client.project(project_id).model_version != round_name:  # a new round took over meanwhile, and may have cleaned up before us
+        client.delete_version(project_id, round_name)
+        raise PriorityError(
+            f"Round {round_name} of project {project_id} was replaced while tasks were added to it; add them to the new one."
+        )
+    missing = set(unplaced(client, project_id)) & {priority.task_id for priority in wanted}
+    if missing:
+        raise PriorityError(f"Label Studio gave no place to {_named(missing)} of project {project_id}; recompute the queries.")
+    gone = tuple(sorted({priority.task_id for priority in priorities} - {priority.task_id for priority in wanted}))
+    masks = sum(bool(priority.regions) for priority in wanted)
+    return WriteReport(round_name, len(wanted), masks, gone, {}, time.monotonic() - started)
 
 
-def top_up(client: LabelStudio, project_id: int, regions: Mapping[int, Sequence[dict[str, Any]]]) -> int:
+def top_up(client: LabelStudio, project_id: int, regions: Mapping[int, Regions]) -> int:
     """Add masks to tasks (keys: task ids) that hold only a place in the order in force; the places stay. Returns how many got one.
 
-    Tasks labelled, deleted or masked meanwhile are passed over.
+    Changes the prediction in place, about 0.15 s each, so that a task never has two of a version (the lower would count) nor none.
+    Tasks deleted or masked meanwhile are passed over, and a second prediction of the round, if there is one, is deleted.
     """
-    raise NotImplementedError
+    round_name = client.project(project_id).model_version
+    if not is_round(round_name):
+        return 0
+
+    def add(task: int) -> bool:
+        found = [item for item in client.task_predictions(task) if item.model_version == round_name]
+        best = min(found, key=lambda item: (item.score if item.score is not None else math.inf, item.id), default=None)
+        if best is None:
+            return False
+        client.delete_predictions(item.id for item in found if item.id != best.id)
+        return not best.regions and client.update_prediction(best.id, result=list(regions[task]))
+
+    wanted = [task for task in regions if regions[task]]
+    with ThreadPoolExecutor(max_workers=WRITERS) as pool:
+        return sum(pool.map(add, wanted))
+
+
+def _check(round_name: str, priorities: Sequence[Priority]) -> None:
+    if not is_round(round_name):
+        raise ValueError(f"the round's name is {round_name!r}, expected one such as 'v7.r3'.")
+    _check_unique([priority.task_id for priority in priorities])
+    wrong = [priority.task_id for priority in priorities if not 0 < priority.score < 1]
+    if wrong:
+        raise ValueError(f"the scores of {_named(wrong)} are not between 0 and 1; Label Studio would drop them silently.")
+
+
+def _check_unique(task_ids: Sequence[int]) -> None:
+    if len(set(task_ids)) != len(task_ids):
+        twice = {task for task in task_ids if task_ids.count(task) > 1}
+        raise ValueError(f"{_named(twice)} more than once, expected each task once.")
+
+
+def _named(task_ids: Collection[int]) -> str:
+    listed = sorted(task_ids)
+    more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
+    return f"task{'s' if len(listed) != 1 else ''} {', '.join(map(str, listed[:20]))}{more}"
+
+
+def _import_anew(client: LabelStudio, project_id: int, round_name: str, priorities: Sequence[Priority]) -> list[Priority]:
+    """Write a round that is not in force yet, and count it; returns what was written. Nothing of it is left after PriorityError."""
+    client.delete_version(project_id, round_name)  # what a killed call left
+    wanted = list(priorities)
+    try:
+        _import(client, project_id, round_name, wanted)
+    except LabelStudioError as error:
+        if error.status != 400:
+            raise
+        existing = set(client.task_ids(project_id))  # a single deleted task makes Label Studio refuse all of them
+        wanted = [priority for priority in priorities if priority.task_id in existing]
+        client.delete_version(project_id, round_name)
+        if len(wanted) == len(priorities):
+            raise
+        _import(client, project_id, round_name, wanted)
+    stored = client.versions(project_id).get(round_name, 0)
+    if stored == len(wanted):
+        return wanted
+    # Fewer: deleted with their tasks since. More: somebody else writes the same round. Exact, but slow.
+    held = [item.task_id for item in client.predictions(project_id, round_name)]
+    missing = ({priority.task_id for priority in wanted} - set(held)) & set(client.task_ids(project_id))
+    if missing or len(set(held)) != len(held):
+        client.delete_version(project_id, round_name)
+        found = f"lacks {_named(missing)}" if missing else "holds some tasks twice"
+        raise PriorityError(
+            f"Round {round_name} of project {project_id} {found}, expected each of {len(wanted)} tasks once; "
+            "the previous order stays in force. Another process may write the same round; recompute the queries."
+        )
+    return [priority for priority in wanted if priority.task_id in set(held)]
+
+
+def _import(client: LabelStudio, project_id: int, round_name: str, priorities: Sequence[Priority]) -> None:
+    for chunk in _chunks(round_name, priorities):
+        created = client.import_predictions(project_id, chunk)
+        if created != len(chunk):
+            held = {item.task_id for item in client.predictions(project_id, round_name)}
+            dropped = {int(item["task"]) for item in chunk} - held
+            if client.project(project_id).model_version != round_name:
+                client.delete_version(project_id, round_name)
+            raise PriorityError(
+                f"Label Studio took {created} of {len(chunk)} predictions of project {project_id} and silently dropped {_named(dropped)}: "
+                "their regions do not fit its labelling configuration, which may have changed. The previous order stays in force; "
+                "recompute the queries."
+            )
+
+
+def _chunks(round_name: str, priorities: Sequence[Priority]) -> Iterator[list[dict[str, Any]]]:
+    chunk: list[dict[str, Any]] = []
+    size = 0
+    for priority in priorities:
+        regions = list(priority.regions or ())
+        item = {"task": priority.task_id, "result": regions, "score": priority.score, "model_version": round_name}
+        weight = len(json.dumps(regions, separators=(",", ":")))
+        if chunk and (len(chunk) == CHUNK or size + weight > CHUNK_BYTES):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(item)
+        size += weight
+    if chunk:
+        yield chunk
+
+
+def _placed(client: LabelStudio, project_id: int) -> dict[int, float]:
+    """Unlabelled tasks that have a place in the version in force, and their scores."""
+    found = client.pages(project_id, [*UNLABELLED, _scored(True)], IDS_A_PAGE)
+    return {int(task["id"]): float(task["predictions_score"]) for task in found}
+
+
+def _scored(yes: bool) -> dict[str, Any]:
+    """Filter of tasks with a score in the version in force; it also makes Label Studio tell the score."""
+    return {"filter": "filter:tasks:predictions_score", "operator": "empty", "type": "Number", "value": not yes}
+
+
+def _verify(client: LabelStudio, project_id: int, round_name: str, priorities: Sequence[Priority], previous: str) -> tuple[int, ...]:
+    """Compare the order in force with the one wanted; returns the tasks that need none any more. Else the previous one comes back."""
+    held = _placed(client, project_id)
+    wanted = {priority.task_id: priority.score for priority in priorities}
+    lacking = set(wanted) - set(held)
+    missing = lacking & set(_unplaced(client, project_id)) if lacking else set()
+    wrong = missing | {task for task, score in held.items() if task in wanted and abs(wanted[task] - score) > _SAME}
+    if not wrong:
+        return tuple(sorted(lacking))
+    if previous != round_name:
+        client.update_project(project_id, model_version=previous)
+        client.delete_version(project_id, round_name)
+    state = "another order is in force under that name" if previous == round_name else "the previous order is in force again"
+    raise PriorityError(
+        f"Round {round_name} of project {project_id} reads back differently for {_named(wrong)}; {state}. Recompute the queries."
+    )
+
+
+def _unplaced(client: LabelStudio, project_id: int) -> list[int]:
+    return [int(task["id"]) for task in client.pages(project_id, [*UNLABELLED, _scored(False)], IDS_A_PAGE)]
+
+
+def _clean(client: LabelStudio, project_id: int, round_name: str) -> dict[str, int]:
+    """Delete all other rounds; predictions of other names, which somebody else imported, stay."""
+    others = [version for version in client.versions(project_id) if is_round(version) and version != round_name]
+    return {version: client.delete_version(project_id, version) for version in others}
+
+
+def _has_regions(client: LabelStudio, task_id: int, round_name: str) -> bool:
+    return any(item.regions for item in client.task_predictions(task_id) if item.model_version == round_name)

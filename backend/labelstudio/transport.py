@@ -39,6 +39,7 @@ class Transport:
             found = "empty" if not api_key.strip() else "not a key"
             raise ApiKeyError(f"LABEL_STUDIO_API_KEY is {found}, expected a key of {self.url}; copy it from {KEY_PAGE}.")
         self._attempts = attempts
+        self._personal = api_key.count(".") == 2  # a JSON web token; legacy keys are 40 hexadecimal digits
         self._http = httpx.Client(timeout=httpx.Timeout(timeout, connect=5.0), limits=httpx.Limits(keepalive_expiry=4.0))
         try:
             self._sdk = SDK(base_url=self.url, api_key=api_key.strip(), httpx_client=self._http)
@@ -155,7 +156,8 @@ class Transport:
         text = str(detail)[:300]
         if "legacy" in text.lower():
             remedy = "use a personal access token instead, or enable legacy tokens under Organization, API Tokens Settings"
-        elif "jwt" in text.lower() or "personal" in text.lower() or "api token" in text.lower():
+        elif self._personal and "not provided" in text.lower():  # what Label Studio answers to a kind of token that is switched off
+            text += " This key is a personal access token"
             remedy = "use the legacy token instead, or enable personal access tokens under Organization, API Tokens Settings"
         else:
             remedy = f"copy the key again from {KEY_PAGE}; it must belong to {self.url}"
