@@ -1,13 +1,14 @@
-# make test: set-up and the whole test suite. make check: ruff, mypy. make bench: the benchmarks.
+# make demo: everything on this machine, with a project to label. make test: set-up and the whole test suite. make check: ruff, mypy. make bench: the benchmarks.
 SHELL := bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 LABEL_STUDIO := .venv-label-studio
 
-.PHONY: setup test check bench
+.PHONY: setup test check bench demo
 setup: .venv/.ready $(LABEL_STUDIO)/.ready
 
 .venv/.ready: requirements.txt tests/requirements.txt
+	@echo "Installing this project's libraries into .venv (6 GB, some minutes)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -r requirements.txt -r tests/requirements.txt
@@ -16,6 +17,7 @@ setup: .venv/.ready $(LABEL_STUDIO)/.ready
 
 # Label Studio pins an older rq and redis, so it lives in an environment of its own.
 $(LABEL_STUDIO)/.ready:
+	@echo "Installing Label Studio into $(LABEL_STUDIO) (1 GB, a minute or two)"
 	$(PYTHON) -m venv $(LABEL_STUDIO)
 	$(LABEL_STUDIO)/bin/pip install --quiet --upgrade pip
 	$(LABEL_STUDIO)/bin/pip install --quiet label-studio==1.23.2
@@ -26,6 +28,12 @@ test: setup
 
 check: .venv/.ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+# Both environments are set up side by side, because most of that time is waiting for downloads.
+# DEMO_IMAGES=folder DEMO_MASKS=folder: own images, and masks of the same names. DEMO_ARGS=--exit: stop when the order is written.
+demo:
+	@$(MAKE) --no-print-directory -j2 setup
+	@$(BIN)/python -m backend.demo $(if $(DEMO_IMAGES),--images "$(DEMO_IMAGES)") $(if $(DEMO_MASKS),--masks "$(DEMO_MASKS)") $(DEMO_ARGS)
 
 bench: setup
 	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks $(ARGS)

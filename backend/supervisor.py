@@ -49,8 +49,16 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def add(self, program: Program, *, ready: Callable[[], bool] | None = None, timeout: float = 60.0, foundation: bool = False) -> Running:
-        """Start a program and keep it running from now on; with `ready`, wait until that holds.
+    def add(
+        self,
+        program: Program,
+        *,
+        ready: Callable[[], bool] | None = None,
+        timeout: float = 60.0,
+        tick: Callable[[float], None] | None = None,
+        foundation: bool = False,
+    ) -> Running:
+        """Start a program and keep it running from now on; with `ready`, wait until that holds, telling `tick` the seconds waited.
 
         A `foundation` is what the others need until their end: it is ended after them. Raises ProcessError when the program ends
         before it is ready.
@@ -58,7 +66,7 @@ class Supervisor:
         running = program.start()
         self._kept.append(_Kept(program, running, time.monotonic(), foundation=foundation))
         if ready is not None:
-            running.wait_until(ready, timeout=timeout)
+            running.wait_until(ready, timeout=timeout, tick=tick)
         return running
 
     def running(self, name: str) -> Running:

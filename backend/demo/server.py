@@ -63,21 +63,20 @@ class LabelStudioServer:
 
         Raises ProcessError, with the end of its log, when it ends or does not answer in time.
         """
-        if not self._program.exists():
-            raise ProcessError(f"found no Label Studio at {self._program}, expected its environment; run `make setup`.")
-        self.files.mkdir(parents=True, exist_ok=True)
-        self._running = Program(
-            "Label Studio",
-            [self._program, "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(self.port)],
-            environment=self._environment(),
-            log=self.log,
-            folder=self.data_dir,
-        ).start()
+        self._running = self.program().start()
         try:
             self._running.wait_until(self.healthy, timeout=START_SECONDS, tick=tick)
         except BaseException:
             self.stop()
             raise
+
+    def program(self) -> Program:
+        """What a supervisor runs in place of `start`. Raises ProcessError when Label Studio is not installed."""
+        if not self._program.exists():
+            raise ProcessError(f"found no Label Studio at {self._program}, expected its environment; run `make setup`.")
+        self.files.mkdir(parents=True, exist_ok=True)
+        command: list[str | Path] = [self._program, "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(self.port)]
+        return Program("Label Studio", command, environment=self._environment(), log=self.log, folder=self.data_dir)
 
     def stop(self) -> None:
         """Stop it; does nothing if it does not run."""

@@ -1,0 +1,36 @@
+"""`python -m backend.demo`, which `make demo` runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.demo import demo
+from backend.errors import BackendError
+
+INTERRUPTED = 130
+
+
+def main(
+    folder: Annotated[Path, typer.Option(help="Folder that keeps everything.")] = demo.FOLDER,
+    images: Annotated[Path | None, typer.Option(help="Own images; left out: generated ones.")] = None,
+    masks: Annotated[Path | None, typer.Option(help="Their masks, of the same names.")] = None,
+    count: Annotated[int, typer.Option(min=5, help="How many images to generate.")] = demo.Options.count,
+    size: Annotated[int, typer.Option(min=64, help="Their height and width in pixels.")] = demo.Options.size,
+    seed: Annotated[int, typer.Option(help="Same seed, same images.")] = demo.Options.seed,
+    exit_: Annotated[bool, typer.Option("--exit", help="Stop when the order is written.")] = False,
+) -> None:
+    """Everything on this machine: Label Studio, backend, a project with its first labels, a trained model and a written order."""
+    demo.quiet_logs()
+    try:
+        demo.run(demo.Options(folder, images, masks, count, size, seed, exit_))
+    except BackendError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+typer.run(main)

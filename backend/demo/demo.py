@@ -1,0 +1,228 @@
+"""`make demo`: everything on this machine, from nothing to a written order, and then up until Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from backend import jobs, service
+from backend.demo import pictures, state
+from backend.demo.pictures import Pictures
+from backend.demo.project import DemoProject
+from backend.demo.server import ROOT, START_SECONDS, LabelStudioServer
+from backend.errors import BackendError, QueueError
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.connect import configure
+from backend.redis_server import write_private
+from backend.service import Service
+from backend.settings import FEWEST_LABELS_TO_RANK, Settings, get_settings, read_settings
+from backend.supervisor import Supervisor
+from backend.terminal import findings, follow_with_bar
+
+FOLDER = ROOT / "data" / "demo"
+LABELLED = 3
+"""Images that are labelled at the start, as in the paper."""
+RECIPE = {"width": 8, "depth": 3, "max_side": 256, "crop": 96, "batch": 4, "steps": 240, "row_steps": 80}
+"""Small enough for two cores: a round in two minutes. On your own data leave RECIPE to the service's defaults."""
+_LOOK_SECONDS = 10.0
+
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `make demo` can be asked for."""
+
+    folder: Path = FOLDER
+    images: Path | None = None
+    masks: Path | None = None
+    count: int = 24
+    size: int = 384
+    seed: int = 0
+    exit: bool = False
+    """Stop when the order is written."""
+
+
+def run(options: Options) -> None:
+    """Run the demo. Raises BackendError for what a user can mend."""
+    start = time.monotonic()
+    signal.signal(signal.SIGTERM, _end)
+    folder = options.folder.resolve()
+    with service.alone(folder), Supervisor() as supervisor:
+        known = state.load(folder)
+        shown = _pictures(options, folder / "label-studio" / "files")
+        server = _label_studio(supervisor, folder, known)
+        everything = _service(supervisor, folder, known, server)
+        with service.addresses(everything.settings):
+            client = LabelStudio(server.url, server.token)
+            project = _project(server, client, shown, known)
+            known.save(folder)
+            labelled = _label(project, shown, options.seed)
+            _say("Connecting the project to the backend.")
+            _print(findings(configure(client, project.id, everything.settings.own_url, everything.settings.basic_auth)))
+            _order(project.id, labelled)
+            _tell(server, project.id, everything.settings, folder, time.monotonic() - start)
+            if not options.exit:
+                _say("Everything stays up until Ctrl-C.")
+                supervisor.watch(until=_news(project.id))
+        _say("Ending; the next run goes on from here.")
+
+
+def _pictures(options: Options, served: Path) -> Pictures:
+    if options.images is not None:
+        _say(f"Reading the images in {options.images}.")
+        shown = pictures.from_folders(options.images, options.masks, served)
+    else:
+        _say(f"Making {options.count} images of axons.")
+        shown = pictures.generated(served.parents[1], served, options.count, options.size, options.seed)
+    for problem in shown.problems:
+        _say(f"  left out: {problem}")
+    _say(f"  {len(shown.files)} images, {len(shown.pool.labelled)} with a known mask")
+    return shown
+
+
+def _label_studio(supervisor: Supervisor, folder: Path, known: state.State) -> LabelStudioServer:
+    server = LabelStudioServer(folder / "label-studio", known.admin, port=known.label_studio_port)
+    if server.port != known.label_studio_port:
+        _say(f"Port {known.label_studio_port} is taken; Label Studio listens on {server.port}.")
+    known.save(folder)  # before the first start: the administrator's password is set then and never again
+    new = "" if (server.data_dir / "label_studio.sqlite3").exists() else " for the first time, which makes its database (about 40 s)"
+    _say(f"Starting Label Studio{new}.")
+    with console.status("waiting for Label Studio") as line:
+        supervisor.add(
+            server.program(),
+            ready=server.healthy,
+            timeout=START_SECONDS,
+            tick=lambda waited: line.update(f"waiting for Label Studio, {waited:.0f} s"),
+            foundation=True,
+        )
+    known.label_studio_port = server.port
+    return server
+
+
+def _service(supervisor: Supervisor, folder: Path, known: state.State, server: LabelStudioServer) -> Service:
+    _say("Starting Redis, the backend, its workers and the scheduler.")
+    chosen: dict[str, Any] = {} if os.environ.get("RECIPE") else {"recipe": RECIPE}
+    settings = read_settings(
+        label_studio_url=server.url,
+        label_studio_api_key=server.token,
+        redis_url=None,
+        storage_url=None,
+        backend_url=None,
+        host="127.0.0.1",
+        port=known.backend_port,
+        model_dir=folder / "backend",
+        basic_auth_user="label-studio",
+        basic_auth_pass=known.backend_password,
+        **chosen,
+    )
+    everything = Service(settings, logs=folder / "logs", say=lambda text: _say(f"  {text}"))
+    everything.start(supervisor)
+    known.backend_port = everything.settings.port
+    # The functions of backend.jobs read this process's environment, as those in the workers do.
+    os.environ.update(service.environment(everything.settings))
+    get_settings.cache_clear()
+    _write_environment(folder / "environment", everything.settings)
+    return everything
+
+
+def _project(server: LabelStudioServer, client: LabelStudio, shown: Pictures, known: state.State) -> DemoProject:
+    project = DemoProject(server, client, shown)
+    made = project.ensure(known.projects.get(shown.source))
+    known.projects[shown.source] = project.id
+    _say(f"{'Made' if made else 'Taking up'} project {project.id}.")
+    return project
+
+
+def _label(project: DemoProject, shown: Pictures, seed: int) -> int:
+    tasks = project.add_tasks()
+    names = shown.first(LABELLED, seed)
+    with console.status("labelling") as line:
+        labelled = project.label(names, tasks, lambda done, total: line.update(f"labelling image {done + 1} of {total}"))
+    _say(f"  {len(tasks)} tasks, {labelled} of them labelled")
+    return labelled
+
+
+def _order(project: int, labelled: int) -> None:
+    """Have the first order written, unless an earlier run did."""
+    if jobs.status(project)["round"]:
+        _say("The order of the last run is in force.")
+        return
+    _say("Training on the labels and computing the order." if labelled >= FEWEST_LABELS_TO_RANK else "Computing a first order.")
+    job = jobs.enqueue_round(project, "the demo's first order", train=labelled >= FEWEST_LABELS_TO_RANK)
+    last = follow_with_bar(jobs.follow(project, job), console)
+    if last["state"] != "finished":
+        raise QueueError(f"The round {last['state']}: {last.get('message')}; see the files in the logs folder, then run `make demo` again.")
+
+
+def _tell(server: LabelStudioServer, project: int, settings: Settings, folder: Path, seconds: float) -> None:
+    now = jobs.status(project)
+    _say(f"The order is written, {seconds / 60:.1f} minutes after the start. Next images:")
+    for place in now["next_tasks"][:5]:
+        _print(f"  {place['rank']:>3}. task {place['task']}  {place.get('reason') or ''}\n")
+    _print(
+        f"\n  Open      {server.url}/projects/{project}/data\n"
+        f"  Log in    {server.admin.email}   {server.admin.password}\n"
+        f"  Then      click “Label All Tasks”: the recommended image opens with a mask drawn; correct it and submit.\n"
+        f"  Backend   {settings.own_url}, logs in {folder / 'logs'}\n"
+        f"  Shell     source {shlex.quote(str(folder / 'environment'))}; python -m backend status --project {project}\n\n"
+    )
+
+
+def _news(project: int) -> Callable[[], bool]:
+    """A condition that never holds, and tells now and then what has changed."""
+    seen, looked = _names(project), time.monotonic()
+
+    def look() -> bool:
+        nonlocal seen, looked
+        if time.monotonic() - looked >= _LOOK_SECONDS:
+            names, looked = _names(project), time.monotonic()
+            for what, name in names.items():
+                if name and name != seen.get(what):
+                    _say(f"{time.strftime('%H:%M:%S')} {what}: {name}")
+            seen |= names
+        return False
+
+    return look
+
+
+def _names(project: int) -> dict[str, str]:
+    try:
+        now = jobs.status(project)
+    except (BackendError, OSError):  # restarting; the next look sees it
+        return {}
+    round_, version, error = now.get("round") or {}, now.get("version") or {}, now.get("last_error") or {}
+    return {"new model": version.get("name", ""), "new order": round_.get("name", ""), "error": error.get("message", "")}
+
+
+def _write_environment(path: Path, settings: Settings) -> None:
+    """A file for `source`, so that the commands in another shell speak to this demo."""
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in service.environment(settings).items() if value]
+    lines.append(f"PATH={shlex.quote(str(ROOT / '.venv' / 'bin'))}:$PATH\n")
+    write_private(path, "".join(lines))
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _print(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True, end="")
+
+
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def quiet_logs() -> None:
+    """Only warnings of this process on the terminal; the programs have files of their own."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
