@@ -162,7 +162,6 @@ class ProjectSettings(BaseModel):
     seed: int = Field(0, ge=0, description="Same seed, labels and images: same order.")
     folds: int = Field(3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published.")
     recipe: dict[str, Any] = Field(default_factory=dict, description="Training settings in place of the service's.")
-    automatic: bool = Field(True, description="Train and rank by itself; false: only when asked.")
 
     @field_validator("strategy")
     @classmethod

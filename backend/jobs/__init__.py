@@ -6,8 +6,8 @@ Processes: `python -m backend.jobs.worker control` (one), `python -m backend.job
 
 from __future__ import annotations
 
+from backend.jobs.agenda import tick
 from backend.jobs.queue import cancel, enqueue_configure, enqueue_round, enqueue_training, follow
-from backend.jobs.schedule import tick
 from backend.jobs.status import status
 
 __all__ = ["cancel", "enqueue_configure", "enqueue_round", "enqueue_training", "follow", "status", "tick"]

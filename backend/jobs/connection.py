@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff
@@ -21,6 +22,8 @@ CONTROL = "control"
 COMPUTE = "compute"
 """Queue of trainings and rounds."""
 PREFIX = "tdal"
+KEPT_SECONDS = 7 * 24 * 3600
+"""How long a finished or failed job can be asked about."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,6 @@ class Keys:
 
 PROJECTS = f"{PREFIX}:projects"
 """Set of the ids of all known projects."""
-DUE = f"{PREFIX}:due"
-"""Sorted set of "what:project" by the time (seconds since 1970) at which it is to be looked at."""
 
 
 def connect(url: str, *, timeout: float = 5.0, attempts: int = 3) -> Redis:
@@ -126,6 +127,11 @@ def check(settings: Settings) -> None:
         ) from error
 
 
-def queue(name: str, redis: Redis | None = None) -> Queue:
+def named(name: str, redis: Redis | None = None) -> Queue:
     """One of the queues CONTROL and COMPUTE."""
     return Queue(name, connection=redis or connection())
+
+
+def as_text(value: Any) -> str:
+    """Redis' bytes as text."""
+    return value.decode() if isinstance(value, bytes) else str(value)

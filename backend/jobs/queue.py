@@ -2,34 +2,270 @@
 
 from __future__ import annotations
 
+import json
+import time
+import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
+
+from redis import Redis
+from rq import Retry
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Dependency, Job, JobStatus
+
+from backend.errors import QueueError
+from backend.jobs import events, progress
+from backend.jobs.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, connection, named
+from backend.jobs.events import Work
+from backend.settings import get_settings
+
+START = "round"
+"""Kind of the job that starts a round; its units and its end are jobs of their own."""
+FINISH = "finish"
+UNIT = "row"
+RETRIES = 2
+"""How often a job is run again that failed or whose worker was killed."""
+
+_ALIVE = (JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED)
+_WAITING = (JobStatus.QUEUED, JobStatus.DEFERRED, JobStatus.SCHEDULED)
+_STATES = {JobStatus.STARTED: "running", JobStatus.FINISHED: "finished", JobStatus.CANCELED: "cancelled", JobStatus.STOPPED: "cancelled"}
 
 
 def enqueue_training(project_id: int, *, reason: str = "asked for") -> str:
-    """Train on all labels now; returns the job's id. One that waits already is not joined by a second."""
-    raise NotImplementedError
+    """Train on all labels now; returns the job's id. One that waits already is not joined by a second; one that runs is followed by it."""
+    redis = connection()
+    with _lock(redis, project_id):
+        waiting = _find(redis, project_id, Work.TRAINING, _WAITING)
+        if waiting:
+            return waiting.id
+        started = _find(redis, project_id, Work.TRAINING, _ALIVE)
+        # At the front: annotators wait for a new model, and rows of other projects may fill the queue for hours.
+        return _enqueue(redis, project_id, Work.TRAINING, "train", (project_id, reason), after=[started] if started else [], at_front=True)
 
 
 def enqueue_round(project_id: int, reason: str, *, train: bool = False) -> str:
-    """Compute the order anew, after a training if labels came since the last one (or `train`); returns the job's id."""
-    raise NotImplementedError
+    """Compute the order anew, after a training if labels came since the last one (or `train`); returns the job's id.
+
+    A round that has not looked at the labels yet is joined; a later one is superseded: it stops, and the new one begins.
+    """
+    redis = connection()
+    keys = Keys(project_id)
+    with _lock(redis, project_id):
+        started = _find(redis, project_id, START, _ALIVE)
+        if started and _text(redis.hget(keys.jobs, "snapshotted")) != started.id and (not train or started.kwargs.get("train")):
+            return started.id
+        events.want(redis, project_id, Work.ROUND)
+        training = _find(redis, project_id, Work.TRAINING, _ALIVE)
+        return _enqueue(
+            redis, project_id, START, "start_round", (project_id, reason), {"train": train}, after=[job for job in (training,) if job]
+        )
 
 
 def enqueue_configure(project_id: int) -> str:
     """Check and configure the project in Label Studio; returns the job's id."""
-    raise NotImplementedError
+    redis = connection()
+    with _lock(redis, project_id):
+        alive = _find(redis, project_id, Work.CONFIGURE, _ALIVE)
+        return alive.id if alive else _enqueue(redis, project_id, Work.CONFIGURE, "configure", (project_id,), on=CONTROL)
+
+
+def enqueue_look(project_id: int) -> str:
+    """Look at the project in Label Studio: tasks, batch, configuration; returns the job's id."""
+    redis = connection()
+    with _lock(redis, project_id):
+        alive = _find(redis, project_id, Work.LOOK, _ALIVE)
+        return alive.id if alive else _enqueue(redis, project_id, Work.LOOK, "look", (project_id,), on=CONTROL)
+
+
+def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[str]) -> str:
+    """The units of a round, each a job, and after all of them, done or failed, its end; returns the id of the job that ends it.
+
+    Called again by a second run of the round's start, it finds what the first has enqueued.
+    """
+    keys = Keys(project_id)
+    with _lock(redis, project_id):
+        known = _text(redis.hget(keys.jobs, f"{FINISH}:{round_name}"))
+        if known and _fetch(redis, known):
+            return known
+        jobs = []
+        for position, unit in enumerate(units):
+            job_id = f"{UNIT}-{project_id}-{round_name}-{position}"  # the same at a second run: rq replaces a job of that id
+            job = _fetch(redis, job_id)
+            if job is None or job.get_status() not in _ALIVE:
+                _enqueue(redis, project_id, UNIT, "run_unit", (project_id, round_name, unit), job_id=job_id)
+                job = Job.fetch(job_id, connection=redis)
+            jobs.append(job)
+        finish = _enqueue(redis, project_id, FINISH, "finish_round", (project_id, round_name), after=jobs)
+        redis.hset(keys.jobs, f"{FINISH}:{round_name}", finish)
+        return finish
+
+
+def start_rows(redis: Redis, project_id: int, round_name: str, total: int) -> None:
+    """Note how many units the newest round has, for people to see."""
+    content = {"round": round_name, "total": total, "started": time.time()}
+    redis.hset(Keys(project_id).jobs, "rows", json.dumps(content))
 
 
 def cancel(project_id: int) -> list[str]:
-    """Cancel everything that runs or waits for the project; returns the ids of the jobs. Models, labels and the order in force stay."""
-    raise NotImplementedError
+    """Cancel everything that runs or waits for the project; returns the ids of the jobs. Models, labels and the order in force stay.
+
+    Labels that were waiting for the cancelled training are in the next one, whenever it is.
+    """
+    redis = connection()
+    keys = Keys(project_id)
+    with _lock(redis, project_id):
+        for work in (Work.TRAINING, Work.ROUND):
+            events.finish(redis, project_id, work, events.standing(redis, project_id, work))
+        names = [name for name in (_text(redis.get(keys.wanted_round)),) if name]
+        jobs = [job for job in _all(redis, project_id) if job.get_status() in _ALIVE]
+        ids = [job.id for job in jobs if job.meta.get("kind") in (Work.TRAINING, START, UNIT, FINISH)]
+        if ids or names:
+            redis.sadd(keys.cancelled, *ids, *names)
+            redis.expire(keys.cancelled, KEPT_SECONDS)
+        for job in jobs:
+            if job.id in ids and job.get_status() in _WAITING:
+                with suppress(InvalidJobOperation):  # it has ended meanwhile
+                    job.cancel()
+    return ids
+
+
+def active(redis: Redis, project_id: int, work: Work) -> bool:
+    """Whether a job of this work waits or runs."""
+    if work is Work.ROUND:
+        return any(_find(redis, project_id, kind, _ALIVE) for kind in (START, FINISH))
+    return _find(redis, project_id, work, _ALIVE) is not None
+
+
+def waiting(redis: Redis, project_id: int) -> list[str]:
+    """Kinds of the jobs that wait for a worker or for another job."""
+    return [kind for kind in (Work.TRAINING, START, FINISH, Work.LOOK, Work.CONFIGURE) if _find(redis, project_id, kind, _WAITING)]
 
 
 def follow(project_id: int, job_id: str, *, seconds: float = 0.5) -> Iterator[dict[str, Any]]:
     """The progress of a job and of the jobs that continue it, a look every so many seconds, until the end.
 
     Each is {"job", "state": "queued" | "running" | "finished" | "failed" | "cancelled", "step", "done", "total", "rows_done", "rows_total",
-    "seconds_left", "message"}; the last one has one of the last three states.
+    "seconds_left", "message"}; the last one has one of the last three states. Raises QueueError for an unknown job.
     """
-    raise NotImplementedError
+    redis = connection()
+    while True:
+        job = _fetch(redis, job_id)
+        if job is None:
+            raise QueueError(f"There is no job {job_id!r}; jobs are kept for {KEPT_SECONDS // 86400} days.")
+        state = _STATES.get(job.get_status(), "queued" if job.get_status() in _WAITING else "failed")
+        result = job.return_value() if state == "finished" else None
+        result = result if isinstance(result, dict) else {}
+        if result.get("next"):
+            job_id = result["next"]
+            continue
+        if result.get("stopped"):
+            state = "cancelled"
+        look = {"job": job_id, "state": state, "message": str(result.get("stopped") or result.get("reason") or "")}
+        if state == "failed":
+            look["message"] = _reason(job)
+        yield look | _progress(redis, project_id, job)
+        if state in ("finished", "failed", "cancelled"):
+            return
+        time.sleep(seconds)
+
+
+def rows(redis: Redis, project_id: int) -> tuple[str, int, int, float | None]:
+    """Of the newest round: its name, how many of its units are done, how many there are, and the seconds that the others will take."""
+    keys = Keys(project_id)
+    name = _text(redis.get(keys.wanted_round))
+    state = redis.hget(keys.jobs, "rows") if name else None
+    if not state:
+        return name, 0, 0, None
+    content = json.loads(state)
+    if content["round"] != name:
+        return name, 0, 0, None
+    done = int(redis.scard(keys.rows(name)))
+    left = (time.time() - content["started"]) / done * (content["total"] - done) if done else None
+    return name, done, content["total"], None if left is None else round(left, 1)
+
+
+def _progress(redis: Redis, project_id: int, job: Job) -> dict[str, Any]:
+    """Step and rows of a job; a round that waits for its units shows theirs."""
+    empty: dict[str, Any] = {"step": "", "done": 0, "total": 0, "rows_done": 0, "rows_total": 0, "seconds_left": None}
+    entries = progress.running(redis, project_id)
+    own = [entry for entry in entries if entry["job"] == job.id]
+    if own:
+        empty |= {name: own[0].get(name) for name in ("step", "done", "total", "seconds_left")}
+    if job.meta.get("kind") == FINISH:
+        _, done, total, left = rows(redis, project_id)
+        empty |= {"rows_done": done, "rows_total": total}
+        if not own and total and done < total:
+            empty |= {"step": "Networks trained", "done": done, "total": total, "seconds_left": left}
+    return empty
+
+
+def _enqueue(
+    redis: Redis,
+    project_id: int,
+    kind: str,
+    function: str,
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any] | None = None,
+    *,
+    on: str = COMPUTE,
+    after: list[Job] | None = None,
+    at_front: bool = False,
+    job_id: str | None = None,
+) -> str:
+    """Enqueue a function of backend.jobs.work by name, so that who enqueues need not import it (and torch)."""
+    job_id = job_id or f"{kind}-{project_id}-{uuid.uuid4().hex[:12]}"
+    named(on, redis).enqueue_call(
+        f"backend.jobs.work.{function}",
+        args=arguments,
+        kwargs=keywords or {},
+        job_id=job_id,
+        timeout=int(get_settings().job_hours * 3600),
+        result_ttl=KEPT_SECONDS,
+        failure_ttl=KEPT_SECONDS,
+        depends_on=Dependency(jobs=list(after), allow_failure=True) if after else None,  # a plain dependent of a failed job never runs
+        retry=Retry(max=RETRIES),
+        at_front=at_front,
+        meta={"project": project_id, "kind": str(kind)},
+    )
+    keys = Keys(project_id)
+    if kind != UNIT:
+        redis.hset(keys.jobs, str(kind), job_id)
+    redis.zadd(f"{keys.jobs}:all", {job_id: time.time()})
+    redis.zremrangebyscore(f"{keys.jobs}:all", 0, time.time() - KEPT_SECONDS)
+    return job_id
+
+
+def _find(redis: Redis, project_id: int, kind: str, states: tuple[JobStatus, ...]) -> Job | None:
+    """The last job of a kind if it is in one of the states."""
+    job = _fetch(redis, _text(redis.hget(Keys(project_id).jobs, str(kind))))
+    return job if job is not None and job.get_status() in states else None
+
+
+def _all(redis: Redis, project_id: int) -> list[Job]:
+    """All jobs of a project that Redis still knows, newest first."""
+    ids = [_text(member) for member in redis.zrevrange(f"{Keys(project_id).jobs}:all", 0, 999)]
+    return [job for job in Job.fetch_many(ids, connection=redis) if job is not None]
+
+
+def _fetch(redis: Redis, job_id: str) -> Job | None:
+    try:
+        return Job.fetch(job_id, connection=redis) if job_id else None
+    except NoSuchJobError:
+        return None
+
+
+def _reason(job: Job) -> str:
+    """The last line of a failed job's traceback."""
+    result = job.latest_result()
+    lines = [line for line in (result.exc_string or "").splitlines() if line.strip()] if result else []
+    return lines[-1].removeprefix("backend.errors.").removeprefix("model.errors.") if lines else "The worker was killed."
+
+
+def _lock(redis: Redis, project_id: int) -> Any:
+    """One process at a time looks whether there is a job and makes one."""
+    return redis.lock(f"{Keys(project_id).jobs}:lock", timeout=20, blocking_timeout=20, sleep=0.02)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value or "")

@@ -1,8 +1,74 @@
-"""What happens by itself: rq's cron, the look at each project, and the night."""
+"""The process that starts what happens by itself: rq's cron, and beside it the gathering of events.
+
+Run one: `python -m backend.jobs.schedule`. A second one does no harm, as no job is made twice.
+"""
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 
-def tick() -> None:
-    """Look at every project: new tasks, finished batches, labels that no event told of; starts what is due."""
-    raise NotImplementedError
+from redis import Redis
+from redis.exceptions import RedisError
+from rq.cron import CronScheduler
+
+from backend.errors import BackendError
+from backend.jobs.agenda import gather, nightly, tick
+from backend.jobs.connection import CONTROL, connection
+from backend.logs import configure_logging
+from backend.settings import Settings, get_settings
+
+log = logging.getLogger(__name__)
+
+WAITING_SECONDS = 55
+"""A tick that no worker has taken for so long is dropped: the next one does the same."""
+PAUSE_SECONDS = 2.0
+"""Before another try when Redis is away."""
+
+
+def keep_gathering(redis: Redis, settings: Settings, ended: threading.Event) -> None:
+    """Gather every few seconds until `ended`; an error (Redis away) is logged once and does not end it."""
+    failed = ""
+    while not ended.wait(settings.gather_seconds):
+        try:
+            gather(redis, settings)
+            if failed:
+                log.info("events are gathered again")
+            failed = ""
+        except (RedisError, BackendError, OSError) as error:
+            if str(error) != failed:
+                log.error("events cannot be gathered: %s", error)
+            failed = str(error)
+
+
+def create_scheduler(redis: Redis, settings: Settings) -> CronScheduler:
+    """rq's cron with the jobs of this service."""
+    scheduler = CronScheduler(connection=redis, logging_level=logging.WARNING)
+    scheduler.register(tick, CONTROL, interval=settings.tick_seconds, ttl=WAITING_SECONDS, result_ttl=0, failure_ttl=3600)
+    if settings.nightly.lower() != "off":
+        scheduler.register(nightly, CONTROL, cron=settings.nightly, result_ttl=3600)
+    return scheduler
+
+
+def main() -> None:
+    """Run rq's cron, and beside it the gathering of events, until a signal ends them."""
+    settings = get_settings()
+    configure_logging(settings)
+    redis = connection(settings)
+    ended = threading.Event()
+    threading.Thread(target=keep_gathering, args=(redis, settings, ended), name="gather", daemon=True).start()
+    try:
+        while True:
+            try:
+                create_scheduler(redis, settings).start()
+                return
+            except RedisError as error:  # Redis restarts
+                log.error("the schedule pauses: %s", error)
+                time.sleep(PAUSE_SECONDS)
+    finally:
+        ended.set()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,15 +2,103 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+from backend.errors import StorageError, VersionError
+from backend.jobs import events, progress, queue
+from backend.jobs.connection import Keys, as_text, connection
+from backend.jobs.events import Work
+from backend.settings import get_settings
+from backend.storage import Storage
+
+NEXT_TASKS = 10
 
 
 def status(project_id: int) -> dict[str, Any]:
-    """The state of a project, JSON-ready.
+    """The state of a project, JSON-ready, from Redis and the storage alone, so that it is there when Label Studio is not.
 
-    {"project", "version": {"name", "held_out_dice", "labels", "created"} | None, "labels": {"trained", "waiting"},
-    "round": {"name", "time", "reason", "strategy", "budget", "cold_start", "message"} | None, "next_tasks": [{"task", "rank", "score",
-    "in_batch", "reason"}], "running": {"job", "kind", "step", "done", "total", "rows_done", "rows_total", "seconds_left"} | None,
-    "waiting": [job kinds], "last_error": {"job", "message", "time"} | None, "warnings": [text]}.
+    {"project", "version": {"name", "held_out_dice", "labels", "created", "reason"} | None, "labels": {"trained", "waiting"},
+    "round": {"name", "time", "reason", "strategy", "budget", "cold_start", "message", "tasks"} | None, "next_tasks": [{"task", "rank",
+    "score", "in_batch", "reason"}], "running": {"job", "kind", "step", "done", "total", "rows_done", "rows_total", "seconds_left"} | None,
+    "waiting": [job kinds], "last_error": {"job", "kind", "message", "time"} | None, "warnings": [text]}.
     """
-    raise NotImplementedError
+    redis = connection()
+    keys = Keys(project_id)
+    storage = Storage.of(get_settings())
+    warnings = [as_text(text) for _, text in sorted(redis.hgetall(keys.notes).items())]
+    version, record = None, None
+    try:
+        version = _version(storage, project_id)
+        record = _round(storage, project_id)
+    except (StorageError, VersionError) as error:
+        warnings.append(str(error))
+    pending = events.pending(redis, project_id, Work.TRAINING)
+    answered = {int(member) for member in redis.smembers(keys.labelled)}
+    shown = ("time", "reason", "strategy", "budget", "cold_start", "message", "tasks", "version", "seconds")
+    return {
+        "project": project_id,
+        "version": version,
+        "labels": {"trained": version["labels"] if version else 0, "waiting": max(0, pending.labels) if pending.outstanding else 0},
+        "round": {"name": record["round"]} | {name: record.get(name) for name in shown} if record else None,
+        "next_tasks": _next_tasks(record, answered) if record else [],
+        "running": _running(redis, project_id),
+        "waiting": queue.waiting(redis, project_id),
+        "last_error": _last_error(redis, keys),
+        "warnings": warnings,
+    }
+
+
+def _version(storage: Storage, project_id: int) -> dict[str, Any] | None:
+    pointer = storage.read_json(f"projects/{project_id}/current.json", fresh=True)
+    if pointer is None:
+        return None
+    description = storage.read_json(f"projects/{project_id}/versions/{pointer['version']}/model.json")
+    if description is None:
+        raise VersionError(f"Version {pointer['version']} is in use, but not in the storage; restore it from a backup, or train again.")
+    record = description["record"]
+    shown = ("held_out_dice", "created", "reason", "seconds")
+    return {"name": record["name"], "labels": len(record["tasks"])} | {name: record.get(name) for name in shown}
+
+
+def _round(storage: Storage, project_id: int) -> dict[str, Any] | None:
+    pointer = storage.read_json(f"projects/{project_id}/current-round.json", fresh=True)
+    return storage.read_json(f"projects/{project_id}/rounds/{pointer['round']}/record.json") if pointer else None
+
+
+def _next_tasks(record: dict[str, Any], answered: set[int]) -> list[dict[str, Any]]:
+    """The first tasks of the round's order that nobody has labelled since."""
+    order = record["order"]
+    found = [(rank, task) for rank, task in enumerate(order, start=1) if task not in answered][:NEXT_TASKS]
+    return [
+        {
+            "task": task,
+            "rank": rank,
+            "score": rank / (len(order) + 1),
+            "in_batch": task in record["batch"],
+            "reason": record["queries"].get(str(task), {}).get("reason", ""),
+        }
+        for rank, task in found
+    ]
+
+
+def _running(redis: Any, project_id: int) -> dict[str, Any] | None:
+    """The job to show: a training before a round; a round whose networks are trained by several workers as one."""
+    entries = progress.running(redis, project_id)
+    name, rows_done, rows_total, rows_left = queue.rows(redis, project_id)
+    order = {Work.TRAINING: 0, queue.START: 1, queue.FINISH: 2, queue.UNIT: 3}
+    entries = sorted((entry for entry in entries if entry["kind"] in order), key=lambda entry: order[entry["kind"]])
+    if not entries:
+        return None
+    first = entries[0]
+    shown: dict[str, Any] = {key: first.get(key) for key in ("job", "kind", "step", "done", "total", "seconds_left")}
+    in_round = first["kind"] in (queue.FINISH, queue.UNIT)
+    shown |= {"rows_done": rows_done if in_round else 0, "rows_total": rows_total if in_round else 0}
+    if first["kind"] == queue.UNIT:
+        shown |= {"kind": "round", "step": "Networks trained", "done": rows_done, "total": rows_total, "seconds_left": rows_left}
+    return shown | {"round": name if in_round else ""}
+
+
+def _last_error(redis: Any, keys: Keys) -> dict[str, Any] | None:
+    found = [json.loads(value) for value in redis.hgetall(keys.errors).values()]
+    return max(found, key=lambda error: error["time"], default=None)

@@ -1,0 +1,85 @@
+"""What happens by itself: gathered events become jobs, each project is looked at every minute, and the night brings a fresh order."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq.registry import clean_registries
+
+from backend.errors import BackendError
+from backend.jobs import events, queue
+from backend.jobs.connection import COMPUTE, CONTROL, Keys, connection, named
+from backend.jobs.events import Work
+from backend.settings import Settings, get_settings
+
+log = logging.getLogger(__name__)
+
+
+def tick() -> None:
+    """Have every project looked at: new tasks, finished batches, labels that no event told of; starts what is due."""
+    redis = connection()
+    for project_id in events.projects(redis):
+        if not events.pending(redis, project_id, Work.LOOK).outstanding:
+            events.want(redis, project_id, Work.LOOK)
+    for name in (CONTROL, COMPUTE):
+        clean_registries(named(name, redis))  # jobs whose worker was killed are run again, even if every other worker is busy
+    gather(redis, get_settings())
+
+
+def nightly() -> None:
+    """A new round for every project in which something has changed since the last one."""
+    for project_id in events.projects(connection()):
+        try:
+            reason = _changed(project_id)
+        except (BackendError, RedisError) as error:
+            log.error("project %d: no nightly round: %s", project_id, error)
+            continue
+        if reason:
+            queue.enqueue_round(project_id, f"nightly: {reason}")
+        else:
+            log.info("project %d: nothing has changed since the last round", project_id)
+
+
+def _changed(project_id: int) -> str:
+    """What is new since the last round; empty if it would tell the same again."""
+    # Imported here: a tick is a new process each minute, and needs no torch.
+    from backend.jobs.context import open_context
+    from backend.jobs.records import current_record
+    from backend.versions import NO_VERSION
+
+    context = open_context(project_id)
+    record = current_record(context)
+    if record is None:
+        return "there is no order yet"
+    if events.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
+        return "new labels"
+    if (context.versions.current() or NO_VERSION) != record["version"]:
+        return "a new model"
+    if set(context.client.task_ids(context.project_id, "unlabelled")) - set(record["order"]):
+        return "new tasks"
+    return ""
+
+
+def gather(redis: Redis, settings: Settings) -> list[str]:
+    """Turn what is wanted and due into jobs, at most one of each kind for a project; returns their ids."""
+    started = []
+    for project_id in events.projects(redis):
+        for work, enqueue in _ENQUEUE.items():
+            if events.pending(redis, project_id, work).due(work, settings, time.time()) and not queue.active(redis, project_id, work):
+                started.append(enqueue(project_id))
+    return started
+
+
+def _train(project_id: int) -> str:
+    return queue.enqueue_training(project_id, reason="new labels")
+
+
+def _rank(project_id: int) -> str:
+    reason = connection().hget(Keys(project_id).info, "round_reason")
+    return queue.enqueue_round(project_id, reason.decode() if isinstance(reason, bytes) else "again, after a failure")
+
+
+_ENQUEUE = {Work.TRAINING: _train, Work.ROUND: _rank, Work.CONFIGURE: queue.enqueue_configure, Work.LOOK: queue.enqueue_look}

@@ -1,0 +1,417 @@
+"""A ranking round in three kinds of jobs: its start (snapshot, pseudo-labels), its units (one network each), and its end (the order).
+
+What a round is computed from and what is finished of it lies in a folder of its own in the storage, so that any worker may do any part,
+a part that is done stays done, and a job that runs twice finds what the first run left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.cold_start import NAME as COLD_START
+from backend.cold_start import cold_order
+from backend.errors import SupersededError, TaskImageError, VersionError
+from backend.jobs import events
+from backend.jobs.connection import KEPT_SECONDS, as_text
+from backend.jobs.context import Context, Setup
+from backend.jobs.events import Work
+from backend.jobs.progress import Progress
+from backend.jobs.records import RECORD, number_of, round_names
+from backend.jobs.snapshot import TaskImages, load_masks, read_labels, save_masks
+from backend.labelstudio import priorities
+from backend.labelstudio.annotations import chosen
+from backend.labelstudio.config import LabelConfig, parse
+from backend.pre_annotation import PreAnnotator
+from backend.settings import FEWEST_LABELS_TO_RANK
+from backend.versions import NO_VERSION, now
+from model.errors import ModelError
+from model.recipe import Recipe
+from model.round import Round
+from model.strategies import Query, Ranking, Strategy, get_strategy
+
+log = logging.getLogger(__name__)
+
+ROUNDS_KEPT = 5
+"""Folders of earlier rounds that stay on disk."""
+SNAPSHOT = "snapshot.json"
+LABELS = "labels.npz"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a round is about, fixed at its start. Task ids are text because JSON keys are."""
+
+    round: str
+    job: str  # the job that started it: a second run of it goes on with this round
+    created: str  # ISO 8601, UTC
+    reason: str
+    version: str  # of the model, NO_VERSION before there is one
+    strategy: str
+    options: dict[str, Any]
+    budget: int
+    seed: int
+    recipe: dict[str, Any]
+    label_config: str
+    tasks: list[dict[str, Any]]  # "id" and "data" of every task of U and L that takes part
+    labelled: list[str]  # L
+    further: list[str]  # unlabelled tasks that take no part: too many, or no usable image
+    unreadable: dict[str, str]  # task id to what is wrong with its image
+    begun: dict[str, int]  # what was wanted when it began (backend.jobs.events)
+    cold_start: bool = False
+    message: str = ""  # why it is a cold start, or what else people should know
+
+    @property
+    def config(self) -> LabelConfig:
+        """The labelling configuration at its start."""
+        return parse(self.label_config)
+
+    @property
+    def unlabelled(self) -> list[str]:
+        """U, in the order of task ids."""
+        known = set(self.labelled)
+        return [str(task["id"]) for task in self.tasks if str(task["id"]) not in known]
+
+
+class RoundFolder:
+    """A round's folder in the storage."""
+
+    def __init__(self, context: Context, name: str) -> None:
+        self.context = context
+        self.name = name
+        self.folder = f"{context.folder}/rounds/{name}"
+
+    @property
+    def path(self) -> Path:
+        """The local folder."""
+        return self.context.storage.path(self.folder)
+
+    def snapshot(self) -> Snapshot:
+        """What the round is about. Raises SupersededError when it has been cleared away."""
+        content = self.context.storage.read_json(f"{self.folder}/{SNAPSHOT}", fresh=True)
+        if content is None:
+            raise SupersededError(f"The round {self.name} is not in the storage any more.")
+        return Snapshot(**content)
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Keep what the round is about."""
+        self.context.storage.write_json(f"{self.folder}/{SNAPSHOT}", dataclasses.asdict(snapshot))
+
+    def record(self) -> dict[str, Any] | None:
+        """What came out of it, None while it is not written."""
+        return self.context.storage.read_json(f"{self.folder}/{RECORD}")
+
+    def round(self, snapshot: Snapshot, images: TaskImages, progress: Progress) -> Round:
+        """The round as the strategies see it."""
+        storage = self.context.storage
+        for name in (LABELS, "pseudo-labels.npz"):
+            storage.get(f"{self.folder}/{name}")
+        model_folder = storage.get_folder(f"{self.context.folder}/versions/{snapshot.version}")
+        recipe = Recipe.from_dict(snapshot.recipe)
+        masks = load_masks(self.path / LABELS)
+        return Round(images, masks, snapshot.config.classes, recipe, snapshot.seed, self.path, model_folder, on_progress=progress)
+
+    def images(self, snapshot: Snapshot) -> TaskImages:
+        """The images of the tasks that take part."""
+        return TaskImages(self.context, snapshot.config, snapshot.tasks, Recipe.from_dict(snapshot.recipe).max_side)
+
+    def keep_new(self, before: set[Path]) -> None:
+        """Give what has been written since `before` (see `files`) to the shared storage."""
+        for path in sorted(self.files() - before):
+            self.context.storage.put(path.relative_to(self.context.storage.folder).as_posix())
+
+    def files(self) -> set[Path]:
+        """The finished files in the local folder."""
+        return {path for path in self.path.rglob("*") if path.is_file() and not path.name.startswith(".")}
+
+
+def wanted(context: Context, name: str) -> Callable[[], None]:
+    """A check that raises SupersededError once a newer round than `name` has begun."""
+
+    def check() -> None:
+        newest = as_text(context.redis.get(context.keys.wanted_round) or name)
+        if newest != name:
+            raise SupersededError(f"The round {name} is superseded by {newest}.")
+
+    return check
+
+
+def begin_round(context: Context, progress: Progress, *, job_id: str, reason: str) -> RoundFolder:
+    """Take the snapshot of a round and make it the wanted one; the holder of the project's round fence calls it.
+
+    A second run of the same job finds the snapshot of the first.
+    """
+    names = round_names(context)
+    for name in reversed(names):
+        folder = RoundFolder(context, name)
+        content = context.storage.read_json(f"{folder.folder}/{SNAPSHOT}")
+        if content is not None and content["job"] == job_id:
+            break
+    else:
+        setup = context.setup()
+        version = context.versions.current() or NO_VERSION
+        number = max((number_of(name) for name in names), default=0) + 1
+        folder = RoundFolder(context, f"{version}.r{number}")
+        _take_snapshot(context, setup, folder, progress, version=version, job_id=job_id, reason=reason)
+    context.redis.set(context.keys.wanted_round, folder.name)
+    context.redis.hset(context.keys.jobs, "snapshotted", job_id)
+    return folder
+
+
+def _take_snapshot(
+    context: Context, setup: Setup, folder: RoundFolder, progress: Progress, *, version: str, job_id: str, reason: str
+) -> None:
+    begun = events.begin(context.redis, context.project_id, Work.ROUND)
+    labels = read_labels(context, setup, progress)
+    pool = [{"id": task["id"], "data": task["data"]} for task in context.client.tasks(context.project_id, "unlabelled") if not chosen(task)]
+    compared, further = _limited(pool, context.settings.max_images, setup.options.seed)
+    images = TaskImages(context, setup.config, compared, setup.recipe.max_side)
+    unreadable = images.unreadable(progress)
+    for identity, text in unreadable.items():
+        log.warning("project %d task %s takes no part in %s: %s", context.project_id, identity, folder.name, text)
+    context.note("images", _about_images(unreadable))
+    known = {str(task["id"]): task for task in compared if str(task["id"]) not in unreadable}
+    known |= {identity: labels.tasks[identity] for identity in labels.masks}
+    options = {"candidates": setup.options.candidates} if setup.options.candidates is not None else {}
+    snapshot = Snapshot(
+        round=folder.name,
+        job=job_id,
+        created=now(),
+        reason=reason,
+        version=version,
+        strategy=setup.options.strategy,
+        options={key: value for key, value in options.items() if key in get_strategy(setup.options.strategy).options()},
+        budget=setup.options.budget,
+        # The same labels give the same order; other labels draw other candidates.
+        seed=setup.options.seed + len(labels.masks),
+        recipe=setup.recipe.to_dict(),
+        label_config=setup.project.label_config,
+        tasks=sorted(known.values(), key=lambda task: int(task["id"])),
+        labelled=labels.ids,
+        further=[str(task["id"]) for task in further] + sorted(unreadable, key=int),
+        unreadable=unreadable,
+        begun=dataclasses.asdict(begun),
+    )
+    save_masks(folder.path / LABELS, {identity: labels.masks[identity] for identity in snapshot.labelled})
+    context.storage.put(f"{folder.folder}/{LABELS}")
+    folder.save(_with_cold_start(snapshot))
+
+
+def _with_cold_start(snapshot: Snapshot) -> Snapshot:
+    """The snapshot as a cold start where there is too little for a strategy."""
+    count = len(snapshot.labelled)
+    if snapshot.version == NO_VERSION:
+        return dataclasses.replace(snapshot, cold_start=True, message="there is no model yet")
+    if count < FEWEST_LABELS_TO_RANK:
+        return dataclasses.replace(snapshot, cold_start=True, message=f"{count} labels, expected at least {FEWEST_LABELS_TO_RANK}")
+    return snapshot
+
+
+def prepare_units(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tuple[Snapshot, list[str]]:
+    """Draw the pseudo-labels and list the strategy's units; where it cannot work, the round becomes a cold start, with a message."""
+    if snapshot.cold_start or not snapshot.unlabelled:
+        return snapshot, []
+    before = folder.files()
+    round_ = folder.round(snapshot, folder.images(snapshot), progress)
+    try:
+        strategy = _strategy(snapshot)
+        round_.check_budget(_budget(snapshot))
+        units = list(strategy.units(round_))
+    except ModelError as error:
+        log.warning("project %d %s: %s", folder.context.project_id, folder.name, error)
+        snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
+        folder.save(snapshot)
+        units = []
+    folder.keep_new(before)
+    return snapshot, units
+
+
+def run_unit(context: Context, progress: Progress, name: str, unit: str) -> None:
+    """Train one network of a round and keep what it tells; does nothing when that is done."""
+    folder = RoundFolder(context, name)
+    snapshot = folder.snapshot()
+    context.storage.get(f"{folder.folder}/rows/{unit.encode().hex()[-200:]}.json")
+    round_ = folder.round(snapshot, folder.images(snapshot), progress)
+    before = folder.files()
+    _strategy(snapshot).run_unit(round_, unit)
+    progress.check()
+    folder.keep_new(before)
+    with context.redis.pipeline() as pipe:
+        pipe.sadd(context.keys.rows(name), unit)
+        pipe.expire(context.keys.rows(name), KEPT_SECONDS)
+        pipe.execute()
+
+
+def end_round(context: Context, progress: Progress, name: str) -> dict[str, Any]:
+    """Put the order of a round in force and keep its record; the holder of the project's round fence calls it. Safe to repeat."""
+    started = time.monotonic()
+    folder = RoundFolder(context, name)
+    snapshot = folder.snapshot()
+    record = folder.record()
+    if record is None:
+        ranking, snapshot = _ranking(folder, snapshot, progress)
+        record = _write(context, folder, snapshot, ranking, progress)
+        record["seconds"] = round(time.monotonic() - started, 1)
+        context.storage.write_json(f"{folder.folder}/{RECORD}", record)
+    progress.check()
+    context.storage.write_json(f"{context.folder}/current-round.json", {"round": name})
+    context.redis.hset(context.keys.info, "round", name)
+    if record["answered"]:
+        context.redis.srem(context.keys.labelled, *record["answered"])
+    events.finish(context.redis, context.project_id, Work.ROUND, events.Begun(**snapshot.begun))
+    _clear_old(context)
+    log.info("project %d: %s in force, %d tasks in order, %s", context.project_id, name, len(record["order"]), record["strategy"])
+    return record
+
+
+def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tuple[Ranking, Snapshot]:
+    """The strategy's order over U, or the cold start's."""
+    images = folder.images(snapshot)
+    if not snapshot.unlabelled:
+        return Ranking(()), snapshot
+    if not snapshot.cold_start:
+        try:
+            folder.context.storage.get_folder(folder.folder)
+            before = folder.files()
+            round_ = folder.round(snapshot, images, progress)
+            strategy = _complete_units(folder, _strategy(snapshot), round_)
+            ranking = strategy.rank(round_, _budget(snapshot))
+            folder.keep_new(before)
+            return ranking, snapshot
+        except (ModelError, TaskImageError) as error:
+            log.warning("project %d %s: %s", folder.context.project_id, folder.name, error)
+            snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
+    order = cold_order(images, snapshot.labelled, progress)
+    reason = f"chosen by its looks, unlike those labelled or before it ({snapshot.message})"
+    queries = tuple(Query(image, rank, rank <= _budget(snapshot), reason) for rank, image in enumerate(order, start=1))
+    return Ranking(queries), snapshot
+
+
+def _complete_units(folder: RoundFolder, strategy: Strategy, round_: Round) -> Strategy:
+    """Do here what no worker has managed; a network that fails here as well is left out, if the strategy can do without."""
+    failed = []
+    for unit in strategy.units(round_):
+        try:
+            strategy.run_unit(round_, unit)
+        except (ModelError, TaskImageError, RuntimeError, ValueError) as error:
+            failed.append(unit)
+            log.error("project %d %s: %s is left out of the round: %s", folder.context.project_id, folder.name, unit, error)
+    if not failed:
+        return strategy
+    strategy = dataclasses.replace(strategy)
+    # `rank` would do the missing ones first, and fail again.
+    object.__setattr__(strategy, "run_units", lambda _round: None)
+    return strategy
+
+
+def _write(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: Ranking, progress: Progress) -> dict[str, Any]:
+    """Order all tasks that Label Studio would serve now, draw their masks, and put the order in force."""
+    progress("Reading tasks", 0, 1)
+    answered = [int(member) for member in context.redis.smembers(context.keys.labelled)]
+    open_tasks = context.client.task_ids(context.project_id, "unlabelled")
+    still = set(open_tasks)
+    ranked = [int(identity) for identity in ranking.order if int(identity) in still]
+    ranked += sorted(int(identity) for identity in snapshot.further if int(identity) in still)
+    placed = set(ranked)
+    order = ranked + [task for task in open_tasks if task not in placed]  # imported since the snapshot, or labelled and still served
+    regions = draw(context, snapshot.version, snapshot.config, priorities.masks_wanted(order), progress)
+
+    def checkpoint(step: str) -> None:
+        progress.check()
+        log.info("project %d %s: %s", context.project_id, folder.name, step)
+
+    progress("Writing the order", 0, 1)
+    progress.check()
+    entries = priorities.in_order(order, regions)
+    report = priorities.write_order(context.client, context.project_id, folder.name, entries, checkpoint=checkpoint) if order else None
+    queries = {int(query.image): query for query in ranking.queries}
+    return {
+        "round": folder.name,
+        "time": now(),
+        "reason": snapshot.reason,
+        "strategy": COLD_START if snapshot.cold_start else snapshot.strategy,
+        "budget": snapshot.budget,
+        "cold_start": snapshot.cold_start,
+        "message": snapshot.message,
+        "version": snapshot.version,
+        "seed": snapshot.seed,
+        "labels": [int(identity) for identity in snapshot.labelled],
+        "order": order,
+        "batch": [task for task in order if task in queries and queries[task].in_batch],
+        "queries": {str(task): _explained(query) for task, query in queries.items() if task in still},
+        "unreadable": snapshot.unreadable,
+        "notes": ranking.notes,
+        "masks": report.masks if report else 0,
+        "answered": answered,
+        "tasks": len(order),
+    }
+
+
+def draw(
+    context: Context, version: str, config: LabelConfig, task_ids: list[int], progress: Callable[[str, int, int], None]
+) -> dict[int, list[dict[str, Any]]]:
+    """The masks of a version on some tasks, by task id; tasks that are gone or cannot be read are left out, with a log line."""
+    if version == NO_VERSION or not task_ids:
+        return {}
+    try:
+        annotator = PreAnnotator(context.versions.load(version), context.versions.record(version).labels, config)
+    except VersionError as error:
+        log.error("project %d: no masks drawn: %s", context.project_id, error)
+        return {}
+    wanted_ids = set(task_ids)
+    tasks = {int(task["id"]): task for task in context.client.tasks(context.project_id, "unlabelled") if int(task["id"]) in wanted_ids}
+    images = TaskImages(context, config, tasks.values(), annotator.model.recipe.max_side)
+    regions: dict[int, list[dict[str, Any]]] = {}
+    for done, task_id in enumerate(task_ids, start=1):
+        progress("Drawing masks", done, len(task_ids))
+        if task_id not in tasks:
+            continue
+        try:
+            regions[task_id] = annotator.regions(images.encoded(str(task_id)), f"task {task_id}")
+        except (TaskImageError, ModelError) as error:
+            log.warning("project %d task %d has no mask: %s", context.project_id, task_id, error)
+    return regions
+
+
+def _clear_old(context: Context) -> None:
+    """Delete the folders of rounds long past; the records of all stay."""
+    for name in round_names(context)[:-ROUNDS_KEPT]:
+        folder = RoundFolder(context, name)
+        record = folder.record()
+        if record is not None:
+            context.storage.write_json(f"{context.folder}/history/{name}.json", record)
+        context.storage.remove(folder.folder)
+
+
+def _strategy(snapshot: Snapshot) -> Strategy:
+    return get_strategy(snapshot.strategy, **snapshot.options)
+
+
+def _budget(snapshot: Snapshot) -> int:
+    return min(snapshot.budget, len(snapshot.unlabelled))
+
+
+def _limited(tasks: list[dict[str, Any]], most: int, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """At most so many of the tasks, drawn at random, and the others."""
+    if len(tasks) <= most:
+        return tasks, []
+    import numpy as np
+
+    drawn = set(np.random.default_rng(seed).permutation(len(tasks))[:most].tolist())
+    return [task for index, task in enumerate(tasks) if index in drawn], [task for index, task in enumerate(tasks) if index not in drawn]
+
+
+def _about_images(unreadable: dict[str, str]) -> str:
+    if not unreadable:
+        return ""
+    first = next(iter(unreadable.items()))
+    return f"{len(unreadable)} images cannot be read and come last, the first of them task {first[0]}: {first[1]}"
+
+
+def _explained(query: Query) -> dict[str, Any]:
+    return {"rank": query.rank, "reason": query.reason, "expected_dice": query.expected_dice, "helps": list(query.helps)}

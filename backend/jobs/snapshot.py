@@ -1,0 +1,168 @@
+"""A project's tasks as arrays: images at working resolution read when they are needed, labels as masks of class ids."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from backend.errors import RegionError, TaskImageError
+from backend.jobs.context import Context, Setup
+from backend.labelstudio.annotations import chosen
+from backend.labelstudio.config import LabelConfig
+from backend.labelstudio.images import fetch
+from backend.labelstudio.regions import to_mask
+from model.errors import ModelError
+from model.images import decode_image, decode_raw, normalise, shrink
+from model.masks import resize_mask
+from model.pool import ByteCache
+
+log = logging.getLogger(__name__)
+
+IMAGE_BYTES = 2 * 1024**3
+"""Decoded images kept in memory by one job, 2 GiB: about 680 of 512 x 512."""
+DOWNLOADS = 8
+"""Images fetched at once."""
+
+Image = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.uint8]
+
+
+class TaskImages(Mapping[str, Image]):
+    """Images by task id (as text): float32 (H, W, 3) at working resolution, decoded from the cache when asked for."""
+
+    def __init__(self, context: Context, config: LabelConfig, tasks: Iterable[Mapping[str, Any]], max_side: int) -> None:
+        """`tasks` need "id" and "data"; `max_side` in pixels as in the recipe."""
+        self._context = context
+        self._config = config
+        self._tasks = {str(task["id"]): dict(task) for task in tasks}
+        self._max_side = max_side
+        self._cache = ByteCache(IMAGE_BYTES)
+
+    def encoded(self, identity: str) -> bytes:
+        """The image file of a task. Raises TaskImageError."""
+        return fetch(self._context.client, self._tasks[identity], self._config, self._context.image_cache)
+
+    def __getitem__(self, identity: str) -> Image:
+        key = ("images", identity)
+        image = self._cache.get(key)
+        if image is None:
+            image = self._cache.put(key, decode_image(self.encoded(identity), f"task {identity}", max_side=self._max_side))
+        return image
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __contains__(self, identity: object) -> bool:
+        return identity in self._tasks
+
+    def only(self, identities: Iterable[str]) -> TaskImages:
+        """The same images without the others; the decoded ones are shared."""
+        images = TaskImages(self._context, self._config, [self._tasks[identity] for identity in identities], self._max_side)
+        images._cache = self._cache
+        return images
+
+    def unreadable(self, on_progress: Callable[[str, int, int], None]) -> dict[str, str]:
+        """Fetch and decode all images once; returns what is wrong with those that cannot be used, by task id.
+
+        Raises UnreachableError when Label Studio is away.
+        """
+
+        def problem(identity: str) -> str:
+            try:
+                self[identity]
+            except (TaskImageError, ModelError) as error:
+                return str(error)
+            return ""
+
+        found: dict[str, str] = {}
+        with ThreadPoolExecutor(DOWNLOADS) as executor:
+            try:
+                for done, (identity, text) in enumerate(zip(self, executor.map(problem, self), strict=True), start=1):
+                    if text:
+                        found[identity] = text
+                    on_progress("Reading images", done, len(self))
+            except BaseException:
+                executor.shutdown(cancel_futures=True)
+                raise
+        return found
+
+
+@dataclass
+class Labels:
+    """The labelled tasks of a project: images and masks at working resolution, by task id."""
+
+    images: dict[str, Image] = field(default_factory=dict)
+    masks: dict[str, Mask] = field(default_factory=dict)
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)  # "id" and "data" of each
+    digests: dict[str, str] = field(default_factory=dict)  # of each label, to tell whether it has changed
+    problems: dict[str, str] = field(default_factory=dict)  # task id to what is wrong with its image or annotation
+    seen: int = 0  # labelled tasks, usable or not
+
+    @property
+    def ids(self) -> list[str]:
+        """Task ids in the order of their numbers."""
+        return sorted(self.masks, key=int)
+
+
+def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int, int], None]) -> Labels:
+    """All labels of the project as Label Studio holds them now; what cannot be used is noted in `problems` and stops nothing."""
+    tasks = [task for task in context.client.tasks(context.project_id, "labelled") if chosen(task) is not None]
+    labels = Labels(seen=len(tasks))
+    with ThreadPoolExecutor(DOWNLOADS) as executor:
+        contents = executor.map(lambda task: _content(context, setup.config, task), tasks)
+        for done, (task, content) in enumerate(zip(tasks, contents, strict=True), start=1):
+            try:
+                _add(labels, task, content, setup)
+            except (TaskImageError, RegionError, ModelError) as error:
+                labels.problems[str(task["id"])] = str(error)
+                log.warning("project %d task %s left out of the training: %s", context.project_id, task["id"], error)
+            on_progress("Reading labels", done, len(tasks))
+    return labels
+
+
+def _content(context: Context, config: LabelConfig, task: dict[str, Any]) -> bytes | TaskImageError:
+    try:
+        return fetch(context.client, task, config, context.image_cache)
+    except TaskImageError as error:
+        return error
+
+
+def _add(labels: Labels, task: dict[str, Any], content: bytes | TaskImageError, setup: Setup) -> None:
+    if isinstance(content, TaskImageError):
+        raise content
+    identity = str(task["id"])
+    annotation = chosen(task)
+    assert annotation is not None
+    raw = decode_raw(content, f"task {identity}")
+    size = (raw.shape[0], raw.shape[1])
+    image = normalise(shrink(raw, setup.recipe.max_side), name=f"task {identity}")
+    full = to_mask(annotation.get("result") or [], setup.config, size, name=f"task {identity}, annotation {annotation.get('id')}")
+    labels.masks[identity] = resize_mask(full, (image.shape[0], image.shape[1]))
+    labels.images[identity] = image
+    labels.tasks[identity] = {"id": task["id"], "data": task["data"]}
+    labels.digests[identity] = hashlib.sha256(full.tobytes()).hexdigest()[:16]
+
+
+def save_masks(path: Path, masks: Mapping[str, Mask]) -> None:
+    """Write masks by task id; the file appears whole."""
+    from model.files import write_atomically
+
+    with write_atomically(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **masks)
+
+
+def load_masks(path: Path) -> dict[str, Mask]:
+    """Masks that `save_masks` wrote."""
+    with np.load(path) as stored:
+        return {name: stored[name] for name in stored.files}

@@ -1,0 +1,209 @@
+"""Training a project's model on all its labels, from scratch, and publishing it as a version if it is not clearly worse."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from backend.errors import StoppedError
+from backend.jobs import events
+from backend.jobs.context import Context, Setup
+from backend.jobs.events import Work
+from backend.jobs.locks import Fence
+from backend.jobs.progress import Progress
+from backend.jobs.snapshot import Labels, read_labels
+from backend.versions import VersionRecord, assign_folds, compare, now
+from model.dice import dice
+from model.inference import predict_masks
+from model.training import train
+
+log = logging.getLogger(__name__)
+
+FOLD_STEPS = 0.5
+"""Share of the steps that the networks of the folds are trained for: they only tell versions apart, and cost k times."""
+MOST_TASKS_IN_A_WARNING = 5
+
+
+def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: str) -> dict[str, Any]:
+    """Train on all labels of the project and publish the version; the holder of the project's training fence calls it.
+
+    Returns {"version": name or None, "published", "labels", "reason"}. A job that ran before and was killed after it published returns
+    what it published. Without usable labels nothing is trained.
+    """
+    started = time.monotonic()
+    begun = events.begin(context.redis, context.project_id, Work.TRAINING)
+    done = context.versions.of_job(job_id)
+    if done is not None:
+        return _publish(context, done, fence, begun)
+    setup = context.setup()
+    attempt = {
+        "trained_count": str(context.client.count(context.project_id, "labelled")),
+        "trained_labels": json.dumps(setup.config.labels),
+    }
+    labels = read_labels(context, setup, progress)
+    for name, value in attempt.items():
+        context.redis.hset(context.keys.info, name, value)
+    context.note("labels", _problems(labels))
+    if not labels.masks:
+        events.finish(context.redis, context.project_id, Work.TRAINING, begun)
+        reason = "no label yet" if not labels.seen else f"none of the {labels.seen} labels can be used: {_problems(labels)}"
+        log.info("project %d: not trained: %s", context.project_id, reason)
+        return {"version": None, "published": False, "labels": 0, "reason": reason}
+    current = context.versions.current_record()
+    folds = assign_folds(labels.ids, setup.options.folds, current.folds if current else {})
+    plan = _Plan(progress, setup, folds)
+    held_out = _held_out(setup, labels, folds, plan)
+    model = train(
+        [labels.images[task] for task in labels.ids],
+        [labels.masks[task] for task in labels.ids],
+        classes=setup.config.classes,
+        recipe=setup.recipe,
+        seed=setup.options.seed,
+        on_step=plan.step(),
+    )
+    progress.check()
+    record = VersionRecord(
+        name=context.versions.next_name(),
+        job=job_id,
+        created=now(),
+        labels=setup.config.labels,
+        tasks={task: labels.digests[task] for task in labels.ids},
+        seed=setup.options.seed,
+        recipe=setup.recipe.to_dict(),
+        folds=folds,
+        held_out=held_out,
+        held_out_dice=round(float(np.mean(list(held_out.values()))), 4) if held_out else None,
+        seconds=round(time.monotonic() - started, 1),
+        warnings=tuple(f"task {task}: {problem}" for task, problem in labels.problems.items()),
+    )
+    published, reason = compare(record, current)
+    record = VersionRecord(**{**record.__dict__, "published": published, "reason": reason})
+    fence.check()
+    context.versions.save(model, record)
+    return _publish(context, record, fence, begun)
+
+
+def _publish(context: Context, record: VersionRecord, fence: Fence, begun: events.Begun) -> dict[str, Any]:
+    """Put a saved version in use if it is to be; safe to repeat."""
+    if record.published and context.versions.current() != record.name:
+        context.versions.make_current(record.name, by="training", confirm=fence.check)
+    context.note("version", "" if record.published else f"Version {record.name} was trained but is not in use: {record.reason}.")
+    announce(context)
+    fence.check()
+    events.finish(context.redis, context.project_id, Work.TRAINING, begun)
+    log.info(
+        "project %d: %s trained on %d labels in %.0f s, held-out dice %s, %s: %s",
+        context.project_id,
+        record.name,
+        len(record.tasks),
+        record.seconds,
+        record.held_out_dice,
+        "published" if record.published else "not published",
+        record.reason,
+    )
+    return {"version": record.name, "published": record.published, "labels": len(record.tasks), "reason": record.reason}
+
+
+def announce(context: Context) -> None:
+    """Tell the web processes which version is in use, so that they need not look at the storage at every request."""
+    context.redis.hset(context.keys.info, "version", context.versions.current() or "")
+
+
+def needs_training(context: Context, setup: Setup) -> str:
+    """Why a round should train first; empty when the model in use is up to date."""
+    if events.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
+        return "labels came since the last training"
+    record = context.versions.current_record()
+    if record is None:
+        return "there is no model yet"
+    if record.labels != setup.config.labels:
+        return "the labels of the configuration have changed"
+    trained = {**record.recipe, "row_steps": 0, "precision": ""}
+    if trained != {**setup.recipe.to_dict(), "row_steps": 0, "precision": ""}:
+        return "the training settings have changed"
+    return ""
+
+
+class _Plan:
+    """Turns the steps of several networks into one progress."""
+
+    def __init__(self, progress: Progress, setup: Setup, folds: dict[str, int]) -> None:
+        self.progress = progress
+        self.fold_steps = max(1, round(setup.recipe.steps * FOLD_STEPS))
+        self.total = setup.recipe.steps + self.fold_steps * len(set(folds.values()))
+        self.before = 0
+
+    def step(self, *, of_fold: bool = False) -> Callable[[int, int, float], None]:
+        """The callback of one network's training."""
+        before = self.before
+        self.before += self.fold_steps if of_fold else 0
+
+        def on_step(step: int, _steps: int, _loss: float) -> None:
+            self.progress("Training", before + step, self.total)
+
+        return on_step
+
+
+def _held_out(setup: Setup, labels: Labels, folds: dict[str, int], plan: _Plan) -> dict[str, float]:
+    """The dice of each labelled task under a network that was trained on the other folds."""
+    scores: dict[str, float] = {}
+    for fold in sorted(set(folds.values())):
+        seen = [task for task in labels.ids if folds[task] != fold]
+        held = [task for task in labels.ids if folds[task] == fold]
+        network = train(
+            [labels.images[task] for task in seen],
+            [labels.masks[task] for task in seen],
+            classes=setup.config.classes,
+            recipe=setup.recipe,
+            seed=setup.options.seed + 1 + fold,
+            steps=plan.fold_steps,
+            on_step=plan.step(of_fold=True),
+        )
+        for task, mask in zip(held, predict_masks(network, (labels.images[task] for task in held)), strict=True):
+            scores[task] = round(dice(mask, labels.masks[task], setup.config.classes), 4)
+    return scores
+
+
+def _problems(labels: Labels) -> str:
+    if not labels.problems:
+        return ""
+    first = [f"task {task}: {text}" for task, text in list(labels.problems.items())[:MOST_TASKS_IN_A_WARNING]]
+    more = len(labels.problems) - len(first)
+    return f"{len(labels.problems)} labels are left out of the training: {'; '.join(first)}{f'; and {more} more' if more else ''}"
+
+
+def fenced_training(context: Context, job_id: str, *, wait: float, needed: Callable[[], bool] = lambda: True) -> dict[str, Any]:
+    """`run_training` under the project's fence, if it is still `needed` once the fence is free.
+
+    A run that still holds it after `wait` seconds is alive and does the work instead. Raises StoppedError when the job was cancelled or
+    lost its fence; every other error is noted for the status and raised.
+    """
+    fence = Fence(context.redis, context.keys.fence("training"))
+    progress = Progress(context.redis, context.project_id, job_id, "training")
+    until = time.monotonic() + wait
+    nothing = {"version": None, "published": False, "labels": 0}
+    try:
+        while not fence.take(wait=min(2.0, wait)):
+            progress.check()
+            if time.monotonic() >= until:
+                return {**nothing, "reason": "another run of this training is alive and goes on"}
+        progress.checks.append(fence.check)
+        with fence:
+            if not needed():
+                return {**nothing, "reason": "another training has just done it"}
+            result = run_training(context, progress, fence, job_id=job_id)
+            context.note_error("training", job_id, "")
+            return result
+    except StoppedError:
+        raise
+    except Exception as error:
+        events.fail(context.redis, context.project_id, Work.TRAINING)
+        context.note_error("training", job_id, f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        progress.end()

@@ -1,0 +1,189 @@
+"""The functions that rq runs, by name. Each opens its context, holds its fence, and notes for the status how it ended."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+import torch
+from rq import get_current_job
+
+from backend.errors import BackendError, QueueError, StoppedError, StorageError
+from backend.jobs import events, queue
+from backend.jobs import look as looking
+from backend.jobs import round as rounds
+from backend.jobs.context import Context, open_context
+from backend.jobs.events import Work
+from backend.jobs.locks import SECONDS as FENCE_SECONDS
+from backend.jobs.locks import Fence
+from backend.jobs.progress import Progress
+from backend.jobs.training import fenced_training, needs_training
+from backend.labelstudio import connect
+from model.errors import ModelError
+
+log = logging.getLogger(__name__)
+
+TAKE_OVER_SECONDS = FENCE_SECONDS + 15
+"""How long a job waits for a fence: until that of a killed run is surely free."""
+OTHER_ALIVE = {"reason": "another run of this job is alive and goes on"}
+LONGEST_TRAINING = 24 * 3600.0
+"""How long a round waits for a training of the project that another worker does."""
+
+
+P = ParamSpec("P")
+Result = dict[str, Any]
+
+
+def _job(
+    kind: str, *, noted: bool = True
+) -> Callable[[Callable[Concatenate[Context, str, P], Result]], Callable[Concatenate[int, P], Result]]:
+    """Turn a function of a context and a job id into one of a project id, which rq can run.
+
+    What was stopped on purpose ends without failure, as {"stopped": why}. An error is `noted` for the status, counted so that the next
+    try waits longer, and raised; what people must mend is not tried again at once.
+    """
+
+    def decorate(function: Callable[Concatenate[Context, str, P], Result]) -> Callable[Concatenate[int, P], Result]:
+        @wraps(function)
+        def run(project_id: int, *args: P.args, **keywords: P.kwargs) -> Result:
+            context = open_context(project_id)
+            torch.set_num_threads(context.settings.torch_threads)
+            job = get_current_job()
+            job_id = job.id if job else f"direct-{project_id}-{time.time_ns()}"
+            try:
+                result = function(context, job_id, *args, **keywords)
+            except StoppedError as stopped:
+                log.info("project %d: %s stopped: %s", project_id, kind, stopped)
+                return {"stopped": str(stopped)}
+            except Exception as error:
+                message = f"{type(error).__name__}: {error}"
+                log.error("project %d: %s failed: %s", project_id, kind, message)
+                if kind in (Work.ROUND, Work.LOOK, Work.CONFIGURE):  # a training counts its failures itself
+                    events.fail(context.redis, project_id, Work(kind))
+                if noted:
+                    context.note_error(kind, job_id, message)
+                if job is not None and isinstance(error, BackendError | ModelError) and not isinstance(error, QueueError | StorageError):
+                    job.retries_left = 0
+                raise
+            if noted:
+                context.note_error(kind, job_id, "")
+            return result
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def _fenced(context: Context, what: str, job_id: str, kind: str, round_name: str = "") -> Iterator[Progress | None]:
+    """The progress of a job that holds a fence; None when another run that is alive holds it."""
+    fence = Fence(context.redis, context.keys.fence(what))
+    progress = Progress(context.redis, context.project_id, job_id, kind, round_name=round_name)
+    try:
+        if not fence.take(wait=TAKE_OVER_SECONDS):
+            yield None
+            return
+        progress.checks.append(fence.check)
+        with fence:
+            yield progress
+    finally:
+        progress.end()
+
+
+@_job("training")
+def train(context: Context, job_id: str, reason: str) -> Result:
+    """Train on all labels and publish the version."""
+    log.info("project %d: training: %s", context.project_id, reason)
+    result = fenced_training(context, job_id, wait=TAKE_OVER_SECONDS)
+    events.want(context.redis, context.project_id, Work.LOOK)  # the batch may be finished, or the first round be due
+    return result
+
+
+@_job("round")
+def start_round(context: Context, job_id: str, reason: str, train: bool = False) -> Result:
+    """Train if labels came, take the snapshot, draw the pseudo-labels, and enqueue the units and the end; returns {"next": job id}."""
+
+    def needed() -> bool:
+        return train or bool(needs_training(context, context.setup()))
+
+    with _fenced(context, "round", job_id, "round") as progress:
+        if progress is None:
+            return dict(OTHER_ALIVE)
+        if needed():
+            fenced_training(context, f"{job_id}-training", wait=LONGEST_TRAINING, needed=needed)
+        progress.check()
+        folder = rounds.begin_round(context, progress, job_id=job_id, reason=reason)
+        progress.checks.append(rounds.wanted(context, folder.name))
+        snapshot, units = rounds.prepare_units(folder, folder.snapshot(), progress)
+        progress.check()
+        queue.start_rows(context.redis, context.project_id, folder.name, len(units))
+        finish = queue.enqueue_units(context.redis, context.project_id, folder.name, units)
+    log.info(
+        "project %d %s: %s, %d labels, %d to order, %d networks to train: %s",
+        context.project_id,
+        folder.name,
+        "cold start" if snapshot.cold_start else snapshot.strategy,
+        len(snapshot.labelled),
+        len(snapshot.unlabelled),
+        len(units),
+        reason,
+    )
+    return {"round": folder.name, "next": finish}
+
+
+@_job(queue.UNIT, noted=False)
+def run_unit(context: Context, job_id: str, round_name: str, unit: str) -> Result:
+    """Train one network of a round. May run on any worker, several at once, and more than once."""
+    checks = (rounds.wanted(context, round_name),)
+    progress = Progress(context.redis, context.project_id, job_id, queue.UNIT, checks=checks, round_name=round_name)
+    try:
+        progress.check()
+        rounds.run_unit(context, progress, round_name, unit)
+        return {"round": round_name, "unit": unit}
+    finally:
+        progress.end()
+
+
+@_job("round")
+def finish_round(context: Context, job_id: str, round_name: str) -> Result:
+    """Order all tasks and put the order in force."""
+    with _fenced(context, "round", job_id, queue.FINISH, round_name) as progress:
+        if progress is None:
+            return dict(OTHER_ALIVE)
+        progress.checks.append(rounds.wanted(context, round_name))
+        progress.check()
+        record = rounds.end_round(context, progress, round_name)
+    events.want(context.redis, context.project_id, Work.LOOK)
+    return {"round": round_name, "tasks": record["tasks"], "batch": record["batch"], "reason": record["message"]}
+
+
+@_job("look")
+def look(context: Context, job_id: str) -> Result:
+    """Look at the project in Label Studio."""
+    begun = events.begin(context.redis, context.project_id, Work.LOOK)
+    with _fenced(context, "look", job_id, "look") as progress:
+        if progress is None:
+            return dict(OTHER_ALIVE)
+        looking.look(context, progress)
+    events.finish(context.redis, context.project_id, Work.LOOK, begun)
+    return {}
+
+
+@_job("configure")
+def configure(context: Context, job_id: str) -> Result:
+    """Check and configure the project in Label Studio."""
+    del job_id
+    begun = events.begin(context.redis, context.project_id, Work.CONFIGURE)
+    findings = connect.configure(context.client, context.project_id, context.settings.own_url, context.settings.basic_auth)
+    events.register(context.redis, context.project_id)
+    for finding in findings:
+        bad = finding.severity in (connect.Severity.WARNING, connect.Severity.ERROR)
+        context.note(f"connection:{finding.subject}", f"{finding.text} {finding.remedy}".strip() if bad else "")
+        log.info("project %d %s: %s: %s", context.project_id, finding.subject, finding.severity, finding.text)
+    events.finish(context.redis, context.project_id, Work.CONFIGURE, begun)
+    events.want(context.redis, context.project_id, Work.LOOK)
+    return {"findings": [{"subject": f.subject, "severity": str(f.severity), "text": f.text, "remedy": f.remedy} for f in findings]}

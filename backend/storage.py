@@ -1,0 +1,193 @@
+"""Where models and rounds are kept: a folder of this machine, and beside it a place that several machines share (fsspec).
+
+Without STORAGE_URL the folder is all there is (machines may share it as a network drive) and nothing is ever copied. With it, what is
+written locally is put there, and what is read is fetched from there first. Names are relative, with slashes: "projects/1/current.json".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from backend.errors import StorageError
+from backend.settings import Settings, masked_url
+from model.files import write_atomically
+
+
+class Storage:
+    """Files and folders by relative name; `get` before reading, `put` after writing."""
+
+    def __init__(self, folder: Path, url: str | None = None) -> None:
+        """`folder` is this machine's; `url` the shared place, None if the folder itself is shared or there is one machine."""
+        self.folder = folder.resolve()
+        self._url = url
+        self._fs: Any = None
+        self._root = ""
+        if url is not None:
+            try:
+                self._fs, root = fsspec.core.url_to_fs(url)
+            except (ImportError, ValueError) as error:
+                raise StorageError(
+                    f"STORAGE_URL {masked_url(url)}: {error}. Install the package that fsspec names, or correct it."
+                ) from error
+            self._root = str(root).rstrip("/")
+            self._in_parts = "file" in self._protocols  # an upload there can be seen half-done
+            if self._in_parts and Path(self._root).resolve() == self.folder:
+                self._fs = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Storage:
+        """The storage that the settings name."""
+        return cls(settings.model_dir, settings.storage_url)
+
+    @property
+    def _protocols(self) -> tuple[str, ...]:
+        protocol = self._fs.protocol
+        return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+    def path(self, name: str) -> Path:
+        """The local path of a name, whether or not it exists."""
+        return self.folder / name
+
+    def get(self, name: str, *, fresh: bool = False) -> Path:
+        """Fetch a file if it is not here, or (`fresh`) always, because it changes; returns its local path, which may not exist."""
+        path = self.path(name)
+        if self._fs is None or (path.exists() and not fresh):
+            return path
+        with self._explained(name):
+            try:
+                content = self._fs.cat_file(f"{self._root}/{name}")
+            except FileNotFoundError:
+                return path
+            with write_atomically(path) as file:
+                file.write(content)
+        return path
+
+    def get_folder(self, name: str) -> Path:
+        """Fetch the files of a folder, sub-folders included, that are not here; returns its local path, which may not exist."""
+        path = self.path(name)
+        if self._fs is None:
+            return path
+        with self._explained(name):
+            self._fs.invalidate_cache()
+            try:
+                found = self._fs.find(f"{self._root}/{name}")
+            except FileNotFoundError:
+                return path
+        for remote in found:
+            relative = str(remote).removeprefix(self._root).lstrip("/")
+            if not _hidden(relative):
+                self.get(relative)
+        return path
+
+    def put(self, name: str) -> None:
+        """Give a local file, or every file of a local folder, to the shared place."""
+        if self._fs is None:
+            return
+        path = self.path(name)
+        files = [path] if path.is_file() else sorted(entry for entry in path.rglob("*") if entry.is_file())
+        with self._explained(name):
+            for file in files:
+                relative = file.relative_to(self.folder).as_posix()
+                if not _hidden(relative):
+                    self._upload(file, f"{self._root}/{relative}")
+
+    def _upload(self, file: Path, remote: str) -> None:
+        self._fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
+        if not self._in_parts:
+            self._fs.put_file(str(file), remote)  # object stores show an object whole or not at all
+            return
+        folder, _, last = remote.rpartition("/")
+        beside = f"{folder}/.{last}-{uuid.uuid4().hex}"
+        self._fs.put_file(str(file), beside)
+        Path(beside).replace(remote)
+
+    def names(self, name: str) -> list[str]:
+        """The names directly inside a folder, ascending; empty when there is none. Half-written ones are not seen."""
+        found = {entry.name for entry in self.path(name).iterdir()} if self.path(name).is_dir() else set()
+        if self._fs is not None:
+            with self._explained(name):
+                self._fs.invalidate_cache()
+                with contextlib.suppress(FileNotFoundError):
+                    found |= {str(entry).rstrip("/").rsplit("/", 1)[1] for entry in self._fs.ls(f"{self._root}/{name}", detail=False)}
+        return sorted(entry for entry in found if not entry.startswith("."))
+
+    def remove(self, name: str) -> None:
+        """Delete a file or folder, here and there; no error when it is not there."""
+        path = self.path(name)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        if self._fs is not None:
+            with self._explained(name), contextlib.suppress(FileNotFoundError):
+                self._fs.rm(f"{self._root}/{name}", recursive=True)
+
+    def read_json(self, name: str, *, fresh: bool = False) -> dict[str, Any] | None:
+        """The JSON object in a file, None when there is none. Raises StorageError when it is damaged."""
+        path = self.get(name, fresh=fresh)
+        try:
+            content = json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StorageError(f"{path} cannot be read ({error}); restore it from a backup, or remove it.") from error
+        if not isinstance(content, dict):
+            raise StorageError(f"{path} holds no JSON object; restore it from a backup, or remove it.")
+        return content
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON object, whole or not at all, here and then there."""
+        with write_atomically(self.path(name)) as file:
+            file.write(json.dumps(content, indent=1).encode())
+        self.put(name)
+
+    def check(self) -> None:
+        """Raise StorageError unless files can be written here and there."""
+        name = f"check-{uuid.uuid4().hex}.json"
+        try:
+            self.write_json(name, {"check": True})
+            if self._fs is not None:
+                self.path(name).unlink()
+            if self.read_json(name) != {"check": True}:
+                raise StorageError(f"A file written to {self} is not found there again; check its permissions.")
+        except OSError as error:
+            raise StorageError(
+                f"MODEL_DIR {self.folder} cannot be written ({error}); choose another folder, or mend its permissions."
+            ) from error
+        finally:
+            self.remove(name)
+
+    def __str__(self) -> str:
+        return masked_url(self._url) if self._fs is not None and self._url else str(self.folder)
+
+    def _explained(self, name: str) -> _Explained:
+        return _Explained(f"{self}: {name}")
+
+
+class _Explained:
+    """Turns what the many file systems raise into StorageError."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, StorageError):
+            raise StorageError(
+                f"Shared storage {self.what} failed ({type(error).__name__}: {error}); check STORAGE_URL and its keys."
+            ) from error
+
+
+def _hidden(relative: str) -> bool:
+    """Whether a name is of a file or folder that is being written."""
+    return any(part.startswith(".") for part in relative.split("/"))
