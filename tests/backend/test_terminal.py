@@ -1,0 +1,81 @@
+"""What people read on the terminal."""
+
+import io
+from typing import Any
+
+from rich.console import Console
+
+from backend.labelstudio.connect import Finding, Severity
+from backend.terminal import describe, findings, follow_with_bar, left_text, step_text
+
+STATE: dict[str, Any] = {
+    "project": 3,
+    "version": {"name": "v2", "held_out_dice": 0.8123, "labels": 8, "created": "2026-01-02 10:00"},
+    "labels": {"trained": 8, "waiting": 1},
+    "round": {"name": "v2.r1", "time": "10:02", "reason": "asked for", "strategy": "task_dependent", "budget": 5, "cold_start": False},
+    "next_tasks": [{"task": 14, "rank": 1, "score": 0.1, "in_batch": True, "reason": "represents 9 images"}],
+    "running": {"job": "j", "kind": "round", "step": "training on rows", "rows_done": 3, "rows_total": 16, "seconds_left": 340},
+    "waiting": ["training"],
+    "last_error": {"job": "i", "message": "task 5: image gone", "time": "09:00"},
+    "warnings": ["maximum_annotations is 2"],
+}
+
+
+def test_the_state_of_a_project() -> None:
+    """Every part of it is on a line of its own."""
+    text = describe(STATE)
+    for part in (
+        "v2, held-out dice 0.812, trained on 8 labels",
+        "8 trained, 1 waiting",
+        "v2.r1 of 10:02, by task_dependent, budget 5",
+        "round: training on rows (row 3 of 16), about 6 min left",
+        "1* task 14: represents 9 images",
+        "error    task 5: image gone",
+        "warning  maximum_annotations is 2",
+    ):
+        assert part in text
+
+
+def test_a_new_project() -> None:
+    """Nothing is known yet, and the text says what to do."""
+    empty: dict[str, Any] = {
+        "project": 1,
+        "version": None,
+        "labels": {"trained": 0, "waiting": 0},
+        "round": None,
+        "next_tasks": [],
+        "running": None,
+    }
+    assert "none yet; label an image" in describe(empty)
+
+
+def test_following_without_a_terminal() -> None:
+    """Each new step is one line, the same step is not repeated, and the last state is returned."""
+    states: list[dict[str, Any]] = [
+        {"state": "queued"},
+        {"state": "running", "step": "training", "done": 1, "total": 9},
+        {"state": "running", "step": "training", "done": 2, "total": 9},
+        {"state": "finished", "step": "written", "message": "20 tasks"},
+    ]
+    output = io.StringIO()
+    assert follow_with_bar(states, Console(file=output))["message"] == "20 tasks"
+    assert [line.strip() for line in output.getvalue().splitlines() if line.strip()] == ["waiting for a worker", "training", "written"]
+
+
+def test_following_nothing() -> None:
+    """A job that is gone counts as failed."""
+    assert follow_with_bar([], Console(file=io.StringIO()))["state"] == "failed"
+
+
+def test_words_for_progress() -> None:
+    """Rows and times as people say them."""
+    assert step_text({"state": "running", "step": "row", "rows_done": 0, "rows_total": 16}) == "row (row 0 of 16)"
+    assert left_text({"seconds_left": None}) == ""
+    assert left_text({"seconds_left": 42.4}) == "about 42 s left"
+    assert left_text({"seconds_left": 600}) == "about 10 min left"
+
+
+def test_findings_with_their_remedy() -> None:
+    """What is to be done stands below what was found."""
+    text = findings([Finding("webhook", Severity.OK, "there"), Finding("annotations", Severity.WARNING, "2 per task", "set it to 1")])
+    assert text.splitlines() == ["ok       webhook      there", "warning  annotations  2 per task", f"{'':21} set it to 1"]
