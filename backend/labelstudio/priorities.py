@@ -7,6 +7,7 @@ for every annotator. So a prediction's score is a place in the order, rank/(n+1)
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
 import time
@@ -14,8 +15,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
-
-import structlog
 
 from backend.errors import LabelStudioError, PriorityError
 from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED, LabelStudio
@@ -32,7 +31,7 @@ WRITERS = 4
 """Requests at a time while masks are added to single predictions."""
 _SAME = 1e-9
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 Regions = Sequence[dict[str, Any]]
 
 
@@ -120,7 +119,7 @@ def write_order(
     tell("cleaned")
     masks = sum(bool(priority.regions) for priority in written)
     report = WriteReport(round_name, len(written), masks, gone, removed, time.monotonic() - started)
-    log.info("order written", project=project_id, round=round_name, tasks=len(written), masks=masks, seconds=round(report.seconds, 2))
+    log.info("project %d: order %s of %d tasks written, %d masks, %.1f s", project_id, round_name, len(written), masks, report.seconds)
     return report
 
 

@@ -1,0 +1,79 @@
+"""Tests of labelling configurations."""
+
+import pytest
+
+from backend.errors import ConfigError
+from backend.labelstudio.config import EXAMPLE, Kind, parse
+
+LABELS = '<Label value="Axon"/><Label value="Myelin" background="red"/>'
+
+
+def view(body: str) -> str:
+    return f"<View>{body}</View>"
+
+
+def test_the_example_in_the_errors_works() -> None:
+    config = parse(EXAMPLE)
+    assert (config.image_key, config.image_name, config.labels, config.classes) == ("image", "image", ("Axon",), 2)
+    assert config.writer.kind is Kind.BRUSH
+
+
+def test_labels_of_several_controls_are_joined_by_name_in_the_order_of_the_configuration() -> None:
+    config = parse(
+        view(
+            '<Header value="Draw"/><Image name="img" value="$photo" zoom="true"/>'
+            '<RectangleLabels name="boxes" toName="img"><Label value="Debris"/><Label value="Axon"/></RectangleLabels>'
+            f'<PolygonLabels name="polygons" toName="img">{LABELS}</PolygonLabels>'
+            '<BrushLabels name="brush" toName="img"><View><Label value="Axon"/></View></BrushLabels>'
+        )
+    )
+    assert config.labels == ("Debris", "Axon", "Myelin")
+    assert [config.class_id(label) for label in ("Debris", "Axon", "Myelin", "Other")] == [1, 2, 3, None]
+    assert config.writer.name == "brush"
+    assert [getattr(config.writer_of(label), "name", None) for label in config.labels] == [None, "brush", "polygons"]
+    assert config.warnings
+    assert "'Debris'" in config.warnings[0]
+
+
+def test_polygons_are_written_where_there_is_no_brush() -> None:
+    config = parse(view(f'<Image name="i" value="$image"/><PolygonLabels name="p" toName="i">{LABELS}</PolygonLabels>'))
+    assert config.writer.kind is Kind.POLYGON
+    assert not config.warnings
+
+
+def test_an_alias_is_what_label_studio_stores() -> None:
+    config = parse(view('<Image name="i" value="$image"/><BrushLabels name="b" toName="i"><Label value="Axon" alias="ax"/></BrushLabels>'))
+    assert config.labels == ("ax",)
+
+
+@pytest.mark.parametrize(
+    ("config", "missing"),
+    [
+        ("", "no labelling configuration"),
+        ("<View>", "not valid XML"),
+        (view(f'<BrushLabels name="b" toName="i">{LABELS}</BrushLabels>'), "no Image, expected exactly one"),
+        (view('<Image name="i" value="$a"/><Image name="j" value="$b"/>'), r"2 Images \('i', 'j'\), expected exactly one"),
+        (view('<Image name="i" value="image"/>'), "value='image', expected the key"),
+        (view('<Image name="i" valueList="$images"/>'), "valueList, expected the key"),
+        (view('<Image value="$image"/>'), "Image tag has no name"),
+        (view('<Image name="i" value="$image"/>'), "no control that draws, expected a BrushLabels"),
+        (view('<Image name="i" value="$image"/><KeyPointLabels name="k" toName="i"/>'), "only KeyPointLabels, expected a BrushLabels"),
+        (view(f'<Image name="i" value="$image"/><BrushLabels name="b" toName="j">{LABELS}</BrushLabels>'), "toName='j', expected"),
+        (view('<Image name="i" value="$image"/><BrushLabels name="b" toName="i"/>'), "BrushLabels 'b' has no labels"),
+        (view('<Image name="i" value="$image"/><BrushLabels name="b" toName="i" value="$l"/>'), "from the task data"),
+        (view(f'<Image name="i" value="$image"/><BrushLabels toName="i">{LABELS}</BrushLabels>'), "BrushLabels control has no name"),
+        (
+            view(f'<Image name="i" value="$image"/><EllipseLabels name="e" toName="i">{LABELS}</EllipseLabels>'),
+            "only with EllipseLabels 'e'",
+        ),
+    ],
+)
+def test_an_unusable_configuration_is_told_what_is_missing(config: str, missing: str) -> None:
+    with pytest.raises(ConfigError, match=missing):
+        parse(config)
+
+
+def test_more_labels_than_a_mask_can_hold_are_refused() -> None:
+    labels = "".join(f'<Label value="{number}"/>' for number in range(256))
+    with pytest.raises(ConfigError, match="256 labels, expected at most 255"):
+        parse(view(f'<Image name="i" value="$image"/><BrushLabels name="b" toName="i">{labels}</BrushLabels>'))
