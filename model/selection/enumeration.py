@@ -53,12 +53,13 @@ def enumerate_batches(
 def reaches(gains: NDArray[np.float64], budget: int) -> list[NDArray[np.float64]]:
     """Return for r = 1 .. budget the (C, T) gain of each candidate plus the r - 1 best later ones; -inf where too few are left."""
     count, width = gains.shape
-    best = np.full((budget, width), -np.inf)  # the largest gains among later candidates, descending
-    table = [np.full((count, width), -np.inf) for _ in range(budget)]
+    best: NDArray[np.float64] = np.full((budget, width), -np.inf)  # the largest gains among later candidates, descending
+    table: list[NDArray[np.float64]] = [np.full((count, width), -np.inf) for _ in range(budget)]
     for number in range(count - 1, -1, -1):
+        later = np.cumsum(best, axis=0)
         table[0][number] = gains[number]
-        for left in range(2, budget + 1):
-            table[left - 1][number] = gains[number] + best[: left - 1].sum(axis=0)
+        for left in range(1, budget):
+            table[left][number] = gains[number] + later[left - 1]
         best = -np.sort(-np.r_[best, gains[number][None]], axis=0)[:budget]
     return table
 

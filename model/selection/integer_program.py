@@ -12,8 +12,9 @@ from model.selection.problem import Problem
 
 # A batch must be better by this much (in sums) to be looked for; HiGHS keeps constraints to 1e-6.
 CUTOFF = 2e-6
-# Nodes of one branch-and-bound run: the limit that ends most unfinished proofs, so that fast and slow machines agree.
-MAX_NODES = 20_000
+# Work of one branch-and-bound run, in nodes times cells of its table, and the fewest nodes: the limit that ends most unfinished
+# proofs, after about ten seconds, so that fast and slow machines agree.
+MAX_WORK, MIN_NODES = 50_000_000, 50
 # Runs, each with the targets that the one before had left out.
 MAX_RUNS = 25
 
@@ -53,7 +54,11 @@ def best_batch(
         ],
         bounds=Bounds(np.r_[np.isin(kept, required).astype(float), floor], np.r_[np.ones(width), bound]),
         integrality=np.r_[np.ones(width), 0.0],
-        options={"time_limit": max(0.1, deadline - time.monotonic()), "node_limit": MAX_NODES, "mip_rel_gap": 1e-7},
+        options={
+            "time_limit": max(0.1, deadline - time.monotonic()),
+            "node_limit": max(MIN_NODES, MAX_WORK // (width * height)),
+            "mip_rel_gap": 1e-7,
+        },
     )
     if result.status == 2:  # infeasible: nothing beats the value
         return Proof(None, floor, True)

@@ -11,7 +11,7 @@ from model.selection.problem import Problem
 # Random roundings of the relaxation, and how many of the best are improved by swaps.
 ROUNDINGS, DESCENTS = 400, 8
 # Disturbances of the best batch; the search ends after `STALE_KICKS` of them in a row without a gain.
-KICKS, STALE_KICKS = 400, 120
+KICKS, STALE_KICKS = 1200, 300
 # Worst targets on which all candidates of a swap are compared, and how many of them are compared on all hard targets.
 SCREENED_TARGETS, SHORTLIST = 6, 256
 # Worst targets on which swaps are compared once the list of hard targets is full.
@@ -55,13 +55,13 @@ def settle(problem: Problem, hard: HardTargets, batch: Batch, deadline: float) -
     """
     best, value = batch, problem.worst(batch)
     while time.monotonic() <= deadline:
-        if len(hard.members) >= LIMIT:
-            return settle_afresh(problem, best, value, deadline)
         batch = descend(hard, batch)
         totals = problem.totals(batch)
         worth = float(totals.min())
         if worth > value + BETTER:
             best, value = batch, worth
+        if len(hard.members) >= LIMIT:
+            return settle_afresh(problem, best, value, deadline)
         if not hard.add_worst(totals, float(hard.totals(batch).min()) - BETTER):
             break
     return best, value
@@ -74,7 +74,7 @@ def settle_afresh(problem: Problem, batch: Batch, value: float, deadline: float)
         swap = best_swap(HardTargets(problem, np.argsort(totals, kind="stable")[:FRESH_TARGETS].tolist()), batch)
         if swap is None:
             break
-        changed = batch[: swap[0]] + [swap[1]] + batch[swap[0] + 1 :]
+        changed = [*batch[: swap[0]], swap[1], *batch[swap[0] + 1 :]]
         worth = problem.worst(changed)
         if worth <= value + BETTER:
             break
@@ -139,46 +139,3 @@ def disturbed(hard: HardTargets, batch: Batch, rng: np.random.Generator) -> Batc
         top = np.argsort(-worth, kind="stable")[: min(6, len(worth) - len(rest))]
         rest.append(int(rng.choice(top)))
     return rest
-
-
-def refine(problem: Problem, hard: HardTargets, batch: Batch, deadline: float) -> Batch:
-    """Among equally good batches prefer a higher mean expected dice, then smaller ids: one pass of swaps that never lower the worst.
-
-    Where the worst target cannot be helped this is what decides, instead of chance.
-    """
-    means = (
-        problem.gains[problem.candidates].mean(axis=1, dtype=np.float64) if len(problem.candidates) <= 2000 else candidate_means(problem)
-    )
-    means = np.round(means, 7)
-    batch = list(batch)
-    value = problem.worst(batch)
-    for place in np.argsort(means[batch], kind="stable"):
-        if time.monotonic() > deadline:
-            break
-        others = batch[:place] + batch[place + 1 :]
-        replacement = first_no_worse(problem, hard, others, batch[place], means, value)
-        batch[place] = batch[place] if replacement is None else replacement
-    return batch
-
-
-def candidate_means(problem: Problem) -> NDArray[np.float64]:
-    """Return the mean gain of each candidate over the targets: (C,) float64, without a copy of the matrix."""
-    mean: NDArray[np.float64] = problem.gains.mean(axis=1, dtype=np.float64)[problem.candidates]
-    return mean
-
-
-def first_no_worse(problem: Problem, hard: HardTargets, others: Batch, member: int, means: NDArray[np.float64], value: float) -> int | None:
-    """Return the preferred candidate that can stand for `member` beside `others` with a worst total of at least `value`, or None."""
-    numbers = np.arange(len(means))
-    fits = ((hard.gains + hard.totals(others)[:, None]).min(axis=0) >= value) & (
-        (means > means[member]) | ((means == means[member]) & (numbers < member))
-    )
-    fits[others] = False
-    queue = np.flatnonzero(fits)
-    queue = queue[np.lexsort((queue, -means[queue]))]
-    total = problem.totals(others)
-    for start in range(0, len(queue), 64):
-        good = (problem.rows(queue[start : start + 64]) + total).min(axis=1) >= value
-        if good.any():
-            return int(queue[start + int(good.argmax())])
-    return None

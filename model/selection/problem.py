@@ -1,5 +1,6 @@
 """The checked input of a selection, in an order that depends on the ids only."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -80,16 +81,8 @@ def pose(
     known = np.sort(inverse[checked_positions(labelled, count, "labelled")])
     free = np.setdiff1d(np.arange(count), known)
     if not 1 <= budget <= len(free):
-        raise BudgetError(
-            f"budget {budget} is not between 1 and the number of unlabelled images, {len(free)}: "
-            + (
-                "choose a smaller budget or add images"
-                if len(free) and budget > 0
-                else "add unlabelled images"
-                if budget > 0
-                else "choose 1 or more"
-            )
-        )
+        remedy = "ask for at least one image" if budget < 1 else "ask for fewer images or add unlabelled ones"
+        raise BudgetError(f"budget {budget} is not between 1 and the number of unlabelled images, {len(free)}: {remedy}")
     wanted = np.arange(count) if targets is None else np.sort(inverse[checked_positions(targets, count, "targets")])
     if not len(wanted):
         raise ValueError("targets: expected at least one image, found none")
@@ -131,9 +124,9 @@ def canonical_order(ids: Sequence[str] | None, count: int) -> IntArray:
         return np.arange(count, dtype=np.int64)
     if len(ids) != count:
         raise ValueError(f"ids: expected one for each of {count} images, found {len(ids)}")
-    if len(set(ids)) < count:
-        twice = sorted(name for name in set(ids) if list(ids).count(name) > 1) if count <= 1000 else []
-        raise PoolError(f"ids: {count - len(set(ids))} of {count} are duplicates {twice[:3]}: give each image its own id")
+    twice = [name for name, times in Counter(ids).items() if times > 1]
+    if twice:
+        raise PoolError(f"ids: {len(twice)} are given to more than one image, such as {twice[0]!r}: give each image its own id")
     return np.array(sorted(range(count), key=lambda position: ids[position]), dtype=np.int64)
 
 

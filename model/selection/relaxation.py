@@ -123,7 +123,7 @@ def relaxed_totals(problem: Problem, weights: NDArray[np.float64]) -> NDArray[np
 
 
 def starting_candidates(problem: Problem, hard: HardTargets) -> NDArray[np.int64]:
-    """Return the candidates to begin with, ascending: those that add most to the hard targets on average, and the targets themselves."""
+    """Return the candidates to begin with, ascending: those that add most to the hard targets on average."""
     count = len(problem.candidates)
     if count <= START_CANDIDATES:
         return np.arange(count)
@@ -131,7 +131,7 @@ def starting_candidates(problem: Problem, hard: HardTargets) -> NDArray[np.int64
 
 
 def entering(problem: Problem, active: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the active candidates and those outside whose score (C,) is above the price of a place in the batch, best first up to a limit."""
+    """Return the active candidates and the best of those outside whose score, (C,), is above the price of a place in the batch."""
     price = np.sort(scores)[-problem.budget]
     outside = np.setdiff1d(np.flatnonzero(scores > price - SOLVED), active)
     best = outside[np.argsort(-scores[outside], kind="stable")[:MORE_CANDIDATES]]

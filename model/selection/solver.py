@@ -6,15 +6,16 @@ import time
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from model.selection.enumeration import enumerate_batches
+from model.selection.enumeration import BETTER, enumerate_batches
 from model.selection.greedy_search import greedy_batch
 from model.selection.hard_targets import HardTargets, first_targets
 from model.selection.integer_program import MAX_RUNS, best_batch
-from model.selection.local_search import Batch, refine, search, settle
+from model.selection.local_search import Batch, search, settle
 from model.selection.outcome import VALUE_TOLERANCE, Selection
 from model.selection.problem import Problem, pose
+from model.selection.refinement import refine
 from model.selection.relaxation import Relaxation, cover_bound, priced_bound, relax, worth_keeping
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ MAX_TABLE = 500_000
 # The integer program is not tried on a larger relative distance than this, nor on more candidates times hard targets: on such
 # pools (dice without any structure) it used up any time without moving the bound.
 HOPELESS = 0.3
-MAX_CELLS = 1_000_000
+MAX_CELLS = 400_000
 # Part of the time left that the relaxation and the search may use, so that something remains for the proof.
 SHARE = 0.5
 
@@ -111,7 +112,7 @@ def prove(problem: Problem, hard: HardTargets, relaxed: Relaxation, batch: Batch
 
 
 def by_enumeration(
-    problem: Problem, hard: HardTargets, kept: np.ndarray, prices: np.ndarray, batch: Batch, bound: float, deadline: float
+    problem: Problem, hard: HardTargets, kept: NDArray[np.int64], prices: NDArray[np.float64], batch: Batch, bound: float, deadline: float
 ) -> tuple[Batch, float]:
     """Return the best batch of the candidates kept, and as bound its value where the search finished in time."""
     value = problem.worst(batch)
@@ -120,7 +121,7 @@ def by_enumeration(
     gains = problem.rows(kept)
     found, best, finished = enumerate_batches(gains, problem.base, problem.budget, weights, value, deadline)
     better = [int(kept[number]) for number in found] or batch
-    return better, max(best, problem.worst(better)) if finished else bound
+    return better, max(best, problem.worst(better)) + BETTER if finished else bound
 
 
 def tolerance(problem: Problem) -> float:
