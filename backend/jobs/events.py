@@ -68,23 +68,35 @@ class Pending:
         return now >= self.since + SETTLE_SECONDS[work]
 
 
-def record(redis: Redis, project_id: int, action: str, data: Mapping[str, Any]) -> None:
-    """Note an event of Label Studio: one round trip to Redis. Unknown actions and skips change nothing but the list of open tasks."""
+@dataclass(frozen=True)
+class Event:
+    """What an event of Label Studio means for the service; small, whatever the event carried."""
+
+    work: Work
+    labels: int = 0  # labels it brings
+    tasks: tuple[int, ...] = ()  # that are labelled or skipped by it
+
+
+def read_event(action: str, data: Mapping[str, Any]) -> Event | None:
+    """The meaning of a webhook's body; None for actions that mean nothing here."""
+    if action in LOOK_EVENTS:
+        return Event(Work.LOOK)
+    if action not in LABEL_EVENTS:
+        return None
+    tasks = () if "DELETED" in action else tuple(_task_ids(data))
+    labels = _labels(action, data)
+    if labels is None:  # a skip: no label, but the batch may be finished by it
+        return Event(Work.LOOK, 0, tasks)
+    return Event(Work.TRAINING, labels, tasks)
+
+
+def record(redis: Redis, project_id: int, event: Event) -> None:
+    """Note an event, in one round trip to Redis."""
     keys = Keys(project_id)
     with redis.pipeline(transaction=True) as pipe:
-        if action in LABEL_EVENTS:
-            labels = _labels(action, data)
-            tasks = _task_ids(data)
-            if tasks and "DELETED" not in action:
-                pipe.sadd(keys.labelled, *tasks)
-            if labels is None:  # a skip: no label, but the batch may be finished by it
-                _want(pipe, keys, Work.LOOK)
-            else:
-                _want(pipe, keys, Work.TRAINING, labels)
-        elif action in LOOK_EVENTS:
-            _want(pipe, keys, Work.LOOK)
-        else:
-            return
+        if event.tasks:
+            pipe.sadd(keys.labelled, *event.tasks)
+        _want(pipe, keys, event.work, event.labels)
         pipe.execute()
 
 

@@ -1,0 +1,156 @@
+"""The model as Label Studio's machine-learning package sees one: a class with `predict` and `fit`, one object per project."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from label_studio_ml.model import LabelStudioMLBase
+
+from backend.errors import BackendError, LabelStudioError
+from backend.jobs import events, queue
+from backend.jobs.connection import as_text
+from backend.jobs.context import Context
+from backend.jobs.events import Work
+from backend.jobs.records import current_record
+from backend.labelstudio.config import LabelConfig, parse
+from backend.labelstudio.images import fetch
+from backend.pre_annotation import PreAnnotator
+from backend.versions import NO_VERSION
+from model.errors import ModelError
+from model.trained import TrainedModel
+
+log = logging.getLogger(__name__)
+
+START_TRAINING = "START_TRAINING"
+MODELS_KEPT = 8
+"""Networks kept in memory by the web process, the least recently used go first; 8 MB each at the default width."""
+UNRANKED_SCORE = 1.0
+"""Score of a prediction for a task that is in no round: after all that are."""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    version: str
+    model: TrainedModel
+    labels: tuple[str, ...]
+
+
+class Models:
+    """The networks in memory, one per project, loaded when first asked for and again when another version is in use."""
+
+    def __init__(self) -> None:
+        self._loaded: OrderedDict[int, _Loaded] = OrderedDict()
+        self.lock = threading.Lock()
+        """One network works at a time: it uses all threads."""
+
+    def get(self, context: Context, version: str) -> _Loaded:
+        """The network of a project's version; `lock` is held by the caller. Raises VersionError, CheckpointError."""
+        loaded = self._loaded.get(context.project_id)
+        if loaded is None or loaded.version != version:
+            record = context.versions.record(version)
+            loaded = _Loaded(version, context.versions.load(version), record.labels)
+            log.info("project %d: %s loaded", context.project_id, version)
+        self._loaded[context.project_id] = loaded
+        self._loaded.move_to_end(context.project_id)
+        while len(self._loaded) > MODELS_KEPT:
+            self._loaded.popitem(last=False)
+        return loaded
+
+
+MODELS = Models()
+
+
+class Segmenter(LabelStudioMLBase):
+    """Segmentation of a project's images by the version in use.
+
+    Written to the signature of label-studio-ml's 2.x (`project_id`, `label_config`, `predict(tasks, context)`, `fit(event, data)`), which
+    1.0.9's base class accepts as well.
+    """
+
+    def __init__(self, project_id: str | int | None = None, label_config: str | None = None, **keywords: Any) -> None:
+        """`project_id` as Label Studio sends it ("2.1795346628") or as a number; `context` may be handed over, for a shared one."""
+        self.context: Context = keywords.pop("context", None) or _context(project_id)
+        # The base class keeps the configuration only for helpers that are not used here; its parser fails on some that ours explains.
+        super().__init__(project_id=str(self.context.project_id), label_config=None, **keywords)
+        self.label_config = label_config
+
+    @property
+    def version(self) -> str:
+        """The version in use, which /setup tells and /predict answers: NO_VERSION before the first."""
+        hint = self.context.redis.hget(self.context.keys.info, "version")
+        if hint is not None:
+            return as_text(hint) or NO_VERSION
+        return self.context.versions.current() or NO_VERSION
+
+    def predict(
+        self, tasks: Sequence[Mapping[str, Any]], context: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> list[dict[str, Any]]:
+        """One item for each task, in order: {"result", "score", "model_version"}. A task that cannot be read gets an empty result.
+
+        `context` (of interactive labelling: what the annotator has drawn) changes nothing: the network sees only the image. `score` is the
+        task's place in the round, as in the priorities; the confidence is in each region.
+        """
+        del context, keywords
+        version = self.version
+        config = parse(self.label_config or "")
+        empty: list[dict[str, Any]] = [{"result": [], "score": 0.0, "model_version": version} for _ in tasks]
+        if version == NO_VERSION:
+            log.info("project %d: no model yet, %d empty predictions", self.context.project_id, len(tasks))
+            return empty
+        scores = self._scores()
+        for item, task in zip(empty, tasks, strict=True):
+            item["score"] = scores.get(int(task["id"]), UNRANKED_SCORE)
+            try:
+                item["result"] = self._regions(version, config, dict(task))
+            except LabelStudioError as error:
+                log.error("project %d task %s: no prediction: %s", self.context.project_id, task["id"], error)
+            except (BackendError, ModelError) as error:
+                log.warning("project %d task %s: no prediction: %s", self.context.project_id, task["id"], error)
+        return empty
+
+    def fit(self, event: str, data: Mapping[str, Any], **keywords: Any) -> dict[str, Any]:
+        """Note an event of Label Studio; trains nothing here. START_TRAINING starts a training and then a round at once."""
+        del keywords
+        if event == START_TRAINING:
+            return {"job": queue.enqueue_round(self.context.project_id, "Start Training in Label Studio", train=True)}
+        noted = events.read_event(event, data)
+        if noted is not None:
+            events.record(self.context.redis, self.context.project_id, noted)
+        return {}
+
+    def _regions(self, version: str, config: LabelConfig, task: dict[str, Any]) -> list[dict[str, Any]]:
+        data = fetch(self.context.client, task, config, self.context.image_cache)
+        with MODELS.lock:
+            torch.set_num_threads(self.context.settings.torch_threads)
+            loaded = MODELS.get(self.context, version)
+            annotator = PreAnnotator(loaded.model, loaded.labels, config)
+            if annotator.outdated:
+                self._tell_outdated(annotator.outdated)
+            return annotator.regions(data, f"task {task['id']}")
+
+    def _tell_outdated(self, text: str) -> None:
+        log.warning("project %d: %s", self.context.project_id, text)
+        self.context.note("config_changed", text)
+        if not events.pending(self.context.redis, self.context.project_id, Work.LOOK).outstanding:
+            events.want(self.context.redis, self.context.project_id, Work.LOOK)  # which wants a training if there are labels
+
+    def _scores(self) -> dict[int, float]:
+        try:
+            record = current_record(self.context)
+        except BackendError as error:
+            log.warning("project %d: scores unknown: %s", self.context.project_id, error)
+            return {}
+        order = record["order"] if record else []
+        return {int(task): rank / (len(order) + 1) for rank, task in enumerate(order, start=1)}
+
+
+def _context(project_id: str | int | None) -> Context:
+    from backend.jobs.context import open_context
+
+    return open_context(int(str(project_id).split(".")[0]))

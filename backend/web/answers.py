@@ -1,0 +1,103 @@
+"""Answers to requests that cannot be served: always JSON with a message for people, never a traceback."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from flask import Flask, Response, jsonify, request
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.http import HTTP_STATUS_CODES
+
+from backend.errors import (
+    ApiKeyError,
+    BackendError,
+    ConfigError,
+    QueueError,
+    RequestError,
+    SettingsError,
+    StorageError,
+    UnknownProjectError,
+    UnreachableError,
+)
+
+log = logging.getLogger(__name__)
+
+DRAINED_BYTES = 2**28
+DRAINED_SECONDS = 20.0
+"""Of a body that is too large, so much is read and thrown away: who is still sending does not read the answer."""
+LONGEST_REASON = 400
+"""Characters of a message in the status line."""
+
+_STATUS: tuple[tuple[type[BackendError], int], ...] = (
+    (UnknownProjectError, 404),
+    (ConfigError, 422),
+    (SettingsError, 422),
+    (UnreachableError, 502),
+    (ApiKeyError, 502),
+    (QueueError, 503),
+    (StorageError, 503),
+)
+
+
+def error_answer(status: int, message: str) -> Response:
+    """{"error", "message"} with a status line that holds the message too.
+
+    Label Studio shows an administrator the status line of a failed request, and nothing else of the answer.
+    """
+    answer = jsonify({"error": HTTP_STATUS_CODES.get(status, "Error"), "message": message})
+    reason = re.sub(r"[^\x20-\x7e]+", " ", message).strip()[:LONGEST_REASON]
+    answer.status = f"{status} {reason or HTTP_STATUS_CODES.get(status, 'Error')}"
+    return answer
+
+
+def _drain() -> None:
+    read, until = 0, time.monotonic() + DRAINED_SECONDS
+    stream = request.environ["wsgi.input"]
+    while read < DRAINED_BYTES and time.monotonic() < until:
+        chunk = stream.read(2**16)
+        if not chunk:
+            return
+        read += len(chunk)
+
+
+def register_errors(app: Flask) -> None:
+    """Answer every error of every request of the app."""
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:
+        message = error.description or error.name
+        if isinstance(error, RequestEntityTooLarge):
+            _drain()
+            message = (
+                f"The request is larger than {app.config['MAX_CONTENT_LENGTH'] / 2**20:g} MiB (MAX_BODY_MB); send fewer tasks at once."
+            )
+        answer = error_answer(error.code or 500, message)
+        for name, value in error.get_headers():
+            if name.lower() in ("allow", "www-authenticate", "retry-after"):
+                answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(RequestError)
+    def malformed(error: RequestError) -> Response:
+        return error_answer(error.status, str(error))
+
+    @app.errorhandler(BackendError)
+    def failed(error: BackendError) -> Response:
+        status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
+        log.warning("answered %d: %s", status, error)
+        return error_answer(status, str(error))
+
+    @app.errorhandler(RedisError)
+    def redis_away(error: RedisError) -> Response:
+        log.error("Redis does not answer: %s", error)
+        return error_answer(503, "Redis does not answer; it may be restarting. Try again in a moment.")
+
+    @app.errorhandler(Exception)
+    def defect(error: Exception) -> Response:
+        number = uuid.uuid4().hex[:8]
+        log.exception("defect %s", number, exc_info=error)
+        return error_answer(500, f"A defect of this service, noted in its log under {number}.")

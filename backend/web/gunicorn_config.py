@@ -1,0 +1,25 @@
+"""How gunicorn serves the app: `gunicorn --config python:backend.web.gunicorn_config "backend.web:create_app()"`.
+
+One process holds the networks and all projects; its threads answer /health while another thread predicts.
+"""
+
+from __future__ import annotations
+
+from backend.settings import get_settings
+
+_settings = get_settings()
+
+bind = f"{_settings.host}:{_settings.port}"
+worker_class = "gthread"
+workers = 1
+threads = 24  # at most 16 of them predict, see backend/web/protocol.py
+preload_app = False  # torch's threads do not survive a fork
+timeout = 120  # of a worker that does not answer its master; requests of gthread are not bounded by it
+graceful_timeout = 3  # Label Studio keeps idle connections open, which count as requests
+keepalive = 5
+control_socket_disable = True  # --no-control-socket
+accesslog = None
+errorlog = "-"
+loglevel = _settings.log_level.lower()
+limit_request_line = 8190
+proc_name = "backend-web"

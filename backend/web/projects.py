@@ -1,0 +1,45 @@
+"""What administrators and scripts ask about a project, and what they may have done."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, jsonify
+
+from backend import jobs
+from backend.jobs import events
+from backend.web.protocol import project_context, require_known
+
+projects = Blueprint("projects", __name__, url_prefix="/projects")
+
+
+@projects.get("")
+def list_projects() -> Response:
+    """The numbers of all projects that are connected here."""
+    return jsonify({"projects": events.projects(current_app.config["REDIS"])})
+
+
+@projects.get("/<int:project_id>/status")
+def status(project_id: int) -> Response:
+    """The state of a project (see backend.jobs.status)."""
+    require_known(project_context(project_id), ask=True)
+    return jsonify(jobs.status(project_id))
+
+
+@projects.post("/<int:project_id>/recompute")
+def recompute(project_id: int) -> tuple[Response, int]:
+    """Compute the order anew; answers at once with the job that does it."""
+    require_known(project_context(project_id), ask=True)
+    return jsonify({"job": jobs.enqueue_round(project_id, "asked for on the web")}), 202
+
+
+@projects.post("/<int:project_id>/train")
+def train(project_id: int) -> tuple[Response, int]:
+    """Train on all labels now; answers at once with the job that does it."""
+    require_known(project_context(project_id), ask=True)
+    return jsonify({"job": jobs.enqueue_training(project_id, reason="asked for on the web")}), 202
+
+
+@projects.post("/<int:project_id>/cancel")
+def cancel(project_id: int) -> Response:
+    """Cancel what runs and waits for the project."""
+    require_known(project_context(project_id), ask=True)
+    return jsonify({"jobs": jobs.cancel(project_id)})

@@ -1,0 +1,151 @@
+"""The calls that Label Studio makes: /health, /setup, /predict, /webhook and /versions."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from flask import Blueprint, Response, current_app, jsonify, request
+from redis.exceptions import RedisError
+
+from backend.errors import RequestError, UnknownProjectError
+from backend.jobs import events
+from backend.jobs.connection import PREFIX, PROJECTS
+from backend.jobs.context import Context, open_context
+from backend.jobs.events import Work
+from backend.labelstudio.config import parse
+from backend.segmenter import START_TRAINING, Segmenter
+from backend.settings import parse_project_settings
+from backend.storage import Storage
+from backend.versions import Versions
+from backend.web import payload
+
+log = logging.getLogger(__name__)
+
+protocol = Blueprint("protocol", __name__)
+
+PREDICTIONS_AT_ONCE = 16
+"""Requests to /predict that wait for the network at once; further ones are refused, so that threads stay free for all other calls."""
+_predictions = threading.BoundedSemaphore(PREDICTIONS_AT_ONCE)
+
+SECONDS_BETWEEN_CONFIGURING = 600
+"""Label Studio calls /setup at every page; the project is checked at most so often, and at once when something has changed."""
+
+
+@protocol.get("/health")
+@protocol.get("/")
+def health() -> Response:
+    """That the process answers; looks at nothing else."""
+    return jsonify({"status": "UP", "model_class": "Segmenter"})
+
+
+@protocol.post("/setup")
+def setup() -> Response:
+    """Make the project known and tell the version in use; answers at once, and has the project checked in a job."""
+    content = payload.json_object()
+    project_id = payload.project_number(content.get("project"))
+    schema = payload.text(content, "schema")
+    extra = content.get("extra_params")
+    if extra is not None and not isinstance(extra, str | dict):
+        raise RequestError('extra_params: expected a JSON object such as {"budget": 5}.')
+    config = parse(schema)
+    parse_project_settings(extra, current_app.config["SETTINGS"].project_defaults)
+    context = project_context(project_id)
+    redis = context.redis
+    new = events.register(redis, project_id, title=str(content.get("hostname") or ""))
+    fingerprint = f"{config!r} {extra!r}"
+    with redis.pipeline() as pipe:
+        pipe.hget(context.keys.info, "setup")
+        pipe.hset(context.keys.info, "setup", fingerprint)
+        pipe.set(f"{PREFIX}:{project_id}:configured", int(time.time()), nx=True, ex=SECONDS_BETWEEN_CONFIGURING)
+        before, _, first = pipe.execute()
+    if new or first or before != fingerprint.encode():
+        events.want(redis, project_id, Work.CONFIGURE)
+    return jsonify({"model_version": Segmenter(project_id, schema, context=context).version})
+
+
+@protocol.post("/predict")
+def predict() -> Response:
+    """Masks for tasks: exactly one item for each, in their order."""
+    content = payload.json_object()
+    project_id = payload.project_number(content.get("project"))
+    tasks = payload.tasks(content)
+    schema = payload.text(content, "label_config")
+    interactive = payload.params(content)
+    parse(schema)
+    context = project_context(project_id)
+    require_known(context, ask=True)
+    started = time.monotonic()
+    if not _predictions.acquire(blocking=False):
+        raise RequestError(f"{PREDICTIONS_AT_ONCE} predictions are being made already; try again in a moment.", 503)
+    try:
+        results = Segmenter(project_id, schema, context=context).predict(tasks, context=interactive)
+    finally:
+        _predictions.release()
+    log.info("project %d: %d tasks predicted in %.2f s", project_id, len(tasks), time.monotonic() - started)
+    return jsonify({"results": results})
+
+
+@protocol.post("/webhook")
+def webhook() -> tuple[Response, int] | Response:
+    """Events of Label Studio: noted with a few commands to Redis, since an annotator waits for the answer."""
+    content = payload.json_object()
+    action = payload.text(content, "action")
+    project_id = payload.project_number(content.get("project"))
+    context = project_context(project_id)
+    if action == START_TRAINING:
+        require_known(context)
+        return jsonify(Segmenter(project_id, None, context=context).fit(action, content)), 201
+    event = events.read_event(action, content)
+    backlog = current_app.config["BACKLOG"]
+    if len(backlog) == 0:  # else Redis is away, and cannot tell
+        require_known(context)
+    if event is not None:
+        backlog.record(project_id, event)
+    return jsonify({"noted": event is not None}), 201
+
+
+@protocol.get("/versions")
+def versions() -> Response:
+    """The versions of all projects, or of ?project=; Label Studio does not say which project it asks for."""
+    settings, redis = current_app.config["SETTINGS"], current_app.config["REDIS"]
+    asked = request.args.get("project")
+    numbers = [payload.project_number(asked)] if asked is not None else events.projects(redis)
+    storage = Storage.of(settings)
+    found = {name for number in numbers for name in Versions(storage, number).names()}
+    return jsonify({"versions": sorted(found, key=lambda name: int(name[1:]))})
+
+
+def project_context(project_id: int) -> Context:
+    """The context of a request: with the connection to Redis that fails fast."""
+    context = open_context(project_id, current_app.config["SETTINGS"])
+    context.redis = current_app.config["REDIS"]
+    return context
+
+
+def require_known(context: Context, *, ask: bool = False) -> None:
+    """Raise RequestError (404) for a project that has never been connected here; with `ask`, Label Studio may know it."""
+    try:
+        known = bool(context.redis.sismember(PROJECTS, str(context.project_id)))
+    except RedisError:
+        if ask:
+            raise
+        return  # nothing can be told now; the event is kept
+    if known:
+        return
+    if context.storage.path(context.folder).is_dir():
+        events.register(context.redis, context.project_id)
+        return
+    if ask:
+        try:
+            context.client.project(context.project_id)
+        except UnknownProjectError as error:
+            raise RequestError(str(error), 404) from error
+        events.register(context.redis, context.project_id)
+        return
+    raise RequestError(
+        f"project {context.project_id} is not connected to this service; connect it under Settings, Model, or with: "
+        f"python -m backend connect --project {context.project_id}",
+        404,
+    )

@@ -1,0 +1,363 @@
+"""Every call that Label Studio was recorded to make, and malformed ones, against the real web server."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from redis import Redis
+
+from backend.jobs import events
+from backend.jobs.connection import PROJECTS, Keys
+from backend.jobs.events import Work
+from backend.labelstudio.config import EXAMPLE, parse
+from backend.labelstudio.regions import to_mask
+from model.dice import dice
+from tests.service.conftest import AUTH, Web, picture, publish_version
+
+UID = "2.1795346628"
+SETUP = {"project": UID, "schema": EXAMPLE, "hostname": "http://localhost:8081", "access_token": "abc", "extra_params": None}
+PROJECT = {"id": 2, "title": "Axons", "label_config": EXAMPLE, "created_at": "2026-11-23T00:00:00Z"}
+
+
+def predict_body(tasks: list[dict[str, Any]], project: str = UID, **context: Any) -> dict[str, Any]:
+    params = {"login": None, "password": None, "context": context or None}
+    return {"tasks": tasks, "project": project, "label_config": EXAMPLE, "params": params}
+
+
+def event(action: str, **fields: Any) -> dict[str, Any]:
+    return {"action": action, "project": PROJECT, **fields}
+
+
+ANNOTATION = {"id": 9, "task": 26, "completed_by": 1, "was_cancelled": False, "result": [], "lead_time": 3.1}
+TASK = {"id": 26, "data": {"image": "/data/local-files/?d=a.png"}, "project": 2}
+
+
+@pytest.fixture(autouse=True)
+def connected(web: Web, redis: Redis) -> None:
+    """Label Studio always calls /setup before anything else."""
+    assert web.post("/setup", SETUP).status_code == 200
+    redis.delete(Keys(2).events)
+
+
+def state(redis: Redis, work: Work) -> events.Pending:
+    return events.pending(redis, 2, work)
+
+
+def test_health_is_open_and_names_the_model(web: Web) -> None:
+    """Load balancers have no password."""
+    answer = httpx.get(f"{web.url}/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "UP", "model_class": "Segmenter"})
+
+
+def test_setup_tells_the_version_and_has_the_project_configured_once(web: Web, redis: Redis) -> None:
+    """The Data Manager calls /setup at every page; only a change brings another look at the project."""
+    for _ in range(5):
+        answer = web.post("/setup", SETUP)
+        assert answer.json() == {"model_version": "v0"}
+    assert state(redis, Work.CONFIGURE).wanted == 0  # the fixture's call was the first
+    web.post("/setup", {**SETUP, "extra_params": '{"budget": 7}'})
+    assert state(redis, Work.CONFIGURE).wanted == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"schema": "<View/>"}, "no Image"),
+        ({"schema": '<View><Image name="i" value="$image"/></View>'}, "no control that draws"),
+        ({"extra_params": '{"budgt": 5}'}, "unknown keys budgt"),
+        ({"extra_params": '{"strategy": "magic"}'}, "magic"),
+        ({"extra_params": "five"}, "expected JSON"),
+    ],
+)
+def test_setup_tells_the_administrator_what_is_wrong(web: Web, fields: dict[str, Any], message: str) -> None:
+    """Label Studio shows the status line of a failed request and nothing else, so the message is in it as well."""
+    answer = web.post("/setup", {**SETUP, **fields})
+    assert answer.status_code == 422
+    assert message in answer.json()["message"]
+    assert message in answer.reason_phrase
+
+
+def test_predict_without_a_model_answers_empty_results(web: Web) -> None:
+    """One item a task, each with the version that /setup tells, so that Label Studio asks again once there is a model."""
+    answer = web.post("/predict", predict_body([TASK, {**TASK, "id": 27}]))
+    assert answer.json() == {"results": [{"result": [], "score": 0.0, "model_version": "v0"}] * 2}
+
+
+@pytest.mark.parametrize("action", ["ANNOTATION_CREATED", "ANNOTATION_UPDATED"])
+def test_a_label_is_noted(web: Web, redis: Redis, action: str) -> None:
+    """A submit counts as one label and names its task."""
+    answer = web.post("/webhook", event(action, annotation=ANNOTATION, task=TASK))
+    assert answer.status_code == 201
+    pending = state(redis, Work.TRAINING)
+    assert (pending.wanted, pending.labels) == (1, 1)
+    assert redis.smembers(Keys(2).labelled) == {b"26"}
+
+
+def test_a_skip_is_no_label(web: Web, redis: Redis) -> None:
+    """It may end a batch, though."""
+    web.post("/webhook", event("ANNOTATION_CREATED", annotation={**ANNOTATION, "was_cancelled": True}, task=TASK))
+    assert state(redis, Work.TRAINING).wanted == 0
+    assert state(redis, Work.LOOK).wanted == 1
+
+
+def test_deleted_and_bulk_annotations(web: Web, redis: Redis) -> None:
+    """A deletion has no task id; a bulk event brings several labels."""
+    web.post("/webhook", event("ANNOTATIONS_DELETED", annotations=[{"id": 2}]))
+    assert (state(redis, Work.TRAINING).wanted, state(redis, Work.TRAINING).labels) == (1, 0)
+    web.post("/webhook", event("ANNOTATIONS_CREATED", annotations=[{**ANNOTATION, "task": n} for n in range(1, 4)]))
+    assert state(redis, Work.TRAINING).labels == 3
+
+
+@pytest.mark.parametrize("action", ["PROJECT_UPDATED", "TASKS_CREATED", "TASKS_DELETED"])
+def test_other_events_bring_a_look(web: Web, redis: Redis, action: str) -> None:
+    """Our own writes cause PROJECT_UPDATED: it must not bring a training."""
+    web.post("/webhook", event(action, tasks=[TASK]))
+    assert (state(redis, Work.LOOK).wanted, state(redis, Work.TRAINING).wanted) == (1, 0)
+
+
+def test_unknown_actions_are_passed_over(web: Web, redis: Redis) -> None:
+    """Label Studio adds actions from time to time."""
+    answer = web.post("/webhook", event("LABEL_LINK_CREATED"))
+    assert (answer.status_code, answer.json()) == (201, {"noted": False})
+    assert not redis.exists(Keys(2).events)
+
+
+def test_start_training_starts_a_job(web: Web, redis: Redis) -> None:
+    """The button "Start training" sends only the project; two clicks make one job."""
+    first = web.post("/webhook", event("START_TRAINING"))
+    second = web.post("/webhook", event("START_TRAINING"))
+    assert first.status_code == 201
+    assert first.json()["job"] == second.json()["job"]
+    assert redis.exists(f"rq:job:{first.json()['job']}")
+
+
+def test_versions_are_listed(web: Web) -> None:
+    """Label Studio asks by GET and does not say for which project."""
+    publish_version(web.settings.model_dir, 77, steps=1)
+    assert web.get("/versions?project=77").json() == {"versions": ["v1"]}
+    assert web.get("/versions").json() == {"versions": []}  # project 2 has none
+    assert web.get("/versions?project=x").status_code == 400
+
+
+def test_predict_draws_masks(web: Web, redis: Redis, image_url: Callable[[int], str]) -> None:
+    """30 tasks in one request: one item each in their order; what cannot be read is empty, and the masks fit the images."""
+    redis.sadd(PROJECTS, 5)
+    publish_version(web.settings.model_dir, 5, steps=150)
+    numbers = [404, 500, *range(4, 32)]
+    tasks = [{"id": n, "data": {"image": image_url(n)}, "project": 5} for n in numbers]
+    version = web.post("/setup", {**SETUP, "project": "5.1"}).json()["model_version"]
+    items = web.post("/predict", predict_body(tasks, "5.1")).json()["results"]
+    assert version == "v1"
+    assert [item["model_version"] for item in items] == ["v1"] * 30
+    assert [item["result"] for item in items[:2]] == [[], []]
+    agreement = []
+    for number, item in zip(numbers[2:], items[2:], strict=True):
+        mask = to_mask(item["result"], parse(EXAMPLE), (80, 96))
+        agreement.append(dice(mask, picture(number)[1], 2))
+        assert all(0 < region["score"] <= 1 for region in item["result"])
+    assert np.mean(agreement) > 0.7
+
+
+def test_predict_in_interactive_labelling(web: Web, redis: Redis, image_url: Callable[[int], str]) -> None:
+    """The context is Label Studio's own and is taken as it is."""
+    redis.sadd(PROJECTS, 6)
+    publish_version(web.settings.model_dir, 6)
+    body = predict_body([{"id": 3, "data": {"image": image_url(3)}}], "6.1", result=[], draft=None, user_id=1)
+    assert len(web.post("/predict", body).json()["results"]) == 1
+
+
+def test_a_new_version_is_served_at_once(web: Web, redis: Redis, image_url: Callable[[int], str]) -> None:
+    """The network in memory is replaced, and /setup and /predict agree on the version."""
+    redis.sadd(PROJECTS, 8)
+    for name in ("v1", "v2"):
+        publish_version(web.settings.model_dir, 8, name, steps=2)
+        assert web.post("/setup", {**SETUP, "project": "8.1"}).json() == {"model_version": name}
+        answer = web.post("/predict", predict_body([{"id": 3, "data": {"image": image_url(3)}}], "8.1"))
+        assert answer.json()["results"][0]["model_version"] == name
+
+
+def test_another_configuration_than_the_training_s(web: Web, redis: Redis, image_url: Callable[[int], str]) -> None:
+    """Labels of the same name are drawn; the status says so, and the project is looked at, which brings a training."""
+    redis.sadd(PROJECTS, 9)
+    publish_version(web.settings.model_dir, 9)
+    changed = EXAMPLE.replace('<Label value="Axon"/>', '<Label value="Soma"/><Label value="Axon"/>')
+    body = {**predict_body([{"id": 3, "data": {"image": image_url(3)}}], "9.1"), "label_config": changed}
+    (item,) = web.post("/predict", body).json()["results"]
+    assert {tuple(region["value"]["brushlabels"]) for region in item["result"]} == {("Axon",)}
+    assert events.pending(redis, 9, Work.LOOK).outstanding
+    assert "labels have changed" in web.get("/projects/9/status").json()["warnings"][0]
+
+
+def test_projects_are_apart(web: Web, redis: Redis) -> None:
+    """One project's event is not another's."""
+    web.post("/setup", {**SETUP, "project": "3.1"})
+    redis.delete(Keys(3).events)
+    web.post("/webhook", event("ANNOTATION_CREATED", annotation=ANNOTATION, task=TASK))
+    assert events.pending(redis, 3, Work.TRAINING).wanted == 0
+
+
+def test_recompute_and_status(web: Web) -> None:
+    """202 with the job, which the status shows as waiting."""
+    answer = web.post("/projects/2/recompute", None)
+    assert answer.status_code == 202
+    status = web.get("/projects/2/status").json()
+    assert status["waiting"] == ["round"]
+    assert (status["version"], status["round"], status["next_tasks"], status["running"]) == (None, None, [], None)
+    assert web.post("/projects/2/cancel", None).json() == {"jobs": [answer.json()["job"]]}
+    assert web.get("/projects").json() == {"projects": [2]}
+
+
+MALFORMED: list[tuple[str, Any]] = [
+    ("/setup", []),
+    ("/setup", {}),
+    ("/setup", {"project": UID}),
+    ("/setup", {**SETUP, "project": None}),
+    ("/setup", {**SETUP, "project": True}),
+    ("/setup", {**SETUP, "project": "two"}),
+    ("/setup", {**SETUP, "project": "-1"}),
+    ("/setup", {**SETUP, "project": 10**30}),
+    ("/setup", {**SETUP, "project": {"id": [1]}}),
+    ("/setup", {**SETUP, "schema": None}),
+    ("/setup", {**SETUP, "schema": 5}),
+    ("/setup", {**SETUP, "schema": "<View"}),
+    ("/setup", {**SETUP, "extra_params": 5}),
+    ("/setup", {**SETUP, "extra_params": {"budget": -1}}),
+    ("/predict", "text"),
+    ("/predict", {}),
+    ("/predict", predict_body([])),
+    ("/predict", {**predict_body([TASK]), "tasks": {"id": 1}}),
+    ("/predict", {**predict_body([TASK]), "tasks": [None]}),
+    ("/predict", {**predict_body([TASK]), "tasks": [{"id": "1", "data": {}}]}),
+    ("/predict", {**predict_body([TASK]), "tasks": [{"id": 1}]}),
+    ("/predict", {**predict_body([TASK]), "label_config": None}),
+    ("/predict", {**predict_body([TASK]), "label_config": "<View/>"}),
+    ("/predict", {**predict_body([TASK]), "project": ""}),
+    ("/predict", {**predict_body([TASK]), "params": []}),
+    ("/predict", {**predict_body([TASK]), "params": {"context": "x"}}),
+    ("/webhook", None),
+    ("/webhook", {}),
+    ("/webhook", {"action": "ANNOTATION_CREATED"}),
+    ("/webhook", {"action": 5, "project": PROJECT}),
+    ("/webhook", {"action": "ANNOTATION_CREATED", "project": []}),
+    ("/webhook", {"action": "ANNOTATION_CREATED", "project": {"id": 404}}),
+    ("/webhook", {"action": "START_TRAINING", "project": {"id": 404}}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), MALFORMED, ids=lambda value: str(value)[:40])
+def test_malformed_requests_are_refused_with_a_message(web: Web, path: str, body: Any) -> None:
+    """A 4xx with a JSON message, never a traceback."""
+    answer = web.post(path, body)
+    assert 400 <= answer.status_code < 500
+    assert answer.json()["message"]
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"project": NaN}', b'{"a":' * 5000 + b"1" + b"}" * 5000],
+    ids=lambda c: repr(c[:9]),
+)
+def test_bodies_that_are_no_json(web: Web, content: bytes) -> None:
+    """Also when they are nested more deeply than Python can follow."""
+    for path in ("/setup", "/predict", "/webhook"):
+        answer = web.client.post(path, content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400
+        assert answer.json()["message"]
+
+
+def test_an_event_with_strange_contents_is_no_error(web: Web) -> None:
+    """Label Studio's events grow fields; what is not understood is passed over."""
+    for fields in ({"annotation": None}, {"annotation": [1]}, {"annotation": {"task": "x"}, "task": 5}, {"annotations": {"id": 1}}, {}):
+        assert web.post("/webhook", event("ANNOTATION_CREATED", **fields)).status_code == 201
+
+
+def test_huge_bodies_are_refused(web: Web) -> None:
+    """Also when they do not say how long they are."""
+    huge = json.dumps({**SETUP, "access_token": "x" * (3 * 2**20)}).encode()
+
+    def chunks() -> Iterator[bytes]:
+        for start in range(0, len(huge), 65536):
+            yield huge[start : start + 65536]
+
+    for content in (huge, chunks()):
+        answer = web.client.post("/setup", content=content)
+        assert answer.status_code == 413
+        assert "MAX_BODY_MB" in answer.json()["message"]
+
+
+def test_unknown_addresses_and_methods(web: Web) -> None:
+    """Also JSON."""
+    assert web.get("/nothing").json()["error"] == "Not Found"
+    assert web.get("/predict").status_code == 405
+    assert web.post("/projects/404/recompute", None).status_code in (404, 502)  # Label Studio, which would know, is away here
+
+
+@pytest.mark.parametrize("auth", [None, ("label-studio", "wrong"), ("wrong", AUTH[1]), ("", ""), ("ümlaut", "ß")])
+def test_everything_else_needs_the_password(web: Web, auth: tuple[str, str] | None) -> None:
+    """A webhook without credentials, as Label Studio makes by itself, is refused."""
+    with httpx.Client(base_url=web.url, auth=auth) as client:
+        for answer in (
+            client.post("/setup", json=SETUP),
+            client.post("/predict", json=predict_body([TASK])),
+            client.post("/webhook", json=event("ANNOTATION_CREATED", annotation=ANNOTATION)),
+            client.get("/versions"),
+            client.get("/projects/2/status"),
+            client.post("/projects/2/recompute"),
+        ):
+            assert answer.status_code == 401
+            assert answer.headers["WWW-Authenticate"].startswith("Basic")
+            assert "BASIC_AUTH_USER" in answer.json()["message"]
+        assert client.get("/health").status_code == 200
+
+
+def test_webhooks_of_concurrent_annotators_are_quick(web: Web, redis: Redis) -> None:
+    """20 submit at once, five times, with masks: each answer within a fraction of the second that Label Studio waits, and none lost."""
+    annotation = {**ANNOTATION, "result": [{"type": "brushlabels", "value": {"rle": list(range(256)) * 60}}]}
+    clients = [httpx.Client(base_url=web.url, auth=AUTH, timeout=10) for _ in range(20)]
+
+    def submit(number: int) -> float:
+        body = event("ANNOTATION_CREATED", annotation={**annotation, "task": number}, task={**TASK, "id": number})
+        started = time.perf_counter()
+        assert clients[number % 20].post("/webhook", json=body).status_code == 201
+        return time.perf_counter() - started
+
+    with ThreadPoolExecutor(20) as executor:
+        seconds = sorted(executor.map(submit, range(100)))
+    for client in clients:
+        client.close()
+    assert state(redis, Work.TRAINING).labels == 100
+    assert redis.scard(Keys(2).labelled) == 100
+    print(f"webhook: p50 {seconds[50]:.3f} s, p95 {seconds[94]:.3f} s")
+    assert seconds[94] < 1.0  # the aim, 0.2 s, is measured in tests/benchmarks on a quiet machine
+
+
+def test_health_answers_during_a_long_predict(web: Web, redis: Redis, image_url: Callable[[int], str]) -> None:
+    """Health and setup do not wait for the network."""
+    redis.sadd(PROJECTS, 7)
+    publish_version(web.settings.model_dir, 7, steps=2)
+    tasks = [{"id": n, "data": {"image": image_url(n % 32)}} for n in range(200)]
+    health, setup = [], []
+    with ThreadPoolExecutor(1) as executor:
+        running = executor.submit(web.post, "/predict", predict_body(tasks, "7.1"))
+        with httpx.Client(base_url=web.url, auth=AUTH) as client:
+            while not running.done():
+                started = time.perf_counter()
+                client.get("/health").raise_for_status()
+                health.append(time.perf_counter() - started)
+                started = time.perf_counter()
+                client.post("/setup", json=SETUP).raise_for_status()
+                setup.append(time.perf_counter() - started)
+                time.sleep(0.02)
+    assert len(running.result().json()["results"]) == 200
+    print(
+        f"during a predict: health p50 {np.median(health):.3f} s, p95 {np.quantile(health, 0.95):.3f}, setup {np.quantile(setup, 0.95):.3f}"
+    )
+    assert np.median(health) < 0.3
