@@ -226,8 +226,13 @@ class LabelStudio:
         return sorted((item for item in found if item.model_version == version), key=lambda item: (item.task_id, item.id))
 
     def task_predictions(self, task_id: int) -> list[StoredPrediction]:
-        """The predictions of one task, all versions, by id."""
-        found = [_prediction(item) for item in self._list("GET", "/api/predictions/", query={"task": task_id})]
+        """The predictions of one task, all versions, by id; none of a deleted task."""
+        try:
+            found = [_prediction(item) for item in self._list("GET", "/api/predictions/", query={"task": task_id})]
+        except LabelStudioError as error:
+            if error.status != 400:  # what Label Studio answers to the id of a deleted task
+                raise
+            return []
         return sorted(found, key=lambda item: item.id)
 
     def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]]) -> int:

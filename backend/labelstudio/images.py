@@ -89,8 +89,9 @@ def _reason(error: LabelStudioError, path: str) -> str:
             "Label Studio has no such local file, or no Local files storage that covers its folder; check that the file exists and that "
             "the project has one under Settings, Cloud Storage (no sync needed)."
         )
-    if error.status in (404, 410):
-        return "it is gone (404); restore the file, or delete the task."
+    # An upload whose record is deleted is answered by 500 ('NoneType' object has no attribute 'has_permission').
+    if error.status in (404, 410) or (error.status == 500 and path.startswith("/data/upload/")):
+        return "it is gone; restore the file, or delete the task."
     if error.status == 403:
         return "it may not be read (403); check the storage's permissions."
     return str(error)

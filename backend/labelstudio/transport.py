@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 from label_studio_sdk import LabelStudio as SDK
 from label_studio_sdk.core.api_error import ApiError
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 
 from backend.errors import ApiKeyError, LabelStudioError, UnreachableError
 
@@ -85,7 +85,7 @@ class Transport:
         """The bytes at a path of this server, or at a web address; the key goes to this server only. Raises as `json`."""
         url = address if "://" in address else self.url + address
         own = urlsplit(url)[:2] == urlsplit(self.url)[:2]
-        response = self._guarded("GET", lambda: self._stream(url, own))
+        response = self._guarded("GET", lambda: self._stream(url, own), again=_BUSY)  # 500: the image of a deleted upload
         self._check(response)
         return response.content
 
@@ -101,7 +101,7 @@ class Transport:
             headers = {key: value for key, value in response.headers.items() if key not in ("content-encoding", "content-length")}
             return httpx.Response(response.status_code, headers=headers, content=b"".join(chunks), request=response.request)
 
-    def _guarded(self, method: str, send: Any) -> Any:
+    def _guarded(self, method: str, send: Any, *, again: Collection[int] = (*_BUSY, 500)) -> Any:
         """Call with retries: what never arrived always, what may have arrived only where repeating it changes nothing."""
 
         def worth_it(error: BaseException) -> bool:
@@ -120,12 +120,12 @@ class Transport:
 
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts),
-            wait=wait_exponential_jitter(initial=0.5, max=4.0, jitter=0.2),
+            wait=wait_exponential(multiplier=0.5, max=4.0) + wait_random(0, 0.2),
             retry=retry_if_exception(worth_it),
             retry_error_callback=last,
         )
         try:
-            return retrying(lambda: _raise_if_busy(send()))
+            return retrying(lambda: _raise_if_busy(send(), again))
         except _BusyError as error:
             return error.response
         except ApiError as error:  # from the exchange of a personal access token
@@ -184,9 +184,9 @@ class _BusyError(Exception):
         self.response = response
 
 
-def _raise_if_busy(answer: Any) -> Any:
+def _raise_if_busy(answer: Any, again: Collection[int]) -> Any:
     # 500 is also what Label Studio on SQLite answers while another process writes ("database is locked").
-    if isinstance(answer, httpx.Response) and answer.status_code in (*_BUSY, 500):
+    if isinstance(answer, httpx.Response) and answer.status_code in again:
         raise _BusyError(answer)
     return answer
 

@@ -1,0 +1,326 @@
+"""Tests of the order in a real Label Studio."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from backend.errors import LabelStudioError, PriorityError
+from backend.labelstudio import priorities
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.config import EXAMPLE, parse
+from backend.labelstudio.priorities import (
+    Priority,
+    add_provisional,
+    in_order,
+    masks_wanted,
+    next_tasks,
+    order,
+    provisional_scores,
+    score_of,
+    top_up,
+    unmasked,
+    unplaced,
+    write_order,
+)
+from backend.labelstudio.regions import from_mask
+from tests.backend.labelstudio.conftest import Annotator, MakeProject, add_tasks
+
+
+def shuffled(tasks: Sequence[int], seed: int = 0) -> list[int]:
+    return random.Random(seed).sample(list(tasks), len(tasks))
+
+
+def mask_regions(seed: int = 0) -> list[dict[str, Any]]:
+    mask = (np.random.default_rng(seed).random((20, 30)) > 0.7).astype(np.uint8)
+    return from_mask(mask, parse(EXAMPLE), [0.9, 0.8])
+
+
+def held(client: LabelStudio, project: int) -> list[int]:
+    return [place.task_id for place in order(client, project)]
+
+
+def test_scores_rise_with_the_rank_between_zero_and_one() -> None:
+    made = in_order([7, 3, 9], {3: [{"id": "a"}]})
+    assert [(item.task_id, item.score, item.regions) for item in made] == [(7, 0.25, None), (3, 0.5, [{"id": "a"}]), (9, 0.75, None)]
+    with pytest.raises(ValueError, match="task 3 more than once"):
+        in_order([3, 7, 3])
+    with pytest.raises(ValueError, match="rank 4 of 3"):
+        score_of(4, 3)
+
+
+def test_masks_are_wanted_for_all_or_for_the_next() -> None:
+    assert masks_wanted(list(range(500))) == list(range(500))
+    assert masks_wanted(list(range(501))) == list(range(200))
+
+
+def test_provisional_scores_lie_between_the_places() -> None:
+    places = [priorities.Place(1, 0.2), priorities.Place(2, 0.6)]
+    assert provisional_scores(places, 1, 1) == pytest.approx([0.4])
+    assert provisional_scores(places, 1, 0) == pytest.approx([0.1])
+    assert provisional_scores(places, 2, 2) == pytest.approx([0.6 + 0.4 / 3, 0.6 + 0.8 / 3])
+    with pytest.raises(ValueError, match="place 3"):
+        provisional_scores(places, 1, 3)
+
+
+def test_two_annotators_get_exactly_the_written_order(client: LabelStudio, make_project: MakeProject, annotators: list[Annotator]) -> None:
+    project = make_project(12)
+    wanted = shuffled(project.tasks)
+    report = write_order(client, project.id, "v1.r1", in_order(wanted, {wanted[0]: mask_regions()}))
+    assert (report.written, report.masks, report.gone, report.removed) == (12, 1, (), {})
+    assert held(client, project.id) == wanted
+    served = []
+    for turn in range(12):
+        annotator = annotators[turn % 2]
+        task = annotator.next(project.id)
+        assert task is not None
+        served.append(task)
+        if turn >= 1:  # the other submits while this one holds a task
+            annotators[(turn + 1) % 2].submit(served[turn - 1])
+    assert served == wanted
+    annotators[1].submit(served[-1])
+    assert [annotator.next(project.id) for annotator in annotators] == [None, None]
+    assert order(client, project.id) == []
+
+
+def test_a_new_round_takes_over_at_the_very_next_request(
+    client: LabelStudio, make_project: MakeProject, annotators: list[Annotator]
+) -> None:
+    project = make_project(8)
+    first, second = shuffled(project.tasks, 1), shuffled(project.tasks, 2)
+    write_order(client, project.id, "v1.r1", in_order(first))
+    served = [annotators[0].next(project.id)]
+    annotators[0].submit(first[0])
+    remaining = [task for task in second if task != first[0]]
+    report = write_order(client, project.id, "v2.r2", in_order(remaining))
+    assert report.removed == {"v1.r1": 8}
+    assert client.versions(project.id) == {"v2.r2": 7}
+    for turn in range(7):
+        served.append(annotators[turn % 2].next(project.id))
+        annotators[turn % 2].submit(served[-1] or 0)
+    assert served == [first[0], *remaining]
+
+
+def test_a_thousand_tasks_are_written_and_read_back(client: LabelStudio, make_project: MakeProject) -> None:
+    project = make_project(1000)
+    first, second = shuffled(project.tasks, 1), shuffled(project.tasks, 2)
+    regions = mask_regions()
+    write_order(client, project.id, "v1.r1", in_order(first, dict.fromkeys(masks_wanted(first), regions)))
+    report = write_order(client, project.id, "v1.r2", in_order(second))
+    assert (report.written, report.removed) == (1000, {"v1.r1": 1000})
+    places = order(client, project.id)
+    assert [place.task_id for place in places] == second
+    assert [place.score for place in places] == pytest.approx([rank / 1001 for rank in range(1, 1001)])
+    assert next_tasks(client, project.id, 5) == places[:5]
+
+
+def test_nothing_but_predictions_and_the_version_changes(client: LabelStudio, make_project: MakeProject) -> None:
+    project = make_project(5)
+    before = [(task["id"], task["data"], task["meta"]) for task in client.tasks(project.id)]
+    settings = client.project(project.id)
+    write_order(client, project.id, "v1.r1", in_order(project.tasks))
+    top_up(client, project.id, {project.tasks[0]: mask_regions()})
+    assert [(task["id"], task["data"], task["meta"]) for task in client.tasks(project.id)] == before
+    after = client.project(project.id)
+    assert (after.sampling, after.label_config, after.model_version) == (settings.sampling, settings.label_config, "v1.r1")
+
+
+class Stopped(Exception):
+    """Raised to stop a write, as a killed job would."""
+
+
+@pytest.mark.parametrize("step", ["imported", "switched"])
+def test_a_write_stopped_in_between_is_repaired_by_the_same_call(client: LabelStudio, make_project: MakeProject, step: str) -> None:
+    project = make_project(6)
+    first, second = shuffled(project.tasks, 1), shuffled(project.tasks, 2)
+    write_order(client, project.id, "v1.r1", in_order(first))
+
+    def stop(reached: str) -> None:
+        if reached == step:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        write_order(client, project.id, "v1.r2", in_order(second), checkpoint=stop)
+    assert held(client, project.id) == (first if step == "imported" else second)
+    for _ in range(2):  # and repeating what is done changes nothing
+        write_order(client, project.id, "v1.r2", in_order(second))
+        assert held(client, project.id) == second
+        assert client.versions(project.id) == {"v1.r2": 6}
+
+
+class Faulty(LabelStudio):
+    """A client whose import fails in a chosen way."""
+
+    def __init__(self, url: str, token: str, fault: str) -> None:
+        super().__init__(url, token)
+        self.fault, self.imports = fault, 0
+
+    def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]]) -> int:
+        self.imports += 1
+        if self.fault == "away" and self.imports == 2:
+            raise LabelStudioError("POST import answered 500", status=500)
+        if self.fault == "scores":
+            predictions = [{**item, "score": 1 - item["score"]} for item in predictions]
+        if self.fault == "twice":
+            super().import_predictions(project_id, predictions)
+        return super().import_predictions(project_id, predictions)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"), [("away", "answered 500"), ("scores", "reads back differently"), ("twice", "holds some tasks twice")]
+)
+def test_a_failed_write_leaves_the_previous_order_in_force(
+    client: LabelStudio, make_project: MakeProject, monkeypatch: pytest.MonkeyPatch, label_studio: Any, fault: str, error: str
+) -> None:
+    project = make_project(6)
+    first, second = shuffled(project.tasks, 1), shuffled(project.tasks, 2)
+    write_order(client, project.id, "v1.r1", in_order(first))
+    monkeypatch.setattr(priorities, "CHUNK", 4)
+    faulty = Faulty(label_studio.url, label_studio.token, fault)
+    with pytest.raises(LabelStudioError, match=error):
+        write_order(faulty, project.id, "v1.r2", in_order(second))
+    assert held(client, project.id) == first
+    assert client.project(project.id).model_version == "v1.r1"
+    write_order(client, project.id, "v1.r2", in_order(second))
+    assert held(client, project.id) == second
+    assert client.versions(project.id) == {"v1.r2": 6}
+
+
+def test_silent_drops_are_noticed_and_name_the_tasks(client: LabelStudio, make_project: MakeProject) -> None:
+    project = make_project(4)
+    write_order(client, project.id, "v1.r1", in_order(project.tasks))
+    unknown = from_mask(np.ones((4, 4), np.uint8), parse(EXAMPLE.replace("Axon", "Myelin")))
+    with pytest.raises(PriorityError, match=f"took 3 of 4 .* dropped task {project.tasks[2]}: .*previous order stays in force"):
+        write_order(client, project.id, "v1.r2", in_order(project.tasks[::-1], {project.tasks[2]: unknown}))
+    assert held(client, project.id) == project.tasks
+    assert client.versions(project.id) == {"v1.r1": 4}
+
+
+def test_wrong_scores_names_and_duplicates_are_refused_before_anything_is_written(client: LabelStudio, make_project: MakeProject) -> None:
+    project = make_project(2)
+    for wrong in (0.0, 1.0, 1.5, -1.0, float("nan")):
+        with pytest.raises(ValueError, match=f"scores of task {project.tasks[0]} are not between 0 and 1"):
+            write_order(client, project.id, "v1.r1", [Priority(project.tasks[0], wrong)])
+    with pytest.raises(ValueError, match="name is 'mine'"):
+        write_order(client, project.id, "mine", in_order(project.tasks))
+    assert client.versions(project.id) == {}
+
+
+def test_another_order_under_the_name_in_force_is_refused(client: LabelStudio, make_project: MakeProject) -> None:
+    project = make_project(3)
+    write_order(client, project.id, "v1.r1", in_order(project.tasks))
+    with pytest.raises(PriorityError, match="another order is in force under that name"):
+        write_order(client, project.id, "v1.r1", in_order(project.tasks[::-1]))
+    assert held(client, project.id) == project.tasks
+
+
+def test_deleted_and_labelled_tasks_are_passed_over(
+    client: LabelStudio, http: httpx.Client, make_project: MakeProject, annotators: list[Annotator]
+) -> None:
+    project = make_project(6)
+    wanted = shuffled(project.tasks)
+    http.delete(f"/api/tasks/{wanted[1]}/").raise_for_status()
+    annotators[0].submit(wanted[3])
+    report = write_order(client, project.id, "v1.r1", in_order(wanted))
+    remaining = [task for task in wanted if task not in (wanted[1], wanted[3])]
+    assert report.gone == tuple(sorted((wanted[1], wanted[3])))
+    assert held(client, project.id) == remaining
+    http.delete(f"/api/tasks/{wanted[0]}/").raise_for_status()
+    assert held(client, project.id) == remaining[1:]
+
+
+def test_a_task_deleted_while_it_is_written_is_passed_over(client: LabelStudio, http: httpx.Client, make_project: MakeProject) -> None:
+    project = make_project(3)
+
+    def delete(step: str) -> None:
+        if step == "imported":
+            http.delete(f"/api/tasks/{project.tasks[0]}/").raise_for_status()
+
+    report = write_order(client, project.id, "v1.r1", in_order(project.tasks), checkpoint=delete)
+    assert report.gone == (project.tasks[0],)
+    assert held(client, project.id) == project.tasks[1:]
+
+
+def test_new_tasks_get_a_place_in_the_order_in_force(
+    client: LabelStudio, http: httpx.Client, make_project: MakeProject, annotators: list[Annotator]
+) -> None:
+    project = make_project(4)
+    assert unplaced(client, project.id) == project.tasks
+    with pytest.raises(PriorityError, match="no round in force"):
+        add_provisional(client, project.id, in_order(project.tasks))
+    write_order(client, project.id, "v1.r1", in_order(project.tasks))
+    add_tasks(http, project.id, 2)
+    new = unplaced(client, project.id)
+    assert len(new) == 2
+    assert not set(new) & set(project.tasks)
+    scores = provisional_scores(order(client, project.id), 2, after=1)
+    report = add_provisional(client, project.id, [Priority(new[0], scores[0], mask_regions()), Priority(new[1], scores[1])])
+    assert (report.written, report.masks, report.round_name) == (2, 1, "v1.r1")
+    # Again, and with tasks that have a place: nothing is written twice.
+    again = add_provisional(client, project.id, [Priority(task, 0.001) for task in [*new, project.tasks[3]]])
+    assert (again.written, again.gone) == (0, tuple(sorted([*new, project.tasks[3]])))
+    expected = [project.tasks[0], *new, *project.tasks[1:]]
+    assert held(client, project.id) == expected
+    assert client.versions(project.id) == {"v1.r1": 6}
+    assert unplaced(client, project.id) == []
+    served = []
+    for _ in range(4):
+        served.append(annotators[0].next(project.id) or 0)
+        annotators[0].submit(served[-1])
+    assert served == expected[:4]
+
+
+def test_masks_follow_the_annotators_and_leave_no_duplicates(
+    client: LabelStudio, make_project: MakeProject, annotators: list[Annotator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(priorities, "MASKS_FOR_ALL", 5)
+    monkeypatch.setattr(priorities, "MASKS_AHEAD", 3)
+    project = make_project(9)
+    wanted = shuffled(project.tasks)
+    assert masks_wanted(wanted) == wanted[:3]
+    assert unmasked(client, project.id) == []
+    write_order(client, project.id, "v1.r1", in_order(wanted, {task: mask_regions(task) for task in wanted[:3]}))
+    assert unmasked(client, project.id) == []
+    for _ in range(2):
+        annotators[0].submit(annotators[0].next(project.id) or 0)
+    assert unmasked(client, project.id) == wanted[3:5]
+    assert unmasked(client, project.id, empty={wanted[3]}) == [wanted[4]]
+    due = {task: mask_regions(task) for task in unmasked(client, project.id)}
+    assert top_up(client, project.id, due) == 2
+    assert top_up(client, project.id, due) == 0  # again: they have one
+    assert top_up(client, project.id, {10**9: mask_regions(), wanted[6]: []}) == 0  # a deleted task, and an empty mask
+    assert unmasked(client, project.id) == []
+    assert client.versions(project.id) == {"v1.r1": 9}
+    assert held(client, project.id) == wanted[2:]
+    shown = (annotators[0].client.next_task(project.id) or {})["predictions"]
+    assert [item["result"] for item in shown] == [mask_regions(wanted[2])]
+    annotators[0].submit(wanted[2])
+    annotators[0].submit(wanted[3])
+    assert unmasked(client, project.id) == wanted[5:]  # five left: each gets one
+
+
+def test_predictions_of_others_stay_and_do_not_count_as_masks(client: LabelStudio, make_project: MakeProject) -> None:
+    project = make_project(3)
+    foreign = [{"task": task, "result": mask_regions(), "score": 0.5, "model_version": "their model"} for task in project.tasks]
+    client.import_predictions(project.id, foreign)
+    assert order(client, project.id) == next_tasks(client, project.id) == []
+    write_order(client, project.id, "v1.r1", in_order(project.tasks[::-1]))
+    write_order(client, project.id, "v1.r2", in_order(project.tasks[::-1]))
+    assert client.versions(project.id) == {"their model": 3, "v1.r2": 3}
+    assert unmasked(client, project.id) == project.tasks[::-1]
+    assert top_up(client, project.id, {project.tasks[1]: mask_regions()}) == 1
+    assert unmasked(client, project.id) == [project.tasks[2], project.tasks[0]]
+
+
+def test_a_duplicate_prediction_of_a_round_is_removed(client: LabelStudio, make_project: MakeProject) -> None:
+    project = make_project(2)
+    write_order(client, project.id, "v1.r1", in_order(project.tasks))
+    client.import_predictions(project.id, [{"task": project.tasks[0], "result": [], "score": 0.9, "model_version": "v1.r1"}])
+    assert top_up(client, project.id, {project.tasks[0]: mask_regions()}) == 1
+    assert client.versions(project.id) == {"v1.r1": 2}
+    assert held(client, project.id) == project.tasks
