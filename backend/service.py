@@ -77,7 +77,8 @@ class Service:
             return False
 
     def _program(self, name: str, command: list[str], grace: float = WORKER_GRACE) -> Program:
-        return Program(name, command, environment=environment(self.settings), log=self._log(name), grace=grace)
+        threads = {"OMP_NUM_THREADS": str(self.settings.torch_threads)}
+        return Program(name, command, environment=environment(self.settings) | threads, log=self._log(name), grace=grace)
 
     def _log(self, name: str) -> Path | None:
         return None if self.logs is None else self.logs / f"{name}.log"

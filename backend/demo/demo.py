@@ -33,6 +33,8 @@ LABELLED = 3
 """Images that are labelled at the start, as in the paper."""
 RECIPE = {"width": 8, "depth": 3, "max_side": 256, "crop": 96, "batch": 4, "steps": 240, "row_steps": 80}
 """Small enough for two cores: a round in two minutes. On your own data leave RECIPE to the service's defaults."""
+MOST_WORKERS = 4
+"""Each takes about 700 MB."""
 _LOOK_SECONDS = 10.0
 
 console = Console(highlight=False)
@@ -123,6 +125,9 @@ def _service(supervisor: Supervisor, folder: Path, known: state.State, server: L
         model_dir=folder / "backend",
         basic_auth_user="label-studio",
         basic_auth_pass=known.backend_password,
+        # One thread a worker: threads of one small network spend their time waiting for each other.
+        workers=min(os.cpu_count() or 1, MOST_WORKERS),
+        threads=1,
         **chosen,
     )
     everything = Service(settings, logs=folder / "logs", say=lambda text: _say(f"  {text}"))

@@ -1,0 +1,136 @@
+"""`python -m backend up` runs everything, keeps it running, and leaves nothing behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+from rq import Worker
+
+from backend import keeper
+from backend.processes import alive, free_port
+from backend.settings import EMBEDDED_REDIS_FILE
+from tests.service.test_processes import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 150
+"""Five processes import the networks' libraries at once."""
+
+
+class Up:
+    """The running command."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], *arguments: str) -> None:
+        self.folder = folder
+        self.output = folder / "output"
+        clean = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "STORAGE_URL", "BACKEND_URL")}
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "backend", *(arguments or ("up",))],
+                cwd=ROOT,
+                env=clean | {"MODEL_DIR": str(folder / "data"), "OMP_NUM_THREADS": "1", "COLUMNS": "200"} | environment,
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def keepers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()] if children.exists() else []
+
+    def pids(self) -> list[int]:
+        return [pid for leader in self.keepers() for pid in [leader, *keeper.session_members(leader)]]
+
+    def keeper_of(self, word: str) -> int:
+        """The keeper of the program with that word in its command line."""
+        commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in self.keepers()}
+        return next(pid for pid, command in commands.items() if word in command)
+
+    def wait_until_ready(self) -> None:
+        assert eventually(lambda: "Ready." in self.text or self.process.poll() is not None, START_SECONDS), self.text
+        assert self.process.poll() is None, self.text
+
+
+@contextmanager
+def up(folder: Path, **environment: str) -> Iterator[Up]:
+    running = Up(folder, environment)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """A Label Studio that is away: the service starts, warns, and waits for it."""
+    return {"LABEL_STUDIO_URL": f"http://127.0.0.1:{free_port()}", "LABEL_STUDIO_API_KEY": "f" * 40, "WORKERS": "1"}
+
+
+def test_everything_runs_survives_and_ends(tmp_path: Path, environment: dict[str, str]) -> None:
+    """A taken port is said; a killed worker comes back; Ctrl-C ends all; commands in another shell find Redis meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with up(tmp_path, PORT=str(port), **environment) as running:
+            running.wait_until_ready()
+            assert f"Port {port} is taken; the backend listens on" in running.text
+            assert "Warning: " in running.text, "Label Studio is away"
+            assert environment["LABEL_STUDIO_API_KEY"] not in running.text
+            url = (tmp_path / "data" / "backend-url").read_text()
+            assert httpx.get(f"{url}/health", timeout=10).json()["status"] == "UP"
+
+            redis = Redis.from_url((tmp_path / "data" / EMBEDDED_REDIS_FILE).read_text())
+            assert eventually(lambda: len(Worker.all(redis)) == 2, 60), running.text
+            status = Up(tmp_path / "data", environment | {"MODEL_DIR": str(tmp_path / "data")}, "status", "--json")
+            assert status.process.wait(60) == 0
+            assert status.text.strip() == "{}"
+
+            leader = running.keeper_of("compute")
+            os.kill(keeper.session_members(leader)[0], signal.SIGKILL)
+            assert eventually(lambda: "worker-1 started again" in running.text, 30), running.text
+            pids = running.pids()
+            assert len(pids) >= 10
+            running.process.send_signal(signal.SIGINT)
+            assert running.process.wait(60) == 0
+            assert not any(alive(pid) for pid in pids)
+            assert not (tmp_path / "data" / EMBEDDED_REDIS_FILE).exists()
+            assert "Traceback" not in running.text
+
+
+def test_kill_9_leaves_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Even when nobody can clean up; and the next start works on the same folder."""
+    with up(tmp_path, PORT=str(free_port()), **environment) as running:
+        assert eventually(lambda: "Backend at" in running.text, START_SECONDS), running.text
+        pids = running.pids()
+        assert len(pids) >= 5
+        running.process.kill()
+        running.process.wait()
+        assert eventually(lambda: not any(alive(pid) for pid in pids), 30)
+
+
+def test_what_is_missing_is_said(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Without a key nothing starts, and the message says where to get one."""
+    running = Up(tmp_path, environment | {"LABEL_STUDIO_API_KEY": ""})
+    assert running.process.wait(60) == 2
+    assert "LABEL_STUDIO_API_KEY is not set; copy a token" in running.text
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_package_without_dependencies_names_its_command() -> None:
+    """label-studio-ml is installed apart from requirements.txt; whoever forgets that is told how."""
+    hide = "import sys; sys.modules['label_studio_ml'] = None; import importlib.util as u; f = u.find_spec\n"
+    hide += "u.find_spec = lambda name, *a: None if name == 'label_studio_ml' else f(name, *a)\nimport backend"
+    result = subprocess.run([sys.executable, "-c", hide], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "pip install --no-deps label-studio-ml==1.0.9" in result.stderr
