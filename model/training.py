@@ -75,7 +75,7 @@ def _optimise(
     model: TrainedModel, sampler: CropSampler, steps: int, held_out: tuple[Sequence[Image], Sequence[Mask]] | None, on_step: OnStep | None
 ) -> dict[str, torch.Tensor] | None:
     network, recipe, device = model.network, model.recipe, model.device
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=WARM_UP)
     soft_dice = DiceLoss("multiclass", classes=list(range(1, model.classes)), from_logits=True)
     best_dice, best, without_gain = -1.0, None, 0
@@ -105,6 +105,6 @@ def _optimise(
 
 def _score(model: TrainedModel, images: Sequence[Image], labels: Sequence[Mask]) -> float:
     model.network.eval()
-    masks = predict_masks(model, images)
+    masks = list(predict_masks(model, images))  # a generator would predict after the next line, with the statistics of a batch
     model.network.train()
     return float(np.mean([dice(mask, label, model.classes) for mask, label in zip(masks, labels, strict=True)]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from model.similarity import RowStore, complete, train_row, trainable
 from model.strategies.base import Query, Ranking, Strategy
 
 CANDIDATES = 16  # |K|: networks trained a round; more tell more and cost more
+BLANK = "the model finds nothing (or only foreground) in it, so that it could not be compared: look whether that is right"
 SELECTION_SECONDS = 30.0  # cap on the search for the subset; it usually ends long before
 
 
@@ -44,12 +45,12 @@ class TaskDependent(Strategy):
     def draw_candidates(self, round_: Round) -> tuple[str, ...]:
         """Step 2: K, drawn at random from U. Images whose pseudo-label shows nothing to learn from are not drawn."""
         masks = self.masks(round_)
-        eligible = [identity for identity in (round_.ids if self.candidates_from_all else round_.unlabelled) if trainable(masks[identity])]
-        if not eligible:
+        if not any(trainable(masks[identity]) for identity in round_.unlabelled):
             raise StrategyError(
                 f"The model finds nothing (or only foreground) in all of the {len(round_.unlabelled)} unlabelled images, "
                 "so that none can be compared. Label a few more images, chosen at random or by eye, and try again."
             )
+        eligible = [identity for identity in (round_.ids if self.candidates_from_all else round_.unlabelled) if trainable(masks[identity])]
         drawn = np.random.default_rng(round_.seed).permutation(eligible)[: self.candidates]
         return tuple(sorted(str(identity) for identity in drawn))
 
@@ -71,33 +72,35 @@ class TaskDependent(Strategy):
         round_.check_budget(budget)
         similarity = self.similarity(round_)
         masks = self.masks(round_)
-        ids = round_.ids
-        # An empty pseudo-label agrees with nothing but other empty ones: as a target it would pin the minimum at 0.
-        targets = [index for index, identity in enumerate(ids) if trainable(masks[identity])]
-        labelled = [ids.index(identity) for identity in round_.labelled]
-        ranked = selection.rank(similarity, labelled, budget, targets=targets, ids=ids, time_limit=SELECTION_SECONDS, seed=round_.seed)
-        blank = set(ids) - {ids[index] for index in targets}
-        queries = tuple(_explain(image, ids, blank) for image in ranked.images)
+        blank = [identity for identity in round_.unlabelled if not trainable(masks[identity])]
+        # An empty pseudo-label agrees perfectly with networks that find nothing and not at all with the others: no measure of similarity.
+        compared = [identity for identity in round_.ids if identity not in blank]
+        positions = [round_.ids.index(identity) for identity in compared]
+        ranked = selection.rank(
+            similarity[np.ix_(positions, positions)],
+            [compared.index(identity) for identity in round_.labelled],
+            min(budget, len(round_.unlabelled) - len(blank)),
+            targets=[index for index, identity in enumerate(compared) if trainable(masks[identity])],
+            ids=compared,
+            time_limit=SELECTION_SECONDS,
+            seed=round_.seed,
+        )
+        queries = [_explain(image, compared) for image in ranked.images]
+        queries += [Query(identity, len(queries) + place, len(queries) + place <= budget, BLANK) for place, identity in enumerate(blank, 1)]
         notes = {
             "value": ranked.selection.value,
             "upper_bound": ranked.selection.upper_bound,
             "candidates": float(len(self.draw_candidates(round_))),
             "blank_pseudo_labels": float(len(blank)),
         }
-        return Ranking(queries, notes)
+        return Ranking(tuple(queries), notes)
 
     def _rows(self, round_: Round) -> RowStore:
         return RowStore(round_.folder / "rows", f"{round_.fingerprint}-{self.true_masks}")
 
 
-def _explain(image: selection.RankedImage, ids: tuple[str, ...], blank: set[str]) -> Query:
-    identity = ids[image.index]
+def _explain(image: selection.RankedImage, ids: Sequence[str]) -> Query:
     helped = tuple(ids[index] for index in image.helps)
-    if identity in blank:
-        reason = "the model finds nothing (or only foreground) in it, so that it could not be compared: look whether that is right"
-    else:
-        reason = (
-            f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}; "
-            f"helps most: {', '.join(helped)}; represents {image.represents} images"
-        )
-    return Query(identity, image.rank, image.in_batch, reason, image.worst_after, helped)
+    helps = f"; helps most: {', '.join(helped)}" if helped else ""
+    reason = f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}{helps}; represents {image.represents} images"
+    return Query(ids[image.index], image.rank, image.in_batch, reason, image.worst_after, helped)

@@ -1,0 +1,46 @@
+"""Small images with known masks, and a recipe that trains on them in a second."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from model.recipe import Recipe
+from model.round import Round
+
+Images = dict[str, npt.NDArray[np.float32]]
+Masks = dict[str, npt.NDArray[np.uint8]]
+
+
+def blobs(seed: int, side: int = 48, bright: bool = True) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+    """A noisy float32 (side, side, 3) image of discs, brighter or darker than the ground, and its mask."""
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:side, :side]
+    mask = np.zeros((side, side), np.uint8)
+    for _ in range(4):
+        row, column = random.uniform(6, side - 6, 2)
+        mask[(rows - row) ** 2 + (columns - column) ** 2 < random.uniform(4, 7) ** 2] = 1
+    image = (mask if bright else -mask.astype(np.float32)) * 2.0 + random.normal(0, 0.3, mask.shape)
+    image = (image - image.mean()) / image.std()
+    return np.repeat(image[:, :, None], 3, axis=2).astype(np.float32), mask
+
+
+@pytest.fixture(scope="session")
+def discs() -> tuple[Images, Masks]:
+    """Twelve images, every third with dark discs, by id, and all their masks."""
+    pairs = {f"{seed:02d}.png": blobs(seed, bright=seed % 3 != 2) for seed in range(12)}
+    return {i: image for i, (image, _) in pairs.items()}, {i: mask for i, (_, mask) in pairs.items()}
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    """A recipe that learns discs in about a second."""
+    return Recipe(width=4, depth=2, max_side=48, crop=32, batch=4, steps=40, row_steps=15)
+
+
+@pytest.fixture
+def small_round(discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path) -> Round:
+    """Twelve images of which two are labelled."""
+    images, masks = discs
+    return Round(images, {i: masks[i] for i in ("00.png", "01.png")}, 2, tiny_recipe, seed=1, folder=tmp_path / "round")

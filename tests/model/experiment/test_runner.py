@@ -1,0 +1,160 @@
+"""The experiment itself, on small images made here."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.dice import dice
+from model.errors import BudgetError, PoolError, ResultsError, StrategyError
+from model.experiment.protocol import Protocol, Split
+from model.experiment.results import INITIAL, RANDOM, WHOLE, Results, Run
+from model.experiment.runner import run_experiment
+from model.inference import predict_masks
+from model.masks import write_mask
+from model.recipe import Recipe
+from model.training import train
+from tests.model.conftest import blobs
+
+TINY = Recipe(width=4, depth=2, max_side=48, crop=32, batch=2, steps=6, row_steps=3)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fourteen labelled images, eight of them in the pool."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "images").mkdir()
+    (folder / "masks").mkdir()
+    for seed in range(14):
+        image, mask = blobs(seed, bright=seed % 3 != 2)
+        gray = np.clip(image[:, :, 0] * 40 + 120, 0, 255).astype(np.uint8)
+        write_mask(folder / "images" / f"{seed:02d}.png", gray)
+        write_mask(folder / "masks" / f"{seed:02d}.png", mask, white=True)
+    names = [f"{seed:02d}.png" for seed in range(14)]
+    (folder / "split.json").write_text(json.dumps({"pool": names[:8], "test": names[8:]}))
+    return folder
+
+
+def protocol_of(data: Path, **changes: object) -> Protocol:
+    settings: dict[str, object] = {
+        "data": data,
+        "split": data / "split.json",
+        "strategies": (RANDOM, "task_dependent"),
+        "experiments": 2,
+        "initial": 2,
+        "sizes": (3, 5, 8),
+        "recipe": TINY,
+        "random_draws": 2,
+        "options": {"task_dependent": {"candidates": 2}},
+    }
+    return Protocol(**(settings | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+    out = tmp_path_factory.mktemp("out")
+    return out, run_experiment(protocol_of(data), out)
+
+
+def test_every_arm_has_every_size_and_the_whole_pool_is_scored_once(finished: tuple[Path, Results]) -> None:
+    _, results = finished
+    keys = {run.key for run in results.runs}
+    for experiment in range(2):
+        assert {(experiment, INITIAL, 0, 2), (experiment, WHOLE, 0, 8)} <= keys
+        assert {(experiment, RANDOM, draw, size) for draw in range(2) for size in (3, 5)} <= keys
+        assert {(experiment, "task_dependent", 0, size) for size in (3, 5)} <= keys
+    assert len(keys) == 2 * (2 + 3 * 2)
+
+
+def test_arms_start_from_the_same_set_and_only_add_to_it(finished: tuple[Path, Results]) -> None:
+    _, results = finished
+    for experiment in range(2):
+        first = set(results.get((experiment, INITIAL, 0, 2)).chosen)
+        for strategy, draw in [(RANDOM, 0), (RANDOM, 1), ("task_dependent", 0)]:
+            small, large = (set(results.get((experiment, strategy, draw, size)).chosen) for size in (3, 5))
+            assert first < small < large
+            assert set(results.get((experiment, strategy, draw, 5)).added) == large - small
+
+
+def test_no_test_image_is_ever_trained_on(finished: tuple[Path, Results], data: Path) -> None:
+    test = set(Split.read(data / "split.json").test)
+    assert all(not test & set(run.chosen) for run in finished[1].runs)
+
+
+def test_a_score_is_the_test_dice_of_a_network_trained_on_the_set_alone(finished: tuple[Path, Results], data: Path) -> None:
+    run = finished[1].get((1, "task_dependent", 0, 5))
+    pool, split = protocol_of(data).read_pool(), Split.read(data / "split.json")
+    model = train([pool.images[i] for i in run.chosen], [pool.labels[i] for i in run.chosen], classes=2, recipe=TINY, seed=run.seed)
+    masks = predict_masks(model, [pool.images[i] for i in split.test])
+    dices = sorted(dice(mask, pool.labels[i], 2) for i, mask in zip(split.test, masks, strict=True))
+    assert run.mean_dice == pytest.approx(np.mean(dices), abs=0.02)  # the number of threads may differ
+    assert run.mean_worst_dice == pytest.approx(dices[0], abs=0.02)
+
+
+def test_the_outputs_are_written(finished: tuple[Path, Results]) -> None:
+    out, results = finished
+    assert Results.load(out / "results.json").runs == results.runs
+    assert (out / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert "task_dependent" in (out / "report.md").read_text()
+
+
+def test_a_killed_experiment_goes_on_without_repeating_what_is_done(data: Path, tmp_path: Path) -> None:
+    protocol = protocol_of(data, experiments=1)
+    seen: list[Run] = []
+
+    def kill(run: Run, done: int, _total: int) -> None:
+        seen.append(run)
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(protocol, tmp_path, on_run=kill)
+    results = run_experiment(protocol, tmp_path, on_run=lambda run, _d, _t: seen.append(run))
+    assert len(seen) == len({run.key for run in seen}) == len(results.runs)
+    assert results.runs == run_experiment(protocol, tmp_path).runs
+
+
+def test_an_experiment_may_grow_by_arms_and_repetitions(data: Path, tmp_path: Path) -> None:
+    run_experiment(protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3,)), tmp_path)
+    results = run_experiment(protocol_of(data, experiments=2, strategies=(RANDOM, "uncertainty"), sizes=(3,)), tmp_path)
+    assert {run.strategy for run in results.runs} == {INITIAL, RANDOM, WHOLE, "uncertainty"}
+
+
+def test_results_of_another_recipe_are_not_mixed_in(data: Path, tmp_path: Path) -> None:
+    run_experiment(protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3,)), tmp_path)
+    with pytest.raises(ResultsError, match=r"recipe.steps"):
+        run_experiment(protocol_of(data, recipe=TINY.replace(steps=7)), tmp_path)
+
+
+def test_two_processes_find_what_one_finds(finished: tuple[Path, Results], data: Path, tmp_path: Path) -> None:
+    results = run_experiment(protocol_of(data), tmp_path, jobs=2)
+    assert {run.key for run in results.runs} == {run.key for run in finished[1].runs}
+    for run in results.runs:
+        if run.strategy == RANDOM:
+            assert run.chosen == finished[1].get(run.key).chosen
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "text"),
+    [
+        ({"sizes": (3, 9)}, BudgetError, "at most 8"),
+        ({"sizes": (2, 4)}, BudgetError, "above the initial size 2"),
+        ({"strategies": ("psychic",)}, StrategyError, "psychic"),
+        ({"experiments": 0}, BudgetError, "experiments"),
+    ],
+)
+def test_settings_that_cannot_be_are_said(
+    data: Path, tmp_path: Path, changes: dict[str, object], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        run_experiment(protocol_of(data, **changes), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"pool": []}', '{"pool": ["00.png"], "test": ["00.png"]}', '{"pool": ["00.png"], "test": ["gone.png"]}']
+)
+def test_a_split_that_cannot_be_used_is_said(data: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "split.json").write_text(content)
+    with pytest.raises(PoolError, match=r"split\.json"):
+        run_experiment(protocol_of(data, split=tmp_path / "split.json", sizes=(3,)), tmp_path)

@@ -1,0 +1,216 @@
+"""The command line on real images."""
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from model import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+FAST = ["--image-size", "64", "--crop", "32", "--width", "4", "--depth", "3", "--steps", "12", "--row-steps", "4"]
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command keeps goes into a folder of the test's own."""
+    monkeypatch.setattr(cli, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("COLUMNS", "300")
+
+
+def model(*arguments: str) -> Result:
+    """The command as a user would type it, in this process."""
+    return CliRunner().invoke(cli.app, list(arguments))
+
+
+@pytest.fixture
+def folder(shared_data: Path, tmp_path: Path) -> Path:
+    """Eight real images, three of them with a mask."""
+    source = shared_data / "usiigaci_t98g"
+    names = sorted(path.name for path in (source / "images").iterdir())[:8]
+    for kind, some in (("images", names), ("masks", names[:3])):
+        (tmp_path / kind).mkdir()
+        for name in some:
+            shutil.copy(source / kind / name, tmp_path / kind / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("strategy", ["task_dependent", "random"])
+def test_rank_writes_an_order_over_all_unlabelled_images(folder: Path, strategy: str) -> None:
+    done = model(
+        "rank",
+        "--images",
+        f"{folder}/images",
+        "--masks",
+        f"{folder}/masks",
+        "--budget",
+        "2",
+        "--strategy",
+        strategy,
+        "--candidates",
+        "2",
+        "--out",
+        f"{folder}/ranking.csv",
+        *FAST,
+    )
+    assert done.exit_code == 0, done.stderr
+    rows = list(csv.DictReader((folder / "ranking.csv").open()))
+    assert list(rows[0]) == ["rank", "file", "batch", "expected_dice", "reason"]
+    assert [row["rank"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert sorted(row["file"] for row in rows) == sorted(
+        {p.name for p in (folder / "images").iterdir()} - {p.name for p in (folder / "masks").iterdir()}
+    )
+    assert [row["batch"] for row in rows] == ["1", "1", "0", "0", "0"]
+    assert all(row["reason"] for row in rows)
+    if strategy == "task_dependent":
+        assert all(0 < float(row["expected_dice"]) <= 1 for row in rows)
+
+
+def test_rank_of_three_classes(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "axondeepseg_3class"
+    (tmp_path / "masks").mkdir()
+    for name in sorted(path.name for path in (source / "masks").iterdir())[:3]:
+        shutil.copy(source / "masks" / name, tmp_path / "masks")
+    done = model(
+        "rank",
+        "--images",
+        f"{source}/images",
+        "--masks",
+        f"{tmp_path}/masks",
+        "--budget",
+        "3",
+        "--candidates",
+        "2",
+        "--out",
+        f"{tmp_path}/ranking.csv",
+        *FAST,
+    )
+    assert done.exit_code == 0, done.stderr
+    assert len((tmp_path / "ranking.csv").read_text().splitlines()) == 11
+
+
+def test_one_bad_image_is_named_and_does_not_stop_the_others(folder: Path) -> None:
+    bad = sorted((folder / "images").iterdir())[-1]
+    bad.write_bytes(bad.read_bytes()[:1000])
+    done = model(
+        "rank",
+        "--images",
+        f"{folder}/images",
+        "--masks",
+        f"{folder}/masks",
+        "--budget",
+        "2",
+        "--strategy",
+        "random",
+        "--out",
+        f"{folder}/ranking.csv",
+        *FAST,
+    )
+    assert done.exit_code == 0, done.stderr
+    assert bad.name in done.stderr
+    assert "Left out" in done.stderr
+    assert len((folder / "ranking.csv").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"--budget": "6"}, "expected 1 to 5"),
+        ({"--strategy": "psychic"}, "task_dependent"),
+        ({"--images": "nowhere"}, "nowhere"),
+        ({"--steps": "0"}, "steps"),
+        ({"--encoder": "resnet_of_dreams"}, "resnet_of_dreams"),
+    ],
+)
+def test_what_is_wrong_is_said_without_a_traceback(folder: Path, change: dict[str, str], text: str) -> None:
+    options = {
+        "--images": f"{folder}/images",
+        "--masks": f"{folder}/masks",
+        "--budget": "2",
+        "--out": f"{folder}/r.csv",
+        "--candidates": "2",
+    }
+    arguments = [part for pair in (options | dict(zip(FAST[::2], FAST[1::2], strict=True)) | change).items() for part in pair]
+    done = model("rank", *arguments)
+    assert done.exit_code == 2
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "r.csv").exists()
+
+
+def test_a_folder_without_masks_says_to_label(folder: Path) -> None:
+    shutil.rmtree(folder / "masks")
+    (folder / "masks").mkdir()
+    done = model("rank", "--images", f"{folder}/images", "--masks", f"{folder}/masks", "--budget", "2")
+    assert done.exit_code == 2
+    assert "label" in done.stderr
+
+
+def test_a_killed_experiment_goes_on_and_leaves_no_process(shared_data: Path, tmp_path: Path) -> None:
+    data = shared_data / "dsb2018"
+    arguments = [
+        "experiment",
+        "--data",
+        str(data),
+        "--split",
+        str(data / "split_16_26.json"),
+        "--strategies",
+        "random,task_dependent",
+        "--experiments",
+        "1",
+    ]
+    arguments += ["--initial", "3", "--sizes", "4,6", "--draws", "2", "--jobs", "2", "--candidates", "2", "--out", f"{tmp_path}/out", *FAST]
+    process = subprocess.Popen([sys.executable, "-m", "model", *arguments], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    results = tmp_path / "out" / "results.json"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (results.exists() and len(json.loads(results.read_text())["runs"]) >= 2):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = json.loads(results.read_text())["runs"]
+    deadline = time.monotonic() + 20
+    while (
+        time.monotonic() < deadline and subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).returncode == 0
+    ):
+        time.sleep(0.2)
+    assert subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).returncode == 1
+    done = model(*arguments)
+    assert done.exit_code == 0, done.stderr
+    after = {(r["strategy"], r["draw"], r["size"]): r for r in json.loads(results.read_text())["runs"]}
+    assert len(after) == 2 + 2 * 2 + 2
+    for run in before:
+        assert after[run["strategy"], run["draw"], run["size"]] == run
+    assert (tmp_path / "out" / "report.md").exists()
+
+
+def test_converge_prints_a_table(shared_data: Path, tmp_path: Path) -> None:
+    data = shared_data / "dsb2018"
+    shape = ["--image-size", "64", "--crop", "32", "--width", "4", "--depth", "3"]
+    done = model(
+        "converge",
+        "--data",
+        str(data),
+        "--split",
+        str(data / "split_16_26.json"),
+        "--sizes",
+        "2",
+        "--steps",
+        "2,4",
+        "--draws",
+        "1",
+        "--seeds",
+        "2",
+        "--out",
+        str(tmp_path),
+        *shape,
+    )
+    assert done.exit_code == 0, done.stderr
+    assert [line[:8] for line in done.stdout.splitlines()[2:4]] == ["| 2 | 2 ", "| 2 | 4 "]

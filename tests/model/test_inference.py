@@ -1,0 +1,49 @@
+"""From networks to masks."""
+
+import numpy as np
+import pytest
+
+from model.inference import extract_features, predict_mask, predict_masks, predict_probabilities
+from model.recipe import Recipe
+from model.trained import TrainedModel
+from model.training import train
+from tests.model.conftest import Images, Masks, blobs
+
+
+@pytest.fixture(scope="module")
+def model(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> TrainedModel:
+    images, masks = discs
+    return train([images["00.png"]], [masks["00.png"]], classes=2, recipe=tiny_recipe.replace(precision="float32"), seed=0)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (33, 57), (48, 64)])
+def test_probabilities_have_the_size_of_the_image_and_sum_to_one(model: TrainedModel, shape: tuple[int, int]) -> None:
+    image = blobs(1, side=64)[0][: shape[0], : shape[1]]
+    probabilities = predict_probabilities(model, image)
+    assert probabilities.shape == (2, *shape)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1.0, atol=1e-4)
+
+
+def test_probabilities_at_the_original_size(model: TrainedModel) -> None:
+    assert predict_probabilities(model, blobs(1)[0], size=(100, 151)).shape == (2, 100, 151)
+    assert predict_mask(model, blobs(1)[0], size=(100, 151)).dtype == np.uint8
+
+
+def test_tiles_agree_with_the_whole_image(model: TrainedModel) -> None:
+    image = blobs(5, side=160)[0]
+    whole, tiled = predict_probabilities(model, image), predict_probabilities(model, image, tile=96)
+    assert np.abs(whole - tiled).mean() < 0.01
+    assert (whole.argmax(0) == tiled.argmax(0)).mean() > 0.99
+
+
+def test_a_batch_gives_what_single_images_give(model: TrainedModel) -> None:
+    images = [blobs(seed)[0] for seed in range(3)] + [blobs(3, side=64)[0]] + [blobs(4)[0]]
+    for together, alone in zip(predict_masks(model, images), [predict_mask(model, image) for image in images], strict=True):
+        assert (together == alone).mean() > 0.999
+
+
+def test_features_are_one_vector_of_the_decoders_last_layer(model: TrainedModel) -> None:
+    features = extract_features(model, blobs(1)[0])
+    assert features.shape == (4,)
+    assert np.isfinite(features).all()

@@ -1,0 +1,56 @@
+"""What a round computes once and keeps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.errors import BudgetError, TooFewLabelsError
+from model.recipe import Recipe
+from model.round import Round
+from tests.model.conftest import Images, Masks
+
+
+def test_pseudo_labels_are_the_models_masks_of_all_images(small_round: Round) -> None:
+    assert set(small_round.pseudo_labels) == set(small_round.images)
+    assert all(mask.shape == (48, 48) and mask.dtype == np.uint8 for mask in small_round.pseudo_labels.values())
+
+
+def test_a_killed_round_finds_its_model_and_pseudo_labels_again(small_round: Round) -> None:
+    before = small_round.pseudo_labels
+    trainings: list[str] = []
+    again = Round(
+        small_round.images,
+        small_round.labels,
+        2,
+        small_round.recipe,
+        small_round.seed,
+        small_round.folder,
+        on_progress=lambda step, _done, _total: trainings.append(step),
+    )
+    for identity, mask in again.pseudo_labels.items():
+        np.testing.assert_array_equal(mask, before[identity])
+    assert again.model.record == small_round.model.record
+    assert trainings == []
+    assert again.fingerprint == small_round.fingerprint
+
+
+def test_another_seed_has_another_fingerprint(small_round: Round, tmp_path: Path) -> None:
+    other = Round(small_round.images, small_round.labels, 2, small_round.recipe, 99, tmp_path / "other")
+    assert other.fingerprint != small_round.fingerprint
+
+
+@pytest.mark.parametrize("budget", [0, 11])
+def test_a_budget_out_of_range_names_the_number_of_unlabelled_images(small_round: Round, budget: int) -> None:
+    with pytest.raises(BudgetError, match="1 to 10"):
+        small_round.check_budget(budget)
+
+
+def test_a_round_without_labels_is_refused(discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(TooFewLabelsError, match="label a few images first"):
+        Round(discs[0], {}, 2, tiny_recipe, 0, tmp_path)
+
+
+def test_labels_of_unknown_images_are_refused(discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="stranger"):
+        Round(discs[0], {"stranger": discs[1]["00.png"]}, 2, tiny_recipe, 0, tmp_path)

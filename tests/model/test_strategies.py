@@ -1,0 +1,199 @@
+"""Every strategy through the one interface."""
+
+import dataclasses
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.bags import draw_bag
+from model.errors import BudgetError, StrategyError
+from model.features import cosine_similarity
+from model.round import Round
+from model.strategies import get_strategy, strategy_names
+from model.strategies.ensemble import exhaustive_subset, greedy_subset, mean_kl_divergence, representation
+from model.strategies.farthest_first import farthest_first
+from model.strategies.task_dependent import TaskDependent
+from model.strategies.trusted import discount
+from model.strategies.uncertainty import mean_entropy
+
+OPTIONS = {"task_dependent": {"candidates": 3}, "trusted": {"candidates": 3}}
+
+
+def test_the_papers_strategies_and_rivals_are_there() -> None:
+    assert {"task_dependent", "ensemble", "random", "uncertainty", "farthest_first"} <= set(strategy_names())
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_a_strategy_orders_all_unlabelled_images_with_reasons_the_batch_first(small_round: Round, name: str) -> None:
+    ranking = get_strategy(name, **OPTIONS.get(name, {})).rank(small_round, 4)
+    assert sorted(ranking.order) == list(small_round.unlabelled)
+    assert ranking.batch == ranking.order[:4]
+    assert [query.rank for query in ranking.queries] == list(range(1, 11))
+    assert all(query.reason for query in ranking.queries)
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_the_order_of_the_images_does_not_change_the_ranking(small_round: Round, name: str, tmp_path: Path) -> None:
+    shuffled = dataclasses.replace(
+        small_round,
+        images=dict(reversed(list(small_round.images.items()))),
+        labels=dict(reversed(list(small_round.labels.items()))),
+        folder=tmp_path / "shuffled",
+    )
+    strategy = get_strategy(name, **OPTIONS.get(name, {}))
+    assert strategy.rank(small_round, 2).order == strategy.rank(shuffled, 2).order
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_a_budget_larger_than_the_pool_is_refused(small_round: Round, name: str) -> None:
+    with pytest.raises(BudgetError, match="1 to 10"):
+        get_strategy(name, **OPTIONS.get(name, {})).rank(small_round, 11)
+
+
+def test_unknown_strategies_and_options_name_the_known_ones() -> None:
+    with pytest.raises(StrategyError, match=r"oracle.*task_dependent"):
+        get_strategy("oracle")
+    with pytest.raises(StrategyError, match="candidates"):
+        get_strategy("task_dependent", candidate=3)
+
+
+def test_random_differs_by_seed_and_repeats_under_it(small_round: Round) -> None:
+    orders = [get_strategy("random").rank(dataclasses.replace(small_round, seed=seed), 3).order for seed in (1, 1, 2)]
+    assert orders[0] == orders[1] != orders[2]
+
+
+# task_dependent
+
+
+def test_candidates_are_drawn_from_the_unlabelled_images(small_round: Round) -> None:
+    units = TaskDependent(candidates=5).units(small_round)
+    assert len(units) == 5
+    assert set(units) <= set(small_round.unlabelled)
+
+
+def test_candidates_may_be_drawn_from_all_images(small_round: Round) -> None:
+    assert set(TaskDependent(candidates=100, candidates_from_all=True).units(small_round)) <= set(small_round.ids)
+    assert set(small_round.labelled) <= set(TaskDependent(candidates=100, candidates_from_all=True).units(small_round))
+
+
+def test_true_masks_replace_the_pseudo_labels_of_labelled_images(small_round: Round) -> None:
+    masks = TaskDependent(true_masks=True).masks(small_round)
+    np.testing.assert_array_equal(masks["00.png"], small_round.labels["00.png"])
+    np.testing.assert_array_equal(masks["05.png"], small_round.pseudo_labels["05.png"])
+    assert TaskDependent().masks(small_round) is small_round.pseudo_labels
+
+
+def test_an_interrupted_round_trains_only_the_rows_that_are_missing(small_round: Round) -> None:
+    strategy = TaskDependent(candidates=3)
+    whole = strategy.rank(small_round, 2)
+    rows = sorted((small_round.folder / "rows").iterdir())
+    rows[0].write_text("{half")
+    trained: set[str] = set()
+    again = dataclasses.replace(small_round, on_progress=lambda step, _d, _t: trained.add(step))
+    assert strategy.rank(again, 2) == whole
+    assert len({step for step in trained if step.endswith("alone")}) == 1
+
+
+def test_the_similarity_has_the_trained_rows_and_a_diagonal_of_one(small_round: Round) -> None:
+    strategy = TaskDependent(candidates=3)
+    matrix = strategy.similarity(small_round)
+    np.testing.assert_array_equal(matrix.diagonal(), 1.0)
+    k = small_round.ids.index(strategy.units(small_round)[0])
+    np.testing.assert_allclose(
+        matrix[:, k][~np.isin(small_round.ids, strategy.units(small_round))],
+        matrix[k][~np.isin(small_round.ids, strategy.units(small_round))],
+    )
+
+
+def test_images_in_which_the_model_finds_nothing_are_neither_trained_on_nor_first(small_round: Round) -> None:
+    blank = "05.png"
+    small_round.pseudo_labels[blank] = np.zeros((48, 48), np.uint8)
+    strategy = TaskDependent(candidates=100)
+    assert blank not in strategy.units(small_round)
+    ranking = strategy.rank(small_round, 2)
+    assert blank not in ranking.batch
+    assert ranking.notes["blank_pseudo_labels"] == 1
+    assert "finds nothing" in next(query.reason for query in ranking.queries if query.image == blank)
+
+
+def test_a_model_that_finds_nothing_anywhere_is_said(small_round: Round) -> None:
+    for identity in small_round.pseudo_labels:
+        small_round.pseudo_labels[identity] = np.zeros((48, 48), np.uint8)
+    with pytest.raises(StrategyError, match="Label a few more images"):
+        TaskDependent().rank(small_round, 2)
+
+
+# trusted
+
+
+def test_what_is_trusted_teaches_less_about_what_is_not() -> None:
+    similarity = np.full((3, 3), 0.8, np.float32)
+    np.fill_diagonal(similarity, 1.0)
+    result = discount(similarity, np.array([1.0, 0.9, 0.4]))
+    assert result[0, 2] == pytest.approx(0.8 * 0.4)
+    assert result[2, 0] == pytest.approx(0.8)
+    np.testing.assert_array_equal(result.diagonal(), 1.0)
+
+
+# ensemble
+
+
+def test_bags_hold_80_percent_and_at_least_one() -> None:
+    random = np.random.default_rng(0)
+    assert [len(draw_bag([f"{i}" for i in range(count)], random)) for count in (1, 3, 10)] == [1, 2, 8]
+
+
+def test_networks_that_agree_have_no_divergence() -> None:
+    output = np.random.default_rng(0).dirichlet([1, 1], (4, 4)).astype(np.float32).transpose(2, 0, 1)
+    assert mean_kl_divergence(np.stack([output] * 4)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_divergence_by_hand() -> None:
+    outputs = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32).reshape(2, 2, 1, 1)
+    assert mean_kl_divergence(outputs) == pytest.approx(np.log(2), abs=1e-4)
+
+
+@given(st.integers(0, 500), st.integers(1, 4))
+def test_exhaustive_search_is_the_best_subset_and_greedy_never_better(seed: int, budget: int) -> None:
+    similarity = cosine_similarity(np.random.default_rng(seed).normal(size=(8, 3)).astype(np.float32))
+    candidates = [0, 2, 3, 5, 6, 7]
+    best = max(representation(similarity, subset) for subset in combinations(candidates, budget))
+    assert representation(similarity, exhaustive_subset(similarity, candidates, budget)) == pytest.approx(best)
+    greedy = greedy_subset(similarity, candidates, budget)
+    assert len(set(greedy)) == budget
+    assert representation(similarity, greedy) <= best + 1e-9
+
+
+def test_half_of_the_unlabelled_images_and_never_fewer_than_the_batch_are_candidates(small_round: Round) -> None:
+    ranking = get_strategy("ensemble").rank(small_round, 8)
+    assert len(ranking.batch) == 8
+
+
+def test_the_search_is_a_setting() -> None:
+    with pytest.raises(StrategyError, match="search"):
+        get_strategy("ensemble", search="psychic")
+
+
+# features, entropy, distance
+
+
+def test_a_zero_feature_vector_is_similar_to_none() -> None:
+    similarity = cosine_similarity(np.array([[1, 0], [0, 0], [2, 0]], np.float32))
+    assert similarity[0, 2] == pytest.approx(1.0)
+    assert similarity[0, 1] == 0.0
+
+
+def test_entropy_is_one_bit_for_a_coin_and_none_for_certainty() -> None:
+    assert mean_entropy(np.full((2, 3, 3), 0.5, np.float32)) == pytest.approx(1.0)
+    assert mean_entropy(np.stack([np.ones((3, 3)), np.zeros((3, 3))]).astype(np.float32)) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_farthest_first_on_a_line() -> None:
+    points = np.array([0.0, 1.0, 5.0, 9.0, 10.0])
+    order, radii = farthest_first(np.abs(points[:, None] - points[None, :]), [0])
+    assert order == [4, 2, 1, 3]
+    assert radii == [10.0, 5.0, 1.0, 1.0]

@@ -1,0 +1,53 @@
+"""The networks."""
+
+import pytest
+import torch
+
+from model.errors import RecipeError
+from model.unet import build_network, parameter_count
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 57), (48, 96)])
+def test_the_classical_network_gives_logits_at_the_size_of_its_input(size: tuple[int, int]) -> None:
+    network = build_network("unet", 3, width=4, depth=4).eval()
+    assert network(torch.zeros(2, 3, *size)).shape == (2, 3, *size)
+
+
+def test_full_resolution_features_reach_the_decoder_by_a_skip() -> None:
+    network = build_network("unet", 2, width=4, depth=3)
+    last = network.decoder.blocks[-1].conv1[0]
+    assert last.in_channels == 8 + 4  # upsampled from below, and the first double convolution's output
+    assert last.out_channels == 4
+
+
+def test_the_classical_width_has_the_parameters_of_the_u_net() -> None:
+    # Ronneberger et al.: 31.0 M with learned up-convolutions, which halve the channels; here they are upsampled and concatenated.
+    assert 28e6 < parameter_count(build_network("unet", 2, width=64, depth=4)) < 36e6
+
+
+def test_width_and_depth_are_settings() -> None:
+    counts = [parameter_count(build_network("unet", 2, width=w, depth=d)) for w, d in [(4, 2), (8, 2), (8, 4)]]
+    assert counts == sorted(counts)
+    assert len(set(counts)) == 3
+
+
+def test_every_network_has_batch_normalisation() -> None:
+    network = build_network("unet", 2, width=4, depth=2)
+    convolutions = sum(isinstance(module, torch.nn.Conv2d) for module in network.modules())
+    normalisations = sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+    assert normalisations == convolutions - 1  # all but the head
+
+
+def test_an_encoder_of_the_library_by_name() -> None:
+    network = build_network("resnet18", 2, width=4, depth=3).eval()
+    assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 64, 64)
+
+
+def test_an_unknown_encoder_is_named() -> None:
+    with pytest.raises(RecipeError, match="resnet_of_dreams"):
+        build_network("resnet_of_dreams", 2, width=4, depth=3)
+
+
+def test_pretrained_weights_of_the_classical_network_do_not_exist() -> None:
+    with pytest.raises(RecipeError, match="no pretrained weights"):
+        build_network("unet", 2, width=4, depth=3, weights="imagenet")
