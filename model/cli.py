@@ -17,10 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from model.device import default_device, default_width
 from model.errors import ModelError
-from model.experiment.convergence import study
+from model.experiment.convergence import study as convergence_study
 from model.experiment.protocol import RANDOM_DRAWS, Protocol
 from model.experiment.results import Run
 from model.experiment.runner import run_experiment
+from model.experiment.transfer import study as transfer_study
 from model.pool import Pool, scan
 from model.ranking_table import write_table
 from model.recipe import Recipe
@@ -191,7 +192,7 @@ def converge_command(
     with _explained(), _bar() as bar:
         recipe = _recipe(width, encoder, encoder_weights, depth, image_size, crop, batch, 1, 1)
         task = bar.add_task("Trainings", total=None)
-        study(
+        convergence_study(
             data,
             split,
             recipe,
@@ -204,6 +205,33 @@ def converge_command(
             on_done=lambda done, total: bar.update(task, completed=done, total=total),
         )
         print((out / "convergence.md").read_text())
+
+
+@app.command(name="transfer")
+def transfer_command(
+    data: Annotated[Path, typer.Option(help="Folder with images/ and masks/, all labelled.")],
+    split: Annotated[Path, typer.Option(help='JSON file {"pool": [file, ...], "test": [file, ...]}.')],
+    out: Annotated[Path, typer.Option(help="Folder for transfer.json and transfer.md.")],
+    budget: Annotated[int, typer.Option(help="How many images a batch has.")] = 5,
+    experiments: Annotated[int, typer.Option(help="Repetitions with other initial images.")] = 2,
+    initial: Annotated[int, typer.Option(help="Images labelled at the start, drawn at random.")] = 3,
+    jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
+    image_size: ImageSize = _defaults.max_side,
+    steps: Steps = _defaults.steps,
+    row_steps: RowSteps = _defaults.row_steps,
+    width: Width = None,
+    depth: Depth = _defaults.depth,
+    crop: Crop = _defaults.crop,
+    batch: Batch = _defaults.batch,
+    seed: Seed = 0,
+) -> None:
+    """Check on your own labelled images whether the similarity d, made from pseudo-labels, ranks pairs as true masks would."""
+    with _explained(), _bar() as bar:
+        recipe = _recipe(width, "unet", None, depth, image_size, crop, batch, steps, row_steps)
+        protocol = Protocol(data, split, (DEFAULT,), experiments, initial, (initial + budget,), recipe, seed=seed)
+        task = bar.add_task("Networks on single images", total=None)
+        transfer_study(protocol, budget, out, jobs=jobs, on_done=lambda done, total: bar.update(task, completed=done, total=total))
+        print((out / "transfer.md").read_text())
 
 
 def _recipe(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +31,14 @@ def train_row(round_: Round, k: str, labels: Mapping[str, Mask] | None = None) -
     `labels` are the masks to use as y, default the pseudo-labels. Returns dice in [0, 1] by image id; d(x_k, x_k) = 1 by definition.
     """
     labels = round_.pseudo_labels if labels is None else labels
-    network = round_.train(f"Training on {k} alone", (k,), row_seed(round_.seed, k), labels, round_.recipe.row_steps)
-    masks = predict_masks(network, (round_.images[identity] for identity in round_.ids))
-    row = {identity: dice(mask, labels[identity], round_.classes) for identity, mask in zip(round_.ids, masks, strict=True)}
-    return row | {k: 1.0}
+    masks = zip(round_.ids, predictions_of(round_, k, labels[k]), strict=True)
+    return {identity: dice(mask, labels[identity], round_.classes) for identity, mask in masks} | {k: 1.0}
+
+
+def predictions_of(round_: Round, k: str, label: Mask) -> Iterator[Mask]:
+    """f_k(x_i) of every image, in the order of ids: uint8 (H, W) class ids, of f_k trained on (x_k, label) alone."""
+    network = round_.train(f"Training on {k} alone", (k,), row_seed(round_.seed, k), {k: label}, round_.recipe.row_steps)
+    return predict_masks(network, (round_.images[identity] for identity in round_.ids))
 
 
 def row_seed(seed: int, k: str) -> int:

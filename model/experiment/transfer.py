@@ -1,0 +1,134 @@
+"""Does d measure what it should? d from pseudo-labels against the true transfer dice, and what a smaller K costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import spearmanr
+
+from model.dice import dice
+from model.experiment.processes import executor
+from model.experiment.protocol import Protocol
+from model.files import write_atomically
+from model.round import Round
+from model.selection import expected_dice, maximin
+from model.similarity import complete, predictions_of, trainable
+
+Matrix = npt.NDArray[np.float64]
+SHARES = (0.25, 0.5, 1.0)  # of U that K may be
+DRAWS = 20  # random K of each share, and random batches
+SELECTION_SECONDS = 5.0
+
+
+def study(protocol: Protocol, budget: int, out: Path, *, jobs: int, on_done: Callable[[int, int], None]) -> None:
+    """For each experiment's initial set train f_k for every k of U, and score it on pseudo-labels and on true masks.
+
+    Writes transfer.json (a row each, resumed from) and transfer.md into `out`.
+    """
+    path = out / "transfer.json"
+    settings = {"recipe": protocol.recipe.to_dict(), "split": protocol.split.name, "seed": protocol.seed, "initial": protocol.initial}
+    finished: dict[str, Any] = {"settings": settings, "rows": {}}
+    if path.exists() and (stored := json.loads(path.read_text()))["settings"] == settings:
+        finished = stored
+    units = [(experiment, k) for experiment in range(protocol.experiments) for k in _round(protocol, experiment, out).unlabelled]
+    for experiment in range(protocol.experiments):
+        _ = _round(protocol, experiment, out).pseudo_labels  # once, before the processes would each make their own
+    with executor(jobs) as pool:
+        names = {f"{experiment}/{k}": (experiment, k) for experiment, k in units}
+        pending = {pool.submit(transfer_row, protocol, *names[name], out): name for name in names if name not in finished["rows"]}
+        for future in as_completed(pending):
+            finished["rows"][pending[future]] = future.result()
+            with write_atomically(path) as file:
+                file.write(json.dumps(finished).encode())
+            on_done(len(finished["rows"]), len(units))
+    with write_atomically(out / "transfer.md") as file:
+        file.write(report(protocol, finished["rows"], budget, out).encode())
+
+
+def transfer_row(protocol: Protocol, experiment: int, k: str, out: Path) -> dict[str, list[float]]:
+    """Dice of f_k on every pool image, in the order of ids, against the pseudo-labels ("d") and against the true masks ("true")."""
+    round_ = _round(protocol, experiment, out)
+    truth = protocol.read_pool().labels
+    row: dict[str, list[float]] = {"d": [], "true": []}
+    for identity, mask in zip(round_.ids, predictions_of(round_, k, round_.pseudo_labels[k]), strict=True):
+        row["d"].append(round(dice(mask, round_.pseudo_labels[identity], round_.classes), 4))
+        row["true"].append(round(dice(mask, truth[identity], round_.classes), 4))
+    return row
+
+
+def report(protocol: Protocol, rows: dict[str, dict[str, list[float]]], budget: int, out: Path) -> str:
+    """Two Markdown tables: how well d ranks pairs, and what the selection is worth, in true transfer dice, with a smaller K."""
+    ranks = [
+        "| experiment | f_L: dice of its pseudo-labels | Spearman, all pairs | Spearman, median over the rows | pairs |",
+        "|---|---|---|---|---|",
+    ]
+    worth = [
+        f"| experiment | K | Spearman of the completed d with the true transfer | batch of {budget}: worst true expected dice | mean |",
+        "|---|---|---|---|---|",
+    ]
+    for experiment in range(protocol.experiments):
+        round_ = _round(protocol, experiment, out)
+        truth = protocol.read_pool().labels
+        quality = np.mean([dice(round_.pseudo_labels[i], truth[i], round_.classes) for i in round_.unlabelled])
+        trained = [round_.ids.index(k) for k in round_.unlabelled]
+        d = np.array([rows[f"{experiment}/{k}"]["d"] for k in round_.unlabelled])
+        true = np.array([rows[f"{experiment}/{k}"]["true"] for k in round_.unlabelled])
+        off = np.ones_like(d, dtype=bool)
+        off[np.arange(len(trained)), trained] = False
+        by_row = [_spearman(d[i][off[i]], true[i][off[i]]) for i in range(len(d))]
+        ranks.append(f"| {experiment} | {quality:.3f} | {_spearman(d[off], true[off]):.3f} | {np.nanmedian(by_row):.3f} | {off.sum()} |")
+        worth += _worth(experiment, round_, d, true, trained, budget)
+    return "\n".join(ranks) + "\n\n" + "\n".join(worth) + "\n"
+
+
+def _worth(experiment: int, round_: Round, d: Matrix, true: Matrix, trained: list[int], budget: int) -> list[str]:
+    random = np.random.default_rng(0)
+    real = complete(true, trained)
+    labelled = [round_.ids.index(i) for i in round_.labelled]
+    usable = [index for index, k in enumerate(round_.unlabelled) if trainable(round_.pseudo_labels[k])]
+
+    def values(batch: list[int]) -> tuple[float, float]:
+        expected = expected_dice(real, [*labelled, *batch])
+        return float(expected.min()), float(expected.mean())
+
+    lines = []
+    for share in SHARES:
+        results, correlations = [], []
+        for _ in range(DRAWS if share < 1 else 1):
+            k = sorted(random.choice(usable, max(1, round(share * len(usable))), replace=False))
+            completed = complete(d[k], [trained[index] for index in k])
+            others = ~np.eye(len(real), dtype=bool)
+            correlations.append(_spearman(completed[others], real[others]))
+            batch = maximin(completed, labelled, budget, ids=round_.ids, time_limit=SELECTION_SECONDS).indices
+            results.append(values(list(batch)))
+        lines.append(_line(experiment, f"{share:.0%} of U", f"{np.mean(correlations):.3f}", results))
+    chance = [values(list(random.choice(trained, budget, replace=False))) for _ in range(DRAWS * 10)]
+    best = maximin(real, labelled, budget, ids=round_.ids, time_limit=SELECTION_SECONDS).indices
+    return [*lines, _line(experiment, "random batches", "", chance), _line(experiment, "best, knowing all masks", "", [values(list(best))])]
+
+
+def _line(experiment: int, name: str, correlation: str, results: list[tuple[float, float]]) -> str:
+    worst, mean = np.mean(results, axis=0)
+    return f"| {experiment} | {name} | {correlation} | {worst:.3f} | {mean:.3f} |"
+
+
+def _spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    return float(spearmanr(first, second).statistic)
+
+
+def _round(protocol: Protocol, experiment: int, out: Path) -> Round:
+    pool, split = protocol.read_pool(), protocol.read_split()
+    return Round(
+        images={i: pool.images[i] for i in split.pool},
+        labels={i: pool.labels[i] for i in protocol.initial_set(experiment, split)},
+        classes=pool.classes,
+        recipe=protocol.recipe,
+        seed=protocol.training_seed(experiment, 0),
+        folder=out / "work" / f"transfer-{experiment}",
+    )
