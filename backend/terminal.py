@@ -18,11 +18,11 @@ _NEXT = 10
 def bar(console: Console) -> Progress:
     """A progress bar: what is done, how far it is, the seconds so far, and the time left in words."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
-    return Progress(*columns, console=console, transient=True)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def follow_with_bar(states: Iterable[Mapping[str, Any]], console: Console) -> Mapping[str, Any]:
-    """Show the states of a job as they come; returns the last one. Without a terminal each new step is one line."""
+    """Show the states of a job as they come; returns the last one. Without a terminal each new step is one line instead of a bar."""
     last: Mapping[str, Any] = {"state": "failed", "message": "The job is unknown; it may have ended long ago."}
     shown = ""
     with bar(console) as progress:
@@ -30,7 +30,7 @@ def follow_with_bar(states: Iterable[Mapping[str, Any]], console: Console) -> Ma
         for last in states:
             step = step_text(last)
             progress.update(task, description=step, completed=last.get("done") or 0, total=last.get("total") or None, left=left_text(last))
-            if not console.is_terminal and step != shown:
+            if not console.is_terminal and last.get("step") and step != shown:
                 console.print(step, highlight=False, markup=False)
                 shown = step
     return last

@@ -84,7 +84,7 @@ def _pictures(options: Options, served: Path) -> Pictures:
         _say(f"Reading the images in {options.images}.")
         shown = pictures.from_folders(options.images, options.masks, served)
     else:
-        _say(f"Making {options.count} images of axons.")
+        _say(f"{options.count} generated images of axons.")
         shown = pictures.generated(served.parents[1], served, options.count, options.size, options.seed)
     for problem in shown.problems:
         _say(f"  left out: {problem}")
@@ -159,11 +159,13 @@ def _label(project: DemoProject, shown: Pictures, seed: int) -> int:
 
 def _order(project: int, labelled: int) -> None:
     """Have the first order written, unless an earlier run did."""
-    if jobs.status(project)["round"]:
+    now = jobs.status(project)
+    if now["round"]:
         _say("The order of the last run is in force.")
         return
-    _say("Training on the labels and computing the order." if labelled >= FEWEST_LABELS_TO_RANK else "Computing a first order.")
-    job = jobs.enqueue_round(project, "the demo's first order", train=labelled >= FEWEST_LABELS_TO_RANK)
+    enough = labelled >= FEWEST_LABELS_TO_RANK
+    _say("Training on the labels and computing the order." if enough else "Computing a first order.")
+    job = jobs.enqueue_round(project, "the demo's first order", train=enough and not now["version"])
     last = follow_with_bar(jobs.follow(project, job), console)
     if last["state"] != "finished":
         raise QueueError(f"The round {last['state']}: {last.get('message')}; see the files in the logs folder, then run `make demo` again.")

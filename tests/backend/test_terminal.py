@@ -59,7 +59,7 @@ def test_following_without_a_terminal() -> None:
     ]
     output = io.StringIO()
     assert follow_with_bar(states, Console(file=output))["message"] == "20 tasks"
-    assert [line.strip() for line in output.getvalue().splitlines() if line.strip()] == ["waiting for a worker", "training", "written"]
+    assert [line.strip() for line in output.getvalue().splitlines() if line.strip()] == ["training", "written"]
 
 
 def test_following_nothing() -> None:
