@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from backend.errors import LabelStudioError, UnknownProjectError
-from backend.labelstudio.transport import ATTEMPTS, TIMEOUT, Transport
+from backend.labelstudio.transport import ATTEMPTS, BULK_TIMEOUT, TIMEOUT, Transport
 
 Only = Literal["all", "labelled", "unlabelled"]
 Query = list[dict[str, Any]]
@@ -241,7 +241,7 @@ class LabelStudio:
         It SILENTLY drops scores outside [0, 1], unknown labels, controls and tasks: compare the number. Not repeated on a failure in
         between, after which some may have been written.
         """
-        answer = self._dict("POST", f"/api/projects/{project_id}/import/predictions", body=list(predictions))
+        answer = self._dict("POST", f"/api/projects/{project_id}/import/predictions", body=list(predictions), timeout=BULK_TIMEOUT)
         return int(answer.get("created", 0))
 
     def update_prediction(self, prediction_id: int, **fields: Any) -> bool:
@@ -252,7 +252,7 @@ class LabelStudio:
         """Delete all predictions of one version, and with them the project's choice of it; returns how many there were."""
         before = self.versions(project_id).get(version, 0)
         if before:
-            self._http.json("DELETE", f"/api/projects/{project_id}/model-versions/", body={"model_version": version})
+            self._http.json("DELETE", f"/api/projects/{project_id}/model-versions/", body={"model_version": version}, timeout=BULK_TIMEOUT)
         return before
 
     def delete_predictions(self, ids: Iterable[int]) -> int:

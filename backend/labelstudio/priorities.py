@@ -23,10 +23,11 @@ MASKS_FOR_ALL = 500
 """Up to so many unlabelled tasks, each gets its mask at once."""
 MASKS_AHEAD = 200
 """Above that, so many of the next tasks in the order hold a mask; `top_up` follows the annotators."""
-CHUNK = 500
-"""Predictions per import, the number that Label Studio itself works on at a time."""
-CHUNK_BYTES = 8 << 20
-"""Bytes per import; Label Studio holds a request in memory several times."""
+CHUNK = 2500
+"""Predictions per import. Each import makes Label Studio count the predictions of ALL tasks of the project anew, so few large ones
+are faster: 10,000 tasks in chunks of 500 took 107 s."""
+CHUNK_BYTES = 16 << 20
+"""Bytes of regions per import; Label Studio holds a request in memory several times."""
 WRITERS = 4
 """Requests at a time while masks are added to single predictions."""
 _SAME = 1e-9
