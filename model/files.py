@@ -19,8 +19,16 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())
         beside.chmod(0o644)  # mkstemp makes it private; several users of one storage read it
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that a reader finds the old one or the whole new one, never a part."""
+    with write_atomically(path) as file:
+        file.write(content)

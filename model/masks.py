@@ -1,6 +1,5 @@
 """Masks: which class every pixel of an image belongs to, as uint8 ids with 0 for background, and their files."""
 
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from model.errors import ImageError, MaskError
+from model.files import write_atomically
 from model.images import read_raw, resample
 
 MAX_CLASSES = 32
@@ -150,16 +150,13 @@ def write_mask(path: str | Path, mask: Array, *, white: bool = False) -> None:
         remedy = "; write ids instead (white=False)" if white else "; pass class ids"
         raise MaskError(f"mask {path}: found {mask.dtype} {mask.shape} with {span}, expected whole numbers 0 to {top} in (H, W){remedy}.")
     ids = mask.astype(np.uint8) * np.uint8(WHITE if white else 1)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        Image.fromarray(ids).save(beside, format="PNG")
-        beside.replace(path)
+        with write_atomically(path) as file:
+            Image.fromarray(ids).save(file, format="PNG")
     except OSError as error:
         raise MaskError(
             f"mask {path}: cannot be written ({error.strerror or error}); check that the folder exists and has room."
         ) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _is_black_white(found: Array) -> bool:

@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from model.files import write_atomically
+from model.files import write_bytes
 from model.strategies.base import Ranking
 
 COLUMNS = ("rank", "file", "batch", "expected_dice", "reason")
@@ -20,5 +20,4 @@ def write_table(ranking: Ranking, path: Path) -> None:
     for query in ranking.queries:
         expected = "" if query.expected_dice is None else f"{query.expected_dice:.4f}"
         writer.writerow([query.rank, query.image, int(query.in_batch), expected, query.reason])
-    with write_atomically(path) as file:
-        file.write(text.getvalue().encode())
+    write_bytes(path, text.getvalue().encode())

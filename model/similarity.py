@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.dice import Mask, dice
-from model.files import write_atomically
+from model.files import write_bytes
 from model.inference import predict_masks
 from model.round import Round
 
@@ -65,8 +65,7 @@ class RowStore:
     def put(self, k: str, row: Mapping[str, float]) -> None:
         """Keep row k; it appears whole or not at all."""
         content = {"fingerprint": self.fingerprint, "image": k, "row": {identity: round(value, 6) for identity, value in row.items()}}
-        with write_atomically(self._path(k)) as file:
-            file.write(json.dumps(content).encode())
+        write_bytes(self._path(k), json.dumps(content).encode())
 
     def _path(self, k: str) -> Path:
         return self.folder / f"{k.encode().hex()[-200:]}.json"  # ids may hold any character

@@ -14,7 +14,7 @@ import numpy as np
 from model.dice import dice
 from model.experiment.processes import executor
 from model.experiment.protocol import Split, read_pool
-from model.files import write_atomically
+from model.files import write_bytes
 from model.inference import predict_masks
 from model.recipe import Recipe
 from model.training import train
@@ -62,11 +62,9 @@ def study(
                 pending[pool.submit(test_dice, data, split, recipe.replace(steps=count), size, draw, seed)] = name
         for future in as_completed(pending):
             finished["dice"][pending[future]] = round(future.result(), 4)
-            with write_atomically(path) as file:
-                file.write(json.dumps(finished, indent=1).encode())
+            write_bytes(path, json.dumps(finished, indent=1).encode())
             on_done(len(finished["dice"]), len(units))
-    with write_atomically(out / "convergence.md") as file:
-        file.write(table(finished["dice"]).encode())
+    write_bytes(out / "convergence.md", table(finished["dice"]).encode())
 
 
 def table(dices: dict[str, float]) -> str:

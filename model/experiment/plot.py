@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from model.errors import ResultsError
-from model.experiment.results import INITIAL, RANDOM, WHOLE, Run, write_whole
+from model.experiment.results import INITIAL, RANDOM, WHOLE, Run
 from model.experiment.statistics import arms, scores, strategies
+from model.files import write_bytes
 
 WIDTH, HEIGHT, DPI = 8.0, 5.0, 150  # inches and dots per inch: 1200 x 750 pixels, sharp at README width
 MARKS_WIDE = 0.5  # of the narrowest gap between two sizes: the marks of the strategies stand side by side in it
@@ -71,7 +72,7 @@ def draw_curve(runs: Sequence[Run], path: Path, title: str | None = None, sizes:
     _legend(axes)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    write_whole(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def whole_pool_score(runs: Sequence[Run]) -> tuple[int, float] | None:

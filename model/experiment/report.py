@@ -9,8 +9,9 @@ from typing import Any
 
 from model.errors import ResultsError
 from model.experiment import statistics
-from model.experiment.results import RANDOM, WHOLE, Results, Run, missing, planned_runs, write_whole
+from model.experiment.results import RANDOM, WHOLE, Results, Run, missing, planned_runs
 from model.experiment.statistics import Comparison, Measure, WinRate
+from model.files import write_bytes
 
 CURVE = "curve.png"  # drawn by plot.draw_curve, beside the report
 FEWEST_TO_JUDGE = 5  # experiments; with fewer, an interval excludes zero by chance in a fifth of cases or more
@@ -47,7 +48,7 @@ def write_report(results: Results, path: Path) -> None:
     """Write the report as markdown, which shows the curve.png beside it; ResultsError where there is no run yet."""
     if not results.runs:
         raise ResultsError(f"no runs to report at {path}; run the experiment first")
-    write_whole(path, report(results).encode())
+    write_bytes(path, report(results).encode())
 
 
 def report(results: Results) -> str:

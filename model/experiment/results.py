@@ -3,12 +3,12 @@
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from model.errors import ResultsError
+from model.files import write_bytes
 
 INITIAL = "initial"  # the first labelled set, drawn once per experiment and shared by all its arms
 RANDOM = "random"  # the baseline; the only strategy with more than one draw
@@ -137,7 +137,7 @@ class Results:
     def save(self, path: Path) -> None:
         """Write the file whole or not at all."""
         content = {"format": FORMAT, "version": VERSION, "protocol": self.protocol, "runs": [run.as_json() for run in self.runs]}
-        write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+        write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -224,20 +224,6 @@ def planned_runs(results: Results) -> list[Run]:
     """
     sizes = results.protocol.get("sizes")
     return [run for run in results.runs if run.strategy != WHOLE or not isinstance(sizes, list) or run.size in sizes]
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader finds the old one or the whole new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _check_sizes(found: Mapping[str, Any], asked: Mapping[str, Any], path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from model.dice import dice
 from model.experiment.protocol import Protocol, Split
-from model.files import write_atomically
+from model.files import write_bytes
 from model.inference import predict_masks
 from model.pool import Pool
 from model.training import train
@@ -63,6 +63,5 @@ def _score_once(protocol: Protocol, pool: Pool, split: Split, seed: int, chosen:
     if folder.name == "0":
         model.save(folder / "model")
     score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": round(time.perf_counter() - started, 2)}
-    with write_atomically(path) as file:
-        file.write(json.dumps(score, indent=1).encode())
+    write_bytes(path, json.dumps(score, indent=1).encode())
     return score

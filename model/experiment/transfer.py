@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from model.dice import dice
 from model.experiment.processes import executor
 from model.experiment.protocol import Protocol
-from model.files import write_atomically
+from model.files import write_bytes
 from model.round import Round
 from model.selection import expected_dice, maximin
 from model.similarity import complete, predictions_of, trainable
@@ -44,11 +44,9 @@ def study(protocol: Protocol, budget: int, out: Path, *, jobs: int, on_done: Cal
         pending = {pool.submit(transfer_row, protocol, *names[name], out): name for name in names if name not in finished["rows"]}
         for future in as_completed(pending):
             finished["rows"][pending[future]] = future.result()
-            with write_atomically(path) as file:
-                file.write(json.dumps(finished).encode())
+            write_bytes(path, json.dumps(finished).encode())
             on_done(len(finished["rows"]), len(units))
-    with write_atomically(out / "transfer.md") as file:
-        file.write(report(protocol, finished["rows"], budget, out).encode())
+    write_bytes(out / "transfer.md", report(protocol, finished["rows"], budget, out).encode())
 
 
 def transfer_row(protocol: Protocol, experiment: int, k: str, out: Path) -> dict[str, list[float]]:

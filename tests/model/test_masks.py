@@ -3,7 +3,7 @@
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -191,8 +191,8 @@ def test_written_masks_read_back_and_leave_no_traces(tmp_path: Path, white: bool
 def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mask(tmp_path / "a.png", ids())
 
-    def full(_: Image.Image, path: Path, **__: object) -> None:
-        path.write_bytes(b"half")
+    def full(_: Image.Image, file: IO[bytes], **__: object) -> None:
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)

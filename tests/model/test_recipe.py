@@ -22,4 +22,4 @@ def test_unknown_settings_are_named() -> None:
 )
 def test_settings_out_of_range_are_named(name: str, value: object) -> None:
     with pytest.raises(RecipeError, match=name):
-        Recipe(**{name: value})
+        Recipe.from_dict({name: value})

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import ResultsError
-from model.experiment.results import INITIAL, WHOLE, Results, Run, missing, planned_runs, write_whole
+from model.experiment.results import INITIAL, WHOLE, Results, Run, missing, planned_runs
 
 PROTOCOL: dict[str, Any] = {
     "data": "axons",
@@ -167,21 +166,6 @@ def test_no_file_is_an_error_to_load(tmp_path: Path) -> None:
     """Loading where nothing was run says so."""
     with pytest.raises(ResultsError, match="run the experiment first"):
         Results.load(tmp_path / "results.json")
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the disk is full the former results stay whole, and no leavings lie beside them."""
-    path = tmp_path / "results.json"
-    write_whole(path, b"old")
-
-    def full(_: int) -> None:
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_whole(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_resume_begins_anew_without_a_file(tmp_path: Path) -> None:
