@@ -15,7 +15,6 @@ from redis.retry import Retry
 from backend.errors import ProcessError
 from backend.processes import Program, Running, free_port
 
-PORT = 6379
 START_SECONDS = 60.0
 """A large append-only file is read back at the start."""
 
@@ -23,7 +22,8 @@ START_SECONDS = 60.0
 class EmbeddedRedis:
     """A Redis on 127.0.0.1 with a password of its own; every write is in `folder` within a second, so a crash loses no event.
 
-    `address` is what goes into REDIS_URL; port and password stay the same over restarts where the port is free.
+    `address` is what goes into REDIS_URL. Without `port` it takes any free one: the usual 6379 is for a Redis that others expect there;
+    the password stays over restarts.
     """
 
     def __init__(self, folder: Path, *, port: int | None = None, log: Path | None = None) -> None:

@@ -51,23 +51,35 @@ class Service:
 
     def start(self, supervisor: Supervisor) -> None:
         """Start everything under the supervisor, and wait until the web server answers. Raises ProcessError, SettingsError."""
-        asked = self.settings
-        changes: dict[str, object] = {"model_dir": asked.model_dir.resolve(), "port": free_port(asked.port)}
-        if changes["port"] != asked.port:
-            self.say(f"Port {asked.port} is taken; the backend listens on {changes['port']}.")
-        if asked.redis_url is None:
-            redis = EmbeddedRedis(asked.model_dir / "redis", port=free_port(redis_server.PORT), log=self._log("redis"))
-            supervisor.add(redis.program, ready=redis.healthy, timeout=redis_server.START_SECONDS, foundation=True)
-            changes["redis_url"] = redis.address
-            self.say(f"Embedded Redis on port {redis.port}.")
-        self.settings = asked.model_copy(update=changes)
-        supervisor.add(self._program("web", web_command()), ready=self.healthy, timeout=WEB_SECONDS)
-        self.say(f"Backend at {self.url}.")
+        self.settings = self.settings.model_copy(update={"model_dir": self.settings.model_dir.resolve()})
+        if self.settings.redis_url is None:
+            self._start_redis(supervisor)
+        self._start_web(supervisor)
         supervisor.add(self._program("worker-control", python("backend.jobs.worker", "control"), WORKER_GRACE))
         for number in range(1, self.settings.workers + 1):
             supervisor.add(self._program(f"worker-{number}", python("backend.jobs.worker", "compute"), WORKER_GRACE))
         supervisor.add(self._program("scheduler", python("backend.jobs.schedule")))
         self.say(f"{self.settings.workers} worker{'s' if self.settings.workers > 1 else ''} for trainings and rounds, and the scheduler.")
+
+    def _start_redis(self, supervisor: Supervisor) -> None:
+        redis = EmbeddedRedis(self.settings.model_dir / "redis", log=self._log("redis"))
+        supervisor.add(redis.program, ready=redis.healthy, timeout=redis_server.START_SECONDS, foundation=True)
+        self.settings = self.settings.model_copy(update={"redis_url": redis.address})
+        self.say(f"Embedded Redis on port {redis.port}.")
+
+    def _start_web(self, supervisor: Supervisor) -> None:
+        for last in (False, False, True):
+            asked = self.settings.port
+            self.settings = self.settings.model_copy(update={"port": free_port(asked)})
+            if self.settings.port != asked:
+                self.say(f"Port {asked} is taken; the backend listens on {self.settings.port}.")
+            try:
+                supervisor.add(self._program("web", web_command()), ready=self.healthy, timeout=WEB_SECONDS)
+                break
+            except ProcessError:
+                if last or free_port(self.settings.port) == self.settings.port:  # not that somebody was faster
+                    raise
+        self.say(f"Backend at {self.url}.")
 
     def healthy(self) -> bool:
         """Tell whether the web server answers."""

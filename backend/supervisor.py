@@ -23,7 +23,7 @@ STEADY_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 
 
-@dataclass
+@dataclass(eq=False)
 class _Kept:
     program: Program
     running: Running
@@ -63,11 +63,16 @@ class Supervisor:
         A `foundation` is what the others need until their end: it is ended after them. Raises ProcessError when the program ends
         before it is ready.
         """
-        running = program.start()
-        self._kept.append(_Kept(program, running, time.monotonic(), foundation=foundation))
-        if ready is not None:
-            running.wait_until(ready, timeout=timeout, tick=tick)
-        return running
+        kept = _Kept(program, program.start(), time.monotonic(), foundation=foundation)
+        self._kept.append(kept)
+        try:
+            if ready is not None:
+                kept.running.wait_until(ready, timeout=timeout, tick=tick)
+        except ProcessError:
+            kept.running.stop()
+            self._kept.remove(kept)
+            raise
+        return kept.running
 
     def running(self, name: str) -> Running:
         """The program of that name as it runs now."""
