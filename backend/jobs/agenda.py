@@ -74,7 +74,7 @@ def gather(redis: Redis, settings: Settings) -> list[str]:
 
 
 def _train(project_id: int) -> str:
-    return queue.enqueue_training(project_id, reason="new labels")
+    return queue.enqueue_training(project_id, reason="new labels", only_new=True)
 
 
 def _rank(project_id: int) -> str:

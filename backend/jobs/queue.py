@@ -32,8 +32,11 @@ _WAITING = (JobStatus.QUEUED, JobStatus.DEFERRED, JobStatus.SCHEDULED)
 _STATES = {JobStatus.STARTED: "running", JobStatus.FINISHED: "finished", JobStatus.CANCELED: "cancelled", JobStatus.STOPPED: "cancelled"}
 
 
-def enqueue_training(project_id: int, *, reason: str = "asked for") -> str:
-    """Train on all labels now; returns the job's id. One that waits already is not joined by a second; one that runs is followed by it."""
+def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bool = False) -> str:
+    """Train on all labels now; returns the job's id. One that waits already is not joined by a second; one that runs is followed by it.
+
+    With `only_new`, the job does nothing if all labels are trained when it starts.
+    """
     redis = connection()
     with _lock(redis, project_id):
         waiting = _find(redis, project_id, Work.TRAINING, _WAITING)
@@ -41,7 +44,16 @@ def enqueue_training(project_id: int, *, reason: str = "asked for") -> str:
             return waiting.id
         started = _find(redis, project_id, Work.TRAINING, _ALIVE)
         # At the front: annotators wait for a new model, and rows of other projects may fill the queue for hours.
-        return _enqueue(redis, project_id, Work.TRAINING, "train", (project_id, reason), after=[started] if started else [], at_front=True)
+        return _enqueue(
+            redis,
+            project_id,
+            Work.TRAINING,
+            "train",
+            (project_id, reason),
+            {"only_new": only_new},
+            after=[started] if started else [],
+            at_front=True,
+        )
 
 
 def enqueue_round(project_id: int, reason: str, *, train: bool = False) -> str:
@@ -90,7 +102,9 @@ def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[st
             return known
         jobs = []
         for position, unit in enumerate(units):
-            job_id = f"{UNIT}-{project_id}-{round_name}-{position}"  # the same at a second run: rq replaces a job of that id
+            job_id = (
+                f"{UNIT}-{project_id}-{round_name.replace('.', '-')}-{position}"  # the same at a second run: rq replaces a job of that id
+            )
             job = _fetch(redis, job_id)
             if job is None or job.get_status() not in _ALIVE:
                 _enqueue(redis, project_id, UNIT, "run_unit", (project_id, round_name, unit), job_id=job_id)
@@ -134,6 +148,8 @@ def active(redis: Redis, project_id: int, work: Work) -> bool:
     """Whether a job of this work waits or runs."""
     if work is Work.ROUND:
         return any(_find(redis, project_id, kind, _ALIVE) for kind in (START, FINISH))
+    if work is Work.TRAINING and redis.exists(Keys(project_id).fence("training")):
+        return True  # a round trains
     return _find(redis, project_id, work, _ALIVE) is not None
 
 

@@ -95,10 +95,14 @@ def _fenced(context: Context, what: str, job_id: str, kind: str, round_name: str
 
 
 @_job("training")
-def train(context: Context, job_id: str, reason: str) -> Result:
-    """Train on all labels and publish the version."""
+def train(context: Context, job_id: str, reason: str, only_new: bool = False) -> Result:
+    """Train on all labels and publish the version; with `only_new` only if there are labels that no training has seen."""
     log.info("project %d: training: %s", context.project_id, reason)
-    result = fenced_training(context, job_id, wait=TAKE_OVER_SECONDS)
+
+    def needed() -> bool:
+        return not only_new or events.pending(context.redis, context.project_id, Work.TRAINING).outstanding
+
+    result = fenced_training(context, job_id, wait=TAKE_OVER_SECONDS, needed=needed)
     events.want(context.redis, context.project_id, Work.LOOK)  # the batch may be finished, or the first round be due
     return result
 

@@ -60,7 +60,7 @@ def settings(redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path, monkeypa
 
 def use_settings(monkeypatch: pytest.MonkeyPatch, **values: Any) -> Settings:
     """Put settings in force in this process, as if the environment said so."""
-    chosen = read_settings(**{"label_studio_url": "http://127.0.0.1:9", "label_studio_api_key": "none", **values})
+    chosen = read_settings(**{"label_studio_url": "http://127.0.0.1:9", "label_studio_api_key": "none", "threads": 1, **values})
     for name, value in service.environment(chosen).items():
         if name not in ("PYTHONPATH", "PYTHONUNBUFFERED"):
             monkeypatch.setenv(name, value)

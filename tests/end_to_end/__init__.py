@@ -1,0 +1,1 @@
+"""The whole service with a real Label Studio."""

@@ -1,0 +1,139 @@
+"""From the first label to the order that annotators are served, in a real Label Studio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from backend.jobs import follow
+from backend.labelstudio import priorities
+from backend.labelstudio.config import parse
+from backend.labelstudio.connect import UNCERTAINTY, Severity, configure
+from backend.labelstudio.regions import to_mask
+from tests.end_to_end.conftest import CONFIG, Annotator, CellProject, Stack
+
+MakeProject = Callable[..., CellProject]
+pytestmark = pytest.mark.timeout(900)
+
+
+def connect(stack: Stack, project: CellProject) -> None:
+    """What `python -m backend connect` does."""
+    findings = configure(stack.client, project.id, stack.settings.own_url, stack.settings.basic_auth)
+    assert not [finding for finding in findings if finding.severity is Severity.ERROR]
+
+
+def order(stack: Stack, project: CellProject) -> list[int]:
+    return [place.task_id for place in priorities.order(stack.client, project.id)]
+
+
+def test_the_whole_round(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
+    """Connect, label three in the cold-start order, and the order written by the round is the order served, with masks, to two annotators.
+
+    Labels submitted then change the next round.
+    """
+    project = make_project()
+    connect(stack, project)
+    cold = stack.wait_for_round(project.id, cold=True)
+    assert cold["round"]["strategy"].startswith("farthest first")
+    first = order(stack, project)
+    assert [task["task"] for task in cold["next_tasks"]] == first[:10]
+
+    for rank in range(3):
+        task = annotators[0].next(project.id)
+        assert task is not None
+        assert task["id"] == first[rank]
+        annotators[0].submit(task["id"], project.regions(task["id"]))
+
+    state = stack.wait_for_round(project.id)
+    assert state["version"]["name"].startswith("v")
+    assert state["version"]["labels"] == 3
+    assert state["round"]["strategy"] == "task_dependent"
+    assert (state["last_error"], state["labels"]["waiting"]) == (None, 0)
+    written = order(stack, project)
+    assert sorted(written) == sorted(set(project.names) - set(first[:3]))
+    assert [task["task"] for task in state["next_tasks"]] == written[:10]
+    assert all(stored.regions for stored in stack.client.predictions(project.id, state["round"]["name"]))
+
+    held: dict[int, int] = {}  # annotator to the task that is open on their screen
+    served = []
+    for turn in range(4):
+        annotator = annotators[turn % 2]
+        if turn >= 2:
+            annotator.submit(held[turn % 2], project.regions(held[turn % 2]))
+        task = annotator.next(project.id)
+        assert task is not None
+        held[turn % 2] = task["id"]
+        served.append(task["id"])
+        drawn = to_mask(task["predictions"][0]["result"], parse(CONFIG), project.pool.labels[project.names[task["id"]]].shape)
+        assert drawn.any()
+    assert served == written[:4]
+
+    later = stack.wait_for_round(project.id, other_than=state["round"]["name"])
+    assert later["version"]["labels"] >= 5
+    assert set(order(stack, project)) == set(written[2:])
+    assert later["round"]["reason"] == "the batch is finished"
+
+
+def test_tasks_added_and_deleted(stack: Stack, make_project: MakeProject) -> None:
+    """New tasks get a place and a mask without a round; deleted ones leave no trace."""
+    project = make_project(6)
+    connect(stack, project)
+    state = stack.wait_for_round(project.id, cold=True)
+    http = httpx.Client(base_url=stack.server.url, headers={"Authorization": f"Token {stack.server.token}"}, timeout=60)
+    image = stack.server.address(stack.server.files / "cells" / "images" / project.pool.ids[7])
+    gone = min(project.names)
+    http.delete(f"/api/tasks/{gone}/").raise_for_status()
+    http.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}] * 2).raise_for_status()
+    placed = stack.wait(lambda: len(order(stack, project)) == 7 and order(stack, project), "a place for the new tasks", seconds=60)
+    assert gone not in placed
+    assert not priorities.unplaced(stack.client, project.id)
+    assert stack.wait_for_round(project.id, cold=True)["round"]["name"] == state["round"]["name"]
+
+
+def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
+    """Connecting in Label Studio's own page is enough: the first /setup has the project configured, once."""
+    project = make_project(4)
+    http = httpx.Client(base_url=stack.server.url, headers={"Authorization": f"Token {stack.server.token}"}, timeout=60)
+    user, password = stack.settings.basic_auth or ("", "")
+    body = {"project": project.id, "url": stack.settings.own_url, "title": "by hand", "auth_method": "BASIC_AUTH"}
+    http.post("/api/ml", json={**body, "basic_auth_user": user, "basic_auth_pass": password}).raise_for_status()
+    stack.wait(lambda: stack.client.project(project.id).sampling == UNCERTAINTY, "the sampling", seconds=60)
+    stack.wait_for_round(project.id, cold=True)
+    hooks = stack.client.webhooks(project.id)
+    assert [hook["url"] for hook in hooks] == [f"{stack.settings.own_url}/webhook"]
+    assert hooks[0]["headers"]["Authorization"].startswith("Basic ")
+    assert len(stack.client.ml_backends(project.id)) == 1
+
+
+def test_an_unusable_configuration_is_explained_on_the_page(stack: Stack) -> None:
+    """Label Studio shows the administrator what is missing."""
+    http = httpx.Client(base_url=stack.server.url, headers={"Authorization": f"Token {stack.server.token}"}, timeout=60)
+    config = '<View><Text name="text" value="$text"/><Choices name="c" toName="text"><Choice value="a"/></Choices></View>'
+    project = int(http.post("/api/projects", json={"title": "Texts", "label_config": config}).raise_for_status().json()["id"])
+    user, password = stack.settings.basic_auth or ("", "")
+    body = {"project": project, "url": stack.settings.own_url, "title": "x", "auth_method": "BASIC_AUTH"}
+    answer = http.post("/api/ml", json={**body, "basic_auth_user": user, "basic_auth_pass": password})
+    assert answer.status_code == 400
+    assert "no Image" in answer.text
+
+
+def test_start_training_and_recompute(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
+    """The button trains and then recomputes; a recompute over the web is followed to its end."""
+    project = make_project(6)
+    connect(stack, project)
+    state = stack.wait_for_round(project.id, cold=True)
+    for task in order(stack, project)[:3]:
+        annotators[0].submit(task, project.regions(task))
+    backend = stack.client.ml_backends(project.id)[0]["id"]
+    http = httpx.Client(base_url=stack.server.url, headers={"Authorization": f"Token {stack.server.token}"}, timeout=60)
+    http.post(f"/api/ml/{backend}/train", json={"use_ground_truth": False}).raise_for_status()
+    trained = stack.wait_for_round(project.id, other_than=state["round"]["name"])
+    assert trained["version"]["labels"] == 3
+
+    stack.wait(lambda: stack.web.get(f"/projects/{project.id}/status").json()["running"] is None, "quiet")
+    job = stack.web.post(f"/projects/{project.id}/recompute").raise_for_status().json()["job"]
+    looks = list(follow(project.id, job))
+    assert looks[-1]["state"] == "finished"
+    assert stack.wait_for_round(project.id, other_than=trained["round"]["name"])["version"] == trained["version"]
