@@ -1,0 +1,116 @@
+"""Settings of the environment and of a project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backend.errors import SettingsError
+from backend.settings import EMBEDDED_REDIS_FILE, Settings, masked_url, parse_project_settings, read_settings
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_names_are_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fields' names in capitals; an empty variable counts as absent; JSON where a field holds several values."""
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://label-studio:8080/")
+    monkeypatch.setenv("PORT", "9191")
+    monkeypatch.setenv("REDIS_URL", "")
+    monkeypatch.setenv("RECIPE", '{"width": 8}')
+    settings = read_settings()
+    assert settings.label_studio_url == "http://label-studio:8080"
+    assert (settings.port, settings.redis_url, settings.recipe) == (9191, None, {"width": 8})
+    assert settings.own_url == "http://127.0.0.1:9191"
+
+
+def test_secrets_are_masked_when_printed() -> None:
+    """Neither key nor passwords, also not those inside addresses."""
+    settings = read_settings(
+        label_studio_api_key="KEY", basic_auth_user="u", basic_auth_pass="PASS", redis_url="redis://:RPASS@h:1/0", storage_url="s3://b"
+    )
+    assert settings.api_key == "KEY"
+    assert settings.basic_auth == ("u", "PASS")
+    for text in (str(settings), repr(settings)):
+        assert not any(secret in text for secret in ("KEY", "PASS"))
+        assert "redis://:****@h:1/0" in text
+    assert masked_url("http://a:b@c/d") == "http://a:****@c/d"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("PORT", "ninety", "PORT.*ninety"),
+        ("LABEL_STUDIO_URL", "label-studio:8080", "LABEL_STUDIO_URL: found 'label-studio:8080', expected an address"),
+        ("REDIS_URL", "http://x", "REDIS_URL: .*redis://"),
+        ("NIGHTLY", "every night", "NIGHTLY: .*cron time"),
+        ("BASIC_AUTH_USER", "u", "BASIC_AUTH_USER and BASIC_AUTH_PASS: found only one"),
+        ("RECIPE", "width=8", "expected JSON"),
+        ("QUIET_SECONDS", "-1", "QUIET_SECONDS"),
+    ],
+)
+def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str) -> None:
+    """One sentence a variable."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=message):
+        read_settings()
+
+
+def test_a_wrong_password_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors are logged."""
+    monkeypatch.setenv("REDIS_URL", "http://:hunter2@x")
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_missing_key_says_where_to_find_one() -> None:
+    """Only when it is needed."""
+    with pytest.raises(SettingsError, match="LABEL_STUDIO_API_KEY is not set; copy a token"):
+        _ = read_settings().api_key
+
+
+def test_the_embedded_redis_is_found(tmp_path: Path) -> None:
+    """Commands in another shell find the one that `up` started."""
+    settings = read_settings(model_dir=tmp_path)
+    with pytest.raises(SettingsError, match="python -m backend up"):
+        _ = settings.redis_address
+    (tmp_path / EMBEDDED_REDIS_FILE).write_text("redis://127.0.0.1:7000/0\n")
+    assert settings.redis_address == "redis://127.0.0.1:7000/0"
+
+
+@pytest.mark.parametrize("nothing", [None, "", "null", " None ", {}, "{}"])
+def test_no_extra_params_are_the_defaults(nothing: str | dict[str, object] | None) -> None:
+    """Label Studio sends null, and some versions the word."""
+    options = parse_project_settings(nothing, {"budget": 7})
+    assert (options.budget, options.strategy) == (7, "task_dependent")
+
+
+def test_extra_params_win_over_defaults() -> None:
+    """Key by key."""
+    options = parse_project_settings('{"budget": 3, "recipe": {"width": 8}}', {"budget": 7, "seed": 4})
+    assert (options.budget, options.seed, options.recipe) == (3, 4, {"width": 8})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"budgt": 5, "sead": 1}', "unknown keys budgt, sead; known are budget, "),
+        ('{"budget": "5"}', r"budget: .*\(found '5'\)"),
+        ('{"budget": 0}', "budget: "),
+        ('{"budget": true}', "budget: "),
+        ('{"strategy": "magic"}', "strategy: found 'magic', expected one of "),
+        ('{"recipe": {"wdth": 8}}', "recipe: Unknown recipe settings wdth"),
+        ('{"recipe": {"width": "8"}}', "recipe: width: found '8'"),
+        ("[1]", "expected a JSON object"),
+        ("budget=5", "found 'budget=5'"),
+    ],
+)
+def test_wrong_extra_params_are_named(text: str, message: str) -> None:
+    """An administrator reads this in Label Studio."""
+    with pytest.raises(SettingsError, match=message):
+        parse_project_settings(text)

@@ -1,0 +1,136 @@
+"""Versions of a model, and when a new one takes the place of the current one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.errors import FenceLostError, VersionError
+from backend.storage import Storage
+from backend.versions import VersionRecord, Versions, assign_folds, compare, now
+from model.recipe import Recipe
+from model.trained import TrainedModel
+from model.unet import build_network
+
+
+def record(name: str, dice: dict[str, float] | None = None, **changes: object) -> VersionRecord:
+    held_out = dice or {}
+    made = VersionRecord(name, f"job-{name}", now(), ("Axon",), dict.fromkeys(held_out, "digest"), 0, {}, {}, held_out)
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+
+
+def network() -> TrainedModel:
+    return TrainedModel(build_network("unet", 2, width=2, depth=1).eval(), 2, Recipe(width=2, depth=1))
+
+
+def test_a_version_appears_whole_and_the_pointer_moves_last(tmp_path: Path) -> None:
+    """Saved is not published; a job that lost its fence moves nothing."""
+    versions = Versions(Storage(tmp_path), 7)
+    assert (versions.current(), versions.next_name(), versions.names()) == (None, "v1", [])
+    versions.save(network(), record("v1"))
+    assert (versions.current(), versions.names(), versions.next_name()) == (None, ["v1"], "v2")
+
+    def lost() -> None:
+        raise FenceLostError("lost")
+
+    with pytest.raises(FenceLostError):
+        versions.make_current("v1", by="test", confirm=lost)
+    assert versions.current() is None
+    versions.make_current("v1", by="test")
+    assert versions.current() == "v1"
+    assert versions.load("v1").classes == 2
+    found = versions.of_job("job-v1")
+    assert found is not None
+    assert found.name == "v1"
+    assert versions.of_job("another") is None
+
+
+def test_versions_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    """v10 comes after v9; what is half-written or strange is not seen."""
+    versions = Versions(Storage(tmp_path), 7)
+    for number in (9, 10):
+        versions.save(network(), record(f"v{number}"))
+    for name in (".v11-x", "value", "v"):
+        (tmp_path / "projects/7/versions" / name).mkdir()
+    assert versions.names() == ["v9", "v10"]
+    assert versions.next_name() == "v11"
+
+
+def test_a_version_that_is_not_there(tmp_path: Path) -> None:
+    """The message names those that are."""
+    versions = Versions(Storage(tmp_path), 7)
+    versions.save(network(), record("v1"))
+    for call in (versions.load, versions.record, lambda name: versions.make_current(name, by="test")):
+        with pytest.raises(VersionError, match="no version 'v9'; there are: v1"):
+            call("v9")
+    versions.make_current("v1", by="test")
+    with pytest.raises(VersionError, match="in use"):
+        versions.remove("v1")
+
+
+def test_another_machine_finds_them(tmp_path: Path) -> None:
+    """Through the shared storage alone."""
+    url = f"file://{tmp_path}/shared"
+    one, two = (Versions(Storage(tmp_path / machine, url), 7) for machine in "ab")
+    one.save(network(), record("v1"))
+    one.make_current("v1", by="test")
+    assert two.current() == "v1"
+    assert two.load("v1").record["name"] == "v1"
+    one.save(network(), record("v2"))
+    one.make_current("v2", by="test")
+    assert two.current() == "v2"
+
+
+@given(st.integers(0, 40), st.integers(0, 6), st.dictionaries(st.integers(0, 60).map(str), st.integers(0, 5), max_size=40))
+def test_folds_hold_every_task_once_and_none_is_empty(count: int, folds: int, previous: dict[str, int]) -> None:
+    """Whatever the folds were before."""
+    tasks = [str(number) for number in range(count)]
+    found = assign_folds(tasks, folds, previous)
+    if min(folds, count) < 2:
+        assert found == {}
+    else:
+        assert list(found) == tasks
+        assert set(found.values()) == set(range(min(folds, count)))
+
+
+def test_tasks_stay_in_their_fold() -> None:
+    """Otherwise two versions would not be measured on the same networks' blind spots."""
+    before = assign_folds([str(number) for number in range(9)], 3, {})
+    after = assign_folds([str(number) for number in range(-3, 12)], 3, before)
+    assert all(after[task] == fold for task, fold in before.items())
+    assert np.bincount(list(after.values())).tolist() == [5, 5, 5]
+
+
+def test_the_first_version_is_published() -> None:
+    """There is nothing to compare with."""
+    assert compare(record("v1"), None) == (True, "the first version")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "published"),
+    [
+        ([0.8, 0.8, 0.8], [0.9, 0.8, 0.8], True),
+        ([0.8, 0.8, 0.8], [0.76, 0.76, 0.76], True),  # lower, but within the tolerance
+        ([0.8, 0.8, 0.8], [0.7, 0.7, 0.7], False),
+        ([0.8, 0.8, 0.8], [1.0, 1.0, 0.1], True),  # a mean drop of 0.1, but the tasks disagree: it may be chance
+        ([0.8], [0.7], False),
+    ],
+)
+def test_clearly_worse(before: list[float], after: list[float], published: bool) -> None:
+    """Lower by more than max(0.05, the standard error of the differences) on the tasks that both know."""
+    old = record("v1", {str(task): value for task, value in enumerate(before)})
+    new = record("v2", {str(task): value for task, value in enumerate(after)} | {"99": 0.0})  # a hard new task does not count
+    assert compare(new, old)[0] is published
+
+
+def test_only_the_same_labels_are_compared() -> None:
+    """A task that was drawn anew, or another configuration, tells nothing about which network is better."""
+    old = record("v1", {"1": 0.9})
+    assert compare(record("v2", {"1": 0.1}, tasks={"1": "drawn anew"}), old)[0]
+    assert "the labels have changed" in compare(record("v2", {"1": 0.1}, labels=("Axon", "Soma")), old)[1]
+    assert not compare(record("v2", {"1": 0.1}), old)[0]
