@@ -108,15 +108,21 @@ def test_a_new_round_takes_over_at_the_very_next_request(
 
 def test_a_thousand_tasks_are_written_and_read_back(client: LabelStudio, make_project: MakeProject) -> None:
     project = make_project(1000)
-    first, second = shuffled(project.tasks, 1), shuffled(project.tasks, 2)
-    regions = mask_regions()
-    write_order(client, project.id, "v1.r1", in_order(first, dict.fromkeys(masks_wanted(first), regions)))
-    report = write_order(client, project.id, "v1.r2", in_order(second))
-    assert (report.written, report.removed) == (1000, {"v1.r1": 1000})
+    wanted = shuffled(project.tasks)
+    report = write_order(client, project.id, "v1.r1", in_order(wanted, dict.fromkeys(masks_wanted(wanted), mask_regions())))
+    assert (report.written, report.masks) == (1000, 200)
     places = order(client, project.id)
-    assert [place.task_id for place in places] == second
+    assert [place.task_id for place in places] == wanted
     assert [place.score for place in places] == pytest.approx([rank / 1001 for rank in range(1, 1001)])
     assert next_tasks(client, project.id, 5) == places[:5]
+
+
+def test_a_large_old_round_is_removed_bit_by_bit(client: LabelStudio, make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(priorities, "BULK_DELETE", 3)
+    project = make_project(8)
+    write_order(client, project.id, "v1.r1", in_order(project.tasks))
+    assert write_order(client, project.id, "v1.r2", in_order(project.tasks[::-1])).removed == {"v1.r1": 8}
+    assert client.versions(project.id) == {"v1.r2": 8}
 
 
 def test_nothing_but_predictions_and_the_version_changes(client: LabelStudio, make_project: MakeProject) -> None:
