@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from label_studio_ml.model import LabelStudioMLBase
 
-from backend.errors import BackendError, LabelStudioError
+from backend.errors import BackendError, UnreachableError
 from backend.jobs import events, queue
 from backend.jobs.connection import as_text
 from backend.jobs.context import Context
@@ -103,13 +103,16 @@ class Segmenter(LabelStudioMLBase):
         if version == NO_VERSION:
             log.info("project %d: no model yet, %d empty predictions", self.context.project_id, len(tasks))
             return empty
-        scores = self._scores()
+        scores, away = self._scores(), False
         for item, task in zip(empty, tasks, strict=True):
             item["score"] = scores.get(int(task["id"]), UNRANKED_SCORE)
+            if away:
+                continue
             try:
                 item["result"] = self._regions(version, config, dict(task))
-            except LabelStudioError as error:
-                log.error("project %d task %s: no prediction: %s", self.context.project_id, task["id"], error)
+            except UnreachableError as error:  # each further try would last as long, and Label Studio waits 100 s in all
+                away = True
+                log.error("project %d: no further predictions: %s", self.context.project_id, error)
             except (BackendError, ModelError) as error:
                 log.warning("project %d task %s: no prediction: %s", self.context.project_id, task["id"], error)
         return empty

@@ -16,7 +16,7 @@ from rq.job import Dependency, Job, JobStatus
 
 from backend.errors import QueueError
 from backend.jobs import events, progress
-from backend.jobs.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, connection, named
+from backend.jobs.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, as_text, connection, named
 from backend.jobs.events import Work
 from backend.settings import get_settings
 
@@ -59,19 +59,34 @@ def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bo
 def enqueue_round(project_id: int, reason: str, *, train: bool = False) -> str:
     """Compute the order anew, after a training if labels came since the last one (or `train`); returns the job's id.
 
-    A round that has not looked at the labels yet is joined; a later one is superseded: it stops, and the new one begins.
+    A round that has not looked at the labels yet, or since whose look nothing has changed, is joined; another one is superseded: it
+    stops, and the new one begins.
     """
     redis = connection()
     keys = Keys(project_id)
     with _lock(redis, project_id):
         started = _find(redis, project_id, START, _ALIVE)
-        if started and _text(redis.hget(keys.jobs, "snapshotted")) != started.id and (not train or started.kwargs.get("train")):
+        if started and as_text(redis.hget(keys.jobs, "snapshotted") or "") != started.id and (not train or started.kwargs.get("train")):
             return started.id
+        finish = _find(redis, project_id, FINISH, _ALIVE)
+        if finish and not train and not _changed(redis, project_id):
+            return finish.id
+        if started or finish:
+            # Its units stop at once, and do not keep the new round waiting in the queue.
+            redis.set(keys.wanted_round, "a new one")
         events.want(redis, project_id, Work.ROUND)
         training = _find(redis, project_id, Work.TRAINING, _ALIVE)
         return _enqueue(
             redis, project_id, START, "start_round", (project_id, reason), {"train": train}, after=[job for job in (training,) if job]
         )
+
+
+def _changed(redis: Redis, project_id: int) -> bool:
+    """Whether labels or settings are others than when the last snapshot was taken."""
+    keys = Keys(project_id)
+    if events.pending(redis, project_id, Work.TRAINING).outstanding:
+        return True
+    return as_text(redis.hget(keys.info, "setup") or "") != as_text(redis.hget(keys.jobs, "snapshotted_setup") or "")
 
 
 def enqueue_configure(project_id: int) -> str:
@@ -97,7 +112,7 @@ def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[st
     """
     keys = Keys(project_id)
     with _lock(redis, project_id):
-        known = _text(redis.hget(keys.jobs, f"{FINISH}:{round_name}"))
+        known = as_text(redis.hget(keys.jobs, f"{FINISH}:{round_name}") or "")
         if known and _fetch(redis, known):
             return known
         jobs = []
@@ -131,7 +146,7 @@ def cancel(project_id: int) -> list[str]:
     with _lock(redis, project_id):
         for work in (Work.TRAINING, Work.ROUND):
             events.finish(redis, project_id, work, events.standing(redis, project_id, work))
-        names = [name for name in (_text(redis.get(keys.wanted_round)),) if name]
+        names = [name for name in (as_text(redis.get(keys.wanted_round) or ""),) if name]
         jobs = [job for job in _all(redis, project_id) if job.get_status() in _ALIVE]
         ids = [job.id for job in jobs if job.meta.get("kind") in (Work.TRAINING, START, UNIT, FINISH)]
         if ids or names:
@@ -142,6 +157,11 @@ def cancel(project_id: int) -> list[str]:
                 with suppress(InvalidJobOperation):  # it has ended meanwhile
                     job.cancel()
     return ids
+
+
+def training_id(job_id: str) -> str:
+    """The id under which a round's own training is known."""
+    return f"{job_id}-training"
 
 
 def active(redis: Redis, project_id: int, work: Work) -> bool:
@@ -189,7 +209,7 @@ def follow(project_id: int, job_id: str, *, seconds: float = 0.5) -> Iterator[di
 def rows(redis: Redis, project_id: int) -> tuple[str, int, int, float | None]:
     """Of the newest round: its name, how many of its units are done, how many there are, and the seconds that the others will take."""
     keys = Keys(project_id)
-    name = _text(redis.get(keys.wanted_round))
+    name = as_text(redis.get(keys.wanted_round) or "")
     state = redis.hget(keys.jobs, "rows") if name else None
     if not state:
         return name, 0, 0, None
@@ -205,7 +225,7 @@ def _progress(redis: Redis, project_id: int, job: Job) -> dict[str, Any]:
     """Step and rows of a job; a round that waits for its units shows theirs."""
     empty: dict[str, Any] = {"step": "", "done": 0, "total": 0, "rows_done": 0, "rows_total": 0, "seconds_left": None}
     entries = progress.running(redis, project_id)
-    own = [entry for entry in entries if entry["job"] == job.id]
+    own = [entry for entry in entries if entry["job"] in (training_id(job.id), job.id)]
     if own:
         empty |= {name: own[0].get(name) for name in ("step", "done", "total", "seconds_left")}
     if job.meta.get("kind") == FINISH:
@@ -254,13 +274,13 @@ def _enqueue(
 
 def _find(redis: Redis, project_id: int, kind: str, states: tuple[JobStatus, ...]) -> Job | None:
     """The last job of a kind if it is in one of the states."""
-    job = _fetch(redis, _text(redis.hget(Keys(project_id).jobs, str(kind))))
+    job = _fetch(redis, as_text(redis.hget(Keys(project_id).jobs, str(kind)) or ""))
     return job if job is not None and job.get_status() in states else None
 
 
 def _all(redis: Redis, project_id: int) -> list[Job]:
     """All jobs of a project that Redis still knows, newest first."""
-    ids = [_text(member) for member in redis.zrevrange(f"{Keys(project_id).jobs}:all", 0, 999)]
+    ids = [as_text(member) for member in redis.zrevrange(f"{Keys(project_id).jobs}:all", 0, 999)]
     return [job for job in Job.fetch_many(ids, connection=redis) if job is not None]
 
 
@@ -281,7 +301,3 @@ def _reason(job: Job) -> str:
 def _lock(redis: Redis, project_id: int) -> Any:
     """One process at a time looks whether there is a job and makes one."""
     return redis.lock(f"{Keys(project_id).jobs}:lock", timeout=20, blocking_timeout=20, sleep=0.02)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value or "")

@@ -160,6 +160,7 @@ def begin_round(context: Context, progress: Progress, *, job_id: str, reason: st
         _take_snapshot(context, setup, folder, progress, version=version, job_id=job_id, reason=reason)
     context.redis.set(context.keys.wanted_round, folder.name)
     context.redis.hset(context.keys.jobs, "snapshotted", job_id)
+    context.redis.hset(context.keys.jobs, "snapshotted_setup", context.redis.hget(context.keys.info, "setup") or "")
     return folder
 
 

@@ -14,10 +14,12 @@ from redis.exceptions import RedisError
 from rq.cron import CronScheduler
 
 from backend.errors import BackendError
+from backend.jobs import events
 from backend.jobs.agenda import gather, nightly, tick
 from backend.jobs.connection import CONTROL, connection
 from backend.logs import configure_logging
 from backend.settings import Settings, get_settings
+from backend.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +57,14 @@ def main() -> None:
     """Run rq's cron, and beside it the gathering of events, until a signal ends them."""
     settings = get_settings()
     configure_logging(settings)
+    logging.getLogger("rq.cron").setLevel(logging.WARNING)  # it tells of every tick
     redis = connection(settings)
     ended = threading.Event()
     threading.Thread(target=keep_gathering, args=(redis, settings, ended), name="gather", daemon=True).start()
     try:
         while True:
             try:
+                _remember_projects(redis, settings)
                 create_scheduler(redis, settings).start()
                 return
             except RedisError as error:  # Redis restarts
@@ -68,6 +72,13 @@ def main() -> None:
                 time.sleep(PAUSE_SECONDS)
     finally:
         ended.set()
+
+
+def _remember_projects(redis: Redis, settings: Settings) -> None:
+    """Projects that have models or rounds are looked at, even if Redis has lost everything."""
+    for name in Storage.of(settings).names("projects"):
+        if name.isdigit():
+            events.register(redis, int(name))
 
 
 if __name__ == "__main__":

@@ -79,14 +79,19 @@ def _job(
 
 
 @contextmanager
-def _fenced(context: Context, what: str, job_id: str, kind: str, round_name: str = "") -> Iterator[Progress | None]:
-    """The progress of a job that holds a fence; None when another run that is alive holds it."""
+def _fenced(
+    context: Context, what: str, job_id: str, kind: str, round_name: str = "", wait: float = TAKE_OVER_SECONDS
+) -> Iterator[Progress | None]:
+    """The progress of a job that holds a fence; None when another run that is alive still holds it after `wait` seconds."""
     fence = Fence(context.redis, context.keys.fence(what))
     progress = Progress(context.redis, context.project_id, job_id, kind, round_name=round_name)
     try:
-        if not fence.take(wait=TAKE_OVER_SECONDS):
-            yield None
-            return
+        until = time.monotonic() + wait
+        while not fence.take(wait=2.0):
+            progress.check()
+            if time.monotonic() >= until:
+                yield None
+                return
         progress.checks.append(fence.check)
         with fence:
             yield progress
@@ -114,11 +119,12 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
     def needed() -> bool:
         return train or bool(needs_training(context, context.setup()))
 
-    with _fenced(context, "round", job_id, "round") as progress:
+    # The end of an earlier round may hold the fence: it comes to its end, or is superseded by this one and stops.
+    with _fenced(context, "round", job_id, "round", wait=LONGEST_TRAINING) as progress:
         if progress is None:
             return dict(OTHER_ALIVE)
         if needed():
-            fenced_training(context, f"{job_id}-training", wait=LONGEST_TRAINING, needed=needed)
+            fenced_training(context, queue.training_id(job_id), wait=LONGEST_TRAINING, needed=needed)
         progress.check()
         folder = rounds.begin_round(context, progress, job_id=job_id, reason=reason)
         progress.checks.append(rounds.wanted(context, folder.name))
