@@ -21,6 +21,9 @@ $(LABEL_STUDIO)/.ready:
 	$(PYTHON) -m venv $(LABEL_STUDIO)
 	$(LABEL_STUDIO)/bin/pip install --quiet --upgrade pip
 	$(LABEL_STUDIO)/bin/pip install --quiet label-studio==1.23.2
+	@echo "Making an empty database for Label Studio, which every later first start copies"
+	LABEL_STUDIO_BASE_DATA_DIR="$(CURDIR)/$(LABEL_STUDIO)/new" COLLECT_ANALYTICS=false LATEST_VERSION_CHECK=false SENTRY_DSN= \
+	  FRONTEND_SENTRY_DSN= $(LABEL_STUDIO)/bin/label-studio version > /dev/null
 	touch $@
 
 # One thread a process: the tests' networks are tiny, and threads that wait for each other on busy cores cost forty times the work.

@@ -97,8 +97,7 @@ def _label_studio(supervisor: Supervisor, folder: Path, known: state.State) -> L
     if server.port != known.label_studio_port:
         _say(f"Port {known.label_studio_port} is taken; Label Studio listens on {server.port}.")
     known.save(folder)  # before the first start: the administrator's password is set then and never again
-    new = "" if (server.data_dir / "label_studio.sqlite3").exists() else " for the first time, which makes its database (about 40 s)"
-    _say(f"Starting Label Studio{new}.")
+    _say("Starting Label Studio.")
     with console.status("waiting for Label Studio") as line:
         supervisor.add(
             server.program(),

@@ -1,0 +1,176 @@
+"""`make demo`: from nothing to a written order, taken up by the next run, changed by an annotator's label, and gone at Ctrl-C."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend.demo import generator
+from backend.processes import alive
+from tests.service.test_processes import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = {
+    "RECIPE": json.dumps({"width": 4, "depth": 2, "max_side": 64, "crop": 32, "batch": 2, "steps": 20, "row_steps": 5}),
+    "PROJECT_DEFAULTS": json.dumps({"budget": 1, "candidates": 3, "folds": 0}),
+    "QUIET_SECONDS": "1",
+    "TICK_SECONDS": "5",
+    "COLUMNS": "200",
+}
+ORDER_SECONDS = 600
+"""A quarter of a minute on idle cores."""
+
+
+class Make:
+    """A running `make demo`, in a process group of its own as in a terminal."""
+
+    def __init__(self, folder: Path, output: Path, *arguments: str, **variables: str) -> None:
+        self.output = output
+        given = f"--folder {folder} --count 6 --size 64 {' '.join(arguments)}"
+        with output.open("wb") as file:
+            self.process = subprocess.Popen(
+                ["make", "demo", f"DEMO_ARGS={given}", *(f"{name}={value}" for name, value in variables.items())],
+                cwd=ROOT,
+                env={**os.environ, **TINY},
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text()
+
+    def finished(self) -> int:
+        """Wait for its end."""
+        return self.process.wait(ORDER_SECONDS)
+
+    def wait_for(self, words: str, seconds: float = ORDER_SECONDS) -> None:
+        assert eventually(lambda: words in self.text or self.process.poll() is not None, seconds), self.text
+        assert words in self.text, self.text
+
+    def pids(self) -> list[int]:
+        """Everything it started, and what that started."""
+        found = [self.process.pid]
+        for pid in found:
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                found += [int(child) for child in children.read_text().split()]
+        return found
+
+    def end(self) -> None:
+        """Leave nothing behind when a test fails."""
+        for pid in reversed(self.pids()):
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def read(text: str, pattern: str) -> str:
+    match = re.search(pattern, text)
+    assert match, text
+    return match[1]
+
+
+@pytest.mark.timeout(1800)
+def test_make_demo(tmp_path: Path) -> None:
+    """Three runs on one folder; the second stays up and follows an annotator, the third has images of its own."""
+    folder = tmp_path / "demo"
+    first = Make(folder, tmp_path / "first", "--exit")
+    try:
+        assert first.finished() == 0, first.text
+    finally:
+        first.end()
+    assert "6 tasks, 3 of them labelled" in first.text
+    assert "The order is written" in first.text
+    assert "Training on the labels" in first.text
+    password = read(first.text, r"Log in +admin@example.com +(\S+)")
+
+    second = Make(folder, tmp_path / "second")
+    try:
+        second.wait_for("Everything stays up until Ctrl-C.")
+        assert "Taking up project 1." in second.text
+        assert "The order of the last run is in force." in second.text
+        assert read(second.text, r"Log in +admin@example.com +(\S+)") == password
+        _label_the_next(second, folder)
+        second.wait_for("new model: v2")
+        second.wait_for("new order: v2")
+        _use_the_shell(folder)
+        pids = second.pids()
+        assert len(pids) >= 15
+        os.killpg(second.process.pid, signal.SIGINT)
+        second.process.wait(60)
+        assert eventually(lambda: not any(alive(pid) for pid in pids), 20)
+    finally:
+        second.end()
+
+    images, masks = tmp_path / "images", tmp_path / "masks"
+    _own_images(images, masks)
+    third = Make(folder, tmp_path / "third", "--exit", DEMO_IMAGES=str(images), DEMO_MASKS=str(masks))
+    try:
+        assert third.finished() == 0, third.text
+    finally:
+        third.end()
+    assert "Made project 2." in third.text
+    assert "left out: " in third.text
+    assert "5 tasks, 2 of them labelled" in third.text
+    assert "The order is written" in third.text
+
+
+def _label_the_next(demo: Make, folder: Path) -> None:
+    """What the button "Label All Tasks" does: the first image of the list is served, with its mask; submit that."""
+    url, project = read(demo.text, r"Open +(\S+)/projects/"), int(read(demo.text, r"/projects/(\d+)/data"))
+    token = json.loads((folder / "state.json").read_text())["token"]
+    with httpx.Client(base_url=url, headers={"Authorization": f"Token {token}"}, timeout=60) as client:
+        served: dict[str, Any] = client.post(
+            "/api/dm/actions", params={"id": "next_task", "project": project}, json={"project": project}
+        ).json()
+        assert served["id"] == int(read(demo.text, r" 1\. task (\d+)"))
+        assert len(served["predictions"]) == 1
+        result = served["predictions"][0]["result"]
+        client.post(f"/api/tasks/{served['id']}/annotations", json={"result": result}).raise_for_status()
+
+
+def _use_the_shell(folder: Path) -> None:
+    """The commands in another shell, as the demo prints them."""
+
+    def shell(arguments: str) -> subprocess.CompletedProcess[str]:
+        command = f"source {folder / 'environment'}; exec python -m backend {arguments}"
+        return subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=ORDER_SECONDS)
+
+    before = json.loads(shell("status --project 1 --json").stdout)
+    for command in ("train", "recompute"):
+        result = shell(f"{command} --project 1 --wait")
+        assert result.returncode == 0, result.stderr
+        assert "Finished" in result.stdout
+    after = json.loads(shell("status --project 1 --json").stdout)
+    assert after["round"]["name"] != before["round"]["name"]
+    assert after["next_tasks"]
+    connected = shell("connect --project 1")
+    assert connected.returncode == 0, connected.stderr
+    assert "mended" not in connected.stdout
+    status = shell("status").stdout
+    assert after["round"]["name"] in status
+    assert "held-out dice" in status
+    unknown = shell("connect --project 999")
+    assert unknown.returncode == 2
+    assert "999" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+
+
+def _own_images(images: Path, masks: Path) -> None:
+    """Five images, two of them with masks, and a file that is none."""
+    images.mkdir()
+    masks.mkdir()
+    for number, sample in enumerate(generator.generate(5, size=64, seed=9)):
+        Image.fromarray(sample.image).save(images / f"own {number}.png")
+        if number < 2:
+            Image.fromarray(sample.mask * np.uint8(255)).save(masks / f"own {number}.png")
+    (images / "broken.png").write_bytes(b"no image")
