@@ -1,0 +1,140 @@
+"""Workers that are killed, projects that disturb each other, and settings that change, in a real Label Studio."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from backend import service
+from backend.jobs import enqueue_round, follow, status
+from backend.labelstudio import priorities
+from backend.processes import Program, free_port
+from backend.redis_server import EmbeddedRedis
+from backend.settings import get_settings
+from backend.supervisor import Supervisor
+from tests.end_to_end.conftest import CONFIG, Annotator, CellProject, Stack
+from tests.end_to_end.test_round import connect, order
+
+MakeProject = Callable[..., CellProject]
+pytestmark = pytest.mark.timeout(900)
+
+
+def label(annotator: Annotator, project: CellProject, count: int) -> None:
+    """Submit the true masks of the next tasks."""
+    for _ in range(count):
+        task = annotator.next(project.id)
+        assert task is not None
+        annotator.submit(task["id"], project.regions(task["id"]))
+
+
+def http(stack: Stack) -> httpx.Client:
+    return httpx.Client(base_url=stack.server.url, headers={"Authorization": f"Token {stack.server.token}"}, timeout=60)
+
+
+def test_a_killed_worker_s_round_goes_on(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
+    """kill -9 in the middle of a row: another worker takes it up, what was done stays done, and the order comes."""
+    project = make_project(8)
+    connect(stack, project)
+    stack.wait_for_round(project.id, cold=True)
+    label(annotators[0], project, 3)
+
+    def in_a_row() -> bool:
+        running = status(project.id)["running"]
+        return bool(running and running["step"] == "Networks trained")
+
+    stack.wait(in_a_row, "a row")
+    pid = stack.supervisor.running("worker-1").program_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    state = stack.wait_for_round(project.id)
+    assert state["version"]["name"] == "v1"  # the training was done and is not repeated
+    assert [place.task_id for place in priorities.order(stack.client, project.id)] == [task["task"] for task in state["next_tasks"]]
+
+
+def test_two_machines_that_share_only_redis_and_a_storage(
+    stack: Stack, make_project: MakeProject, annotators: list[Annotator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers with folders of their own both do rows of a round, and either writes the order."""
+    project = make_project(9)
+    label(annotators[0], project, 3)
+    redis = EmbeddedRedis(tmp_path / "redis", port=free_port())
+    shared = {"redis_url": redis.address, "storage_url": f"file://{tmp_path}/shared", "project_defaults": {"candidates": 6, "folds": 0}}
+    machines = [stack.settings.model_copy(update={**shared, "model_dir": tmp_path / name}) for name in ("one", "two")]
+    with monkeypatch.context() as patch, Supervisor() as supervisor:
+        supervisor.add(redis.program, ready=redis.healthy, foundation=True)
+        for machine in machines:
+            command = service.python("backend.jobs.worker", "compute")
+            log = tmp_path / f"{machine.model_dir.name}.log"
+            supervisor.add(Program("worker", command, environment=service.environment(machine), log=log, grace=4))
+        for name, value in service.environment(machines[0]).items():
+            patch.setenv(name, value)
+        get_settings.cache_clear()
+        looks = list(follow(project.id, enqueue_round(project.id, "test", train=True)))
+        state = status(project.id)
+    get_settings.cache_clear()
+    assert looks[-1]["state"] == "finished", looks[-1]
+    assert max(look["rows_total"] for look in looks) == 6
+    rows = [set((tmp_path / name).glob("projects/*/rounds/*/rows/*.json")) for name in ("one", "two", "shared")]
+    assert len(rows[2]) == 6
+    assert rows[0]
+    assert rows[1]
+    assert order(stack, project) == [task["task"] for task in state["next_tasks"]]
+    assert len(state["next_tasks"]) == 6
+
+
+def test_another_project_at_the_same_time(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
+    """Two projects are labelled at once; each gets its own model and order."""
+    projects = [make_project(6, "One"), make_project(7, "Two")]
+    for project in projects:
+        connect(stack, project)
+    for project in projects:
+        stack.wait_for_round(project.id, cold=True)
+    for project, annotator in zip(projects, annotators, strict=True):
+        label(annotator, project, 3)
+    for project in projects:
+        state = stack.wait_for_round(project.id)
+        assert state["version"]["labels"] == 3
+        assert set(order(stack, project)) < set(project.names)
+
+
+def test_what_goes_wrong_is_told_and_mended(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
+    """An image that is gone comes last; a changed configuration brings a training and new masks; wrong settings are named."""
+    project = make_project(6)
+    client = http(stack)
+    client.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": "/data/local-files/?d=cells/none.png"}}]).raise_for_status()
+    gone = max(stack.client.task_ids(project.id))
+    connect(stack, project)
+    state = stack.wait_for_round(project.id, cold=True)
+    assert order(stack, project)[-1] == gone
+    assert any(f"task {gone}" in warning for warning in state["warnings"])
+    label(annotators[0], project, 3)
+    stack.wait_for_round(project.id)
+
+    changed = CONFIG.replace('<Label value="Cell"/>', '<Label value="Cell"/><Label value="Dirt"/>')
+    client.patch(f"/api/projects/{project.id}", json={"label_config": changed}).raise_for_status()
+    stack.wait(lambda: status(project.id)["version"]["name"] != "v1", "a version for the new labels")
+
+    backend = stack.client.ml_backends(project.id)[0]["id"]
+    stack.wait(lambda: not status(project.id)["running"] and not status(project.id)["waiting"], "quiet")
+    user, password = stack.settings.basic_auth or ("", "")
+    fields = {"project": project.id, "url": stack.settings.own_url, "auth_method": "BASIC_AUTH", "basic_auth_user": user}
+    answer = client.patch(f"/api/ml/{backend}", json={**fields, "basic_auth_pass": password, "extra_params": {"budgt": 3}})
+    assert answer.status_code == 400
+    assert "unknown keys budgt" in answer.text
+
+
+def test_a_deleted_project_is_forgotten(stack: Stack, make_project: MakeProject) -> None:
+    """Nobody looks at it any more, and a recompute says why it cannot be."""
+    project = make_project(4)
+    connect(stack, project)
+    stack.wait_for_round(project.id, cold=True)
+    http(stack).delete(f"/api/projects/{project.id}").raise_for_status()
+    stack.wait(lambda: project.id not in stack.web.get("/projects").json()["projects"], "the project to be forgotten")
+    last = list(follow(project.id, enqueue_round(project.id, "test")))[-1]
+    assert last["state"] == "failed"
+    assert "project" in last["message"].lower()
