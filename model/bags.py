@@ -27,13 +27,16 @@ def draw_bag(labelled: Sequence[str], random: np.random.Generator) -> tuple[str,
 
 def train_bag(round_: Round, unit: str) -> None:
     """Train one of `bag_units` and keep it in the round's folder, unless it is there."""
-    folder = round_.folder / "bags" / unit
-    if not folder.is_dir():
-        number = int(unit.removeprefix(PREFIX))
-        bag = draw_bag(round_.labelled, np.random.default_rng([round_.seed, number]))
-        round_.train(f"Training {unit}", bag, round_.seed + 1 + number).save(folder)
+    bag_model(round_, unit)
 
 
 def load_bags(round_: Round) -> list[TrainedModel]:
-    """The trained networks of the round's folder."""
-    return [TrainedModel.load(round_.folder / "bags" / unit, round_.device) for unit in bag_units()]
+    """The trained networks of all bags."""
+    return [bag_model(round_, unit) for unit in bag_units()]
+
+
+def bag_model(round_: Round, unit: str) -> TrainedModel:
+    """The network of one of `bag_units`, trained if it is not in the round's folder."""
+    number = int(unit.removeprefix(PREFIX))
+    bag = draw_bag(round_.labelled, np.random.default_rng([round_.seed, number]))
+    return round_.kept(round_.folder / "bags" / unit, lambda: round_.train(f"Training {unit}", bag, round_.seed + 1 + number))

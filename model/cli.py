@@ -22,6 +22,7 @@ from model.experiment.protocol import RANDOM_DRAWS, Protocol
 from model.experiment.results import Run
 from model.experiment.runner import run_experiment
 from model.experiment.transfer import study as transfer_study
+from model.files import check_writable
 from model.pool import Pool, scan
 from model.ranking_table import write_table
 from model.recipe import Recipe
@@ -29,11 +30,12 @@ from model.round import Round
 from model.strategies import DEFAULT, get_strategy, strategy_names
 from model.strategies.task_dependent import CANDIDATES
 
+INTERRUPTED = 130  # exit code after Ctrl-C
 FAILED = 2  # exit code when the input has to be mended
 CACHE = Path.home() / ".cache" / "task-dependent-active-learning"
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
-console = Console(stderr=True)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+console = Console(stderr=True, markup=False, highlight=False)
 
 _defaults = Recipe()
 ImageSize = Annotated[int, typer.Option("--image-size", help="Pixels; images are shrunk so that their longest side has this length.")]
@@ -46,7 +48,7 @@ RowSteps = Annotated[int, typer.Option(help="Training steps of a network on a si
 Crop = Annotated[int, typer.Option(help="Side of the training crops in pixels.")]
 Batch = Annotated[int, typer.Option(help="Crops a step.")]
 Candidates = Annotated[int, typer.Option(help="Images of which networks are trained in a round of task_dependent (|K|).")]
-Seed = Annotated[int, typer.Option(help="Same seed, same result.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 
 
 @app.command(name="rank")
@@ -78,7 +80,8 @@ def rank_command(
     """
     with _explained():
         recipe = _recipe(width, encoder, encoder_weights, depth, image_size, crop, batch, steps, row_steps)
-        chosen = get_strategy(strategy, **({"candidates": candidates} if strategy == DEFAULT else {}))
+        chosen = get_strategy(strategy, **_options(strategy, candidates))
+        check_writable(out)
         with _bar() as bar:
             task = bar.add_task("Reading images", total=None)
             pool = scan(
@@ -119,12 +122,12 @@ def experiment_command(
     strategies: Annotated[
         str, typer.Option(help=f"Names with commas between, of {', '.join(strategy_names())}.")
     ] = "random,ensemble,task_dependent",
-    experiments: Annotated[int, typer.Option(help="Repetitions with other initial images.")] = 5,
-    initial: Annotated[int, typer.Option(help="Images labelled at the start, drawn at random.")] = 3,
+    experiments: Annotated[int, typer.Option(min=1, help="Repetitions with other initial images.")] = 5,
+    initial: Annotated[int, typer.Option(min=1, help="Images labelled at the start, drawn at random.")] = 3,
     sizes: Annotated[str, typer.Option(help="Training-set sizes with commas between.")] = "5,7,12,15,16",
-    draws: Annotated[int, typer.Option(help="Random sequences that are averaged.")] = RANDOM_DRAWS,
-    repeats: Annotated[int, typer.Option(help="Networks trained and averaged for each score.")] = 1,
-    jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
+    draws: Annotated[int, typer.Option(min=1, help="Random sequences that are averaged.")] = RANDOM_DRAWS,
+    repeats: Annotated[int, typer.Option(min=1, help="Networks trained and averaged for each score.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     candidates: Candidates = CANDIDATES,
     image_size: ImageSize = _defaults.max_side,
     steps: Steps = _defaults.steps,
@@ -155,7 +158,7 @@ def experiment_command(
             random_draws=draws,
             repeats=repeats,
             seed=seed,
-            options={name: {"candidates": candidates} for name in names if "candidates" in get_strategy(name).options()},
+            options={name: options for name in names if (options := _options(name, candidates))},
         )
         with _bar() as bar:
             task = bar.add_task("Experiment", total=None)
@@ -177,9 +180,9 @@ def converge_command(
     out: Annotated[Path, typer.Option(help="Folder for convergence.json and convergence.md.")],
     sizes: Annotated[str, typer.Option(help="Training-set sizes with commas between.")] = "3,8,16",
     steps: Annotated[str, typer.Option(help="Numbers of training steps with commas between.")] = "300,600,1200",
-    draws: Annotated[int, typer.Option(help="Random sets of each size.")] = 2,
-    seeds: Annotated[int, typer.Option(help="Trainings on each set.")] = 2,
-    jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
+    draws: Annotated[int, typer.Option(min=1, help="Random sets of each size.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings on each set.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     image_size: ImageSize = _defaults.max_side,
     width: Width = None,
     depth: Depth = _defaults.depth,
@@ -213,9 +216,9 @@ def transfer_command(
     split: Annotated[Path, typer.Option(help='JSON file {"pool": [file, ...], "test": [file, ...]}.')],
     out: Annotated[Path, typer.Option(help="Folder for transfer.json and transfer.md.")],
     budget: Annotated[int, typer.Option(help="How many images a batch has.")] = 5,
-    experiments: Annotated[int, typer.Option(help="Repetitions with other initial images.")] = 2,
-    initial: Annotated[int, typer.Option(help="Images labelled at the start, drawn at random.")] = 3,
-    jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
+    experiments: Annotated[int, typer.Option(min=1, help="Repetitions with other initial images.")] = 2,
+    initial: Annotated[int, typer.Option(min=1, help="Images labelled at the start, drawn at random.")] = 3,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     image_size: ImageSize = _defaults.max_side,
     steps: Steps = _defaults.steps,
     row_steps: RowSteps = _defaults.row_steps,
@@ -240,7 +243,7 @@ def _recipe(
     return Recipe(
         encoder=encoder,
         encoder_weights=weights,
-        width=width or default_width(default_device()),
+        width=default_width(default_device()) if width is None else width,
         depth=depth,
         max_side=max_side,
         crop=crop,
@@ -248,6 +251,11 @@ def _recipe(
         steps=steps,
         row_steps=row_steps,
     )
+
+
+def _options(strategy: str, candidates: int) -> dict[str, Any]:
+    """The options on the command line that a strategy takes."""
+    return {"candidates": candidates} if "candidates" in get_strategy(strategy).options() else {}
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:
@@ -269,14 +277,14 @@ def _work_folder(images: Path, masks: Path, pool: Pool, recipe: Recipe, seed: in
 
 def _tell_problems(pool: Pool) -> None:
     for _, message in pool.problems:
-        console.print(f"[yellow]Left out:[/yellow] {message}", highlight=False)
+        console.print(f"Left out: {message}", style="yellow")
     for _, message in pool.warnings:
-        console.print(f"[yellow]Please look:[/yellow] {message}", highlight=False)
+        console.print(f"Please look: {message}", style="yellow")
 
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -292,5 +300,8 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        console.print(f"[red]{type(error).__name__}:[/red] {error}", highlight=False)
+        console.print(f"{type(error).__name__}: {error}", style="red")
         raise typer.Exit(FAILED) from error
+    except KeyboardInterrupt:
+        console.print("Stopped. The same command goes on from here.")
+        raise typer.Exit(INTERRUPTED) from None

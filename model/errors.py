@@ -37,5 +37,9 @@ class StrategyError(ModelError):
     """An unknown strategy, or one that cannot work on this round."""
 
 
+class OutputError(ModelError):
+    """A result cannot be written where it should go."""
+
+
 class ResultsError(ModelError):
     """A results.json that cannot be resumed from (half-written, or of another protocol)."""

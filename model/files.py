@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from model.errors import OutputError
+
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[IO[bytes]]:
@@ -32,3 +34,15 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader finds the old one or the whole new one, never a part."""
     with write_atomically(path) as file:
         file.write(content)
+
+
+def check_writable(path: Path) -> None:
+    """Raise OutputError unless a file can be written there, so that hours of work do not end in that error."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}); choose another place for it.") from error

@@ -56,7 +56,8 @@ def extract_features(model: TrainedModel, image: Image) -> npt.NDArray[np.float3
     with torch.inference_mode(), autocast(model.device, model.recipe.precision):
         encoder, decoder = model.network.get_submodule("encoder"), model.network.get_submodule("decoder")
         features = decoder(encoder(_padded(_to_batch([image], model.device), model)))
-        return features.float().mean(dim=(0, 2, 3)).cpu().numpy()
+        height, width = image.shape[:2]  # what lies beyond is padding
+        return features[:, :, :height, :width].float().mean(dim=(0, 2, 3)).cpu().numpy()
 
 
 def _batches(images: Iterable[Image]) -> Iterator[list[Image]]:

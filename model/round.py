@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 
 from model.dice import Mask
-from model.errors import BudgetError, TooFewLabelsError
+from model.digests import digest
+from model.errors import BudgetError, CheckpointError, TooFewLabelsError
 from model.files import write_atomically
 from model.inference import predict_masks
 from model.recipe import Recipe
@@ -74,6 +75,8 @@ class Round:
 
     def check_budget(self, budget: int) -> None:
         """Raise BudgetError unless `budget` images can be asked for."""
+        if not self.unlabelled:
+            raise BudgetError(f"All {len(self.ids)} images are labelled, so that none can be asked for; add images without a mask.")
         if not 1 <= budget <= len(self.unlabelled):
             raise BudgetError(
                 f"budget: found {budget}, expected 1 to {len(self.unlabelled)}, the number of unlabelled images. "
@@ -83,12 +86,28 @@ class Round:
     @cached_property
     def model(self) -> TrainedModel:
         """f_L: loaded if it was trained already, else trained from scratch on all of L and kept."""
-        folder = self.model_folder or self.folder / "model"
-        if folder.is_dir():
-            return TrainedModel.load(folder, self.device)
-        model = self.train("Training on all labels", self.labelled, self.seed)
+        if self.model_folder is not None:
+            return TrainedModel.load(self.model_folder, self.device)
+        return self.kept(self.folder / "model", lambda: self.train("Training on all labels", self.labelled, self.seed))
+
+    def kept(self, folder: Path, train_it: Callable[[], TrainedModel]) -> TrainedModel:
+        """The network in `folder` if it was trained in just this round, else a new one, which is kept there."""
+        try:
+            model = TrainedModel.load(folder, self.device)
+            if model.record.get("round") == self.identity:
+                return model
+        except CheckpointError:  # not there yet, or cut off while it was written
+            pass
+        model = train_it()
+        model.record["round"] = self.identity
         model.save(folder)
         return model
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of what the round's networks are trained from: labels, classes, recipe, seed."""
+        masks = [part for i in self.labelled for part in (i, list(self.labels[i].shape), self.labels[i].tobytes())]
+        return digest(self.classes, self.recipe.to_dict(), self.seed, *masks)
 
     def train(
         self, step: str, ids: tuple[str, ...], seed: int, labels: Mapping[str, Mask] | None = None, steps: int | None = None
@@ -110,24 +129,23 @@ class Round:
     def pseudo_labels(self) -> dict[str, Mask]:
         """y_i = f_L(x_i) for every image of X (Eq. 1, step 1): uint8 (H, W) class ids by image id."""
         path = self.folder / "pseudo-labels.npz"
-        if path.exists():
-            with np.load(path) as stored:
-                return {identity: stored[str(position)] for position, identity in enumerate(self.ids)}
+        described = json.dumps([self.identity, self.ids])
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                if str(stored["described"]) == described:
+                    return {identity: stored[str(position)] for position, identity in enumerate(self.ids)}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there yet, half-written, or of another version
+            pass
         masks: dict[str, Mask] = {}
         for identity, mask in zip(self.ids, predict_masks(self.model, (self.images[i] for i in self.ids)), strict=True):
             masks[identity] = mask
             self.on_progress("Pseudo-labels", len(masks), len(self.ids))
         with write_atomically(path) as file:
-            stored = {str(position): masks[identity] for position, identity in enumerate(self.ids)}
-            np.savez_compressed(file, allow_pickle=False, **stored)
+            arrays = {str(position): masks[identity] for position, identity in enumerate(self.ids)}
+            np.savez_compressed(file, allow_pickle=False, described=np.array(described), **arrays)
         return masks
 
     @cached_property
     def fingerprint(self) -> str:
         """Identifies what the rows of this round were computed from, so that a resumed round never mixes in another's."""
-        digest = hashlib.sha256(
-            json.dumps([self.ids, self.labelled, self.classes, self.recipe.to_dict(), self.seed], sort_keys=True).encode()
-        )
-        for identity in self.ids:
-            digest.update(self.pseudo_labels[identity].tobytes())
-        return digest.hexdigest()[:16]
+        return digest(self.identity, self.ids, *(self.pseudo_labels[identity].tobytes() for identity in self.ids))

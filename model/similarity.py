@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.dice import Mask, dice
+from model.digests import digest
 from model.files import write_bytes
 from model.inference import predict_masks
 from model.round import Round
@@ -43,7 +44,7 @@ def predictions_of(round_: Round, k: str, label: Mask) -> Iterator[Mask]:
 
 def row_seed(seed: int, k: str) -> int:
     """The seed of f_k: its own for each image, the same in every run of the round."""
-    return int.from_bytes(f"{seed}/{k}".encode()) % (2**31 - 1)
+    return int(digest(seed, k)[:7], 16)
 
 
 class RowStore:
@@ -68,7 +69,7 @@ class RowStore:
         write_bytes(self._path(k), json.dumps(content).encode())
 
     def _path(self, k: str) -> Path:
-        return self.folder / f"{k.encode().hex()[-200:]}.json"  # ids may hold any character
+        return self.folder / f"{digest(k)}.json"  # ids may hold any character
 
 
 def complete(known_rows: npt.ArrayLike, trained: Sequence[int]) -> npt.NDArray[np.float32]:

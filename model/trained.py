@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import os
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from model.errors import CheckpointError
 from model.recipe import Recipe
 from model.unet import build_network
 
+WRITERS = 100  # tries to be the one that puts a folder in place
 FORMAT = 1  # raised when a saved network can no longer be read as before
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "model.json"
@@ -49,13 +51,7 @@ class TrainedModel:
             description = {"format": FORMAT, "classes": self.classes, "recipe": self.recipe.to_dict(), "record": self.record}
             (beside / DESCRIPTION).write_text(json.dumps(description, indent=1))
             beside.chmod(0o755)  # mkdtemp makes it private; several users of one storage read it
-            if folder.exists():
-                old = folder.with_name(f".{folder.name}-old-{os.getpid()}")
-                folder.replace(old)
-                beside.replace(folder)
-                shutil.rmtree(old)
-            else:
-                beside.replace(folder)
+            _put_in_place(beside, folder)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
             raise
@@ -83,3 +79,19 @@ class TrainedModel:
             raise CheckpointError(f"The weights in {folder} do not fit their description ({str(error)[:200]}). {remedy}") from error
         network = network.to(device, memory_format=torch.channels_last).eval()
         return cls(network, description["classes"], recipe, description["record"])
+
+
+def _put_in_place(beside: Path, folder: Path) -> None:
+    """Move a finished folder to its name; whoever of several writers comes last wins, and no reader finds half of it."""
+    for _ in range(WRITERS):
+        with suppress(FileNotFoundError):
+            old = beside.with_name(f"{beside.name}-old")
+            folder.replace(old)
+            shutil.rmtree(old, ignore_errors=True)
+        try:
+            beside.replace(folder)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another writer was faster: its folder is moved away in turn
+                raise
+    raise CheckpointError(f"The saved network {folder} is being written by too many processes at once; try again.")

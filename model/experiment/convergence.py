@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import as_completed
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from model.dice import dice
-from model.experiment.processes import executor
-from model.experiment.protocol import Split, read_pool
-from model.files import write_bytes
-from model.inference import predict_masks
+from model.errors import BudgetError
+from model.experiment.processes import results_of
+from model.experiment.protocol import Split, describe_data, read_pool
+from model.experiment.resume import load_or_begin
+from model.experiment.scores import train_and_score
+from model.files import check_writable, write_bytes
 from model.recipe import Recipe
-from model.training import train
 
 
-def test_dice(data: Path, split_path: Path, recipe: Recipe, size: int, draw: int, seed: int) -> float:
+def score_once(data: Path, split_path: Path, recipe: Recipe, size: int, draw: int, seed: int) -> float:
     """Mean test dice of one network trained on `size` pool images; the set depends on `draw` alone, the training on `seed`."""
     pool, split = read_pool(data, split_path, recipe.max_side), Split.read(split_path)
     chosen = sorted(str(i) for i in np.random.default_rng(draw).choice(split.pool, size, replace=False))
-    model = train([pool.images[i] for i in chosen], [pool.labels[i] for i in chosen], classes=pool.classes, recipe=recipe, seed=seed)
-    masks = predict_masks(model, (pool.images[i] for i in split.test))
-    return float(np.mean([dice(mask, pool.labels[i], pool.classes) for i, mask in zip(split.test, masks, strict=True)]))
+    return float(np.mean(list(train_and_score(pool, split, chosen, recipe, seed)[1].values())))
 
 
 def study(
@@ -47,23 +43,22 @@ def study(
     Finished trainings are taken from an existing convergence.json.
     """
     path = out / "convergence.json"
+    check_writable(path)
     read_pool(data, split, recipe.max_side)
-    finished: dict[str, Any] = {"recipe": recipe.to_dict(), "split": split.name, "dice": {}}
-    if path.exists():
-        stored = json.loads(path.read_text())
-        if stored["recipe"] == finished["recipe"] and stored["split"] == split.name:
-            finished = stored
-    units = list(itertools.product(sizes, steps, range(draws), range(seeds)))
-    with executor(jobs) as pool:
-        pending = {}
-        for size, count, draw, seed in units:
-            name = f"{size}/{count}/{draw}/{seed}"
-            if name not in finished["dice"]:
-                pending[pool.submit(test_dice, data, split, recipe.replace(steps=count), size, draw, seed)] = name
-        for future in as_completed(pending):
-            finished["dice"][pending[future]] = round(future.result(), 4)
-            write_bytes(path, json.dumps(finished, indent=1).encode())
-            on_done(len(finished["dice"]), len(units))
+    largest = len(Split.read(split).pool)
+    if not all(1 <= size <= largest for size in sizes):
+        raise BudgetError(f"sizes: found {', '.join(map(str, sizes))}, expected 1 to {largest}, the number of pool images in {split}.")
+    settings = {**describe_data(data, split), "recipe": recipe.replace(steps=1).to_dict()}
+    finished = load_or_begin(path, settings, "dice")
+    combinations = product(sizes, steps, range(draws), range(seeds))
+    names = {combination: "/".join(map(str, combination)) for combination in combinations}
+    todo = [unit for unit, name in names.items() if name not in finished["dice"]]
+    on_done(len(names) - len(todo), len(names))
+    units = [(data, split, recipe.replace(steps=count), size, draw, seed) for size, count, draw, seed in todo]
+    for (_, _, trained_by, size, draw, seed), value in results_of(jobs, score_once, units):
+        finished["dice"][names[size, trained_by.steps, draw, seed]] = round(value, 4)
+        write_bytes(path, json.dumps(finished, indent=1).encode())
+        on_done(sum(name in finished["dice"] for name in names.values()), len(names))
     write_bytes(out / "convergence.md", table(finished["dice"]).encode())
 
 

@@ -1,28 +1,76 @@
-"""Processes that share the cores of this machine."""
+"""Processes that share the cores of this machine, and end when they are no longer wanted."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeVar
 
 import torch
 
 PARENT_CHECK_SECONDS = 2.0
 
+Unit = TypeVar("Unit", bound=tuple[Any, ...])
+Result = TypeVar("Result")
 
-def executor(jobs: int) -> Executor:
-    """An executor of `jobs` processes with an equal share of the cores each; one job runs in this process."""
+
+@contextmanager
+def executor(jobs: int) -> Iterator[Executor]:
+    """An executor of `jobs` processes with an equal share of the cores each; one job runs here, so that it can be interrupted.
+
+    When the block is left by an error or Ctrl-C, work that has begun is ended at once.
+    """
     if jobs == 1:
-        return ThreadPoolExecutor(1)
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+        yield _Here()
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # spawn: a forked process may inherit locked thread pools of torch
-    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(threads, os.getpid()))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(max(1, cores // jobs), os.getpid())) as workers:
+        try:
+            yield workers
+        except BaseException:
+            workers.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+def results_of(jobs: int, function: Callable[..., Result], units: Iterable[Unit]) -> Iterator[tuple[Unit, Result]]:
+    """Each unit with what function(*unit) gave, as they finish."""
+    remaining = iter(units)
+    pending: dict[Future[Result], Unit] = {}
+    with executor(jobs) as workers:
+        while True:
+            for unit in islice(remaining, jobs - len(pending)):
+                pending[workers.submit(function, *unit)] = unit
+            if not pending:
+                return
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                yield pending.pop(future), future.result()
+
+
+class _Here(Executor):
+    """Does the work when it is submitted, in this thread."""
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        future: Future[Result] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 def _begin(threads: int, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 

@@ -10,13 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from model.digests import digest, digest_of_files
 from model.errors import BudgetError, PoolError, StrategyError
 from model.pool import Pool, scan
 from model.recipe import Recipe
 from model.strategies import Strategy, get_strategy
 
 RANDOM_DRAWS = 8  # random sequences averaged, as in the paper
-MUST_AGREE = ("data", "split", "pool_size", "initial_size", "repeats", "random_draws", "seed", "recipe", "options")
+MUST_AGREE = (
+    *("data", "data_digest", "split", "split_digest", "pool_size"),
+    *("initial_size", "repeats", "random_draws", "seed", "recipe", "options"),
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,10 @@ class Split:
         """Read {"pool": [...], "test": [...]}. Raises PoolError when it cannot be used."""
         try:
             content = json.loads(path.read_text())
-            split = cls(tuple(sorted(content["pool"])), tuple(sorted(content["test"])))
+            parts = [content["pool"], content["test"]]
+            if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts):
+                raise TypeError("pool and test must be lists of file names")
+            split = cls(*(tuple(sorted(part)) for part in parts))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PoolError(
                 f'Split {path} cannot be read ({error!r}); expected a JSON file {{"pool": [file, ...], "test": [file, ...]}}.'
@@ -41,6 +48,9 @@ class Split:
             raise PoolError(
                 f"Split {path}: {len(twice)} images are in both pool and test, the first is {twice[0]}; an image may be in one only."
             )
+        for part in (split.pool, split.test):
+            if len(set(part)) < len(part):
+                raise PoolError(f"Split {path}: a file is named twice in a list; name each once.")
         if not split.pool or not split.test:
             raise PoolError(f"Split {path}: found {len(split.pool)} pool and {len(split.test)} test images, expected some of each.")
         return split
@@ -71,12 +81,14 @@ class Protocol:
         }.items():
             if value < 1:
                 raise BudgetError(f"{name}: found {value}, expected at least 1.")
+        if self.seed < 0:
+            raise BudgetError(f"seed: found {self.seed}, expected 0 or more.")
         if not self.sizes or list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] <= self.initial:
             raise BudgetError(
                 f"sizes: found {', '.join(map(str, self.sizes)) or 'none'}, expected rising numbers above the initial size {self.initial}."
             )
-        if not self.strategies:
-            raise StrategyError("strategies: found none, expected at least one name.")
+        if not self.strategies or len(set(self.strategies)) < len(self.strategies):
+            raise StrategyError(f"strategies: found {', '.join(self.strategies) or 'none'}, expected at least one name, each once.")
         for name in self.strategies:
             self.strategy(name)
 
@@ -114,8 +126,7 @@ class Protocol:
         """What results.json keeps of it."""
         return {
             "command": command,
-            "data": self.data.name,
-            "split": self.split.name,
+            **describe_data(self.data, self.split),
             "pool_size": len(self.read_split().pool),
             "strategies": list(self.strategies),
             "options": self.options,
@@ -127,6 +138,17 @@ class Protocol:
             "seed": self.seed,
             "recipe": self.recipe.to_dict(),
         }
+
+
+def describe_data(data: Path, split: Path) -> dict[str, str]:
+    """What tells data and split from others of the same name, wherever they lie."""
+    parts = Split.read(split)
+    return {
+        "data": data.name,
+        "data_digest": digest_of_files(data / "images", data / "masks"),
+        "split": split.name,
+        "split_digest": digest(parts.pool, parts.test),
+    }
 
 
 @lru_cache(maxsize=2)

@@ -9,7 +9,7 @@ from typing import Any
 
 from model.errors import ResultsError
 from model.experiment import statistics
-from model.experiment.results import RANDOM, WHOLE, Results, Run, missing, planned_runs
+from model.experiment.results import FALLBACK, RANDOM, WHOLE, Results, Run, missing, planned_runs
 from model.experiment.statistics import Comparison, Measure, WinRate
 from model.files import write_bytes
 
@@ -59,6 +59,7 @@ def report(results: Results) -> str:
         "# Experiment: which images to label next",
         _incomplete(results),
         _reading(runs, compared),
+        _fallbacks(results.runs),
         f"![Test dice against the number of labelled images]({CURVE})",
         "## Test dice by number of labelled images",
         _score_table(runs, "dice"),
@@ -92,6 +93,12 @@ def _incomplete(results: Results) -> str:
         f"**Incomplete: {len(left)} of the planned trainings of a set are missing** ({listed}). "
         "Each comparison uses only the experiments in which both arms have the size; n says how many."
     )
+
+
+def _fallbacks(runs: Sequence[Run]) -> str:
+    counts = Counter(run.strategy for run in runs if run.notes.get(FALLBACK))
+    listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+    return f"In some steps the model found nothing in any image, and the batch was drawn at random: {listed}." if counts else ""
 
 
 def _reading(runs: Sequence[Run], compared: Sequence[Comparison]) -> str:

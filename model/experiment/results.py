@@ -14,6 +14,8 @@ INITIAL = "initial"  # the first labelled set, drawn once per experiment and sha
 RANDOM = "random"  # the baseline; the only strategy with more than one draw
 WHOLE = "whole"  # the whole pool, trained once per experiment: a reference, and the last point of every arm if its size was asked for
 
+FALLBACK = "chosen_at_random"  # note of a step in which the strategy could not work: f_L found nothing in any image
+
 FORMAT = "experiment-results"
 VERSION = 1
 

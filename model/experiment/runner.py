@@ -6,16 +6,20 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from model.errors import StrategyError
 from model.experiment.plot import draw_curve
 from model.experiment.processes import executor
 from model.experiment.protocol import MUST_AGREE, Protocol, Split
 from model.experiment.report import write_report
-from model.experiment.results import INITIAL, RANDOM, WHOLE, Key, Results, Run
+from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Key, Results, Run
 from model.experiment.scores import score_set
+from model.files import check_writable
 from model.pool import Pool
 from model.round import Round
+from model.strategies import get_strategy
 
 OnRun = Callable[[Run, int, int], None]
 
@@ -44,30 +48,27 @@ def run_experiment(protocol: Protocol, out: Path, *, jobs: int = 1, command: str
     `jobs` processes share the cores. `on_run(run, done, total)` is called after each step. A killed experiment goes on where it was:
     finished steps are in results.json, and what was trained of the one that was cut off is in out/work, which may be deleted at the end.
     """
-    protocol.read_pool()  # errors of the data come before any work
+    protocol.read_pool()  # errors of the data and of the folder come before any work
+    check_writable(out / "results.json")
     path = out / "results.json"
     results = Results.resume(path, protocol.to_dict(command), MUST_AGREE)
     total = _run_count(protocol)
     pending: dict[Future[Run], Step] = {}
     with executor(jobs) as workers:
-        try:
-            for step in _ready(protocol, out / "work", results):
+        while True:
+            busy = {step.key for step in pending.values()}
+            waiting = (step for step in _ready(protocol, out / "work", results) if step.key not in busy)
+            for step in islice(waiting, jobs - len(pending)):
                 pending[workers.submit(run_step, step)] = step
-            while pending:
-                for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                    pending.pop(future)
-                    run = future.result()
-                    results.add(run)
-                    results.save(path)
-                    if on_run is not None:
-                        on_run(run, len(results.runs), total)
-                busy = {step.key for step in pending.values()}
-                for step in _ready(protocol, out / "work", results):
-                    if step.key not in busy:
-                        pending[workers.submit(run_step, step)] = step
-        except BaseException:
-            workers.shutdown(wait=False, cancel_futures=True)
-            raise
+            if not pending:
+                break
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                pending.pop(future)
+                run = future.result()
+                results.add(run)
+                results.save(path)
+                if on_run is not None:
+                    on_run(run, len(results.runs), total)
     write_outputs(results, out)
     return results
 
@@ -115,8 +116,13 @@ def _query(step: Step, pool: Pool, split: Split) -> tuple[tuple[str, ...], float
         folder=step.work / f"{step.experiment}-{step.strategy}-{step.draw}-{step.size}",
         model_folder=score_set(protocol, pool, split, step.experiment, step.labelled, step.work / "scores").model_folder,
     )
-    ranking = protocol.strategy(step.strategy).rank(round_, step.size - len(step.labelled))
-    return ranking.batch, round(time.perf_counter() - started, 2), ranking.notes
+    budget = step.size - len(step.labelled)
+    try:
+        ranking = protocol.strategy(step.strategy).rank(round_, budget)
+        notes = ranking.notes
+    except StrategyError:  # f_L finds nothing at all: a lab would go on by chance, and so does the arm
+        ranking, notes = get_strategy(RANDOM).rank(round_, budget), {FALLBACK: 1.0}
+    return ranking.batch, round(time.perf_counter() - started, 2), notes
 
 
 def _ready(protocol: Protocol, work: Path, results: Results) -> list[Step]:

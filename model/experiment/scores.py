@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from model.dice import dice
-from model.experiment.protocol import Protocol, Split
+from model.digests import digest
+from model.experiment.protocol import Protocol, Split, describe_data
 from model.files import write_bytes
 from model.inference import predict_masks
 from model.pool import Pool
+from model.recipe import Recipe
+from model.trained import TrainedModel
 from model.training import train
 
 WORST_SHARE = 0.2  # of the test images make up the worst fifth
@@ -35,7 +39,8 @@ def score_set(protocol: Protocol, pool: Pool, split: Split, experiment: int, cho
 
     What was trained before (a killed run, another arm with the same set) is taken from `folder`.
     """
-    name = hashlib.sha256(json.dumps([experiment, chosen]).encode()).hexdigest()[:16]
+    described = {**describe_data(protocol.data, protocol.split), "recipe": protocol.recipe.to_dict(), "seed": protocol.seed}
+    name = digest(described, experiment, chosen)
     repeats = [
         _score_once(protocol, pool, split, protocol.training_seed(experiment, repeat), chosen, folder / name / str(repeat))
         for repeat in range(protocol.repeats)
@@ -50,18 +55,25 @@ def score_set(protocol: Protocol, pool: Pool, split: Split, experiment: int, cho
     )
 
 
-def _score_once(protocol: Protocol, pool: Pool, split: Split, seed: int, chosen: tuple[str, ...], folder: Path) -> dict:
+def _score_once(protocol: Protocol, pool: Pool, split: Split, seed: int, chosen: tuple[str, ...], folder: Path) -> dict[str, Any]:
     path = folder / "score.json"
-    if path.exists():
-        return json.loads(path.read_text())
+    try:
+        score: dict[str, Any] = json.loads(path.read_text())
+        return score
+    except (OSError, ValueError):  # not there yet, or half-written
+        pass
     started = time.perf_counter()
-    model = train(
-        [pool.images[i] for i in chosen], [pool.labels[i] for i in chosen], classes=pool.classes, recipe=protocol.recipe, seed=seed
-    )
-    masks = predict_masks(model, (pool.images[i] for i in split.test))
-    dices = {i: dice(mask, pool.labels[i], pool.classes) for i, mask in zip(split.test, masks, strict=True)}
+    model, dices = train_and_score(pool, split, chosen, protocol.recipe, seed)
     if folder.name == "0":
         model.save(folder / "model")
     score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": round(time.perf_counter() - started, 2)}
     write_bytes(path, json.dumps(score, indent=1).encode())
     return score
+
+
+def train_and_score(pool: Pool, split: Split, chosen: Sequence[str], recipe: Recipe, seed: int) -> tuple[TrainedModel, dict[str, float]]:
+    """A network trained from scratch on the masks of `chosen`, and its dice on each test image by id."""
+    images, labels = [pool.images[i] for i in chosen], [pool.labels[i] for i in chosen]
+    model = train(images, labels, classes=pool.classes, recipe=recipe, seed=seed)
+    masks = predict_masks(model, (pool.images[i] for i in split.test))
+    return model, {i: dice(mask, pool.labels[i], pool.classes) for i, mask in zip(split.test, masks, strict=True)}

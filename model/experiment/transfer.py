@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import as_completed
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
 from model.dice import dice
-from model.experiment.processes import executor
-from model.experiment.protocol import Protocol
-from model.files import write_bytes
+from model.experiment.processes import results_of
+from model.experiment.protocol import Protocol, describe_data
+from model.experiment.resume import load_or_begin
+from model.files import check_writable, write_bytes
 from model.round import Round
 from model.selection import expected_dice, maximin
 from model.similarity import complete, predictions_of, trainable
@@ -32,21 +31,26 @@ def study(protocol: Protocol, budget: int, out: Path, *, jobs: int, on_done: Cal
     Writes transfer.json (a row each, resumed from) and transfer.md into `out`.
     """
     path = out / "transfer.json"
-    settings = {"recipe": protocol.recipe.to_dict(), "split": protocol.split.name, "seed": protocol.seed, "initial": protocol.initial}
-    finished: dict[str, Any] = {"settings": settings, "rows": {}}
-    if path.exists() and (stored := json.loads(path.read_text()))["settings"] == settings:
-        finished = stored
-    units = [(experiment, k) for experiment in range(protocol.experiments) for k in _round(protocol, experiment, out).unlabelled]
+    check_writable(path)
+    described = describe_data(protocol.data, protocol.split)
+    settings = {**described, "recipe": protocol.recipe.to_dict(), "seed": protocol.seed, "initial": protocol.initial}
+    finished = load_or_begin(path, settings, "rows")
+    units = []
     for experiment in range(protocol.experiments):
-        _ = _round(protocol, experiment, out).pseudo_labels  # once, before the processes would each make their own
-    with executor(jobs) as pool:
-        names = {f"{experiment}/{k}": (experiment, k) for experiment, k in units}
-        pending = {pool.submit(transfer_row, protocol, *names[name], out): name for name in names if name not in finished["rows"]}
-        for future in as_completed(pending):
-            finished["rows"][pending[future]] = future.result()
-            write_bytes(path, json.dumps(finished).encode())
-            on_done(len(finished["rows"]), len(units))
+        round_ = _round(protocol, experiment, out)
+        _ = round_.pseudo_labels  # once, before the processes would each make their own
+        units += [(protocol, experiment, k, out) for k in round_.unlabelled]
+    todo = [unit for unit in units if _name(unit[1], unit[2]) not in finished["rows"]]
+    on_done(len(units) - len(todo), len(units))
+    for (_, experiment, k, _), row in results_of(jobs, transfer_row, todo):
+        finished["rows"][_name(experiment, k)] = row
+        write_bytes(path, json.dumps(finished).encode())
+        on_done(sum(_name(unit[1], unit[2]) in finished["rows"] for unit in units), len(units))
     write_bytes(out / "transfer.md", report(protocol, finished["rows"], budget, out).encode())
+
+
+def _name(experiment: int, k: str) -> str:
+    return f"{experiment}/{k}"
 
 
 def transfer_row(protocol: Protocol, experiment: int, k: str, out: Path) -> dict[str, list[float]]:
@@ -75,8 +79,8 @@ def report(protocol: Protocol, rows: dict[str, dict[str, list[float]]], budget: 
         truth = protocol.read_pool().labels
         quality = np.mean([dice(round_.pseudo_labels[i], truth[i], round_.classes) for i in round_.unlabelled])
         trained = [round_.ids.index(k) for k in round_.unlabelled]
-        d = np.array([rows[f"{experiment}/{k}"]["d"] for k in round_.unlabelled])
-        true = np.array([rows[f"{experiment}/{k}"]["true"] for k in round_.unlabelled])
+        d = np.array([rows[_name(experiment, k)]["d"] for k in round_.unlabelled])
+        true = np.array([rows[_name(experiment, k)]["true"] for k in round_.unlabelled])
         off = np.ones_like(d, dtype=bool)
         off[np.arange(len(trained)), trained] = False
         by_row = [_spearman(d[i][off[i]], true[i][off[i]]) for i in range(len(d))]

@@ -17,6 +17,7 @@ from model.similarity import RowStore, complete, train_row, trainable
 from model.strategies.base import Query, Ranking, Strategy
 
 CANDIDATES = 16  # |K|: networks trained a round; more tell more and cost more
+STREAM = 1  # of random numbers, apart from that of the random strategy, whose batch would lie in K otherwise
 BLANK = "the model finds nothing (or only foreground) in it, so that it could not be compared: look whether that is right"
 SELECTION_SECONDS = 30.0  # cap on the search for the subset; it usually ends long before
 
@@ -51,7 +52,7 @@ class TaskDependent(Strategy):
                 "so that none can be compared. Label a few more images, chosen at random or by eye, and try again."
             )
         eligible = [identity for identity in (round_.ids if self.candidates_from_all else round_.unlabelled) if trainable(masks[identity])]
-        drawn = np.random.default_rng(round_.seed).permutation(eligible)[: self.candidates]
+        drawn = np.random.default_rng([round_.seed, STREAM]).permutation(eligible)[: self.candidates]
         return tuple(sorted(str(identity) for identity in drawn))
 
     def run_unit(self, round_: Round, unit: str) -> None:
@@ -65,6 +66,8 @@ class TaskDependent(Strategy):
         self.run_units(round_)
         rows = self._rows(round_)
         known = {k: row for k in self.draw_candidates(round_) if (row := rows.get(k)) is not None}
+        if not known:
+            raise StrategyError(f"None of the networks of {round_.folder} could be kept; check that the folder has room and try again.")
         return complete([[row[identity] for identity in round_.ids] for row in known.values()], [round_.ids.index(k) for k in known])
 
     def rank(self, round_: Round, budget: int) -> Ranking:
@@ -102,5 +105,5 @@ class TaskDependent(Strategy):
 def _explain(image: selection.RankedImage, ids: Sequence[str]) -> Query:
     helped = tuple(ids[index] for index in image.helps)
     helps = f"; helps most: {', '.join(helped)}" if helped else ""
-    reason = f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}{helps}; represents {image.represents} images"
+    reason = f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}{helps}; represents {image.represents} image{'s' if image.represents != 1 else ''}"
     return Query(ids[image.index], image.rank, image.in_batch, reason, image.worst_after, helped)

@@ -145,6 +145,99 @@ def test_what_is_wrong_is_said_without_a_traceback(folder: Path, change: dict[st
     assert not (folder / "r.csv").exists()
 
 
+def test_names_with_brackets_are_shown_as_they_are(folder: Path) -> None:
+    image = sorted((folder / "images").iterdir())[-1]
+    image.rename(image.with_name("a [red] [i].png"))
+    options = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--strategy", "random", "--out", f"{folder}/r.csv"]
+    done = model("rank", *options, "--budget", "5", *FAST)
+    assert done.exit_code == 0, done.output
+    assert "a [red] [i].png" in done.stderr
+    done = model("rank", *options[:2], "--masks", f"{folder}/[/i]", "--budget", "5")
+    assert done.exit_code == 2
+    assert "[/i]" in done.stderr
+
+
+def test_an_out_that_is_a_folder_is_said_before_any_work(folder: Path) -> None:
+    done = model("rank", "--images", f"{folder}/images", "--masks", f"{folder}/masks", "--budget", "2", "--out", str(folder))
+    assert done.exit_code == 2
+    assert "cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--jobs", "--draws", "--repeats", "--experiments"])
+def test_numbers_out_of_range_are_said(option: str) -> None:
+    done = model("experiment", "--data", "d", "--split", "s", "--out", "o", option, "0")
+    assert done.exit_code == 2
+    assert option in done.output
+
+
+def test_transfer_resumes_and_refuses_other_data(shared_data: Path, tmp_path: Path) -> None:
+    def arguments(name: str) -> list[str]:
+        data = shared_data / name
+        some = ["--experiments", "1", "--budget", "2", "--image-size", "64", "--crop", "32", "--width", "4", "--depth", "3"]
+        paths = ["--data", str(data), "--split", str(data / "split_16_26.json"), "--out", str(tmp_path)]
+        return ["transfer", *paths, *some, "--steps", "20", "--row-steps", "2"]
+
+    done = model(*arguments("usiigaci_t98g"))
+    assert done.exit_code == 0, done.output
+    table = (tmp_path / "transfer.md").read_text()
+    assert "25% of U" in table
+    assert len(json.loads((tmp_path / "transfer.json").read_text())["rows"]) == 13
+    assert model(*arguments("usiigaci_t98g")).exit_code == 0
+    assert (tmp_path / "transfer.md").read_text() == table
+    other = model(*arguments("bbbc010"))
+    assert other.exit_code == 2
+    assert "data" in other.stderr
+    (tmp_path / "transfer.json").write_text("{")
+    broken = model(*arguments("usiigaci_t98g"))
+    assert broken.exit_code == 2
+    assert "delete" in broken.stderr
+
+
+def test_ctrl_c_ends_an_experiment_at_once(shared_data: Path, tmp_path: Path) -> None:
+    data = shared_data / "dsb2018"
+    arguments = [
+        "experiment",
+        "--data",
+        str(data),
+        "--split",
+        str(data / "split_16_26.json"),
+        "--strategies",
+        "random",
+        "--out",
+        str(tmp_path),
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "model",
+        *arguments,
+        "--strategies",
+        "random",
+        "--jobs",
+        "2",
+        "--image-size",
+        "64",
+        "--crop",
+        "32",
+        "--steps",
+        "100000",
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline and len(children(process.pid)) < 3:  # two workers, and the tracker of their semaphores
+        time.sleep(0.2)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Stopped" in said
+    assert "Traceback" not in said
+
+
+def children(pid: int) -> list[str]:
+    return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+
+
 def test_a_folder_without_masks_says_to_label(folder: Path) -> None:
     shutil.rmtree(folder / "masks")
     (folder / "masks").mkdir()

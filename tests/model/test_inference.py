@@ -47,3 +47,9 @@ def test_features_are_one_vector_of_the_decoders_last_layer(model: TrainedModel)
     features = extract_features(model, blobs(1)[0])
     assert features.shape == (4,)
     assert np.isfinite(features).all()
+
+
+def test_features_do_not_count_padding(model: TrainedModel) -> None:
+    image = blobs(1, side=64)[0][:33, :57]
+    padded = np.pad(image, ((0, 31), (0, 7), (0, 0)), mode="edge")
+    assert not np.allclose(extract_features(model, image), extract_features(model, padded), rtol=1e-3)

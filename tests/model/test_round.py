@@ -1,5 +1,6 @@
 """What a round computes once and keeps."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,42 @@ def test_a_killed_round_finds_its_model_and_pseudo_labels_again(small_round: Rou
     assert again.model.record == small_round.model.record
     assert trainings == []
     assert again.fingerprint == small_round.fingerprint
+
+
+def test_new_labels_in_the_same_folder_are_not_answered_with_the_old_network(small_round: Round, discs: tuple[Images, Masks]) -> None:
+    old = dict(small_round.pseudo_labels)
+    more = dataclasses.replace(small_round, labels={i: discs[1][i] for i in ("00.png", "02.png", "05.png")})
+    assert more.model.record["images"] == 3
+    assert any((more.pseudo_labels[i] != old[i]).any() for i in old)
+
+
+def test_pseudo_labels_follow_their_images_when_one_is_removed(small_round: Round) -> None:
+    old = dict(small_round.pseudo_labels)
+    fewer = dataclasses.replace(small_round, images={i: image for i, image in small_round.images.items() if i != "04.png"})
+    for identity, mask in fewer.pseudo_labels.items():
+        np.testing.assert_array_equal(mask, old[identity])
+
+
+def test_pseudo_labels_of_an_added_image_are_computed(small_round: Round, discs: tuple[Images, Masks]) -> None:
+    _ = small_round.pseudo_labels
+    more = dataclasses.replace(small_round, images={**small_round.images, "99.png": discs[0]["03.png"]})
+    np.testing.assert_array_equal(more.pseudo_labels["99.png"], small_round.pseudo_labels["03.png"])
+
+
+@pytest.mark.parametrize("file", ["pseudo-labels.npz", "model/weights.safetensors", "model/model.json"])
+def test_half_written_files_are_made_again(small_round: Round, file: str) -> None:
+    before = small_round.pseudo_labels
+    path = small_round.folder / file
+    path.write_bytes(path.read_bytes()[:40])
+    again = dataclasses.replace(small_round)
+    assert again.model.record["images"] == 2
+    for identity, mask in again.pseudo_labels.items():
+        np.testing.assert_array_equal(mask, before[identity])
+
+
+def test_all_images_labelled_is_said(discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match="All 12 images are labelled"):
+        Round(*discs, 2, tiny_recipe, 0, tmp_path).check_budget(1)
 
 
 def test_another_seed_has_another_fingerprint(small_round: Round, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.similarity import RowStore, complete, trainable
+from model.similarity import RowStore, complete, row_seed, trainable
 
 
 def completed_by_hand(rows: np.ndarray, trained: list[int]) -> np.ndarray:
@@ -85,3 +85,11 @@ def test_a_half_written_row_is_not_used(tmp_path: Path) -> None:
     file = next(tmp_path.iterdir())
     file.write_text(file.read_text()[:20])
     assert store.get("k") is None
+
+
+def test_long_ids_that_end_alike_have_rows_and_seeds_of_their_own(tmp_path: Path) -> None:
+    store, names = RowStore(tmp_path, "a"), [start + "x" * 300 for start in "ab"]
+    for value, name in enumerate(names):
+        store.put(name, {name: float(value)})
+    assert [store.get(name) for name in names] == [{names[0]: 0.0}, {names[1]: 1.0}]
+    assert row_seed(0, names[0]) != row_seed(0, names[1]) != row_seed(1, names[1])

@@ -87,6 +87,14 @@ def test_true_masks_replace_the_pseudo_labels_of_labelled_images(small_round: Ro
     assert TaskDependent().masks(small_round) is small_round.pseudo_labels
 
 
+def test_candidates_and_the_random_batch_are_drawn_apart(small_round: Round) -> None:
+    rounds = [dataclasses.replace(small_round, seed=seed) for seed in range(6)]
+    for round_ in rounds:
+        round_.__dict__["pseudo_labels"] = small_round.pseudo_labels
+    inside = [set(get_strategy("random").rank(r, 3).batch) <= set(TaskDependent(candidates=3).units(r)) for r in rounds]
+    assert not all(inside)
+
+
 def test_an_interrupted_round_trains_only_the_rows_that_are_missing(small_round: Round) -> None:
     strategy = TaskDependent(candidates=3)
     whole = strategy.rank(small_round, 2)

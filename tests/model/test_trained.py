@@ -1,5 +1,6 @@
 """Saved networks."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +55,11 @@ def test_weights_that_do_not_fit_are_said(model: TrainedModel, tmp_path: Path) -
     path.write_text(path.read_text().replace('"width": 4', '"width": 8'))
     with pytest.raises(CheckpointError, match="do not fit"):
         TrainedModel.load(tmp_path / "v1")
+
+
+def test_many_writers_of_one_folder_leave_one_whole_network(model: TrainedModel, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(model.save, tmp_path / "v1") for _ in range(24)]:
+            future.result()
+    TrainedModel.load(tmp_path / "v1")
+    assert [path.name for path in tmp_path.iterdir()] == ["v1"]

@@ -1,5 +1,6 @@
 """The experiment itself, on small images made here."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import numpy as np
 import pytest
 
 from model.dice import dice
-from model.errors import BudgetError, PoolError, ResultsError, StrategyError
+from model.errors import BudgetError, OutputError, PoolError, ResultsError, StrategyError
 from model.experiment.protocol import Protocol, Split
-from model.experiment.results import INITIAL, RANDOM, WHOLE, Results, Run
+from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Results, Run
 from model.experiment.runner import run_experiment
 from model.inference import predict_masks
 from model.masks import write_mask
@@ -125,6 +126,40 @@ def test_results_of_another_recipe_are_not_mixed_in(data: Path, tmp_path: Path) 
     run_experiment(protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3,)), tmp_path)
     with pytest.raises(ResultsError, match=r"recipe.steps"):
         run_experiment(protocol_of(data, recipe=TINY.replace(steps=7)), tmp_path)
+
+
+def test_scores_of_another_recipe_are_not_used_again(data: Path, tmp_path: Path) -> None:
+    """Also when results.json was deleted, as its error advises, and the work folder was not."""
+    protocol = protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3,), random_draws=1)
+    run_experiment(protocol, tmp_path)
+    (tmp_path / "results.json").unlink()
+    longer = dataclasses.replace(protocol, recipe=TINY.replace(steps=12))
+    assert run_experiment(longer, tmp_path).runs[0].dice == run_experiment(longer, tmp_path / "fresh").runs[0].dice
+
+
+def test_results_of_an_edited_split_are_not_continued(data: Path, tmp_path: Path) -> None:
+    split = tmp_path / "split.json"
+    content = json.loads((data / "split.json").read_text())
+    split.write_text(json.dumps(content))
+    protocol = protocol_of(data, split=split, experiments=1, strategies=(RANDOM,), sizes=(3,), random_draws=1)
+    run_experiment(protocol, tmp_path / "out")
+    content["pool"][0], content["test"][0] = content["test"][0], content["pool"][0]
+    split.write_text(json.dumps(content))
+    with pytest.raises(ResultsError, match="split_digest"):
+        run_experiment(protocol, tmp_path / "out")
+
+
+def test_an_arm_whose_model_finds_nothing_goes_on_by_chance(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.strategies.task_dependent.trainable", lambda _: False)
+    results = run_experiment(protocol_of(data, experiments=1, strategies=("task_dependent",), sizes=(3,)), tmp_path)
+    assert results.get((0, "task_dependent", 0, 3)).notes == {FALLBACK: 1.0}
+    assert "drawn at random: task_dependent 1" in (tmp_path / "report.md").read_text()
+
+
+def test_an_out_that_cannot_be_written_is_said_before_any_work(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OutputError, match="cannot be written"):
+        run_experiment(protocol_of(data), tmp_path / "out")
 
 
 def test_two_processes_find_what_one_finds(finished: tuple[Path, Results], data: Path, tmp_path: Path) -> None:
