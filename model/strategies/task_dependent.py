@@ -105,5 +105,6 @@ class TaskDependent(Strategy):
 def _explain(image: selection.RankedImage, ids: Sequence[str]) -> Query:
     helped = tuple(ids[index] for index in image.helps)
     helps = f"; helps most: {', '.join(helped)}" if helped else ""
-    reason = f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}{helps}; represents {image.represents} image{'s' if image.represents != 1 else ''}"
+    represents = f"represents {image.represents} image{'s' if image.represents != 1 else ''}"
+    reason = f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}{helps}; {represents}"
     return Query(ids[image.index], image.rank, image.in_batch, reason, image.worst_after, helped)
