@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,15 +42,13 @@ class _Loaded:
 
 
 class Models:
-    """The networks in memory, one per project, loaded when first asked for and again when another version is in use."""
+    """The networks in memory, one per project, loaded when first asked for and again when another version is in use. Not for threads."""
 
     def __init__(self) -> None:
         self._loaded: OrderedDict[int, _Loaded] = OrderedDict()
-        self.lock = threading.Lock()
-        """One network works at a time: it uses all threads."""
 
     def get(self, context: Context, version: str) -> _Loaded:
-        """The network of a project's version; `lock` is held by the caller. Raises VersionError, CheckpointError."""
+        """The network of a project's version. Raises VersionError, CheckpointError."""
         loaded = self._loaded.get(context.project_id)
         if loaded is None or loaded.version != version:
             record = context.versions.record(version)
@@ -64,6 +62,8 @@ class Models:
 
 
 MODELS = Models()
+NETWORK_THREAD = ThreadPoolExecutor(1, thread_name_prefix="network")
+"""Networks work one at a time, as each uses all processor threads, and always in this thread: in a new one, torch first makes its own."""
 
 
 class Segmenter(LabelStudioMLBase):
@@ -129,13 +129,16 @@ class Segmenter(LabelStudioMLBase):
 
     def _regions(self, version: str, config: LabelConfig, task: dict[str, Any]) -> list[dict[str, Any]]:
         data = fetch(self.context.client, task, config, self.context.image_cache)
-        with MODELS.lock:
-            torch.set_num_threads(self.context.settings.torch_threads)
-            loaded = MODELS.get(self.context, version)
-            annotator = PreAnnotator(loaded.model, loaded.labels, config)
-            if annotator.outdated:
-                self._tell_outdated(annotator.outdated)
-            return annotator.regions(data, f"task {task['id']}")
+        regions, outdated = NETWORK_THREAD.submit(self._draw, version, config, data, f"task {task['id']}").result()
+        if outdated:
+            self._tell_outdated(outdated)
+        return regions
+
+    def _draw(self, version: str, config: LabelConfig, data: bytes, name: str) -> tuple[list[dict[str, Any]], str]:
+        torch.set_num_threads(self.context.settings.torch_threads)
+        loaded = MODELS.get(self.context, version)
+        annotator = PreAnnotator(loaded.model, loaded.labels, config)
+        return annotator.regions(data, name), annotator.outdated
 
     def _tell_outdated(self, text: str) -> None:
         log.warning("project %d: %s", self.context.project_id, text)
