@@ -84,6 +84,10 @@ class Keys:
         """Lock of one kind of work."""
         return self._key(f"fence:{what}")
 
+    def blank(self, round_name: str) -> str:
+        """Set of tasks of a round whose mask was drawn and shows nothing, or cannot be drawn; Label Studio cannot tell."""
+        return self._key(f"blank:{round_name}")
+
     def rows(self, round_name: str) -> str:
         """Set of the units of a round that are done."""
         return self._key(f"rows:{round_name}")

@@ -96,6 +96,8 @@ def record(redis: Redis, project_id: int, event: Event) -> None:
     with redis.pipeline(transaction=True) as pipe:
         if event.tasks:
             pipe.sadd(keys.labelled, *event.tasks)
+        if event.work is Work.LOOK:
+            pipe.hdel(keys.info, "looked")  # the next look is a full one
         _want(pipe, keys, event.work, event.labels)
         pipe.execute()
 

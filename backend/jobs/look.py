@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from backend.jobs.context import Context, Setup
 from backend.jobs.events import Work
 from backend.jobs.progress import Progress
 from backend.jobs.records import current_record
-from backend.jobs.round import draw
+from backend.jobs.round import draw, note_blank
 from backend.jobs.training import announce
 from backend.labelstudio import priorities
 from backend.labelstudio.priorities import Priority
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 MASKS_A_LOOK = 50
 """Masks drawn in one look at most, so that looks at other projects come soon; the rest follows in the next."""
+SECONDS_BETWEEN_FULL_LOOKS = 600.0
+"""A project in which nothing has changed is looked at in full only so often: it lists all its tasks."""
 
 
 def look(context: Context, progress: Progress) -> None:
@@ -38,29 +41,48 @@ def look(context: Context, progress: Progress) -> None:
         return
     context.note("config", " ".join(setup.config.warnings))
     announce(context)
-    _look_at_labels(context, setup)
+    labelled = context.client.count(context.project_id, "labelled")
+    _look_at_labels(context, setup, labelled)
     record = current_record(context)
     if record is None:
         _want_round(context, "the first order")
         return
+    state = _state(context, setup, record, labelled)
+    if _unchanged(context, state):
+        return
     open_tasks = context.client.task_ids(context.project_id, "unlabelled")
-    if record["cold_start"] and _has_enough(context):
+    if record["cold_start"] and _has_enough(context) and context.versions.current() != record["version"]:
         _want_round(context, "there are enough labels to compare images")
     elif record["batch"] and not set(record["batch"]) & set(open_tasks) and open_tasks:
         _want_round(context, "the batch is finished")
     if not open_tasks or queue.active(context.redis, context.project_id, Work.ROUND):
         return  # a round that runs takes in new tasks at its end
     _keep_in_force(context, setup, record)
-    _place_new(context, setup, record, progress)
-    _add_masks(context, setup, record, progress)
+    placed = _place_new(context, setup, record, progress)
+    added = _add_masks(context, setup, record, progress)
+    if not placed and not added:
+        context.redis.hset(context.keys.info, "looked", f"{time.time()} {state}")
 
 
-def _look_at_labels(context: Context, setup: Setup) -> None:
+def _state(context: Context, setup: Setup, record: dict[str, Any], labelled: int) -> str:
+    """What the look depends on, as far as few small requests tell; while it stays the same, nothing is to be done."""
+    project = setup.project
+    answered = context.redis.scard(context.keys.labelled)  # skips are seen only here
+    version = context.versions.current()
+    return f"{project.tasks} {project.labelled} {project.model_version} {labelled} {answered} {version} {record['round']}"
+
+
+def _unchanged(context: Context, state: str) -> bool:
+    """Whether nothing has changed since a look that found nothing to do; now and then it looks nevertheless."""
+    when, _, before = as_text(context.redis.hget(context.keys.info, "looked") or "").partition(" ")
+    return before == state and time.time() - float(when) < SECONDS_BETWEEN_FULL_LOOKS
+
+
+def _look_at_labels(context: Context, setup: Setup, labelled: int) -> None:
     """Want a training for labels that no event told of (the service was away), and for other labels in the configuration."""
     if events.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
         return
     count, seen = (as_text(value or b"") for value in context.redis.hmget(context.keys.info, ["trained_count", "trained_labels"]))
-    labelled = context.client.count(context.project_id, "labelled")
     if labelled != int(count or 0):
         log.info("project %d: %d labelled tasks, %s at the last training", context.project_id, labelled, count or 0)
         events.want(context.redis, context.project_id, Work.TRAINING, labels=abs(labelled - int(count or 0)))
@@ -94,11 +116,14 @@ def _keep_in_force(context: Context, setup: Setup, record: dict[str, Any]) -> No
         _want_round(context, f"the order {record['round']} is not in Label Studio any more")
 
 
-def _place_new(context: Context, setup: Setup, record: dict[str, Any], progress: Progress) -> None:
-    """Give tasks imported since the round a mask and a place: at random among those after the batch, as none has been compared yet."""
+def _place_new(context: Context, setup: Setup, record: dict[str, Any], progress: Progress) -> int:
+    """Give tasks imported since the round a mask and a place: at random among those after the batch, as none has been compared yet.
+
+    Returns how many there were.
+    """
     new = priorities.unplaced(context.client, context.project_id)
     if not new:
-        return
+        return 0
     batch_ends = priorities.score_of(min(len(record["batch"]), record["tasks"]), max(record["tasks"], 1)) if record["batch"] else 0.0
     with_mask = draw(context, _version(context, record), setup.config, new[:MASKS_A_LOOK], progress)
     entries = []
@@ -106,21 +131,28 @@ def _place_new(context: Context, setup: Setup, record: dict[str, Any], progress:
         place = float(np.random.default_rng([record["seed"], task]).uniform(batch_ends, 1.0))
         entries.append(Priority(task, min(max(place, 1e-6), 1 - 1e-6), with_mask.get(task)))
     report = priorities.add_provisional(context.client, context.project_id, entries)
+    note_blank(context, record["round"], [task for task in new[:MASKS_A_LOOK] if not with_mask.get(task)])
     log.info("project %d: %d new tasks have a provisional place, %d of them a mask", context.project_id, report.written, report.masks)
+    return len(new)
 
 
-def _add_masks(context: Context, setup: Setup, record: dict[str, Any], progress: Progress) -> None:
-    """Draw the masks of the next tasks that have none yet, as annotators proceed."""
+def _add_masks(context: Context, setup: Setup, record: dict[str, Any], progress: Progress) -> int:
+    """Draw the masks of the next tasks that have none yet, as annotators proceed; returns how many were missing."""
     version = _version(context, record)
-    missing = priorities.unmasked(context.client, context.project_id) if version != NO_VERSION else []
-    undrawable = {int(task) for task in record["unreadable"]}
-    missing = [task for task in missing if task not in undrawable]
+    if version == NO_VERSION:
+        return 0
+    blank = {int(member) for member in context.redis.smembers(context.keys.blank(record["round"]))}
+    missing = priorities.unmasked(context.client, context.project_id, empty=blank)
     if not missing:
-        return
-    added = priorities.top_up(context.client, context.project_id, draw(context, version, setup.config, missing[:MASKS_A_LOOK], progress))
-    log.info("project %d: %d masks added, %d to go", context.project_id, added, len(missing) - added)
-    if added and len(missing) > MASKS_A_LOOK:
+        return 0
+    now = missing[:MASKS_A_LOOK]
+    regions = draw(context, version, setup.config, now, progress)
+    added = priorities.top_up(context.client, context.project_id, regions)
+    note_blank(context, record["round"], [task for task in now if not regions.get(task)])
+    log.info("project %d: %d masks added, %d to go", context.project_id, added, len(missing) - len(now))
+    if len(missing) > len(now):
         events.want(context.redis, context.project_id, Work.LOOK)
+    return len(missing)
 
 
 def _version(context: Context, record: dict[str, Any]) -> str:

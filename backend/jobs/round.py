@@ -320,7 +320,10 @@ def _write(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: R
     ranked += sorted(int(identity) for identity in snapshot.further if int(identity) in still)
     placed = set(ranked)
     order = ranked + [task for task in open_tasks if task not in placed]  # imported since the snapshot, or labelled and still served
-    regions = draw(context, snapshot.version, snapshot.config, priorities.masks_wanted(order), progress)
+    to_draw = priorities.masks_wanted(order)
+    regions = draw(context, snapshot.version, snapshot.config, to_draw, progress)
+    if snapshot.version != NO_VERSION:
+        note_blank(context, folder.name, [task for task in to_draw if not regions.get(task)])
 
     def checkpoint(step: str) -> None:
         progress.check()
@@ -377,6 +380,14 @@ def draw(
         except (TaskImageError, ModelError) as error:
             log.warning("project %d task %d has no mask: %s", context.project_id, task_id, error)
     return regions
+
+
+def note_blank(context: Context, round_name: str, tasks: list[int]) -> None:
+    """Remember tasks whose mask shows nothing, or cannot be drawn, so that they are not drawn again at every look."""
+    if tasks:
+        key = context.keys.blank(round_name)
+        context.redis.sadd(key, *tasks)
+        context.redis.expire(key, KEPT_SECONDS)
 
 
 def _clear_old(context: Context) -> None:
