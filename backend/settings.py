@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     tick_seconds: int = Field(60, ge=1, le=3600, description="Seconds between looks at each project in Label Studio.")
     nightly: str = Field("0 2 * * *", description="Cron time (local) at which every project is trained and ranked anew; 'off': never.")
     max_body_mb: float = Field(64, gt=0, description="Largest request body in MiB.")
-    max_images: int = Field(2000, ge=1, description="Unlabelled images that a round compares; further ones follow in random order.")
+    max_images: int = Field(2000, ge=1, description="Unlabelled images that a round compares; further ones follow in task order.")
     job_hours: float = Field(24, gt=0, description="Hours after which a job is given up.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = Field(False, description="One JSON object a line instead of text.")

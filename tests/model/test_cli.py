@@ -228,7 +228,7 @@ def test_ctrl_c_ends_an_experiment_at_once(shared_data: Path, tmp_path: Path) ->
         time.sleep(0.2)
     time.sleep(3)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Stopped" in said
     assert "Traceback" not in said
