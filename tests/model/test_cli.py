@@ -222,13 +222,18 @@ def test_ctrl_c_ends_an_experiment_at_once(shared_data: Path, tmp_path: Path) ->
         "--steps",
         "100000",
     ]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 100
-    while time.monotonic() < deadline and len(children(process.pid)) < 3:  # two workers, and the tracker of their semaphores
-        time.sleep(0.2)
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    # A shell that starts the tests in the background makes them, and what they start, ignore Ctrl-C.
+    options = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "start_new_session": True}
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **options) as process:  # type: ignore[call-overload]
+        try:
+            deadline = time.monotonic() + 100
+            while time.monotonic() < deadline and len(children(process.pid)) < 3:  # two workers, and the tracker of their semaphores
+                time.sleep(0.2)
+            time.sleep(3)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "Stopped" in said
     assert "Traceback" not in said
