@@ -4,8 +4,9 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 LABEL_STUDIO := .venv-label-studio
 
-.PHONY: setup test check bench demo
-setup: .venv/.ready $(LABEL_STUDIO)/.ready
+.PHONY: setup environments chromium test check bench demo
+setup: environments chromium
+environments: .venv/.ready $(LABEL_STUDIO)/.ready
 
 .venv/.ready: requirements.txt tests/requirements.txt
 	@echo "Installing this project's libraries into .venv (6 GB, some minutes)"
@@ -26,6 +27,19 @@ $(LABEL_STUDIO)/.ready:
 	  FRONTEND_SENTRY_DSN= $(LABEL_STUDIO)/bin/label-studio version > /dev/null
 	touch $@
 
+# Only the tests of pages need it. Without it they are skipped, or fail where CI=true.
+chromium:
+	@if ! command -v chromium > /dev/null || ! command -v chromedriver > /dev/null; then \
+	  install="apt-get install --yes --no-install-recommends chromium chromium-driver"; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    echo "Installing Chromium and its driver, for the tests of pages"; \
+	    { apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive $$install --quiet=2 > /dev/null; } \
+	      || echo "Could not install Chromium; the tests of pages need it: $$install"; \
+	  else \
+	    echo "Chromium and its driver are missing; without them the tests of pages are skipped. On Debian: sudo $$install"; \
+	  fi; \
+	fi
+
 # One thread a process: the tests' networks are tiny, and threads that wait for each other on busy cores cost forty times the work.
 test: export OMP_NUM_THREADS = 1
 test: setup
@@ -37,7 +51,7 @@ check: .venv/.ready
 # Both environments are set up side by side, because most of that time is waiting for downloads.
 # DEMO_IMAGES=folder DEMO_MASKS=folder: own images, and masks of the same names. DEMO_ARGS=--exit: stop when the order is written.
 demo:
-	@$(MAKE) --no-print-directory -j2 setup
+	@$(MAKE) --no-print-directory -j2 environments
 	@$(BIN)/python -m backend.demo $(if $(DEMO_IMAGES),--images "$(DEMO_IMAGES)") $(if $(DEMO_MASKS),--masks "$(DEMO_MASKS)") $(DEMO_ARGS)
 
 bench: setup

@@ -9,6 +9,9 @@ import pytest
 
 from backend.demo.server import Account, LabelStudioServer
 from backend.processes import free_port
+from tests.browser.chromium import browser
+
+__all__ = ["browser"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Pages used as people use them: in a real Chromium."""

@@ -1,0 +1,80 @@
+"""A headless Chromium of this machine, driven over WebDriver, that leaves no process behind however the tests end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from selenium.webdriver import ChromeOptions, Remote
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from backend.demo.server import Account, LabelStudioServer
+from backend.processes import Program, free_port
+
+PROGRAMS = ("chromium", "chromedriver")
+INSTALL = "apt-get install chromium chromium-driver"
+WINDOW = (1400, 900)
+PATIENCE = 120.0
+"""Seconds that a test waits for something on a page: the machine may be busy."""
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-breakpad", "--no-first-run")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    """A Chromium with a profile of its own, shared by all tests: each begins with `browser.get` or `sign_in`.
+
+    Without Chromium its tests are skipped; where CI=true they fail.
+    """
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        message = f"found no {' and no '.join(missing)}, which tests of pages need; install them: {INSTALL}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    folder = tmp_path_factory.mktemp("chromium")
+    chromium, driver = (str(shutil.which(program)) for program in PROGRAMS)
+    options = ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={WINDOW[0]},{WINDOW[1]}"):
+        options.add_argument(flag)
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    # Not selenium's own Service: under a keeper the browser ends also when the tests are killed.
+    running = Program("chromedriver", [driver, f"--port={port}"], log=folder / "chromedriver.log").start()
+    try:
+        running.wait_until(lambda: _ready(url), timeout=PATIENCE)
+        remote = Remote(url, options=options)
+        remote.set_page_load_timeout(PATIENCE)
+        yield remote
+        remote.quit()
+    finally:
+        running.stop()
+
+
+def _ready(url: str) -> bool:
+    try:
+        return bool(httpx.get(f"{url}/status", timeout=5).json()["value"]["ready"])
+    except httpx.HTTPError:
+        return False
+
+
+def wait(browser: Remote, condition: Callable[[Remote], Any], what: str, *, seconds: float = PATIENCE) -> Any:
+    """Wait until something holds on the page (errors such as "no such element" count as "not yet"); returns what the condition did."""
+    return WebDriverWait(browser, seconds, ignored_exceptions=[Exception]).until(
+        condition, f"waited {seconds:.0f} s for {what} on {browser.current_url}"
+    )
+
+
+def sign_in(browser: Remote, server: LabelStudioServer, account: Account | None = None) -> None:
+    """Log in to Label Studio by its form (default: the administrator), in place of whoever was logged in."""
+    account = account or server.admin
+    browser.get(f"{server.url}/logout")
+    browser.get(f"{server.url}/user/login/")
+    browser.find_element(By.NAME, "email").send_keys(account.email)
+    browser.find_element(By.NAME, "password").send_keys(account.password)
+    browser.find_element(By.CSS_SELECTOR, "form button[type=submit]").click()
+    wait(browser, lambda page: "/user/login" not in page.current_url, f"{account.email} to be logged in")
