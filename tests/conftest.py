@@ -10,8 +10,9 @@ import pytest
 from backend.demo.server import Account, LabelStudioServer
 from backend.processes import free_port
 from tests.browser.chromium import browser
+from tests.stack import annotators, cells, make_project, stack
 
-__all__ = ["browser"]
+__all__ = ["annotators", "browser", "cells", "make_project", "stack"]
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ from backend.processes import Program, free_port
 from backend.redis_server import EmbeddedRedis
 from backend.settings import get_settings
 from backend.supervisor import Supervisor
-from tests.end_to_end.conftest import CONFIG, Annotator, CellProject, Stack
 from tests.end_to_end.test_round import connect, order
+from tests.stack import CONFIG, Annotator, CellProject, Stack
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)

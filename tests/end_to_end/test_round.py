@@ -12,7 +12,7 @@ from backend.labelstudio import priorities
 from backend.labelstudio.config import parse
 from backend.labelstudio.connect import UNCERTAINTY, Severity, configure
 from backend.labelstudio.regions import to_mask
-from tests.end_to_end.conftest import CONFIG, Annotator, CellProject, Stack
+from tests.stack import CONFIG, Annotator, CellProject, Stack
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)

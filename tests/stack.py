@@ -1,0 +1,176 @@
+"""Everything that `python -m backend up` starts, against the real Label Studio, and projects of real images."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from backend import service
+from backend.demo.server import Account, LabelStudioServer
+from backend.jobs import connection as connections
+from backend.jobs import status
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.config import parse
+from backend.labelstudio.regions import from_mask
+from backend.processes import free_port
+from backend.settings import Settings, get_settings, read_settings
+from backend.supervisor import Supervisor
+from model.pool import Pool, scan
+
+RECIPE = {"width": 8, "depth": 3, "max_side": 96, "crop": 64, "batch": 2, "steps": 60, "row_steps": 20}
+"""A training takes seconds. Good enough to tell cells from background."""
+CONFIG = '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image"><Label value="Cell"/></BrushLabels></View>'
+PATIENCE = 240.0
+"""Seconds that a test waits for something: the machine may be busy."""
+
+
+@dataclass
+class Stack:
+    """Label Studio and the service, and what tests do with them."""
+
+    server: LabelStudioServer
+    settings: Settings
+    supervisor: Supervisor
+    logs: Path
+    client: LabelStudio = field(init=False)
+    web: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = LabelStudio(self.server.url, self.server.token)
+        self.web = httpx.Client(base_url=self.settings.own_url, auth=self.settings.basic_auth, timeout=60)
+
+    def wait(self, condition: Callable[[], Any], what: str, *, seconds: float = PATIENCE) -> Any:
+        """Wait until something holds, keeping the programs running; returns what the condition did."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.supervisor.look()
+            found = condition()
+            if found:
+                return found
+            time.sleep(0.25)
+        logs = "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.logs.glob("*.log")))
+        pytest.fail(f"waited {seconds:.0f} s for {what}\n{logs}")
+
+    def wait_for_round(self, project: int, *, other_than: str = "", cold: bool = False) -> dict[str, Any]:
+        """Wait for a round that is in force, and return the status then."""
+
+        def written() -> dict[str, Any] | None:
+            state = status(project)
+            name = state["round"]["name"] if state["round"] else ""
+            return state if name and name != other_than and state["round"]["cold_start"] == cold else None
+
+        found: dict[str, Any] = self.wait(written, f"a round other than {other_than!r} of project {project}")
+        return found
+
+
+@pytest.fixture(scope="session")
+def stack(label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Web, control worker, one compute worker, scheduler and Redis, quick to react."""
+    folder = tmp_path_factory.mktemp("service")
+    settings = read_settings(
+        label_studio_url=label_studio.url,
+        label_studio_api_key=label_studio.token,
+        model_dir=folder / "models",
+        port=free_port(),
+        basic_auth_user="backend",
+        basic_auth_pass="a password",
+        quiet_seconds=2,
+        gather_seconds=1,
+        tick_seconds=10,
+        recipe=RECIPE,
+        threads=1,
+        project_defaults={"candidates": 3, "budget": 2, "folds": 2},
+        nightly="off",
+    )
+    before = dict(os.environ)
+    with Supervisor() as supervisor:
+        everything = service.Service(settings, logs=folder / "logs")
+        everything.start(supervisor)
+        # What this process asks (status, follow) comes from the same settings.
+        os.environ.update(service.environment(everything.settings))
+        get_settings.cache_clear()
+        connections._shared.cache_clear()
+        yield Stack(label_studio, everything.settings, supervisor, folder / "logs")
+    os.environ.clear()
+    os.environ.update(before)
+    get_settings.cache_clear()
+    connections._shared.cache_clear()
+
+
+@dataclass
+class Annotator:
+    """A user of Label Studio who presses the ordinary button and submits."""
+
+    stack: Stack
+    account: Account
+    http: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        headers = {"Authorization": f"Token {self.account.token}"}
+        self.http = httpx.Client(base_url=self.stack.server.url, headers=headers, timeout=60)
+
+    def next(self, project: int) -> dict[str, Any] | None:
+        """What "Label All Tasks" serves."""
+        answer = self.http.post(f"/api/dm/actions?id=next_task&project={project}", json={"project": project})
+        return None if answer.status_code == 404 else dict(answer.raise_for_status().json())
+
+    def submit(self, task: int, regions: list[dict[str, Any]]) -> None:
+        """Submit an annotation; Label Studio tells the service before it answers."""
+        self.http.post(f"/api/tasks/{task}/annotations/", json={"result": regions, "lead_time": 1}).raise_for_status()
+
+
+@dataclass
+class CellProject:
+    """A project of phase-contrast images of cells whose true masks are known."""
+
+    id: int
+    pool: Pool
+    names: dict[int, str]  # task id to file name
+
+    def regions(self, task: int) -> list[dict[str, Any]]:
+        """The true mask of a task as an annotator would draw it."""
+        return from_mask(self.pool.labels[self.names[task]], parse(CONFIG))
+
+
+@pytest.fixture(scope="session")
+def cells(shared_data: Path, label_studio: LabelStudioServer) -> Pool:
+    """Twelve images and masks, where Label Studio can show them."""
+    folder = label_studio.files / "cells"
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+        for path in sorted((shared_data / "usiigaci_t98g" / kind).iterdir())[:12]:
+            shutil.copy(path, folder / kind)
+    return scan(folder / "images", folder / "masks")
+
+
+@pytest.fixture
+def make_project(stack: Stack, cells: Pool) -> Callable[..., CellProject]:
+    """Make a project with tasks for the images."""
+
+    def make(count: int = 12, title: str = "Cells") -> CellProject:
+        http = httpx.Client(base_url=stack.server.url, headers={"Authorization": f"Token {stack.server.token}"}, timeout=60)
+        body = {"title": title, "label_config": CONFIG, "maximum_annotations": 1, "show_collab_predictions": True}
+        project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
+        folder = stack.server.files / "cells" / "images"
+        stack.server.share_folder(project, folder)
+        tasks = [{"data": {"image": stack.server.address(folder / name)}} for name in cells.ids[:count]]
+        http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
+        found = {int(task["id"]): task["data"]["image"].rsplit("/", 1)[1] for task in stack.client.tasks(project)}
+        return CellProject(project, cells, found)
+
+    return make
+
+
+@pytest.fixture
+def annotators(stack: Stack) -> list[Annotator]:
+    """Two annotators of the organization."""
+    stamp = time.time_ns()
+    return [Annotator(stack, stack.server.create_user(f"annotator-{stamp}-{number}@example.com")) for number in range(2)]
