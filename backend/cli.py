@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -56,6 +57,49 @@ def up() -> None:
                 )
                 supervisor.watch()
             _say("Ending.")
+
+
+@app.command()
+def web() -> None:
+    """Run the web server alone, where workers and scheduler run elsewhere (`up` runs everything). SIGTERM ends it.
+
+    Example: REDIS_URL=redis://... HOST=0.0.0.0 python -m backend web
+    """
+    with _explained():
+        _checked_settings()
+    command = service.web_command()
+    os.execv(command[0], command)  # signals reach the server itself
+
+
+@app.command()
+def worker() -> None:
+    """Run this machine's workers alone: WORKERS for trainings and rounds, and one for short jobs. SIGTERM ends them.
+
+    Any number of machines that share REDIS_URL and STORAGE_URL may run it.
+
+    Example: WORKERS=2 REDIS_URL=redis://... STORAGE_URL=s3://... python -m backend worker
+    """
+    with _explained():
+        settings = _checked_settings()
+        signal.signal(signal.SIGTERM, _exit)
+        with Supervisor() as supervisor:
+            service.Service(settings, say=_say).start_workers(supervisor)
+            supervisor.watch()
+        _say("Ended; jobs that were given up are done by other workers, or after the next start.")
+
+
+@app.command()
+def scheduler() -> None:
+    """Run the scheduler alone: it gathers events, has projects looked at, and starts the nightly rounds. SIGTERM ends it.
+
+    Example: REDIS_URL=redis://... python -m backend scheduler
+    """
+    from backend.jobs import schedule
+
+    with _explained():
+        signal.signal(signal.SIGTERM, _exit)  # the first program of a container has no handler of its own
+        _checked_settings()
+        schedule.main()
 
 
 @app.command()
@@ -136,6 +180,14 @@ def _started(project: int, job: str, wait: bool) -> None:
     console.print(f"{last['state'].capitalize()}: {last.get('message') or job}", highlight=False, markup=False)
     if last["state"] != "finished":
         raise typer.Exit(FAILED)
+
+
+def _checked_settings() -> Settings:
+    """The settings of a program that runs alone. Raises SettingsError when the key or the Redis is not said."""
+    settings = read_settings()
+    _log_to_terminal(settings)
+    _ = settings.api_key, settings.redis_address
+    return settings
 
 
 def _try_label_studio(settings: Settings) -> None:

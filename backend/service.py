@@ -55,11 +55,17 @@ class Service:
         if self.settings.redis_url is None:
             self._start_redis(supervisor)
         self._start_web(supervisor)
+        self.start_workers(supervisor)
+        supervisor.add(self._program("scheduler", python("backend.jobs.schedule")))
+        self.say("The scheduler.")
+
+    def start_workers(self, supervisor: Supervisor) -> None:
+        """Start this machine's workers: one for short jobs, so that no training delays them, and WORKERS for all others."""
         supervisor.add(self._program("worker-control", python("backend.jobs.worker", "control"), WORKER_GRACE))
         for number in range(1, self.settings.workers + 1):
             supervisor.add(self._program(f"worker-{number}", python("backend.jobs.worker", "compute"), WORKER_GRACE))
-        supervisor.add(self._program("scheduler", python("backend.jobs.schedule")))
-        self.say(f"{self.settings.workers} worker{'s' if self.settings.workers > 1 else ''} for trainings and rounds, and the scheduler.")
+        plural = "s" if self.settings.workers > 1 else ""
+        self.say(f"{self.settings.workers} worker{plural} for trainings and rounds, and one for short jobs.")
 
     def _start_redis(self, supervisor: Supervisor) -> None:
         redis = EmbeddedRedis(self.settings.model_dir / "redis", log=self._log("redis"))

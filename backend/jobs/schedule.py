@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 WAITING_SECONDS = 55
 """A tick that no worker has taken for so long is dropped: the next one does the same."""
 PAUSE_SECONDS = 2.0
-"""Before another try when Redis is away."""
+"""Before another try when Redis or the shared storage is away."""
 
 
 def keep_gathering(redis: Redis, settings: Settings, ended: threading.Event) -> None:
@@ -67,7 +67,7 @@ def main() -> None:
                 _remember_projects(redis, settings)
                 create_scheduler(redis, settings).start()
                 return
-            except RedisError as error:  # Redis restarts
+            except (RedisError, BackendError) as error:  # Redis restarts, or the shared storage is away
                 log.error("the schedule pauses: %s", error)
                 time.sleep(PAUSE_SECONDS)
     finally:
