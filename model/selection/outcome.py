@@ -50,6 +50,7 @@ class RankedImage:
     mean_before, mean_after: expected dice averaged over the targets; it moves even where the worst target cannot be helped.
     own_before: expected dice on this very image before it is labelled, that is, how badly the network needs it.
     helps: up to three other images, not labelled before, whose expected dice it raises most, best first.
+    raised: expected dice of the first of them before and after; None where it helps none.
     represents: number of images, itself included, to which this image is more similar than every image labelled before it.
     """
 
@@ -62,6 +63,7 @@ class RankedImage:
     mean_after: float
     own_before: float
     helps: tuple[int, ...]
+    raised: tuple[float, float] | None
     represents: int
 
 

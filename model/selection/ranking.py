@@ -106,6 +106,7 @@ def explained(similarity: FloatArray, problem: Problem, order: Sequence[int]) ->
         open_[position] = False
         totals += gains
         after = totals / (len(problem.labelled) + place)
+        helped = most_raised(gains - before, open_)
         images.append(
             RankedImage(
                 index=int(problem.order[position]),
@@ -116,7 +117,8 @@ def explained(similarity: FloatArray, problem: Problem, order: Sequence[int]) ->
                 mean_before=float(before[targets].mean()),
                 mean_after=float(after[targets].mean()),
                 own_before=float(before[position]),
-                helps=tuple(int(problem.order[other]) for other in most_raised(gains - before, open_)),
+                helps=tuple(int(problem.order[other]) for other in helped),
+                raised=(float(before[helped[0]]), float(after[helped[0]])) if len(helped) else None,
                 represents=int((gains > nearest).sum()),
             )
         )

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from model.round import Round
 
 
@@ -24,11 +27,21 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """What the order was decided from: d(x_i, x_j) of the images compared, float32 (N, N); row and column i are of `ids[i]`."""
+
+    ids: tuple[str, ...]
+    similarity: npt.NDArray[np.float32] = field(repr=False)
+    trained: tuple[str, ...]  # ids of K: their rows are measured, the others completed (Eq. 4)
+
+
+@dataclass(frozen=True)
 class Ranking:
     """The order over ALL unlabelled images, the batch first, and figures of the strategy for logs and reports."""
 
     queries: tuple[Query, ...]
     notes: dict[str, float] = field(default_factory=dict)
+    comparison: Comparison | None = field(default=None, compare=False)  # of strategies that compare all images
 
     @property
     def batch(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from model.dice import Mask
 from model.errors import StrategyError
 from model.round import Round
 from model.similarity import RowStore, complete, train_row, trainable
-from model.strategies.base import Query, Ranking, Strategy
+from model.strategies.base import Comparison, Query, Ranking, Strategy
 
 CANDIDATES = 16  # |K|: networks trained a round; more tell more and cost more
 STREAM = 1  # of random numbers, apart from that of the random strategy, whose batch would lie in K otherwise
@@ -79,8 +79,9 @@ class TaskDependent(Strategy):
         # An empty pseudo-label agrees perfectly with networks that find nothing and not at all with the others: no measure of similarity.
         compared = [identity for identity in round_.ids if identity not in blank]
         positions = [round_.ids.index(identity) for identity in compared]
+        compared_similarity = similarity[np.ix_(positions, positions)]
         ranked = selection.rank(
-            similarity[np.ix_(positions, positions)],
+            compared_similarity,
             [compared.index(identity) for identity in round_.labelled],
             min(budget, len(round_.unlabelled) - len(blank)),
             targets=[index for index, identity in enumerate(compared) if trainable(masks[identity])],
@@ -90,13 +91,16 @@ class TaskDependent(Strategy):
         )
         queries = [_explain(image, compared) for image in ranked.images]
         queries += [Query(identity, len(queries) + place, len(queries) + place <= budget, BLANK) for place, identity in enumerate(blank, 1)]
+        candidates = self.draw_candidates(round_)
         notes = {
             "value": ranked.selection.value,
             "upper_bound": ranked.selection.upper_bound,
-            "candidates": float(len(self.draw_candidates(round_))),
+            "worst_before": ranked.images[0].worst_before,
+            "candidates": float(len(candidates)),
             "blank_pseudo_labels": float(len(blank)),
         }
-        return Ranking(tuple(queries), notes)
+        measured = tuple(k for k in candidates if self._rows(round_).get(k) is not None)
+        return Ranking(tuple(queries), notes, Comparison(tuple(compared), compared_similarity, measured))
 
     def _rows(self, round_: Round) -> RowStore:
         return RowStore(round_.folder / "rows", f"{round_.fingerprint}-{self.true_masks}")
@@ -104,7 +108,8 @@ class TaskDependent(Strategy):
 
 def _explain(image: selection.RankedImage, ids: Sequence[str]) -> Query:
     helped = tuple(ids[index] for index in image.helps)
-    helps = f"; helps most: {', '.join(helped)}" if helped else ""
+    raises = f"expected to raise image {helped[0]} from {image.raised[0]:.2f} to {image.raised[1]:.2f}; " if image.raised else ""
     represents = f"represents {image.represents} image{'s' if image.represents != 1 else ''}"
-    reason = f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}{helps}; {represents}"
+    worst = f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}"
+    reason = f"{raises}{represents}; {worst}"
     return Query(ids[image.index], image.rank, image.in_batch, reason, image.worst_after, helped)

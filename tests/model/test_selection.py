@@ -481,6 +481,8 @@ def test_the_figures_of_each_place_follow_from_equation_3(pool: tuple[Matrix, li
         raised = after - before
         others = [other for other in np.argsort(-raised) if other not in chosen and raised[other] > 1e-12]
         assert raised[list(image.helps)] == pytest.approx(raised[others[:3]])
+        first = image.helps[0] if image.helps else None
+        assert image.raised == (None if first is None else pytest.approx((before[first], after[first])))
 
 
 def test_the_batch_ends_at_its_value() -> None:

@@ -1,6 +1,7 @@
 """Every strategy through the one interface."""
 
 import dataclasses
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -126,6 +127,20 @@ def test_images_in_which_the_model_finds_nothing_are_neither_trained_on_nor_firs
     assert blank not in ranking.batch
     assert ranking.notes["blank_pseudo_labels"] == 1
     assert "finds nothing" in next(query.reason for query in ranking.queries if query.image == blank)
+
+
+def test_a_ranking_shows_what_it_was_decided_from(small_round: Round) -> None:
+    """The similarity of the images compared, which of them a network was trained on, and what a place is expected to bring."""
+    strategy = TaskDependent(candidates=3)
+    ranking = strategy.rank(small_round, 2)
+    assert ranking.comparison is not None
+    assert ranking.comparison.trained == strategy.units(small_round)
+    positions = [small_round.ids.index(identity) for identity in ranking.comparison.ids]
+    np.testing.assert_array_equal(ranking.comparison.similarity, strategy.similarity(small_round)[np.ix_(positions, positions)])
+    first = ranking.queries[0]
+    assert f"worst expected dice {ranking.notes['worst_before']:.2f} -> {first.expected_dice:.2f}" in first.reason
+    helpful = next(query for query in ranking.queries if query.helps)
+    assert re.match(rf"expected to raise image {helpful.helps[0]} from 0\.\d\d to 0\.\d\d; represents \d+ image", helpful.reason)
 
 
 def test_a_model_that_finds_nothing_anywhere_is_said(small_round: Round) -> None:
