@@ -121,15 +121,20 @@ def connect(project: Project) -> None:
 
 
 @app.command()
-def recompute(project: Project, wait: Wait = False) -> None:
+def recompute(
+    project: Project,
+    budget: Annotated[int | None, typer.Option(help="Images to ask for in this round, in place of the project's budget.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="How this round chooses images, in place of the project's strategy.")] = None,
+    wait: Wait = False,
+) -> None:
     """Compute the order of a project's images anew.
 
-    Example: python -m backend recompute --project 3 --wait
+    Example: python -m backend recompute --project 3 --budget 10 --strategy trusted --wait
     """
     from backend import jobs
 
     with _explained():
-        _started(project, jobs.enqueue_round(project, "asked for on the command line"), wait)
+        _started(project, jobs.enqueue_round(project, "asked for on the command line", budget=budget, strategy=strategy), wait)
 
 
 @app.command()

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.errors import SettingsError
@@ -17,6 +27,7 @@ from backend.errors import SettingsError
 EMBEDDED_REDIS_FILE = "redis-url"
 """File in MODEL_DIR that holds the address of the embedded Redis while it runs, for commands started in another shell."""
 DEFAULT_STRATEGY = "task_dependent"
+MOST_BUDGET = 1000
 FEWEST_LABELS_TO_RANK = 3
 """Below so many labels f_L knows too little for its pseudo-labels to be compared; the cold-start order is used."""
 
@@ -46,6 +57,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the web server listens on.")
     port: int = Field(9090, ge=1, le=65535, description="Port the web server listens on.")
     backend_url: Optional_ = Field(None, description="Address at which Label Studio reaches this service; unset: HOST and PORT.")
+    public_url: Optional_ = Field(None, description="Address at which browsers reach this service; unset: BACKEND_URL, or HOST and PORT.")
     workers: int = Field(1, ge=1, le=256, description="Worker processes for trainings and rows on this machine.")
     threads: int | None = Field(None, ge=1, description="Processor threads of a network; unset: the cores shared out among WORKERS.")
     quiet_seconds: float = Field(20.0, ge=0, description="Seconds without a label after which a training starts.")
@@ -61,7 +73,7 @@ class Settings(BaseSettings):
     recipe: dict[str, Any] = Field(default_factory=dict, description='Training settings as JSON, such as {"width": 32, "steps": 1200}.')
     project_defaults: dict[str, Any] = Field(default_factory=dict, description="Project settings as JSON; extra params win.")
 
-    @field_validator("label_studio_url", "backend_url")
+    @field_validator("label_studio_url", "backend_url", "public_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is None:
@@ -121,6 +133,10 @@ class Settings(BaseSettings):
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
         return self.backend_url or f"http://{host}:{self.port}"
 
+    def page_of(self, project_id: int) -> str:
+        """The address of a project's status page, for people."""
+        return f"{self.public_url or self.own_url}/projects/{project_id}"
+
     @property
     def redis_address(self) -> str:
         """REDIS_URL, or the embedded Redis that runs. Raises SettingsError when there is neither."""
@@ -151,26 +167,29 @@ class Settings(BaseSettings):
     __repr__ = __str__
 
 
+def _known_strategy(value: str) -> str:
+    from model.strategies import strategy_names
+
+    if value not in strategy_names():
+        raise ValueError(f"found {value!r}, expected one of {', '.join(strategy_names())}")
+    return value
+
+
+Budget = Annotated[int, Field(ge=1, le=MOST_BUDGET)]
+Strategy = Annotated[str, AfterValidator(_known_strategy)]
+
+
 class ProjectSettings(BaseModel):
     """Settings of one project: the extra params of its connection in Label Studio, a JSON object."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    budget: int = Field(5, ge=1, le=1000, description="Images asked for in one batch.")
-    strategy: str = Field(DEFAULT_STRATEGY, description="How images are chosen.")
+    budget: Budget = Field(5, description="Images asked for in one batch.")
+    strategy: Strategy = Field(DEFAULT_STRATEGY, description="How images are chosen.")
     candidates: int | None = Field(None, ge=1, le=1000, description="Networks trained in a round of task_dependent (|K|).")
     seed: int = Field(0, ge=0, description="Same seed, labels and images: same order.")
     folds: int = Field(3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published.")
     recipe: dict[str, Any] = Field(default_factory=dict, description="Training settings in place of the service's.")
-
-    @field_validator("strategy")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        from model.strategies import strategy_names
-
-        if value not in strategy_names():
-            raise ValueError(f"found {value!r}, expected one of {', '.join(strategy_names())}")
-        return value
 
     @field_validator("recipe")
     @classmethod
@@ -183,6 +202,23 @@ class ProjectSettings(BaseModel):
         except (RecipeError, TypeError) as error:
             raise ValueError(str(error)) from error
         return value
+
+
+class RoundOptions(BaseModel):
+    """What one round may be asked to do otherwise than the project's settings say; None: as they say."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    budget: Budget | None = None
+    strategy: Strategy | None = None
+
+
+def parse_round_options(values: dict[str, Any]) -> RoundOptions:
+    """The options of one round. Raises SettingsError naming every key that is unknown or has a wrong value."""
+    try:
+        return RoundOptions.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(f"Recompute: {_explained(error, RoundOptions)}") from error
 
 
 def parse_project_settings(extra_params: str | dict[str, Any] | None, defaults: dict[str, Any] | None = None) -> ProjectSettings:

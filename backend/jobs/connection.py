@@ -80,6 +80,11 @@ class Keys:
         """Set of ids of jobs and rounds that a person cancelled."""
         return self._key("cancelled")
 
+    @property
+    def asked(self) -> str:
+        """What a person asked of the next round alone, JSON (backend.jobs.asked)."""
+        return self._key("asked")
+
     def fence(self, what: str) -> str:
         """Lock of one kind of work."""
         return self._key(f"fence:{what}")

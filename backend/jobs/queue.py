@@ -15,10 +15,11 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Dependency, Job, JobStatus
 
 from backend.errors import QueueError
-from backend.jobs import events, progress
+from backend.jobs import asked, events, progress
 from backend.jobs.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, as_text, connection, named
 from backend.jobs.events import Work
-from backend.settings import get_settings
+from backend.settings import get_settings, parse_round_options
+from backend.storage import Storage
 
 START = "round"
 """Kind of the job that starts a round; its units and its end are jobs of their own."""
@@ -56,22 +57,26 @@ def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bo
         )
 
 
-def enqueue_round(project_id: int, reason: str, *, train: bool = False) -> str:
+def enqueue_round(project_id: int, reason: str, *, train: bool = False, budget: int | None = None, strategy: str | None = None) -> str:
     """Compute the order anew, after a training if labels came since the last one (or `train`); returns the job's id.
 
-    A round that has not looked at the labels yet, or since whose look nothing has changed, is joined; another one is superseded: it
-    stops, and the new one begins.
+    `budget` and `strategy` hold for one round in place of the project's settings. A round that has not looked at the labels yet, or since
+    whose look nothing has changed, is joined; another one is superseded: it stops, and the new one begins. Either way the round that
+    comes to its end uses what was asked for last. Raises SettingsError.
     """
+    parse_round_options({"budget": budget, "strategy": strategy})
     redis = connection()
     keys = Keys(project_id)
     with _lock(redis, project_id):
+        # Before the look at "snapshotted": a round notes that, and reads what is asked for then.
+        other = asked.ask(redis, project_id, budget=budget, strategy=strategy)
         started = _find(redis, project_id, START, _ALIVE)
         if started and as_text(redis.hget(keys.jobs, "snapshotted") or "") != started.id and (not train or started.kwargs.get("train")):
             return started.id
-        finish = _find(redis, project_id, FINISH, _ALIVE)
-        if finish and not train and not _changed(redis, project_id):
-            return finish.id
-        if started or finish:
+        running = started or _find(redis, project_id, FINISH, _ALIVE)
+        if running and not train and not other and not _changed(redis, project_id):
+            return running.id
+        if running:
             # Its units stop at once, and do not keep the new round waiting in the queue.
             redis.set(keys.wanted_round, "a new one")
         events.want(redis, project_id, Work.ROUND)
@@ -139,11 +144,13 @@ def start_rows(redis: Redis, project_id: int, round_name: str, total: int) -> No
 def cancel(project_id: int) -> list[str]:
     """Cancel everything that runs or waits for the project; returns the ids of the jobs. Models, labels and the order in force stay.
 
-    Labels that were waiting for the cancelled training are in the next one, whenever it is.
+    What was asked of the next round alone is forgotten. Labels that were waiting for the cancelled training are in the next one, whenever
+    it is.
     """
     redis = connection()
     keys = Keys(project_id)
     with _lock(redis, project_id):
+        asked.withdraw(redis, project_id)
         for work in (Work.TRAINING, Work.ROUND):
             events.finish(redis, project_id, work, events.standing(redis, project_id, work))
         names = [name for name in (as_text(redis.get(keys.wanted_round) or ""),) if name]

@@ -17,7 +17,7 @@ from typing import Any
 from backend.cold_start import NAME as COLD_START
 from backend.cold_start import cold_order
 from backend.errors import SupersededError, TaskImageError, VersionError
-from backend.jobs import events
+from backend.jobs import asked, events
 from backend.jobs.connection import KEPT_SECONDS, as_text
 from backend.jobs.context import Context, Setup
 from backend.jobs.events import Work
@@ -65,6 +65,7 @@ class Snapshot:
     begun: dict[str, int]  # what was wanted when it began (backend.jobs.events)
     cold_start: bool = False
     message: str = ""  # why it is a cold start, or what else people should know
+    asked: str = ""  # id of what was asked of this round alone (backend.jobs.asked)
 
     @property
     def config(self) -> LabelConfig:
@@ -146,6 +147,9 @@ def begin_round(context: Context, progress: Progress, *, job_id: str, reason: st
 
     A second run of the same job finds the snapshot of the first.
     """
+    # Noted first: what is asked for or changes from now on may not be in this round, and who asks for a round is told by this.
+    context.redis.hset(context.keys.jobs, "snapshotted", job_id)
+    context.redis.hset(context.keys.jobs, "snapshotted_setup", context.redis.hget(context.keys.info, "setup") or "")
     names = round_names(context)
     for name in reversed(names):
         folder = RoundFolder(context, name)
@@ -159,8 +163,6 @@ def begin_round(context: Context, progress: Progress, *, job_id: str, reason: st
         folder = RoundFolder(context, f"{version}.r{number}")
         _take_snapshot(context, setup, folder, progress, version=version, job_id=job_id, reason=reason)
     context.redis.set(context.keys.wanted_round, folder.name)
-    context.redis.hset(context.keys.jobs, "snapshotted", job_id)
-    context.redis.hset(context.keys.jobs, "snapshotted_setup", context.redis.hget(context.keys.info, "setup") or "")
     return folder
 
 
@@ -168,6 +170,8 @@ def _take_snapshot(
     context: Context, setup: Setup, folder: RoundFolder, progress: Progress, *, version: str, job_id: str, reason: str
 ) -> None:
     begun = events.begin(context.redis, context.project_id, Work.ROUND)
+    wish = asked.standing(context.redis, context.project_id)
+    setup = dataclasses.replace(setup, options=wish.over(setup.options))
     labels = read_labels(context, setup, progress)
     pool = [{"id": task["id"], "data": task["data"]} for task in context.client.tasks(context.project_id, "unlabelled") if not chosen(task)]
     compared, further = _limited(pool, context.settings.max_images, setup.options.seed)
@@ -197,6 +201,7 @@ def _take_snapshot(
         further=[str(task["id"]) for task in further] + sorted(unreadable, key=int),
         unreadable=unreadable,
         begun=dataclasses.asdict(begun),
+        asked=wish.id,
     )
     save_masks(folder.path / LABELS, {identity: labels.masks[identity] for identity in snapshot.labelled})
     context.storage.put(f"{folder.folder}/{LABELS}")
@@ -265,6 +270,7 @@ def end_round(context: Context, progress: Progress, name: str) -> dict[str, Any]
     if record["answered"]:
         context.redis.srem(context.keys.labelled, *record["answered"])
     events.finish(context.redis, context.project_id, Work.ROUND, events.Begun(**snapshot.begun))
+    asked.fulfil(context.redis, context.project_id, snapshot.asked)
     _clear_old(context)
     log.info("project %d: %s in force, %d tasks in order, %s", context.project_id, name, len(record["order"]), record["strategy"])
     return record

@@ -15,10 +15,13 @@ from backend.errors import RequestError
 MOST_PROJECTS = 2**31 - 1
 
 
-def json_object() -> dict[str, Any]:
-    """The request's body, a JSON object. Raises RequestError."""
+def json_object(*, optional: bool = False) -> dict[str, Any]:
+    """The request's body, a JSON object; with `optional`, nothing means an empty one. Raises RequestError."""
+    body = _body()
+    if optional and not body.strip():
+        return {}
     try:
-        content = json.loads(_body())
+        content = json.loads(body)
     except RecursionError as error:
         raise RequestError("The request's JSON is nested too deeply, expected a plain object.") from error
     except ValueError as error:

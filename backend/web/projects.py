@@ -6,7 +6,11 @@ from flask import Blueprint, Response, current_app, jsonify
 
 from backend import jobs
 from backend.jobs import events
+from backend.jobs.connection import as_text
+from backend.settings import MOST_BUDGET, parse_project_settings, parse_round_options
+from backend.web import payload
 from backend.web.protocol import project_context, require_known
+from model.strategies import strategy_names
 
 projects = Blueprint("projects", __name__, url_prefix="/projects")
 
@@ -26,9 +30,26 @@ def status(project_id: int) -> Response:
 
 @projects.post("/<int:project_id>/recompute")
 def recompute(project_id: int) -> tuple[Response, int]:
-    """Compute the order anew; answers at once with the job that does it."""
+    """Compute the order anew; answers at once with the job that does it, and the page that shows how far it is.
+
+    An optional {"budget", "strategy"} holds for this round only.
+    """
+    wishes = parse_round_options(payload.json_object(optional=True))
     require_known(project_context(project_id), ask=True)
-    return jsonify({"job": jobs.enqueue_round(project_id, "asked for on the web")}), 202
+    job = jobs.enqueue_round(project_id, "asked for on the web", budget=wishes.budget, strategy=wishes.strategy)
+    return jsonify({"job": job, "page": current_app.config["SETTINGS"].page_of(project_id)}), 202
+
+
+@projects.get("/<int:project_id>/recompute")
+def recompute_options(project_id: int) -> Response:
+    """What a recompute may be asked for, and what it does if nothing is; from Redis alone, as a dialog in Label Studio waits for it."""
+    context = project_context(project_id)
+    require_known(context)
+    extra = as_text(context.redis.hget(context.keys.info, "extra_params") or "")
+    options = parse_project_settings(extra, context.settings.project_defaults)
+    return jsonify(
+        {"budget": options.budget, "most_budget": MOST_BUDGET, "strategy": options.strategy, "strategies": list(strategy_names())}
+    )
 
 
 @projects.post("/<int:project_id>/train")

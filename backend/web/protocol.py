@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -57,7 +58,8 @@ def setup() -> Response:
     fingerprint = f"{config!r} {extra!r}"
     with redis.pipeline() as pipe:
         pipe.hget(context.keys.info, "setup")
-        pipe.hset(context.keys.info, "setup", fingerprint)
+        told = {"setup": fingerprint, "extra_params": extra if isinstance(extra, str) else json.dumps(extra)}
+        pipe.hset(context.keys.info, mapping=told)
         pipe.set(f"{PREFIX}:{project_id}:configured", int(time.time()), nx=True, ex=SECONDS_BETWEEN_CONFIGURING)
         before, _, first = pipe.execute()
     if new or first or before != fingerprint.encode():

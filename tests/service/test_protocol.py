@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from redis import Redis
 
-from backend.jobs import events
+from backend.jobs import asked, events
 from backend.jobs.connection import PROJECTS, Keys
 from backend.jobs.events import Work
 from backend.labelstudio.config import EXAMPLE, parse
@@ -212,6 +212,33 @@ def test_recompute_and_status(web: Web) -> None:
     assert (status["version"], status["round"], status["next_tasks"], status["running"]) == (None, None, [], None)
     assert web.post("/projects/2/cancel", None).json() == {"jobs": [answer.json()["job"]]}
     assert web.get("/projects").json() == {"projects": [2]}
+
+
+def test_a_recompute_may_ask_for_a_budget_and_a_strategy(web: Web, redis: Redis) -> None:
+    """What may be asked for is told, with the project's own settings; what cannot be is refused and starts nothing."""
+    web.post("/setup", {**SETUP, "extra_params": '{"budget": 7}'})
+    known = web.get("/projects/2/recompute").json()
+    assert (known["budget"], known["strategy"], known["most_budget"]) == (7, "task_dependent", 1000)
+    assert {"random", "ensemble", "task_dependent", "trusted"} <= set(known["strategies"])
+    refused: list[tuple[Any, int, str]] = [
+        ({"budget": 0}, 422, "budget"),
+        ({"budget": "3"}, 422, "'3'"),
+        ({"budget": 1001}, 422, "1000"),
+        ({"strategy": "best"}, 422, "task_dependent"),
+        ({"seed": 1}, 422, "unknown keys seed; known are budget, strategy"),
+        ([3], 400, "a list"),
+    ]
+    for body, status, words in refused:
+        answer = web.post("/projects/2/recompute", body)
+        assert (answer.status_code, words in answer.json()["message"]) == (status, True), answer.text
+    assert web.client.post("/projects/2/recompute", content=b"{").status_code == 400
+    assert web.get("/projects/2/status").json()["waiting"] == []
+    answer = web.post("/projects/2/recompute", {"budget": 3, "strategy": "random"})
+    assert answer.status_code == 202
+    assert answer.json()["page"] == f"{web.url}/projects/2"
+    stands = asked.standing(redis, 2)
+    assert (stands.budget, stands.strategy) == (3, "random")
+    web.post("/projects/2/cancel", None)
 
 
 MALFORMED: list[tuple[str, Any]] = [
