@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -16,7 +15,8 @@ from rich.console import Console
 
 from backend import service
 from backend.errors import BackendError
-from backend.settings import Settings, read_settings
+from backend.logs import configure_logging
+from backend.settings import Settings, get_settings, read_settings
 from backend.supervisor import Supervisor
 from backend.terminal import describe, findings, follow_with_bar
 
@@ -30,6 +30,7 @@ HELP = "The Label Studio backend that tells a lab which images to label next. Se
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_enable=False)
 console = Console()
 errors = Console(stderr=True)
+log = logging.getLogger(__name__)
 
 Project = Annotated[int, typer.Option(help="Number of the project in Label Studio (in its address: /projects/NUMBER).")]
 Wait = Annotated[bool, typer.Option("--wait", help="Stay until it is done, showing the step, the rows and the time left.")]
@@ -43,9 +44,9 @@ def up() -> None:
     """
     with _explained():
         settings = read_settings()
-        _log_to_terminal(settings)
+        configure_logging(settings)
         _ = settings.api_key  # says how to set it when it is missing
-        errors.print("\n".join(f"{name.upper()}={value}" for name, value in settings.described.items()), highlight=False, markup=False)
+        _say("\n".join(f"{name.upper()}={value}" for name, value in settings.described.items()))
         _try_label_studio(settings)
         signal.signal(signal.SIGTERM, _exit)
         with service.alone(settings.model_dir), Supervisor() as supervisor:
@@ -190,7 +191,7 @@ def _started(project: int, job: str, wait: bool) -> None:
 def _checked_settings() -> Settings:
     """The settings of a program that runs alone. Raises SettingsError when the key or the Redis is not said."""
     settings = read_settings()
-    _log_to_terminal(settings)
+    configure_logging(settings)
     _ = settings.api_key, settings.redis_address
     return settings
 
@@ -203,18 +204,17 @@ def _try_label_studio(settings: Settings) -> None:
     try:
         version = LabelStudio(settings.label_studio_url, settings.api_key, timeout=10, attempts=1).server_version()
     except LabelStudioError as error:
-        errors.print(f"Warning: {error}", highlight=False, markup=False)
+        _say(f"Warning: {error}")
     else:
         _say(f"Label Studio {version} at {settings.label_studio_url}.")
 
 
 def _say(text: str) -> None:
-    errors.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _log_to_terminal(settings: Settings) -> None:
-    logging.basicConfig(level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    """Tell the terminal; a line of the log where programs read it."""
+    if get_settings().log_json:
+        log.info(text)
+    else:
+        errors.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _exit(number: int, _frame: object) -> None:

@@ -6,12 +6,14 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from label_studio_ml.model import LabelStudioMLBase
 
+from backend import logs
 from backend.errors import BackendError, UnreachableError
 from backend.jobs import events, queue
 from backend.jobs.connection import as_text
@@ -20,6 +22,7 @@ from backend.jobs.events import Work
 from backend.jobs.records import current_record
 from backend.labelstudio.config import LabelConfig, parse
 from backend.labelstudio.images import fetch
+from backend.metrics.counters import PREDICTIONS, Drawn
 from backend.pre_annotation import PreAnnotator
 from backend.versions import NO_VERSION
 from model.errors import ModelError
@@ -53,7 +56,7 @@ class Models:
         if loaded is None or loaded.version != version:
             record = context.versions.record(version)
             loaded = _Loaded(version, context.versions.load(version), record.labels)
-            log.info("project %d: %s loaded", context.project_id, version)
+            log.info("%s loaded", version)
         self._loaded[context.project_id] = loaded
         self._loaded.move_to_end(context.project_id)
         while len(self._loaded) > MODELS_KEPT:
@@ -98,24 +101,8 @@ class Segmenter(LabelStudioMLBase):
         """
         del context, keywords
         version = self.version
-        config = parse(self.label_config or "")
-        empty: list[dict[str, Any]] = [{"result": [], "score": 0.0, "model_version": version} for _ in tasks]
-        if version == NO_VERSION:
-            log.info("project %d: no model yet, %d empty predictions", self.context.project_id, len(tasks))
-            return empty
-        scores, away = self._scores(), False
-        for item, task in zip(empty, tasks, strict=True):
-            item["score"] = scores.get(int(task["id"]), UNRANKED_SCORE)
-            if away:
-                continue
-            try:
-                item["result"] = self._regions(version, config, dict(task))
-            except UnreachableError as error:  # each further try would last as long, and Label Studio waits 100 s in all
-                away = True
-                log.error("project %d: no further predictions: %s", self.context.project_id, error)
-            except (BackendError, ModelError) as error:
-                log.warning("project %d task %s: no prediction: %s", self.context.project_id, task["id"], error)
-        return empty
+        with logs.bound(project=self.context.project_id, version=version):
+            return self._predict(version, tasks)
 
     def fit(self, event: str, data: Mapping[str, Any], **keywords: Any) -> dict[str, Any]:
         """Note an event of Label Studio; trains nothing here. START_TRAINING starts a training and then a round at once."""
@@ -127,9 +114,36 @@ class Segmenter(LabelStudioMLBase):
             events.record(self.context.redis, self.context.project_id, noted)
         return {}
 
+    def _predict(self, version: str, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        config = parse(self.label_config or "")
+        items: list[dict[str, Any]] = [{"result": [], "score": 0.0, "model_version": version} for _ in tasks]
+        if version == NO_VERSION:
+            log.info("no model yet, %d empty predictions", len(tasks))
+            self._count(Drawn.NO_MODEL, len(tasks))
+            return items
+        scores, away = self._scores(), False
+        for item, task in zip(items, tasks, strict=True):
+            item["score"] = scores.get(int(task["id"]), UNRANKED_SCORE)
+            drawn = Drawn.FAILED
+            try:
+                if not away:
+                    item["result"] = self._regions(version, config, dict(task))
+                    drawn = Drawn.MASK if item["result"] else Drawn.BLANK
+            except UnreachableError as error:  # each further try would last as long, and Label Studio waits 100 s in all
+                away = True
+                log.error("no further predictions: %s", error)
+            except (BackendError, ModelError) as error:
+                log.warning("task %s: no prediction: %s", task["id"], error)
+            self._count(drawn)
+        return items
+
+    def _count(self, drawn: Drawn, tasks: int = 1) -> None:
+        PREDICTIONS.labels(self.context.project_id, drawn.value).inc(tasks)
+
     def _regions(self, version: str, config: LabelConfig, task: dict[str, Any]) -> list[dict[str, Any]]:
         data = fetch(self.context.client, task, config, self.context.image_cache)
-        regions, outdated = NETWORK_THREAD.submit(self._draw, version, config, data, f"task {task['id']}").result()
+        drawing = NETWORK_THREAD.submit(copy_context().run, self._draw, version, config, data, f"task {task['id']}")
+        regions, outdated = drawing.result()
         if outdated:
             self._tell_outdated(outdated)
         return regions
@@ -141,7 +155,7 @@ class Segmenter(LabelStudioMLBase):
         return annotator.regions(data, name), annotator.outdated
 
     def _tell_outdated(self, text: str) -> None:
-        log.warning("project %d: %s", self.context.project_id, text)
+        log.warning("%s", text)
         self.context.note("config_changed", text)
         if not events.pending(self.context.redis, self.context.project_id, Work.LOOK).outstanding:
             events.want(self.context.redis, self.context.project_id, Work.LOOK)  # which wants a training if there are labels
@@ -150,7 +164,7 @@ class Segmenter(LabelStudioMLBase):
         try:
             record = current_record(self.context)
         except BackendError as error:
-            log.warning("project %d: scores unknown: %s", self.context.project_id, error)
+            log.warning("scores unknown: %s", error)
             return {}
         order = record["order"] if record else []
         return {int(task): rank / (len(order) + 1) for rank, task in enumerate(order, start=1)}

@@ -9,8 +9,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq.registry import clean_registries
 
+from backend import logs
 from backend.errors import BackendError
-from backend.jobs import events, queue
+from backend.jobs import events, queue, tally
 from backend.jobs.connection import COMPUTE, CONTROL, Keys, connection, named
 from backend.jobs.events import Work
 from backend.settings import Settings, get_settings
@@ -25,22 +26,24 @@ def tick() -> None:
         if not events.pending(redis, project_id, Work.LOOK).outstanding:
             events.want(redis, project_id, Work.LOOK)
     for name in (CONTROL, COMPUTE):
-        clean_registries(named(name, redis))  # jobs whose worker was killed are run again, even if every other worker is busy
+        # Jobs whose worker was killed are run again, even if every other worker is busy.
+        clean_registries(named(name, redis), [tally.note_abandoned])
     gather(redis, get_settings())
 
 
 def nightly() -> None:
     """A new round for every project in which something has changed since the last one."""
     for project_id in events.projects(connection()):
-        try:
-            reason = _changed(project_id)
-        except (BackendError, RedisError) as error:
-            log.error("project %d: no nightly round: %s", project_id, error)
-            continue
-        if reason:
-            queue.enqueue_round(project_id, f"nightly: {reason}")
-        else:
-            log.info("project %d: nothing has changed since the last round", project_id)
+        with logs.bound(project=project_id):
+            try:
+                reason = _changed(project_id)
+            except (BackendError, RedisError) as error:
+                log.error("no nightly round: %s", error)
+                continue
+            if reason:
+                queue.enqueue_round(project_id, f"nightly: {reason}")
+            else:
+                log.info("nothing has changed since the last round")
 
 
 def _changed(project_id: int) -> str:

@@ -7,7 +7,7 @@ sets the second to it when it ends well; whatever came meanwhile leaves a differ
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -111,10 +111,21 @@ def want(redis: Redis, project_id: int, work: Work, *, labels: int = 0) -> None:
 
 def pending(redis: Redis, project_id: int, work: Work) -> Pending:
     """How far some work of a project is."""
+    return pendings(redis, [project_id], work)[project_id]
+
+
+def pendings(redis: Redis, project_ids: Sequence[int], work: Work) -> dict[int, Pending]:
+    """How far some work of several projects is, in one round trip."""
     names = [f"{work}:{field}" for field in ("wanted", "done", "labels", "labels_done", "since", "tried", "failures")]
-    values = [float(value or 0) for value in redis.hmget(Keys(project_id).events, names)]
-    wanted, done, labels, labels_done, since, tried, failures = values
-    return Pending(int(wanted), int(done), int(labels - labels_done), since, tried, int(failures))
+    with redis.pipeline(transaction=False) as pipe:
+        for project_id in project_ids:
+            pipe.hmget(Keys(project_id).events, names)
+        answers = pipe.execute()
+    found = {}
+    for project_id, answer in zip(project_ids, answers, strict=True):
+        wanted, done, labels, labels_done, since, tried, failures = (float(value or 0) for value in answer)
+        found[project_id] = Pending(int(wanted), int(done), int(labels - labels_done), since, tried, int(failures))
+    return found
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def look(context: Context, progress: Progress) -> None:
     try:
         setup = context.setup()
     except UnknownProjectError as error:
-        log.warning("project %d is gone from Label Studio; it is not looked at any more: %s", context.project_id, error)
+        log.warning("the project is gone from Label Studio; it is not looked at any more: %s", error)
         events.forget(context.redis, context.project_id)
         return
     context.note("config", " ".join(setup.config.warnings))
@@ -84,10 +84,10 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int) -> None:
         return
     count, seen = (as_text(value or b"") for value in context.redis.hmget(context.keys.info, ["trained_count", "trained_labels"]))
     if labelled != int(count or 0):
-        log.info("project %d: %d labelled tasks, %s at the last training", context.project_id, labelled, count or 0)
+        log.info("%d labelled tasks, %s at the last training", labelled, count or 0)
         events.want(context.redis, context.project_id, Work.TRAINING, labels=abs(labelled - int(count or 0)))
     elif seen and labelled and json.loads(seen) != list(setup.config.labels):
-        log.info("project %d: the labels are now %s", context.project_id, ", ".join(setup.config.labels))
+        log.info("the labels are now %s", ", ".join(setup.config.labels))
         events.want(context.redis, context.project_id, Work.TRAINING)
 
 
@@ -100,7 +100,7 @@ def _has_enough(context: Context) -> bool:
 def _want_round(context: Context, reason: str) -> None:
     pending = events.pending(context.redis, context.project_id, Work.ROUND)
     if not pending.outstanding and not queue.active(context.redis, context.project_id, Work.ROUND):
-        log.info("project %d: a new round: %s", context.project_id, reason)
+        log.info("a new round: %s", reason)
         context.redis.hset(context.keys.info, "round_reason", reason)
         events.want(context.redis, context.project_id, Work.ROUND)
 
@@ -110,7 +110,7 @@ def _keep_in_force(context: Context, setup: Setup, record: dict[str, Any]) -> No
     if setup.project.model_version == record["round"]:
         return
     if context.client.versions(context.project_id).get(record["round"]):
-        log.info("project %d: %r back to %s", context.project_id, setup.project.model_version, record["round"])
+        log.info("%r back to %s", setup.project.model_version, record["round"])
         context.client.switch_version(context.project_id, record["round"])
     else:
         _want_round(context, f"the order {record['round']} is not in Label Studio any more")
@@ -132,7 +132,7 @@ def _place_new(context: Context, setup: Setup, record: dict[str, Any], progress:
         entries.append(Priority(task, min(max(place, 1e-6), 1 - 1e-6), with_mask.get(task)))
     report = priorities.add_provisional(context.client, context.project_id, entries)
     note_blank(context, record["round"], [task for task in new[:MASKS_A_LOOK] if not with_mask.get(task)])
-    log.info("project %d: %d new tasks have a provisional place, %d of them a mask", context.project_id, report.written, report.masks)
+    log.info("%d new tasks have a provisional place, %d of them a mask", report.written, report.masks)
     return len(new)
 
 
@@ -149,7 +149,7 @@ def _add_masks(context: Context, setup: Setup, record: dict[str, Any], progress:
     regions = draw(context, version, setup.config, now, progress)
     added = priorities.top_up(context.client, context.project_id, regions)
     note_blank(context, record["round"], [task for task in now if not regions.get(task)])
-    log.info("project %d: %d masks added, %d to go", context.project_id, added, len(missing) - len(now))
+    log.info("%d masks added, %d to go", added, len(missing) - len(now))
     if len(missing) > len(now):
         events.want(context.redis, context.project_id, Work.LOOK)
     return len(missing)

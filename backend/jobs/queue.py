@@ -25,6 +25,7 @@ START = "round"
 """Kind of the job that starts a round; its units and its end are jobs of their own."""
 FINISH = "finish"
 UNIT = "row"
+ROLLBACK = "rollback"
 RETRIES = 2
 """How often a job is run again that failed or whose worker was killed."""
 
@@ -269,7 +270,7 @@ def _enqueue(
         depends_on=Dependency(jobs=list(after), allow_failure=True) if after else None,  # a plain dependent of a failed job never runs
         retry=Retry(max=RETRIES),
         at_front=at_front,
-        meta={"project": project_id, "kind": str(kind)},
+        meta={"project": project_id, "kind": str(kind)} | ({"round": arguments[1]} if kind in (UNIT, FINISH) else {}),
     )
     keys = Keys(project_id)
     if kind != UNIT:

@@ -178,7 +178,7 @@ def _take_snapshot(
     images = TaskImages(context, setup.config, compared, setup.recipe.max_side)
     unreadable = images.unreadable(progress)
     for identity, text in unreadable.items():
-        log.warning("project %d task %s takes no part in %s: %s", context.project_id, identity, folder.name, text)
+        log.warning("task %s takes no part in %s: %s", identity, folder.name, text)
     context.note("images", _about_images(unreadable))
     known = {str(task["id"]): task for task in compared if str(task["id"]) not in unreadable}
     known |= {identity: labels.tasks[identity] for identity in labels.masks}
@@ -229,7 +229,7 @@ def prepare_units(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -
         round_.check_budget(_budget(snapshot))
         units = list(strategy.units(round_))
     except ModelError as error:
-        log.warning("project %d %s: %s", folder.context.project_id, folder.name, error)
+        log.warning("a cold start instead: %s", error)
         snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
         folder.save(snapshot)
         units = []
@@ -259,6 +259,7 @@ def end_round(context: Context, progress: Progress, name: str) -> dict[str, Any]
     folder = RoundFolder(context, name)
     snapshot = folder.snapshot()
     record = folder.record()
+    new = record is None
     if record is None:
         ranking, snapshot = _ranking(folder, snapshot, progress)
         record = _write(context, folder, snapshot, ranking, progress)
@@ -266,14 +267,21 @@ def end_round(context: Context, progress: Progress, name: str) -> dict[str, Any]
         context.storage.write_json(f"{folder.folder}/{RECORD}", record)
     progress.check()
     context.storage.write_json(f"{context.folder}/current-round.json", {"round": name})
-    context.redis.hset(context.keys.info, "round", name)
+    if new:
+        context.redis.hincrby(context.keys.info, "rounds_written", 1)
+    tell_round(context, record)
     if record["answered"]:
         context.redis.srem(context.keys.labelled, *record["answered"])
     events.finish(context.redis, context.project_id, Work.ROUND, events.Begun(**snapshot.begun))
     asked.fulfil(context.redis, context.project_id, snapshot.asked)
     _clear_old(context)
-    log.info("project %d: %s in force, %d tasks in order, %s", context.project_id, name, len(record["order"]), record["strategy"])
+    log.info("%s in force, %d tasks in order, %s", name, len(record["order"]), record["strategy"])
     return record
+
+
+def tell_round(context: Context, record: dict[str, Any]) -> None:
+    """Tell the web processes which order is in force and since when, so that they need not look at the storage."""
+    context.redis.hset(context.keys.info, mapping={"round": record["round"], "round_time": record["time"]})
 
 
 def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tuple[Ranking, Snapshot]:
@@ -291,7 +299,7 @@ def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tup
             folder.keep_new(before)
             return ranking, snapshot
         except (ModelError, TaskImageError) as error:
-            log.warning("project %d %s: %s", folder.context.project_id, folder.name, error)
+            log.warning("a cold start instead: %s", error)
             snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
     order = cold_order(images, snapshot.labelled, progress)
     reason = f"chosen by its looks, unlike those labelled or before it ({snapshot.message})"
@@ -333,7 +341,7 @@ def _write(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: R
 
     def checkpoint(step: str) -> None:
         progress.check()
-        log.info("project %d %s: %s", context.project_id, folder.name, step)
+        log.info("the order is %s", step)
 
     progress("Writing the order", 0, 1)
     progress.check()
@@ -371,7 +379,7 @@ def draw(
     try:
         annotator = PreAnnotator(context.versions.load(version), context.versions.record(version).labels, config)
     except VersionError as error:
-        log.error("project %d: no masks drawn: %s", context.project_id, error)
+        log.error("no masks drawn: %s", error)
         return {}
     wanted_ids = set(task_ids)
     tasks = {int(task["id"]): task for task in context.client.tasks(context.project_id, "unlabelled") if int(task["id"]) in wanted_ids}
@@ -384,7 +392,7 @@ def draw(
         try:
             regions[task_id] = annotator.regions(images.encoded(str(task_id)), f"task {task_id}")
         except (TaskImageError, ModelError) as error:
-            log.warning("project %d task %d has no mask: %s", context.project_id, task_id, error)
+            log.warning("task %d has no mask: %s", task_id, error)
     return regions
 
 

@@ -126,7 +126,7 @@ def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int,
                 _add(labels, task, content, setup)
             except (TaskImageError, RegionError, ModelError) as error:
                 labels.problems[str(task["id"])] = str(error)
-                log.warning("project %d task %s left out of the training: %s", context.project_id, task["id"], error)
+                log.warning("task %s left out of the training: %s", task["id"], error)
             on_progress("Reading labels", done, len(tasks))
     return labels
 

@@ -52,7 +52,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
     if not labels.masks:
         events.finish(context.redis, context.project_id, Work.TRAINING, begun)
         reason = "no label yet" if not labels.seen else f"none of the {labels.seen} labels can be used: {_problems(labels)}"
-        log.info("project %d: not trained: %s", context.project_id, reason)
+        log.info("not trained: %s", reason)
         return {"version": None, "published": False, "labels": 0, "reason": reason}
     current = context.versions.current_record()
     folds = assign_folds(labels.ids, setup.options.folds, current.folds if current else {})
@@ -97,8 +97,7 @@ def _publish(context: Context, record: VersionRecord, fence: Fence, begun: event
     fence.check()
     events.finish(context.redis, context.project_id, Work.TRAINING, begun)
     log.info(
-        "project %d: %s trained on %d labels in %.0f s, held-out dice %s, %s: %s",
-        context.project_id,
+        "%s trained on %d labels in %.0f s, held-out dice %s, %s: %s",
         record.name,
         len(record.tasks),
         record.seconds,

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec
 import torch
 from rq import get_current_job
 
+from backend import logs
 from backend.errors import BackendError, QueueError, StoppedError, StorageError
 from backend.jobs import events, queue
 from backend.jobs import look as looking
@@ -54,24 +55,26 @@ def _job(
             torch.set_num_threads(context.settings.torch_threads)
             job = get_current_job()
             job_id = job.id if job else f"direct-{project_id}-{time.time_ns()}"
-            try:
-                result = function(context, job_id, *args, **keywords)
-            except StoppedError as stopped:
-                log.info("project %d: %s stopped: %s", project_id, kind, stopped)
-                return {"stopped": str(stopped)}
-            except Exception as error:
-                message = f"{type(error).__name__}: {error}"
-                log.error("project %d: %s failed: %s", project_id, kind, message)
-                if kind in (Work.ROUND, Work.LOOK, Work.CONFIGURE):  # a training counts its failures itself
-                    events.fail(context.redis, project_id, Work(kind))
+            with logs.bound(project=project_id, job=job_id):
+                try:
+                    result = function(context, job_id, *args, **keywords)
+                except StoppedError as stopped:
+                    log.info("%s stopped: %s", kind, stopped)
+                    return {"stopped": str(stopped)}
+                except Exception as error:
+                    message = f"{type(error).__name__}: {error}"
+                    log.error("%s failed: %s", kind, message)
+                    if kind in (Work.ROUND, Work.LOOK, Work.CONFIGURE):  # a training counts its failures itself
+                        events.fail(context.redis, project_id, Work(kind))
+                    if noted:
+                        context.note_error(kind, job_id, message)
+                    mendable = isinstance(error, BackendError | ModelError) and not isinstance(error, QueueError | StorageError)
+                    if job is not None and mendable:
+                        job.retries_left = 0
+                    raise
                 if noted:
-                    context.note_error(kind, job_id, message)
-                if job is not None and isinstance(error, BackendError | ModelError) and not isinstance(error, QueueError | StorageError):
-                    job.retries_left = 0
-                raise
-            if noted:
-                context.note_error(kind, job_id, "")
-            return result
+                    context.note_error(kind, job_id, "")
+                return result
 
         return run
 
@@ -102,7 +105,7 @@ def _fenced(
 @_job("training")
 def train(context: Context, job_id: str, reason: str, only_new: bool = False) -> Result:
     """Train on all labels and publish the version; with `only_new` only if there are labels that no training has seen."""
-    log.info("project %d: training: %s", context.project_id, reason)
+    log.info("training: %s", reason)
 
     def needed() -> bool:
         return not only_new or events.pending(context.redis, context.project_id, Work.TRAINING).outstanding
@@ -131,11 +134,10 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
         snapshot, units = rounds.prepare_units(folder, folder.snapshot(), progress)
         progress.check()
         queue.start_rows(context.redis, context.project_id, folder.name, len(units))
+        logs.bind(round=folder.name)
         finish = queue.enqueue_units(context.redis, context.project_id, folder.name, units)
     log.info(
-        "project %d %s: %s, %d labels, %d to order, %d networks to train: %s",
-        context.project_id,
-        folder.name,
+        "%s, %d labels, %d to order, %d networks to train: %s",
         "cold start" if snapshot.cold_start else snapshot.strategy,
         len(snapshot.labelled),
         len(snapshot.unlabelled),
@@ -193,7 +195,7 @@ def configure(context: Context, job_id: str) -> Result:
     for finding in findings:
         bad = finding.severity in (connect.Severity.WARNING, connect.Severity.ERROR)
         context.note(f"connection:{finding.subject}", f"{finding.text} {finding.remedy}".strip() if bad else "")
-        log.info("project %d %s: %s: %s", context.project_id, finding.subject, finding.severity, finding.text)
+        log.info("%s: %s: %s", finding.subject, finding.severity, finding.text)
     events.finish(context.redis, context.project_id, Work.CONFIGURE, begun)
     events.want(context.redis, context.project_id, Work.LOOK)
     return {"findings": [{"subject": f.subject, "severity": str(f.severity), "text": f.text, "remedy": f.remedy} for f in findings]}

@@ -11,12 +11,16 @@ import sys
 from typing import Any
 
 from redis import Redis
-from rq import Worker
+from rq import Queue, Worker
+from rq.executions import Execution
+from rq.job import Job
 
+from backend import logs
 from backend.errors import SettingsError
+from backend.jobs import tally
 from backend.jobs.connection import COMPUTE, CONTROL, named
-from backend.logs import configure_logging
-from backend.settings import Settings, get_settings
+from backend.jobs.tally import Outcome
+from backend.settings import Settings, get_settings, masked_url
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +29,39 @@ IDLE_SECONDS = 45
 MAINTENANCE_SECONDS = 20
 
 
+class CountedWorker(Worker):
+    """rq's worker, whose jobs are counted for the metrics, and whose log lines say which job they belong to."""
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Fork a work horse for the job and wait for its end; the horse inherits what is bound here."""
+        with logs.bound(job=job.id, **{name: job.meta[name] for name in ("project", "round") if name in job.meta}):
+            super().execute_job(job, queue)
+
+    def handle_job_success(self, job: Job, queue: Queue, started_job_registry: Any, execution: Execution) -> None:
+        """What rq does when a job has returned."""
+        super().handle_job_success(job, queue, started_job_registry, execution)
+        result = job.return_value()
+        stopped = isinstance(result, dict) and "stopped" in result
+        tally.note_job(job, Outcome.STOPPED if stopped else Outcome.FINISHED, execution.created_at)
+
+    def handle_job_failure(
+        self, job: Job, queue: Queue, started_job_registry: Any = None, exc_string: str = "", execution: Execution | None = None
+    ) -> None:
+        """What rq does when a job has raised, in its horse, or when the horse has died, in the worker."""
+        super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
+        outcome = Outcome.FAILED if self.is_horse else Outcome.KILLED
+        tally.note_job(job, outcome, execution.created_at if execution else job.started_at)
+
+
 def create_worker(settings: Settings, names: list[str], redis: Any = None) -> Worker:
     """A worker on some queues, the first served first. rq waits on its connection for as long as it is idle, so it needs one of its own."""
     redis = redis or Redis.from_url(settings.redis_address, socket_connect_timeout=5, socket_keepalive=True)
-    return Worker(
-        [named(name, redis) for name in names], connection=redis, maintenance_interval=MAINTENANCE_SECONDS, worker_ttl=IDLE_SECONDS
+    return CountedWorker(
+        [named(name, redis) for name in names],
+        connection=redis,
+        maintenance_interval=MAINTENANCE_SECONDS,
+        worker_ttl=IDLE_SECONDS,
+        exception_handlers=[tally.note_abandoned],
     )
 
 
@@ -40,14 +72,13 @@ def main(names: list[str]) -> None:
     if unknown:
         raise SettingsError(f"Unknown queue {', '.join(unknown)}; expected {CONTROL}, {COMPUTE}, or both.")
     settings = get_settings()
-    configure_logging(settings)
+    logs.configure_logging(settings)
     # With threads that spin while they wait, a training is 50 times slower on a machine that does something else as well.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import backend.jobs.work
 
-    log.info(
-        "worker on %s, %d threads a job, storage %s", ", ".join(names), settings.torch_threads, settings.storage_url or settings.model_dir
-    )
+    storage = masked_url(settings.storage_url) if settings.storage_url else settings.model_dir
+    log.info("worker on %s, %d threads a job, storage %s", ", ".join(names), settings.torch_threads, storage)
     del backend
     create_worker(settings, names).work(logging_level="WARNING")
 

@@ -123,7 +123,7 @@ def write_order(
     tell("cleaned")
     masks = sum(bool(priority.regions) for priority in written)
     report = WriteReport(round_name, len(written), masks, gone, removed, time.monotonic() - started)
-    log.info("project %d: order %s of %d tasks written, %d masks, %.1f s", project_id, round_name, len(written), masks, report.seconds)
+    log.info("order %s of %d tasks written, %d masks, %.1f s", round_name, len(written), masks, report.seconds)
     return report
 
 

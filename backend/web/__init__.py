@@ -9,11 +9,14 @@ from flask import Flask
 from backend.jobs.backlog import Backlog
 from backend.jobs.connection import connect
 from backend.logs import configure_logging
+from backend.metrics.collector import ServiceCollector, create_registry
 from backend.settings import Settings, get_settings
 from backend.web.answers import register_errors
 from backend.web.auth import require_login
+from backend.web.metrics import metrics
 from backend.web.projects import projects
 from backend.web.protocol import protocol
+from backend.web.requests import watch_requests
 from model.strategies import strategy_names
 
 log = logging.getLogger(__name__)
@@ -33,10 +36,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["REDIS"] = connect(settings.redis_address, timeout=REDIS_SECONDS, attempts=1)
     app.config["BACKLOG"] = Backlog(app.config["REDIS"])
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config["METRICS"] = create_registry(ServiceCollector(app.config["REDIS"], app.config["BACKLOG"], settings.model_dir))
+    watch_requests(app)
     register_errors(app)
     require_login(app, settings.basic_auth)
     app.register_blueprint(protocol)
     app.register_blueprint(projects)
+    app.register_blueprint(metrics)
     if settings.basic_auth is None:
         log.warning("BASIC_AUTH_USER and BASIC_AUTH_PASS are not set: whoever reaches %s can use this service", settings.own_url)
     return app

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-import uuid
 
 from flask import Flask, Response, jsonify, request
 from redis.exceptions import RedisError
@@ -23,6 +22,7 @@ from backend.errors import (
     UnknownProjectError,
     UnreachableError,
 )
+from backend.web.requests import request_id
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,5 @@ def register_errors(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def defect(error: Exception) -> Response:
-        number = uuid.uuid4().hex[:8]
-        log.exception("defect %s", number, exc_info=error)
-        return error_answer(500, f"A defect of this service, noted in its log under {number}.")
+        log.exception("a defect", exc_info=error)
+        return error_answer(500, f"A defect of this service, noted in its log under request={request_id()}.")

@@ -6,12 +6,28 @@ One process holds the networks and all projects; its threads answer /health whil
 from __future__ import annotations
 
 import os
+from typing import Any
 
+from gunicorn import glogging
+
+from backend.logs import configure_logging
 from backend.settings import get_settings
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported; see backend/jobs/worker.py
 
 _settings = get_settings()
+
+
+class Logger(glogging.Logger):
+    """gunicorn's own lines, in the form of all others."""
+
+    def setup(self, cfg: Any) -> None:
+        """Hand everything to the root logger, whose handler knows the form."""
+        super().setup(cfg)
+        configure_logging(_settings)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
 
 bind = f"{_settings.host}:{_settings.port}"
 worker_class = "gthread"
@@ -24,6 +40,7 @@ keepalive = 5
 control_socket_disable = True  # --no-control-socket
 accesslog = None
 errorlog = "-"
+logger_class = Logger
 loglevel = _settings.log_level.lower()
 limit_request_line = 8190
 proc_name = "backend-web"

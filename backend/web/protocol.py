@@ -10,6 +10,7 @@ import time
 from flask import Blueprint, Response, current_app, jsonify, request
 from redis.exceptions import RedisError
 
+from backend import logs
 from backend.errors import RequestError, UnknownProjectError
 from backend.jobs import events
 from backend.jobs.connection import PREFIX, PROJECTS
@@ -85,7 +86,7 @@ def predict() -> Response:
         results = Segmenter(project_id, schema, context=context).predict(tasks, context=interactive)
     finally:
         _predictions.release()
-    log.info("project %d: %d tasks predicted in %.2f s", project_id, len(tasks), time.monotonic() - started)
+    log.info("%d tasks predicted in %.2f s", len(tasks), time.monotonic() - started)
     return jsonify({"results": results})
 
 
@@ -121,6 +122,7 @@ def versions() -> Response:
 
 def project_context(project_id: int) -> Context:
     """The context of a request: with the connection to Redis that fails fast."""
+    logs.bind(project=project_id)
     context = open_context(project_id, current_app.config["SETTINGS"])
     context.redis = current_app.config["REDIS"]
     return context
