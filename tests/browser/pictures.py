@@ -1,0 +1,36 @@
+"""Pictures of pages for the README, made anew only when somebody asks: `DOCS_IMAGES=1 pytest tests/browser`."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+from PIL import Image
+from selenium.webdriver import Remote
+
+from tests.browser.chromium import WINDOW
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
+WANTED = bool(os.environ.get("DOCS_IMAGES"))
+SIZE = (1400, 1000)
+"""Of the page in pixels, for pictures that a README can show."""
+
+
+def seen(browser: Remote) -> Image.Image:
+    """What the window shows now, RGB."""
+    return Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
+
+
+def enlarge(browser: Remote, *, width: int = SIZE[0], height: int = SIZE[1]) -> None:
+    """Give the page itself that size, for a picture."""
+    inner = browser.execute_script("return [window.innerWidth, window.innerHeight]")
+    outer = browser.get_window_size()
+    browser.set_window_size(width + outer["width"] - inner[0], height + outer["height"] - inner[1])
+
+
+def keep(browser: Remote, name: str) -> None:
+    """Keep a picture of the window as docs/images/`name`, and give the window its usual size back; 256 colours are enough and small."""
+    FOLDER.mkdir(exist_ok=True)
+    seen(browser).quantize(256, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
+    browser.set_window_size(*WINDOW)
