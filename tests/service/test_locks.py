@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -12,6 +16,49 @@ from backend.errors import FenceLostError
 from backend.jobs.connection import connect
 from backend.jobs.locks import Fence
 from backend.redis_server import EmbeddedRedis
+from tests.service.test_processes import eventually
+
+COUNT = """
+import sys, time
+from pathlib import Path
+from backend.jobs.connection import connect
+from backend.jobs.locks import Fence
+
+redis, total = connect(sys.argv[1]), Path(sys.argv[2])
+for _ in range(40):
+    fence = Fence(redis, "f")
+    assert fence.take(wait=60, poll=0.001)
+    with fence:
+        count = int(total.read_text())
+        time.sleep(0.002)
+        fence.check()
+        total.write_text(str(count + 1))
+"""
+"""Read, wait, write: without a fence most counts of several processes are lost."""
+WRITE = """
+import sys, time
+from pathlib import Path
+from backend.errors import FenceLostError
+from backend.jobs.connection import connect
+from backend.jobs.locks import Fence
+
+name, redis, folder, seconds = sys.argv[1], connect(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4])
+fence = Fence(redis, "f", seconds=1.0)
+assert fence.take(wait=60, poll=0.01)
+with fence:
+    (folder / name).touch()
+    time.sleep(seconds)
+    try:
+        fence.check()
+    except FenceLostError:
+        sys.exit(3)
+    (folder / "result").write_text(name)
+"""
+"""A job: it takes its fence, works for some seconds, and writes."""
+
+
+def process(code: str, *arguments: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)])
 
 
 def test_one_holder_at_a_time(redis: Redis) -> None:
@@ -36,6 +83,33 @@ def test_one_holder_at_a_time(redis: Redis) -> None:
         thread.join()
     assert most == 1
     assert not redis.exists("f")
+
+
+def test_one_process_at_a_time(redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    """Three processes that read and write the same file lose no count."""
+    del redis
+    total = tmp_path / "total"
+    total.write_text("0")
+    processes = [process(COUNT, redis_server.address, total) for _ in range(3)]
+    assert [each.wait(120) for each in processes] == [0, 0, 0]
+    assert total.read_text() == "120"
+
+
+def test_a_process_that_was_paused_does_not_write(redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+    """Its fence runs out, another process does the work, and when the first one goes on it stops before it writes."""
+    del redis
+    paused = process(WRITE, "paused", redis_server.address, tmp_path, 1.5)
+    try:
+        assert eventually((tmp_path / "paused").exists, 60)
+        paused.send_signal(signal.SIGSTOP)
+        heir = process(WRITE, "heir", redis_server.address, tmp_path, 0)
+        assert heir.wait(60) == 0
+        paused.send_signal(signal.SIGCONT)
+        assert paused.wait(60) == 3
+    finally:
+        paused.kill()
+        paused.wait()
+    assert (tmp_path / "result").read_text() == "heir"
 
 
 def test_it_is_renewed_while_it_is_held(redis: Redis) -> None:
