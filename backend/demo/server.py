@@ -17,6 +17,8 @@ from backend.processes import Program, Running, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / ".venv-label-studio" / "bin" / "label-studio"
+ADDON = ROOT / "backend" / "label_studio_addon"
+"""The item "Recompute queries" in the Data Manager; on PYTHONPATH it is there, without a change of Label Studio's package."""
 PORT = 8080
 """Label Studio's own default; another is taken when something listens there."""
 DATABASE = "label_studio.sqlite3"
@@ -146,6 +148,8 @@ class LabelStudioServer:
             "LATEST_VERSION_CHECK": "false",
             "SENTRY_DSN": "",
             "FRONTEND_SENTRY_DSN": "",
+            "PYTHONPATH": str(ADDON),
+            "DJANGO_SETTINGS_MODULE": "recompute_queries.settings",
         }
 
     def _browser(self, page: str) -> httpx.Client:

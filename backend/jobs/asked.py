@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from redis import Redis
@@ -24,6 +24,15 @@ class Asked:
     budget: int | None = None
     strategy: str | None = None
 
+    def changed(self, budget: int | None, strategy: str | None) -> Asked:
+        """This with a newer wish over it."""
+        after = Asked(self.id, self.budget if budget is None else budget, self.strategy if strategy is None else strategy)
+        return self if after == self else replace(after, id=uuid.uuid4().hex)
+
+    def met_by(self, budget: int, strategy: str) -> bool:
+        """Whether a round of this budget and strategy is one that was asked for."""
+        return self.budget in (None, budget) and self.strategy in (None, strategy)
+
     def over(self, options: ProjectSettings) -> ProjectSettings:
         """The project's settings with what was asked for in their place."""
         wishes = {"budget": self.budget, "strategy": self.strategy}
@@ -35,14 +44,12 @@ def standing(redis: Redis, project_id: int) -> Asked:
     return _read(redis.get(Keys(project_id).asked))
 
 
-def ask(redis: Redis, project_id: int, *, budget: int | None, strategy: str | None) -> bool:
-    """Add to what stands, the newer over the older; tells whether that changes it. The caller holds the lock of the project's jobs."""
-    before = standing(redis, project_id)
-    after = Asked(before.id, before.budget if budget is None else budget, before.strategy if strategy is None else strategy)
-    if after == before:
-        return False
-    redis.set(Keys(project_id).asked, json.dumps(asdict(after) | {"id": uuid.uuid4().hex}))
-    return True
+def put(redis: Redis, project_id: int, wish: Asked) -> None:
+    """Let this stand. The caller holds the lock of the project's jobs."""
+    if wish.id:
+        redis.set(Keys(project_id).asked, json.dumps(asdict(wish)))
+    else:
+        redis.delete(Keys(project_id).asked)
 
 
 def fulfil(redis: Redis, project_id: int, asked_id: str) -> None:
@@ -63,5 +70,5 @@ def withdraw(redis: Redis, project_id: int) -> None:
     redis.delete(Keys(project_id).asked)
 
 
-def _read(value: bytes | None) -> Asked:
+def _read(value: bytes | str | None) -> Asked:
     return Asked(**json.loads(value)) if value else Asked()

@@ -16,6 +16,7 @@ from rq.job import Dependency, Job, JobStatus
 
 from backend.errors import QueueError
 from backend.jobs import asked, events, progress
+from backend.jobs.asked import Asked
 from backend.jobs.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, as_text, connection, named
 from backend.jobs.events import Work
 from backend.settings import get_settings, parse_round_options
@@ -69,13 +70,15 @@ def enqueue_round(project_id: int, reason: str, *, train: bool = False, budget: 
     redis = connection()
     keys = Keys(project_id)
     with _lock(redis, project_id):
-        # Before the look at "snapshotted": a round notes that, and reads what is asked for then.
-        other = asked.ask(redis, project_id, budget=budget, strategy=strategy)
+        before = asked.standing(redis, project_id)
+        wish = before.changed(budget, strategy)
+        asked.put(redis, project_id, wish)  # before the look at "snapshotted": a round notes that, and reads what is asked for then
         started = _find(redis, project_id, START, _ALIVE)
         if started and as_text(redis.hget(keys.jobs, "snapshotted") or "") != started.id and (not train or started.kwargs.get("train")):
             return started.id
         running = started or _find(redis, project_id, FINISH, _ALIVE)
-        if running and not train and not other and not _changed(redis, project_id):
+        if running and not train and _meets(redis, project_id, wish) and not _changed(redis, project_id):
+            asked.put(redis, project_id, before)
             return running.id
         if running:
             # Its units stop at once, and do not keep the new round waiting in the queue.
@@ -85,6 +88,14 @@ def enqueue_round(project_id: int, reason: str, *, train: bool = False, budget: 
         return _enqueue(
             redis, project_id, START, "start_round", (project_id, reason), {"train": train}, after=[job for job in (training,) if job]
         )
+
+
+def _meets(redis: Redis, project_id: int, wish: Asked) -> bool:
+    """Whether the round that looked last is the one that is asked for."""
+    if wish == Asked():
+        return True
+    options = redis.hget(Keys(project_id).jobs, "snapshotted_options")
+    return bool(options) and wish.met_by(**json.loads(options))
 
 
 def _changed(redis: Redis, project_id: int) -> bool:

@@ -7,6 +7,7 @@ a part that is done stays done, and a job that runs twice finds what the first r
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -150,6 +151,7 @@ def begin_round(context: Context, progress: Progress, *, job_id: str, reason: st
     # Noted first: what is asked for or changes from now on may not be in this round, and who asks for a round is told by this.
     context.redis.hset(context.keys.jobs, "snapshotted", job_id)
     context.redis.hset(context.keys.jobs, "snapshotted_setup", context.redis.hget(context.keys.info, "setup") or "")
+    context.redis.hdel(context.keys.jobs, "snapshotted_options")
     names = round_names(context)
     for name in reversed(names):
         folder = RoundFolder(context, name)
@@ -162,6 +164,9 @@ def begin_round(context: Context, progress: Progress, *, job_id: str, reason: st
         number = max((number_of(name) for name in names), default=0) + 1
         folder = RoundFolder(context, f"{version}.r{number}")
         _take_snapshot(context, setup, folder, progress, version=version, job_id=job_id, reason=reason)
+    snapshot = folder.snapshot()
+    options = json.dumps({"budget": snapshot.budget, "strategy": snapshot.strategy})
+    context.redis.hset(context.keys.jobs, "snapshotted_options", options)
     context.redis.set(context.keys.wanted_round, folder.name)
     return folder
 

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 from redis.exceptions import RedisError
@@ -59,7 +60,7 @@ def setup() -> Response:
     fingerprint = f"{config!r} {extra!r}"
     with redis.pipeline() as pipe:
         pipe.hget(context.keys.info, "setup")
-        told = {"setup": fingerprint, "extra_params": extra if isinstance(extra, str) else json.dumps(extra)}
+        told: dict[Any, Any] = {"setup": fingerprint, "extra_params": extra if isinstance(extra, str) else json.dumps(extra)}
         pipe.hset(context.keys.info, mapping=told)
         pipe.set(f"{PREFIX}:{project_id}:configured", int(time.time()), nx=True, ex=SECONDS_BETWEEN_CONFIGURING)
         before, _, first = pipe.execute()

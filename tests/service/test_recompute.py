@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from redis import Redis
 from rq.job import Job
@@ -18,9 +20,12 @@ pytestmark = pytest.mark.usefixtures("settings")
 
 
 def snapshot_taken(redis: Redis, job: str) -> str:
-    """What the start of a round does first; returns the id of what it is asked for."""
+    """What the start of a round does first, in a project of budget 5; returns the id of what it is asked for."""
+    wish = asked.standing(redis, 1)
+    options = wish.over(parse_project_settings(None))
     redis.hset(Keys(1).jobs, "snapshotted", job)
-    return asked.standing(redis, 1).id
+    redis.hset(Keys(1).jobs, "snapshotted_options", json.dumps({"budget": options.budget, "strategy": options.strategy}))
+    return wish.id
 
 
 def standing(redis: Redis) -> tuple[int | None, str | None]:
@@ -54,6 +59,15 @@ def test_a_round_under_way_is_superseded_by_another_wish_only(redis: Redis) -> N
     assert second != first
     assert redis.get(Keys(1).wanted_round) == b"a new one"
     assert standing(redis) == (3, "random")
+
+
+def test_asking_for_what_runs_already_joins_it(redis: Redis) -> None:
+    """The dialog sends the project's own settings too: networks are not trained again for that, and nothing is left for the next round."""
+    scheduled = queue.enqueue_round(1, "nightly")
+    snapshot_taken(redis, scheduled)
+    assert queue.enqueue_round(1, "asked for", budget=5, strategy="task_dependent") == scheduled
+    assert standing(redis) == (None, None)
+    assert queue.enqueue_round(1, "asked for", budget=6, strategy="task_dependent") != scheduled
 
 
 def test_a_scheduled_round_that_supersedes_keeps_it(redis: Redis) -> None:
