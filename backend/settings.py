@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True)
 
     label_studio_url: str = Field("http://127.0.0.1:8080", description="Address at which this service reaches Label Studio.")
+    label_studio_public_url: Optional_ = Field(None, description="Address at which browsers reach Label Studio; unset: LABEL_STUDIO_URL.")
     label_studio_api_key: SecretStr | None = Field(None, description="Legacy token or personal access token of the user it acts as.")
     redis_url: Optional_ = Field(None, description="redis://host:port/db; unset: an embedded Redis of `python -m backend up`.")
     model_dir: Path = Field(Path("data"), description="Folder for models, rounds and caches of this machine.")
@@ -73,7 +74,7 @@ class Settings(BaseSettings):
     recipe: dict[str, Any] = Field(default_factory=dict, description='Training settings as JSON, such as {"width": 32, "steps": 1200}.')
     project_defaults: dict[str, Any] = Field(default_factory=dict, description="Project settings as JSON; extra params win.")
 
-    @field_validator("label_studio_url", "backend_url", "public_url")
+    @field_validator("label_studio_url", "label_studio_public_url", "backend_url", "public_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         if value is None:

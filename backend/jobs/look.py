@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from backend.errors import UnknownProjectError
+from backend.insight.drawn import DrawnMasks
 from backend.jobs import events, queue
 from backend.jobs.connection import as_text
 from backend.jobs.context import Context, Setup
@@ -42,6 +43,10 @@ def look(context: Context, progress: Progress) -> None:
     context.note("config", " ".join(setup.config.warnings))
     announce(context)
     labelled = context.client.count(context.project_id, "labelled")
+    context.redis.hset(
+        context.keys.info,
+        mapping={"title": setup.project.title, "tasks": str(setup.project.tasks), "labelled": str(labelled)},
+    )
     _look_at_labels(context, setup, labelled)
     record = current_record(context)
     if record is None:
@@ -126,6 +131,7 @@ def _place_new(context: Context, setup: Setup, record: dict[str, Any], progress:
         return 0
     batch_ends = priorities.score_of(min(len(record["batch"]), record["tasks"]), max(record["tasks"], 1)) if record["batch"] else 0.0
     with_mask = draw(context, _version(context, record), setup.config, new[:MASKS_A_LOOK], progress)
+    DrawnMasks(context.storage, context.folder).keep(record["round"], _version(context, record), with_mask)
     entries = []
     for task in new:
         place = float(np.random.default_rng([record["seed"], task]).uniform(batch_ends, 1.0))
@@ -147,6 +153,7 @@ def _add_masks(context: Context, setup: Setup, record: dict[str, Any], progress:
         return 0
     now = missing[:MASKS_A_LOOK]
     regions = draw(context, version, setup.config, now, progress)
+    DrawnMasks(context.storage, context.folder).keep(record["round"], version, regions)
     added = priorities.top_up(context.client, context.project_id, regions)
     note_blank(context, record["round"], [task for task in now if not regions.get(task)])
     log.info("%d masks added, %d to go", added, len(missing) - len(now))

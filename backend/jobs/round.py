@@ -18,6 +18,8 @@ from typing import Any
 from backend.cold_start import NAME as COLD_START
 from backend.cold_start import cold_order
 from backend.errors import SupersededError, TaskImageError, VersionError
+from backend.insight.drawn import DrawnMasks
+from backend.insight.preparation import prepare
 from backend.jobs import asked, events
 from backend.jobs.connection import KEPT_SECONDS, as_text
 from backend.jobs.context import Context, Setup
@@ -343,9 +345,23 @@ def _write(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: R
     regions = draw(context, snapshot.version, snapshot.config, to_draw, progress)
     if snapshot.version != NO_VERSION:
         note_blank(context, folder.name, [task for task in to_draw if not regions.get(task)])
+    prepare(
+        context,
+        folder.name,
+        snapshot.version,
+        snapshot.config,
+        order,
+        regions,
+        progress,
+        tasks={int(task["id"]): task for task in snapshot.tasks},
+        comparison=ranking.comparison,
+        labelled=snapshot.labelled,
+    )
 
     def checkpoint(step: str) -> None:
         progress.check()
+        if step == "imported":
+            DrawnMasks(context.storage, context.folder).show(folder.name)
         log.info("the order is %s", step)
 
     progress("Writing the order", 0, 1)

@@ -33,6 +33,7 @@ DOWNLOADS = 8
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
+OnLabel = Callable[[int, Mapping[str, Any], Mask], None]
 
 
 class TaskImages(Mapping[str, Image]):
@@ -115,15 +116,18 @@ class Labels:
         return sorted(self.masks, key=int)
 
 
-def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int, int], None]) -> Labels:
-    """All labels of the project as Label Studio holds them now; what cannot be used is noted in `problems` and stops nothing."""
+def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int, int], None], on_label: OnLabel | None = None) -> Labels:
+    """All labels of the project as Label Studio holds them now; what cannot be used is noted in `problems` and stops nothing.
+
+    `on_label` sees each that can be used: task id, annotation, and its mask at full size.
+    """
     tasks = [task for task in context.client.tasks(context.project_id, "labelled") if chosen(task) is not None]
     labels = Labels(seen=len(tasks))
     with ThreadPoolExecutor(DOWNLOADS) as executor:
         contents = executor.map(lambda task: _content(context, setup.config, task), tasks)
         for done, (task, content) in enumerate(zip(tasks, contents, strict=True), start=1):
             try:
-                _add(labels, task, content, setup)
+                _add(labels, task, content, setup, on_label)
             except (TaskImageError, RegionError, ModelError) as error:
                 labels.problems[str(task["id"])] = str(error)
                 log.warning("task %s left out of the training: %s", task["id"], error)
@@ -138,7 +142,7 @@ def _content(context: Context, config: LabelConfig, task: dict[str, Any]) -> byt
         return error
 
 
-def _add(labels: Labels, task: dict[str, Any], content: bytes | TaskImageError, setup: Setup) -> None:
+def _add(labels: Labels, task: dict[str, Any], content: bytes | TaskImageError, setup: Setup, on_label: OnLabel | None) -> None:
     if isinstance(content, TaskImageError):
         raise content
     identity = str(task["id"])
@@ -152,6 +156,8 @@ def _add(labels: Labels, task: dict[str, Any], content: bytes | TaskImageError, 
     labels.images[identity] = image
     labels.tasks[identity] = {"id": task["id"], "data": task["data"]}
     labels.digests[identity] = hashlib.sha256(full.tobytes()).hexdigest()[:16]
+    if on_label is not None:
+        on_label(int(task["id"]), annotation, full)
 
 
 def save_masks(path: Path, masks: Mapping[str, Mask]) -> None:

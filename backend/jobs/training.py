@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from backend.errors import StoppedError
+from backend.insight.live_quality import LiveQuality
 from backend.jobs import events
 from backend.jobs.context import Context, Setup
 from backend.jobs.events import Work
@@ -45,7 +46,9 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
         "trained_count": str(context.client.count(context.project_id, "labelled")),
         "trained_labels": json.dumps(setup.config.labels),
     }
-    labels = read_labels(context, setup, progress)
+    live = LiveQuality(context.storage, context.folder, setup.config)
+    labels = read_labels(context, setup, progress, live.see)
+    live.save()
     for name, value in attempt.items():
         context.redis.hset(context.keys.info, name, value)
     context.note("labels", _problems(labels))

@@ -56,7 +56,7 @@ def setup() -> Response:
     parse_project_settings(extra, current_app.config["SETTINGS"].project_defaults)
     context = project_context(project_id)
     redis = context.redis
-    new = events.register(redis, project_id, title=str(content.get("hostname") or ""))
+    new = events.register(redis, project_id, hostname=str(content.get("hostname") or ""))
     fingerprint = f"{config!r} {extra!r}"
     with redis.pipeline() as pipe:
         pipe.hget(context.keys.info, "setup")

@@ -1,0 +1,87 @@
+"""The pictures of a round's next tasks, and the map of its similarity, kept in the round's folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from backend.errors import RegionError, TaskImageError
+from backend.insight.similarity_map import similarity_map
+from backend.insight.thumbnails import thumbnail
+from backend.jobs.context import Context
+from backend.labelstudio.config import LabelConfig
+from backend.labelstudio.images import address, fetch
+from backend.labelstudio.regions import to_mask
+from model.errors import ModelError
+from model.files import write_bytes
+from model.images import decode_raw
+from model.strategies.base import Comparison
+
+log = logging.getLogger(__name__)
+
+PICTURES = 40
+"""Tasks from the start of the order that have a picture; the page shows ten, and annotators proceed."""
+INDEX = "pictures.json"
+SIMILARITY = "similarity.json"
+LONGEST_NAME = 80
+
+
+def picture_name(round_folder: str, task: int) -> str:
+    """Where the picture of a task is kept."""
+    return f"{round_folder}/pictures/{task}.jpg"
+
+
+def draw_pictures(
+    context: Context,
+    round_folder: str,
+    config: LabelConfig,
+    order: Sequence[int],
+    regions: Mapping[int, Sequence[dict[str, Any]]],
+    tasks: Mapping[int, Mapping[str, Any]],
+    on_progress: Callable[[str, int, int], None],
+) -> None:
+    """Draw the first tasks of an order with their masks (`regions` by task id), and note their names; `tasks` are those at hand.
+
+    A task whose image cannot be read has a name and no picture.
+    """
+    index: dict[str, dict[str, Any]] = {}
+    first = list(order[:PICTURES])
+    for done, number in enumerate(first, start=1):
+        on_progress("Drawing pictures", done, len(first))
+        task = tasks.get(number) or context.client.task(number)
+        if task is None:  # deleted meanwhile
+            continue
+        index[str(number)] = {"name": image_name(task, config), "picture": False}
+        try:
+            data = fetch(context.client, dict(task), config, context.image_cache)
+            mask = None
+            if number in regions:
+                size = decode_raw(data, f"task {number}").shape[:2]
+                mask = to_mask(regions[number], config, (size[0], size[1]), name=f"task {number}, pre-annotation")
+            write_bytes(context.storage.path(picture_name(round_folder, number)), thumbnail(data, mask, f"task {number}"))
+        except (TaskImageError, ModelError, RegionError) as error:
+            log.warning("task %d has no picture on the status page: %s", number, error)
+            continue
+        index[str(number)]["picture"] = True
+    if index:
+        context.storage.put(f"{round_folder}/pictures")
+    context.storage.write_json(f"{round_folder}/{INDEX}", {"tasks": index})
+
+
+def keep_similarity(context: Context, round_folder: str, comparison: Comparison, labelled: Sequence[str]) -> None:
+    """Keep the map of what the order was decided from."""
+    content = similarity_map(comparison.ids, comparison.similarity, comparison.trained, labelled)
+    context.storage.write_json(f"{round_folder}/{SIMILARITY}", content)
+
+
+def image_name(task: Mapping[str, Any], config: LabelConfig) -> str:
+    """The file name in a task's image address, shortened; empty where there is none."""
+    try:
+        where = urlsplit(address(dict(task), config))
+    except TaskImageError:
+        return ""
+    path = where.query.removeprefix("d=") if where.path == "/data/local-files/" else where.path
+    return "" if where.scheme == "data" else PurePosixPath(unquote(path)).name[-LONGEST_NAME:]
