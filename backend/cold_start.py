@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from model.arrays import Image
+
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 SCALES = (1, 2, 4, 8)
 """Pixels over which differences are taken: fine to coarse structure."""
 NAME = "farthest first on image statistics"
-
-Image = npt.NDArray[np.float32]
 
 
 def statistics(image: Image) -> npt.NDArray[np.float64]:

@@ -9,11 +9,10 @@ import numpy.typing as npt
 
 from backend.labelstudio.config import LabelConfig
 from backend.labelstudio.regions import Region, from_mask
+from model.arrays import Mask
 from model.images import decode_raw, normalise, shrink
 from model.inference import predict_probabilities
 from model.trained import TrainedModel
-
-Mask = npt.NDArray[np.uint8]
 
 
 @dataclass

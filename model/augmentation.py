@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
+from model.arrays import Image, Mask
+
 FOREGROUND_SHARE = 1 / 3  # of the crops are centred on a foreground pixel, so that sparse images teach more than background
 SCALE = 0.2  # crops are enlarged or shrunk by up to this share
 GAIN = 0.25  # standard deviation of the log contrast
@@ -21,9 +23,7 @@ MOST_CENTRES = 20_000  # foreground pixels remembered per image
 class CropSampler:
     """Draws batches of crops from labelled images, each image equally often; the same crops for the same seed."""
 
-    def __init__(
-        self, images: Sequence[npt.NDArray[np.float32]], labels: Sequence[npt.NDArray[np.uint8]], crop: int, seed: int, device: torch.device
-    ) -> None:
+    def __init__(self, images: Sequence[Image], labels: Sequence[Mask], crop: int, seed: int, device: torch.device) -> None:
         """Images are float32 (H, W, 3), labels uint8 (H, W) class ids; `crop` is the side of a crop in pixels."""
         self.crop = crop
         self.random = np.random.default_rng(seed)
@@ -82,7 +82,7 @@ class CropSampler:
         return crops * gain + offset + noise * spread
 
 
-def _foreground(label: npt.NDArray[np.uint8], random: np.random.Generator) -> npt.NDArray[np.int64]:
+def _foreground(label: Mask, random: np.random.Generator) -> npt.NDArray[np.int64]:
     """Up to MOST_CENTRES (row, column) pairs of foreground pixels."""
     centres = np.argwhere(label > 0)
     if len(centres) > MOST_CENTRES:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from model.errors import StrategyError
 from model.round import Round
 from model.trained import TrainedModel
 
@@ -31,8 +32,11 @@ def train_bag(round_: Round, unit: str) -> None:
 
 
 def load_bags(round_: Round) -> list[TrainedModel]:
-    """The trained networks of all bags."""
-    return [bag_model(round_, unit) for unit in bag_units()]
+    """The trained networks of all bags, less those that have failed. Raises StrategyError when all have."""
+    units = [unit for unit in bag_units() if unit not in round_.failed]
+    if not units:
+        raise StrategyError(f"None of the {BAGS} networks on parts of the labels could be trained: {next(iter(round_.failed.values()))}")
+    return [bag_model(round_, unit) for unit in units]
 
 
 def bag_model(round_: Round, unit: str) -> TrainedModel:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Mask = npt.NDArray[np.uint8]
+from model.arrays import Mask
 
 
 def dice(mask: Mask, other: Mask, classes: int) -> float:

@@ -8,13 +8,27 @@ from pathlib import Path
 from typing import Any
 
 
+class Digest:
+    """A digest that grows part by part, for what is too much to hold at once; as text: 16 hexadecimal digits."""
+
+    def __init__(self, *parts: Any) -> None:
+        """Begin with some parts, JSON values or bytes."""
+        self._total = hashlib.sha256()
+        for part in parts:
+            self.add(part)
+
+    def add(self, part: Any) -> None:
+        """Take in one more part; the order of parts counts."""
+        self._total.update(part if isinstance(part, bytes) else json.dumps(part, sort_keys=True).encode())
+        self._total.update(b"\0")
+
+    def __str__(self) -> str:
+        return self._total.hexdigest()[:16]
+
+
 def digest(*parts: Any) -> str:
     """16 hexadecimal digits of JSON values and bytes, in their order."""
-    total = hashlib.sha256()
-    for part in parts:
-        total.update(part if isinstance(part, bytes) else json.dumps(part, sort_keys=True).encode())
-        total.update(b"\0")
-    return total.hexdigest()[:16]
+    return str(Digest(*parts))
 
 
 def digest_of_files(*folders: Path) -> str:

@@ -6,13 +6,14 @@ displayed: EXIF and TIFF orientation tags are applied before anyone sees the arr
 
 import io
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image
 
+from model.arrays import Array
 from model.errors import ImageError
 
 EXTENSIONS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
@@ -31,8 +32,6 @@ _TIFF_COLOURS = (0, 1, 2, 3, 6)
 """Photometric interpretations understood: gray with white as zero, gray, RGB, palette, YCbCr."""
 _ORIENTATION_TAG = 274
 _FORMATS = "PNG, JPEG or TIFF"
-
-Array = np.ndarray[Any, Any]
 
 
 class _Header(NamedTuple):

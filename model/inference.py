@@ -9,11 +9,9 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import interpolate, pad
 
+from model.arrays import Image, Mask
 from model.device import autocast
-from model.dice import Mask
 from model.trained import TrainedModel
-
-Image = npt.NDArray[np.float32]
 
 TILE = 1024  # pixels; larger images are predicted in tiles of this side
 OVERLAP = 128  # pixels shared by neighbouring tiles, where the predictions fade into each other

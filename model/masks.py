@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from model.arrays import Array
 from model.errors import ImageError, MaskError
 from model.files import write_atomically
 from model.images import read_raw, resample
@@ -15,8 +15,6 @@ MAX_CLASSES = 32
 """Largest number of classes believed without being told; more values than that are blurred edges or object numbers."""
 WHITE = 255
 """The foreground of a binary mask as drawn by ImageJ, Label Studio and most others."""
-
-Array = np.ndarray[Any, Any]
 
 
 def read_mask(path: str | Path, *, shape: tuple[int, int], classes: int | None = None) -> Array:

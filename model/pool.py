@@ -1,16 +1,13 @@
 """The pool: a folder of images, some of them labelled by a mask of the same name, read lazily and kept within a memory budget."""
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from model.arrays import Array
+from model.byte_cache import ByteCache
 from model.errors import ImageError, MaskError, PoolError, TooFewLabelsError
 from model.images import EXTENSIONS, normalise, read_raw, shrink, working_size
 from model.masks import check_values, class_ids, infer_classes, mask_warnings, present_values, read_mask, read_values, resize_mask
@@ -20,7 +17,6 @@ CACHE_BYTES = 2 * 1024**3
 SCAN_THREADS = 8
 """Files read at once during a scan, at most; decoders release the interpreter lock."""
 
-Array = np.ndarray[Any, Any]
 Size = tuple[int, int]
 Note = tuple[str, str]
 
@@ -124,34 +120,6 @@ def scan(
     orphans = sorted(mask_paths.keys() - image_paths.keys())
     problems += [(mask_paths[s].name, f"{mask_paths[s]}: no image is called {s!r}; rename the mask like its image.") for s in orphans]
     return _assemble(usable, classes, max_side, cache, problems)
-
-
-class ByteCache:
-    """Arrays by key, the least recently used dropped once their bytes exceed `limit`; safe to use from several threads."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
-        self._arrays: OrderedDict[tuple[str, str], Array] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[str, str]) -> Array | None:
-        """The array under `key`, which becomes the most recently used, or None."""
-        with self._lock:
-            if key in self._arrays:
-                self._arrays.move_to_end(key)
-            return self._arrays.get(key)
-
-    def put(self, key: tuple[str, str], array: Array) -> Array:
-        """Keep `array`, made read-only because several callers share it, and return it; one larger than the limit is not kept."""
-        array.flags.writeable = False
-        with self._lock:
-            if key not in self._arrays and array.nbytes <= self.limit:
-                self._arrays[key] = array
-                self.used += array.nbytes
-            while self.used > self.limit:
-                self.used -= self._arrays.popitem(last=False)[1].nbytes
-        return array
 
 
 class _Lazy(Mapping[str, Array]):

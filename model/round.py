@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from model.dice import Mask
+from model.arrays import Image, Mask
 from model.digests import digest
 from model.errors import BudgetError, CheckpointError, TooFewLabelsError
-from model.files import write_atomically
 from model.inference import predict_masks
+from model.pseudo_labels import PseudoLabels
 from model.recipe import Recipe
 from model.trained import TrainedModel
 from model.training import train
 
-Image = npt.NDArray[np.float32]
 OnProgress = Callable[[str, int, int], None]
 
 
@@ -36,7 +31,8 @@ class Round:
 
     `images` maps the id of every image of X to float32 (H, W, 3) at working resolution, `labels` the ids of L to uint8 (H, W) class ids.
     Ids are the keys everywhere; they order deterministically, so the same round gives the same result whatever order it is given in.
-    `model_folder` names an f_L that is trained already.
+    `model_folder` names an f_L that is trained already. `failed` names the networks (units of a strategy) that could not be trained,
+    and says why: a ranking does without them.
     """
 
     images: Mapping[str, Image]
@@ -47,6 +43,7 @@ class Round:
     folder: Path
     model_folder: Path | None = None
     device: torch.device | None = None
+    failed: dict[str, str] = field(default_factory=dict)
     on_progress: OnProgress = field(default=ignore_progress)
 
     def __post_init__(self) -> None:
@@ -126,26 +123,22 @@ class Round:
         )
 
     @cached_property
-    def pseudo_labels(self) -> dict[str, Mask]:
+    def pseudo_labels(self) -> PseudoLabels:
         """y_i = f_L(x_i) for every image of X (Eq. 1, step 1): uint8 (H, W) class ids by image id."""
         path = self.folder / "pseudo-labels.npz"
-        described = json.dumps([self.identity, self.ids])
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                if str(stored["described"]) == described:
-                    return {identity: stored[str(position)] for position, identity in enumerate(self.ids)}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there yet, half-written, or of another version
-            pass
-        masks: dict[str, Mask] = {}
-        for identity, mask in zip(self.ids, predict_masks(self.model, (self.images[i] for i in self.ids)), strict=True):
-            masks[identity] = mask
-            self.on_progress("Pseudo-labels", len(masks), len(self.ids))
-        with write_atomically(path) as file:
-            arrays = {str(position): masks[identity] for position, identity in enumerate(self.ids)}
-            np.savez_compressed(file, allow_pickle=False, described=np.array(described), **arrays)
-        return masks
+            return PseudoLabels(path, self.identity, self.ids)
+        except CheckpointError:  # not there yet, or of another round
+            PseudoLabels.write(path, self.identity, self._predicted(), self.ids)
+            return PseudoLabels(path, self.identity, self.ids)
 
-    @cached_property
+    def _predicted(self) -> Iterator[tuple[str, Mask]]:
+        masks = predict_masks(self.model, (self.images[identity] for identity in self.ids))
+        for done, (identity, mask) in enumerate(zip(self.ids, masks, strict=True), start=1):
+            yield identity, mask
+            self.on_progress("Pseudo-labels", done, len(self.ids))
+
+    @property
     def fingerprint(self) -> str:
         """Identifies what the rows of this round were computed from, so that a resumed round never mixes in another's."""
-        return digest(self.identity, self.ids, *(self.pseudo_labels[identity].tobytes() for identity in self.ids))
+        return self.pseudo_labels.fingerprint

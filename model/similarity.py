@@ -9,21 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model.dice import Mask, dice
+from model.arrays import Mask
+from model.dice import dice
 from model.digests import digest
 from model.files import write_bytes
 from model.inference import predict_masks
 from model.round import Round
 
 BLOCK = 256  # rows of the matrix completed together; bounds the memory beside the result
-
-
-def trainable(pseudo_label: Mask) -> bool:
-    """Whether a network can learn to tell foreground from background from this mask: it shows more than one class.
-
-    A network trained on an empty mask would agree perfectly with every other empty mask and win a rank by accident.
-    """
-    return bool((pseudo_label != pseudo_label.flat[0]).any())
 
 
 def train_row(round_: Round, k: str, labels: Mapping[str, Mask] | None = None) -> dict[str, float]:

@@ -7,21 +7,20 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from segmentation_models_pytorch.losses import DiceLoss
 from torch import nn
 
+from model.arrays import Image, Mask
 from model.augmentation import CropSampler
 from model.device import autocast, default_device
-from model.dice import Mask, dice
+from model.dice import dice
 from model.errors import TooFewLabelsError
 from model.inference import predict_masks
 from model.recipe import Recipe
 from model.trained import TrainedModel
 from model.unet import build_network
 
-Image = npt.NDArray[np.float32]
 OnStep = Callable[[int, int, float], None]
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from backend.errors import RegionError
 from backend.labelstudio import polygons, rle
 from backend.labelstudio.config import Kind, LabelConfig
+from model.arrays import Mask
 
-Mask = npt.NDArray[np.uint8]
 Region = dict[str, Any]
 
 TOLERANCE = 0.5

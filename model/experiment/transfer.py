@@ -15,9 +15,10 @@ from model.experiment.processes import results_of
 from model.experiment.protocol import Protocol, describe_data
 from model.experiment.resume import load_or_begin
 from model.files import check_writable, write_bytes
+from model.pseudo_labels import trainable
 from model.round import Round
 from model.selection import expected_dice, maximin
-from model.similarity import complete, predictions_of, trainable
+from model.similarity import complete, predictions_of
 
 Matrix = npt.NDArray[np.float64]
 SHARES = (0.25, 0.5, 1.0)  # of U that K may be

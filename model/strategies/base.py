@@ -76,11 +76,14 @@ class Strategy(ABC):
 
     @abstractmethod
     def rank(self, round_: Round, budget: int) -> Ranking:
-        """Order all unlabelled images; units that are not done yet are done first. Raises BudgetError, StrategyError."""
+        """Order all unlabelled images; units that are not done yet are done first, and those that `round_.failed` names are left out.
+
+        Raises BudgetError; StrategyError where nothing can be told, or too much has failed.
+        """
 
     def run_units(self, round_: Round) -> None:
-        """Do all units here, one after the other, reporting progress."""
-        units = self.units(round_)
+        """Do all units here, one after the other, reporting progress; those that have failed are not tried again."""
+        units = [unit for unit in self.units(round_) if unit not in round_.failed]
         for done, unit in enumerate(units):
             round_.on_progress(f"{self.name}: networks trained", done, len(units))
             self.run_unit(round_, unit)

@@ -62,7 +62,7 @@ class Ensemble(Strategy):
         batch = greedy_subset(similarity, batch, budget)  # the same images, in the order of what each adds
         others = greedy_subset(similarity, [c for c in sorted(candidates) if c not in batch], len(candidates), chosen=batch)
         order = [*batch, *others, *(index for index in by_uncertainty if index not in candidates)]
-        reasons = [f"four networks disagree by {uncertainty[index]:.4f} nat a pixel in it" for index in order]
+        reasons = [f"{len(bags) + 1} networks disagree by {uncertainty[index]:.4f} nat a pixel in it" for index in order]
         for place in range(len(batch)):
             reasons[place] += ", and with the others of the batch it represents the unlabelled images best"
         notes = {"represented": representation(similarity, batch), "exhaustive": float(exhaustive)}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from model import selection
-from model.dice import Mask
+from model.arrays import Mask
 from model.errors import StrategyError
+from model.pseudo_labels import trainable
 from model.round import Round
-from model.similarity import RowStore, complete, train_row, trainable
+from model.similarity import RowStore, complete, train_row
 from model.strategies.base import Comparison, Query, Ranking, Strategy
 
 CANDIDATES = 16  # |K|: networks trained a round; more tell more and cost more
@@ -37,7 +39,20 @@ class TaskDependent(Strategy):
 
     def masks(self, round_: Round) -> Mapping[str, Mask]:
         """Step 1: the pseudo-labels y = f_L(x) of all images (Eq. 1)."""
-        return {**round_.pseudo_labels, **round_.labels} if self.true_masks else round_.pseudo_labels
+        if not self.true_masks:
+            return round_.pseudo_labels
+        return ChainMap(cast(dict[str, Mask], round_.labels), cast(dict[str, Mask], round_.pseudo_labels))  # only read
+
+    def blank(self, round_: Round) -> frozenset[str]:
+        """The images, labelled ones as well, whose mask shows nothing to learn from.
+
+        An empty mask agrees perfectly with networks that find nothing and not at all with the others: no measure of similarity. So these
+        are neither trained on nor compared, which leaves them out of X.
+        """
+        if not self.true_masks:
+            return round_.pseudo_labels.blank
+        given = {identity for identity in round_.labelled if not trainable(round_.labels[identity])}
+        return frozenset(given | (round_.pseudo_labels.blank - set(round_.labelled)))
 
     def units(self, round_: Round) -> tuple[str, ...]:
         """One training for each image of K."""
@@ -45,13 +60,13 @@ class TaskDependent(Strategy):
 
     def draw_candidates(self, round_: Round) -> tuple[str, ...]:
         """Step 2: K, drawn at random from U. Images whose pseudo-label shows nothing to learn from are not drawn."""
-        masks = self.masks(round_)
-        if not any(trainable(masks[identity]) for identity in round_.unlabelled):
+        blank = self.blank(round_)
+        if blank.issuperset(round_.unlabelled):
             raise StrategyError(
                 f"The model finds nothing (or only foreground) in all of the {len(round_.unlabelled)} unlabelled images, "
                 "so that none can be compared. Label a few more images, chosen at random or by eye, and try again."
             )
-        eligible = [identity for identity in (round_.ids if self.candidates_from_all else round_.unlabelled) if trainable(masks[identity])]
+        eligible = [identity for identity in (round_.ids if self.candidates_from_all else round_.unlabelled) if identity not in blank]
         drawn = np.random.default_rng([round_.seed, STREAM]).permutation(eligible)[: self.candidates]
         return tuple(sorted(str(identity) for identity in drawn))
 
@@ -67,30 +82,29 @@ class TaskDependent(Strategy):
         rows = self._rows(round_)
         known = {k: row for k in self.draw_candidates(round_) if (row := rows.get(k)) is not None}
         if not known:
-            raise StrategyError(f"None of the networks of {round_.folder} could be kept; check that the folder has room and try again.")
+            why = next(iter(round_.failed.values()), f"check that {round_.folder} has room")
+            raise StrategyError(f"None of the networks on single images could be trained and kept: {why}")
         return complete([[row[identity] for identity in round_.ids] for row in known.values()], [round_.ids.index(k) for k in known])
 
     def rank(self, round_: Round, budget: int) -> Ranking:
         """Step 6: the subset Z ⊇ L that maximises the minimum expected dice, and after it all others by what each adds."""
         round_.check_budget(budget)
         similarity = self.similarity(round_)
-        masks = self.masks(round_)
-        blank = [identity for identity in round_.unlabelled if not trainable(masks[identity])]
-        # An empty pseudo-label agrees perfectly with networks that find nothing and not at all with the others: no measure of similarity.
+        blank = self.blank(round_)
         compared = [identity for identity in round_.ids if identity not in blank]
-        positions = [round_.ids.index(identity) for identity in compared]
-        compared_similarity = similarity[np.ix_(positions, positions)]
+        last = [identity for identity in round_.unlabelled if identity in blank]
+        positions = [position for position, identity in enumerate(round_.ids) if identity not in blank]
+        compared_similarity = similarity[np.ix_(positions, positions)] if blank else similarity
         ranked = selection.rank(
             compared_similarity,
-            [compared.index(identity) for identity in round_.labelled],
-            min(budget, len(round_.unlabelled) - len(blank)),
-            targets=[index for index, identity in enumerate(compared) if trainable(masks[identity])],
+            [index for index, identity in enumerate(compared) if identity in round_.labels],
+            min(budget, len(round_.unlabelled) - len(last)),
             ids=compared,
             time_limit=SELECTION_SECONDS,
             seed=round_.seed,
         )
         queries = [_explain(image, compared) for image in ranked.images]
-        queries += [Query(identity, len(queries) + place, len(queries) + place <= budget, BLANK) for place, identity in enumerate(blank, 1)]
+        queries += [Query(identity, len(queries) + place, len(queries) + place <= budget, BLANK) for place, identity in enumerate(last, 1)]
         candidates = self.draw_candidates(round_)
         notes = {
             "value": ranked.selection.value,

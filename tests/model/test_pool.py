@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model.byte_cache import ByteCache
 from model.errors import ImageError, MaskError, PoolError, TooFewLabelsError
 from model.images import read_raw
 from model.masks import write_mask
-from model.pool import ByteCache, Pool, scan
+from model.pool import Pool, scan
 
 SIDE = 40
 

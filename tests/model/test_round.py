@@ -1,12 +1,16 @@
 """What a round computes once and keeps."""
 
 import dataclasses
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from model.errors import BudgetError, TooFewLabelsError
+from model.arrays import Mask
+from model.errors import BudgetError, CheckpointError, TooFewLabelsError
+from model.pseudo_labels import PseudoLabels
 from model.recipe import Recipe
 from model.round import Round
 from tests.model.conftest import Images, Masks
@@ -58,13 +62,48 @@ def test_pseudo_labels_of_an_added_image_are_computed(small_round: Round, discs:
 
 @pytest.mark.parametrize("file", ["pseudo-labels.npz", "model/weights.safetensors", "model/model.json"])
 def test_half_written_files_are_made_again(small_round: Round, file: str) -> None:
-    before = small_round.pseudo_labels
+    before = dict(small_round.pseudo_labels)
     path = small_round.folder / file
     path.write_bytes(path.read_bytes()[:40])
     again = dataclasses.replace(small_round)
     assert again.model.record["images"] == 2
     for identity, mask in again.pseudo_labels.items():
         np.testing.assert_array_equal(mask, before[identity])
+
+
+def test_pseudo_labels_are_read_when_asked_for_and_never_all_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 10 MiB of masks no more than the cache's share is held, while they are written and while they are read."""
+    monkeypatch.setattr("model.pseudo_labels.CACHE_BYTES", 2**20)
+    random = np.random.default_rng(0)
+    ids = [f"{number:03d}.png" for number in range(160)]
+    masks = {identity: (random.random((256, 256)) < 0.01).astype(np.uint8) for identity in ids[:8]}
+
+    def predicted() -> Iterator[tuple[str, Mask]]:
+        for number, identity in enumerate(ids):
+            yield identity, masks[ids[number % 8]].copy()
+
+    tracemalloc.start()
+    try:
+        PseudoLabels.write(tmp_path / "p.npz", "f_L", predicted(), ids)
+        stored = PseudoLabels(tmp_path / "p.npz", "f_L", ids)
+        for number, identity in enumerate(ids):
+            np.testing.assert_array_equal(stored[identity], masks[ids[number % 8]])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * 2**20
+    assert list(stored) == ids
+    assert stored.blank == frozenset()
+
+
+def test_pseudo_labels_damaged_later_name_their_file(small_round: Round) -> None:
+    path = small_round.folder / "pseudo-labels.npz"
+    _ = small_round.pseudo_labels
+    content = bytearray(path.read_bytes())
+    content[60:70] = b"x" * 10  # inside the first mask
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"pseudo-labels\.npz is damaged .* delete it"):
+        _ = dataclasses.replace(small_round).pseudo_labels["00.png"]
 
 
 def test_all_images_labelled_is_said(discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.similarity import RowStore, complete, row_seed, trainable
+from model.pseudo_labels import trainable
+from model.similarity import RowStore, complete, row_seed
 
 
 def completed_by_hand(rows: np.ndarray, trained: list[int]) -> np.ndarray:

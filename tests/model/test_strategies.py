@@ -13,15 +13,25 @@ from hypothesis import strategies as st
 from model.bags import draw_bag
 from model.errors import BudgetError, StrategyError
 from model.features import cosine_similarity
+from model.pseudo_labels import PseudoLabels
 from model.round import Round
+from model.selection import expected_dice
 from model.strategies import get_strategy, strategy_names
 from model.strategies.ensemble import exhaustive_subset, greedy_subset, mean_kl_divergence, representation
 from model.strategies.farthest_first import farthest_first
 from model.strategies.task_dependent import TaskDependent
 from model.strategies.trusted import discount
 from model.strategies.uncertainty import mean_entropy
+from tests.model.conftest import Masks
 
 OPTIONS = {"task_dependent": {"candidates": 3}, "trusted": {"candidates": 3}}
+
+
+def seen_as(round_: Round, masks: Masks) -> Round:
+    """The round as if f_L had predicted these masks in these images."""
+    changed = {**round_.pseudo_labels, **masks}
+    PseudoLabels.write(round_.folder / "pseudo-labels.npz", round_.identity, changed.items(), round_.ids)
+    return dataclasses.replace(round_)
 
 
 def test_the_papers_strategies_and_rivals_are_there() -> None:
@@ -85,7 +95,8 @@ def test_true_masks_replace_the_pseudo_labels_of_labelled_images(small_round: Ro
     masks = TaskDependent(true_masks=True).masks(small_round)
     np.testing.assert_array_equal(masks["00.png"], small_round.labels["00.png"])
     np.testing.assert_array_equal(masks["05.png"], small_round.pseudo_labels["05.png"])
-    assert TaskDependent().masks(small_round) is small_round.pseudo_labels
+    assert dict(TaskDependent().masks(small_round)).keys() == dict(masks).keys() == set(small_round.ids)
+    np.testing.assert_array_equal(TaskDependent().masks(small_round)["00.png"], small_round.pseudo_labels["00.png"])
 
 
 def test_candidates_and_the_random_batch_are_drawn_apart(small_round: Round) -> None:
@@ -120,10 +131,10 @@ def test_the_similarity_has_the_trained_rows_and_a_diagonal_of_one(small_round: 
 
 def test_images_in_which_the_model_finds_nothing_are_neither_trained_on_nor_first(small_round: Round) -> None:
     blank = "05.png"
-    small_round.pseudo_labels[blank] = np.zeros((48, 48), np.uint8)
+    round_ = seen_as(small_round, {blank: np.zeros((48, 48), np.uint8)})
     strategy = TaskDependent(candidates=100)
-    assert blank not in strategy.units(small_round)
-    ranking = strategy.rank(small_round, 2)
+    assert blank not in strategy.units(round_)
+    ranking = strategy.rank(round_, 2)
     assert blank not in ranking.batch
     assert ranking.notes["blank_pseudo_labels"] == 1
     assert "finds nothing" in next(query.reason for query in ranking.queries if query.image == blank)
@@ -144,10 +155,64 @@ def test_a_ranking_shows_what_it_was_decided_from(small_round: Round) -> None:
 
 
 def test_a_model_that_finds_nothing_anywhere_is_said(small_round: Round) -> None:
-    for identity in small_round.pseudo_labels:
-        small_round.pseudo_labels[identity] = np.zeros((48, 48), np.uint8)
+    round_ = seen_as(small_round, {identity: np.zeros((48, 48), np.uint8) for identity in small_round.ids})
     with pytest.raises(StrategyError, match="Label a few more images"):
-        TaskDependent().rank(small_round, 2)
+        TaskDependent().rank(round_, 2)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_labelled_image_in_which_the_model_finds_nothing_is_not_compared_either(small_round: Round, value: int) -> None:
+    """Its agreement with other networks is 0 or 1 whatever it looks like; only what it truly shows could tell more."""
+    round_ = seen_as(small_round, {"01.png": np.full((48, 48), value, np.uint8)})
+    strategy = TaskDependent(candidates=3)
+    ranking = strategy.rank(round_, 2)
+    assert sorted(ranking.order) == list(round_.unlabelled)
+    assert ranking.comparison is not None
+    assert ranking.comparison.ids == tuple(i for i in round_.ids if i != "01.png")
+    assert ranking.notes["blank_pseudo_labels"] == 1
+    others = [ranking.comparison.ids.index(i) for i in ("00.png", *ranking.batch)]
+    assert ranking.notes["value"] == pytest.approx(expected_dice(ranking.comparison.similarity, others).min())
+    assert TaskDependent(true_masks=True).blank(round_) == frozenset()
+
+
+def test_nothing_labelled_can_be_compared_and_the_others_still_are(small_round: Round) -> None:
+    round_ = seen_as(small_round, {i: np.zeros((48, 48), np.uint8) for i in small_round.labelled})
+    ranking = TaskDependent(candidates=3).rank(round_, 2)
+    assert sorted(ranking.order) == list(round_.unlabelled)
+    assert ranking.notes["worst_before"] == 0.0
+
+
+def test_an_empty_true_mask_is_not_compared_where_true_masks_are_used(small_round: Round) -> None:
+    labels = {**small_round.labels, "00.png": np.zeros((48, 48), np.uint8)}
+    round_ = dataclasses.replace(small_round, labels=labels)
+    assert "00.png" in TaskDependent(true_masks=True).blank(round_)
+    assert "01.png" not in TaskDependent(true_masks=True).blank(round_)
+
+
+# networks that cannot be trained
+
+
+@pytest.mark.parametrize(("name", "count"), [("task_dependent", 3), ("trusted", 6), ("ensemble", 3)])
+def test_a_ranking_does_without_networks_that_failed(small_round: Round, name: str, count: int) -> None:
+    trained = set[str]()
+    strategy = get_strategy(name, **OPTIONS.get(name, {}))
+    units = strategy.units(small_round)
+    assert len(units) == count
+    round_ = dataclasses.replace(small_round, failed={units[0]: "out of memory"}, on_progress=lambda step, _done, _total: trained.add(step))
+    ranking = strategy.rank(round_, 2)
+    assert sorted(ranking.order) == list(round_.unlabelled)
+    assert [unit for unit in units if f"Training {unit}" in trained or f"Training on {unit} alone" in trained] == list(units[1:])
+    if name == "task_dependent":
+        assert ranking.comparison is not None
+        assert ranking.comparison.trained == units[1:]
+
+
+@pytest.mark.parametrize("name", ["task_dependent", "trusted", "ensemble"])
+def test_where_all_networks_failed_the_reason_is_said(small_round: Round, name: str) -> None:
+    strategy = get_strategy(name, **OPTIONS.get(name, {}))
+    round_ = dataclasses.replace(small_round, failed=dict.fromkeys(strategy.units(small_round), "out of memory"))
+    with pytest.raises(StrategyError, match=r"None of the .*networks .*out of memory"):
+        strategy.rank(round_, 2)
 
 
 # trusted

@@ -150,7 +150,7 @@ def test_results_of_an_edited_split_are_not_continued(data: Path, tmp_path: Path
 
 
 def test_an_arm_whose_model_finds_nothing_goes_on_by_chance(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.strategies.task_dependent.trainable", lambda _: False)
+    monkeypatch.setattr("model.pseudo_labels.trainable", lambda _: False)
     results = run_experiment(protocol_of(data, experiments=1, strategies=("task_dependent",), sizes=(3,)), tmp_path)
     assert results.get((0, "task_dependent", 0, 3)).notes == {FALLBACK: 1.0}
     assert "drawn at random: task_dependent 1" in (tmp_path / "report.md").read_text()
