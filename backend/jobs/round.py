@@ -301,9 +301,13 @@ def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tup
             folder.context.storage.get_folder(folder.folder)
             before = folder.files()
             round_ = folder.round(snapshot, images, progress)
-            strategy = _complete_units(folder, _strategy(snapshot), round_)
+            strategy = _strategy(snapshot)
+            complete_units(strategy, round_)
             ranking = strategy.rank(round_, _budget(snapshot))
             folder.keep_new(before)
+            if round_.failed:
+                why = f"{len(round_.failed)} networks could not be trained and are left out: {next(iter(round_.failed.values()))}"
+                snapshot = dataclasses.replace(snapshot, message=why)
             return ranking, snapshot
         except (ModelError, TaskImageError) as error:
             log.warning("a cold start instead: %s", error)
@@ -314,21 +318,14 @@ def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tup
     return Ranking(queries), snapshot
 
 
-def _complete_units(folder: RoundFolder, strategy: Strategy, round_: Round) -> Strategy:
-    """Do here what no worker has managed; a network that fails here as well is left out, if the strategy can do without."""
-    failed = []
+def complete_units(strategy: Strategy, round_: Round) -> None:
+    """Do here what no worker has managed; a network that fails here as well is noted, and the ranking does without it if it can."""
     for unit in strategy.units(round_):
         try:
             strategy.run_unit(round_, unit)
         except (ModelError, TaskImageError, RuntimeError, ValueError) as error:
-            failed.append(unit)
-            log.error("project %d %s: %s is left out of the round: %s", folder.context.project_id, folder.name, unit, error)
-    if not failed:
-        return strategy
-    strategy = dataclasses.replace(strategy)
-    # `rank` would do the missing ones first, and fail again.
-    object.__setattr__(strategy, "run_units", lambda _round: None)
-    return strategy
+            round_.failed[unit] = str(error)
+            log.error("%s is left out of the round: %s", unit, error)
 
 
 def _write(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: Ranking, progress: Progress) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from backend.errors import RegionError, TaskImageError
 from backend.jobs.context import Context, Setup
@@ -19,10 +18,11 @@ from backend.labelstudio.annotations import chosen
 from backend.labelstudio.config import LabelConfig
 from backend.labelstudio.images import fetch
 from backend.labelstudio.regions import to_mask
+from model.arrays import Image, Mask
+from model.byte_cache import ByteCache
 from model.errors import ModelError
 from model.images import decode_image, decode_raw, normalise, shrink
 from model.masks import resize_mask
-from model.pool import ByteCache
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,6 @@ IMAGE_BYTES = 2 * 1024**3
 DOWNLOADS = 8
 """Images fetched at once."""
 
-Image = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.uint8]
 OnLabel = Callable[[int, Mapping[str, Any], Mask], None]
 
 
