@@ -21,7 +21,7 @@ from backend.logs import configure_logging
 from backend.settings import Settings, get_settings
 from backend.storage import Storage
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("backend.jobs.schedule")
 
 WAITING_SECONDS = 55
 """A tick that no worker has taken for so long is dropped: the next one does the same."""

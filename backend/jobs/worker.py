@@ -22,7 +22,7 @@ from backend.jobs.connection import COMPUTE, CONTROL, named
 from backend.jobs.tally import Outcome
 from backend.settings import Settings, get_settings, masked_url
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("backend.jobs.worker")
 
 IDLE_SECONDS = 45
 """An idle worker wakes so often (less 15 s) and looks for jobs whose worker was killed; rq's own 420 s would leave them waiting."""

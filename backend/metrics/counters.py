@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from backend.metrics import PREFIX
+
+disable_created_metrics()  # a series more for each, which nobody looks at: process_start_time_seconds tells the same
 
 
 class Drawn(StrEnum):
