@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 TITLE = "Recompute queries"
 TEXT = (
     "The recommended order of this project is computed anew: the model is trained again if there are new labels, new networks are "
-    "trained to compare the images, and the order of all unlabelled tasks is rewritten. It concerns the whole project, not only "
-    "the selected tasks. This takes minutes, on large projects hours; annotators go on meanwhile. Labels are not touched. Budget and "
-    "strategy hold for this time only."
+    "trained to compare the images, and the order of all unlabelled tasks is rewritten, not only of the selected ones. "
+    "This takes minutes, on large projects hours; annotators go on meanwhile in the order of before. Labels are not touched. "
+    "Budget and strategy hold for this time only."
 )
 WHO = "For the project's creator and the organization's owner."
 ORDER = 80
@@ -74,7 +74,9 @@ def register() -> None:
 def _outcome(answer: backend.Answer, project_id: int) -> dict[str, Any]:
     said = str(answer.content.get("message") or "").rstrip(".")
     if answer.status in range(200, 300):
-        page = answer.content.get("page") or f"{answer.url}/projects/{project_id}"
+        page = str(answer.content.get("page") or "")
+        if not page.startswith(("http://", "https://")):  # people click on it
+            page = f"{answer.url}/projects/{project_id}"
         return {
             "response_code": 202,
             "async": True,  # makes the page say that something was started, where it cannot show `detail`

@@ -1,0 +1,127 @@
+"""Recompute queries without leaving Label Studio's Data Manager."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from selenium.webdriver import Keys, Remote
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from backend.demo.server import Account
+from backend.jobs import follow, status
+from tests.browser import pictures
+from tests.browser.chromium import sign_in, wait
+from tests.end_to_end.test_mishaps import http, label
+from tests.end_to_end.test_round import connect, order
+from tests.stack import CONFIG, Annotator, CellProject, Stack
+
+ITEM = "[aria-label='Recompute queries']"
+TAB = "Recommended order"
+
+
+def open_tab(browser: Remote, stack: Stack, project: int, title: str = TAB) -> None:
+    """Open one tab of the Data Manager."""
+    tab = next((view["id"] for view in stack.client.views(project) if view["data"]["title"] == title), "")
+    browser.get(f"{stack.server.url}/projects/{project}/data?tab={tab}")
+
+
+def open_actions(browser: Remote) -> WebElement:
+    """Select the first task, as Label Studio's menu is closed without one, and open the menu; returns its item."""
+    wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, "[aria-label^='Select Task']").click() is None, "a task to select")
+    wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, "button[aria-label='Tasks Actions']:enabled").click() is None, "the menu")
+    found: WebElement = wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, ITEM), "the item")
+    return found
+
+
+def shown_order(browser: Remote) -> list[int]:
+    """Task ids of the table, from top to bottom."""
+    boxes = browser.find_elements(By.CSS_SELECTOR, "[aria-label^='Select Task']")
+    return [int(str(box.get_attribute("aria-label")).split()[-1]) for box in boxes]
+
+
+def press(browser: Remote, text: str) -> None:
+    browser.find_element(By.XPATH, f"//button[normalize-space()='{text}']").click()
+
+
+def notification(browser: Remote, words: str) -> str:
+    """The text at the bottom of the page, once it holds the words."""
+    found: str = wait(
+        browser,
+        lambda page: next((item.text for item in page.find_elements(By.CSS_SELECTOR, "[role=region] li") if words in item.text), ""),
+        f"{words!r}",
+    )
+    return found
+
+
+@pytest.mark.timeout(1200)
+def test_recompute_in_the_actions_menu(
+    browser: Remote, stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]
+) -> None:
+    """The dialog says what will happen and holds the project's settings; after OK the page says where to follow it, then shows the order.
+
+    The round uses the budget and the strategy of the dialog, and the one after it those of the project again.
+    """
+    project = make_project(7)
+    connect(stack, project)
+    stack.wait_for_round(project.id, cold=True)
+    label(annotators[0], project, 3)
+    before = stack.wait_for_round(project.id)["round"]
+    assert (before["budget"], before["strategy"]) == (2, "task_dependent")
+
+    sign_in(browser, stack.server)
+    open_tab(browser, stack, project.id)
+    open_actions(browser).click()
+    strategy = wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, "[data-name=strategy]"), "the form")
+    text = browser.find_element(By.CSS_SELECTOR, ".lsf-dialog-content").text
+    for words in ("networks are trained", "is rewritten", "takes minutes", "Labels are not touched", "this time only"):
+        assert words in text
+    budget = browser.find_element(By.CSS_SELECTOR, ".lsf-counter__input")
+    assert (budget.get_attribute("value"), strategy.text) == ("2", "task_dependent")
+    if pictures.WANTED:
+        pictures.enlarge(browser, height=760)
+        pictures.keep(browser, "recompute-action.png")
+    budget.send_keys(Keys.BACKSPACE, "3")
+    strategy.click()
+    wait(browser, lambda page: page.find_element(By.XPATH, "//*[@role='option'][normalize-space()='random']").click() is None, "random")
+    press(browser, "OK")
+
+    told = notification(browser, "Started: job ")
+    link = wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, "[role=region] li a"), "a link to the page")
+    assert link.get_attribute("href") == f"{stack.settings.own_url}/projects/{project.id}"
+    job = re.search(r"round-\d+-\w+", told)
+    assert job is not None
+    assert list(follow(project.id, job[0]))[-1]["state"] == "finished"
+    after = status(project.id)["round"]
+    assert after["name"] != before["name"]
+    assert (after["budget"], after["strategy"]) == (3, "random")
+    assert [task["in_batch"] for task in status(project.id)["next_tasks"]] == [True, True, True, False]
+    open_tab(browser, stack, project.id)
+    wait(browser, lambda page: shown_order(page) == order(stack, project), "the new order")
+    assert browser.find_element(By.TAG_NAME, "body").text.count(after["name"]) == 4
+
+    answer = stack.web.post(f"/projects/{project.id}/recompute").raise_for_status().json()
+    assert list(follow(project.id, answer["job"]))[-1]["state"] == "finished"
+    assert (status(project.id)["round"]["budget"], status(project.id)["round"]["strategy"]) == (2, "task_dependent")
+
+
+def test_what_cannot_be_is_said_on_the_page(browser: Remote, stack: Stack, annotators: list[Annotator]) -> None:
+    """A project without a backend; and a member who may not, for whom the item is grey."""
+    project = int(http(stack).post("/api/projects", json={"title": "Alone", "label_config": CONFIG}).raise_for_status().json()["id"])
+    http(stack).post(f"/api/projects/{project}/import", json=[{"data": {"image": "x.png"}}]).raise_for_status()
+    sign_in(browser, stack.server)
+    open_tab(browser, stack, project)
+    open_actions(browser).click()
+    wait(browser, lambda page: press(page, "OK") is None, "the dialog")
+    assert f"python -m backend connect --project {project}" in notification(browser, "No ML backend is connected")
+    assert not browser.find_elements(By.CSS_SELECTOR, ".lsf-dialog-content")
+
+    member: Account = annotators[1].account
+    sign_in(browser, stack.server, member)
+    open_tab(browser, stack, project)
+    item = open_actions(browser)
+    assert item.get_attribute("aria-disabled") == "true"
+    item.click()
+    assert not browser.find_elements(By.CSS_SELECTOR, ".lsf-dialog-content")
