@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from backend.jobs import follow
 from backend.labelstudio import priorities
 from backend.labelstudio.config import parse
 from backend.labelstudio.connect import UNCERTAINTY, Severity, configure
 from backend.labelstudio.regions import to_mask
-from tests.stack import CONFIG, Annotator, CellProject, Stack
+from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)
@@ -26,6 +27,13 @@ def connect(stack: Stack, project: CellProject) -> None:
 
 def order(stack: Stack, project: CellProject) -> list[int]:
     return [place.task_id for place in priorities.order(stack.client, project.id)]
+
+
+def metrics(stack: Stack, project: CellProject) -> dict[str, float]:
+    """What GET /metrics tells of a project."""
+    families = text_string_to_metric_families(stack.web.get("/metrics").raise_for_status().text)
+    samples = [sample for family in families for sample in family.samples if sample.labels.get("project") == str(project.id)]
+    return {sample.name: sample.value for sample in samples if sample.labels.get("state") != "waiting"}
 
 
 def test_the_whole_round(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
@@ -55,6 +63,14 @@ def test_the_whole_round(stack: Stack, make_project: MakeProject, annotators: li
     assert sorted(written) == sorted(set(project.names) - set(first[:3]))
     assert [task["task"] for task in state["next_tasks"]] == written[:10]
     assert all(stored.regions for stored in stack.client.predictions(project.id, state["round"]["name"]))
+
+    told = metrics(stack, project)
+    assert told["tdal_project_model_version"] == int(state["version"]["name"][1:])
+    assert told["tdal_project_held_out_dice"] == state["version"]["held_out_dice"]
+    assert told["tdal_project_labels"] == 3
+    assert told["tdal_project_rounds_written_total"] >= 2
+    assert told["tdal_project_round_age_seconds"] < PATIENCE
+    assert told["tdal_project_failing_job_kinds"] == 0
 
     held: dict[int, int] = {}  # annotator to the task that is open on their screen
     served = []
