@@ -13,7 +13,7 @@ from torch import nn
 
 from model.arrays import Image, Mask
 from model.augmentation import CropSampler
-from model.device import autocast, default_device
+from model.device import autocast, default_device, describe
 from model.dice import dice
 from model.errors import TooFewLabelsError
 from model.inference import predict_masks
@@ -60,7 +60,8 @@ def train(
         torch.manual_seed(seed)
         network = build_network(recipe.encoder, classes, width=recipe.width, depth=recipe.depth, weights=recipe.encoder_weights)
     network = network.to(device, memory_format=torch.channels_last).train()
-    model = TrainedModel(network, classes, recipe, {"seed": seed, "steps": steps, "images": len(images)})
+    record = {"seed": seed, "steps": steps, "images": len(images), "machine": describe(device, recipe.precision)}
+    model = TrainedModel(network, classes, recipe, record)
     sampler = CropSampler(images, labels, recipe.crop, seed, device)
     best = _optimise(model, sampler, steps, held_out, on_step)
     if best is not None:

@@ -73,6 +73,7 @@ def report(results: Results) -> str:
         _worst_fifth(runs),
         "## Compute",
         _cost_table(results.runs),
+        _machines(results.runs),
         "## Training noise",
         _noise(results.runs),
         "## What was run",
@@ -233,6 +234,12 @@ def _cost_table(runs: Sequence[Run]) -> str:
         _markdown(heads, lines)
         + "\n\nTraining and scoring is the price of this evaluation; a lab pays only for choosing and for its own network."
     )
+
+
+def _machines(runs: Sequence[Run]) -> str:
+    known = Counter(", ".join(f"{key} {value}" for key, value in run.machine.items()) for run in runs if run.machine)
+    listed = "; ".join(f"{machine} ({count} {_plural(count, 'set')})" for machine, count in sorted(known.items()))
+    return f"Trained on: {listed}." + (" Seconds of different machines do not compare." if len(known) > 1 else "") if known else ""
 
 
 def _noise(runs: Sequence[Run]) -> str:

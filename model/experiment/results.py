@@ -39,6 +39,7 @@ class Run:
     train_seconds: float  # training and scoring of the evaluation networks
     query_seconds: float  # what the strategy spent to choose `added`
     notes: dict[str, float] = dataclasses.field(default_factory=dict)  # figures of the strategy, e.g. value, upper_bound
+    machine: dict[str, Any] = dataclasses.field(default_factory=dict)  # device, threads and precision of the training; empty: not known
 
     def __post_init__(self) -> None:
         """Refuse what would spoil a table later: a score that is no number, a set that is not of its size."""
@@ -99,6 +100,7 @@ class Run:
                 train_seconds=float(values["train_seconds"]),
                 query_seconds=float(values["query_seconds"]),
                 notes={str(k): float(v) for k, v in values["notes"].items()},
+                machine=dict(values.get("machine", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ResultsError(f"a run has a missing or unreadable field ({type(error).__name__}: {error})") from error

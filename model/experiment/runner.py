@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from model.experiment.protocol import MUST_AGREE, Protocol, Split
 from model.experiment.report import write_report
 from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Key, Results, Run
 from model.experiment.scores import score_set
+from model.experiment.stopwatch import Stopwatch
 from model.files import check_writable
 from model.pool import Pool
 from model.round import Round
@@ -99,6 +99,7 @@ def run_step(step: Step) -> Run:
         train_seconds=score.seconds,
         query_seconds=query_seconds,
         notes=notes,
+        machine=score.machine,
     )
 
 
@@ -106,23 +107,30 @@ def _query(step: Step, pool: Pool, split: Split) -> tuple[tuple[str, ...], float
     if step.strategy in (INITIAL, WHOLE):
         return (), 0.0, {}
     protocol = step.protocol
-    started = time.perf_counter()
+    folder = step.work / f"{step.experiment}-{step.strategy}-{step.draw}-{step.size}"
     round_ = Round(
         images={i: pool.images[i] for i in split.pool},
         labels={i: pool.labels[i] for i in step.labelled},
         classes=pool.classes,
         recipe=protocol.recipe,
         seed=protocol.query_seed(step.experiment, step.draw, step.size),
-        folder=step.work / f"{step.experiment}-{step.strategy}-{step.draw}-{step.size}",
+        folder=folder,
         model_folder=score_set(protocol, pool, split, step.experiment, step.labelled, step.work / "scores").model_folder,
     )
-    budget = step.size - len(step.labelled)
+    budget, strategy = step.size - len(step.labelled), protocol.strategy(step.strategy)
+    watch = Stopwatch(folder / "seconds.json", round_.identity)
     try:
-        ranking = protocol.strategy(step.strategy).rank(round_, budget)
+        with watch.part("begin"):
+            units = strategy.units(round_)
+        for unit in units:
+            with watch.part(f"train {unit}"):
+                strategy.run_unit(round_, unit)
+        with watch.part("rank"):
+            ranking = strategy.rank(round_, budget)
         notes = ranking.notes
     except StrategyError:  # f_L finds nothing at all: a lab would go on by chance, and so does the arm
         ranking, notes = get_strategy(RANDOM).rank(round_, budget), {FALLBACK: 1.0}
-    return ranking.batch, round(time.perf_counter() - started, 2), notes
+    return ranking.batch, watch.total, notes
 
 
 def _ready(protocol: Protocol, work: Path, results: Results) -> list[Step]:

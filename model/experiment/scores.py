@@ -32,6 +32,7 @@ class Score:
     worst_dice: tuple[float, ...]
     seconds: float
     model_folder: Path  # the network of the first repeat: f_L of the next query
+    machine: dict[str, Any]  # what it was trained on (model.device.describe)
 
 
 def score_set(protocol: Protocol, pool: Pool, split: Split, experiment: int, chosen: tuple[str, ...], folder: Path) -> Score:
@@ -52,6 +53,7 @@ def score_set(protocol: Protocol, pool: Pool, split: Split, experiment: int, cho
         tuple(float(np.mean(dices[:worst])) for dices in values),
         sum(repeat["seconds"] for repeat in repeats),
         folder / name / "0" / "model",
+        repeats[0].get("machine", {}),
     )
 
 
@@ -66,7 +68,8 @@ def _score_once(protocol: Protocol, pool: Pool, split: Split, seed: int, chosen:
     model, dices = train_and_score(pool, split, chosen, protocol.recipe, seed)
     if folder.name == "0":
         model.save(folder / "model")
-    score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": round(time.perf_counter() - started, 2)}
+    seconds = round(time.perf_counter() - started, 2)
+    score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": seconds, "machine": model.record["machine"]}
     write_bytes(path, json.dumps(score, indent=1).encode())
     return score
 

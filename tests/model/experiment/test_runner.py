@@ -2,11 +2,16 @@
 
 import dataclasses
 import json
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from model.arrays import Mask
+from model.device import default_device
 from model.dice import dice
 from model.errors import BudgetError, OutputError, PoolError, ResultsError, StrategyError
 from model.experiment.protocol import Protocol, Split
@@ -15,6 +20,8 @@ from model.experiment.runner import run_experiment
 from model.inference import predict_masks
 from model.masks import write_mask
 from model.recipe import Recipe
+from model.round import Round
+from model.similarity import train_row
 from model.training import train
 from tests.model.conftest import blobs
 
@@ -154,6 +161,55 @@ def test_an_arm_whose_model_finds_nothing_goes_on_by_chance(data: Path, tmp_path
     results = run_experiment(protocol_of(data, experiments=1, strategies=("task_dependent",), sizes=(3,)), tmp_path)
     assert results.get((0, "task_dependent", 0, 3)).notes == {FALLBACK: 1.0}
     assert "drawn at random: task_dependent 1" in (tmp_path / "report.md").read_text()
+
+
+def test_a_step_that_was_cut_off_is_charged_for_all_of_its_networks(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three networks of half a second each; the process is stopped in the third, and the step goes on with that one alone."""
+    protocol = protocol_of(data, experiments=1, strategies=("task_dependent",), sizes=(3,), options={"task_dependent": {"candidates": 3}})
+    trained: list[str] = []
+    stop_at = 3
+
+    def slow(round_: Round, k: str, labels: Mapping[str, Mask]) -> dict[str, float]:
+        if len(trained) + 1 == stop_at:
+            raise KeyboardInterrupt
+        time.sleep(0.5)
+        trained.append(k)
+        return train_row(round_, k, labels)
+
+    monkeypatch.setattr("model.strategies.task_dependent.train_row", slow)
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(protocol, tmp_path)
+    stop_at = 0
+    run = run_experiment(protocol, tmp_path).get((0, "task_dependent", 0, 3))
+    assert len(trained) == len(set(trained)) == 3
+    assert run.query_seconds >= 1.5
+
+
+def test_each_run_tells_the_machine_it_was_trained_on(finished: tuple[Path, Results]) -> None:
+    out, results = finished
+    expected = {"device": default_device().type, "threads": torch.get_num_threads()}
+    for run in results.runs:
+        assert expected.items() <= run.machine.items()
+        assert run.machine["precision"] in ("float32", "bfloat16")
+    assert all(run["machine"] for run in json.loads((out / "results.json").read_text())["runs"])
+    assert "machine" not in results.protocol
+    assert f"Trained on: device {default_device().type}, threads {torch.get_num_threads()}, precision" in (out / "report.md").read_text()
+
+
+def test_an_experiment_begun_on_another_machine_goes_on(data: Path, tmp_path: Path) -> None:
+    """Device, threads and precision change the last digits, which is told, not refused; a run of before they were noted is kept as well."""
+    protocol = protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3,), random_draws=1)
+    run_experiment(protocol, tmp_path)
+    content = json.loads((tmp_path / "results.json").read_text())
+    content["runs"][0]["machine"] = {"device": "NVIDIA H200", "threads": 16, "precision": "bfloat16"}
+    del content["runs"][1]["machine"]
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    after = run_experiment(dataclasses.replace(protocol, sizes=(3, 4)), tmp_path)
+    assert [run.machine.get("device") for run in after.runs][:2] == ["NVIDIA H200", None]
+    assert after.get((0, RANDOM, 0, 4)).machine["device"] == default_device().type
+    report = (tmp_path / "report.md").read_text()
+    assert "device NVIDIA H200, threads 16, precision bfloat16 (1 set)" in report
+    assert "Seconds of different machines do not compare" in report
 
 
 def test_an_out_that_cannot_be_written_is_said_before_any_work(data: Path, tmp_path: Path) -> None:
