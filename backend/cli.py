@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from backend import service
-from backend.errors import BackendError
+from backend.errors import BackendError, SettingsError
 from backend.logs import configure_logging
 from backend.settings import Settings, get_settings, read_settings
 from backend.supervisor import Supervisor
@@ -101,6 +101,22 @@ def scheduler() -> None:
         signal.signal(signal.SIGTERM, _exit)  # the first program of a container has no handler of its own
         _checked_settings()
         schedule.main()
+
+
+@app.command()
+def share() -> None:
+    """Give what MODEL_DIR holds to STORAGE_URL: once, when a machine that worked alone is joined by others. Safe to repeat.
+
+    Example: STORAGE_URL=s3://bucket/folder python -m backend share
+    """
+    from backend.storage import Storage
+
+    with _explained():
+        settings = read_settings()
+        if settings.storage_url is None:
+            raise SettingsError("STORAGE_URL is not set; set it to the storage that the machines share, such as s3://bucket/folder.")
+        storage = Storage.of(settings)
+        console.print(f"{storage.put_missing('projects')} files given to {storage}; all others were there.", highlight=False)
 
 
 @app.command()

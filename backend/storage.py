@@ -1,7 +1,8 @@
 """Where models and rounds are kept: a folder of this machine, and beside it a place that several machines share (fsspec).
 
 Without STORAGE_URL the folder is all there is (machines may share it as a network drive) and nothing is ever copied. With it, what is
-written locally is put there, and what is read is fetched from there first. Names are relative, with slashes: "projects/1/current.json".
+written goes there first and only then appears here under its name, so that what is seen here is there too, whatever fails in between;
+what is read is fetched from there. Names are relative, with slashes: "projects/1/current.json".
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from backend.errors import StorageError
 from backend.settings import Settings, masked_url
 from model.files import write_atomically
 
+_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
+"""They have no folders: making one would at most make a bucket, of a misspelt name perhaps."""
+
 
 class Storage:
-    """Files and folders by relative name; `get` before reading, `put` after writing."""
+    """Files and folders by relative name; `get` before reading, `move_in` or `put` after writing."""
 
     def __init__(self, folder: Path, url: str | None = None) -> None:
         """`folder` is this machine's; `url` the shared place, None if the folder itself is shared or there is one machine."""
@@ -72,35 +76,65 @@ class Storage:
 
     def get_folder(self, name: str) -> Path:
         """Fetch the files of a folder, sub-folders included, that are not here; returns its local path, which may not exist."""
-        path = self.path(name)
-        if self._fs is None:
-            return path
-        with self._explained(name):
-            self._fs.invalidate_cache()
-            try:
-                found = self._fs.find(f"{self._root}/{name}")
-            except FileNotFoundError:
-                return path
-        for remote in found:
-            relative = str(remote).removeprefix(self._root).lstrip("/")
-            if not _hidden(relative):
-                self.get(relative)
-        return path
+        for file in self._shared_files(name):
+            self.get(file)
+        return self.path(name)
+
+    def move_in(self, path: Path, name: str, *, last: str = "") -> None:
+        """Give a finished local file or folder a name, in the shared place first; a folder's file `last`, which makes it whole, at its end.
+
+        If the shared place fails, `path` stays as it is and nothing has that name.
+        """
+        if self._fs is not None:
+            with self._explained(name):
+                for file in sorted(_files(path), key=lambda file: (file.name == last, file)):
+                    inside = file.relative_to(path).as_posix()
+                    self._upload(file, f"{self._root}/{name}" if path.is_file() else f"{self._root}/{name}/{inside}")
+        target = self.path(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            shutil.rmtree(target)
+        path.replace(target)
 
     def put(self, name: str) -> None:
         """Give a local file, or every file of a local folder, to the shared place."""
         if self._fs is None:
             return
-        path = self.path(name)
-        files = [path] if path.is_file() else sorted(entry for entry in path.rglob("*") if entry.is_file())
         with self._explained(name):
-            for file in files:
-                relative = file.relative_to(self.folder).as_posix()
-                if not _hidden(relative):
-                    self._upload(file, f"{self._root}/{relative}")
+            for file in _files(self.path(name)):
+                self._upload(file, f"{self._root}/{file.relative_to(self.folder).as_posix()}")
+
+    def put_missing(self, name: str) -> int:
+        """Give those files of a local folder, which never change, to the shared place that are not there; tells how many there were."""
+        if self._fs is None:
+            return 0
+        there = self._shared_files(name)
+        here = {file.relative_to(self.folder).as_posix(): file for file in _files(self.path(name))}
+        missing = [relative for relative in here if relative not in there]
+        with self._explained(name):
+            for relative in missing:
+                self._upload(here[relative], f"{self._root}/{relative}")
+        return len(missing)
+
+    def files(self, name: str) -> list[str]:
+        """The names of all files below a folder, ascending, wherever they are; none that are being written."""
+        return sorted(self._shared_files(name) | {file.relative_to(self.folder).as_posix() for file in _files(self.path(name))})
+
+    def _shared_files(self, name: str) -> set[str]:
+        if self._fs is None:
+            return set()
+        with self._explained(name):
+            self._fs.invalidate_cache()
+            try:
+                found = self._fs.find(f"{self._root}/{name}")
+            except FileNotFoundError:
+                return set()
+        names = (str(remote).removeprefix(self._root).lstrip("/") for remote in found)
+        return {relative for relative in names if not _hidden(relative)}
 
     def _upload(self, file: Path, remote: str) -> None:
-        self._fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
+        if not _OBJECT_STORES & set(self._protocols):
+            self._fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
         if not self._in_parts:
             self._fs.put_file(str(file), remote)  # object stores show an object whole or not at all
             return
@@ -144,10 +178,15 @@ class Storage:
         return content
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a JSON object, whole or not at all, here and then there."""
-        with write_atomically(self.path(name)) as file:
-            file.write(json.dumps(content, indent=1).encode())
-        self.put(name)
+        """Write a JSON object, whole or not at all, there and then here."""
+        path = self.path(name)
+        beside = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+        try:
+            with write_atomically(beside) as file:
+                file.write(json.dumps(content, indent=1).encode())
+            self.move_in(beside, name)
+        finally:
+            beside.unlink(missing_ok=True)
 
     def check(self) -> None:
         """Raise StorageError unless files can be written here and there."""
@@ -184,8 +223,15 @@ class _Explained:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, StorageError):
             raise StorageError(
-                f"Shared storage {self.what} failed ({type(error).__name__}: {error}); check STORAGE_URL and its keys."
+                f"Shared storage {self.what} failed ({type(error).__name__}: {error}); check that it runs, STORAGE_URL, and its keys."
             ) from error
+
+
+def _files(path: Path) -> list[Path]:
+    """A file itself, or the finished files below a folder."""
+    if path.is_file():
+        return [path]
+    return sorted(entry for entry in path.rglob("*") if entry.is_file() and not _hidden(entry.relative_to(path).as_posix()))
 
 
 def _hidden(relative: str) -> bool:

@@ -10,9 +10,10 @@ import pytest
 from backend.demo.server import Account, LabelStudioServer
 from backend.processes import free_port
 from tests.browser.chromium import browser
+from tests.object_store import object_store
 from tests.stack import annotators, cells, make_project, stack
 
-__all__ = ["annotators", "browser", "cells", "make_project", "stack"]
+__all__ = ["annotators", "browser", "cells", "make_project", "object_store", "stack"]
 
 
 @pytest.fixture(scope="session")

@@ -124,14 +124,9 @@ class RoundFolder:
         """The images of the tasks that take part."""
         return TaskImages(self.context, snapshot.config, snapshot.tasks, Recipe.from_dict(snapshot.recipe).max_side)
 
-    def keep_new(self, before: set[Path]) -> None:
-        """Give what has been written since `before` (see `files`) to the shared storage."""
-        for path in sorted(self.files() - before):
-            self.context.storage.put(path.relative_to(self.context.storage.folder).as_posix())
-
-    def files(self) -> set[Path]:
-        """The finished files in the local folder."""
-        return {path for path in self.path.rglob("*") if path.is_file() and not path.name.startswith(".")}
+    def keep(self) -> None:
+        """Give what has been written here to the shared storage; also what an earlier run of the job could not."""
+        self.context.storage.put_missing(self.folder)
 
 
 def wanted(context: Context, name: str) -> Callable[[], None]:
@@ -210,8 +205,9 @@ def _take_snapshot(
         begun=dataclasses.asdict(begun),
         asked=wish.id,
     )
-    save_masks(folder.path / LABELS, {identity: labels.masks[identity] for identity in snapshot.labelled})
-    context.storage.put(f"{folder.folder}/{LABELS}")
+    beside = folder.path / f".{LABELS}"
+    save_masks(beside, {identity: labels.masks[identity] for identity in snapshot.labelled})
+    context.storage.move_in(beside, f"{folder.folder}/{LABELS}")
     folder.save(_with_cold_start(snapshot))
 
 
@@ -229,7 +225,6 @@ def prepare_units(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -
     """Draw the pseudo-labels and list the strategy's units; where it cannot work, the round becomes a cold start, with a message."""
     if snapshot.cold_start or not snapshot.unlabelled:
         return snapshot, []
-    before = folder.files()
     round_ = folder.round(snapshot, folder.images(snapshot), progress)
     try:
         strategy = _strategy(snapshot)
@@ -240,7 +235,7 @@ def prepare_units(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -
         snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
         folder.save(snapshot)
         units = []
-    folder.keep_new(before)
+    folder.keep()
     return snapshot, units
 
 
@@ -250,10 +245,9 @@ def run_unit(context: Context, progress: Progress, name: str, unit: str) -> None
     snapshot = folder.snapshot()
     context.storage.get(f"{folder.folder}/rows/{unit.encode().hex()[-200:]}.json")
     round_ = folder.round(snapshot, folder.images(snapshot), progress)
-    before = folder.files()
     _strategy(snapshot).run_unit(round_, unit)
     progress.check()
-    folder.keep_new(before)
+    folder.keep()
     with context.redis.pipeline() as pipe:
         pipe.sadd(context.keys.rows(name), unit)
         pipe.expire(context.keys.rows(name), KEPT_SECONDS)
@@ -299,12 +293,11 @@ def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tup
     if not snapshot.cold_start:
         try:
             folder.context.storage.get_folder(folder.folder)
-            before = folder.files()
             round_ = folder.round(snapshot, images, progress)
             strategy = _strategy(snapshot)
             complete_units(strategy, round_)
             ranking = strategy.rank(round_, _budget(snapshot))
-            folder.keep_new(before)
+            folder.keep()
             if round_.failed:
                 why = f"{len(round_.failed)} networks could not be trained and are left out: {next(iter(round_.failed.values()))}"
                 snapshot = dataclasses.replace(snapshot, message=why)

@@ -8,12 +8,23 @@ import pytest
 
 from backend.errors import StorageError
 from backend.storage import Storage
+from tests.object_store import BUCKET, ObjectStore
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture
+def bucket(object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty folder in a bucket that this process may use."""
+    object_store.use(monkeypatch)
+    return f"s3://{BUCKET}/{tmp_path.name}"
+
+
+@pytest.fixture(params=["file", "memory", "s3"])
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Storage, Storage]:
     """Two machines with folders of their own and a shared place."""
-    url = f"file://{tmp_path}/shared" if request.param == "file" else f"memory://{tmp_path.name}"
+    if request.param == "s3":
+        url = request.getfixturevalue("bucket")
+    else:
+        url = f"file://{tmp_path}/shared" if request.param == "file" else f"memory://{tmp_path.name}"
     return Storage(tmp_path / "a", url), Storage(tmp_path / "b", url)
 
 
@@ -75,3 +86,55 @@ def test_damaged_and_unreachable_are_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="failed"):
         Storage(tmp_path / "local", f"file://{tmp_path}/file").write_json("a.json", {})
+
+
+def test_what_moves_in_is_whole_in_both_places(pair: tuple[Storage, Storage]) -> None:
+    """A folder written under another name; the one that comes last is what others look for."""
+    one, two = pair
+    beside = one.path("p/.v1")
+    (beside / "deep").mkdir(parents=True)
+    for name in ("a.json", "deep/z.bin"):
+        (beside / name).write_text(name)
+    one.move_in(beside, "p/v1", last="a.json")
+    assert not beside.exists()
+    assert one.files("p") == two.files("p") == ["p/v1/a.json", "p/v1/deep/z.bin"]
+    assert two.get("p/v1/deep/z.bin").read_text() == "deep/z.bin"
+
+
+def test_what_is_missing_there_is_given(pair: tuple[Storage, Storage]) -> None:
+    """After a failure, or when a second machine joins the first; nothing is given twice."""
+    one, two = pair
+    one.write_json("p/a.json", {})
+    one.path("p/b.json").write_text('{"b": 1}')
+    assert (one.put_missing("p"), one.put_missing("p")) == (1, 0)
+    assert two.read_json("p/b.json") == {"b": 1}
+
+
+def test_a_shared_place_that_is_away_loses_nothing(object_store: ObjectStore, bucket: str, tmp_path: Path) -> None:
+    """What could not be given to it is not seen here either, the pointer that was there stays, and later it works again."""
+    one, two = Storage(tmp_path / "a", bucket), Storage(tmp_path / "b", bucket)
+    one.write_json("p/current.json", {"version": "v1"})
+    with object_store.away():
+        with pytest.raises(StorageError, match=r"Shared storage s3://.* failed \(.*Could not connect.*check that it runs"):
+            one.write_json("p/current.json", {"version": "v2"})
+        with pytest.raises(StorageError, match="Could not connect"):
+            two.read_json("p/current.json", fresh=True)
+    assert [path.name for path in one.path("p").iterdir()] == ["current.json"]
+    assert one.read_json("p/current.json") == two.read_json("p/current.json", fresh=True) == {"version": "v1"}
+    one.write_json("p/current.json", {"version": "v2"})
+    assert two.read_json("p/current.json", fresh=True) == {"version": "v2"}
+
+
+def test_wrong_keys_and_buckets_are_explained(object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is made under a misspelt name, and the key is not told."""
+    object_store.use(monkeypatch)
+    with pytest.raises(StorageError, match=r"s3://model/x: a\.json failed \(PermissionError"):
+        Storage(tmp_path / "a", "s3://model/x").write_json("a.json", {})
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        object_store.use(monkeypatch, **{variable: "mistyped"})
+        storage = Storage(tmp_path / "a", f"s3://{BUCKET}/{tmp_path.name}")
+        for act in (lambda storage=storage: storage.names("p"), storage.check):
+            with pytest.raises(StorageError, match=r"PermissionError.*check that it runs, STORAGE_URL, and its keys") as caught:
+                act()
+            assert object_store.secret not in str(caught.value)
+    assert not list((tmp_path / "a").rglob("*.json"))
