@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from backend.uses import ROLLBACK
+
 if TYPE_CHECKING:
     from backend.labelstudio.connect import Finding
 
@@ -93,3 +95,49 @@ def describe(state: Mapping[str, Any]) -> str:
     if state.get("last_error"):
         lines.append(f"  error    {state['last_error']['message']}")
     return "\n".join(lines)
+
+
+def versions_table(found: Mapping[str, Any]) -> str:
+    """The versions of a project (see backend/jobs/catalogue.py), the one in use marked, and how it came to be in use."""
+    if not found["versions"]:
+        return f"Project {found['project']} has no version yet; label images and submit them, and the first training makes v1."
+    rows = [("  version", "held-out dice", "labels", "seconds", "created", "why it was put in use, or not")]
+    for each in found["versions"]:
+        mark = "* " if each["current"] else "  "
+        if each["damaged"]:
+            rows.append((f"{mark}{each['name']}", "", "", "", "", each["damaged"]))
+            continue
+        why = f"{'' if each['published'] else 'not put in use: '}{each['reason']}"
+        rows.append((f"{mark}{each['name']}", _dice(each), str(each["labels"]), f"{each['seconds']:.0f}", str(each["created"]), why))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip() for row in rows]
+    for use in found["uses"]:
+        if use["by"] == ROLLBACK:
+            by = f" by {use['who']}" if use["who"] else ""
+            why = f": {use['reason']}" if use["reason"] else ""
+            lines.append(f"{use['time']} rolled back from {use['before']} to {use['version']}{by}{why}")
+    return "\n".join(lines)
+
+
+def describe_rollback(plan: Mapping[str, Any]) -> str:
+    """What a rollback will do (see `plan_rollback`), before somebody says yes to it."""
+    to, before = plan["to"], plan["from"]
+    lines = [f"{_quality(to)} will be put in use{f' instead of {_quality(before)}' if before else ''}."]
+    if plan["tasks"]:
+        later = f", the other {plan['tasks'] - plan['masks']} as annotators proceed" if plan["masks"] < plan["tasks"] else ""
+        lines.append(f"{plan['masks']} open tasks will show its masks{later}; their order, labels and all versions stay.")
+    if plan["stops_round"]:
+        lines.append(f"The round that runs is stopped, and begins anew with {to['name']} afterwards.")
+    if plan["training"]:
+        lines.append(f"A training runs: its version takes the place of {to['name']} unless it is clearly worse.")
+    if before:
+        lines.append(f"To undo it: python -m backend rollback --project {plan['project']} {before['name']}")
+    return "\n".join(lines)
+
+
+def _dice(version: Mapping[str, Any]) -> str:
+    return "not measured" if version.get("held_out_dice") is None else f"{version['held_out_dice']:.3f}"
+
+
+def _quality(version: Mapping[str, Any]) -> str:
+    return f"{version['name']} (held-out dice {_dice(version)}, {version['labels']} labels, {version['created']})"

@@ -9,16 +9,24 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backend.errors import VersionError
 from backend.storage import Storage
-from model.trained import DESCRIPTION, TrainedModel
+from backend.uses import ROLLBACK, Use, Uses
+from model.errors import ModelError
+
+if TYPE_CHECKING:  # who only lists versions need not wait for torch
+    from model.trained import TrainedModel
 
 NO_VERSION = "v0"
 """What /setup and /predict call the model before there is one."""
+DESCRIPTION = "model.json"
+"""File in a version's folder that holds its record."""
+UNFINISHED = ".unfinished"
+"""Folder of a version that is not in the shared storage yet."""
 TOLERANCE = 0.05
 """A held-out dice lower by more than this, and by more than its standard error, is clearly worse."""
 
@@ -53,6 +61,15 @@ class VersionRecord:
         content = {key: value for key, value in values.items() if key in known}
         return cls(**{**content, "labels": tuple(content["labels"]), "warnings": tuple(content.get("warnings", ()))})
 
+    def same_training(self, other: VersionRecord) -> bool:
+        """Whether both learnt the same from the same labels, so that one is no news after the other."""
+        return (
+            self.tasks == other.tasks
+            and self.labels == other.labels
+            and self.seed == other.seed
+            and trained_by(self.recipe) == trained_by(other.recipe)
+        )
+
 
 class Versions:
     """The versions of one project in the storage."""
@@ -60,23 +77,22 @@ class Versions:
     def __init__(self, storage: Storage, project_id: int) -> None:
         self.storage = storage
         self.project_id = project_id
+        self.uses = Uses(storage, project_id)
         self._folder = f"projects/{project_id}/versions"
-        self._pointer = f"projects/{project_id}/current.json"
 
     def names(self) -> list[str]:
-        """All versions, oldest first."""
-        found = [name for name in self.storage.names(self._folder) if name[:1] == "v" and name[1:].isdigit()]
-        return sorted(found, key=lambda name: int(name[1:]))
+        """All versions, oldest first; none that is still being written."""
+        whole = {file.split("/")[-2] for file in self.storage.files(self._folder) if file.endswith(f"/{DESCRIPTION}")}
+        return sorted((name for name in whole if _number(name)), key=_number)
 
     def next_name(self) -> str:
-        """The name of the next version; only for the holder of the project's fence."""
-        names = self.names()
-        return f"v{int(names[-1][1:]) + 1}" if names else "v1"
+        """The name of the next version, which no other ever had a part of; only for the holder of the project's fence."""
+        return f"v{max(map(_number, self.storage.names(self._folder)), default=0) + 1}"
 
     def current(self, *, fresh: bool = True) -> str | None:
         """The version in use, None before the first."""
-        pointer = self.storage.read_json(self._pointer, fresh=fresh)
-        return str(pointer["version"]) if pointer else None
+        use = self.uses.current(fresh=fresh)
+        return use.version if use else None
 
     def record(self, name: str) -> VersionRecord:
         """The record of a version. Raises VersionError when there is none of that name."""
@@ -94,6 +110,17 @@ class Versions:
         name = self.current()
         return self.record(name) if name else None
 
+    def newest_record(self) -> VersionRecord | None:
+        """The record of the version that was trained last, in use or not."""
+        names = self.names()
+        return self.record(names[-1]) if names else None
+
+    def check(self, name: str) -> None:
+        """Raise VersionError, with the known ones, unless there is a version of that name."""
+        names = self.names()
+        if name not in names:
+            raise VersionError(f"Project {self.project_id} has no version {name!r}; there are: {', '.join(names) or 'none'}.")
+
     def of_job(self, job: str) -> VersionRecord | None:
         """The version that a job made in an earlier run, if it did."""
         for name in reversed(self.names()):
@@ -102,23 +129,47 @@ class Versions:
                 return record
         return None
 
-    def save(self, model: TrainedModel, record: VersionRecord) -> None:
-        """Keep a version; the folder appears whole. It does not become current."""
+    def set_aside(self, model: TrainedModel, record: VersionRecord) -> None:
+        """Keep a version on this machine until `save` has given it to the shared storage; `unfinished` finds it if that fails."""
         model.record = {**model.record, **record.to_dict()}
-        model.save(self.storage.path(f"{self._folder}/{record.name}"))
-        self.storage.put(f"{self._folder}/{record.name}")
+        model.save(self.storage.path(f"{self._folder}/{UNFINISHED}"))
+
+    def save(self, model: TrainedModel, record: VersionRecord) -> None:
+        """Keep a version; it appears whole, and does not become current."""
+        self.set_aside(model, record)
+        self.storage.move_in(self.storage.path(f"{self._folder}/{UNFINISHED}"), f"{self._folder}/{record.name}", last=DESCRIPTION)
+
+    def unfinished(self, wanted: VersionRecord) -> tuple[TrainedModel, VersionRecord] | None:
+        """A version of the same training that this machine could not give to the shared storage, with the name and job of `wanted`."""
+        from model.trained import TrainedModel
+
+        try:
+            model = TrainedModel.load(self.storage.path(f"{self._folder}/{UNFINISHED}"))
+            record = VersionRecord.from_dict(model.record)
+        except (ModelError, KeyError, TypeError):
+            return None
+        if not record.same_training(wanted) or record.folds != wanted.folds:
+            return None
+        return model, dataclasses.replace(record, name=wanted.name, job=wanted.job)
 
     def load(self, name: str) -> TrainedModel:
         """The network of a version. Raises VersionError, CheckpointError."""
+        from model.trained import TrainedModel
+
         self.record(name)
         return TrainedModel.load(self.storage.get_folder(f"{self._folder}/{name}"))
 
-    def make_current(self, name: str, *, by: str, confirm: Callable[[], None] | None = None) -> None:
-        """Put a version in use; `confirm` is called just before the pointer moves and may raise. Raises VersionError if there is none."""
+    def make_current(self, name: str, *, by: str, who: str = "", reason: str = "", confirm: Callable[[], None] | None = None) -> None:
+        """Put a version in use and remember who did and why; `confirm` is called just before and may raise.
+
+        Nothing changes if it is in use already. Raises VersionError if there is none of that name.
+        """
         self.record(name)
         if confirm is not None:
             confirm()
-        self.storage.write_json(self._pointer, {"version": name, "by": by, "time": now()})
+        before = self.current()
+        if name != before:
+            self.uses.add(Use(name, now(), by, who, reason, before))
 
     def remove(self, name: str) -> None:
         """Delete a version that is not current."""
@@ -128,9 +179,19 @@ class Versions:
         self.storage.remove(f"{self._folder}/{name}")
 
 
+def _number(name: str) -> int:
+    """7 of "v7"; 0 for what is no version."""
+    return int(name[1:]) if name[:1] == "v" and name[1:].isdigit() else 0
+
+
 def now() -> str:
     """This moment, ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def trained_by(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a recipe makes the model: without the steps of a round's rows, and the device's precision."""
+    return {**recipe, "row_steps": 0, "precision": ""}
 
 
 def assign_folds(tasks: list[str], count: int, previous: Mapping[str, int]) -> dict[str, int]:
@@ -176,3 +237,21 @@ def compare(new: VersionRecord, current: VersionRecord | None) -> tuple[bool, st
     if change < -allowed:
         return False, f"{text}: clearly worse (more than {allowed:.3f}), so {current.name} stays in use"
     return True, text
+
+
+def decide(new: VersionRecord, versions: Versions) -> tuple[bool, str]:
+    """Whether a new version is to be put in use, and why: `compare` to the one in use now.
+
+    After a rollback, a training that learnt nothing new since (the same labels and settings as a version that was passed over) would
+    only undo it, so its version waits to be chosen by a person.
+    """
+    use = versions.uses.current()
+    if use is not None and use.by == ROLLBACK:
+        names = versions.names()
+        for name in names[names.index(use.version) + 1 :] if use.version in names else ():
+            if name != new.name and versions.record(name).same_training(new):
+                return False, (
+                    f"trained on the same labels as {name}, in whose place {use.version} was put by a rollback, so {use.version} stays "
+                    f"in use; roll back to {new.name} to use it all the same"
+                )
+    return compare(new, versions.current_record())

@@ -151,7 +151,7 @@ def cells(shared_data: Path, label_studio: LabelStudioServer) -> Pool:
     return scan(folder / "images", folder / "masks")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_project(stack: Stack, cells: Pool) -> Callable[..., CellProject]:
     """Make a project with tasks for the images."""
 

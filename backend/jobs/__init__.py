@@ -7,7 +7,19 @@ Processes: `python -m backend.jobs.worker control` (one), `python -m backend.job
 from __future__ import annotations
 
 from backend.jobs.agenda import tick
-from backend.jobs.queue import cancel, enqueue_configure, enqueue_round, enqueue_training, follow
+from backend.jobs.catalogue import plan_rollback, versions
+from backend.jobs.queue import cancel, enqueue_configure, enqueue_rollback, enqueue_round, enqueue_training, follow
 from backend.jobs.status import status
 
-__all__ = ["cancel", "enqueue_configure", "enqueue_round", "enqueue_training", "follow", "status", "tick"]
+__all__ = [
+    "cancel",
+    "enqueue_configure",
+    "enqueue_rollback",
+    "enqueue_round",
+    "enqueue_training",
+    "follow",
+    "plan_rollback",
+    "status",
+    "tick",
+    "versions",
+]

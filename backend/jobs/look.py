@@ -16,9 +16,9 @@ from backend.jobs.connection import as_text
 from backend.jobs.context import Context, Setup
 from backend.jobs.events import Work
 from backend.jobs.progress import Progress
+from backend.jobs.publication import announce
 from backend.jobs.records import current_record
-from backend.jobs.round import draw, note_blank
-from backend.jobs.training import announce
+from backend.jobs.round import draw, note_blank, tell_round
 from backend.labelstudio import priorities
 from backend.labelstudio.priorities import Priority
 from backend.settings import FEWEST_LABELS_TO_RANK
@@ -52,6 +52,7 @@ def look(context: Context, progress: Progress) -> None:
     if record is None:
         _want_round(context, "the first order")
         return
+    tell_round(context, record)
     state = _state(context, setup, record, labelled)
     if _unchanged(context, state):
         return

@@ -56,6 +56,10 @@ class Progress:
         for check in self.checks:
             check()
 
+    def too_late_to_cancel(self) -> None:
+        """What follows must be done as a whole: from here on a person's cancel is passed over."""
+        self.checks = [check for check in self.checks if check != self._not_cancelled]
+
     def end(self) -> None:
         """Remove the entry; the job is over."""
         with suppress(RedisError):  # it goes stale by itself

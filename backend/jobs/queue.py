@@ -106,6 +106,31 @@ def _changed(redis: Redis, project_id: int) -> bool:
     return as_text(redis.hget(keys.info, "setup") or "") != as_text(redis.hget(keys.jobs, "snapshotted_setup") or "")
 
 
+def enqueue_rollback(project_id: int, version: str, *, reason: str = "asked for", who: str = "") -> str:
+    """Put another version in use, back or forward, and its masks on show in Label Studio; returns the job's id.
+
+    `who` asked for it, and why, is remembered (see `backend.jobs.versions`). It does not wait for trainings and networks of rounds: a round
+    that runs is superseded, and begins anew with the version in use afterwards. The last wish counts: another version that still waits
+    for its turn is given up. Raises VersionError, naming the known ones, for a version that does not exist.
+    """
+    from backend.versions import Versions
+
+    Versions(Storage.of(get_settings()), project_id).check(version)
+    redis = connection()
+    with _lock(redis, project_id):
+        last = _find(redis, project_id, ROLLBACK, _ALIVE)
+        if last and last.args[1] == version:
+            return last.id
+        if last and last.get_status() in _WAITING:
+            redis.sadd(Keys(project_id).cancelled, last.id)
+            with suppress(InvalidJobOperation):  # it has just begun
+                last.cancel()
+            last = None
+        # On the queue of short jobs, so that annotators need not wait for a training to see better masks.
+        arguments = (project_id, version, reason, who)
+        return _enqueue(redis, project_id, ROLLBACK, "roll_back", arguments, on=CONTROL, after=[last] if last else [], at_front=True)
+
+
 def enqueue_configure(project_id: int) -> str:
     """Check and configure the project in Label Studio; returns the job's id."""
     redis = connection()
@@ -167,9 +192,9 @@ def cancel(project_id: int) -> list[str]:
             events.finish(redis, project_id, work, events.standing(redis, project_id, work))
         names = [name for name in (as_text(redis.get(keys.wanted_round) or ""),) if name]
         jobs = [job for job in _all(redis, project_id) if job.get_status() in _ALIVE]
-        ids = [job.id for job in jobs if job.meta.get("kind") in (Work.TRAINING, START, UNIT, FINISH)]
+        ids = [job.id for job in jobs if job.meta.get("kind") in (Work.TRAINING, START, UNIT, FINISH, ROLLBACK)]
         if ids or names:
-            redis.sadd(keys.cancelled, *ids, *names)
+            redis.sadd(keys.cancelled, *ids, *map(training_id, ids), *names)
             redis.expire(keys.cancelled, KEPT_SECONDS)
         for job in jobs:
             if job.id in ids and job.get_status() in _WAITING:
@@ -186,7 +211,7 @@ def training_id(job_id: str) -> str:
 def active(redis: Redis, project_id: int, work: Work) -> bool:
     """Whether a job of this work waits or runs."""
     if work is Work.ROUND:
-        return any(_find(redis, project_id, kind, _ALIVE) for kind in (START, FINISH))
+        return any(_find(redis, project_id, kind, _ALIVE) for kind in (START, FINISH, ROLLBACK))  # one at a time writes an order
     if work is Work.TRAINING and redis.exists(Keys(project_id).fence("training")):
         return True  # a round trains
     return _find(redis, project_id, work, _ALIVE) is not None
@@ -194,7 +219,9 @@ def active(redis: Redis, project_id: int, work: Work) -> bool:
 
 def waiting(redis: Redis, project_id: int) -> list[str]:
     """Kinds of the jobs that wait for a worker or for another job."""
-    return [kind for kind in (Work.TRAINING, START, FINISH, Work.LOOK, Work.CONFIGURE) if _find(redis, project_id, kind, _WAITING)]
+    return [
+        kind for kind in (Work.TRAINING, START, FINISH, ROLLBACK, Work.LOOK, Work.CONFIGURE) if _find(redis, project_id, kind, _WAITING)
+    ]
 
 
 def follow(project_id: int, job_id: str, *, seconds: float = 0.5) -> Iterator[dict[str, Any]]:

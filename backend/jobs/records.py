@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backend.jobs.context import Context
+    from backend.storage import Storage
 
 RECORD = "record.json"
 
@@ -23,5 +24,11 @@ def round_names(context: Context) -> list[str]:
 
 def current_record(context: Context) -> dict[str, Any] | None:
     """The record of the round in force, None before the first."""
-    pointer = context.storage.read_json(f"{context.folder}/current-round.json", fresh=True)
-    return context.storage.read_json(f"{context.folder}/rounds/{pointer['round']}/{RECORD}") if pointer else None
+    return round_in_force(context.storage, context.project_id)
+
+
+def round_in_force(storage: Storage, project_id: int) -> dict[str, Any] | None:
+    """The same, for those who have only the storage."""
+    folder = f"projects/{project_id}"
+    pointer = storage.read_json(f"{folder}/current-round.json", fresh=True)
+    return storage.read_json(f"{folder}/rounds/{pointer['round']}/{RECORD}") if pointer else None

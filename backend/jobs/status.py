@@ -9,6 +9,7 @@ from backend.errors import StorageError, VersionError
 from backend.jobs import events, progress, queue
 from backend.jobs.connection import Keys, as_text, connection
 from backend.jobs.events import Work
+from backend.jobs.records import round_in_force
 from backend.settings import get_settings
 from backend.storage import Storage
 
@@ -30,7 +31,7 @@ def status(project_id: int) -> dict[str, Any]:
     version, record = None, None
     try:
         version = _version(storage, project_id)
-        record = _round(storage, project_id)
+        record = round_in_force(storage, project_id)
     except (StorageError, VersionError) as error:
         warnings.append(str(error))
     pending = events.pending(redis, project_id, Work.TRAINING)
@@ -61,11 +62,6 @@ def _version(storage: Storage, project_id: int) -> dict[str, Any] | None:
     return {"name": record["name"], "labels": len(record["tasks"])} | {name: record.get(name) for name in shown}
 
 
-def _round(storage: Storage, project_id: int) -> dict[str, Any] | None:
-    pointer = storage.read_json(f"projects/{project_id}/current-round.json", fresh=True)
-    return storage.read_json(f"projects/{project_id}/rounds/{pointer['round']}/record.json") if pointer else None
-
-
 def _next_tasks(record: dict[str, Any], answered: set[int]) -> list[dict[str, Any]]:
     """The first tasks of the round's order that nobody has labelled since."""
     order = record["order"]
@@ -83,10 +79,10 @@ def _next_tasks(record: dict[str, Any], answered: set[int]) -> list[dict[str, An
 
 
 def _running(redis: Any, project_id: int) -> dict[str, Any] | None:
-    """The job to show: a training before a round; a round whose networks are trained by several workers as one."""
+    """The job to show: a rollback before a training before a round; a round whose networks are trained by several workers as one."""
     entries = progress.running(redis, project_id)
     name, rows_done, rows_total, rows_left = queue.rows(redis, project_id)
-    order = {Work.TRAINING: 0, queue.START: 1, queue.FINISH: 2, queue.UNIT: 3}
+    order = {queue.ROLLBACK: 0, Work.TRAINING: 1, queue.START: 2, queue.FINISH: 3, queue.UNIT: 4}
     entries = sorted((entry for entry in entries if entry["kind"] in order), key=lambda entry: order[entry["kind"]])
     if not entries:
         return None

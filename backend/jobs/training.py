@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import time
@@ -17,10 +18,13 @@ from backend.jobs.context import Context, Setup
 from backend.jobs.events import Work
 from backend.jobs.locks import Fence
 from backend.jobs.progress import Progress
+from backend.jobs.publication import announce, deciding
 from backend.jobs.snapshot import Labels, read_labels
-from backend.versions import VersionRecord, assign_folds, compare, now
+from backend.uses import TRAINING
+from backend.versions import VersionRecord, assign_folds, decide, now, trained_by
 from model.dice import dice
 from model.inference import predict_masks
+from model.trained import TrainedModel
 from model.training import train
 
 log = logging.getLogger(__name__)
@@ -40,7 +44,8 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
     begun = events.begin(context.redis, context.project_id, Work.TRAINING)
     done = context.versions.of_job(job_id)
     if done is not None:
-        return _publish(context, done, fence, begun)
+        with deciding(context):
+            return _publish(context, done, fence, begun)
     setup = context.setup()
     attempt = {
         "trained_count": str(context.client.count(context.project_id, "labelled")),
@@ -59,18 +64,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
         return {"version": None, "published": False, "labels": 0, "reason": reason}
     current = context.versions.current_record()
     folds = assign_folds(labels.ids, setup.options.folds, current.folds if current else {})
-    plan = _Plan(progress, setup, folds)
-    held_out = _held_out(setup, labels, folds, plan)
-    model = train(
-        [labels.images[task] for task in labels.ids],
-        [labels.masks[task] for task in labels.ids],
-        classes=setup.config.classes,
-        recipe=setup.recipe,
-        seed=setup.options.seed,
-        on_step=plan.step(),
-    )
-    progress.check()
-    record = VersionRecord(
+    wanted = VersionRecord(
         name=context.versions.next_name(),
         job=job_id,
         created=now(),
@@ -79,22 +73,41 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
         seed=setup.options.seed,
         recipe=setup.recipe.to_dict(),
         folds=folds,
-        held_out=held_out,
-        held_out_dice=round(float(np.mean(list(held_out.values()))), 4) if held_out else None,
-        seconds=round(time.monotonic() - started, 1),
         warnings=tuple(f"task {task}: {problem}" for task, problem in labels.problems.items()),
     )
-    published, reason = compare(record, current)
-    record = VersionRecord(**{**record.__dict__, "published": published, "reason": reason})
-    fence.check()
-    context.versions.save(model, record)
-    return _publish(context, record, fence, begun)
+    # An earlier run may have done it, and then found the shared storage away.
+    model, record = context.versions.unfinished(wanted) or _train(setup, labels, wanted, progress, started)
+    progress.check()
+    context.versions.set_aside(model, record)
+    with deciding(context):  # a rollback may have put another version in use since the training began
+        published, reason = decide(record, context.versions)
+        record = dataclasses.replace(record, published=published, reason=reason)
+        fence.check()
+        context.versions.save(model, record)
+        return _publish(context, record, fence, begun)
+
+
+def _train(setup: Setup, labels: Labels, wanted: VersionRecord, progress: Progress, started: float) -> tuple[TrainedModel, VersionRecord]:
+    """The network of all labels, and its record with the held-out dice and the seconds since `started` (monotonic)."""
+    plan = _Plan(progress, setup, wanted.folds)
+    held_out = _held_out(setup, labels, wanted.folds, plan)
+    model = train(
+        [labels.images[task] for task in labels.ids],
+        [labels.masks[task] for task in labels.ids],
+        classes=setup.config.classes,
+        recipe=setup.recipe,
+        seed=setup.options.seed,
+        on_step=plan.step(),
+    )
+    mean = round(float(np.mean(list(held_out.values()))), 4) if held_out else None
+    seconds = round(time.monotonic() - started, 1)
+    return model, dataclasses.replace(wanted, held_out=held_out, held_out_dice=mean, seconds=seconds)
 
 
 def _publish(context: Context, record: VersionRecord, fence: Fence, begun: events.Begun) -> dict[str, Any]:
-    """Put a saved version in use if it is to be; safe to repeat."""
-    if record.published and context.versions.current() != record.name:
-        context.versions.make_current(record.name, by="training", confirm=fence.check)
+    """Put a saved version in use if it is to be; safe to repeat, also after it was put in use and rolled back."""
+    if record.published and record.name not in {use.version for use in context.versions.uses.all()}:
+        context.versions.make_current(record.name, by=TRAINING, reason=record.reason, confirm=fence.check)
     context.note("version", "" if record.published else f"Version {record.name} was trained but is not in use: {record.reason}.")
     announce(context)
     fence.check()
@@ -111,22 +124,16 @@ def _publish(context: Context, record: VersionRecord, fence: Fence, begun: event
     return {"version": record.name, "published": record.published, "labels": len(record.tasks), "reason": record.reason}
 
 
-def announce(context: Context) -> None:
-    """Tell the web processes which version is in use, so that they need not look at the storage at every request."""
-    context.redis.hset(context.keys.info, "version", context.versions.current() or "")
-
-
 def needs_training(context: Context, setup: Setup) -> str:
-    """Why a round should train first; empty when the model in use is up to date."""
+    """Why a round should train first; empty when the version trained last is up to date."""
     if events.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
         return "labels came since the last training"
-    record = context.versions.current_record()
+    record = context.versions.newest_record()  # in use or not: it would come out the same again
     if record is None:
         return "there is no model yet"
     if record.labels != setup.config.labels:
         return "the labels of the configuration have changed"
-    trained = {**record.recipe, "row_steps": 0, "precision": ""}
-    if trained != {**setup.recipe.to_dict(), "row_steps": 0, "precision": ""}:
+    if trained_by(record.recipe) != trained_by(setup.recipe.to_dict()):
         return "the training settings have changed"
     return ""
 

@@ -14,7 +14,7 @@ from rq import get_current_job
 
 from backend import logs
 from backend.errors import BackendError, QueueError, StoppedError, StorageError
-from backend.jobs import events, queue
+from backend.jobs import events, queue, rollback
 from backend.jobs import look as looking
 from backend.jobs import round as rounds
 from backend.jobs.context import Context, open_context
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 TAKE_OVER_SECONDS = FENCE_SECONDS + 15
 """How long a job waits for a fence: until that of a killed run is surely free."""
 OTHER_ALIVE = {"reason": "another run of this job is alive and goes on"}
+LONGEST_LOOK = 600.0
+"""How long a rollback waits for a look at the project."""
 LONGEST_TRAINING = 24 * 3600.0
 """How long a round waits for a training of the project that another worker does."""
 
@@ -91,6 +93,7 @@ def _fenced(
     try:
         until = time.monotonic() + wait
         while not fence.take(wait=2.0):
+            progress("Waiting for another job of the project", 0, 1)
             progress.check()
             if time.monotonic() >= until:
                 yield None
@@ -122,19 +125,20 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
     def needed() -> bool:
         return train or bool(needs_training(context, context.setup()))
 
+    # Before the fence is taken: a rollback need not wait for a training.
+    if needed():
+        fenced_training(context, queue.training_id(job_id), wait=LONGEST_TRAINING, needed=needed)
     # The end of an earlier round may hold the fence: it comes to its end, or is superseded by this one and stops.
     with _fenced(context, "round", job_id, "round", wait=LONGEST_TRAINING) as progress:
         if progress is None:
             return dict(OTHER_ALIVE)
-        if needed():
-            fenced_training(context, queue.training_id(job_id), wait=LONGEST_TRAINING, needed=needed)
         progress.check()
         folder = rounds.begin_round(context, progress, job_id=job_id, reason=reason)
+        logs.bind(round=folder.name)
         progress.checks.append(rounds.wanted(context, folder.name))
         snapshot, units = rounds.prepare_units(folder, folder.snapshot(), progress)
         progress.check()
         queue.start_rows(context.redis, context.project_id, folder.name, len(units))
-        logs.bind(round=folder.name)
         finish = queue.enqueue_units(context.redis, context.project_id, folder.name, units)
     log.info(
         "%s, %d labels, %d to order, %d networks to train: %s",
@@ -169,8 +173,30 @@ def finish_round(context: Context, job_id: str, round_name: str) -> Result:
         progress.checks.append(rounds.wanted(context, round_name))
         progress.check()
         record = rounds.end_round(context, progress, round_name)
+    context.note_error(queue.ROLLBACK, job_id, "")  # of earlier days
     events.want(context.redis, context.project_id, Work.LOOK)
     return {"round": round_name, "tasks": record["tasks"], "batch": record["batch"], "reason": record["message"]}
+
+
+@_job(queue.ROLLBACK)
+def roll_back(context: Context, job_id: str, version: str, reason: str = "", who: str = "") -> Result:
+    """Put another version in use and its masks on show, in the order in force."""
+    wish = rollback.Wish(version, reason, who)
+    if rollback.nothing_to_do(context, wish, job_id):
+        return rollback.in_use_already(version)
+    log.info("rollback to %s: %s", version, reason)
+    # Rounds that run stop at this, and begin anew afterwards: what is wanted of them stays wanted.
+    context.redis.set(context.keys.wanted_round, f"rollback to {version}")
+    context.redis.hset(context.keys.info, "round_reason", f"again, after the rollback to {version}")
+    with _fenced(context, "round", job_id, queue.ROLLBACK, wait=LONGEST_TRAINING) as progress:
+        look = Fence(context.redis, context.keys.fence("look"))  # a look that draws the other version's masks must not add them to these
+        if progress is None or not look.take(wait=LONGEST_LOOK):
+            return dict(OTHER_ALIVE)
+        progress.checks.append(look.check)
+        with look:
+            result = rollback.roll_back(context, progress, wish, job_id=job_id)
+    events.want(context.redis, context.project_id, Work.LOOK)
+    return result
 
 
 @_job("look")

@@ -1,0 +1,239 @@
+"""Another version put in use, back and forward, in a real Label Studio: masks change, the order does not, and nothing is half-switched."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from backend import jobs
+from backend.errors import CancelledError, UnreachableError
+from backend.jobs import rollback
+from backend.jobs.context import Context, open_context
+from backend.jobs.locks import Fence
+from backend.jobs.progress import Progress
+from backend.jobs.rollback import Wish
+from backend.labelstudio import priorities
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.config import parse
+from backend.pre_annotation import PreAnnotator
+from backend.uses import ROLLBACK, TRAINING
+from tests.end_to_end.test_mishaps import http, label
+from tests.end_to_end.test_round import connect
+from tests.stack import CONFIG, Annotator, CellProject, Stack
+
+pytestmark = pytest.mark.timeout(900)
+Mask = list[list[int]]
+
+
+@pytest.fixture(scope="module")
+def project(stack: Stack, make_project: Callable[..., CellProject]) -> CellProject:
+    """Its model is v2, trained on five labels, with v1, on three of them, behind it; the order in force shows masks of v2."""
+    made = make_project(9, "Versions")
+    connect(stack, made)
+    backend = stack.client.ml_backends(made.id)[0]
+    user, password = stack.settings.basic_auth or ("", "")
+    auth = {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
+    fields = {"project": made.id, "url": stack.settings.own_url, "extra_params": {"folds": 0}, **auth}  # every version is published
+    http(stack).patch(f"/api/ml/{backend['id']}", json=fields).raise_for_status()
+    stack.wait_for_round(made.id, cold=True)
+    annotator = Annotator(stack, stack.server.create_user(f"versions-{time.time_ns()}@example.com"))
+    label(annotator, made, 3)
+    first = stack.wait_for_round(made.id)
+    assert first["version"]["name"] == "v1"
+    label(annotator, made, 2)  # the batch
+    second = stack.wait_for_round(made.id, other_than=first["round"]["name"])
+    assert second["version"]["name"] == second["round"]["version"] == "v2"
+    quiet(stack, made)
+    return made
+
+
+def quiet(stack: Stack, project: CellProject) -> None:
+    def idle() -> bool:
+        state = jobs.status(project.id)
+        return not state["running"] and not state["waiting"]
+
+    stack.wait(idle, "quiet")
+
+
+def order(stack: Stack, project: CellProject) -> list[priorities.Place]:
+    """What annotators are served, with the scores."""
+    return priorities.order(stack.client, project.id)
+
+
+def masks(stack: Stack, project: CellProject) -> dict[int, Mask]:
+    """What the open tasks show, by task: the regions of the predictions in force; each task has exactly one prediction."""
+    version = stack.client.project(project.id).model_version
+    found: dict[int, Mask] = {}
+    for place in order(stack, project):
+        [item] = http(stack).get("/api/predictions/", params={"task": place.task_id}).raise_for_status().json()
+        assert item["model_version"] == version
+        found[place.task_id] = [region["value"]["rle"] for region in item["result"]]
+    return found
+
+
+def drawn_by(stack: Stack, project: CellProject, version: str) -> dict[int, Mask]:
+    """What a version itself draws on the open tasks."""
+    context = open_context(project.id)
+    annotator = PreAnnotator(context.versions.load(version), context.versions.record(version).labels, parse(CONFIG))
+    folder = stack.server.files / "cells" / "images"
+    return {
+        place.task_id: [
+            region["value"]["rle"] for region in annotator.regions((folder / project.names[place.task_id]).read_bytes(), "image")
+        ]
+        for place in order(stack, project)
+    }
+
+
+def roll(project: CellProject, version: str, **words: str) -> dict[str, Any]:
+    """Roll back and wait; returns the last look at the job."""
+    return list(jobs.follow(project.id, jobs.enqueue_rollback(project.id, version, **words)))[-1]
+
+
+def test_back_and_forward(stack: Stack, project: CellProject) -> None:
+    """The masks on show, /setup and /predict are the chosen version's at once; the order stays; and the way back is the same command."""
+    places, of_two = order(stack, project), masks(stack, project)
+    assert of_two == drawn_by(stack, project, "v2")
+    before = jobs.status(project.id)
+
+    last = roll(project, "v1", reason="v2 draws the background", who="ada")
+    assert (last["state"], jobs.status(project.id)["version"]["name"]) == ("finished", "v1")
+    assert last["message"].startswith("v1 is in use instead of v2; 4 tasks are in the same order")
+    assert order(stack, project) == places
+    of_one = masks(stack, project)
+    assert of_one == drawn_by(stack, project, "v1") != of_two
+    state = jobs.status(project.id)
+    assert state["round"]["name"].startswith("v1.r")
+    assert stack.client.versions(project.id) == {state["round"]["name"]: len(places)}
+    assert state["next_tasks"] == before["next_tasks"]
+    task = stack.client.task(places[0].task_id)
+    body = {"tasks": [task], "project": f"{project.id}.1", "label_config": CONFIG, "params": {}}
+    [served] = stack.web.post("/predict", json=body).raise_for_status().json()["results"]
+    assert (served["model_version"], served["score"]) == ("v1", pytest.approx(places[0].score))
+    assert [region["value"]["rle"] for region in served["result"]] == of_one[places[0].task_id]
+
+    assert "in use already" in roll(project, "v1")["message"]
+    assert jobs.status(project.id)["round"] == state["round"]
+    trained = list(jobs.follow(project.id, jobs.enqueue_training(project.id)))[-1]
+    assert "trained on the same labels as v2" in trained["message"]  # nothing new was learnt: it would only undo the rollback
+    assert jobs.status(project.id)["version"]["name"] == "v1"
+
+    assert roll(project, "v2")["state"] == "finished"
+    assert (order(stack, project), masks(stack, project)) == (places, of_two)
+    uses = open_context(project.id).versions.uses.all()
+    assert [(use.version, use.by, use.before) for use in uses] == [
+        ("v1", TRAINING, None),
+        ("v2", TRAINING, "v1"),
+        ("v1", ROLLBACK, "v2"),
+        ("v2", ROLLBACK, "v1"),
+    ]
+    assert (uses[2].who, uses[2].reason) == ("ada", "v2 draws the background")
+
+
+class Broken(LabelStudio):
+    """A Label Studio that goes away at one call, and for good."""
+
+    def __init__(self, stack: Stack, at: str) -> None:
+        super().__init__(stack.server.url, stack.server.token, attempts=1)
+        self.at, self.away = at, False
+
+    def import_predictions(self, *arguments: Any, **keywords: Any) -> int:
+        done = super().import_predictions(*arguments, **keywords)
+        self._go("import")
+        return done
+
+    def switch_version(self, *arguments: Any, **keywords: Any) -> None:
+        super().switch_version(*arguments, **keywords)
+        self._go("switch")
+
+    def _go(self, where: str) -> None:
+        if where == self.at:
+            self.away = True
+            self.url = self._http.url = "http://127.0.0.1:9"
+            raise UnreachableError(f"away at the {where}")
+
+
+@contextmanager
+def nothing_changes(stack: Stack, project: CellProject) -> Iterator[None]:
+    """Version, order, masks and predictions are afterwards what they were, within a look's time."""
+
+    def state() -> tuple[Any, ...]:
+        return (
+            open_context(project.id).versions.current(),
+            stack.client.project(project.id).model_version,
+            order(stack, project),
+            jobs.status(project.id)["round"],
+        )
+
+    before, shown = state(), masks(stack, project)
+    yield
+    stack.wait(lambda: state() == before, "the state before")
+    for version in stack.client.versions(project.id):
+        if version != before[1]:
+            stack.client.delete_version(project.id, version)  # not in force; the next order removes it
+    assert masks(stack, project) == shown
+
+
+def run(context: Context, version: str, job_id: str) -> dict[str, Any]:
+    """What the job does, while no look at the project mends what it finds."""
+    progress = Progress(context.redis, context.project_id, job_id, "rollback")
+    fence = Fence(context.redis, context.keys.fence("look"))
+    assert fence.take(wait=60)
+    with fence:
+        try:
+            return rollback.roll_back(context, progress, Wish(version, "test", ""), job_id=job_id)
+        finally:
+            progress.end()
+
+
+@pytest.mark.parametrize("at", ["import", "switch"])
+def test_label_studio_goes_away_in_between(stack: Stack, project: CellProject, at: str) -> None:
+    """Whatever was written by then, the version in use and what annotators see fit together, and are what they were."""
+    context = open_context(project.id)
+    context.client = Broken(stack, at)
+    with nothing_changes(stack, project), pytest.raises(UnreachableError):
+        run(context, "v1", f"broken-{at}")
+
+
+def test_cancelled_while_it_draws(stack: Stack, project: CellProject) -> None:
+    """Nothing has changed; once the masks are there it is too late."""
+    context = open_context(project.id)
+    context.redis.sadd(context.keys.cancelled, "cancelled-rollback")
+    with nothing_changes(stack, project), pytest.raises(CancelledError):
+        run(context, "v1", "cancelled-rollback")
+
+
+def test_killed_half_way(stack: Stack, project: CellProject) -> None:
+    """kill -9 at the worst moments: the second run of the job brings it to its end."""
+    context = open_context(project.id)
+    places = order(stack, project)
+    command = [sys.executable, "-m", "tests.end_to_end.dying"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as dying:
+        assert dying.stdin is not None
+        assert dying.stdout is not None
+        for at in ("imported", "switched", "cleaned"):
+            target = "v1" if context.versions.current() == "v2" else "v2"
+            job_id = f"killed-{at}"
+            dying.stdin.write(f"{project.id} {target} {job_id} {at}\n")
+            dying.stdin.flush()
+            assert os.WTERMSIG(int(dying.stdout.readline())) == signal.SIGKILL
+            assert (context.versions.current() == target) is (at == "cleaned")
+
+            result = run(context, target, job_id)
+            assert (result["version"], context.versions.current()) == (target, target)
+            assert result["before"] != target
+            assert order(stack, project) == places
+            assert masks(stack, project) == drawn_by(stack, project, target)
+            assert jobs.status(project.id)["round"]["name"] == stack.client.project(project.id).model_version == result["round"]
+            assert run(context, target, "again")["round"] == ""  # in use already
+            assert run(context, target, job_id)["round"] == result["round"]  # a third run does no harm
+        dying.stdin.close()
+    assert run(context, "v1", "killed-switched")["reason"].startswith("v1 is in use already")  # others have come since: nothing is undone
+    assert context.versions.current() == target
