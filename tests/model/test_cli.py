@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from model import cli
+from model.trained import TrainedModel
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = ["--image-size", "64", "--crop", "32", "--width", "4", "--depth", "3", "--steps", "12", "--row-steps", "4"]
@@ -143,6 +144,39 @@ def test_what_is_wrong_is_said_without_a_traceback(folder: Path, change: dict[st
     assert text in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "r.csv").exists()
+
+
+def rank_with_encoder(folder: Path, *options: str) -> Result:
+    paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
+    return model("rank", *paths, "--budget", "2", "--candidates", "1", "--encoder", "resnet18", *options, *FAST)
+
+
+def test_rank_with_an_encoder_of_the_library(folder: Path) -> None:
+    """Its networks are trained, kept, found again by the next run, and order all images."""
+    first = rank_with_encoder(folder, "--work", f"{folder}/work")
+    assert first.exit_code == 0, first.stderr
+    table = (folder / "ranking.csv").read_text()
+    assert len(table.splitlines()) == 6
+    assert TrainedModel.load(folder / "work" / "model").recipe.encoder == "resnet18"
+    written = (folder / "work" / "model" / "weights.safetensors").stat().st_mtime_ns
+    again = rank_with_encoder(folder, "--work", f"{folder}/work")
+    assert again.exit_code == 0, again.stderr
+    assert (folder / "ranking.csv").read_text() == table
+    assert (folder / "work" / "model" / "weights.safetensors").stat().st_mtime_ns == written
+
+
+def test_pretrained_weights_that_cannot_be_had_are_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without internet access whose cache is empty."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
+    done = rank_with_encoder(folder, "--encoder-weights", "imagenet")
+    assert done.exit_code == 2
+    assert "The weights 'imagenet' of encoder 'resnet18' could not be fetched" in done.stderr
+    assert "leave encoder_weights empty" in done.stderr
+    assert not (folder / "ranking.csv").exists()
+    unknown = rank_with_encoder(folder, "--encoder-weights", "dreams")
+    assert unknown.exit_code == 2
+    assert "imagenet" in unknown.stderr
 
 
 def test_names_with_brackets_are_shown_as_they_are(folder: Path) -> None:
