@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from backend import service
-from backend.jobs import enqueue_round, follow, status
-from backend.labelstudio import priorities
+from backend.jobs import enqueue_round, events, follow, queue, status
+from backend.jobs.connection import Keys, connection
+from backend.jobs.events import Work
 from backend.processes import Program, free_port
 from backend.redis_server import EmbeddedRedis
 from backend.settings import get_settings
@@ -36,24 +37,78 @@ def http(stack: Stack) -> httpx.Client:
     return httpx.Client(base_url=stack.server.url, headers={"Authorization": f"Token {stack.server.token}"}, timeout=60)
 
 
-def test_a_killed_worker_s_round_goes_on(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
-    """kill -9 in the middle of a row: another worker takes it up, what was done stays done, and the order comes."""
-    project = make_project(8)
+@pytest.fixture(scope="module")
+def ranked(stack: Stack, make_project: MakeProject) -> CellProject:
+    """A project that has a model and an order; each test may ask for further ones."""
+    project = make_project(9)
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
-    label(annotators[0], project, 3)
+    label(Annotator(stack, stack.server.admin), project, 3)
+    stack.wait_for_round(project.id)
+    return project
+
+
+def wait_for_a_row(stack: Stack, project: CellProject) -> None:
+    """Wait until networks of a round are trained."""
 
     def in_a_row() -> bool:
         running = status(project.id)["running"]
         return bool(running and running["step"] == "Networks trained")
 
     stack.wait(in_a_row, "a row")
+
+
+def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> None:
+    """kill -9 in the middle of a row: another worker takes it up, what was done stays done, and the order comes."""
+    before = status(ranked.id)
+    enqueue_round(ranked.id, "test", train=True)
+    wait_for_a_row(stack, ranked)
     pid = stack.supervisor.running("worker-1").program_pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    state = stack.wait_for_round(project.id)
-    assert state["version"]["name"] == "v1"  # the training was done and is not repeated
-    assert [place.task_id for place in priorities.order(stack.client, project.id)] == [task["task"] for task in state["next_tasks"]]
+    state = stack.wait_for_round(ranked.id, other_than=before["round"]["name"])
+    trained = int(state["version"]["name"][1:])
+    assert trained == int(before["version"]["name"][1:]) + 1  # the training was done and is not repeated
+    assert order(stack, ranked) == [task["task"] for task in state["next_tasks"]]
+
+
+def test_a_cancelled_round_stops_and_the_order_stays(stack: Stack, ranked: CellProject) -> None:
+    """Every job of it ends and none begins again by itself; the order in force is served as before, and the status says what happened."""
+    label(Annotator(stack, stack.server.admin), ranked, 2)  # the batch: a round begins
+    wait_for_a_row(stack, ranked)
+    before, served = status(ranked.id), order(stack, ranked)
+    cancelled = stack.web.post(f"/projects/{ranked.id}/cancel").raise_for_status().json()["jobs"]
+    assert {list(follow(ranked.id, job))[-1]["state"] for job in cancelled} == {"cancelled"}
+    connection().hdel(Keys(ranked.id).info, "looked")  # or it would find that nothing has changed
+    assert list(follow(ranked.id, queue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
+    assert not events.pending(connection(), ranked.id, Work.ROUND).outstanding
+    stack.wait(lambda: not status(ranked.id)["running"] and not status(ranked.id)["waiting"], "everything to stop", seconds=30)
+    state = status(ranked.id)
+    unchanged = ("round", "version", "next_tasks", "last_error")
+    assert {name: state[name] for name in unchanged} == {name: before[name] for name in unchanged}
+    assert order(stack, ranked) == served
+    assert [warning for warning in state["warnings"] if "Cancelled by a person" in warning]
+
+    again = list(follow(ranked.id, enqueue_round(ranked.id, "test")))[-1]
+    assert again["state"] == "finished"
+    assert not status(ranked.id)["warnings"]
+
+
+def test_labels_submitted_while_the_web_server_is_dead_are_found(stack: Stack, ranked: CellProject) -> None:
+    """It is killed, comes back by itself, and what was submitted meanwhile is trained on."""
+    before = status(ranked.id)
+    pid = stack.supervisor.running("web").program_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    annotator = Annotator(stack, stack.server.admin)
+    task = annotator.next(ranked.id)
+    assert task is not None
+    with pytest.raises(httpx.TransportError):
+        stack.web.get("/health")
+    annotator.submit(task["id"], ranked.regions(task["id"]))
+    stack.wait(lambda: status(ranked.id)["version"]["labels"] == before["version"]["labels"] + 1, "a training on the label")
+    stack.wait(lambda: service.Service(stack.settings).healthy(), "the web server to answer again")
+    assert task["id"] not in [each["task"] for each in status(ranked.id)["next_tasks"]]
 
 
 def test_two_machines_that_share_only_redis_and_a_storage(

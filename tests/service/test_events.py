@@ -159,6 +159,14 @@ def test_cancel_takes_everything_back(redis: Redis, quick: Settings) -> None:
     (last,) = queue.follow(1, ranking)
     assert last["state"] == "cancelled"
     assert queue.cancel(1) == []
+    assert events.held(redis, 1, labelled=5)  # what a look sees: the same labels again
+    assert events.held(redis, 1, labelled=5)
+    assert b"Cancelled by a person" in redis.hget(Keys(1).notes, "cancelled")
+    assert not events.held(redis, 1, labelled=6)  # a label that no event told of
+    assert not redis.hexists(Keys(1).notes, "cancelled")
     events.record(redis, 1, LABEL)
     time.sleep(1.1)
     assert len(agenda.gather(redis, quick)) == 1  # the next label starts anew
+    queue.cancel(1)
+    events.record(redis, 1, LABEL)
+    assert not events.held(redis, 1, labelled=6)
