@@ -98,6 +98,8 @@ def record(redis: Redis, project_id: int, event: Event) -> None:
             pipe.sadd(keys.labelled, *event.tasks)
         if event.work is Work.LOOK:
             pipe.hdel(keys.info, "looked")  # the next look is a full one
+        else:
+            _release(pipe, keys)
         _want(pipe, keys, event.work, event.labels)
         pipe.execute()
 
@@ -161,6 +163,32 @@ def fail(redis: Redis, project_id: int, work: Work) -> None:
     redis.hincrby(key, f"{work}:failures", 1)
 
 
+def hold(redis: Redis, project_id: int, why: str) -> None:
+    """A person cancelled what was to be done: nothing starts by itself until a label comes or somebody asks. `why` is for the status."""
+    keys = Keys(project_id)
+    redis.hset(keys.info, "held", "")
+    redis.hset(keys.notes, "cancelled", why)
+
+
+def held(redis: Redis, project_id: int, labelled: int) -> bool:
+    """Whether a person cancelled what the project would start by itself; over once the number of labelled tasks has changed."""
+    keys = Keys(project_id)
+    when = redis.hget(keys.info, "held")
+    if when == b"":  # the first look since: labels that no event tells of are told by their number
+        redis.hset(keys.info, "held", str(labelled))
+    elif when is not None and int(when) != labelled:
+        release(redis, project_id)
+        return False
+    return when is not None
+
+
+def release(redis: Redis, project_id: int) -> None:
+    """The project goes on by itself."""
+    with redis.pipeline(transaction=True) as pipe:
+        _release(pipe, Keys(project_id))
+        pipe.execute()
+
+
 def projects(redis: Redis) -> list[int]:
     """Ids of all known projects, ascending."""
     return sorted(int(member) for member in redis.smembers(PROJECTS))
@@ -176,6 +204,11 @@ def register(redis: Redis, project_id: int, **info: str) -> bool:
 def forget(redis: Redis, project_id: int) -> None:
     """A project is gone: no job looks at it any more. Its models stay."""
     redis.srem(PROJECTS, project_id)
+
+
+def _release(pipe: Any, keys: Keys) -> None:
+    pipe.hdel(keys.info, "held")
+    pipe.hdel(keys.notes, "cancelled")
 
 
 def _want(pipe: Any, keys: Keys, work: Work, labels: int = 0) -> None:

@@ -47,7 +47,8 @@ def look(context: Context, progress: Progress) -> None:
         context.keys.info,
         mapping={"title": setup.project.title, "tasks": str(setup.project.tasks), "labelled": str(labelled)},
     )
-    _look_at_labels(context, setup, labelled)
+    if not events.held(context.redis, context.project_id, labelled):
+        _look_at_labels(context, setup, labelled)
     record = current_record(context)
     if record is None:
         _want_round(context, "the first order")
@@ -57,6 +58,7 @@ def look(context: Context, progress: Progress) -> None:
     if _unchanged(context, state):
         return
     open_tasks = context.client.task_ids(context.project_id, "unlabelled")
+    _note_answered(context, record, open_tasks)
     if record["cold_start"] and _has_enough(context) and context.versions.current() != record["version"]:
         _want_round(context, "there are enough labels to compare images")
     elif record["batch"] and not set(record["batch"]) & set(open_tasks) and open_tasks:
@@ -68,6 +70,16 @@ def look(context: Context, progress: Progress) -> None:
     added = _add_masks(context, setup, record, progress)
     if not placed and not added:
         context.redis.hset(context.keys.info, "looked", f"{time.time()} {state}")
+
+
+def _note_answered(context: Context, record: dict[str, Any], open_tasks: list[int]) -> None:
+    """Which tasks of the order are done with: also those deleted, and those whose event was lost while the web server was away."""
+    noted = {int(member) for member in context.redis.smembers(context.keys.labelled)}
+    done = set(record["order"]) - set(open_tasks)
+    if done - noted:
+        context.redis.sadd(context.keys.labelled, *(done - noted))
+    if reopened := noted & set(record["order"]) - done:
+        context.redis.srem(context.keys.labelled, *reopened)
 
 
 def _state(context: Context, setup: Setup, record: dict[str, Any], labelled: int) -> str:
@@ -104,6 +116,8 @@ def _has_enough(context: Context) -> bool:
 
 
 def _want_round(context: Context, reason: str) -> None:
+    if context.redis.hexists(context.keys.info, "held"):
+        return  # a person cancelled it
     pending = events.pending(context.redis, context.project_id, Work.ROUND)
     if not pending.outstanding and not queue.active(context.redis, context.project_id, Work.ROUND):
         log.info("a new round: %s", reason)

@@ -27,6 +27,7 @@ START = "round"
 FINISH = "finish"
 UNIT = "row"
 ROLLBACK = "rollback"
+CANCELLED = "Cancelled by a person at {time}. Model and order stay as they are until the next label, or until you recompute the queries."
 RETRIES = 2
 """How often a job is run again that failed or whose worker was killed."""
 
@@ -181,13 +182,14 @@ def start_rows(redis: Redis, project_id: int, round_name: str, total: int) -> No
 def cancel(project_id: int) -> list[str]:
     """Cancel everything that runs or waits for the project; returns the ids of the jobs. Models, labels and the order in force stay.
 
-    What was asked of the next round alone is forgotten. Labels that were waiting for the cancelled training are in the next one, whenever
-    it is.
+    Nothing starts again by itself until a label comes or somebody asks; the status says so. What was asked of the next round alone is
+    forgotten. Labels that were waiting for the cancelled training are in the next one, whenever it is.
     """
     redis = connection()
     keys = Keys(project_id)
     with _lock(redis, project_id):
         asked.withdraw(redis, project_id)
+        wished = [work for work in (Work.TRAINING, Work.ROUND) if events.pending(redis, project_id, work).outstanding]
         for work in (Work.TRAINING, Work.ROUND):
             events.finish(redis, project_id, work, events.standing(redis, project_id, work))
         names = [name for name in (as_text(redis.get(keys.wanted_round) or ""),) if name]
@@ -200,6 +202,8 @@ def cancel(project_id: int) -> list[str]:
             if job.id in ids and job.get_status() in _WAITING:
                 with suppress(InvalidJobOperation):  # it has ended meanwhile
                     job.cancel()
+        if ids or wished:
+            events.hold(redis, project_id, CANCELLED.format(time=time.strftime("%H:%M")))
     return ids
 
 
@@ -311,6 +315,8 @@ def _enqueue(
         meta={"project": project_id, "kind": str(kind)} | ({"round": arguments[1]} if kind in (UNIT, FINISH) else {}),
     )
     keys = Keys(project_id)
+    if kind in (Work.TRAINING, START):
+        events.release(redis, project_id)
     if kind != UNIT:
         redis.hset(keys.jobs, str(kind), job_id)
     redis.zadd(f"{keys.jobs}:all", {job_id: time.time()})
