@@ -1,0 +1,183 @@
+"""The add-on inside the real Label Studio: who sees it, who may run it, what it answers, and that nothing else changes by it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from backend.demo.server import PROGRAM, LabelStudioServer
+from backend.labelstudio.connect import configure
+from tests.stack import CONFIG, Annotator, Stack
+
+ACTION = "recompute_queries"
+
+
+def make(annotator: Annotator, title: str = "Addon") -> int:
+    """A project of theirs, without tasks."""
+    body = {"title": title, "label_config": CONFIG}
+    return int(annotator.http.post("/api/projects", json=body).raise_for_status().json()["id"])
+
+
+def listed(annotator: Annotator, project: int) -> dict[str, Any]:
+    """The item in the menu, as Label Studio tells its page."""
+    (item,) = [item for item in annotator.http.get(f"/api/dm/actions?project={project}").raise_for_status().json() if item["id"] == ACTION]
+    return dict(item)
+
+
+def form(annotator: Annotator, project: int) -> list[dict[str, Any]]:
+    """The fields of the dialog."""
+    rows = annotator.http.get(f"/api/dm/actions/{ACTION}/form?project={project}").raise_for_status().json()
+    return [field for row in rows for field in row["fields"]]
+
+
+def run(annotator: Annotator, project: int, **fields: Any) -> httpx.Response:
+    """Press OK: Label Studio's page sends what is selected, and the form's values as text."""
+    body = {"project": str(project), "selectedItems": {"all": False, "included": []}, **fields}
+    return annotator.http.post(f"/api/dm/actions?id={ACTION}&project={project}", json=body)
+
+
+@pytest.fixture
+def owner(stack: Stack) -> Annotator:
+    """The organization's owner: the first user of the server."""
+    return Annotator(stack, stack.server.admin)
+
+
+def test_for_the_creator_and_the_owner_only(stack: Stack, owner: Annotator, annotators: list[Annotator]) -> None:
+    """Both may; another member sees a grey item and is refused with the names of those who may, and nothing is started."""
+    creator, member = annotators
+    project = make(creator)
+    configure(stack.client, project, stack.settings.own_url, stack.settings.basic_auth)
+    budget, strategy = form(creator, project)
+    assert (budget["value"], budget["min"], budget["max"]) == (2, 1, 1000)
+    assert strategy["value"] == "task_dependent"
+    assert {"random", "trusted"} <= set(strategy["options"])
+    stack.wait(lambda: stack.web.get(f"/projects/{project}/status").json()["round"], "the first order")
+
+    assert (listed(member, project)["disabled"], form(member, project)) == (True, [])
+    refused = run(member, project)
+    assert refused.status_code == 403
+    assert creator.account.email in refused.json()["detail"]
+    assert owner.account.email in refused.json()["detail"]
+    assert stack.web.get(f"/projects/{project}/status").json()["round"]["reason"] == "the first order"
+
+    for allowed in (creator, owner):
+        assert listed(allowed, project)["disabled"] is False
+        started = run(allowed, project, budget="4", strategy="random")
+        assert started.status_code == 202, started.text
+        assert started.json()["page"] == f"{stack.settings.own_url}/projects/{project}"
+        assert started.json()["job"] in started.json()["detail"]
+    stack.wait(lambda: stack.web.get(f"/projects/{project}/status").json()["round"]["budget"] == 4, "a round of that budget")
+    assert run(creator, project).status_code == 202
+    stack.wait(lambda: stack.web.get(f"/projects/{project}/status").json()["round"]["budget"] == 2, "a round of the project's budget again")
+
+    for fields, words in (({"budget": "0"}, "budget"), ({"budget": "x"}, "'x'"), ({"strategy": "best"}, "task_dependent")):
+        wrong = run(creator, project, **fields)
+        assert (wrong.status_code, words in wrong.json()["detail"]) == (400, True), wrong.text
+
+
+class OtherBackend(ThreadingHTTPServer):
+    """Any other ML backend: it is healthy, and answers everything else as it is told to."""
+
+    answer: tuple[int, bytes] = (404, b"<h1>Not Found</h1>")
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        assert isinstance(self.server, OtherBackend)
+        status, body = (200, b'{"status": "UP", "model_version": "1"}') if "/projects/" not in self.path else self.server.answer
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        del format, args
+
+
+@pytest.fixture
+def other() -> Iterator[OtherBackend]:
+    backend = OtherBackend()
+    yield backend
+    backend.stop()
+
+
+def test_each_obstacle_is_one_sentence(stack: Stack, owner: Annotator, other: OtherBackend) -> None:
+    """None, another program, a wrong password, a service in trouble, nobody at the address; with ours connected too, ours is asked."""
+    project = make(owner)
+    answer = run(owner, project)
+    assert (answer.status_code, "No ML backend is connected" in answer.json()["detail"]) == (409, True)
+    owner.http.post("/api/ml", json={"project": project, "url": other.url, "title": "other"}).raise_for_status()
+    for status, body, words in (
+        (404, b"<h1>Not Found</h1>", "does not know recomputes (it answered 404)"),
+        (200, b'{"budget": 5}', "Started"),  # whatever it means by it
+        (401, b'{"message": "Found a wrong user or password"}', "does not accept the user and password"),
+        (503, b'{"message": "Redis does not answer; try again."}', "Redis does not answer; try again."),
+        (500, b"Internal Server Error", "does not know recomputes (it answered 500)"),
+    ):
+        other.answer = (status, body)
+        answer = run(owner, project, budget="3")
+        assert words in answer.json()["detail"], answer.text
+        assert answer.status_code in (202, 424)
+    other.answer = (404, b"")
+    configure(stack.client, project, stack.settings.own_url, stack.settings.basic_auth)
+    assert len(form(owner, project)) == 2
+    assert run(owner, project).status_code == 202
+
+    dead = make(owner)
+    owner.http.post("/api/ml", json={"project": dead, "url": other.url, "title": "other"}).raise_for_status()
+    other.stop()
+    answer = run(owner, dead)
+    assert (answer.status_code, f"{other.url} does not answer; start it" in answer.json()["detail"]) == (424, True)
+    assert form(owner, dead) == []
+
+
+CHECKS = """
+import core.wsgi  # as uwsgi does in Label Studio's image
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+assert settings.SETTINGS_MODULE == "recompute_queries.settings"
+assert "recompute_queries" in settings.DATA_MANAGER_ACTIONS
+call_command("migrate", check_unapplied=True, verbosity=0)
+call_command("makemigrations", "recompute_queries", check_changes=True, dry_run=True, verbosity=0)
+import data_manager.actions
+del data_manager.actions.register_action  # another version of Label Studio
+apps.get_app_config("recompute_queries").ready()
+print("went on")
+"""
+
+
+def test_the_rest_of_label_studio_is_as_before(label_studio: LabelStudioServer) -> None:
+    """Its other commands work, no migration is asked for; where its inside is another one, it goes on with a warning."""
+    environment = {**os.environ, **label_studio.program().environment}
+    inside = PROGRAM.parents[1] / "lib" / "python3.11" / "site-packages" / "label_studio"
+    python = PROGRAM.with_name("python")
+    done = subprocess.run([python, "-c", CHECKS], cwd=inside, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().endswith("went on")
+    assert "'Recompute queries' is not in the Actions menu" in done.stderr + done.stdout
+    version = subprocess.run([PROGRAM, "version"], cwd=label_studio.data_dir, env=environment, capture_output=True, text=True, check=False)
+    assert (version.returncode, "1.23.2" in version.stdout) == (0, True), version.stderr
