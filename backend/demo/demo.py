@@ -179,6 +179,7 @@ def _tell(server: LabelStudioServer, project: int, settings: Settings, folder: P
         f"\n  Open      {server.url}/projects/{project}/data\n"
         f"  Log in    {server.admin.email}   {server.admin.password}\n"
         f"  Then      click “Label All Tasks”: the recommended image opens with a mask drawn; correct it and submit.\n"
+        f"  Later     select any task and choose Actions, Recompute queries: a new order at any time.\n"
         f"  Backend   {settings.own_url}, logs in {folder / 'logs'}\n"
         f"  Shell     source {shlex.quote(str(folder / 'environment'))}; python -m backend status --project {project}\n\n"
     )

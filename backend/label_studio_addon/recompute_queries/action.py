@@ -90,7 +90,7 @@ def _outcome(answer: backend.Answer, project_id: int) -> dict[str, Any]:
             f"The ML backend at {answer.url} does not answer; start it, or correct its address under Settings, Model "
             f"({answer.problem[:200]}).",
         )
-    if answer.status in (401, 403):
+    if answer.status == 401:
         return _refused(
             424,
             f"The ML backend at {answer.url} does not accept the user and password that Label Studio has for it; give it those of "
