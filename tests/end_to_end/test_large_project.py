@@ -1,0 +1,62 @@
+"""A project of a thousand tasks: all have a place, the next ones a mask, and masks follow the annotators."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+import pytest
+
+from backend.jobs.connection import Keys, connection
+from backend.labelstudio.config import EXAMPLE, parse
+from backend.labelstudio.regions import from_mask
+from model.pool import Pool
+from tests.end_to_end.test_mishaps import http
+from tests.end_to_end.test_round import connect, order
+from tests.service.conftest import picture, publish_version
+from tests.stack import Annotator, CellProject, Stack
+
+TASKS = 1000
+
+
+@pytest.fixture
+def large(stack: Stack) -> Iterator[CellProject]:
+    """Tasks with small images, and a model that knows them; it is gone afterwards, so that nobody looks at it any more."""
+    client = http(stack)
+    body = {"title": "Large", "label_config": EXAMPLE, "maximum_annotations": 1}
+    project = int(client.post("/api/projects", json=body).raise_for_status().json()["id"])
+    images = [f"data:image/png;base64,{base64.b64encode(picture(number)[0]).decode()}" for number in range(20)]
+    tasks = [{"data": {"image": images[number % len(images)]}} for number in range(TASKS)]
+    client.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
+    publish_version(stack.settings.model_dir, project, steps=150)
+    yield CellProject(project, Pool((), (), 2, {}, {}), {})
+    client.delete(f"/api/projects/{project}").raise_for_status()
+
+
+@pytest.mark.timeout(900)
+def test_masks_follow_the_annotators(stack: Stack, large: CellProject) -> None:
+    """The first 200 in order hold a mask; two labels later two more do, drawn by an ordinary look; the places stay."""
+    connect(stack, large)
+    state = stack.wait_for_round(large.id, cold=True)
+    wanted = order(stack, large)
+    assert state["round"]["tasks"] == len(wanted) == TASKS
+    assert masked(stack, large, state["round"]["name"]) == set(wanted[:200])
+
+    annotator = Annotator(stack, stack.server.admin)
+    labelled = wanted[30:32]  # not of the batch, which would bring a new round
+    for task in labelled:
+        annotator.submit(task, from_mask(picture(0)[1], parse(EXAMPLE)))
+    due = set(wanted[:202])
+    stack.wait(lambda: masked(stack, large, state["round"]["name"]) | blank(large, state["round"]["name"]) == due, "two more masks")
+    assert masked(stack, large, state["round"]["name"]) > set(wanted[:200])
+    assert order(stack, large) == [task for task in wanted if task not in labelled]
+
+
+def masked(stack: Stack, project: CellProject, round_name: str) -> set[int]:
+    """Tasks that hold a mask of the round."""
+    return {stored.task_id for stored in stack.client.predictions(project.id, round_name) if stored.regions}
+
+
+def blank(project: CellProject, round_name: str) -> set[int]:
+    """Tasks whose mask was drawn and shows nothing."""
+    return {int(member) for member in connection().smembers(Keys(project.id).blank(round_name))}
