@@ -16,10 +16,14 @@ from tests.model.conftest import Images, Masks, blobs
 @pytest.fixture(scope="module")
 def pair(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> tuple[TrainedModel, TrainedModel]:
     """The same training in float32 and in mixed precision."""
-    images, masks = ([kind[i] for i in ("00.png", "01.png", "03.png")] for kind in discs)
-    recipes = (tiny_recipe.replace(precision=precision) for precision in ("float32", "bfloat16"))
-    first, second = (train(images, masks, classes=2, recipe=recipe, seed=3) for recipe in recipes)
-    return first, second
+    images, masks = discs
+    ids = ("00.png", "01.png", "03.png")
+
+    def trained(precision: str) -> TrainedModel:
+        recipe = tiny_recipe.replace(precision=precision)
+        return train([images[i] for i in ids], [masks[i] for i in ids], classes=2, recipe=recipe, seed=3)
+
+    return trained("float32"), trained("bfloat16")
 
 
 def test_mixed_precision_trains_the_same_network_within_its_rounding(pair: tuple[TrainedModel, TrainedModel]) -> None:

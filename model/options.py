@@ -1,0 +1,98 @@
+"""The options of the commands, each declared once."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from model.device import default_device, default_width
+from model.recipe import Recipe
+from model.strategies import get_strategy
+
+_defaults = Recipe()
+
+Data = Annotated[Path, typer.Option(help="Folder with images/ and masks/, all labelled.")]
+SplitFile = Annotated[Path, typer.Option("--split", help='JSON file {"pool": [file, ...], "test": [file, ...]}.')]
+Experiments = Annotated[int, typer.Option(min=1, help="Repetitions with other initial images.")]
+Initial = Annotated[int, typer.Option(min=1, help="Images labelled at the start, drawn at random.")]
+Sizes = Annotated[str, typer.Option(help="Training-set sizes with commas between.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
+Candidates = Annotated[int, typer.Option(help="Images of which networks are trained in a round of task_dependent (|K|).")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
+
+ImageSize = Annotated[int, typer.Option("--image-size", help="Pixels; images are shrunk so that their longest side has this length.")]
+Width = Annotated[int | None, typer.Option(help="Channels of the U-Net at full resolution. Default: 16 on a CPU, 64 on a GPU.")]
+Depth = Annotated[int, typer.Option(help="Poolings of the U-Net.")]
+Encoder = Annotated[str, typer.Option(help="'unet' (classical), or any encoder of segmentation_models_pytorch.")]
+Weights = Annotated[str | None, typer.Option(help="Pretrained weights of such an encoder, for example 'imagenet'.")]
+Crop = Annotated[int, typer.Option(help="Side of the training crops in pixels.")]
+Batch = Annotated[int, typer.Option(help="Crops a step.")]
+Steps = Annotated[int, typer.Option(help="Training steps of a network on a labelled set.")]
+RowSteps = Annotated[int, typer.Option(help="Training steps of a network on a single pseudo-labelled image.")]
+
+MakeRecipe = Callable[[], Recipe]
+"""A command's parameter that `recipe_options` turns into options; a function, so that errors in them are explained like its others."""
+
+
+def make_recipe(
+    image_size: ImageSize = _defaults.max_side,
+    width: Width = None,
+    depth: Depth = _defaults.depth,
+    encoder: Encoder = _defaults.encoder,
+    encoder_weights: Weights = None,
+    crop: Crop = _defaults.crop,
+    batch: Batch = _defaults.batch,
+    steps: Steps = _defaults.steps,
+    row_steps: RowSteps = _defaults.row_steps,
+) -> Recipe:
+    """The recipe of these options. Raises RecipeError."""
+    return Recipe(
+        encoder=encoder,
+        encoder_weights=encoder_weights,
+        width=default_width(default_device()) if width is None else width,
+        depth=depth,
+        max_side=image_size,
+        crop=crop,
+        batch=batch,
+        steps=steps,
+        row_steps=row_steps,
+    )
+
+
+def recipe_options(*, without: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `make_recipe`, less some, in place of its parameter `recipe`."""
+    options = [option for name, option in inspect.signature(make_recipe, eval_str=True).parameters.items() if name not in without]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        parameters = dict(inspect.signature(command, eval_str=True).parameters)
+        del parameters["recipe"]
+
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            chosen = {option.name: values.pop(option.name) for option in options}
+            command(recipe=lambda: make_recipe(**chosen), **values)
+
+        of_recipe = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in options]
+        seed = [parameters.pop("seed")] if "seed" in parameters else []
+        run.__signature__ = inspect.Signature([*parameters.values(), *of_recipe, *seed])  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def strategy_options(strategy: str, candidates: int) -> dict[str, Any]:
+    """Those of the options on the command line that a strategy takes. Raises StrategyError for an unknown name."""
+    return {"candidates": candidates} if "candidates" in get_strategy(strategy).options() else {}
+
+
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """Numbers with commas between. Raises typer.BadParameter naming the option."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"found {text!r}, expected numbers with commas between, such as 5,7,12", param_hint=option) from error
