@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from backend.errors import StorageError, VersionError
@@ -28,12 +29,8 @@ def status(project_id: int) -> dict[str, Any]:
     keys = Keys(project_id)
     storage = Storage.of(get_settings())
     warnings = [as_text(text) for _, text in sorted(redis.hgetall(keys.notes).items())]
-    version, record = None, None
-    try:
-        version = _version(storage, project_id)
-        record = round_in_force(storage, project_id)
-    except (StorageError, VersionError) as error:
-        warnings.append(str(error))
+    version = _readable(lambda: _version(storage, project_id), warnings)
+    record = _readable(lambda: round_in_force(storage, project_id), warnings)
     pending = events.pending(redis, project_id, Work.TRAINING)
     answered = {int(member) for member in redis.smembers(keys.labelled)}
     shown = ("time", "reason", "strategy", "budget", "cold_start", "message", "tasks", "version", "seconds")
@@ -48,6 +45,15 @@ def status(project_id: int) -> dict[str, Any]:
         "last_error": _last_error(redis, keys),
         "warnings": warnings,
     }
+
+
+def _readable(read: Callable[[], dict[str, Any] | None], warnings: list[str]) -> dict[str, Any] | None:
+    """What `read` returns; None with a warning where the file is damaged or gone, as the rest can be told nevertheless."""
+    try:
+        return read()
+    except (StorageError, VersionError) as error:
+        warnings.append(str(error))
+        return None
 
 
 def _version(storage: Storage, project_id: int) -> dict[str, Any] | None:

@@ -13,7 +13,9 @@ from backend.metrics.collector import ServiceCollector, create_registry
 from backend.settings import Settings, get_settings
 from backend.web.answers import register_errors
 from backend.web.auth import require_login
+from backend.web.cross_site import refuse_cross_site
 from backend.web.metrics import metrics
+from backend.web.pages.views import pages
 from backend.web.projects import projects
 from backend.web.protocol import protocol
 from backend.web.requests import watch_requests
@@ -40,8 +42,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     watch_requests(app)
     register_errors(app)
     require_login(app, settings.basic_auth)
+    refuse_cross_site(app)
     app.register_blueprint(protocol)
     app.register_blueprint(projects)
+    app.register_blueprint(pages)
     app.register_blueprint(metrics)
     if settings.basic_auth is None:
         log.warning("BASIC_AUTH_USER and BASIC_AUTH_PASS are not set: whoever reaches %s can use this service", settings.own_url)

@@ -6,7 +6,7 @@ import logging
 import re
 import time
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, jsonify, make_response, render_template, request
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
@@ -21,6 +21,7 @@ from backend.errors import (
     StorageError,
     UnknownProjectError,
     UnreachableError,
+    VersionError,
 )
 from backend.web.requests import request_id
 
@@ -34,6 +35,7 @@ LONGEST_REASON = 400
 
 _STATUS: tuple[tuple[type[BackendError], int], ...] = (
     (UnknownProjectError, 404),
+    (VersionError, 404),
     (ConfigError, 422),
     (SettingsError, 422),
     (UnreachableError, 502),
@@ -44,14 +46,23 @@ _STATUS: tuple[tuple[type[BackendError], int], ...] = (
 
 
 def error_answer(status: int, message: str) -> Response:
-    """{"error", "message"} with a status line that holds the message too.
+    """{"error", "message"} with a status line that holds the message too; a page where a person asked for one.
 
     Label Studio shows an administrator the status line of a failed request, and nothing else of the answer.
     """
-    answer = jsonify({"error": HTTP_STATUS_CODES.get(status, "Error"), "message": message})
+    name = HTTP_STATUS_CODES.get(status, "Error")
+    if request.blueprint == "pages" and wants_page():
+        answer = make_response(render_template("error.html", name=name, message=message))
+    else:
+        answer = jsonify({"error": name, "message": message})
     reason = re.sub(r"[^\x20-\x7e]+", " ", message).strip()[:LONGEST_REASON]
-    answer.status = f"{status} {reason or HTTP_STATUS_CODES.get(status, 'Error')}"
+    answer.status = f"{status} {reason or name}"
     return answer
+
+
+def wants_page() -> bool:
+    """Whether a browser asks, for a person to read; programs that say nothing get JSON."""
+    return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
 def _drain() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Response, current_app, jsonify, request
 
 from backend import jobs
+from backend.errors import QueueError, RequestError
 from backend.jobs import events
 from backend.jobs.connection import as_text
 from backend.settings import MOST_BUDGET, parse_project_settings, parse_round_options
@@ -57,6 +58,25 @@ def train(project_id: int) -> tuple[Response, int]:
     """Train on all labels now; answers at once with the job that does it."""
     require_known(project_context(project_id), ask=True)
     return jsonify({"job": jobs.enqueue_training(project_id, reason="asked for on the web")}), 202
+
+
+@projects.post("/<int:project_id>/rollback")
+def rollback(project_id: int) -> tuple[Response, int]:
+    """Put {"version"} in use, back or forward; answers at once with the job that does it."""
+    version = payload.text(payload.json_object(), "version")
+    require_known(project_context(project_id), ask=True)
+    who = (request.authorization.username if request.authorization else None) or ""
+    return jsonify({"job": jobs.enqueue_rollback(project_id, version, reason="asked for on the web", who=who)}), 202
+
+
+@projects.get("/<int:project_id>/jobs/<job_id>")
+def job(project_id: int, job_id: str) -> Response:
+    """How far a job of the project is, and the jobs that continue it (see backend.jobs.follow)."""
+    require_known(project_context(project_id))
+    try:
+        return jsonify(next(jobs.follow(project_id, job_id)))
+    except QueueError as error:
+        raise RequestError(str(error), 404) from error
 
 
 @projects.post("/<int:project_id>/cancel")

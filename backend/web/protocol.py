@@ -37,7 +37,6 @@ SECONDS_BETWEEN_CONFIGURING = 600
 
 
 @protocol.get("/health")
-@protocol.get("/")
 def health() -> Response:
     """That the process answers; looks at nothing else."""
     return jsonify({"status": "UP", "model_class": "Segmenter"})

@@ -1,0 +1,209 @@
+"""Everything that the page of a project shows, gathered from Redis and the storage; asks Label Studio nothing."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend import jobs
+from backend.errors import BackendError, SettingsError
+from backend.insight import live_quality
+from backend.insight.forecast import Advice, Forecast, advise, forecast
+from backend.insight.live_quality import Agreement
+from backend.insight.pictures import INDEX, SIMILARITY
+from backend.jobs import catalogue
+from backend.jobs.connection import as_text
+from backend.jobs.context import Context
+from backend.jobs.records import current_record
+from backend.settings import ProjectSettings, parse_project_settings
+from backend.uses import ROLLBACK, Use
+from backend.web.pages.charts import WINDOW, Chart, Value, chart
+from backend.web.pages.words import Headline, headline, plural
+
+SUBMITS_SHOWN = 200
+VERSIONS_SHOWN = 100
+IN_USE, EARLIER, NOT_TAKEN, ROLLED_BACK, DAMAGED = "in use", "earlier", "not taken", "rolled back", "damaged"
+"""States of a version."""
+
+
+@dataclass(frozen=True)
+class NextImage:
+    """One of the next tasks."""
+
+    task: int
+    rank: int
+    in_batch: bool
+    reason: str
+    name: str
+    picture: bool
+
+
+@dataclass(frozen=True)
+class VersionLine:
+    """A version in the list, in which state it is, and why."""
+
+    name: str
+    labels: int
+    dice: float | None
+    created: str
+    state: str
+    why: str
+
+
+@dataclass
+class Page:
+    """What the template is given. Parts that cannot be read are missing, and `problems` says why."""
+
+    project: int
+    title: str
+    tasks: int | None
+    labelled: int
+    state: dict[str, Any]
+    headline: Headline
+    options: ProjectSettings
+    next: list[NextImage] = field(default_factory=list)
+    versions: list[VersionLine] = field(default_factory=list)  # newest first
+    learning: Chart | None = None
+    live: Chart | None = None
+    agreements: list[Agreement] = field(default_factory=list)
+    forecast: Forecast | None = None
+    forecast_chart: Chart | None = None
+    advice: Advice | None = None
+    similarity: str | None = None  # the round whose map is shown
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def live_median(self) -> float:
+        """Median agreement of the last submits; there is at least one."""
+        return statistics.median(agreement.dice for agreement in self.agreements[-WINDOW:])
+
+
+def gather(context: Context) -> Page:
+    """The page of a project that is known."""
+    info = {as_text(key): as_text(value) for key, value in context.redis.hgetall(context.keys.info).items()}
+    state = jobs.status(context.project_id)
+    labelled = int(info.get("labelled") or 0)
+    page = Page(
+        project=context.project_id,
+        title=info.get("title") or f"Project {context.project_id}",
+        tasks=int(info["tasks"]) if info.get("tasks") else None,
+        labelled=labelled,
+        state=state,
+        headline=headline(state, labelled, context.settings),
+        options=_options(context, info.get("extra_params")),
+    )
+    for part in (_add_order, _add_versions, _add_quality):
+        try:
+            part(context, page)
+        except BackendError as error:
+            if str(error) not in state["warnings"]:
+                page.problems.append(str(error))
+    page.advice = advise(
+        page.forecast,
+        [(line.labels, line.dice) for line in reversed(page.versions) if line.dice is not None],
+        [agreement.dice for agreement in page.agreements],
+    )
+    return page
+
+
+def _options(context: Context, extra: str | None) -> ProjectSettings:
+    try:
+        return parse_project_settings(extra, context.settings.project_defaults)
+    except SettingsError:  # said by /setup
+        return parse_project_settings(None)
+
+
+def _add_order(context: Context, page: Page) -> None:
+    record = current_record(context)
+    if record is None:
+        return
+    page.forecast = forecast(record)
+    if page.forecast:
+        page.forecast_chart = _forecast_chart(page.forecast)
+    rounds = f"{context.folder}/rounds"
+    origin = str(record.get("order_of") or record["round"])  # a rollback takes over the order of an earlier round
+    if context.storage.get(f"{rounds}/{origin}/{SIMILARITY}").exists():
+        page.similarity = origin
+    pictures: dict[str, Any] = {}
+    try:
+        pictures = (context.storage.read_json(f"{rounds}/{record['round']}/{INDEX}") or {}).get("tasks", {})
+    finally:
+        for place in page.state["next_tasks"]:
+            known = pictures.get(str(place["task"]), {})
+            page.next.append(
+                NextImage(
+                    int(place["task"]),
+                    int(place["rank"]),
+                    bool(place["in_batch"]),
+                    str(place["reason"]),
+                    str(known.get("name", "")),
+                    bool(known.get("picture")),
+                )
+            )
+
+
+def _add_versions(context: Context, page: Page) -> None:
+    page.versions = version_lines(catalogue.versions(context.project_id))[::-1][:VERSIONS_SHOWN]
+    measured = [line for line in reversed(page.versions) if line.dice is not None]
+    if measured:
+        page.learning = chart(
+            [
+                Value(line.labels, line.dice or 0.0, _told(line), line.state.replace(" ", "-"), joined=line.state in (IN_USE, EARLIER))
+                for line in measured
+            ]
+        )
+
+
+def version_lines(found: Mapping[str, Any]) -> list[VersionLine]:
+    """The versions as people see them, oldest first, from `backend.jobs.catalogue.versions`."""
+    uses = [Use.from_dict(use) for use in found["uses"]]
+    used = {use.version for use in uses}
+    replaced = {use.before: use for use in uses if use.by == ROLLBACK}
+    lines = []
+    for version in found["versions"]:
+        state, why = EARLIER, version["reason"]
+        if version["damaged"]:
+            state, why = DAMAGED, version["damaged"]
+        elif version["current"]:
+            state = IN_USE
+            if uses[-1].by == ROLLBACK:
+                why = f"put in use{_by(uses[-1])} by a rollback from {uses[-1].before}"
+        elif version["name"] in replaced:
+            use = replaced[version["name"]]
+            state, why = ROLLED_BACK, f"{use.version} was put in its place{_by(use)} on {use.time[:10]}: {use.reason or 'no reason given'}"
+        elif version["name"] not in used:
+            state = NOT_TAKEN
+        lines.append(VersionLine(version["name"], version["labels"] or 0, version["held_out_dice"], version["created"] or "", state, why))
+    return lines
+
+
+def _by(use: Use) -> str:
+    return f" by {use.who}" if use.who else ""
+
+
+def _told(line: VersionLine) -> str:
+    return f"{line.name}, {line.state}: held-out dice {line.dice:.3f} with {line.labels} {plural(line.labels, 'label')}. {line.why}"
+
+
+def _add_quality(context: Context, page: Page) -> None:
+    page.agreements = live_quality.read(context.storage, context.folder)
+    shown = page.agreements[-SUBMITS_SHOWN:]
+    if not shown:
+        return
+    first = len(page.agreements) - len(shown) + 1
+    values = [
+        Value(first + place, each.dice, f"task {each.task}, {each.time[:10]}: dice {each.dice:.2f} with the mask of {each.version}")
+        for place, each in enumerate(shown)
+    ]
+    changes = [(first + place, each.version) for place, each in enumerate(shown) if place == 0 or each.version != shown[place - 1].version]
+    page.live = chart(values, median=True, bounds=changes)
+
+
+def _forecast_chart(expected: Forecast) -> Chart:
+    values = [Value(0, expected.before, f"now: {expected.before:.2f}", "now")]
+    for number, (task, dice) in enumerate(expected.steps, start=1):
+        kind = "batch" if number <= expected.batch else "beyond"
+        values.append(Value(number, dice, f"with {number} more {plural(number, 'label')}, task {task}: {dice:.2f}", kind))
+    return chart(values)

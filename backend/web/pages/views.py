@@ -1,0 +1,101 @@
+"""The addresses of the pages. Each only reads Redis and files."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Blueprint, Response, current_app, make_response, render_template, send_file
+
+from backend import jobs
+from backend.errors import RequestError
+from backend.insight.pictures import SIMILARITY, picture_name
+from backend.jobs import events
+from backend.jobs.connection import PROJECTS, Keys, as_text
+from backend.jobs.context import Context
+from backend.labelstudio.priorities import is_round
+from backend.web.answers import wants_page
+from backend.web.cross_site import page_token
+from backend.web.pages.page import gather
+from backend.web.pages.words import duration, headline, plural
+from backend.web.protocol import health, project_context
+from model.strategies import strategy_names
+
+pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/pages")
+pages.add_app_template_filter(duration, "duration")
+pages.add_app_template_filter(plural, "plural")
+
+
+@pages.app_template_filter("moment")
+def moment(value: str | None) -> str:
+    """A time in ISO 8601 (UTC) to the minute; the page's script turns it into the reader's own."""
+    return f"{value[:10]} {value[11:16]} UTC" if value else ""
+
+
+@pages.app_template_filter("iso")
+def iso(seconds: float) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+@pages.get("/")
+def projects() -> Response | str:
+    """All projects for people; that the process answers, for programs."""
+    if not wants_page():
+        return health()
+    redis = current_app.config["REDIS"]
+    known = []
+    for number in events.projects(redis):
+        title, labelled = (as_text(value or b"") for value in redis.hmget(Keys(number).info, ["title", "labelled"]))
+        state = jobs.status(number)
+        told = headline(state, int(labelled or 0), current_app.config["SETTINGS"])
+        known.append({"number": number, "title": title or f"Project {number}", "state": state, "headline": told})
+    return render_template("projects.html", projects=known, **_common())
+
+
+@pages.get("/projects/<int:project_id>", strict_slashes=False)
+def project(project_id: int) -> str:
+    """The page of a project."""
+    page = gather(_known(project_id))
+    # As /status gives it, key for key: the page's script compares the two.
+    values = {"page": page, "state_json": json.dumps(page.state), "strategies": strategy_names(), "token": page_token()}
+    return render_template("project.html", **values, **_common())
+
+
+@pages.get("/projects/<int:project_id>/rounds/<name>/pictures/<int:task>.jpg")
+def picture(project_id: int, name: str, task: int) -> Response:
+    """A task's picture with the mask that a round drew on it."""
+    return _file(_known(project_id), name, lambda folder: picture_name(folder, task), "image/jpeg")
+
+
+@pages.get("/projects/<int:project_id>/rounds/<name>/similarity.json")
+def similarity(project_id: int, name: str) -> Response:
+    """The map of what a round was decided from."""
+    return _file(_known(project_id), name, lambda folder: f"{folder}/{SIMILARITY}", "application/json")
+
+
+def _file(context: Context, name: str, where: Any, kind: str) -> Response:
+    path = context.storage.get(where(f"{context.folder}/rounds/{name}")) if is_round(name) else None
+    if path is None or not path.is_file():
+        raise RequestError(f"Round {name[:40]} of project {context.project_id} has no such file (any more); reload the page.", 404)
+    answer = make_response(send_file(path, mimetype=kind))
+    answer.headers["Cache-Control"] = "private, max-age=86400"  # what a round has drawn does not change
+    return answer
+
+
+def _known(project_id: int) -> Context:
+    """The context of a project that this service knows, without asking Label Studio. Raises RequestError (404)."""
+    context = project_context(project_id)
+    if context.redis.sismember(PROJECTS, str(project_id)) or context.storage.path(context.folder).is_dir():
+        return context
+    raise RequestError(
+        f"Project {project_id} is not connected to this service. In Label Studio, open its Settings, Model, Connect Model, and give the "
+        f"address {context.settings.own_url}; or run: python -m backend connect --project {project_id}",
+        404,
+    )
+
+
+def _common() -> dict[str, Any]:
+    settings = current_app.config["SETTINGS"]
+    return {"label_studio": settings.label_studio_public_url or settings.label_studio_url}

@@ -1,0 +1,82 @@
+"""What a project does and what comes next, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backend.settings import FEWEST_LABELS_TO_RANK, Settings
+
+JOBS = {
+    "training": "Training a new model",
+    "round": "Computing the order",
+    "finish": "Writing the order",
+    "rollback": "Rolling back",
+}
+WAITING = {
+    "training": "a training",
+    "round": "a new order",
+    "finish": "the end of the round",
+    "rollback": "a rollback",
+    "look": "a look at the project",
+    "configure": "a check of the connection",
+}
+_BRIEF = ("look", "configure")
+"""Jobs of a second, not worth a word while nothing else waits."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One line on what happens, and what the reader may do about it."""
+
+    title: str
+    text: str
+    busy: bool = False
+
+
+def headline(state: Mapping[str, Any], labelled: int, settings: Settings) -> Headline:
+    """What the project does now and what comes next. `state` is that of backend.jobs.status."""
+    running, waiting = state["running"], [kind for kind in state["waiting"] if kind not in _BRIEF]
+    if running:
+        return Headline(JOBS.get(running["kind"], "Working"), "Annotators can go on meanwhile, in the order below.", busy=True)
+    if waiting:
+        listed = " and ".join(WAITING.get(kind, kind) for kind in waiting)
+        return Headline("Waiting for a worker", f"In the queue: {listed}. It begins as soon as a worker is free.", busy=True)
+    return _idle(state, labelled, settings)
+
+
+def _idle(state: Mapping[str, Any], labelled: int, settings: Settings) -> Headline:
+    new, version, round_ = state["labels"]["waiting"], state["version"], state["round"]
+    if new:
+        when = f"{settings.quiet_seconds:.0f} seconds after the last label, or at {settings.labels_to_train} labels"
+        return Headline(f"{new} new {plural(new, 'label')}", f"A training starts {when}; then the order is looked at again.")
+    if round_ is None:
+        return Headline(
+            "Connected", "The first order is made within a minute of the first task. Import images in Label Studio if there are none."
+        )
+    if not state["next_tasks"]:
+        return Headline("Every image is labelled", "Import more images in Label Studio; they are put in order by themselves.")
+    if version is None or round_["cold_start"]:
+        missing = max(1, FEWEST_LABELS_TO_RANK - labelled)
+        if labelled < FEWEST_LABELS_TO_RANK:
+            text = f"{labelled} of {FEWEST_LABELS_TO_RANK} labels are there. With all, a model is trained and images are compared."
+            return Headline(f"Label {missing} more {plural(missing, 'image')}", text)
+        return Headline("Ready for labels", "The images are in an order by their looks, as they cannot be compared yet (see below).")
+    return Headline(
+        "Ready for labels", "Model and order are up to date. Annotators who click “Label All Tasks” get the images below, in this order."
+    )
+
+
+def plural(count: int, noun: str) -> str:
+    """The noun, with an s unless there is one."""
+    return noun if count == 1 else f"{noun}s"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in words, roughly; empty for None."""
+    if seconds is None:
+        return ""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,304 @@
+"""The status pages, served by the real web server: what they show, what they survive, and whom they refuse."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from redis import Redis
+
+from backend.insight.similarity_map import similarity_map
+from backend.insight.thumbnails import thumbnail
+from backend.jobs import events
+from backend.jobs.connection import COMPUTE, CONTROL, Keys
+from backend.jobs.events import Work
+from backend.storage import Storage
+from backend.versions import VersionRecord, Versions
+from tests.service.conftest import AUTH, Web, picture
+
+PROJECT = 7
+PAGE = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+FOLDER = f"projects/{PROJECT}"
+ROUND = "v1.r1"
+
+
+@pytest.fixture
+def storage(web: Web, redis: Redis) -> Iterator[Storage]:
+    """The storage of the web server, with a project that is connected and has nothing yet."""
+    storage = Storage(web.settings.model_dir)
+    storage.remove(FOLDER)
+    events.register(redis, PROJECT, title="Axons <b>& co</b>", tasks="12", labelled="3")
+    yield storage
+    storage.remove(FOLDER)
+
+
+@pytest.fixture
+def full(storage: Storage) -> Storage:
+    """The project with a version, an order, its pictures and figures, and submits."""
+    version = VersionRecord("v1", "job", "2026-11-23T08:00:00+00:00", ("Axon",), {"1": "a", "2": "b", "3": "c"}, 0, {}, held_out_dice=0.7)
+    storage.write_json(f"{FOLDER}/versions/v1/model.json", {"record": version.to_dict()})
+    Versions(storage, PROJECT).make_current("v1", by="training")
+    order = list(range(20, 32))
+    queries = {
+        str(task): {"rank": rank, "reason": f"expected to raise image 31 from 0.52 to 0.{60 + rank}; represents {rank} images <i>"}
+        | {"expected_dice": 0.6 + rank / 100, "helps": ["31"]}
+        for rank, task in enumerate(order, start=1)
+    }
+    record = {"round": ROUND, "time": "2026-11-23T09:00:00+00:00", "reason": "asked for", "strategy": "task_dependent", "budget": 2}
+    record |= {"cold_start": False, "message": "", "version": "v1", "seed": 0, "labels": [1, 2, 3], "order": order, "batch": order[:2]}
+    record |= {
+        "queries": queries,
+        "unreadable": {},
+        "notes": {"worst_before": 0.52},
+        "masks": 12,
+        "answered": [],
+        "tasks": 12,
+        "seconds": 3.0,
+    }
+    storage.write_json(f"{FOLDER}/rounds/{ROUND}/record.json", record)
+    storage.write_json(f"{FOLDER}/current-round.json", {"round": ROUND})
+    names = {str(task): {"name": f"image {task}.png", "picture": task == 20} for task in order[:3]}
+    storage.write_json(f"{FOLDER}/rounds/{ROUND}/pictures.json", {"tasks": names})
+    data, mask = picture(1)
+    path = storage.path(f"{FOLDER}/rounds/{ROUND}/pictures/20.jpg")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(thumbnail(data, mask, "x"))
+    matrix = np.full((12, 12), 0.7, dtype=np.float32)
+    storage.write_json(f"{FOLDER}/rounds/{ROUND}/similarity.json", similarity_map([str(task) for task in order], matrix, ["20"], []))
+    seen = {"task": 4, "annotation": 1, "time": "2026-11-23T08:00:00Z", "updated": "", "round": "v0.r1", "version": "v1", "dice": 0.83}
+    storage.write_json(f"{FOLDER}/live-quality.json", {"agreements": [seen]})
+    return storage
+
+
+def page(web: Web, path: str = f"/projects/{PROJECT}", status: int = 200) -> str:
+    answer = web.get(path, headers=PAGE)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8"), answer.text
+    return answer.text
+
+
+def words(text: str) -> str:
+    """The text of a page as a reader sees it."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", text)))
+
+
+def enqueued(redis: Redis) -> int:
+    return sum(int(redis.llen(f"rq:queue:{name}")) for name in (CONTROL, COMPUTE))
+
+
+def test_it_tells_what_is_next_and_why_and_how_good_the_model_is(web: Web, full: Storage) -> None:
+    del full
+    found = words(page(web))
+    for text in (
+        "3 of 12 images labelled",
+        "expected to raise image 31 from 0.52 to 0.61; represents 1 images",
+        "Open in Label Studio",
+        "0.52 → 0.62",
+        "task_dependent, budget 2",
+        "median dice of mask shown and label submitted",
+        "0.83",
+        "v1",
+        "in use",
+        "Label on.",
+    ):
+        assert text in found, text
+
+
+def test_what_comes_from_people_is_text_on_the_page(web: Web, full: Storage, redis: Redis) -> None:
+    """Titles, reasons, file names, warnings and errors hold what anybody wrote."""
+    redis.hset(Keys(PROJECT).notes, "config", "<script>alert(1)</script>")
+    redis.hset(Keys(PROJECT).errors, "round", json.dumps({"job": "j", "kind": "round", "message": '"><img src=x onerror=1>', "time": 1.0}))
+    full.write_json(f"{FOLDER}/rounds/{ROUND}/pictures.json", {"tasks": {"20": {"name": "<svg onload=1>", "picture": True}}})
+    text = page(web)
+    assert "Axons &lt;b&gt;&amp; co" in text
+    for raw in ("<b>", "<script>alert", "<img src=x", "<svg onload", "images <i>"):
+        assert raw not in text
+    for shown in ("<script>alert(1)</script>", '"><img src=x onerror=1>', "<svg onload=1>"):
+        assert shown in words(text)
+
+
+def test_pictures_and_figures_are_served_from_files(web: Web, full: Storage) -> None:
+    del full
+    found = web.get(f"/projects/{PROJECT}/rounds/{ROUND}/pictures/20.jpg")
+    assert (found.status_code, found.headers["Content-Type"], found.content[:3]) == (200, "image/jpeg", b"\xff\xd8\xff")
+    assert web.get(f"/projects/{PROJECT}/rounds/{ROUND}/similarity.json").json()["count"] == 12
+    for missing in (f"{ROUND}/pictures/21.jpg", "v9.r9/pictures/20.jpg", "..%2f..%2fv1.r1/pictures/20.jpg", "v9.r9/similarity.json"):
+        assert web.get(f"/projects/{PROJECT}/rounds/{missing}").status_code == 404
+    text = page(web)
+    assert text.count('<img src="/projects') == 1
+    assert words(text).count("no picture") == 9
+
+
+@pytest.mark.parametrize(
+    ("name", "stays"),
+    [
+        (f"rounds/{ROUND}/pictures.json", "task 20"),
+        (f"rounds/{ROUND}/record.json", "Held-out dice"),
+        ("live-quality.json", "expected to raise image 31"),
+        ("current.json", "expected to raise image 31"),
+        ("versions/v1/model.json", "expected to raise image 31"),
+    ],
+)
+def test_a_damaged_file_is_named_and_the_rest_is_shown(web: Web, full: Storage, name: str, stays: str) -> None:
+    full.path(f"{FOLDER}/{name}").write_text("{half")
+    found = words(page(web))
+    assert name.rpartition("/")[2] in found
+    assert "restore it from a backup" in found
+    assert stays in found
+
+
+def test_it_says_what_comes_next_where_there_is_nothing_yet(web: Web, storage: Storage) -> None:
+    found = words(page(web))
+    for text in ("There is no order yet", "There is no version yet", "The first model is trained", "too early to tell"):
+        assert text.lower() in found.lower(), text
+    record = {"round": "v0.r1", "time": "2026-11-23T09:00:00+00:00", "reason": "the first order", "strategy": "looks", "budget": 5}
+    record |= {"cold_start": True, "message": "there is no model yet", "version": "v0", "order": [5, 6], "batch": [5, 6], "tasks": 2}
+    storage.write_json(f"{FOLDER}/rounds/v0.r1/record.json", record | {"queries": {}, "notes": {}})
+    storage.write_json(f"{FOLDER}/current-round.json", {"round": "v0.r1"})
+    Redis.from_url(web.settings.redis_address).hset(Keys(PROJECT).info, "labelled", 1)
+    found = words(page(web))
+    assert "Label 2 more images" in found
+    assert "1 of 3 labels are there" in found
+
+
+def test_the_list_of_projects_and_what_programs_get_instead(web: Web, full: Storage) -> None:
+    del full
+    text = page(web, "/")
+    assert f'href="/projects/{PROJECT}"' in text
+    assert "Ready for labels" in text
+    assert web.get("/").json()["status"] == "UP"
+    assert words(page(web, "/projects/404", 404)).count("python -m backend connect --project 404") == 1
+
+
+def test_pages_may_load_nothing_foreign_and_not_be_framed(web: Web, full: Storage) -> None:
+    del full
+    answer = httpx.get(f"{web.url}/projects/{PROJECT}", headers=PAGE, auth=AUTH)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert (answer.headers["X-Frame-Options"], answer.headers["X-Content-Type-Options"]) == ("DENY", "nosniff")
+    assert not re.search(r"<script(?![^>]* src=)|\son\w+=|\sstyle=|javascript:", answer.text)
+    assert set(re.findall(r'(?:src|href)="(https?://[^/"]+)', answer.text)) == {web.settings.label_studio_url}
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+
+
+def test_without_the_password_nothing_is_shown_or_done(web: Web, full: Storage, redis: Redis) -> None:
+    del full
+    addresses = ("/", f"/projects/{PROJECT}", "/pages/page.js", f"/projects/{PROJECT}/rounds/{ROUND}/pictures/20.jpg")
+    for auth in (None, (AUTH[0], "wrong")):
+        with httpx.Client(base_url=web.url, auth=auth) as client:
+            assert [client.get(address).status_code for address in addresses] == [401] * 4
+            assert client.post(f"/projects/{PROJECT}/recompute").status_code == 401
+    assert enqueued(redis) == 0
+
+
+class Browser:
+    """What a browser sends: the password to whoever asks, the cookie, and where a request comes from."""
+
+    def __init__(self, web: Web) -> None:
+        self.client = httpx.Client(base_url=web.url, auth=AUTH, timeout=60)
+        text = self.client.get(f"/projects/{PROJECT}", headers=PAGE).text
+        match = re.search(r'name="csrf-token" content="([^"]+)"', text)
+        assert match
+        self.token = match[1]
+        self.own = {"Origin": web.url, "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": self.token}
+
+    def post(self, action: str, headers: dict[str, str], body: dict[str, Any] | None = None) -> httpx.Response:
+        return self.client.post(f"/projects/{PROJECT}/{action}", headers=headers, json=body or {})
+
+
+ACTIONS: dict[str, dict[str, Any]] = {"recompute": {"budget": 3}, "train": {}, "cancel": {}, "rollback": {"version": "v1"}}
+FOREIGN = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "", "Referer": "https://evil.example/page"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Origin": "https://evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"},
+]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_page_may_act(web: Web, full: Storage, redis: Redis, action: str) -> None:
+    del full
+    answer = Browser(web).post(action, Browser(web).own, ACTIONS[action])
+    assert answer.status_code == 403  # the token of another browser
+    browser = Browser(web)
+    answer = browser.post(action, browser.own, ACTIONS[action])
+    assert answer.status_code == (200 if action == "cancel" else 202), answer.text
+    assert enqueued(redis) == (0 if action == "cancel" else 1)
+    if action != "cancel":
+        look = browser.client.get(f"/projects/{PROJECT}/jobs/{answer.json()['job']}").json()
+        assert look["state"] == "queued"
+    assert browser.client.get(f"/projects/{PROJECT}/jobs/none").status_code == 404
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_another_site_may_not_act_even_with_the_token(web: Web, full: Storage, redis: Redis, action: str, foreign: dict[str, str]) -> None:
+    del full
+    browser = Browser(web)
+    answer = browser.post(action, browser.own | foreign, ACTIONS[action])
+    assert answer.status_code == 403
+    assert "expected a page of this service" in answer.json()["message"]
+    assert "PUBLIC_URL" in answer.json()["message"]
+    assert enqueued(redis) == 0
+
+
+@pytest.mark.parametrize("token", [None, "", "0" * 64, "\xfc"])
+def test_a_browser_without_the_token_may_not_act(web: Web, full: Storage, redis: Redis, token: str | None) -> None:
+    del full
+    browser = Browser(web)
+    headers = {name: value for name, value in browser.own.items() if name != "X-CSRF-Token"}
+    for own in (headers, {"Referer": f"{web.url}/projects/{PROJECT}"}):
+        answer = browser.client.post(
+            f"/projects/{PROJECT}/recompute",
+            headers=[
+                (name.encode(), value.encode("latin-1"))
+                for name, value in (own | ({} if token is None else {"X-CSRF-Token": token})).items()
+            ],
+        )
+        assert answer.status_code == 403
+        assert "reload the page" in answer.json()["message"]
+    assert enqueued(redis) == 0
+
+
+def test_other_sites_reach_no_other_address_either(web: Web, full: Storage, redis: Redis) -> None:
+    """A form of another site can post text to any address, with the password that the browser keeps."""
+    del full
+    body = json.dumps({"action": "START_TRAINING", "project": {"id": PROJECT}})
+    headers = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
+    assert web.client.post("/webhook", content=body, headers=headers).status_code == 403
+    assert (enqueued(redis), events.pending(redis, PROJECT, Work.ROUND).wanted) == (0, 0)
+
+
+def test_scripts_need_no_token(web: Web, full: Storage, redis: Redis) -> None:
+    """As documented: POST /projects/<id>/recompute -> 202 {"job": ...}."""
+    del full
+    answer = httpx.post(f"{web.url}/projects/{PROJECT}/recompute", auth=AUTH)
+    assert answer.status_code == 202
+    assert answer.json()["job"].startswith("round-")
+    assert enqueued(redis) == 1
+
+
+def test_wrong_wishes_are_refused_with_what_is_known(web: Web, full: Storage, redis: Redis) -> None:
+    browser = Browser(web)
+    for action, body, told in (
+        ("recompute", {"budget": 0}, "budget"),
+        ("recompute", {"strategy": "magic"}, "task_dependent"),
+        ("rollback", {"version": "v9"}, "v1"),
+        ("rollback", {}, "version"),
+    ):
+        answer = browser.post(action, browser.own, body)
+        assert answer.status_code in (400, 404, 422), (body, answer.text)
+        assert told in answer.json()["message"]
+    assert enqueued(redis) == 0
+    assert Versions(full, PROJECT).current() == "v1"
