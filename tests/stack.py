@@ -59,7 +59,7 @@ class Stack:
         logs = "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.logs.glob("*.log")))
         pytest.fail(f"waited {seconds:.0f} s for {what}\n{logs}")
 
-    def wait_for_round(self, project: int, *, other_than: str = "", cold: bool = False) -> dict[str, Any]:
+    def wait_for_round(self, project: int, *, other_than: str = "", cold: bool = False, seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait for a round that is in force, and return the status then."""
 
         def written() -> dict[str, Any] | None:
@@ -67,7 +67,7 @@ class Stack:
             name = state["round"]["name"] if state["round"] else ""
             return state if name and name != other_than and state["round"]["cold_start"] == cold else None
 
-        found: dict[str, Any] = self.wait(written, f"a round other than {other_than!r} of project {project}")
+        found: dict[str, Any] = self.wait(written, f"a round other than {other_than!r} of project {project}", seconds=seconds)
         return found
 
 

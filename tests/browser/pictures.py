@@ -32,5 +32,5 @@ def enlarge(browser: Remote, *, width: int = SIZE[0], height: int = SIZE[1]) -> 
 def keep(browser: Remote, name: str) -> None:
     """Keep a picture of the window as docs/images/`name`, and give the window its usual size back; 256 colours are enough and small."""
     FOLDER.mkdir(exist_ok=True)
-    seen(browser).quantize(256, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
+    seen(browser).quantize(256, Image.Quantize.MEDIANCUT, kmeans=4, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
     browser.set_window_size(*WINDOW)

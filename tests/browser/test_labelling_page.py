@@ -18,7 +18,7 @@ from tests.browser import pictures
 from tests.browser.chromium import sign_in, wait
 from tests.end_to_end.test_mishaps import http, label
 from tests.end_to_end.test_round import connect, order
-from tests.stack import CONFIG, Annotator, CellProject, Stack
+from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack
 
 PICTURE_RECIPE = {"width": 16, "depth": 4, "max_side": 256, "crop": 128, "batch": 4, "steps": 400, "row_steps": 40}
 """For the README's picture: a few minutes of training, so that the mask is one that annotators would keep."""
@@ -38,7 +38,7 @@ def test_a_pre_annotation_is_drawn_and_submitted(
     if pictures.WANTED:
         _train_well(stack, project)
     label(annotators[0], project, 5 if pictures.WANTED else 3)
-    state = stack.wait_for_round(project.id)
+    state = stack.wait_for_round(project.id, seconds=1200 if pictures.WANTED else PATIENCE)
     first, second = order(stack, project)[:2]
     assert [task["task"] for task in state["next_tasks"][:2]] == [first, second]
 
