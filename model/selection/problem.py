@@ -23,13 +23,15 @@ class Problem:
     Three index spaces are in use. Input: the caller's positions. Canonical: positions after sorting by id, which makes the
     outcome independent of the order of the input. Candidates: numbers 0 .. C-1 of the unlabelled images in canonical order.
 
-    gains: (N, T) float32 or float64, canonical rows, one column per target: what an image adds to the sum of Eq. 3.
+    similarity: (N, N) float32 or float64, as the caller gave it, checked.
+    gains: (N, T) of the same dtype, canonical rows, one column per target: what an image adds to the sum of Eq. 3.
     order: (N,) int64, input position of each canonical position.
     targets: (T,) int64, canonical positions of the targets.
     labelled, candidates: (L,), (C,) int64, canonical positions, ascending.
     base: (T,) float64, sum of the gains of the labelled images.
     """
 
+    similarity: FloatArray
     gains: FloatArray
     order: IntArray
     targets: IntArray
@@ -86,10 +88,10 @@ def pose(
     wanted = np.arange(count) if targets is None else np.sort(inverse[checked_positions(targets, count, "targets")])
     if not len(wanted):
         raise ValueError("targets: expected at least one image, found none")
-    if len(wanted) < count or (order != np.arange(count)).any():
-        matrix = matrix[np.ix_(order, order[wanted])]
-    base = matrix[known].sum(axis=0, dtype=np.float64)
-    return Problem(matrix, order, wanted, known, free, base, int(budget))
+    as_given = len(wanted) == count and bool((order == np.arange(count)).all())
+    gains = matrix if as_given else matrix[np.ix_(order, order[wanted])]
+    base = gains[known].sum(axis=0, dtype=np.float64)
+    return Problem(matrix, gains, order, wanted, known, free, base, int(budget))
 
 
 def checked_similarity(similarity: ArrayLike) -> FloatArray:

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model.selection.greedy_search import greedy_order, row_means, ties
 from model.selection.outcome import RankedImage, Ranking
-from model.selection.problem import FloatArray, IntArray, Problem, checked_similarity, pose
+from model.selection.problem import FloatArray, IntArray, Problem, pose
 from model.selection.solver import select
 
 # Images after the batch that are ordered by exact greedy search; more than anyone labels before ranking again.
@@ -39,8 +39,7 @@ def rank(
     """
     problem = pose(similarity, labelled, budget, targets, ids)
     selection, batch = select(problem, time_limit, seed)
-    order = ranked_rows(problem, batch)
-    return Ranking(explained(checked_similarity(similarity), problem, order), selection)
+    return Ranking(explained(problem, ranked_rows(problem, batch)), selection)
 
 
 def ranked_rows(problem: Problem, batch: Sequence[int]) -> list[int]:
@@ -84,14 +83,14 @@ def tail_part(gains: FloatArray, totals: NDArray[np.float64], known: int) -> lis
     return taken
 
 
-def explained(similarity: FloatArray, problem: Problem, order: Sequence[int]) -> tuple[RankedImage, ...]:
-    """Return the figures of each image when the images are labelled in `order` (canonical positions); similarity is the (N, N) input."""
-    count = len(similarity)
+def explained(problem: Problem, order: Sequence[int]) -> tuple[RankedImage, ...]:
+    """Return the figures of each image when the images are labelled in `order` (canonical positions)."""
+    count = len(problem.similarity)
     sorted_already = bool((problem.order == np.arange(count)).all())
     targets = slice(None) if len(problem.targets) == count else problem.targets
 
     def row(position: int) -> NDArray[np.float64]:
-        gains = similarity[problem.order[position]]
+        gains = problem.similarity[problem.order[position]]
         return (gains if sorted_already else gains[problem.order]).astype(np.float64)
 
     totals, nearest, open_ = np.zeros(count), np.full(count, -np.inf), np.ones(count, dtype=bool)

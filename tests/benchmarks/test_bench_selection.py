@@ -148,7 +148,7 @@ def measure(kind: str, count: int, budget: int, seed: int, time_limit: float) ->
     found = maximin(matrix, [], budget, time_limit=time_limit)
     seconds, start = time.monotonic() - start, time.monotonic()
     problem = pose(matrix, [], budget)
-    explained(matrix, problem, ranked_rows(problem, found.indices))
+    explained(problem, ranked_rows(problem, found.indices))
     rank_seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     value, milp_seconds = plain_milp(matrix, budget) if count <= MILP_LIMIT else (np.nan, np.nan)
