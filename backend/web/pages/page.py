@@ -160,7 +160,7 @@ def version_lines(found: Mapping[str, Any]) -> list[VersionLine]:
     """The versions as people see them, oldest first, from `backend.jobs.catalogue.versions`."""
     uses = [Use.from_dict(use) for use in found["uses"]]
     used = {use.version for use in uses}
-    replaced = {use.before: use for use in uses if use.by == ROLLBACK}
+    ended = {use.before: use for use in uses}  # how each came out of use the last time
     lines = []
     for version in found["versions"]:
         state, why = EARLIER, version["reason"]
@@ -170,13 +170,16 @@ def version_lines(found: Mapping[str, Any]) -> list[VersionLine]:
             state = IN_USE
             if uses[-1].by == ROLLBACK:
                 why = f"put in use{_by(uses[-1])} by a rollback from {uses[-1].before}"
-        elif version["name"] in replaced:
-            use = replaced[version["name"]]
+        elif (use := ended.get(version["name"])) and use.by == ROLLBACK and _number(use.version) < _number(version["name"]):
             state, why = ROLLED_BACK, f"{use.version} was put in its place{_by(use)} on {use.time[:10]}: {use.reason or 'no reason given'}"
         elif version["name"] not in used:
             state = NOT_TAKEN
         lines.append(VersionLine(version["name"], version["labels"] or 0, version["held_out_dice"], version["created"] or "", state, why))
     return lines
+
+
+def _number(name: str) -> int:
+    return int(name[1:])
 
 
 def _by(use: Use) -> str:

@@ -3,7 +3,7 @@
 
 const page = document.getElementById("page");
 const address = `${location.pathname.replace(/\/$/, "")}`;
-const BUSY_MS = 1000, IDLE_MS = 5000, AWAY_MS = 5000;
+const BUSY_MS = 1000, IDLE_MS = 2500, AWAY_MS = 5000;
 
 // ---- times in the reader's own zone ----
 function localTimes(root) {
@@ -60,6 +60,8 @@ async function refresh() {
   if (focused && document.activeElement.id !== focused) document.getElementById(focused)?.focus();
 }
 
+let timer = setTimeout(follow, BUSY_MS);
+
 async function follow() {
   let pause = IDLE_MS;
   try {
@@ -75,7 +77,8 @@ async function follow() {
   } catch (error) {
     pause = AWAY_MS;  // the service restarts, or the network is away; the page stays as it is
   }
-  setTimeout(follow, pause);
+  clearTimeout(timer);
+  timer = setTimeout(follow, pause);
 }
 
 // ---- actions: asked, sent, and followed to their end ----
@@ -134,9 +137,10 @@ async function act(form) {
     });
     const content = await answer.json();
     if (!answer.ok) { tell(content.message || `Refused (${answer.status}).`, "failed"); return; }
+    follow();
     if (content.jobs) { tell(content.jobs.length ? `Cancelled: ${content.jobs.length} ${content.jobs.length === 1 ? "job" : "jobs"}.` : "Nothing was running or waiting.", "finished"); return; }
     tell(form.dataset.done, "");
-    await watch(content.job, form.dataset.done, mine);
+    watch(content.job, form.dataset.done, mine);
   } catch (error) {
     tell("The service does not answer; nothing is known to have changed. Try again in a moment.", "failed");
   }
@@ -145,14 +149,20 @@ async function act(form) {
 async function watch(job, text, mine) {
   const words = { finished: "Done", failed: "Failed", cancelled: "Cancelled" };
   while (mine === asked) {
-    const answer = await fetch(`${address}/jobs/${encodeURIComponent(job)}`, { headers: { Accept: "application/json" } });
-    const look = await answer.json();
-    if (!answer.ok) { tell(look.message, "failed"); return; }
-    if (words[look.state]) {
-      tell(`${words[look.state]}${look.message ? `: ${look.message}` : "."}`, look.state);
-      return;
+    try {
+      const answer = await fetch(`${address}/jobs/${encodeURIComponent(job)}`, { headers: { Accept: "application/json" } });
+      const look = await answer.json();
+      if (mine !== asked) return;
+      if (answer.status === 404) { tell(look.message, "failed"); return; }
+      if (words[look.state]) {
+        tell(`${words[look.state]}${look.message ? `: ${look.message}` : "."}`, look.state);
+        follow();
+        return;
+      }
+      if (answer.ok) tell(`${text} ${look.state === "queued" ? "It waits for a worker." : "It is running."}`, "");
+    } catch (error) {
+      // the service restarts; the job goes on
     }
-    tell(`${text} ${look.state === "queued" ? "It waits for a worker." : "It is running."}`, "");
     await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
   }
 }
@@ -277,5 +287,4 @@ async function drawHeatmap(element) {
 
 localTimes(document);
 heatmaps(document);
-setTimeout(follow, BUSY_MS);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh().catch(() => {}); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) follow(); });

@@ -1,0 +1,127 @@
+"""The pure parts of the pages: geometry, words, and what became of each version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backend.settings import read_settings
+from backend.web.pages.charts import HEIGHT, WIDTH, Value, chart, dice_range, running_median, whole_ticks
+from backend.web.pages.page import version_lines
+from backend.web.pages.words import duration, headline
+
+STATE: dict[str, Any] = {
+    "running": None,
+    "waiting": [],
+    "labels": {"trained": 5, "waiting": 0},
+    "version": {"name": "v1"},
+    "round": {"name": "v1.r1", "cold_start": False},
+    "next_tasks": [{"task": 4}],
+}
+
+
+def test_a_chart_holds_its_values_in_their_places() -> None:
+    drawn = chart([Value(3, 0.5, "a"), Value(5, 0.4, "refused", "not-taken", joined=False), Value(9, 0.7, "c")])
+    first, refused, last = drawn.marks
+    assert first.x == drawn.left < refused.x < last.x == drawn.right
+    assert last.y < first.y < refused.y
+    assert drawn.line == f"{first.x},{first.y} {last.x},{last.y}"
+    for mark in drawn.marks:
+        assert 0 <= mark.x <= WIDTH
+        assert 0 <= mark.y <= HEIGHT
+    assert [tick.text for tick in drawn.y_ticks] == ["0.4", "0.5", "0.6", "0.7"]
+    assert [tick.text for tick in drawn.x_ticks] == ["3", "4", "5", "6", "7", "8", "9"]
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_a_single_value_is_a_chart(value: float) -> None:
+    drawn = chart([Value(3, value, "only")])
+    assert drawn.line == ""
+    assert drawn.top <= drawn.marks[0].y <= drawn.bottom
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.52, 0.66], (0.5, 0.7)),
+        ([0.81], (0.8, 1.0)),
+        ([1.0], (0.8, 1.0)),
+        ([0.0], (0.0, 0.2)),
+        ([0.0, 1.0], (0.0, 1.0)),
+        ([0.3], (0.3, 0.5)),
+    ],
+)
+def test_the_range_of_dice(values: list[float], expected: tuple[float, float]) -> None:
+    assert dice_range(values) == expected
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (3, 3.5), (1, 200), (7, 12_345), (2, 4)])
+def test_ticks_are_few_and_whole(low: float, high: float) -> None:
+    found = whole_ticks(low, high)
+    assert 1 <= len(found) <= 7
+    assert all(low <= tick <= high for tick in found)
+
+
+def test_the_line_of_live_quality_is_a_running_median() -> None:
+    assert running_median([0.1, 0.9, 0.5]) == [0.1, 0.5, 0.5]
+    assert running_median([0.0] * 10 + [1.0] * 6)[-1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "labelled", "title", "text"),
+    [
+        ({}, 5, "Ready for labels", "up to date"),
+        ({"running": {"kind": "training"}}, 5, "Training a new model", "go on meanwhile"),
+        ({"running": {"kind": "rollback"}}, 5, "Rolling back", ""),
+        ({"waiting": ["training", "look"]}, 5, "Waiting for a worker", "a training."),
+        ({"waiting": ["look"]}, 5, "Ready for labels", ""),
+        ({"labels": {"trained": 5, "waiting": 1}}, 6, "1 new label", "20 seconds after the last label, or at 5 labels"),
+        ({"round": None, "version": None}, 0, "Connected", "first order"),
+        ({"round": {"cold_start": True}, "version": None}, 1, "Label 2 more images", "1 of 3"),
+        ({"round": {"cold_start": True}}, 4, "Ready for labels", "by their looks"),
+        ({"next_tasks": []}, 9, "Every image is labelled", "Import more"),
+    ],
+)
+def test_the_headline_says_what_happens_and_what_comes_next(changes: dict[str, Any], labelled: int, title: str, text: str) -> None:
+    found = headline({**STATE, **changes}, labelled, read_settings())
+    assert found.title == title
+    assert text in found.text
+    assert found.busy == bool(changes.get("running") or "training" in changes.get("waiting", ()))
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(None, ""), (0.2, "1 s"), (42, "42 s"), (150, "2 min"), (7200, "2.0 h")])
+def test_durations(seconds: float | None, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def version(name: str, **changes: Any) -> dict[str, Any]:
+    shown = {"name": name, "current": False, "damaged": "", "labels": 5, "held_out_dice": 0.7, "created": "2026-11-23T09:00:00+00:00"}
+    return shown | {"reason": "better"} | changes
+
+
+def use(name: str, before: str | None, by: str = "training", **changes: Any) -> dict[str, Any]:
+    return {"version": name, "before": before, "by": by, "time": "2026-11-23T10:00:00+00:00", "who": "", "reason": "", **changes}
+
+
+def test_each_version_says_what_became_of_it_and_why() -> None:
+    versions = [
+        version("v1", current=True),
+        version("v2", reason="clearly worse"),
+        version("v3"),
+        version("v4", damaged="cannot be read", labels=None, held_out_dice=None, created=None),
+    ]
+    uses = [use("v1", None), use("v3", "v1"), use("v1", "v3", "rollback", who="ana", reason="too many specks")]
+    lines = version_lines({"versions": versions, "uses": uses})
+    assert [(line.name, line.state) for line in lines] == [("v1", "in use"), ("v2", "not taken"), ("v3", "rolled back"), ("v4", "damaged")]
+    assert lines[0].why == "put in use by ana by a rollback from v3"
+    assert lines[1].why == "clearly worse"
+    assert lines[2].why == "v1 was put in its place by ana on 2026-11-23: too many specks"
+    assert lines[3].why == "cannot be read"
+
+
+def test_going_forward_again_is_not_a_rollback() -> None:
+    uses = [use("v1", None), use("v2", "v1"), use("v1", "v2", "rollback"), use("v2", "v1", "rollback")]
+    lines = version_lines({"versions": [version("v1"), version("v2", current=True)], "uses": uses})
+    assert [line.state for line in lines] == ["earlier", "in use"]
+    assert version_lines({"versions": [], "uses": []}) == []

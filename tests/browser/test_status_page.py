@@ -1,0 +1,275 @@
+"""The status page, used as an administrator uses it: with a real Label Studio, real rounds, and a keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from selenium.webdriver import Keys, Remote
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from backend import jobs
+from tests.browser import pictures
+from tests.browser.chromium import sign_in, wait
+from tests.browser.test_labelling_page import PICTURE_RECIPE
+from tests.end_to_end.test_mishaps import http, label
+from tests.end_to_end.test_round import connect, order
+from tests.stack import RECIPE, Annotator, CellProject, Stack
+
+MakeProject = Callable[..., CellProject]
+PHONE = 360
+ENDLESS = {**RECIPE, "steps": 200_000}
+
+
+def open_page(browser: Remote, stack: Stack, project: CellProject) -> None:
+    """The password is given once, in an address; then the browser keeps it."""
+    user, password = stack.settings.basic_auth or ("", "")
+    parts = urlsplit(stack.settings.own_url)
+    browser.get(f"{parts.scheme}://{quote(user)}:{quote(password)}@{parts.netloc}/projects")
+    browser.get(f"{stack.settings.own_url}/projects/{project.id}")
+
+
+def text_of(browser: Remote, place: str = "main") -> str:
+    """What can be read there; empty while it is exchanged."""
+    return str(browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", place))
+
+
+def shows(browser: Remote, words: str, place: str = "main") -> None:
+    """Wait until something is read there, without loading the page anew."""
+    wait(browser, lambda page: words in text_of(page, place), f"{words!r} in {place}")
+
+
+def press(browser: Remote, place: str, *keys: str) -> WebElement:
+    """Put the focus on something and press keys, Enter if none are given."""
+    found: WebElement = wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, place), place)
+    browser.execute_script("arguments[0].focus()", found)
+    browser.switch_to.active_element.send_keys(*(keys or (Keys.ENTER,)))
+    return found
+
+
+def shown_tasks(browser: Remote) -> list[int]:
+    """Tasks on the page, in order."""
+    links = browser.execute_script("return [...document.querySelectorAll('.image-head a')].map(link => link.textContent)")
+    return [int(link.split()[-1]) for link in links]
+
+
+def emulate(browser: Remote, **wanted: Any) -> None:
+    """Another screen: width, height, dark; the browser's own without arguments."""
+
+    def command(name: str, **parameters: Any) -> None:
+        browser.command_executor._commands["cdp"] = (  # type: ignore[union-attr]
+            "POST",
+            "/session/$sessionId/goog/cdp/execute",
+        )
+        browser.execute("cdp", {"cmd": name, "params": parameters})
+
+    if "width" in wanted:
+        size = {"width": wanted["width"], "height": wanted["height"]}
+        command("Emulation.setDeviceMetricsOverride", **size, deviceScaleFactor=1, mobile=False)
+    else:
+        command("Emulation.clearDeviceMetricsOverride")
+    scheme = "dark" if wanted.get("dark") else "light"
+    command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+
+def configure(stack: Stack, project: CellProject, **extra: Any) -> None:
+    """Other extra params of the connection."""
+    (backend,) = stack.client.ml_backends(project.id)
+    user, password = stack.settings.basic_auth or ("", "")
+    fields = {"project": project.id, "url": backend["url"], "auth_method": "BASIC_AUTH"}
+    fields |= {"basic_auth_user": user, "basic_auth_pass": password, "extra_params": extra}
+    http(stack).patch(f"/api/ml/{backend['id']}", json=fields).raise_for_status()
+
+
+def quiet(stack: Stack, project: CellProject) -> dict[str, Any]:
+    """Wait until nothing runs or waits."""
+
+    def state() -> dict[str, Any] | None:
+        found = jobs.status(project.id)
+        return None if found["running"] or found["waiting"] or found["labels"]["waiting"] else found
+
+    found: dict[str, Any] = stack.wait(state, "quiet")
+    return found
+
+
+@pytest.mark.timeout(1800)
+def test_an_administrators_day(browser: Remote, stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
+    """From the first look to a rollback, on one page that is never loaded anew: it follows what happens."""
+    project = make_project(12 if pictures.WANTED else 8, "Cells of the lab")
+    connect(stack, project)
+    stack.wait_for_round(project.id, cold=True)
+    if pictures.WANTED:
+        configure(stack, project, recipe=PICTURE_RECIPE)
+    open_page(browser, stack, project)
+    browser.execute_script("window.neverLoadedAnew = true; window.progressSeen = new Set()")
+    browser.execute_script(  # every value that the bar takes, however short
+        "new MutationObserver(() => { const bar = document.getElementById('bar');"
+        " if (bar && bar.max > 1) window.progressSeen.add(`${bar.max} ${bar.value}`) })"
+        ".observe(document.getElementById('page'), {subtree: true, childList: true, attributes: true})"
+    )
+    shows(browser, "Label 3 more images", "#now")
+    shows(browser, "Chosen by their looks", "#next")
+    shows(browser, "There is no version yet", "#undo")
+    assert shown_tasks(browser) == order(stack, project)[:10]
+
+    label(annotators[0], project, 5 if pictures.WANTED else 3)
+    state = stack.wait_for_round(project.id)
+    shows(browser, state["round"]["name"], "#figures")
+    shows(browser, "v1: held-out dice", "#figures")
+    shows(browser, "Ready for labels", "#now")
+    assert shown_tasks(browser) == order(stack, project)[:10]
+    assert state["next_tasks"][0]["reason"].replace("->", "→")[1:] in text_of(browser, ".image.first")
+    loaded = "return [...document.querySelectorAll('.picture img')].filter(image => image.naturalWidth > 50).length"
+    browser.execute_script("document.querySelectorAll('.picture img').forEach(image => image.loading = 'eager')")
+    wait(browser, lambda page: page.execute_script(loaded) == len(shown_tasks(page)), "the pictures")
+
+    _look_into_the_map(browser, state)
+    _recompute(browser, stack, project, state)
+    _a_submit_is_measured(browser, stack, project, annotators[0])
+    _cancel(browser, stack, project)
+    _roll_back(browser, stack, project)
+    _other_screens(browser)
+    assert browser.execute_script("return window.neverLoadedAnew")
+    _open_the_next(browser, stack, annotators[1], shown_tasks(browser)[0])
+
+
+def _look_into_the_map(browser: Remote, state: dict[str, Any]) -> None:
+    """By keyboard: the figure under the cursor is told in words, and is the one in the file."""
+    wait(browser, lambda page: "Bold" in text_of(page, "[data-heatmap-note]"), "the map")
+    press(browser, ".heatmap canvas", Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
+    told = text_of(browser, "#heatmap-cell")
+    map_ = browser.execute_async_script(
+        "const done = arguments[0]; fetch(document.querySelector('[data-heatmap]').dataset.heatmap).then(a => a.json()).then(done)"
+    )
+    row, column = map_["groups"][1][0], map_["groups"][2 if len(map_["groups"]) > 2 else 1][0]
+    assert told.startswith(f"Trained on task {row}, predicts task {column}: {map_['values'][1][2] / 100:.2f}")
+    assert {int(identity) for group in map_["groups"] for identity in group} >= {task["task"] for task in state["next_tasks"][:3]}
+
+
+def _recompute(browser: Remote, stack: Stack, project: CellProject, before: dict[str, Any]) -> None:
+    """Asked first; Escape leaves everything as it is; with another budget, by Enter, it runs to its end, and the page shows the order."""
+    press(browser, "[data-dialog=recompute]")
+    wait(browser, lambda page: page.find_element(By.ID, "dialog-recompute").is_displayed(), "the question")
+    assert "No label is changed" in text_of(browser, "#dialog-recompute")
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    wait(browser, lambda page: not page.find_element(By.ID, "dialog-recompute").is_displayed(), "the question gone")
+    assert browser.switch_to.active_element.get_attribute("data-dialog") == "recompute"
+    assert not text_of(browser, "#outcome")
+    assert quiet(stack, project)["round"]["name"] == before["round"]["name"]
+
+    press(browser, "[data-dialog=recompute]")
+    press(browser, "#dialog-recompute [name=budget]", "3", Keys.ENTER)
+    shows(browser, "A new order was asked for", "#outcome")
+    shows(browser, "Done", "#outcome")
+    after = stack.wait_for_round(project.id, other_than=before["round"]["name"])
+    shows(browser, after["round"]["name"], "#figures")
+    assert after["round"]["budget"] == 3
+    assert shown_tasks(browser) == order(stack, project)[:10]
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".image-head .tag")) == 3
+
+
+def _a_submit_is_measured(browser: Remote, stack: Stack, project: CellProject, annotator: Annotator) -> None:
+    """The label of a task that showed a mask: live quality, a further version on the learning curve, and the next image."""
+    first, second = shown_tasks(browser)[:2]
+    label(annotator, project, 1)
+    stack.wait(lambda: jobs.catalogue.versions(project.id)["versions"][-1]["name"] == "v2", "a second version")
+    quiet(stack, project)
+    shows(browser, "median dice of mask shown", "#figures")
+    shows(browser, "v2", "#undo")
+    assert shown_tasks(browser)[0] == second
+    assert f"task {first}" in str(browser.execute_script("return document.querySelector('#learning').textContent"))
+
+
+def _cancel(browser: Remote, stack: Stack, project: CellProject) -> None:
+    """A training that would take hours is seen to move, and ends within seconds when it is cancelled."""
+    before = jobs.catalogue.versions(project.id)
+    configure(stack, project, recipe=ENDLESS, folds=0)
+    quiet(stack, project)
+    press(browser, "[data-dialog=train]")
+    press(browser, "#dialog-train [value=yes]")
+    shows(browser, "It is running", "#outcome")
+    shows(browser, "Training a new model", "#now")
+    browser.execute_script("window.progressSeen.clear()")
+    wait(browser, lambda page: page.execute_script("return window.progressSeen.size") >= 3, "the bar to move")
+    shows(browser, "left in this step", "#now")
+    press(browser, "#cancel")
+    press(browser, "#dialog-cancel [value=yes]")
+    shows(browser, "Cancelled", "#outcome")
+    configure(stack, project, **({"recipe": PICTURE_RECIPE} if pictures.WANTED else {}))
+    quiet(stack, project)
+    wait(browser, lambda page: not page.find_elements(By.ID, "cancel"), "nothing running")
+    assert jobs.catalogue.versions(project.id)["versions"] == before["versions"]
+
+
+def _roll_back(browser: Remote, stack: Stack, project: CellProject) -> None:
+    """The earlier version is in use, on the page and in Label Studio, in the same order; and forward again is offered."""
+    current = jobs.catalogue.versions(project.id)["current"]
+    other = "v1" if current == "v2" else "v2"
+    tasks = order(stack, project)
+    press(browser, f"#to-{other}")
+    assert f"Roll back to {other}?" in text_of(browser, "#dialog-rollback")
+    press(browser, "#dialog-rollback [value=yes]")
+    shows(browser, f"Done: {other} is in use instead of {current}", "#outcome")
+    wait(browser, lambda page: page.find_elements(By.ID, f"to-{current}") and not page.find_elements(By.ID, f"to-{other}"), "the list")
+    shows(browser, f"by {stack.settings.basic_auth_user} by a rollback from {current}", "#undo")
+    assert stack.client.project(project.id).model_version.startswith(f"{other}.r")
+    assert order(stack, project) == tasks
+    assert shown_tasks(browser) == tasks[:10]
+    quiet(stack, project)
+    browser.execute_script("document.querySelectorAll('.picture img').forEach(image => image.loading = 'eager')")
+    loaded = "return [...document.querySelectorAll('.picture img')].filter(image => image.naturalWidth > 50).length"
+    wait(browser, lambda page: page.execute_script(loaded) == len(shown_tasks(page)), "the pictures of its masks")
+
+
+def _other_screens(browser: Remote) -> None:
+    """A phone, and the dark: nothing is cut off, and the text is legible. Pictures of it when somebody asks."""
+    try:
+        for name, width, height, dark in (("", 1280, 1620, False), ("-phone", PHONE, 1500, False), ("-dark", 1280, 1620, True)):
+            emulate(browser, width=width, height=height, dark=dark)
+            browser.execute_script("document.getElementById('outcome').hidden = true; document.activeElement.blur(); scrollTo(0, 0)")
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+            assert _worst_contrast(browser) >= 4.5
+            if pictures.WANTED:
+                wait(browser, lambda page: page.execute_script("return document.querySelector('canvas').width") > 100, "the map")
+                pictures.keep(browser, f"status-page{name}.png")
+    finally:
+        emulate(browser)
+
+
+def _worst_contrast(browser: Remote) -> float:
+    """The least contrast (WCAG 2) of any text with the background it stands on."""
+    script = """
+        const numbers = text => (text.match(/[\\d.]+/g) || []).map(Number);
+        const light = rgb => [0.2126, 0.7152, 0.0722].reduce((sum, part, i) => {
+          const value = rgb[i] / 255;
+          return sum + part * (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+        }, 0);
+        const behind = element => {
+          for (; element; element = element.parentElement) {
+            const colour = numbers(getComputedStyle(element).backgroundColor);
+            if (colour.length === 3 || colour[3] === 1) return colour;
+          }
+          return [255, 255, 255];
+        };
+        let worst = 21;
+        for (const element of document.querySelectorAll('body *')) {
+          const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+          if (!own || element.closest('svg, dialog, noscript') || !element.getClientRects().length) continue;
+          const a = light(numbers(getComputedStyle(element).color)), b = light(behind(element));
+          worst = Math.min(worst, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
+        }
+        return worst;
+    """
+    return float(browser.execute_script(script))
+
+
+def _open_the_next(browser: Remote, stack: Stack, annotator: Annotator, task: int) -> None:
+    """The link of an image leads to its task in Label Studio."""
+    link = str(browser.find_element(By.CSS_SELECTOR, ".image.first .open a").get_attribute("href"))
+    sign_in(browser, stack.server, annotator.account)
+    browser.get(link)
+    shown = ".lsf-current-task__task-id"
+    wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, shown).text.split()[0] == str(task), f"task {task} in Label Studio")
