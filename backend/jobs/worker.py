@@ -6,7 +6,6 @@ The libraries of the networks are imported before it forks for each job, so that
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from typing import Any
 
@@ -73,8 +72,6 @@ def main(names: list[str]) -> None:
         raise SettingsError(f"Unknown queue {', '.join(unknown)}; expected {CONTROL}, {COMPUTE}, or both.")
     settings = get_settings()
     logs.configure_logging(settings)
-    # With threads that spin while they wait, a training is 50 times slower on a machine that does something else as well.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import backend.jobs.work
 
     storage = masked_url(settings.storage_url) if settings.storage_url else settings.model_dir

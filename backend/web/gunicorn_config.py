@@ -5,15 +5,12 @@ One process holds the networks and all projects; its threads answer /health whil
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from gunicorn import glogging
 
 from backend.logs import configure_logging
 from backend.settings import get_settings
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is imported; see backend/jobs/worker.py
 
 _settings = get_settings()
 

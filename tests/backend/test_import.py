@@ -28,3 +28,16 @@ def test_asking_for_a_job_needs_no_torch() -> None:
     """Commands answer at once: who enqueues does not import the networks' libraries."""
     done = run("import sys, backend.jobs, backend.jobs.schedule; assert 'torch' not in sys.modules, 'torch was imported'")
     assert done.returncode == 0, done.stderr
+
+
+def test_threads_that_wait_do_not_spin() -> None:
+    """The thread library reads its policy when torch is loaded; set later, it is ignored, and a prediction takes six times as long."""
+    done = run(
+        "import os, sys; os.environ.pop('OMP_WAIT_POLICY', None)\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'torch': print('at torch:', os.environ.get('OMP_WAIT_POLICY'))\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "import backend.web.gunicorn_config"
+    )
+    assert "at torch: PASSIVE" in done.stdout, done.stderr
