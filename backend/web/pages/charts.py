@@ -11,6 +11,8 @@ WIDTH, HEIGHT = 560.0, 246.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 14.0, 14.0, 42.0
 SPAN = 0.2
 """Dice: smallest range of the vertical axis, so that noise does not look like progress."""
+TEXT = 34.0
+"""Room for the text of a bound."""
 WINDOW = 10
 """Values of the running median."""
 
@@ -84,8 +86,19 @@ def chart(values: Sequence[Value], *, median: bool = False, bounds: Sequence[tup
         line if len(joined) > 1 else "",
         tuple(Tick(across(x), f"{x:g}") for x in whole_ticks(x_low, x_high)),
         tuple(Tick(up(y_low + step * 0.1), f"{y_low + step * 0.1:.1f}") for step in range(0, steps + 1, every)),
-        tuple(Tick(across(x), text) for x, text in bounds),
+        _legible([Tick(across(x), text) for x, text in bounds]),
     )
+
+
+def _legible(ticks: Sequence[Tick]) -> tuple[Tick, ...]:
+    """The ticks, the text left out where it would run into that of the one before."""
+    shown: list[Tick] = []
+    last = -math.inf
+    for tick in ticks:
+        fits = tick.at - last >= TEXT
+        shown.append(tick if fits else Tick(tick.at, ""))
+        last = tick.at if fits else last
+    return tuple(shown)
 
 
 def dice_range(values: Sequence[float]) -> tuple[float, float]:

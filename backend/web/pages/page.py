@@ -50,6 +50,7 @@ class VersionLine:
     created: str
     state: str
     why: str
+    action: str  # what its button says; empty where there is nothing to do
 
 
 @dataclass
@@ -119,7 +120,7 @@ def _add_order(context: Context, page: Page) -> None:
     record = current_record(context)
     if record is None:
         return
-    page.forecast = forecast(record)
+    page.forecast = forecast(record) if page.state["next_tasks"] else None
     if page.forecast:
         page.forecast_chart = _forecast_chart(page.forecast)
     rounds = f"{context.folder}/rounds"
@@ -159,6 +160,7 @@ def _add_versions(context: Context, page: Page) -> None:
 def version_lines(found: Mapping[str, Any]) -> list[VersionLine]:
     """The versions as people see them, oldest first, from `backend.jobs.catalogue.versions`."""
     uses = [Use.from_dict(use) for use in found["uses"]]
+    current = uses[-1].version if uses else None
     used = {use.version for use in uses}
     ended = {use.before: use for use in uses}  # how each came out of use the last time
     lines = []
@@ -174,7 +176,10 @@ def version_lines(found: Mapping[str, Any]) -> list[VersionLine]:
             state, why = ROLLED_BACK, f"{use.version} was put in its place{_by(use)} on {use.time[:10]}: {use.reason or 'no reason given'}"
         elif version["name"] not in used:
             state = NOT_TAKEN
-        lines.append(VersionLine(version["name"], version["labels"] or 0, version["held_out_dice"], version["created"] or "", state, why))
+        older = current is None or _number(version["name"]) < _number(current)
+        action = "" if state in (IN_USE, DAMAGED) else "Roll back" if older else "Go forward"
+        figures = (version["labels"] or 0, version["held_out_dice"], version["created"] or "")
+        lines.append(VersionLine(version["name"], *figures, state, why, action))
     return lines
 
 

@@ -114,6 +114,7 @@ def test_each_version_says_what_became_of_it_and_why() -> None:
     uses = [use("v1", None), use("v3", "v1"), use("v1", "v3", "rollback", who="ana", reason="too many specks")]
     lines = version_lines({"versions": versions, "uses": uses})
     assert [(line.name, line.state) for line in lines] == [("v1", "in use"), ("v2", "not taken"), ("v3", "rolled back"), ("v4", "damaged")]
+    assert [line.action for line in lines] == ["", "Go forward", "Go forward", ""]
     assert lines[0].why == "put in use by ana by a rollback from v3"
     assert lines[1].why == "clearly worse"
     assert lines[2].why == "v1 was put in its place by ana on 2026-11-23: too many specks"

@@ -106,7 +106,7 @@ document.addEventListener("click", (event) => {
   if (opener.dataset.version) {
     dialog.querySelector("[name=version]").value = opener.dataset.version;
     dialog.querySelector("[data-version-name]").textContent = opener.dataset.version;
-    dialog.querySelector("h2").textContent = `Roll back to ${opener.dataset.version}?`;
+    dialog.querySelector("h2").textContent = `${opener.textContent} to ${opener.dataset.version}?`;
   }
   dialog.showModal();
 });
