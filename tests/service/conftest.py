@@ -89,10 +89,11 @@ class Web:
         return self.client.post(path, json=body, **keywords)
 
 
-def start_web(settings: Settings, folder: Path) -> Web:
-    """Start gunicorn as `python -m backend up` does, and wait until it answers."""
+def start_web(settings: Settings, folder: Path, app: str | None = None) -> Web:
+    """Start gunicorn as `python -m backend up` does, and wait until it answers; with `app` it serves another application."""
     log = folder / "web.log"
-    running = Program("web", service.web_command(), environment=service.environment(settings), log=log).start()
+    command = service.web_command() if app is None else [*service.web_command()[:-1], app]
+    running = Program("web", command, environment=service.environment(settings), log=log).start()
     url = f"http://127.0.0.1:{settings.port}"
 
     def healthy() -> bool:
