@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from model.errors import ResultsError
+from model.experiment.curves import arms, scores, strategies
 from model.experiment.results import INITIAL, RANDOM, WHOLE, Run
-from model.experiment.statistics import arms, scores, strategies
 from model.files import write_bytes
 
 WIDTH, HEIGHT, DPI = 8.0, 5.0, 150  # inches and dots per inch: 1200 x 750 pixels, sharp at README width

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import ResultsError
-from model.experiment import statistics
+from model.experiment import curves
+from model.experiment.comparison import Comparison, WinRate, compare_areas, compare_sizes, win_rates
+from model.experiment.cost import cost, noise
+from model.experiment.curves import Measure
 from model.experiment.results import FALLBACK, RANDOM, WHOLE, Results, Run, missing, planned_runs
-from model.experiment.statistics import Comparison, Measure, WinRate
 from model.files import write_bytes
 
 CURVE = "curve.png"  # drawn by plot.draw_curve, beside the report
@@ -54,7 +56,7 @@ def write_report(results: Results, path: Path) -> None:
 def report(results: Results) -> str:
     """Give the text of the report, with a link to curve.png."""
     runs = planned_runs(results)
-    compared, by_size, rates = statistics.compare_areas(runs), statistics.compare_sizes(runs), statistics.win_rates(runs)
+    compared, by_size, rates = compare_areas(runs), compare_sizes(runs), win_rates(runs)
     sections = [
         "# Experiment: which images to label next",
         _incomplete(results),
@@ -106,7 +108,7 @@ def _reading(runs: Sequence[Run], compared: Sequence[Comparison]) -> str:
     if not compared:
         return "## Reading\n\nNo strategy can be compared with random choice yet: no experiment has a finished curve of both."
     lines = [f"- **{c.strategy}** {_sentence(c)}" for c in compared]
-    skipped = sorted(set(statistics.strategies(runs)) - {RANDOM} - {c.strategy for c in compared})
+    skipped = sorted(set(curves.strategies(runs)) - {RANDOM} - {c.strategy for c in compared})
     lines += [f"- **{name}**: no finished curve to compare yet." for name in skipped]
     return "\n".join(["## Reading", "", *lines, "", RULE])
 
@@ -128,14 +130,14 @@ def _sentence(c: Comparison) -> str:
 
 
 def _score_table(runs: Sequence[Run], measure: Measure) -> str:
-    rows = statistics.table(runs, measure)
+    rows = curves.table(runs, measure)
     if not rows:
         return "No strategy has a run yet."
     cells = {(row.strategy, row.size): row for row in rows}
     sizes = sorted({row.size for row in rows})
     most = {row.size: max(other.n for other in rows if other.size == row.size) for row in rows}
     lines = []
-    for name in statistics.strategies(runs):
+    for name in curves.strategies(runs):
         line = [name]
         for size in sizes:
             row = cells.get((name, size))
@@ -159,13 +161,13 @@ def _whole_pool(runs: Sequence[Run]) -> str:
 
 
 def _area_table(runs: Sequence[Run], compared: Sequence[Comparison], rates: Sequence[WinRate]) -> str:
-    sizes, areas = statistics.common_sizes(runs), statistics.areas(runs)
+    sizes, areas = curves.common_sizes(runs), curves.areas(runs)
     if not areas:
         return "No area yet: it needs two sizes that every strategy has reached."
     against = {c.strategy: c for c in compared}
     overall = {rate.strategy: rate for rate in rates if rate.size is None}
     lines = []
-    for name in (n for n in statistics.strategies(runs) if n in areas):
+    for name in (n for n in curves.strategies(runs) if n in areas):
         values, c, rate = list(areas[name].values()), against.get(name), overall.get(name)
         line = [name, f"{sum(values) / len(values):.4f}", str(len(values))]
         line += ["", "", "", "", ""] if c is None else [_signed(c.mean), _interval(c.interval), _p(c.p), _p(c.p_holm), str(c.n)]
@@ -212,7 +214,7 @@ def _size_table(by_size: Sequence[Comparison], rates: Sequence[WinRate]) -> str:
 
 
 def _worst_fifth(runs: Sequence[Run]) -> str:
-    compared = statistics.compare_areas(runs, "worst_dice")
+    compared = compare_areas(runs, "worst_dice")
     lines = [f"{c.strategy} {_signed(c.mean)} {_interval(c.interval)}" for c in compared]
     return f"Difference of the area to random on these images, 95 % interval: {'; '.join(lines)}." if lines else ""
 
@@ -227,7 +229,7 @@ def _cost_table(runs: Sequence[Run]) -> str:
             _number(c.query_seconds_per_step, ".2f"),
             f"{c.train_seconds:.1f}",
         ]
-        for c in statistics.cost(runs)
+        for c in cost(runs)
     ]
     heads = ["strategy", "sets trained", "steps chosen", "choosing, s", "choosing, s a step", "training and scoring, s"]
     return (
@@ -243,7 +245,7 @@ def _machines(runs: Sequence[Run]) -> str:
 
 
 def _noise(runs: Sequence[Run]) -> str:
-    found = statistics.noise(runs)
+    found = noise(runs)
     if found is None:
         return "Unknown: no set was trained on more than once, so part of every difference above may be luck in training."
     return (

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from model.errors import ResultsError
+from model.experiment.comparison import Comparison, compare_areas
 from model.experiment.report import CURVE, Verdict, report, verdict, write_report
 from model.experiment.results import INITIAL, WHOLE, Results, Run
-from model.experiment.statistics import Comparison, compare_areas
 
 SIZES = (3, 5, 9)
 

@@ -1,0 +1,38 @@
+"""Cost and training noise, by hand."""
+
+import math
+
+import pytest
+
+from model.experiment.cost import cost, noise
+from model.experiment.results import INITIAL
+from tests.model.experiment.small_runs import make, small
+
+
+def test_cost_by_hand() -> None:
+    """Choosing is counted per step, training per set, and the shared initial sets have their own row."""
+    initial, random, s = cost(small())
+    assert (initial.strategy, initial.runs, initial.steps, initial.query_seconds_per_step) == (INITIAL, 2, 0, None)
+    assert (random.runs, random.train_seconds) == (8, 80.0)
+    assert (s.steps, s.query_seconds, s.query_seconds_per_step) == (4, 12.0, 3.0)
+
+
+def test_noise_by_hand() -> None:
+    """Pooled variance of two sets: (0.02 + 0.08) / 2 with one degree of freedom each."""
+    found = noise([make(0, "s", 5, (0.4, 0.6)), make(1, "s", 5, (0.3, 0.7), chosen="other"), make(0, "s", 7, 0.5)])
+    assert found is not None
+    assert (found.sets, found.repeats) == (2, 2.0)
+    assert found.sd == pytest.approx(math.sqrt(0.05))
+    assert found.standard_error == pytest.approx(math.sqrt(0.05 / 2))
+
+
+def test_noise_counts_a_set_kept_for_several_arms_once() -> None:
+    """The whole pool, trained once and kept for every arm, is one set."""
+    found = noise([make(0, s, 5, (0.4, 0.6), chosen="pool") for s in ("s", "t", "random")])
+    assert found is not None
+    assert found.sets == 1
+
+
+def test_noise_is_unknown_without_repeats() -> None:
+    """Single trainings tell nothing about their spread."""
+    assert noise(small()) is None
