@@ -69,7 +69,10 @@ def _drain() -> None:
     read, until = 0, time.monotonic() + DRAINED_SECONDS
     stream = request.environ["wsgi.input"]
     while read < DRAINED_BYTES and time.monotonic() < until:
-        chunk = stream.read(2**16)
+        try:
+            chunk = stream.read(2**16)
+        except OSError:  # it has gone silent
+            return
         if not chunk:
             return
         read += len(chunk)

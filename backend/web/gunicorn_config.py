@@ -5,29 +5,12 @@ One process holds the networks and all projects; its threads answer /health whil
 
 from __future__ import annotations
 
-from typing import Any
-
-from gunicorn import glogging
-
-from backend.logs import configure_logging
 from backend.settings import get_settings
 
 _settings = get_settings()
 
-
-class Logger(glogging.Logger):
-    """gunicorn's own lines, in the form of all others."""
-
-    def setup(self, cfg: Any) -> None:
-        """Hand everything to the root logger, whose handler knows the form."""
-        super().setup(cfg)
-        configure_logging(_settings)
-        self.error_log.handlers.clear()
-        self.error_log.propagate = True
-
-
 bind = f"{_settings.host}:{_settings.port}"
-worker_class = "gthread"
+worker_class = "backend.web.gunicorn_worker.Worker"
 workers = 1
 threads = 24  # at most 16 of them predict, see backend/web/protocol.py
 preload_app = False  # torch's threads do not survive a fork
@@ -37,7 +20,7 @@ keepalive = 5
 control_socket_disable = True  # --no-control-socket
 accesslog = None
 errorlog = "-"
-logger_class = Logger
+logger_class = "backend.web.gunicorn_worker.Logger"
 loglevel = _settings.log_level.lower()
 limit_request_line = 8190
 proc_name = "backend-web"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import current_app, request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from backend.errors import RequestError
 
@@ -22,6 +22,8 @@ def json_object(*, optional: bool = False) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(body)
+        if b"\\ud" in body.lower():  # perhaps half a character, which JSON can say but nobody can store: it becomes a question mark
+            content = json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
     except RecursionError as error:
         raise RequestError("The request's JSON is nested too deeply, expected a plain object.") from error
     except ValueError as error:
@@ -36,7 +38,10 @@ def _body() -> bytes:
     if request.content_length is not None:
         return request.get_data(cache=False)  # which looks at the length first
     limit = int(current_app.config["MAX_CONTENT_LENGTH"])
-    body: bytes = request.environ["wsgi.input"].read(limit + 1)  # sent in chunks, without a length
+    try:
+        body: bytes = request.environ["wsgi.input"].read(limit + 1)  # sent in chunks, without a length
+    except OSError as error:
+        raise ClientDisconnected from error
     if len(body) > limit:
         raise RequestEntityTooLarge
     return body

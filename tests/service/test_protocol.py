@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -388,3 +391,24 @@ def test_health_answers_during_a_long_predict(web: Web, redis: Redis, image_url:
         f"during a predict: health p50 {np.median(health):.3f} s, p95 {np.quantile(health, 0.95):.3f}, setup {np.quantile(setup, 0.95):.3f}"
     )
     assert np.median(health) < 0.3
+
+
+def test_silent_clients_do_not_keep_others_waiting(web: Web) -> None:
+    """More cut connections than there are threads, in the midst of a header or of a body: given up after some seconds, for good."""
+    head = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n"
+    login = b"Authorization: Basic " + base64.b64encode(":".join(AUTH).encode()) + b"\r\n\r\n{"
+    with contextlib.ExitStack() as stack:
+        for number in range(32):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", web.settings.port)))
+            client.sendall(head + (login if number % 2 else b""))
+        time.sleep(0.5)
+        assert httpx.get(f"{web.url}/health", timeout=60).status_code == 200
+        started = time.perf_counter()
+        assert httpx.get(f"{web.url}/health", timeout=60).status_code == 200
+        assert time.perf_counter() - started < 1
+        client.settimeout(30)
+        answer = b"".join(iter(lambda: client.recv(4096), b""))  # until it is closed
+        assert answer.startswith(b"HTTP/1.1 400 ")
+    log = web.log.read_text()
+    assert "gave up a client that went silent" in log
+    assert "Traceback" not in log.rpartition("gave up a client")[2]
