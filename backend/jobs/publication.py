@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from backend.errors import QueueError
+from backend.errors import QueueError, VersionError
 from backend.jobs.context import Context
 from backend.jobs.locks import SECONDS, Fence
+
+log = logging.getLogger(__name__)
 
 LONGEST = SECONDS + 60
 """Seconds to wait for another decision: it takes a moment, unless its worker was killed in it."""
@@ -28,6 +31,12 @@ def deciding(context: Context) -> Iterator[Fence]:
 
 def announce(context: Context) -> None:
     """Tell the web processes which version is in use and how good it is, so that they need not look at the storage at every request."""
-    record = context.versions.current_record()
-    name, dice, trained = (record.name, record.held_out_dice, len(record.tasks)) if record else ("", None, 0)
+    name = context.versions.current() or ""
+    dice, trained = None, 0
+    try:
+        if name:
+            record = context.versions.record(name)
+            dice, trained = record.held_out_dice, len(record.tasks)
+    except VersionError as error:  # its folder is lost; the order in force is served nevertheless
+        log.error("%s", error)
     context.redis.hset(context.keys.info, mapping={"version": name, "held_out_dice": "" if dice is None else dice, "trained": trained})
