@@ -1,5 +1,6 @@
 """`python -m backend up` runs everything, keeps it running, and leaves nothing behind."""
 
+import json
 import os
 import signal
 import socket
@@ -110,11 +111,12 @@ def test_everything_runs_survives_and_ends(tmp_path: Path, environment: dict[str
 
 
 def test_kill_9_leaves_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Even when nobody can clean up; and the next start works on the same folder."""
-    with up(tmp_path, PORT=str(free_port()), **environment) as running:
+    """Even when nobody can clean up; and the next start works on the same folder. With LOG_JSON, every line of every process is JSON."""
+    with up(tmp_path, PORT=str(free_port()), LOG_JSON="true", **environment) as running:
         assert eventually(lambda: "Backend at" in running.text, START_SECONDS), running.text
         pids = running.pids()
         assert len(pids) >= 5
+        assert {"gunicorn.error", "backend.web"} <= {json.loads(line)["logger"] for line in running.text.splitlines()}
         running.process.kill()
         running.process.wait()
         assert eventually(lambda: not any(alive(pid) for pid in pids), 30)
