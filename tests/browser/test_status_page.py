@@ -72,6 +72,7 @@ def emulate(browser: Remote, **wanted: Any) -> None:
     else:
         command("Emulation.clearDeviceMetricsOverride")
     scheme = "dark" if wanted.get("dark") else "light"
+    command("Emulation.setScrollbarsHidden", hidden="width" in wanted)
     command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
 
@@ -122,16 +123,16 @@ def test_an_administrators_day(browser: Remote, stack: Stack, make_project: Make
     shows(browser, "Ready for labels", "#now")
     assert shown_tasks(browser) == order(stack, project)[:10]
     assert state["next_tasks"][0]["reason"].replace("->", "→")[1:] in text_of(browser, ".image.first")
-    loaded = "return [...document.querySelectorAll('.picture img')].filter(image => image.naturalWidth > 50).length"
-    browser.execute_script("document.querySelectorAll('.picture img').forEach(image => image.loading = 'eager')")
-    wait(browser, lambda page: page.execute_script(loaded) == len(shown_tasks(page)), "the pictures")
+    wait_for_pictures(browser)
 
     _look_into_the_map(browser, state)
     _recompute(browser, stack, project, state)
     _a_submit_is_measured(browser, stack, project, annotators[0])
+    if pictures.WANTED:
+        _grow(browser, stack, project, annotators[0])
+    _other_screens(browser)
     _cancel(browser, stack, project)
     _roll_back(browser, stack, project)
-    _other_screens(browser)
     assert browser.execute_script("return window.neverLoadedAnew")
     _open_the_next(browser, stack, annotators[1], shown_tasks(browser)[0])
 
@@ -183,6 +184,22 @@ def _a_submit_is_measured(browser: Remote, stack: Stack, project: CellProject, a
     assert f"task {first}" in str(browser.execute_script("return document.querySelector('#learning').textContent"))
 
 
+def _grow(browser: Remote, stack: Stack, project: CellProject, annotator: Annotator) -> None:
+    """More labels, for pictures with more to see."""
+    for _ in range(3):
+        label(annotator, project, 1)
+        quiet(stack, project)
+    shows(browser, quiet(stack, project)["round"]["name"], "#figures")
+    wait_for_pictures(browser)
+
+
+def wait_for_pictures(browser: Remote) -> None:
+    """Wait until every image on the page has its picture."""
+    browser.execute_script("document.querySelectorAll('.picture img').forEach(image => image.loading = 'eager')")
+    loaded = "return [...document.querySelectorAll('.picture img')].filter(image => image.naturalWidth > 50).length"
+    wait(browser, lambda page: page.execute_script(loaded) == len(shown_tasks(page)), "the pictures")
+
+
 def _cancel(browser: Remote, stack: Stack, project: CellProject) -> None:
     """A training that would take hours is seen to move, and ends within seconds when it is cancelled."""
     before = jobs.catalogue.versions(project.id)
@@ -206,11 +223,12 @@ def _cancel(browser: Remote, stack: Stack, project: CellProject) -> None:
 
 def _roll_back(browser: Remote, stack: Stack, project: CellProject) -> None:
     """The earlier version is in use, on the page and in Label Studio, in the same order; and forward again is offered."""
-    current = jobs.catalogue.versions(project.id)["current"]
-    other = "v1" if current == "v2" else "v2"
+    found = jobs.catalogue.versions(project.id)
+    current = found["current"]
+    other = next(version["name"] for version in found["versions"] if not version["current"])
     tasks = order(stack, project)
     press(browser, f"#to-{other}")
-    assert f"Roll back to {other}?" in text_of(browser, "#dialog-rollback")
+    assert f" to {other}?" in text_of(browser, "#dialog-rollback")
     press(browser, "#dialog-rollback [value=yes]")
     shows(browser, f"Done: {other} is in use instead of {current}", "#outcome")
     wait(browser, lambda page: page.find_elements(By.ID, f"to-{current}") and not page.find_elements(By.ID, f"to-{other}"), "the list")
@@ -219,15 +237,13 @@ def _roll_back(browser: Remote, stack: Stack, project: CellProject) -> None:
     assert order(stack, project) == tasks
     assert shown_tasks(browser) == tasks[:10]
     quiet(stack, project)
-    browser.execute_script("document.querySelectorAll('.picture img').forEach(image => image.loading = 'eager')")
-    loaded = "return [...document.querySelectorAll('.picture img')].filter(image => image.naturalWidth > 50).length"
-    wait(browser, lambda page: page.execute_script(loaded) == len(shown_tasks(page)), "the pictures of its masks")
+    wait_for_pictures(browser)
 
 
 def _other_screens(browser: Remote) -> None:
     """A phone, and the dark: nothing is cut off, and the text is legible. Pictures of it when somebody asks."""
     try:
-        for name, width, height, dark in (("", 1280, 1620, False), ("-phone", PHONE, 1500, False), ("-dark", 1280, 1620, True)):
+        for name, width, height, dark in (("", 1280, 1700, False), ("-phone", PHONE, 1400, False), ("-dark", 1280, 1700, True)):
             emulate(browser, width=width, height=height, dark=dark)
             browser.execute_script("document.getElementById('outcome').hidden = true; document.activeElement.blur(); scrollTo(0, 0)")
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width
