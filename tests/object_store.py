@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import httpx
 import pytest
 
 from backend.processes import free_port
-
-if TYPE_CHECKING:  # imported when it is asked for: most tests need none
-    from moto.server import ThreadedMotoServer
 
 BUCKET = "models"
 REGION = "us-east-1"
@@ -24,14 +22,13 @@ REGION = "us-east-1"
 class ObjectStore:
     """The server, one bucket, and the key of the one user who may use it."""
 
-    port: int = field(default_factory=free_port)
+    gate: Gate
     key: str = ""
     secret: str = ""
-    _server: ThreadedMotoServer | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.gate.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -49,24 +46,14 @@ class ObjectStore:
             monkeypatch.setenv(name, value)
         forget_keys()
 
-    def start(self) -> None:
-        from moto.server import ThreadedMotoServer
-
-        self._server = ThreadedMotoServer("127.0.0.1", self.port, verbose=False)
-        self._server.start()
-
-    def stop(self) -> None:
-        assert self._server is not None
-        self._server.stop()
-
     @contextmanager
     def away(self) -> Iterator[None]:
-        """Refuse connections; what it holds stays."""
-        self.stop()
+        """Cut all connections and refuse new ones; what it holds stays."""
+        self.gate.close()
         try:
             yield
         finally:
-            self.start()
+            self.gate.open()
 
     def prepare(self) -> None:
         """Make the bucket and its user, and from then on ask everyone for a key."""
@@ -90,15 +77,60 @@ class ObjectStore:
         httpx.post(f"{self.url}/moto-api/reset-auth", content=after).raise_for_status()
 
 
+class Gate:
+    """A port that leads to another one, and can be closed: a server itself goes on serving connections that are open."""
+
+    def __init__(self, target: int) -> None:
+        self.port = free_port()
+        self._target = target
+        self._sockets: list[socket.socket] = []
+
+    def open(self) -> None:
+        """Accept connections from now on."""
+        listener = socket.create_server(("127.0.0.1", self.port))
+        self._sockets = [listener]
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def close(self) -> None:
+        """Cut all connections, and refuse new ones."""
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._sockets += [client, server]
+                for ends in ((client, server), (server, client)):
+                    threading.Thread(target=_pump, args=ends, daemon=True).start()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(2**16):
+            sink.sendall(data)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[ObjectStore]:
     """One for all tests that ask for it; each uses a folder of its own in the bucket."""
-    store = ObjectStore()
-    store.start()
+    from moto.server import ThreadedMotoServer
+
+    port = free_port()
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    server.start()
+    store = ObjectStore(Gate(port))
+    store.gate.open()
     store.prepare()
     yield store
+    store.gate.close()
     forget_keys()
-    store.stop()
+    server.stop()
 
 
 def forget_keys() -> None:

@@ -31,8 +31,15 @@ CANCELLED = "Cancelled by a person at {time}. Model and order stay as they are u
 RETRIES = 2
 """How often a job is run again that failed or whose worker was killed."""
 
-_ALIVE = (JobStatus.QUEUED, JobStatus.STARTED, JobStatus.DEFERRED, JobStatus.SCHEDULED)
-_WAITING = (JobStatus.QUEUED, JobStatus.DEFERRED, JobStatus.SCHEDULED)
+_WAITING = (
+    JobStatus.CREATED,
+    JobStatus.QUEUED,
+    JobStatus.DEFERRED,
+    JobStatus.READY_TO_ENQUEUE,  # for a moment, after the last job that it waited for
+    JobStatus.SCHEDULED,
+    JobStatus.RATE_LIMITED,
+)
+_ALIVE = (JobStatus.STARTED, *_WAITING)
 _STATES = {JobStatus.STARTED: "running", JobStatus.FINISHED: "finished", JobStatus.CANCELED: "cancelled", JobStatus.STOPPED: "cancelled"}
 
 
@@ -239,7 +246,8 @@ def follow(project_id: int, job_id: str, *, seconds: float = 0.5) -> Iterator[di
         job = _fetch(redis, job_id)
         if job is None:
             raise QueueError(f"There is no job {job_id!r}; jobs are kept for {KEPT_SECONDS // 86400} days.")
-        state = _STATES.get(job.get_status(), "queued" if job.get_status() in _WAITING else "failed")
+        status = job.get_status()  # asked once: it may change meanwhile
+        state = _STATES.get(status, "queued" if status in _WAITING else "failed")
         result = job.return_value() if state == "finished" else None
         result = result if isinstance(result, dict) else {}
         if result.get("next"):

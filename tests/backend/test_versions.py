@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.errors import FenceLostError, VersionError
+from backend.errors import FenceLostError, StorageError, VersionError
 from backend.storage import Storage
 from backend.versions import VersionRecord, Versions, assign_folds, compare, now
 from model.recipe import Recipe
@@ -84,6 +84,32 @@ def test_another_machine_finds_them(tmp_path: Path) -> None:
     one.save(network(), record("v2"))
     one.make_current("v2", by="test")
     assert two.current() == "v2"
+
+
+def test_a_training_outlives_a_storage_that_is_away(tmp_path: Path) -> None:
+    """Kept on its machine, it is saved by a later job that would train the same; a name that had a part of a version is not used again."""
+    shared = tmp_path / "shared"
+    one, two = (Versions(Storage(tmp_path / machine, f"file://{shared}"), 7) for machine in "ab")
+    made = record("v1", {"1": 0.5}, folds={"1": 0})
+    shared.write_text("in the way")
+    with pytest.raises(StorageError, match="Shared storage"):
+        one.save(network(), made)
+    shared.unlink()
+    assert one.names() == two.names() == []
+    assert one.unfinished(record("v1", {"1": 0.5}, folds={"1": 0}, tasks={"1": "another label"})) is None
+    assert two.unfinished(made) is None
+    two.storage.path("projects/7/versions/v1").mkdir(parents=True)
+    two.storage.path("projects/7/versions/v1/weights.safetensors").write_bytes(b"half")
+    two.storage.put("projects/7/versions/v1")
+
+    assert one.next_name() == "v2"
+    wanted = record("v2", {"1": 0.5}, folds={"1": 0}, job="another job", held_out={})
+    found = one.unfinished(wanted)
+    assert found is not None
+    one.save(*found)
+    assert one.names() == two.names() == ["v2"]
+    assert (two.record("v2").job, two.record("v2").held_out, two.load("v2").record["name"]) == ("another job", {"1": 0.5}, "v2")
+    assert one.unfinished(wanted) is None
 
 
 @given(st.integers(0, 40), st.integers(0, 6), st.dictionaries(st.integers(0, 60).map(str), st.integers(0, 5), max_size=40))

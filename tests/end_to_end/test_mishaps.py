@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,10 +13,6 @@ from backend import service
 from backend.jobs import enqueue_round, events, follow, queue, status
 from backend.jobs.connection import Keys, connection
 from backend.jobs.events import Work
-from backend.processes import Program, free_port
-from backend.redis_server import EmbeddedRedis
-from backend.settings import get_settings
-from backend.supervisor import Supervisor
 from tests.end_to_end.test_round import connect, order
 from tests.stack import CONFIG, Annotator, CellProject, Stack
 
@@ -109,37 +104,6 @@ def test_labels_submitted_while_the_web_server_is_dead_are_found(stack: Stack, r
     stack.wait(lambda: status(ranked.id)["version"]["labels"] == before["version"]["labels"] + 1, "a training on the label")
     stack.wait(lambda: service.Service(stack.settings).healthy(), "the web server to answer again")
     assert task["id"] not in [each["task"] for each in status(ranked.id)["next_tasks"]]
-
-
-def test_two_machines_that_share_only_redis_and_a_storage(
-    stack: Stack, make_project: MakeProject, annotators: list[Annotator], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two workers with folders of their own both do rows of a round, and either writes the order."""
-    project = make_project(9)
-    label(annotators[0], project, 3)
-    redis = EmbeddedRedis(tmp_path / "redis", port=free_port())
-    shared = {"redis_url": redis.address, "storage_url": f"file://{tmp_path}/shared", "project_defaults": {"candidates": 6, "folds": 0}}
-    machines = [stack.settings.model_copy(update={**shared, "model_dir": tmp_path / name}) for name in ("one", "two")]
-    with monkeypatch.context() as patch, Supervisor() as supervisor:
-        supervisor.add(redis.program, ready=redis.healthy, foundation=True)
-        for machine in machines:
-            command = service.python("backend.jobs.worker", "compute")
-            log = tmp_path / f"{machine.model_dir.name}.log"
-            supervisor.add(Program("worker", command, environment=service.environment(machine), log=log, grace=4))
-        for name, value in service.environment(machines[0]).items():
-            patch.setenv(name, value)
-        get_settings.cache_clear()
-        looks = list(follow(project.id, enqueue_round(project.id, "test", train=True)))
-        state = status(project.id)
-    get_settings.cache_clear()
-    assert looks[-1]["state"] == "finished", looks[-1]
-    assert max(look["rows_total"] for look in looks) == 6
-    rows = [set((tmp_path / name).glob("projects/*/rounds/*/rows/*.json")) for name in ("one", "two", "shared")]
-    assert len(rows[2]) == 6
-    assert rows[0]
-    assert rows[1]
-    assert order(stack, project) == [task["task"] for task in state["next_tasks"]]
-    assert len(state["next_tasks"]) == 6
 
 
 def test_another_project_at_the_same_time(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
