@@ -37,7 +37,7 @@ def worker(settings: Settings) -> str:
     from backend.jobs.connection import connection
 
     workers = [found for found in Worker.all(connection(settings)) if found.hostname == socket.gethostname()]
-    alive = sum(_recent(found.last_heartbeat) for found in workers)
+    alive = sum(recent(found.last_heartbeat) for found in workers)
     expected = settings.workers + 1
     return "" if alive >= expected else f"found {alive} workers of {socket.gethostname()}, expected {expected}"
 
@@ -49,10 +49,11 @@ def scheduler(settings: Settings) -> str:
     from backend.jobs.connection import connection
 
     found = [cron for cron in CronScheduler.all(connection(settings), cleanup=False) if cron.hostname == socket.gethostname()]
-    return "" if any(_recent(cron.last_heartbeat) for cron in found) else f"found no scheduler of {socket.gethostname()}, expected one"
+    return "" if any(recent(cron.last_heartbeat) for cron in found) else f"found no scheduler of {socket.gethostname()}, expected one"
 
 
-def _recent(heartbeat: datetime | None) -> bool:
+def recent(heartbeat: datetime | None) -> bool:
+    """Whether a sign of life is younger than SILENT_SECONDS."""
     if heartbeat is None:
         return False
     aware = heartbeat if heartbeat.tzinfo else heartbeat.replace(tzinfo=UTC)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from backend.uses import ROLLBACK
 
 if TYPE_CHECKING:
+    from backend.doctor import Examination
     from backend.labelstudio.connect import Finding
 
 _NEXT = 10
@@ -56,12 +57,23 @@ def left_text(state: Mapping[str, Any]) -> str:
 
 def findings(found: Sequence[Finding]) -> str:
     """One line for each finding, and what mends it."""
+    width = max((len(finding.subject) for finding in found), default=0)
     lines = []
     for finding in found:
-        lines.append(f"{finding.severity.value:<8} {finding.subject:<12} {finding.text}\n")
+        lines.append(f"{finding.severity.value:<8} {finding.subject:<{width}} {finding.text}\n")
         if finding.remedy:
-            lines.append(f"{'':<21} {finding.remedy}\n")
+            lines.append(f"{'':<{width + 9}} {finding.remedy}\n")
     return "".join(lines)
+
+
+def examination(found: Examination) -> str:
+    """All findings, those of the service and those of each project, and what they come to."""
+    parts = [findings(found.service)]
+    parts += [f"Project {number}\n{findings(listed)}" for number, listed in found.projects.items()]
+    errors, warnings = found.errors, found.warnings
+    told = f"{errors} error{'s' if errors != 1 else ''}, {warnings} warning{'s' if warnings != 1 else ''}"
+    parts.append(f"{'All is well' if not errors and not warnings else told}, after {found.seconds:.0f} s.")
+    return "\n".join(parts)
 
 
 def describe(state: Mapping[str, Any]) -> str:

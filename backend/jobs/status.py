@@ -42,7 +42,7 @@ def status(project_id: int) -> dict[str, Any]:
         "next_tasks": _next_tasks(record, answered) if record else [],
         "running": _running(redis, project_id),
         "waiting": queue.waiting(redis, project_id),
-        "last_error": _last_error(redis, keys),
+        "last_error": max(last_errors(redis, project_id).values(), key=lambda error: error["time"], default=None),
         "warnings": warnings,
     }
 
@@ -101,6 +101,6 @@ def _running(redis: Any, project_id: int) -> dict[str, Any] | None:
     return shown | {"round": name if in_round else ""}
 
 
-def _last_error(redis: Any, keys: Keys) -> dict[str, Any] | None:
-    found = [json.loads(value) for value in redis.hgetall(keys.errors).values()]
-    return max(found, key=lambda error: error["time"], default=None)
+def last_errors(redis: Any, project_id: int) -> dict[str, dict[str, Any]]:
+    """By kind of job the last error, {"job", "kind", "message", "time"}; the next success of that kind removes it."""
+    return {as_text(kind): json.loads(value) for kind, value in redis.hgetall(Keys(project_id).errors).items()}

@@ -5,8 +5,18 @@ from typing import Any
 
 from rich.console import Console
 
+from backend.doctor import Examination
 from backend.labelstudio.connect import Finding, Severity
-from backend.terminal import describe, findings, follow_with_bar, left_text, step_text
+from backend.terminal import (
+    describe,
+    describe_rollback,
+    examination,
+    findings,
+    follow_with_bar,
+    left_text,
+    step_text,
+    versions_table,
+)
 
 STATE: dict[str, Any] = {
     "project": 3,
@@ -78,4 +88,55 @@ def test_words_for_progress() -> None:
 def test_findings_with_their_remedy() -> None:
     """What is to be done stands below what was found."""
     text = findings([Finding("webhook", Severity.OK, "there"), Finding("annotations", Severity.WARNING, "2 per task", "set it to 1")])
-    assert text.splitlines() == ["ok       webhook      there", "warning  annotations  2 per task", f"{'':21} set it to 1"]
+    assert text.splitlines() == ["ok       webhook     there", "warning  annotations 2 per task", f"{'':20} set it to 1"]
+
+
+VERSION: dict[str, Any] = {"name": "v1", "current": True, "damaged": "", "created": "2026-01-02T10:00:00+00:00", "labels": 3}
+    "name": "v1",
+    "current": True,
+    "damaged": "",
+    "created": "2026-01-02T10:00:00+00:00",
+    "labels": 3,
+    "seconds": 12.4,
+}
+VERSION |= {"seconds": 12.4, "held_out_dice": 0.7123, "published": True, "reason": "the first version"}
+USE: dict[str, Any] = {"version": "v1", "time": "2026-01-03", "by": "rollback", "who": "ada", "reason": "v2 is worse", "before": "v2"}
+
+
+def test_the_versions_as_a_table() -> None:
+    """The one in use is marked; one that was not put in use, and one that cannot be read, say why; rollbacks are told below."""
+    second = VERSION | {"name": "v2", "current": False, "held_out_dice": None, "published": False, "reason": "clearly worse"}
+    third = VERSION | {"name": "v10", "current": False, "damaged": "the record of version v10 is damaged"}
+    text = versions_table({"project": 3, "current": "v1", "versions": [VERSION, second, third], "uses": [USE | {"by": "training"}, USE]})
+    lines = text.splitlines()
+    assert lines[1].split() == ["*", "v1", "0.712", "3", "12", "2026-01-02T10:00:00+00:00", "the", "first", "version"]
+    assert lines[2].startswith("  v2       not measured")
+    assert lines[2].endswith("not put in use: clearly worse")
+    assert lines[3].endswith("the record of version v10 is damaged")
+    assert lines[4:] == ["2026-01-03 rolled back from v2 to v1 by ada: v2 is worse"]
+    assert "no version yet" in versions_table({"project": 3, "current": None, "versions": [], "uses": []})
+
+
+def test_what_a_rollback_will_do() -> None:
+    """Which versions, how many tasks, what is stopped, and the way back."""
+    newer = VERSION | {"name": "v2", "held_out_dice": 0.6, "labels": 5}
+    plan = {"project": 3, "to": VERSION, "from": newer, "round": "v2.r4", "tasks": 700, "masks": 200, "stops_round": True, "training": True}
+    text = describe_rollback(plan)
+    for part in (
+        "v1 (held-out dice 0.712, 3 labels, 2026-01-02T10:00:00+00:00) will be put in use instead of v2 (held-out dice 0.600, 5 labels",
+        "200 open tasks will show its masks, the other 500 as annotators proceed",
+        "The round that runs is stopped, and begins anew with v1 afterwards.",
+        "A training runs: its version takes the place of v1 unless it is clearly worse.",
+        "To undo it: python -m backend rollback --project 3 v2",
+    ):
+        assert part in text
+    assert len(describe_rollback(plan | {"from": None, "tasks": 0, "stops_round": False, "training": False}).splitlines()) == 1
+
+
+def test_an_examination_is_summed_up() -> None:
+    """Errors and warnings of the service and of all projects are counted together."""
+    bad, odd, good = (Finding(str(severity), severity, "x") for severity in (Severity.ERROR, Severity.WARNING, Severity.OK))
+    text = examination(Examination([good, bad], {3: [odd, odd], 4: [good]}, 1.2))
+    assert "Project 3\nwarning" in text
+    assert text.endswith("1 error, 2 warnings, after 1 s.")
+    assert examination(Examination([good])).endswith("All is well, after 0 s.")

@@ -1,0 +1,29 @@
+"""The service's commands: options declared once, a call into the rooms, and what people want to read about it."""
+
+from __future__ import annotations
+
+import typer
+
+from backend.cli import doctor, projects, run, share, versions
+from backend.cli.shell import CODES, FAILED, MEND
+
+__all__ = ["FAILED", "MEND", "app"]
+
+HELP = "The Label Studio backend that tells a lab which images to label next. Settings come from the environment."
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_enable=False)
+for command in (
+    run.up,
+    run.web,
+    run.worker,
+    run.scheduler,
+    projects.connect,
+    projects.recompute,
+    projects.train,
+    projects.status,
+    versions.versions,
+    versions.rollback,
+    doctor.doctor,
+    share.share,
+):
+    app.command(epilog=CODES)(command)

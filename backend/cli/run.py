@@ -1,0 +1,100 @@
+"""The commands that run the service: all of it, or one of its programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from backend import service
+from backend.cli.shell import explained, say
+from backend.logs import configure_logging
+from backend.settings import Settings, read_settings
+from backend.supervisor import Supervisor
+
+
+def up() -> None:
+    """Run everything: web server, workers, scheduler, and an embedded Redis if REDIS_URL is not set. Ctrl-C ends it.
+
+    Example: LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_API_KEY=... python -m backend up
+    """
+    with explained():
+        settings = read_settings()
+        configure_logging(settings)
+        _ = settings.api_key  # says how to set it when it is missing
+        say("\n".join(f"{name.upper()}={value}" for name, value in settings.described.items()))
+        _try_label_studio(settings)
+        signal.signal(signal.SIGTERM, _exit)
+        with service.alone(settings.model_dir), Supervisor() as supervisor:
+            everything = service.Service(settings, say=say)
+            everything.start(supervisor)
+            with service.addresses(everything.settings):
+                say(
+                    f"Ready. Connect a project with: python -m backend connect --project NUMBER (it will use {everything.settings.own_url})"
+                )
+                supervisor.watch()
+            say("Ending.")
+
+
+def web() -> None:
+    """Run the web server alone, where workers and scheduler run elsewhere (`up` runs everything). SIGTERM ends it.
+
+    Example: REDIS_URL=redis://... HOST=0.0.0.0 python -m backend web
+    """
+    with explained():
+        _checked_settings()
+    command = service.web_command()
+    os.execv(command[0], command)  # signals reach the server itself
+
+
+def worker() -> None:
+    """Run this machine's workers alone: WORKERS for trainings and rounds, and one for short jobs. SIGTERM ends them.
+
+    Any number of machines that share REDIS_URL and STORAGE_URL may run it.
+
+    Example: WORKERS=2 REDIS_URL=redis://... STORAGE_URL=s3://... python -m backend worker
+    """
+    with explained():
+        settings = _checked_settings()
+        signal.signal(signal.SIGTERM, _exit)
+        with Supervisor() as supervisor:
+            service.Service(settings, say=say).start_workers(supervisor)
+            supervisor.watch()
+        say("Ended; jobs that were given up are done by other workers, or after the next start.")
+
+
+def scheduler() -> None:
+    """Run the scheduler alone: it gathers events, has projects looked at, and starts the nightly rounds. SIGTERM ends it.
+
+    Example: REDIS_URL=redis://... python -m backend scheduler
+    """
+    from backend.jobs import schedule
+
+    with explained():
+        signal.signal(signal.SIGTERM, _exit)  # the first program of a container has no handler of its own
+        _checked_settings()
+        schedule.main()
+
+
+def _checked_settings() -> Settings:
+    """The settings of a program that runs alone. Raises SettingsError when the key or the Redis is not said."""
+    settings = read_settings()
+    configure_logging(settings)
+    _ = settings.api_key, settings.redis_address
+    return settings
+
+
+def _try_label_studio(settings: Settings) -> None:
+    """Warn, and go on, when Label Studio cannot be used now: it may start later."""
+    from backend.errors import LabelStudioError
+    from backend.labelstudio.client import LabelStudio
+
+    try:
+        version = LabelStudio(settings.label_studio_url, settings.api_key, timeout=10, attempts=1).server_version()
+    except LabelStudioError as error:
+        say(f"Warning: {error}")
+    else:
+        say(f"Label Studio {version} at {settings.label_studio_url}.")
+
+
+def _exit(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)

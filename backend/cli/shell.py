@@ -1,0 +1,84 @@
+"""What all commands share: how they speak, what their options mean, and with which exit code they end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from redis.exceptions import RedisError
+from rich.console import Console
+
+from backend.errors import BackendError
+from backend.settings import get_settings
+from backend.terminal import follow_with_bar
+
+FAILED = 1
+"""Exit code when a job failed or was cancelled."""
+MEND = 2
+"""Exit code when the input or the surroundings have to be mended."""
+CODES = "Exit codes: 0 done, 1 the job failed or was cancelled, 2 something to mend, which the message names."
+
+console = Console()
+errors = Console(stderr=True)
+log = logging.getLogger(__name__)
+
+Project = Annotated[int, typer.Option(help="Number of the project in Label Studio (in its address: /projects/NUMBER).")]
+AnyProject = Annotated[int | None, typer.Option(help="Number of the project in Label Studio; all known projects if left out.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Stay until it is done, showing the step, the rows and the time left.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for scripts.")]
+
+
+def tell(text: str) -> None:
+    """What a command found, on standard output; lines are not broken, so that scripts can read them."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Tell the terminal what goes on; a line of the log where programs read it."""
+    if get_settings().log_json:
+        log.info(text)
+    else:
+        complain(text)
+
+
+def complain(text: str) -> None:
+    """Tell on standard error."""
+    errors.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def tell_json(content: Any) -> None:
+    """For scripts."""
+    typer.echo(json.dumps(content, indent=2))
+
+
+def started(project: int, job: str, wait: bool) -> None:
+    """Tell which job was started and, if asked, follow it to its end. Exits with FAILED when it failed or was cancelled."""
+    from backend import jobs
+
+    if not wait:
+        tell(f"Started job {job}; python -m backend status --project {project} tells how far it is.")
+        return
+    last = follow_with_bar(jobs.follow(project, job), errors)
+    tell(f"{last['state'].capitalize()}: {last.get('message') or job}")
+    if last["state"] != "finished":
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn errors that a user can mend into one line and an exit code; a traceback means a defect of ours."""
+    try:
+        yield
+    except BackendError as error:
+        complain(f"Error: {error}")
+        raise typer.Exit(MEND) from error
+    except RedisError as error:
+        complain(f"Error: Redis does not answer ({error}); start it, or correct REDIS_URL. python -m backend doctor looks at everything.")
+        raise typer.Exit(MEND) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(128 + signal.SIGINT) from None

@@ -1,0 +1,77 @@
+"""The commands for the versions of a project's model: list them, and put another one in use."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from typing import Annotated
+
+import typer
+
+from backend.cli.shell import FAILED, MEND, AsJson, Project, Wait, complain, errors, explained, started, tell, tell_json
+from backend.terminal import describe_rollback, versions_table
+
+
+def versions(project: Project, as_json: AsJson = False) -> None:
+    """List the versions of a project's model: which is in use, how good each is, and why it was put in use or not.
+
+    An asterisk marks the version in use. Held-out dice is measured on labels that the measured networks had not seen.
+
+    Example: python -m backend versions --project 3
+    """
+    from backend import jobs
+
+    with explained():
+        found = jobs.versions(project)
+    if as_json:
+        tell_json(found)
+    else:
+        tell(versions_table(found))
+
+
+def rollback(
+    project: Project,
+    version: Annotated[str, typer.Argument(help="Version to put in use, such as v3; python -m backend versions lists them.")],
+    reason: Annotated[str, typer.Option(help="Why, for the history that versions shows.")] = "asked for on the command line",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
+    wait: Wait = False,
+) -> None:
+    """Put another version of the model in use, older or newer, and show its masks in Label Studio; the order of the tasks stays.
+
+    Asks first. Nothing is deleted: the way back is the same command with the other version. A round that runs is stopped, and begins anew
+    afterwards with the version in use. A training that runs goes on; its version is compared to the one in use then.
+
+    Example: python -m backend rollback --project 3 v2 --wait
+
+    Example: python -m backend rollback --project 3 v2 --yes --reason "v3 draws the background"
+    """
+    from backend import jobs
+
+    with explained():
+        plan = jobs.plan_rollback(project, version)
+        if plan["nothing_to_do"]:
+            tell(f"{version} is in use already; nothing was changed.")
+            return
+        if not yes:
+            _confirm(describe_rollback(plan))
+        started(project, jobs.enqueue_rollback(project, version, reason=reason, who=_user()), wait)
+
+
+def _confirm(text: str) -> None:
+    """Ask; ends the command unless the answer is yes."""
+    if not sys.stdin.isatty():
+        complain(f"{text}\nError: found no terminal to ask on, expected one or --yes; nothing was changed.")
+        raise typer.Exit(MEND)
+    complain(text)
+    errors.print("Go on? [y/N] ", end="", markup=False, highlight=False)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        complain("Nothing was changed.")
+        raise typer.Exit(FAILED)
+
+
+def _user() -> str:
+    """Who asks, as far as this machine knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return ""

@@ -1,0 +1,50 @@
+"""The queues: how much waits, whether something waits in vain, and jobs that a killed worker left."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rq import Queue, Worker
+from rq.job import Job
+from rq.registry import FailedJobRegistry, StartedJobRegistry
+
+from backend.doctor.redis_server import open_redis
+from backend.health import recent
+from backend.jobs.connection import COMPUTE, CONTROL, named
+from backend.labelstudio.connect import Finding, Severity
+from backend.settings import Settings
+
+LONGEST_WAIT = {CONTROL: 300.0, COMPUTE: 3600.0}
+"""Seconds that a job may wait: short ones for a drawing look or a rollback, the others for a training."""
+
+
+def check(settings: Settings) -> list[Finding]:
+    """One finding a queue."""
+    redis = open_redis(settings)
+    busy = [worker for worker in Worker.all(connection=redis) if recent(worker.last_heartbeat) and worker.get_current_job_id()]
+    return [_queue(named(name, redis), sum(name in worker.queue_names() for worker in busy)) for name in (CONTROL, COMPUTE)]
+
+
+def _queue(queue: Queue, busy: int) -> Finding:
+    subject, command = f"queue {queue.name}", "python -m backend worker"
+    running, failed = StartedJobRegistry(queue=queue), FailedJobRegistry(queue=queue)
+    text = f"{queue.count} waiting, {running.get_job_count(cleanup=False)} running, {failed.get_job_count(cleanup=False)} failed this week"
+    waited = _waited(queue)
+    if waited > LONGEST_WAIT[queue.name]:
+        remedy = "export more WORKERS, and start `python -m backend up` again" if busy else command
+        return Finding(subject, Severity.WARNING, f"{text}; the oldest has waited for {waited / 60:.0f} minutes", remedy)
+    left = running.get_expired_job_ids()
+    if left:
+        text += f"; {len(left)} of a killed worker, which others take up within a minute or two"
+        return Finding(subject, Severity.WARNING, text, command)
+    return Finding(subject, Severity.OK, text)
+
+
+def _waited(queue: Queue) -> float:
+    """Seconds since the job that waits longest was enqueued; those put at the front came later."""
+    jobs = Job.fetch_many(queue.get_job_ids(), connection=queue.connection)
+    since = [job.enqueued_at for job in jobs if job is not None and job.enqueued_at is not None]
+    if not since:
+        return 0.0
+    first = min(moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in since)
+    return (datetime.now(UTC) - first).total_seconds()
