@@ -91,15 +91,17 @@ def test_findings_with_their_remedy() -> None:
     assert text.splitlines() == ["ok       webhook     there", "warning  annotations 2 per task", f"{'':20} set it to 1"]
 
 
-VERSION: dict[str, Any] = {"name": "v1", "current": True, "damaged": "", "created": "2026-01-02T10:00:00+00:00", "labels": 3}
+VERSION: dict[str, Any] = {
     "name": "v1",
     "current": True,
     "damaged": "",
     "created": "2026-01-02T10:00:00+00:00",
     "labels": 3,
     "seconds": 12.4,
+    "held_out_dice": 0.7123,
+    "published": True,
+    "reason": "the first version",
 }
-VERSION |= {"seconds": 12.4, "held_out_dice": 0.7123, "published": True, "reason": "the first version"}
 USE: dict[str, Any] = {"version": "v1", "time": "2026-01-03", "by": "rollback", "who": "ada", "reason": "v2 is worse", "before": "v2"}
 
 
