@@ -40,6 +40,13 @@ chromium:
 	  fi; \
 	fi
 
+# Settings and secrets of docker-compose.yml: the empty lines of passwords and keys are filled. An existing file stays as it is.
+.env:
+	@umask 077 && while IFS= read -r line; do case "$$line" in \
+	  [A-Z]*_PASSWORD= | [A-Z]*_PASS= | [A-Z]*_KEY=) echo "$$line$$(head -c 20 /dev/urandom | od -An -tx1 | tr -d ' \n')" ;; \
+	  *) printf '%s\n' "$$line" ;; esac; done < .env.example > .env.new && mv .env.new .env
+	@echo "Wrote .env with secrets of your own; look it through, then: docker compose up --detach --build"
+
 # One thread a process: the tests' networks are tiny, and threads that wait for each other on busy cores cost forty times the work.
 test: export OMP_NUM_THREADS = 1
 test: setup

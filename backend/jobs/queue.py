@@ -103,7 +103,7 @@ def _meets(redis: Redis, project_id: int, wish: Asked) -> bool:
     if wish == Asked():
         return True
     options = redis.hget(Keys(project_id).jobs, "snapshotted_options")
-    return bool(options) and wish.met_by(**json.loads(options))
+    return options is not None and wish.met_by(**json.loads(options))
 
 
 def _changed(redis: Redis, project_id: int) -> bool:
