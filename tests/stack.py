@@ -134,10 +134,11 @@ class CellProject:
     id: int
     pool: Pool
     names: dict[int, str]  # task id to file name
+    config: str = CONFIG
 
     def regions(self, task: int) -> list[dict[str, Any]]:
         """The true mask of a task as an annotator would draw it."""
-        return from_mask(self.pool.labels[self.names[task]], parse(CONFIG))
+        return from_mask(self.pool.labels[self.names[task]], parse(self.config))
 
 
 @pytest.fixture(scope="session")
@@ -155,16 +156,16 @@ def cells(shared_data: Path, label_studio: LabelStudioServer) -> Pool:
 def make_project(stack: Stack, cells: Pool) -> Callable[..., CellProject]:
     """Make a project with tasks for the images."""
 
-    def make(count: int = 12, title: str = "Cells") -> CellProject:
+    def make(count: int = 12, title: str = "Cells", config: str = CONFIG) -> CellProject:
         http = httpx.Client(base_url=stack.server.url, headers={"Authorization": f"Token {stack.server.token}"}, timeout=60)
-        body = {"title": title, "label_config": CONFIG, "maximum_annotations": 1, "show_collab_predictions": True}
+        body = {"title": title, "label_config": config, "maximum_annotations": 1, "show_collab_predictions": True}
         project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
         folder = stack.server.files / "cells" / "images"
         stack.server.share_folder(project, folder)
         tasks = [{"data": {"image": stack.server.address(folder / name)}} for name in cells.ids[:count]]
         http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
         found = {int(task["id"]): task["data"]["image"].rsplit("/", 1)[1] for task in stack.client.tasks(project)}
-        return CellProject(project, cells, found)
+        return CellProject(project, cells, found, config)
 
     return make
 

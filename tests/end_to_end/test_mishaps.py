@@ -54,9 +54,18 @@ def wait_for_a_row(stack: Stack, project: CellProject) -> None:
 
 
 def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> None:
-    """kill -9 in the middle of a row: another worker takes it up, what was done stays done, and the order comes."""
+    """kill -9 in the middle of a row: another worker takes it up, what was done stays done, and the order comes.
+
+    The round takes the place of another one, which stops before it writes anything.
+    """
     before = status(ranked.id)
+    superseded = enqueue_round(ranked.id, "test")
+    wait_for_a_row(stack, ranked)
     enqueue_round(ranked.id, "test", train=True)
+    last = list(follow(ranked.id, superseded))[-1]
+    assert last["state"] == "cancelled"
+    assert "superseded" in last["message"]
+    assert status(ranked.id)["round"] == before["round"]
     wait_for_a_row(stack, ranked)
     pid = stack.supervisor.running("worker-1").program_pid
     assert pid is not None
@@ -107,8 +116,8 @@ def test_labels_submitted_while_the_web_server_is_dead_are_found(stack: Stack, r
 
 
 def test_another_project_at_the_same_time(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
-    """Two projects are labelled at once; each gets its own model and order."""
-    projects = [make_project(6, "One"), make_project(7, "Two")]
+    """Two projects are labelled at once, one with brushes and one with polygons; each gets its own model, order and kind of masks."""
+    projects = [make_project(6, "One"), make_project(7, "Two", CONFIG.replace("BrushLabels", "PolygonLabels"))]
     for project in projects:
         connect(stack, project)
     for project in projects:
@@ -119,11 +128,17 @@ def test_another_project_at_the_same_time(stack: Stack, make_project: MakeProjec
         state = stack.wait_for_round(project.id)
         assert state["version"]["labels"] == 3
         assert set(order(stack, project)) < set(project.names)
+    for project, annotator, kind in zip(projects, annotators, ("brushlabels", "polygonlabels"), strict=True):
+        task = annotator.next(project.id)
+        assert task is not None
+        assert {region["type"] for region in task["predictions"][0]["result"]} == {kind}
 
 
 def test_what_goes_wrong_is_told_and_mended(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
-    """An image that is gone comes last; a changed configuration brings a training and new masks; wrong settings are named."""
-    project = make_project(6)
+    """An image that is gone comes last; labels that cannot be used are named and the others trained on; a changed configuration brings a
+    training and new masks; wrong settings are named.
+    """
+    project = make_project(9)
     client = http(stack)
     client.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": "/data/local-files/?d=cells/none.png"}}]).raise_for_status()
     gone = max(stack.client.task_ids(project.id))
@@ -131,8 +146,20 @@ def test_what_goes_wrong_is_told_and_mended(stack: Stack, make_project: MakeProj
     state = stack.wait_for_round(project.id, cold=True)
     assert order(stack, project)[-1] == gone
     assert any(f"task {gone}" in warning for warning in state["warnings"])
+    broken = [task for task in order(stack, project) if task != gone][-3:]
+    for task, wrong in zip(broken, ({"rle": [1, 2, 3]}, {"brushlabels": ["Nothing"]}, {}), strict=True):
+        (region,) = project.regions(task)
+        region["value"] |= wrong
+        annotators[0].submit(task, [region if wrong else {**region, "original_width": 100}])
     label(annotators[0], project, 3)
-    stack.wait_for_round(project.id)
+    state = stack.wait_for_round(project.id)
+    assert state["version"]["labels"] == 3
+    (told,) = [warning for warning in state["warnings"] if "3 labels are left out of the training" in warning]
+    for task, reason in zip(
+        broken, ("cannot be decoded", "'Nothing' is not in the labelling configuration", "100 x 512 pixels"), strict=True
+    ):
+        assert f"task {task}" in told
+        assert reason in told
 
     changed = CONFIG.replace('<Label value="Cell"/>', '<Label value="Cell"/><Label value="Dirt"/>')
     client.patch(f"/api/projects/{project.id}", json={"label_config": changed}).raise_for_status()

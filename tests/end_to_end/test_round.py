@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from backend.jobs import follow
+from backend.jobs import agenda, events, follow, queue, status
+from backend.jobs.connection import connection
+from backend.jobs.events import Work
 from backend.labelstudio import priorities
 from backend.labelstudio.config import parse
 from backend.labelstudio.connect import UNCERTAINTY, Severity, configure
@@ -105,11 +108,13 @@ def test_tasks_added_and_deleted(stack: Stack, make_project: MakeProject) -> Non
     placed = stack.wait(lambda: len(order(stack, project)) == 7 and order(stack, project), "a place for the new tasks", seconds=60)
     assert gone not in placed
     assert not priorities.unplaced(stack.client, project.id)
-    assert stack.wait_for_round(project.id, cold=True)["round"]["name"] == state["round"]["name"]
+    after = stack.wait_for_round(project.id, cold=True)
+    assert after["round"]["name"] == state["round"]["name"]
+    assert [task["task"] for task in after["next_tasks"]] == [task["task"] for task in state["next_tasks"] if task["task"] != gone]
 
 
 def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
-    """Connecting in Label Studio's own page is enough: the first /setup has the project configured, once."""
+    """Connecting in Label Studio's own page is enough: the first /setup has the project configured, once, and then there is quiet."""
     project = make_project(4)
     http = httpx.Client(base_url=stack.server.url, headers={"Authorization": f"Token {stack.server.token}"}, timeout=60)
     user, password = stack.settings.basic_auth or ("", "")
@@ -121,6 +126,16 @@ def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
     assert [hook["url"] for hook in hooks] == [f"{stack.settings.own_url}/webhook"]
     assert hooks[0]["headers"]["Authorization"].startswith("Basic ")
     assert len(stack.client.ml_backends(project.id)) == 1
+
+    # What the service writes comes back to it as events; they end there.
+    settled = connection()
+    stack.wait(lambda: not events.pending(settled, project.id, Work.LOOK).outstanding, "the last look")
+    before = {work: events.pending(settled, project.id, work).wanted for work in Work}
+    for _ in range(3):
+        assert list(follow(project.id, queue.enqueue_look(project.id)))[-1]["state"] == "finished"
+    after = {work: events.pending(settled, project.id, work).wanted for work in Work}
+    del before[Work.LOOK], after[Work.LOOK]  # the tick wants one every few seconds
+    assert after == before
 
 
 def test_an_unusable_configuration_is_explained_on_the_page(stack: Stack) -> None:
@@ -135,8 +150,13 @@ def test_an_unusable_configuration_is_explained_on_the_page(stack: Stack) -> Non
     assert "no Image" in answer.text
 
 
-def test_start_training_and_recompute(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
-    """The button trains and then recomputes; a recompute over the web is followed to its end."""
+def test_start_training_and_recompute(
+    stack: Stack, make_project: MakeProject, annotators: list[Annotator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The button trains and then recomputes; a recompute over the web is followed to its end.
+
+    A night in which nothing has changed brings no round. A version that is clearly worse is not put in use, and the status says why.
+    """
     project = make_project(6)
     connect(stack, project)
     state = stack.wait_for_round(project.id, cold=True)
@@ -153,3 +173,21 @@ def test_start_training_and_recompute(stack: Stack, make_project: MakeProject, a
     looks = list(follow(project.id, job))
     assert looks[-1]["state"] == "finished"
     assert stack.wait_for_round(project.id, other_than=trained["round"]["name"])["version"] == trained["version"]
+
+    monkeypatch.setattr(events, "projects", lambda _: [project.id])
+    stack.wait(lambda: not queue.active(connection(), project.id, Work.ROUND), "the round's end")
+    agenda.nightly()
+    assert not queue.active(connection(), project.id, Work.ROUND)
+
+    name = trained["version"]["name"]
+    description = stack.settings.model_dir / f"projects/{project.id}/versions/{name}/model.json"
+    content = json.loads(description.read_text())
+    content["record"]["held_out"] = dict.fromkeys(content["record"]["held_out"], 1.0)  # nothing is as good
+    description.write_text(json.dumps(content))
+    last = list(follow(project.id, stack.web.post(f"/projects/{project.id}/train").raise_for_status().json()["job"]))[-1]
+    assert last["state"] == "finished"
+    kept = status(project.id)
+    assert kept["version"]["name"] == name
+    (told,) = [warning for warning in kept["warnings"] if "was trained but is not in use" in warning]
+    assert "clearly worse" in told
+    assert f"so {name} stays in use" in told
