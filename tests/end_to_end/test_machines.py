@@ -17,9 +17,9 @@ from backend.redis_server import EmbeddedRedis
 from backend.settings import Settings, get_settings
 from backend.storage import Storage
 from backend.supervisor import Supervisor
-from tests.end_to_end.conftest import RECIPE, Annotator, CellProject, Stack
 from tests.end_to_end.test_round import order
 from tests.object_store import BUCKET, ObjectStore
+from tests.stack import RECIPE, Annotator, CellProject, Stack
 
 pytestmark = pytest.mark.timeout(600)
 
