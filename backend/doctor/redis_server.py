@@ -17,7 +17,8 @@ OLDEST = (6, 2)
 """rq moves jobs with LMOVE, which older servers have not."""
 FULL = 0.8
 """Share of maxmemory in use above which it is told."""
-_SET = 'redis-cli -u "$REDIS_URL" CONFIG SET'
+# redis-cli takes "redis://:password@" for a user without a name, and is refused.
+_SET = 'redis-cli -u "${REDIS_URL/:\\/\\/:/:\\/\\/default:}" CONFIG SET'
 
 
 def open_redis(settings: Settings) -> Redis:
