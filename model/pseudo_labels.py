@@ -46,11 +46,11 @@ class PseudoLabels(Mapping[str, Mask]):
             raise CheckpointError(f"The pseudo-labels in {path} are those of another model or other images; they have to be made again.")
 
     @staticmethod
-    def write(path: Path, identity: str, masks: Iterable[tuple[str, Mask]], ids: Sequence[str]) -> None:
-        """Keep masks, which come with their ids, in the order of `ids`, one at a time in memory; the file appears whole."""
+    def write(path: Path, identity: str, ids: Sequence[str], masks: Iterable[Mask]) -> None:
+        """Keep the masks of `ids`, in their order, one at a time in memory; the file appears whole."""
         total, blank = Digest(identity, ids), []
         with write_atomically(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for place, (image, mask) in enumerate(masks):
+            for place, (image, mask) in enumerate(zip(ids, masks, strict=True)):
                 _add(archive, str(place), mask)
                 total.add(mask.tobytes())
                 if not trainable(mask):

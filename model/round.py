@@ -129,13 +129,12 @@ class Round:
         try:
             return PseudoLabels(path, self.identity, self.ids)
         except CheckpointError:  # not there yet, or of another round
-            PseudoLabels.write(path, self.identity, self._predicted(), self.ids)
+            PseudoLabels.write(path, self.identity, self.ids, self._predicted())
             return PseudoLabels(path, self.identity, self.ids)
 
-    def _predicted(self) -> Iterator[tuple[str, Mask]]:
-        masks = predict_masks(self.model, (self.images[identity] for identity in self.ids))
-        for done, (identity, mask) in enumerate(zip(self.ids, masks, strict=True), start=1):
-            yield identity, mask
+    def _predicted(self) -> Iterator[Mask]:
+        for done, mask in enumerate(predict_masks(self.model, (self.images[identity] for identity in self.ids)), start=1):
+            yield mask
             self.on_progress("Pseudo-labels", done, len(self.ids))
 
     @property

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -195,6 +196,13 @@ def test_an_out_that_is_a_folder_is_said_before_any_work(folder: Path) -> None:
     done = model("rank", "--images", f"{folder}/images", "--masks", f"{folder}/masks", "--budget", "2", "--out", str(folder))
     assert done.exit_code == 2
     assert "cannot be written" in done.stderr
+
+
+def test_an_experiment_is_the_papers_unless_told_otherwise() -> None:
+    """5 experiments of 3 initial images, training sets of 5, 7, 12, 15, 16, random averaged over 8 draws."""
+    shown = " ".join(model("experiment", "--help").output.split())
+    for option, default in {"experiments": "5", "initial": "3", "sizes": "5,7,12,15,16", "draws": "8"}.items():
+        assert re.search(rf"--{option} ((?!--).)*\[default: {re.escape(default)}[;\]]", shown), option
 
 
 @pytest.mark.parametrize("option", ["--jobs", "--draws", "--repeats", "--experiments"])

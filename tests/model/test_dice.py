@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import segmentation_models_pytorch as smp
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -42,6 +44,15 @@ def test_is_symmetric_and_within_0_and_1(mask: np.ndarray, other: np.ndarray) ->
 @given(masks)
 def test_a_mask_agrees_with_itself(mask: np.ndarray) -> None:
     assert dice(mask, mask, 3) == 1.0
+
+
+@given(masks, masks)
+def test_it_is_the_librarys_f1_score(mask: np.ndarray, other: np.ndarray) -> None:
+    counts = smp.metrics.get_stats(
+        torch.from_numpy(mask[None].astype(int)), torch.from_numpy(other[None].astype(int)), "multiclass", num_classes=3
+    )
+    of_classes = smp.metrics.f1_score(*counts, reduction=None, zero_division=1.0)[0, 1:]
+    assert dice(mask, other, 3) == pytest.approx(float(of_classes.mean()), abs=1e-6)
 
 
 def test_masks_of_different_shapes_are_refused() -> None:

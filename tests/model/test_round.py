@@ -78,13 +78,13 @@ def test_pseudo_labels_are_read_when_asked_for_and_never_all_in_memory(tmp_path:
     ids = [f"{number:03d}.png" for number in range(160)]
     masks = {identity: (random.random((256, 256)) < 0.01).astype(np.uint8) for identity in ids[:8]}
 
-    def predicted() -> Iterator[tuple[str, Mask]]:
-        for number, identity in enumerate(ids):
-            yield identity, masks[ids[number % 8]].copy()
+    def predicted() -> Iterator[Mask]:
+        for number in range(len(ids)):
+            yield masks[ids[number % 8]].copy()
 
     tracemalloc.start()
     try:
-        PseudoLabels.write(tmp_path / "p.npz", "f_L", predicted(), ids)
+        PseudoLabels.write(tmp_path / "p.npz", "f_L", ids, predicted())
         stored = PseudoLabels(tmp_path / "p.npz", "f_L", ids)
         for number, identity in enumerate(ids):
             np.testing.assert_array_equal(stored[identity], masks[ids[number % 8]])

@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.dice import dice
+from model.inference import predict_masks
 from model.pseudo_labels import trainable
-from model.similarity import RowStore, complete, row_seed
+from model.round import Round
+from model.similarity import RowStore, complete, row_seed, train_row
+from model.training import train
 
 
 def completed_by_hand(rows: np.ndarray, trained: list[int]) -> np.ndarray:
@@ -67,6 +71,17 @@ def test_masks_of_one_class_teach_nothing() -> None:
     assert not trainable(np.zeros((3, 3), np.uint8))
     assert not trainable(np.ones((3, 3), np.uint8))
     assert trainable(np.eye(3, dtype=np.uint8))
+
+
+def test_a_row_is_what_a_network_trained_on_that_image_alone_predicts(small_round: Round) -> None:
+    """Steps 3 and 4 written out: f_k from scratch on (x_k, y_k), its dice with every pseudo-label (Eq. 2), and d(x_k, x_k) = 1."""
+    k, y = "05.png", small_round.pseudo_labels
+    steps = small_round.recipe.row_steps
+    f_k = train([small_round.images[k]], [y[k]], classes=2, recipe=small_round.recipe, seed=row_seed(small_round.seed, k), steps=steps)
+    assert f_k.record["steps"] == steps
+    masks = dict(zip(small_round.ids, predict_masks(f_k, [small_round.images[i] for i in small_round.ids]), strict=True))
+    row = train_row(small_round, k)
+    assert row == {i: 1.0 if i == k else dice(masks[i], y[i], 2) for i in small_round.ids}
 
 
 def test_a_kept_row_is_found_again(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from model.bags import draw_bag
 from model.errors import BudgetError, StrategyError
 from model.features import cosine_similarity
+from model.inference import predict_probabilities
 from model.pseudo_labels import PseudoLabels
 from model.round import Round
 from model.selection import expected_dice
@@ -30,7 +31,7 @@ OPTIONS = {"task_dependent": {"candidates": 3}, "trusted": {"candidates": 3}}
 def seen_as(round_: Round, masks: Masks) -> Round:
     """The round as if f_L had predicted these masks in these images."""
     changed = {**round_.pseudo_labels, **masks}
-    PseudoLabels.write(round_.folder / "pseudo-labels.npz", round_.identity, changed.items(), round_.ids)
+    PseudoLabels.write(round_.folder / "pseudo-labels.npz", round_.identity, round_.ids, [changed[i] for i in round_.ids])
     return dataclasses.replace(round_)
 
 
@@ -259,6 +260,20 @@ def test_exhaustive_search_is_the_best_subset_and_greedy_never_better(seed: int,
 def test_half_of_the_unlabelled_images_and_never_fewer_than_the_batch_are_candidates(small_round: Round) -> None:
     ranking = get_strategy("ensemble").rank(small_round, 8)
     assert len(ranking.batch) == 8
+
+
+def test_the_more_uncertain_half_comes_first_and_the_search_is_the_papers_or_the_originals(small_round: Round) -> None:
+    exact, greedy = (get_strategy("ensemble", search=search).rank(small_round, 2) for search in ("auto", "greedy"))
+    assert (exact.notes["exhaustive"], greedy.notes["exhaustive"]) == (1.0, 0.0)
+    assert exact.notes["represented"] >= greedy.notes["represented"] - 1e-9
+    uncertainty = [float(re.findall(r"by (\S+) nat", query.reason)[0]) for query in exact.queries]
+    assert min(uncertainty[:5]) >= max(uncertainty[5:])
+
+
+def test_uncertainty_begins_where_the_model_is_least_sure(small_round: Round) -> None:
+    ranking = get_strategy("uncertainty").rank(small_round, 2)
+    entropies = [mean_entropy(predict_probabilities(small_round.model, small_round.images[i])) for i in ranking.order]
+    assert entropies == sorted(entropies, reverse=True)
 
 
 def test_the_search_is_a_setting() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import model as model_package
 from model.errors import CheckpointError
 from model.inference import predict_probabilities
 from model.recipe import Recipe
@@ -33,6 +34,12 @@ def test_saving_again_replaces_and_leaves_nothing_beside(model: TrainedModel, tm
         model.save(tmp_path / "v1")
     assert [path.name for path in tmp_path.iterdir()] == ["v1"]
     assert sorted(path.name for path in (tmp_path / "v1").iterdir()) == [DESCRIPTION, WEIGHTS]
+
+
+def test_nothing_is_kept_in_a_format_that_could_run_code() -> None:
+    source = "".join(path.read_text() for path in Path(model_package.__file__).parent.rglob("*.py"))
+    for danger in ("import pickle", "torch.load(", "torch.save(", "allow_pickle=True", "joblib"):
+        assert danger not in source
 
 
 def test_a_missing_network_is_said(tmp_path: Path) -> None:

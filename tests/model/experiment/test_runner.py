@@ -85,6 +85,12 @@ def test_arms_start_from_the_same_set_and_only_add_to_it(finished: tuple[Path, R
             assert set(results.get((experiment, strategy, draw, 5)).added) == large - small
 
 
+def test_all_arms_of_an_experiment_share_its_seed(finished: tuple[Path, Results]) -> None:
+    seeds = [{run.seed for run in finished[1].runs if run.experiment == experiment} for experiment in range(2)]
+    assert [len(of_one) for of_one in seeds] == [1, 1]
+    assert seeds[0] != seeds[1]
+
+
 def test_no_test_image_is_ever_trained_on(finished: tuple[Path, Results], data: Path) -> None:
     test = set(Split.read(data / "split.json").test)
     assert all(not test & set(run.chosen) for run in finished[1].runs)

@@ -1,0 +1,40 @@
+"""Whether a recipe is converged: the table, and studies that go on."""
+
+from pathlib import Path
+
+import pytest
+
+from model.errors import BudgetError, ResultsError
+from model.experiment.convergence import study, table
+from model.recipe import Recipe
+
+RECIPE = Recipe(width=4, depth=2, max_side=64, crop=32, batch=2, steps=1, row_steps=1)
+
+
+def test_the_table_by_hand() -> None:
+    """Mean over sets and seeds, change from fewer steps of the same size, and the seed's spread within each set."""
+    low = {"3/10/0/0": 0.4, "3/10/0/1": 0.5, "3/10/1/0": 0.6, "3/10/1/1": 0.7}
+    high = {"3/20/0/0": 0.7, "3/20/0/1": 0.7, "8/20/0/0": 0.9, "8/20/0/1": 0.8}
+    rows = table(low | high).splitlines()[2:]
+    assert rows[0] == "| 3 | 10 | 0.550 |  | 0.071 | 4 |"
+    assert rows[1] == "| 3 | 20 | 0.700 | +0.150 | 0.000 | 2 |"
+    assert rows[2] == "| 8 | 20 | 0.850 |  | 0.071 | 2 |"
+
+
+def test_a_study_goes_on_and_refuses_another_recipe(shared_data: Path, tmp_path: Path) -> None:
+    data = shared_data / "dsb2018"
+    done: list[tuple[int, int]] = []
+
+    def run(recipe: Recipe, sizes: tuple[int, ...], steps: tuple[int, ...]) -> None:
+        done.clear()
+        split = data / "split_16_26.json"
+        study(data, split, recipe, tmp_path, sizes=sizes, steps=steps, draws=1, seeds=1, jobs=1, on_done=lambda a, b: done.append((a, b)))
+
+    run(RECIPE, (2,), (1,))
+    assert done == [(0, 1), (1, 1)]
+    run(RECIPE, (2,), (1, 2))
+    assert done == [(1, 2), (2, 2)]
+    with pytest.raises(ResultsError, match=r"another protocol .*width"):
+        run(RECIPE.replace(width=8), (2,), (1,))
+    with pytest.raises(BudgetError, match="1 to 16"):
+        run(RECIPE, (17,), (1,))
