@@ -59,11 +59,11 @@ def train(project: Project, wait: Wait = False) -> None:
 
 
 def status(project: AnyProject = None, as_json: AsJson = False) -> None:
-    """Tell version, labels, round, next images, and what runs.
+    """Tell version, labels, round, next images, and what runs; as JSON of all projects, an object from project number to state.
 
     Example: python -m backend status --project 3
 
-    Example: python -m backend status --json (of all projects: an object from project number to state)
+    Example: python -m backend status --json
     """
     from backend import jobs
     from backend.jobs.connection import PROJECTS, check, connection

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from backend import service
 from backend.cli import MEND, app
-from backend.doctor import examination, examine
+from backend.doctor import examination, examine, projects
 from backend.doctor.examination import together
 from backend.jobs import queue
 from backend.labelstudio.connect import Finding, Severity
@@ -179,7 +179,7 @@ def test_the_time_is_bounded(settings: Settings, monkeypatch: pytest.MonkeyPatch
     for number in (1, 2):
         (settings.model_dir / f"projects/{number}").mkdir(parents=True)
     monkeypatch.setattr(examination, "ALL_SECONDS", 0.0)
-    monkeypatch.setattr(examination.projects, "known", lambda _: [1, 2])
+    monkeypatch.setattr(projects, "known", lambda _: [1, 2])
     found = examine(settings)
     assert [each.remedy for listed in found.projects.values() for each in listed] == [
         "python -m backend doctor --project 1",
