@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from backend.errors import FenceLostError, StorageError, VersionError
 from backend.storage import Storage
-from backend.versions import VersionRecord, Versions, assign_folds, compare, now
+from backend.uses import KEPT, ROLLBACK, TRAINING, Use
+from backend.versions import VersionRecord, Versions, assign_folds, compare, decide, now
 from model.recipe import Recipe
 from model.trained import TrainedModel
 from model.unet import build_network
@@ -160,3 +161,55 @@ def test_only_the_same_labels_are_compared() -> None:
     assert compare(record("v2", {"1": 0.1}, tasks={"1": "drawn anew"}), old)[0]
     assert "the labels have changed" in compare(record("v2", {"1": 0.1}, labels=("Axon", "Soma")), old)[1]
     assert not compare(record("v2", {"1": 0.1}), old)[0]
+
+
+def saved(versions: Versions, *records: VersionRecord) -> None:
+    """Keep versions whose networks do not matter."""
+    for each in records:
+        versions.save(network(), each)
+
+
+def test_it_is_remembered_what_was_in_use(tmp_path: Path) -> None:
+    """Who put which version in use, why, and in whose place; doing it twice changes nothing; a file of an earlier edition is read."""
+    storage = Storage(tmp_path)
+    versions = Versions(storage, 7)
+    saved(versions, record("v1"), record("v2"))
+    storage.write_json("projects/7/current.json", {"version": "v1", "by": "training", "time": "2026-01-01T00:00:00+00:00"})
+    assert versions.current() == "v1"
+    versions.make_current("v2", by=TRAINING, reason="better")
+    versions.make_current("v1", by=ROLLBACK, who="ada", reason="not better")
+    versions.make_current("v1", by=ROLLBACK, who="ada", reason="not better")
+    uses = versions.uses.all()
+    assert [(use.version, use.by, use.before) for use in uses] == [("v1", TRAINING, None), ("v2", TRAINING, "v1"), ("v1", ROLLBACK, "v2")]
+    assert (uses[2].who, uses[2].reason) == ("ada", "not better")
+
+
+def test_the_memory_is_bounded(tmp_path: Path) -> None:
+    """The newest stay."""
+    versions = Versions(Storage(tmp_path), 7)
+    for number in range(KEPT + 5):
+        versions.uses.add(Use(f"v{number}", now(), TRAINING))
+    assert len(versions.uses.all()) == KEPT
+    assert versions.uses.all()[-1].version == f"v{KEPT + 4}"
+
+
+def test_a_training_without_new_labels_does_not_undo_a_rollback(tmp_path: Path) -> None:
+    """It would come out as the version that was passed over; new labels or settings count as ever."""
+    versions = Versions(Storage(tmp_path), 7)
+    saved(versions, record("v1", {"1": 0.8}), record("v2", {"1": 0.8, "2": 0.8}))
+    versions.make_current("v1", by=TRAINING)
+    versions.make_current("v2", by=TRAINING)
+    again = record("v3", {"1": 0.8, "2": 0.8})
+    assert decide(again, versions)[0]  # nobody has rolled back
+    versions.make_current("v1", by=ROLLBACK)
+    published, reason = decide(again, versions)
+    assert not published
+    assert "the same labels as v2" in reason
+    assert "v1 stays in use" in reason
+    saved(versions, again)
+    assert not decide(record("v4", {"1": 0.8, "2": 0.8}), versions)[0]
+    assert decide(record("v4", {"1": 0.8, "2": 0.8, "3": 0.8}), versions)[0]
+    assert decide(record("v4", {"1": 0.8, "2": 0.8}, recipe={"width": 4}), versions)[0]
+    assert not decide(record("v4", {"1": 0.5, "2": 0.8, "3": 0.8}), versions)[0]  # clearly worse than v1, which is in use
+    versions.make_current("v3", by=ROLLBACK)
+    assert decide(record("v4", {"1": 0.8, "2": 0.8}), versions)[0]  # nothing was passed over
