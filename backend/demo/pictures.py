@@ -12,8 +12,9 @@ from PIL import Image
 
 from backend.demo import generator
 from backend.errors import SettingsError
+from model.arrays import Array
 from model.errors import ModelError
-from model.images import Array, read_raw
+from model.images import read_raw
 from model.pool import Pool, scan
 
 SHOWN = (".png", ".jpg", ".jpeg")
