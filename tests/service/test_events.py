@@ -161,7 +161,7 @@ def test_cancel_takes_everything_back(redis: Redis, quick: Settings) -> None:
     assert queue.cancel(1) == []
     assert events.held(redis, 1, labelled=5)  # what a look sees: the same labels again
     assert events.held(redis, 1, labelled=5)
-    assert b"Cancelled by a person" in redis.hget(Keys(1).notes, "cancelled")
+    assert "Cancelled by a person" in as_text(redis.hget(Keys(1).notes, "cancelled"))
     assert not events.held(redis, 1, labelled=6)  # a label that no event told of
     assert not redis.hexists(Keys(1).notes, "cancelled")
     events.record(redis, 1, LABEL)
