@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,8 +14,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from backend import jobs
+from backend.cli import app
 from backend.errors import CancelledError, UnreachableError
 from backend.jobs import rollback
 from backend.jobs.context import Context, open_context
@@ -135,6 +139,52 @@ def test_back_and_forward(stack: Stack, project: CellProject) -> None:
         ("v2", ROLLBACK, "v1"),
     ]
     assert (uses[2].who, uses[2].reason) == ("ada", "v2 draws the background")
+
+
+def test_in_the_middle_of_a_round(stack: Stack, project: CellProject) -> None:
+    """The round of the other version stops at once, and begins anew with the one that was chosen; nobody has to ask for it again."""
+    before = jobs.status(project.id)["round"]["name"]
+    asked = jobs.enqueue_round(project.id, "test")
+
+    def in_a_row() -> bool:
+        running = jobs.status(project.id)["running"]
+        return bool(running and running["rows_total"])
+
+    stack.wait(in_a_row, "a row")
+    assert jobs.plan_rollback(project.id, "v1")["stops_round"]
+    assert roll(project, "v1")["state"] == "finished"
+    assert list(jobs.follow(project.id, asked))[-1]["state"] == "cancelled"
+    later = stack.wait_for_round(project.id, other_than=before)
+    if later["round"]["reason"].startswith("rolled back"):
+        later = stack.wait_for_round(project.id, other_than=later["round"]["name"])
+    assert later["round"]["version"] == later["version"]["name"] == "v1"
+    assert later["round"]["reason"] == "again, after the rollback to v1"
+    assert masks(stack, project) == drawn_by(stack, project, "v1")
+    quiet(stack, project)
+
+
+def test_from_the_shell(stack: Stack, project: CellProject) -> None:
+    """A model that is damaged: doctor names the command, which puts another version in use."""
+    context = open_context(project.id)
+    assert context.versions.current() == "v1"
+    weights = stack.settings.model_dir / f"projects/{project.id}/versions/v1/weights.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:1000])
+    runner = CliRunner()
+    try:
+        told = json.loads(runner.invoke(app, ["doctor", "--project", str(project.id), "--json"]).stdout)
+        [finding] = [each for each in told["projects"][str(project.id)] if each["subject"] == "model"]
+        assert finding["severity"] == "error"
+        done = runner.invoke(app, shlex.split(finding["remedy"].removeprefix("python -m backend ")))
+        assert done.exit_code == 0, done.output
+        assert "Finished: v2 is in use instead of v1" in done.stdout
+        told = json.loads(runner.invoke(app, ["doctor", "--project", str(project.id), "--json"]).stdout)
+        assert {each["severity"] for each in told["projects"][str(project.id)] if each["subject"] in ("model", "order")} == {"ok"}
+    finally:
+        weights.write_bytes(content)
+    table = runner.invoke(app, ["versions", "--project", str(project.id)]).stdout
+    assert "* v2" in table
+    assert "rolled back from v1 to v2" in table
 
 
 class Broken(LabelStudio):

@@ -139,17 +139,22 @@ def test_a_storage_that_cannot_be_written(
 
 
 def test_a_model_that_cannot_be_loaded(settings: Settings) -> None:
-    """Another version is named where there is one; else the backup."""
-    publish_version(settings.model_dir, 1, "v1", steps=2)
-    weights = settings.model_dir / "projects/1/versions/v1/weights.safetensors"
-    weights.write_bytes(weights.read_bytes()[:100])
-    assert by_subject(doctor("--project", "1")[1]["projects"]["1"])["model"]["remedy"] == "restore it from a backup"
-    publish_version(settings.model_dir, 1, "v2", steps=2)
-    assert by_subject(doctor("--project", "1")[1]["projects"]["1"])["model"]["severity"] == "ok"
-    damaged = settings.model_dir / "projects/1/versions/v2/weights.safetensors"
-    damaged.unlink()
-    found = by_subject(doctor("--project", "1")[1]["projects"]["1"])["model"]
-    assert (found["severity"], found["remedy"]) == ("error", "python -m backend rollback --project 1 v1 --yes --wait")
+    """The newest other version that can be loaded is named; else the backup."""
+
+    def model() -> dict[str, str]:
+        return by_subject(doctor("--project", "1")[1]["projects"]["1"])["model"]
+
+    for name in ("v1", "v2", "v3"):
+        publish_version(settings.model_dir, 1, name, steps=2)
+    assert model()["severity"] == "ok"
+    for name, remedy in (
+        ("v3", "python -m backend rollback --project 1 v2 --yes --wait"),
+        ("v2", "python -m backend rollback --project 1 v1 --yes --wait"),
+        ("v1", "restore it from a backup"),
+    ):
+        weights = settings.model_dir / f"projects/1/versions/{name}/weights.safetensors"
+        weights.write_bytes(weights.read_bytes()[:100])
+        assert (model()["severity"], model()["remedy"]) == ("error", remedy)
 
 
 def test_a_check_that_hangs_or_has_a_defect_keeps_no_other_from_being_told() -> None:
