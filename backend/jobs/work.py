@@ -190,8 +190,10 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
     context.redis.hset(context.keys.info, "round_reason", f"again, after the rollback to {version}")
     with _fenced(context, "round", job_id, queue.ROLLBACK, wait=LONGEST_TRAINING) as progress:
         look = Fence(context.redis, context.keys.fence("look"))  # a look that draws the other version's masks must not add them to these
-        if progress is None or not look.take(wait=LONGEST_LOOK):
+        if progress is None:
             return dict(OTHER_ALIVE)
+        if not look.take(wait=LONGEST_LOOK):
+            raise QueueError(f"A look at the project has not ended for {LONGEST_LOOK / 60:.0f} minutes; nothing was changed. Try again.")
         progress.checks.append(look.check)
         with look:
             result = rollback.roll_back(context, progress, wish, job_id=job_id)

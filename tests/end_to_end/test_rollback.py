@@ -282,8 +282,9 @@ def test_killed_half_way(stack: Stack, project: CellProject) -> None:
             assert order(stack, project) == places
             assert masks(stack, project) == drawn_by(stack, project, target)
             assert jobs.status(project.id)["round"]["name"] == stack.client.project(project.id).model_version == result["round"]
-            assert run(context, target, "again")["round"] == ""  # in use already
-            assert run(context, target, job_id)["round"] == result["round"]  # a third run does no harm
         dying.stdin.close()
+    assert run(context, target, "again")["round"] == ""  # in use already
+    assert run(context, target, job_id)["round"] == result["round"]  # a third run does no harm
+    assert masks(stack, project) == drawn_by(stack, project, target)
     assert run(context, "v1", "killed-switched")["reason"].startswith("v1 is in use already")  # others have come since: nothing is undone
     assert context.versions.current() == target
