@@ -14,13 +14,16 @@ from selenium.webdriver.remote.webelement import WebElement
 from backend import jobs
 from tests.browser import pictures
 from tests.browser.chromium import sign_in, wait
-from tests.browser.test_labelling_page import PICTURE_RECIPE
 from tests.end_to_end.test_mishaps import http, label
 from tests.end_to_end.test_round import connect, order
-from tests.stack import RECIPE, Annotator, CellProject, Stack
+from tests.stack import PATIENCE, RECIPE, Annotator, CellProject, Stack
 
 MakeProject = Callable[..., CellProject]
 PHONE = 360
+LONG = 1200.0 if pictures.WANTED else PATIENCE
+"""Seconds to wait for something: networks for pictures are larger."""
+PICTURE_RECIPE = {"width": 12, "depth": 4, "max_side": 256, "crop": 128, "batch": 4, "steps": 220, "row_steps": 40}
+"""For the README's pictures: masks that are worth a look, within minutes."""
 ENDLESS = {**RECIPE, "steps": 200_000}
 
 
@@ -39,7 +42,7 @@ def text_of(browser: Remote, place: str = "main") -> str:
 
 def shows(browser: Remote, words: str, place: str = "main") -> None:
     """Wait until something is read there, without loading the page anew."""
-    wait(browser, lambda page: words in text_of(page, place), f"{words!r} in {place}")
+    wait(browser, lambda page: words in text_of(page, place), f"{words!r} in {place}", seconds=LONG)
 
 
 def press(browser: Remote, place: str, *keys: str) -> WebElement:
@@ -92,11 +95,11 @@ def quiet(stack: Stack, project: CellProject) -> dict[str, Any]:
         found = jobs.status(project.id)
         return None if found["running"] or found["waiting"] or found["labels"]["waiting"] else found
 
-    found: dict[str, Any] = stack.wait(state, "quiet")
+    found: dict[str, Any] = stack.wait(state, "quiet", seconds=LONG)
     return found
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(900 if not pictures.WANTED else 7200)
 def test_an_administrators_day(browser: Remote, stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
     """From the first look to a rollback, on one page that is never loaded anew: it follows what happens."""
     project = make_project(12 if pictures.WANTED else 8, "Cells of the lab")
@@ -117,7 +120,7 @@ def test_an_administrators_day(browser: Remote, stack: Stack, make_project: Make
     assert shown_tasks(browser) == order(stack, project)[:10]
 
     label(annotators[0], project, 5 if pictures.WANTED else 3)
-    state = stack.wait_for_round(project.id)
+    state = stack.wait_for_round(project.id, seconds=LONG)
     shows(browser, state["round"]["name"], "#figures")
     shows(browser, "v1: held-out dice", "#figures")
     shows(browser, "Ready for labels", "#now")
@@ -165,7 +168,7 @@ def _recompute(browser: Remote, stack: Stack, project: CellProject, before: dict
     press(browser, "#dialog-recompute [name=budget]", "3", Keys.ENTER)
     shows(browser, "A new order was asked for", "#outcome")
     shows(browser, "Done", "#outcome")
-    after = stack.wait_for_round(project.id, other_than=before["round"]["name"])
+    after = stack.wait_for_round(project.id, other_than=before["round"]["name"], seconds=LONG)
     shows(browser, after["round"]["name"], "#figures")
     assert after["round"]["budget"] == 3
     assert shown_tasks(browser) == order(stack, project)[:10]
@@ -176,7 +179,7 @@ def _a_submit_is_measured(browser: Remote, stack: Stack, project: CellProject, a
     """The label of a task that showed a mask: live quality, a further version on the learning curve, and the next image."""
     first, second = shown_tasks(browser)[:2]
     label(annotator, project, 1)
-    stack.wait(lambda: jobs.catalogue.versions(project.id)["versions"][-1]["name"] == "v2", "a second version")
+    stack.wait(lambda: jobs.catalogue.versions(project.id)["versions"][-1]["name"] == "v2", "a second version", seconds=LONG)
     quiet(stack, project)
     shows(browser, "median dice of mask shown", "#figures")
     shows(browser, "v2", "#undo")
@@ -185,11 +188,15 @@ def _a_submit_is_measured(browser: Remote, stack: Stack, project: CellProject, a
 
 
 def _grow(browser: Remote, stack: Stack, project: CellProject, annotator: Annotator) -> None:
-    """More labels, for pictures with more to see."""
-    for _ in range(3):
+    """The other labels of the batch, for pictures with more to see."""
+    before = jobs.status(project.id)["round"]["name"]
+    for _ in range(2):
         label(annotator, project, 1)
         quiet(stack, project)
-    shows(browser, quiet(stack, project)["round"]["name"], "#figures")
+    after = stack.wait_for_round(project.id, other_than=before, seconds=LONG)
+    quiet(stack, project)
+    shows(browser, after["round"]["name"], "#figures")
+    shows(browser, "Ready for labels", "#now")
     wait_for_pictures(browser)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,13 +37,20 @@ class Headline:
 
 def headline(state: Mapping[str, Any], labelled: int, settings: Settings) -> Headline:
     """What the project does now and what comes next. `state` is that of backend.jobs.status."""
-    running, waiting = state["running"], [kind for kind in state["waiting"] if kind not in _BRIEF]
+    running = state["running"]
+    waiting = [kind for kind in state["waiting"] if kind not in _BRIEF]
     if running:
-        return Headline(JOBS.get(running["kind"], "Working"), "Annotators can go on meanwhile, in the order below.", busy=True)
+        behind = [kind for kind in waiting if kind != "finish"]  # which is part of the round that runs
+        text = f" In the queue behind it: {_listed(behind)}." if behind else ""
+        return Headline(JOBS.get(running["kind"], "Working"), f"Annotators can go on meanwhile, in the order below.{text}", busy=True)
     if waiting:
-        listed = " and ".join(WAITING.get(kind, kind) for kind in waiting)
+        listed = _listed(waiting)
         return Headline("Waiting for a worker", f"In the queue: {listed}. It begins as soon as a worker is free.", busy=True)
     return _idle(state, labelled, settings)
+
+
+def _listed(kinds: Sequence[str]) -> str:
+    return " and ".join(WAITING.get(kind, kind) for kind in kinds)
 
 
 def _idle(state: Mapping[str, Any], labelled: int, settings: Settings) -> Headline:

@@ -74,6 +74,12 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
         ({}, 5, "Ready for labels", "up to date"),
         ({"running": {"kind": "training"}}, 5, "Training a new model", "go on meanwhile"),
         ({"running": {"kind": "rollback"}}, 5, "Rolling back", ""),
+        (
+            {"running": {"kind": "round"}, "waiting": ["finish", "training"]},
+            5,
+            "Computing the order",
+            "In the queue behind it: a training.",
+        ),
         ({"waiting": ["training", "look"]}, 5, "Waiting for a worker", "a training."),
         ({"waiting": ["look"]}, 5, "Ready for labels", ""),
         ({"labels": {"trained": 5, "waiting": 1}}, 6, "1 new label", "20 seconds after the last label, or at 5 labels"),
