@@ -119,6 +119,8 @@ def _service(supervisor: Supervisor, folder: Path, known: state.State, server: L
         redis_url=None,
         storage_url=None,
         backend_url=None,
+        public_url=None,
+        label_studio_public_url=None,
         host="127.0.0.1",
         port=known.backend_port,
         model_dir=folder / "backend",
@@ -175,11 +177,13 @@ def _tell(server: LabelStudioServer, project: int, settings: Settings, folder: P
     _say(f"The order is written, {seconds / 60:.1f} minutes after the start. Next images:")
     for place in now["next_tasks"][:5]:
         _print(f"  {place['rank']:>3}. task {place['task']}  {place.get('reason') or ''}\n")
+    user, password = settings.basic_auth or ("", "")
     _print(
         f"\n  Open      {server.url}/projects/{project}/data\n"
         f"  Log in    {server.admin.email}   {server.admin.password}\n"
         f"  Then      click “Label All Tasks”: the recommended image opens with a mask drawn; correct it and submit.\n"
         f"  Later     select any task and choose Actions, Recompute queries: a new order at any time.\n"
+        f"  Status    {settings.page_of(project)}   {user}   {password}\n"
         f"  Backend   {settings.own_url}, logs in {folder / 'logs'}\n"
         f"  Shell     source {shlex.quote(str(folder / 'environment'))}; python -m backend status --project {project}\n\n"
     )

@@ -99,6 +99,8 @@ def test_make_demo(tmp_path: Path) -> None:
         assert "Taking up project 1." in second.text
         assert "The order of the last run is in force." in second.text
         assert read(second.text, r"Log in +admin@example.com +(\S+)") == password
+        page, user, word = re.findall(r"Status +(\S+) +(\S+) +(\S+)", second.text)[0]
+        assert "Next images" in httpx.get(page, auth=(user, word), headers={"Accept": "text/html"}).raise_for_status().text
         _label_the_next(second, folder)
         second.wait_for("new model: v2")
         second.wait_for("new order: v2")
