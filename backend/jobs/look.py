@@ -100,6 +100,8 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int) -> None:
     """Want a training for labels that no event told of (the service was away), and for other labels in the configuration."""
     if events.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
         return
+    if context.redis.exists(context.keys.fence("training")):
+        return  # it tells what it has seen once it has read the labels; the next look compares with that
     count, seen = (as_text(value or b"") for value in context.redis.hmget(context.keys.info, ["trained_count", "trained_labels"]))
     if labelled != int(count or 0):
         log.info("%d labelled tasks, %s at the last training", labelled, count or 0)
