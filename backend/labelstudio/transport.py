@@ -103,6 +103,9 @@ class Transport:
         url = address if "://" in address else self.url + address
         own = urlsplit(url)[:2] == urlsplit(self.url)[:2]
         response = self._guarded("GET", lambda: self._stream(url, own), again=_BUSY)  # 500: the image of a deleted upload
+        if not own and response.status_code == 401:  # not about our key, which that server never sees
+            host = urlsplit(url).hostname
+            raise LabelStudioError(f"{host} answered 401 (a password is needed there), expected an image that can be read.", status=401)
         self._check(response)
         return response.content
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import secrets
 from urllib.parse import urlsplit
 
@@ -88,10 +89,26 @@ def _foreign(settings: Settings) -> str:
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     origin = request.headers.get("Origin") or request.headers.get("Referer") or ""
     # X-Forwarded-Host is not believed: whoever reaches this service could send it.
-    own = {request.host.lower(), *(urlsplit(url).netloc.lower() for url in (settings.own_url, settings.public_url or ""))} - {""}
+    own = {urlsplit(url).netloc.lower() for url in (settings.own_url, settings.public_url or "")} - {""}
+    if settings.basic_auth is not None or _is_this_machine(request.host):
+        own.add(request.host.lower())
     if site == "same-origin" and (not origin or urlsplit(origin).netloc.lower() in own):
         return ""
     return (
         f"This request comes from {origin[:200] or 'another site'} ({site}), expected a page of this service ({', '.join(sorted(own))}). "
         "If that is the address at which you reach it through a proxy, set PUBLIC_URL to it."
     )
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether a Host header is an IP address or localhost.
+
+    Any other name may be a foreign one that was led here (DNS rebinding); a browser gives no password to such a name, but where none is set
+    it needs none.
+    """
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost"
+    return True

@@ -139,17 +139,23 @@ def require_known(context: Context, *, ask: bool = False) -> None:
     if known:
         return
     if context.storage.path(context.folder).is_dir():
-        events.register(context.redis, context.project_id)
+        _register(context)
         return
     if ask:
         try:
             context.client.project(context.project_id)
         except UnknownProjectError as error:
             raise RequestError(str(error), 404) from error
-        events.register(context.redis, context.project_id)
+        _register(context)
         return
     raise RequestError(
         f"project {context.project_id} is not connected to this service; connect it under Settings, Model, or with: "
         f"python -m backend connect --project {context.project_id}",
         404,
     )
+
+
+def _register(context: Context) -> None:
+    """Begin to look after a project; not by a GET, which any page of the web can make a browser send."""
+    if request.method not in ("GET", "HEAD"):
+        events.register(context.redis, context.project_id)

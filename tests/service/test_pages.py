@@ -16,11 +16,12 @@ from redis import Redis
 from backend.insight.similarity_map import similarity_map
 from backend.insight.thumbnails import thumbnail
 from backend.jobs import events
-from backend.jobs.connection import COMPUTE, CONTROL, Keys
+from backend.jobs.connection import COMPUTE, CONTROL, PROJECTS, Keys
 from backend.jobs.events import Work
 from backend.storage import Storage
 from backend.versions import VersionRecord, Versions
-from tests.service.conftest import AUTH, Web, picture
+from backend.web import create_app
+from tests.service.conftest import AUTH, Web, picture, use_settings
 
 PROJECT = 7
 PAGE = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
@@ -278,6 +279,31 @@ def test_other_sites_reach_no_other_address_either(web: Web, full: Storage, redi
     headers = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
     assert web.client.post("/webhook", content=body, headers=headers).status_code == 403
     assert (enqueued(redis), events.pending(redis, PROJECT, Work.ROUND).wanted) == (0, 0)
+
+
+def test_without_a_password_another_name_of_this_machine_may_not_act(
+    full: Storage, web: Web, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A foreign name that is led to this address (DNS rebinding) has our page and its token; a browser gives it no password."""
+    del full
+    told = web.settings
+    app = create_app(use_settings(monkeypatch, redis_url=told.redis_url, model_dir=told.model_dir, label_studio_api_key="none"))
+    for host, expected in (("evil.example:9090", 403), ("127.0.0.1:9090", 202), ("localhost:9090", 202)):
+        browser = app.test_client()
+        page = browser.get(f"/projects/{PROJECT}", headers=PAGE | {"Host": host}, base_url=f"http://{host}").text
+        match = re.search(r'name="csrf-token" content="([^"]+)"', page)
+        assert match
+        signs = {"Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": match[1]}
+        assert browser.post(f"/projects/{PROJECT}/recompute", headers=signs, json={}, base_url=f"http://{host}").status_code == expected
+    assert enqueued(redis) == 1
+
+
+def test_looking_at_a_project_does_not_connect_it(web: Web, full: Storage, redis: Redis) -> None:
+    """Any page of the web can make a browser send a GET."""
+    redis.srem(PROJECTS, str(PROJECT))
+    assert web.get(f"/projects/{PROJECT}/status").status_code == 200
+    assert not redis.sismember(PROJECTS, str(PROJECT))
+    del full
 
 
 def test_scripts_need_no_token(web: Web, full: Storage, redis: Redis) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -97,6 +99,23 @@ def test_images_written_into_the_data_are_read(client: LabelStudio, tmp_path: Pa
 def test_the_key_goes_to_label_studio_only(client: LabelStudio, stub_backend: Any, tmp_path: Path) -> None:
     fetch(client, task(f"{stub_backend.url}/a.png"), CONFIG, tmp_path)
     assert [(path, auth) for path, auth, _ in stub_backend.calls] == [("/a.png", None)]
+
+
+def test_another_server_that_wants_a_password_does_not_blame_the_key(client: LabelStudio, tmp_path: Path) -> None:
+    class Locked(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name that http.server asks for
+            self.send_response(401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Locked) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(TaskImageError, match="answered 401"):
+            fetch(client, task(f"http://127.0.0.1:{server.server_port}/cell.png"), CONFIG, tmp_path)
+        server.shutdown()
 
 
 def test_files_uploaded_before_the_configuration_are_found(client: LabelStudio, stub_backend: Any, tmp_path: Path) -> None:
