@@ -12,6 +12,7 @@ import time
 from redis import Redis
 from redis.exceptions import RedisError
 from rq.cron import CronScheduler
+from rq.exceptions import StopRequested
 
 from backend.errors import BackendError
 from backend.jobs import events
@@ -66,6 +67,8 @@ def main() -> None:
             try:
                 _remember_projects(redis, settings)
                 create_scheduler(redis, settings).start()
+                return
+            except StopRequested:  # a second signal while it ends
                 return
             except (RedisError, BackendError) as error:  # Redis restarts, or the shared storage is away
                 log.error("the schedule pauses: %s", error)

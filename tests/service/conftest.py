@@ -51,6 +51,15 @@ def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
         yield client
 
 
+@pytest.fixture(scope="module", autouse=True)
+def defaults() -> Iterator[None]:
+    """Settings are the defaults: those of a service that other tests share, and keep running, are out of sight."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in Settings.model_fields:
+            patch.delenv(name.upper(), raising=False)
+        yield
+
+
 @pytest.fixture
 def settings(redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of this process and of those it starts, with a fresh MODEL_DIR and the empty Redis."""

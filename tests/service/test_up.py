@@ -101,6 +101,8 @@ def test_everything_runs_survives_and_ends(tmp_path: Path, environment: dict[str
             leader = running.keeper_of("compute")
             os.kill(keeper.session_members(leader)[0], signal.SIGKILL)
             assert eventually(lambda: "worker-1 started again" in running.text, 30), running.text
+            # Python that is stopped while it loads the libraries says where it was.
+            assert eventually(lambda: running.text.count("worker on compute") == 2, START_SECONDS), running.text
             pids = running.pids()
             assert len(pids) >= 10
             running.process.send_signal(signal.SIGINT)
