@@ -101,6 +101,7 @@ class Running:
         self.program = program
         self.pid = process.pid
         self._process = process
+        self._asked: float | None = None  # when it was first asked to end, in monotonic seconds
 
     @property
     def program_pid(self) -> int | None:
@@ -143,19 +144,19 @@ class Running:
                 tick(waited)
             time.sleep(_POLL_SECONDS)
 
-    def request_stop(self) -> None:
-        """Ask it to end; `stop` waits for that."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+    def request_stop(self) -> float:
+        """Ask it to end, once however often this is called; `stop` waits for that. Returns when it was asked (monotonic seconds)."""
+        if self._asked is None:
+            self._asked = time.monotonic()
+            self._terminate()
+        return self._asked
 
     def stop(self) -> None:
         """End it and everything it started: politely, once more at half of its grace time, then by force."""
-        start = time.monotonic()
-        self.request_stop()
         # An rq worker finishes its job at the first request and gives it up at the second; a job may take hours.
-        if not self._ended_by(start + self.program.grace / 2):
-            self.request_stop()
-            self._ended_by(start + self.program.grace)
+        if not self._ended_by(self.request_stop() + self.program.grace / 2):
+            self._terminate()
+            self._ended_by(time.monotonic() + self.program.grace / 2)
         keeper.kill_session(self.pid)
         if self._process.poll() is None:
             self._process.kill()
@@ -163,6 +164,10 @@ class Running:
         keeper.kill_session(self.pid)
         if self._process.stdin is not None:
             self._process.stdin.close()
+
+    def _terminate(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
 
     def _ended_by(self, deadline: float) -> bool:
         while self._process.poll() is None:

@@ -6,13 +6,14 @@ Run one: `python -m backend.jobs.schedule`. A second one does no harm, as no job
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
+from types import FrameType
 
 from redis import Redis
 from redis.exceptions import RedisError
 from rq.cron import CronScheduler
-from rq.exceptions import StopRequested
 
 from backend.errors import BackendError
 from backend.jobs import events
@@ -45,9 +46,18 @@ def keep_gathering(redis: Redis, settings: Settings, ended: threading.Event) -> 
             failed = str(error)
 
 
-def create_scheduler(redis: Redis, settings: Settings) -> CronScheduler:
-    """rq's cron with the jobs of this service."""
-    scheduler = CronScheduler(connection=redis, logging_level=logging.WARNING)
+class Scheduler(CronScheduler):
+    """rq's cron; a further signal while it ends does nothing, where rq's own would raise anew wherever the end has got to."""
+
+    def _request_stop(self, signum: int, frame: FrameType | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        super()._request_stop(signum, frame)
+
+
+def create_scheduler(redis: Redis, settings: Settings) -> Scheduler:
+    """The schedule with the jobs of this service."""
+    scheduler = Scheduler(connection=redis, logging_level=logging.WARNING)
     scheduler.register(tick, CONTROL, interval=settings.tick_seconds, ttl=WAITING_SECONDS, result_ttl=0, failure_ttl=3600)
     if settings.nightly.lower() != "off":
         scheduler.register(nightly, CONTROL, cron=settings.nightly, result_ttl=3600)
@@ -67,8 +77,6 @@ def main() -> None:
             try:
                 _remember_projects(redis, settings)
                 create_scheduler(redis, settings).start()
-                return
-            except StopRequested:  # a second signal while it ends
                 return
             except (RedisError, BackendError) as error:  # Redis restarts, or the shared storage is away
                 log.error("the schedule pauses: %s", error)

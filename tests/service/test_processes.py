@@ -154,6 +154,24 @@ def test_foundations_end_last(caplog: pytest.LogCaptureFixture) -> None:
     assert [message.split()[0] for message in caplog.messages] == ["worker", "web", "redis"]
 
 
+def test_what_ends_in_time_is_asked_once(tmp_path: Path) -> None:
+    """A second request would make an rq worker give up its job; also when several are ended together: all are asked, then awaited."""
+    code = """
+import pathlib, signal, sys, time
+asked = pathlib.Path(sys.argv[1])
+signal.signal(signal.SIGTERM, lambda *_: asked.open("a").write("x"))
+asked.touch()
+while not asked.read_text():
+    time.sleep(0.02)
+time.sleep(1)
+"""
+    files = [tmp_path / "first", tmp_path / "second"]
+    with Supervisor() as supervisor:
+        for file in files:
+            supervisor.add(program(code, file, grace=10), ready=file.exists)
+    assert [file.read_text() for file in files] == ["x", "x"]
+
+
 def test_an_early_end_is_explained(tmp_path: Path) -> None:
     """The message holds what the program wrote last."""
     running = program("raise SystemExit('cannot read the settings')", log=tmp_path / "log").start()
