@@ -22,12 +22,11 @@ SILENT_SECONDS = 150
 
 def web(settings: Settings) -> str:
     """What is wrong with the web server of this machine; "" if nothing."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
     try:
-        with urllib.request.urlopen(f"http://{host}:{settings.port}/health", timeout=5):
+        with urllib.request.urlopen(f"{settings.local_url}/health", timeout=5):
             return ""
     except OSError as error:
-        return f"found no answer at {host}:{settings.port} ({error}), expected the web server"
+        return f"found no answer at {settings.local_url} ({error}), expected the web server"
 
 
 def worker(settings: Settings) -> str:

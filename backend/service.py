@@ -31,7 +31,6 @@ WORKER_GRACE = 8.0
 """Seconds; half of it for the running job to come to its end, then it is given up and repeated after the next start."""
 BACKEND_FILE = "backend-url"
 """File in MODEL_DIR that holds the address of the backend while it runs: PORT may have been taken."""
-ANY_ADDRESS = ("0.0.0.0", "::")
 
 
 @dataclass
@@ -42,12 +41,6 @@ class Service:
     logs: Path | None = None
     """Folder for one log file a process; None: everything goes to this process's output."""
     say: Callable[[str], None] = log.info
-
-    @property
-    def url(self) -> str:
-        """Where the web server answers on this machine."""
-        host = "127.0.0.1" if self.settings.host in ANY_ADDRESS else self.settings.host
-        return f"http://{host}:{self.settings.port}"
 
     def start(self, supervisor: Supervisor) -> None:
         """Start everything under the supervisor, and wait until the web server answers. Raises ProcessError, SettingsError."""
@@ -85,12 +78,12 @@ class Service:
             except ProcessError:
                 if last or free_port(self.settings.port) == self.settings.port:  # not that somebody was faster
                     raise
-        self.say(f"Backend at {self.url}.")
+        self.say(f"Backend at {self.settings.local_url}.")
 
     def healthy(self) -> bool:
         """Tell whether the web server answers."""
         try:
-            return httpx.get(f"{self.url}/health", auth=self.settings.basic_auth, timeout=5).status_code == 200
+            return httpx.get(f"{self.settings.local_url}/health", auth=self.settings.basic_auth, timeout=5).status_code == 200
         except httpx.HTTPError:
             return False
 

@@ -131,8 +131,13 @@ class Settings(BaseSettings):
     @property
     def own_url(self) -> str:
         """The address at which Label Studio reaches this service."""
+        return self.backend_url or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """The address at which programs of this machine reach the web server."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
-        return self.backend_url or f"http://{host}:{self.port}"
+        return f"http://{host}:{self.port}"
 
     def page_of(self, project_id: int) -> str:
         """The address of a project's status page, for people."""

@@ -108,7 +108,10 @@ class Versions:
     def current_record(self) -> VersionRecord | None:
         """The record of the version in use."""
         name = self.current()
-        return self.record(name) if name else None
+        try:
+            return self.record(name) if name else None
+        except VersionError as error:
+            raise VersionError(f"{error} It is the one in use: restore it from a backup, roll back, or train again.") from error
 
     def newest_record(self) -> VersionRecord | None:
         """The record of the version that was trained last, in use or not."""

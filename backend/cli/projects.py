@@ -66,12 +66,13 @@ def status(project: AnyProject = None, as_json: AsJson = False) -> None:
     Example: python -m backend status --json
     """
     from backend import jobs
-    from backend.jobs.connection import PROJECTS, check, connection
+    from backend.jobs import events
+    from backend.jobs.connection import check, connection
 
     with explained():
         settings = read_settings()
         check(settings)
-        known = sorted(int(member) for member in connection(settings).smembers(PROJECTS))
+        known = events.projects(connection(settings))
         states: dict[int, dict[str, Any]] = {number: jobs.status(number) for number in ([project] if project is not None else known)}
     if as_json:
         tell_json(states[project] if project is not None else states)

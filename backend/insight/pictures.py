@@ -56,12 +56,11 @@ def draw_pictures(
             continue
         index[str(number)] = {"name": image_name(task, config), "picture": False}
         try:
-            data = fetch(context.client, dict(task), config, context.image_cache)
+            raw = decode_raw(fetch(context.client, dict(task), config, context.image_cache), f"task {number}")
             mask = None
             if number in regions:
-                size = decode_raw(data, f"task {number}").shape[:2]
-                mask = to_mask(regions[number], config, (size[0], size[1]), name=f"task {number}, pre-annotation")
-            write_bytes(context.storage.path(picture_name(round_folder, number)), thumbnail(data, mask, f"task {number}"))
+                mask = to_mask(regions[number], config, (raw.shape[0], raw.shape[1]), name=f"task {number}, pre-annotation")
+            write_bytes(context.storage.path(picture_name(round_folder, number)), thumbnail(raw, mask))
         except (TaskImageError, ModelError, RegionError) as error:
             log.warning("task %d has no picture on the status page: %s", number, error)
             continue

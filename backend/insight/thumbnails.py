@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from model.images import decode_raw, shrink
+from model.images import shrink
 from model.masks import resize_mask
 
 SIDE = 360
@@ -21,9 +21,9 @@ FILL = 0.28
 Mask = npt.NDArray[np.uint8]
 
 
-def thumbnail(data: bytes, mask: Mask | None, name: str) -> bytes:
-    """A JPEG of an encoded image with the mask, class ids (H, W), filled lightly and outlined. Raises model.errors.ImageError."""
-    raw = shrink(decode_raw(data, name), SIDE)
+def thumbnail(raw: npt.NDArray[np.generic], mask: Mask | None) -> bytes:
+    """A JPEG of a decoded image, (H, W) or (H, W, 3) of any dtype, with the mask, class ids (H, W), filled lightly and outlined."""
+    raw = shrink(raw, SIDE)
     picture = _visible(raw)
     if mask is not None:
         picture = overlay(picture, resize_mask(mask, (raw.shape[0], raw.shape[1])))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from backend.jobs.agenda import tick
 from backend.jobs.catalogue import plan_rollback, versions
-from backend.jobs.queue import cancel, enqueue_configure, enqueue_rollback, enqueue_round, enqueue_training, follow
+from backend.jobs.following import follow
+from backend.jobs.queue import cancel, enqueue_configure, enqueue_rollback, enqueue_round, enqueue_training
 from backend.jobs.status import status
 
 __all__ = [

@@ -14,11 +14,12 @@ from backend.insight.drawn import DrawnMasks
 from backend.jobs import events, queue
 from backend.jobs.connection import as_text
 from backend.jobs.context import Context, Setup
+from backend.jobs.drawing import draw, note_blank
 from backend.jobs.events import Work
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce
 from backend.jobs.records import current_record
-from backend.jobs.round import draw, note_blank, tell_round
+from backend.jobs.round import tell_round
 from backend.labelstudio import priorities
 from backend.labelstudio.priorities import Priority
 from backend.settings import FEWEST_LABELS_TO_RANK
@@ -100,7 +101,7 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int) -> None:
     """Want a training for labels that no event told of (the service was away), and for other labels in the configuration."""
     if events.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
         return
-    if context.redis.exists(context.keys.fence("training")):
+    if queue.active(context.redis, context.project_id, Work.TRAINING):
         return  # it tells what it has seen once it has read the labels; the next look compares with that
     count, seen = (as_text(value or b"") for value in context.redis.hmget(context.keys.info, ["trained_count", "trained_labels"]))
     if labelled != int(count or 0):

@@ -1,11 +1,10 @@
-"""Starting, following and cancelling jobs."""
+"""Starting and cancelling jobs, and which of them wait or run."""
 
 from __future__ import annotations
 
 import json
 import time
 import uuid
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -14,8 +13,7 @@ from rq import Retry
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Dependency, Job, JobStatus
 
-from backend.errors import QueueError
-from backend.jobs import asked, events, progress
+from backend.jobs import asked, events
 from backend.jobs.asked import Asked
 from backend.jobs.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, as_text, connection, named
 from backend.jobs.events import Work
@@ -31,7 +29,7 @@ CANCELLED = "Cancelled by a person at {time}. Model and order stay as they are u
 RETRIES = 2
 """How often a job is run again that failed or whose worker was killed."""
 
-_WAITING = (
+WAITING = (
     JobStatus.CREATED,
     JobStatus.QUEUED,
     JobStatus.DEFERRED,
@@ -39,8 +37,7 @@ _WAITING = (
     JobStatus.SCHEDULED,
     JobStatus.RATE_LIMITED,
 )
-_ALIVE = (JobStatus.STARTED, *_WAITING)
-_STATES = {JobStatus.STARTED: "running", JobStatus.FINISHED: "finished", JobStatus.CANCELED: "cancelled", JobStatus.STOPPED: "cancelled"}
+_ALIVE = (JobStatus.STARTED, *WAITING)
 
 
 def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bool = False) -> str:
@@ -50,7 +47,7 @@ def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bo
     """
     redis = connection()
     with _lock(redis, project_id):
-        waiting = _find(redis, project_id, Work.TRAINING, _WAITING)
+        waiting = _find(redis, project_id, Work.TRAINING, WAITING)
         if waiting:
             return waiting.id
         started = _find(redis, project_id, Work.TRAINING, _ALIVE)
@@ -129,7 +126,7 @@ def enqueue_rollback(project_id: int, version: str, *, reason: str = "asked for"
         last = _find(redis, project_id, ROLLBACK, _ALIVE)
         if last and last.args[1] == version:
             return last.id
-        if last and last.get_status() in _WAITING:
+        if last and last.get_status() in WAITING:
             redis.sadd(Keys(project_id).cancelled, last.id)
             with suppress(InvalidJobOperation):  # it has just begun
                 last.cancel()
@@ -163,14 +160,14 @@ def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[st
     keys = Keys(project_id)
     with _lock(redis, project_id):
         known = as_text(redis.hget(keys.jobs, f"{FINISH}:{round_name}") or "")
-        if known and _fetch(redis, known):
+        if known and fetch(redis, known):
             return known
         jobs = []
         for position, unit in enumerate(units):
             job_id = (
                 f"{UNIT}-{project_id}-{round_name.replace('.', '-')}-{position}"  # the same at a second run: rq replaces a job of that id
             )
-            job = _fetch(redis, job_id)
+            job = fetch(redis, job_id)
             if job is None or job.get_status() not in _ALIVE:
                 _enqueue(redis, project_id, UNIT, "run_unit", (project_id, round_name, unit), job_id=job_id)
                 job = Job.fetch(job_id, connection=redis)
@@ -178,12 +175,6 @@ def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[st
         finish = _enqueue(redis, project_id, FINISH, "finish_round", (project_id, round_name), after=jobs)
         redis.hset(keys.jobs, f"{FINISH}:{round_name}", finish)
         return finish
-
-
-def start_rows(redis: Redis, project_id: int, round_name: str, total: int) -> None:
-    """Note how many units the newest round has, for people to see."""
-    content = {"round": round_name, "total": total, "started": time.time()}
-    redis.hset(Keys(project_id).jobs, "rows", json.dumps(content))
 
 
 def cancel(project_id: int) -> list[str]:
@@ -206,7 +197,7 @@ def cancel(project_id: int) -> list[str]:
             redis.sadd(keys.cancelled, *ids, *map(training_id, ids), *names)
             redis.expire(keys.cancelled, KEPT_SECONDS)
         for job in jobs:
-            if job.id in ids and job.get_status() in _WAITING:
+            if job.id in ids and job.get_status() in WAITING:
                 with suppress(InvalidJobOperation):  # it has ended meanwhile
                     job.cancel()
         if ids or wished:
@@ -230,68 +221,7 @@ def active(redis: Redis, project_id: int, work: Work) -> bool:
 
 def waiting(redis: Redis, project_id: int) -> list[str]:
     """Kinds of the jobs that wait for a worker or for another job."""
-    return [
-        kind for kind in (Work.TRAINING, START, FINISH, ROLLBACK, Work.LOOK, Work.CONFIGURE) if _find(redis, project_id, kind, _WAITING)
-    ]
-
-
-def follow(project_id: int, job_id: str, *, seconds: float = 0.5) -> Iterator[dict[str, Any]]:
-    """The progress of a job and of the jobs that continue it, a look every so many seconds, until the end.
-
-    Each is {"job", "state": "queued" | "running" | "finished" | "failed" | "cancelled", "step", "done", "total", "rows_done", "rows_total",
-    "seconds_left", "message"}; the last one has one of the last three states. Raises QueueError for an unknown job.
-    """
-    redis = connection()
-    while True:
-        job = _fetch(redis, job_id)
-        if job is None:
-            raise QueueError(f"There is no job {job_id!r}; jobs are kept for {KEPT_SECONDS // 86400} days.")
-        status = job.get_status()  # asked once: it may change meanwhile
-        state = _STATES.get(status, "queued" if status in _WAITING else "failed")
-        result = job.return_value() if state == "finished" else None
-        result = result if isinstance(result, dict) else {}
-        if result.get("next"):
-            job_id = result["next"]
-            continue
-        if result.get("stopped"):
-            state = "cancelled"
-        look = {"job": job_id, "state": state, "message": str(result.get("stopped") or result.get("reason") or "")}
-        if state == "failed":
-            look["message"] = _reason(job)
-        yield look | _progress(redis, project_id, job)
-        if state in ("finished", "failed", "cancelled"):
-            return
-        time.sleep(seconds)
-
-
-def rows(redis: Redis, project_id: int) -> tuple[str, int, int, float | None]:
-    """Of the newest round: its name, how many of its units are done, how many there are, and the seconds that the others will take."""
-    keys = Keys(project_id)
-    name = as_text(redis.get(keys.wanted_round) or "")
-    state = redis.hget(keys.jobs, "rows") if name else None
-    if not state:
-        return name, 0, 0, None
-    content = json.loads(state)
-    if content["round"] != name:
-        return name, 0, 0, None
-    done = int(redis.scard(keys.rows(name)))
-    left = (time.time() - content["started"]) / done * (content["total"] - done) if done else None
-    return name, done, content["total"], None if left is None else round(left, 1)
-
-
-def _progress(redis: Redis, project_id: int, job: Job) -> dict[str, Any]:
-    """Step and rows of a job; a round that waits for its units shows theirs."""
-    empty: dict[str, Any] = {"step": "", "done": 0, "total": 0, "rows_done": 0, "rows_total": 0, "seconds_left": None}
-    entries = progress.running(redis, project_id)
-    own = [entry for entry in entries if entry["job"] in (training_id(job.id), job.id)]
-    if own:
-        empty |= {name: own[0].get(name) for name in ("step", "done", "total", "seconds_left")}
-    if job.meta.get("kind") == FINISH:
-        _, done, total, left = rows(redis, project_id)
-        empty |= {"rows_done": done, "rows_total": total}
-        if not own and total and done < total:
-            empty |= {"step": "Networks trained", "done": done, "total": total, "seconds_left": left}
-    return empty
+    return [kind for kind in (Work.TRAINING, START, FINISH, ROLLBACK, Work.LOOK, Work.CONFIGURE) if _find(redis, project_id, kind, WAITING)]
 
 
 def _enqueue(
@@ -334,7 +264,7 @@ def _enqueue(
 
 def _find(redis: Redis, project_id: int, kind: str, states: tuple[JobStatus, ...]) -> Job | None:
     """The last job of a kind if it is in one of the states."""
-    job = _fetch(redis, as_text(redis.hget(Keys(project_id).jobs, str(kind)) or ""))
+    job = fetch(redis, as_text(redis.hget(Keys(project_id).jobs, str(kind)) or ""))
     return job if job is not None and job.get_status() in states else None
 
 
@@ -344,18 +274,12 @@ def _all(redis: Redis, project_id: int) -> list[Job]:
     return [job for job in Job.fetch_many(ids, connection=redis) if job is not None]
 
 
-def _fetch(redis: Redis, job_id: str) -> Job | None:
+def fetch(redis: Redis, job_id: str) -> Job | None:
+    """The job of an id, None when it is not kept any more."""
     try:
         return Job.fetch(job_id, connection=redis) if job_id else None
     except NoSuchJobError:
         return None
-
-
-def _reason(job: Job) -> str:
-    """The last line of a failed job's traceback."""
-    result = job.latest_result()
-    lines = [line for line in (result.exc_string or "").splitlines() if line.strip()] if result else []
-    return lines[-1].removeprefix("backend.errors.").removeprefix("model.errors.") if lines else "The worker was killed."
 
 
 def _lock(redis: Redis, project_id: int) -> Any:

@@ -11,30 +11,29 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from backend.cold_start import NAME as COLD_START
 from backend.cold_start import cold_order
-from backend.errors import SupersededError, TaskImageError, VersionError
+from backend.errors import SupersededError, TaskImageError
 from backend.insight.drawn import DrawnMasks
 from backend.insight.preparation import prepare
 from backend.jobs import asked, events
 from backend.jobs.connection import KEPT_SECONDS, as_text
 from backend.jobs.context import Context, Setup
+from backend.jobs.drawing import draw, note_blank
 from backend.jobs.events import Work
 from backend.jobs.progress import Progress
 from backend.jobs.records import RECORD, number_of, round_names
-from backend.jobs.snapshot import TaskImages, load_masks, read_labels, save_masks
+from backend.jobs.round_folder import LABELS, SNAPSHOT, RoundFolder, Snapshot
+from backend.jobs.snapshot import TaskImages, read_labels, save_masks
 from backend.labelstudio import priorities
 from backend.labelstudio.annotations import chosen
-from backend.labelstudio.config import LabelConfig, parse
-from backend.pre_annotation import PreAnnotator
 from backend.settings import FEWEST_LABELS_TO_RANK
 from backend.versions import NO_VERSION, now
 from model.errors import ModelError
-from model.recipe import Recipe
 from model.round import Round
 from model.strategies import Query, Ranking, Strategy, get_strategy
 
@@ -42,91 +41,6 @@ log = logging.getLogger(__name__)
 
 ROUNDS_KEPT = 5
 """Folders of earlier rounds that stay on disk."""
-SNAPSHOT = "snapshot.json"
-LABELS = "labels.npz"
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What a round is about, fixed at its start. Task ids are text because JSON keys are."""
-
-    round: str
-    job: str  # the job that started it: a second run of it goes on with this round
-    created: str  # ISO 8601, UTC
-    reason: str
-    version: str  # of the model, NO_VERSION before there is one
-    strategy: str
-    options: dict[str, Any]
-    budget: int
-    seed: int
-    recipe: dict[str, Any]
-    label_config: str
-    tasks: list[dict[str, Any]]  # "id" and "data" of every task of U and L that takes part
-    labelled: list[str]  # L
-    further: list[str]  # unlabelled tasks that take no part: too many, or no usable image
-    unreadable: dict[str, str]  # task id to what is wrong with its image
-    begun: dict[str, int]  # what was wanted when it began (backend.jobs.events)
-    cold_start: bool = False
-    message: str = ""  # why it is a cold start, or what else people should know
-    asked: str = ""  # id of what was asked of this round alone (backend.jobs.asked)
-
-    @property
-    def config(self) -> LabelConfig:
-        """The labelling configuration at its start."""
-        return parse(self.label_config)
-
-    @property
-    def unlabelled(self) -> list[str]:
-        """U, in the order of task ids."""
-        known = set(self.labelled)
-        return [str(task["id"]) for task in self.tasks if str(task["id"]) not in known]
-
-
-class RoundFolder:
-    """A round's folder in the storage."""
-
-    def __init__(self, context: Context, name: str) -> None:
-        self.context = context
-        self.name = name
-        self.folder = f"{context.folder}/rounds/{name}"
-
-    @property
-    def path(self) -> Path:
-        """The local folder."""
-        return self.context.storage.path(self.folder)
-
-    def snapshot(self) -> Snapshot:
-        """What the round is about. Raises SupersededError when it has been cleared away."""
-        content = self.context.storage.read_json(f"{self.folder}/{SNAPSHOT}", fresh=True)
-        if content is None:
-            raise SupersededError(f"The round {self.name} is not in the storage any more.")
-        return Snapshot(**content)
-
-    def save(self, snapshot: Snapshot) -> None:
-        """Keep what the round is about."""
-        self.context.storage.write_json(f"{self.folder}/{SNAPSHOT}", dataclasses.asdict(snapshot))
-
-    def record(self) -> dict[str, Any] | None:
-        """What came out of it, None while it is not written."""
-        return self.context.storage.read_json(f"{self.folder}/{RECORD}")
-
-    def round(self, snapshot: Snapshot, images: TaskImages, progress: Progress) -> Round:
-        """The round as the strategies see it."""
-        storage = self.context.storage
-        for name in (LABELS, "pseudo-labels.npz"):
-            storage.get(f"{self.folder}/{name}")
-        model_folder = storage.get_folder(f"{self.context.folder}/versions/{snapshot.version}")
-        recipe = Recipe.from_dict(snapshot.recipe)
-        masks = load_masks(self.path / LABELS)
-        return Round(images, masks, snapshot.config.classes, recipe, snapshot.seed, self.path, model_folder, on_progress=progress)
-
-    def images(self, snapshot: Snapshot) -> TaskImages:
-        """The images of the tasks that take part."""
-        return TaskImages(self.context, snapshot.config, snapshot.tasks, Recipe.from_dict(snapshot.recipe).max_side)
-
-    def keep(self) -> None:
-        """Give what has been written here to the shared storage; also what an earlier run of the job could not."""
-        self.context.storage.put_missing(self.folder)
 
 
 def wanted(context: Context, name: str) -> Callable[[], None]:
@@ -381,40 +295,6 @@ def _write(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: R
     }
 
 
-def draw(
-    context: Context, version: str, config: LabelConfig, task_ids: list[int], progress: Callable[[str, int, int], None]
-) -> dict[int, list[dict[str, Any]]]:
-    """The masks of a version on some tasks, by task id; tasks that are gone or cannot be read are left out, with a log line."""
-    if version == NO_VERSION or not task_ids:
-        return {}
-    try:
-        annotator = PreAnnotator(context.versions.load(version), context.versions.record(version).labels, config)
-    except VersionError as error:
-        log.error("no masks drawn: %s", error)
-        return {}
-    wanted_ids = set(task_ids)
-    tasks = {int(task["id"]): task for task in context.client.tasks(context.project_id, "unlabelled") if int(task["id"]) in wanted_ids}
-    images = TaskImages(context, config, tasks.values(), annotator.model.recipe.max_side)
-    regions: dict[int, list[dict[str, Any]]] = {}
-    for done, task_id in enumerate(task_ids, start=1):
-        progress("Drawing masks", done, len(task_ids))
-        if task_id not in tasks:
-            continue
-        try:
-            regions[task_id] = annotator.regions(images.encoded(str(task_id)), f"task {task_id}")
-        except (TaskImageError, ModelError) as error:
-            log.warning("task %d has no mask: %s", task_id, error)
-    return regions
-
-
-def note_blank(context: Context, round_name: str, tasks: list[int]) -> None:
-    """Remember tasks whose mask shows nothing, or cannot be drawn, so that they are not drawn again at every look."""
-    if tasks:
-        key = context.keys.blank(round_name)
-        context.redis.sadd(key, *tasks)
-        context.redis.expire(key, KEPT_SECONDS)
-
-
 def _clear_old(context: Context) -> None:
     """Delete the folders of rounds long past; the records of all stay."""
     for name in round_names(context)[:-ROUNDS_KEPT]:
@@ -437,8 +317,6 @@ def _limited(tasks: list[dict[str, Any]], most: int, seed: int) -> tuple[list[di
     """At most so many of the tasks, drawn at random, and the others."""
     if len(tasks) <= most:
         return tasks, []
-    import numpy as np
-
     drawn = set(np.random.default_rng(seed).permutation(len(tasks))[:most].tolist())
     return [task for index, task in enumerate(tasks) if index in drawn], [task for index, task in enumerate(tasks) if index not in drawn]
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from backend.errors import StorageError, VersionError
-from backend.jobs import events, progress, queue
+from backend.jobs import events, following, progress, queue
 from backend.jobs.connection import Keys, as_text, connection
 from backend.jobs.events import Work
 from backend.jobs.records import round_in_force
 from backend.settings import get_settings
 from backend.storage import Storage
+from backend.versions import Versions
 
 NEXT_TASKS = 10
 
@@ -57,15 +58,11 @@ def _readable(read: Callable[[], dict[str, Any] | None], warnings: list[str]) ->
 
 
 def _version(storage: Storage, project_id: int) -> dict[str, Any] | None:
-    pointer = storage.read_json(f"projects/{project_id}/current.json", fresh=True)
-    if pointer is None:
+    record = Versions(storage, project_id).current_record()
+    if record is None:
         return None
-    description = storage.read_json(f"projects/{project_id}/versions/{pointer['version']}/model.json")
-    if description is None:
-        raise VersionError(f"Version {pointer['version']} is in use, but not in the storage; restore it from a backup, or train again.")
-    record = description["record"]
     shown = ("held_out_dice", "created", "reason", "seconds")
-    return {"name": record["name"], "labels": len(record["tasks"])} | {name: record.get(name) for name in shown}
+    return {"name": record.name, "labels": len(record.tasks)} | {name: getattr(record, name) for name in shown}
 
 
 def _next_tasks(record: dict[str, Any], answered: set[int]) -> list[dict[str, Any]]:
@@ -87,7 +84,7 @@ def _next_tasks(record: dict[str, Any], answered: set[int]) -> list[dict[str, An
 def _running(redis: Any, project_id: int) -> dict[str, Any] | None:
     """The job to show: a rollback before a training before a round; a round whose networks are trained by several workers as one."""
     entries = progress.running(redis, project_id)
-    name, rows_done, rows_total, rows_left = queue.rows(redis, project_id)
+    name, rows_done, rows_total, rows_left = following.rows(redis, project_id)
     order = {queue.ROLLBACK: 0, Work.TRAINING: 1, queue.START: 2, queue.FINISH: 3, queue.UNIT: 4}
     entries = sorted((entry for entry in entries if entry["kind"] in order), key=lambda entry: order[entry["kind"]])
     if not entries:

@@ -14,7 +14,7 @@ from rq import get_current_job
 
 from backend import logs
 from backend.errors import BackendError, QueueError, StoppedError, StorageError
-from backend.jobs import events, queue, rollback
+from backend.jobs import events, following, queue, rollback
 from backend.jobs import look as looking
 from backend.jobs import round as rounds
 from backend.jobs.context import Context, open_context
@@ -138,7 +138,7 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
         progress.checks.append(rounds.wanted(context, folder.name))
         snapshot, units = rounds.prepare_units(folder, folder.snapshot(), progress)
         progress.check()
-        queue.start_rows(context.redis, context.project_id, folder.name, len(units))
+        following.start_rows(context.redis, context.project_id, folder.name, len(units))
         finish = queue.enqueue_units(context.redis, context.project_id, folder.name, units)
     log.info(
         "%s, %d labels, %d to order, %d networks to train: %s",

@@ -149,8 +149,8 @@ def require_known(context: Context, *, ask: bool = False) -> None:
         _register(context)
         return
     raise RequestError(
-        f"project {context.project_id} is not connected to this service; connect it under Settings, Model, or with: "
-        f"python -m backend connect --project {context.project_id}",
+        f"Project {context.project_id} is not connected to this service. In Label Studio, open its Settings, Model, Connect Model, and "
+        f"give the address {context.settings.own_url}; or run: python -m backend connect --project {context.project_id}",
         404,
     )
 

@@ -2,11 +2,11 @@
 
 from rq.job import JobStatus
 
-from backend.jobs import queue
+from backend.jobs import following, queue
 
 
 def test_every_state_of_a_job_is_known() -> None:
     """One that is not would be told as a failure, and a second job be made beside it."""
     ended = {JobStatus.FAILED, JobStatus.FINISHED, JobStatus.CANCELED, JobStatus.STOPPED}
     assert set(queue._ALIVE) == set(JobStatus) - ended
-    assert set(queue._STATES) | set(queue._WAITING) == set(JobStatus) - {JobStatus.FAILED}
+    assert set(following._STATES) | set(queue.WAITING) == set(JobStatus) - {JobStatus.FAILED}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from backend.jobs import agenda, events, queue
+from backend.jobs import agenda, events, follow, queue
 from backend.jobs.backlog import Backlog
 from backend.jobs.connection import Keys, as_text, connect
 from backend.jobs.events import Event, Work
@@ -144,7 +144,7 @@ def test_a_round_waits_for_the_training_before_it(redis: Redis, quick: Settings)
     assert queue.enqueue_round(1, "asked for") == ranking
     assert jobs(redis) == [training]  # the round is deferred
     assert queue.waiting(redis, 1) == [Work.TRAINING, "round"]
-    assert next(queue.follow(1, ranking))["state"] == "queued"
+    assert next(follow(1, ranking))["state"] == "queued"
 
 
 def test_cancel_takes_everything_back(redis: Redis, quick: Settings) -> None:
@@ -156,7 +156,7 @@ def test_cancel_takes_everything_back(redis: Redis, quick: Settings) -> None:
     assert len(queue.cancel(1)) == 2
     assert jobs(redis) == []
     assert agenda.gather(redis, quick) == []
-    (last,) = queue.follow(1, ranking)
+    (last,) = follow(1, ranking)
     assert last["state"] == "cancelled"
     assert queue.cancel(1) == []
     assert events.held(redis, 1, labelled=5)  # what a look sees: the same labels again

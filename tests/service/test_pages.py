@@ -21,6 +21,7 @@ from backend.jobs.events import Work
 from backend.storage import Storage
 from backend.versions import VersionRecord, Versions
 from backend.web import create_app
+from model.images import decode_raw
 from tests.service.conftest import AUTH, Web, picture, use_settings
 
 PROJECT = 7
@@ -69,7 +70,7 @@ def full(storage: Storage) -> Storage:
     data, mask = picture(1)
     path = storage.path(f"{FOLDER}/rounds/{ROUND}/pictures/20.jpg")
     path.parent.mkdir(parents=True)
-    path.write_bytes(thumbnail(data, mask, "x"))
+    path.write_bytes(thumbnail(decode_raw(data, "x"), mask))
     matrix = np.full((12, 12), 0.7, dtype=np.float32)
     storage.write_json(f"{FOLDER}/rounds/{ROUND}/similarity.json", similarity_map([str(task) for task in order], matrix, ["20"], []))
     seen = {"task": 4, "annotation": 1, "time": "2026-11-23T08:00:00Z", "updated": "", "round": "v0.r1", "version": "v1", "dice": 0.83}

@@ -12,14 +12,14 @@ from backend import jobs
 from backend.errors import RequestError
 from backend.insight.pictures import SIMILARITY, picture_name
 from backend.jobs import events
-from backend.jobs.connection import PROJECTS, Keys, as_text
+from backend.jobs.connection import Keys, as_text
 from backend.jobs.context import Context
 from backend.labelstudio.priorities import is_round
 from backend.web.answers import wants_page
 from backend.web.cross_site import page_token
 from backend.web.pages.page import gather
 from backend.web.pages.words import duration, headline, plural
-from backend.web.protocol import health, project_context
+from backend.web.protocol import health, project_context, require_known
 from model.strategies import strategy_names
 
 pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/pages")
@@ -87,13 +87,8 @@ def _file(context: Context, name: str, where: Any, kind: str) -> Response:
 def _known(project_id: int) -> Context:
     """The context of a project that this service knows, without asking Label Studio. Raises RequestError (404)."""
     context = project_context(project_id)
-    if context.redis.sismember(PROJECTS, str(project_id)) or context.storage.path(context.folder).is_dir():
-        return context
-    raise RequestError(
-        f"Project {project_id} is not connected to this service. In Label Studio, open its Settings, Model, Connect Model, and give the "
-        f"address {context.settings.own_url}; or run: python -m backend connect --project {project_id}",
-        404,
-    )
+    require_known(context)
+    return context
 
 
 def _common() -> dict[str, Any]:

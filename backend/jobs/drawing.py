@@ -1,0 +1,52 @@
+"""The masks of a version on tasks, as Label Studio shows them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from backend.errors import TaskImageError, VersionError
+from backend.jobs.connection import KEPT_SECONDS
+from backend.jobs.context import Context
+from backend.jobs.snapshot import TaskImages
+from backend.labelstudio.config import LabelConfig
+from backend.pre_annotation import PreAnnotator
+from backend.versions import NO_VERSION
+from model.errors import ModelError
+
+log = logging.getLogger(__name__)
+
+
+def draw(
+    context: Context, version: str, config: LabelConfig, task_ids: list[int], progress: Callable[[str, int, int], None]
+) -> dict[int, list[dict[str, Any]]]:
+    """The masks of a version on some tasks, by task id; tasks that are gone or cannot be read are left out, with a log line."""
+    if version == NO_VERSION or not task_ids:
+        return {}
+    try:
+        annotator = PreAnnotator(context.versions.load(version), context.versions.record(version).labels, config)
+    except VersionError as error:
+        log.error("no masks drawn: %s", error)
+        return {}
+    wanted_ids = set(task_ids)
+    tasks = {int(task["id"]): task for task in context.client.tasks(context.project_id, "unlabelled") if int(task["id"]) in wanted_ids}
+    images = TaskImages(context, config, tasks.values(), annotator.model.recipe.max_side)
+    regions: dict[int, list[dict[str, Any]]] = {}
+    for done, task_id in enumerate(task_ids, start=1):
+        progress("Drawing masks", done, len(task_ids))
+        if task_id not in tasks:
+            continue
+        try:
+            regions[task_id] = annotator.regions(images.encoded(str(task_id)), f"task {task_id}")
+        except (TaskImageError, ModelError) as error:
+            log.warning("task %d has no mask: %s", task_id, error)
+    return regions
+
+
+def note_blank(context: Context, round_name: str, tasks: list[int]) -> None:
+    """Remember tasks whose mask shows nothing, or cannot be drawn, so that they are not drawn again at every look."""
+    if tasks:
+        key = context.keys.blank(round_name)
+        context.redis.sadd(key, *tasks)
+        context.redis.expire(key, KEPT_SECONDS)

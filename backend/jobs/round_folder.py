@@ -1,0 +1,103 @@
+"""A round's folder in the storage: what the round is about, and what is finished of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.errors import SupersededError
+from backend.jobs.context import Context
+from backend.jobs.progress import Progress
+from backend.jobs.records import RECORD
+from backend.jobs.snapshot import TaskImages, load_masks
+from backend.labelstudio.config import LabelConfig, parse
+from model.recipe import Recipe
+from model.round import Round
+
+SNAPSHOT = "snapshot.json"
+LABELS = "labels.npz"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a round is about, fixed at its start. Task ids are text because JSON keys are."""
+
+    round: str
+    job: str  # the job that started it: a second run of it goes on with this round
+    created: str  # ISO 8601, UTC
+    reason: str
+    version: str  # of the model, NO_VERSION before there is one
+    strategy: str
+    options: dict[str, Any]
+    budget: int
+    seed: int
+    recipe: dict[str, Any]
+    label_config: str
+    tasks: list[dict[str, Any]]  # "id" and "data" of every task of U and L that takes part
+    labelled: list[str]  # L
+    further: list[str]  # unlabelled tasks that take no part: too many, or no usable image
+    unreadable: dict[str, str]  # task id to what is wrong with its image
+    begun: dict[str, int]  # what was wanted when it began (backend.jobs.events)
+    cold_start: bool = False
+    message: str = ""  # why it is a cold start, or what else people should know
+    asked: str = ""  # id of what was asked of this round alone (backend.jobs.asked)
+
+    @property
+    def config(self) -> LabelConfig:
+        """The labelling configuration at its start."""
+        return parse(self.label_config)
+
+    @property
+    def unlabelled(self) -> list[str]:
+        """U, in the order of task ids."""
+        known = set(self.labelled)
+        return [str(task["id"]) for task in self.tasks if str(task["id"]) not in known]
+
+
+class RoundFolder:
+    """A round's folder in the storage."""
+
+    def __init__(self, context: Context, name: str) -> None:
+        self.context = context
+        self.name = name
+        self.folder = f"{context.folder}/rounds/{name}"
+
+    @property
+    def path(self) -> Path:
+        """The local folder."""
+        return self.context.storage.path(self.folder)
+
+    def snapshot(self) -> Snapshot:
+        """What the round is about. Raises SupersededError when it has been cleared away."""
+        content = self.context.storage.read_json(f"{self.folder}/{SNAPSHOT}", fresh=True)
+        if content is None:
+            raise SupersededError(f"The round {self.name} is not in the storage any more.")
+        return Snapshot(**content)
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Keep what the round is about."""
+        self.context.storage.write_json(f"{self.folder}/{SNAPSHOT}", dataclasses.asdict(snapshot))
+
+    def record(self) -> dict[str, Any] | None:
+        """What came out of it, None while it is not written."""
+        return self.context.storage.read_json(f"{self.folder}/{RECORD}")
+
+    def round(self, snapshot: Snapshot, images: TaskImages, progress: Progress) -> Round:
+        """The round as the strategies see it."""
+        storage = self.context.storage
+        for name in (LABELS, "pseudo-labels.npz"):
+            storage.get(f"{self.folder}/{name}")
+        model_folder = storage.get_folder(f"{self.context.folder}/versions/{snapshot.version}")
+        recipe = Recipe.from_dict(snapshot.recipe)
+        masks = load_masks(self.path / LABELS)
+        return Round(images, masks, snapshot.config.classes, recipe, snapshot.seed, self.path, model_folder, on_progress=progress)
+
+    def images(self, snapshot: Snapshot) -> TaskImages:
+        """The images of the tasks that take part."""
+        return TaskImages(self.context, snapshot.config, snapshot.tasks, Recipe.from_dict(snapshot.recipe).max_side)
+
+    def keep(self) -> None:
+        """Give what has been written here to the shared storage; also what an earlier run of the job could not."""
+        self.context.storage.put_missing(self.folder)
