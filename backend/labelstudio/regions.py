@@ -16,8 +16,11 @@ from model.arrays import Mask
 
 Region = dict[str, Any]
 
-TOLERANCE = 0.5
-"""Pixels by which a written polygon may deviate from the mask's outline; it saves nine points of ten."""
+TOLERANCE = 0.49
+"""Pixels by which a written polygon may deviate from the mask's outline; it saves nine points of ten.
+
+Below half a pixel, because at the image's border the outline runs half a pixel beside the centres, and a whole row would be lost.
+"""
 MAX_POLYGONS = 300
 """Areas drawn per class, the largest; the labelling page becomes slow with more."""
 
