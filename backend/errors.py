@@ -37,6 +37,10 @@ class UnknownProjectError(LabelStudioError):
     """There is no project of that id, or the key's user may not see it."""
 
 
+class NotConnectedError(BackendError):
+    """The project has never been connected to this service."""
+
+
 class PriorityError(LabelStudioError):
     """The priorities that Label Studio holds are not the ones that were to be written; the previous order stays in force."""
 

@@ -42,8 +42,11 @@ def recompute(
     Example: python -m backend recompute --project 3 --budget 10 --strategy trusted --wait
     """
     from backend import jobs
+    from backend.jobs.context import open_context
+    from backend.jobs.known import require_known
 
     with explained():
+        require_known(open_context(project), ask=True)
         started(project, jobs.enqueue_round(project, "asked for on the command line", budget=budget, strategy=strategy), wait)
 
 
@@ -53,8 +56,11 @@ def train(project: Project, wait: Wait = False) -> None:
     Example: python -m backend train --project 3 --wait
     """
     from backend import jobs
+    from backend.jobs.context import open_context
+    from backend.jobs.known import require_known
 
     with explained():
+        require_known(open_context(project), ask=True)
         started(project, jobs.enqueue_training(project, reason="asked for on the command line"), wait)
 
 
@@ -68,10 +74,13 @@ def status(project: AnyProject = None, as_json: AsJson = False) -> None:
     from backend import jobs
     from backend.jobs import events
     from backend.jobs.connection import check, connection
+    from backend.jobs.known import require_known_here
 
     with explained():
         settings = read_settings()
         check(settings)
+        if project is not None:
+            require_known_here(project, settings)
         known = events.projects(connection(settings))
         states: dict[int, dict[str, Any]] = {number: jobs.status(number) for number in ([project] if project is not None else known)}
     if as_json:
@@ -79,4 +88,4 @@ def status(project: AnyProject = None, as_json: AsJson = False) -> None:
     elif not states:
         tell("No project is connected yet; python -m backend connect --project NUMBER connects one.")
     for state in states.values() if not as_json else ():
-        console.print(describe(state), highlight=False, markup=False)
+        tell(describe(state))

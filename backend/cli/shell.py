@@ -27,8 +27,8 @@ console = Console()
 errors = Console(stderr=True)
 log = logging.getLogger(__name__)
 
-Project = Annotated[int, typer.Option(help="Number of the project in Label Studio (in its address: /projects/NUMBER).")]
-AnyProject = Annotated[int | None, typer.Option(help="Number of the project in Label Studio; all known projects if left out.")]
+Project = Annotated[int, typer.Option(min=1, help="Number of the project in Label Studio (in its address: /projects/NUMBER).")]
+AnyProject = Annotated[int | None, typer.Option(min=1, help="Number of the project in Label Studio; all known projects if left out.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Stay until it is done, showing the step, the rows and the time left.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for scripts.")]
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from backend.cli.shell import FAILED, MEND, AsJson, Project, Wait, complain, errors, explained, started, tell, tell_json
+from backend.settings import get_settings
 from backend.terminal import describe_rollback, versions_table
 
 
@@ -20,8 +21,10 @@ def versions(project: Project, as_json: AsJson = False) -> None:
     Example: python -m backend versions --project 3
     """
     from backend import jobs
+    from backend.jobs.known import require_known_here
 
     with explained():
+        require_known_here(project, get_settings())
         found = jobs.versions(project)
     if as_json:
         tell_json(found)
@@ -46,8 +49,10 @@ def rollback(
     Example: python -m backend rollback --project 3 v2 --yes --reason "v3 draws the background"
     """
     from backend import jobs
+    from backend.jobs.known import require_known_here
 
     with explained():
+        require_known_here(project, get_settings())
         plan = jobs.plan_rollback(project, version)
         if plan["nothing_to_do"]:
             tell(f"{version} is in use already; nothing was changed.")

@@ -15,6 +15,7 @@ from backend.errors import (
     ApiKeyError,
     BackendError,
     ConfigError,
+    NotConnectedError,
     QueueError,
     RequestError,
     SettingsError,
@@ -34,6 +35,7 @@ LONGEST_REASON = 400
 """Characters of a message in the status line."""
 
 _STATUS: tuple[tuple[type[BackendError], int], ...] = (
+    (NotConnectedError, 404),
     (UnknownProjectError, 404),
     (VersionError, 404),
     (ConfigError, 422),

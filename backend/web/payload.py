@@ -11,8 +11,7 @@ from flask import current_app, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from backend.errors import RequestError
-
-MOST_PROJECTS = 2**31 - 1
+from backend.jobs.known import MOST_PROJECTS
 
 
 def json_object(*, optional: bool = False) -> dict[str, Any]:

@@ -9,12 +9,11 @@ import time
 from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
-from redis.exceptions import RedisError
 
 from backend import logs
-from backend.errors import RequestError, UnknownProjectError
-from backend.jobs import events
-from backend.jobs.connection import PREFIX, PROJECTS
+from backend.errors import RequestError
+from backend.jobs import events, known
+from backend.jobs.connection import PREFIX
 from backend.jobs.context import Context, open_context
 from backend.jobs.events import Work
 from backend.labelstudio.config import parse
@@ -129,33 +128,8 @@ def project_context(project_id: int) -> Context:
 
 
 def require_known(context: Context, *, ask: bool = False) -> None:
-    """Raise RequestError (404) for a project that has never been connected here; with `ask`, Label Studio may know it."""
-    try:
-        known = bool(context.redis.sismember(PROJECTS, str(context.project_id)))
-    except RedisError:
-        if ask:
-            raise
-        return  # nothing can be told now; the event is kept
-    if known:
-        return
-    if context.storage.path(context.folder).is_dir():
-        _register(context)
-        return
-    if ask:
-        try:
-            context.client.project(context.project_id)
-        except UnknownProjectError as error:
-            raise RequestError(str(error), 404) from error
-        _register(context)
-        return
-    raise RequestError(
-        f"Project {context.project_id} is not connected to this service. In Label Studio, open its Settings, Model, Connect Model, and "
-        f"give the address {context.settings.own_url}; or run: python -m backend connect --project {context.project_id}",
-        404,
-    )
+    """Raise NotConnectedError or UnknownProjectError (404) for a project that this service does not know (see backend.jobs.known).
 
-
-def _register(context: Context) -> None:
-    """Begin to look after a project; not by a GET, which any page of the web can make a browser send."""
-    if request.method not in ("GET", "HEAD"):
-        events.register(context.redis, context.project_id)
+    A GET, which any page of the web can make a browser send, enrols none.
+    """
+    known.require_known(context, ask=ask, enrol=request.method not in ("GET", "HEAD"))

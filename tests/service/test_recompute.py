@@ -110,6 +110,7 @@ def test_what_cannot_be_asked_for_starts_nothing(redis: Redis) -> None:
 
 def test_the_shell_asks_for_both(redis: Redis) -> None:
     """A wrong name ends with exit code 2 and the known ones."""
+    events.register(redis, 1)
     runner = CliRunner()
     done = runner.invoke(cli.app, ["recompute", "--project", "1", "--budget", "4", "--strategy", "random"])
     assert done.exit_code == 0, done.output
