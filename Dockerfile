@@ -20,6 +20,8 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin backend \
     && install --directory --owner=backend --group=backend /data
 COPY model model
 COPY backend backend
+# Readable for that user also where the checkout is not.
+RUN chmod -R a+rX .
 
 # Empty: the container sees no GPU, even where NVIDIA's runtime is the default.
 ARG GPU=""

@@ -40,7 +40,9 @@ def test_the_image_has_what_it_needs_and_no_more() -> None:
     apart = re.findall(r"--no-deps (label-studio-ml==\S+)", DOCKERFILE)
     assert apart == re.findall(r"--no-deps (label-studio-ml==\S+)", (ROOT / "Makefile").read_text())
     assert instruction("USER") == ["10001"]
-    assert "USER" in DOCKERFILE.split("COPY backend")[1], "the program's files belong to root"
+    after = DOCKERFILE.split("COPY backend")[1]
+    assert "USER" in after, "the program's files belong to root"
+    assert "chmod -R a+rX" in after.split("USER")[0], "a checkout under umask 077 could not be read by the user"
     assert f"python:{sys.version_info.major}.{sys.version_info.minor}-" in instruction("FROM")[0]
 
 
@@ -64,9 +66,15 @@ def test_services_and_volumes_that_are_named_are_there(variables: dict[str, str]
             assert how["condition"] == "service_healthy"
             assert "healthcheck" in services[other], f"{name} waits for the health of {other}"
         assert service["restart"] == "unless-stopped"
+        assert service["logging"] == {"driver": "local"}, "others grow for ever"
     hosts = re.findall(r"(?:://|@)([a-z-]+):\d+", json.dumps([services[name]["environment"] for name in ("web", "worker")]))
     assert set(hosts) - {"localhost"} <= set(services)
     assert services["label-studio"]["environment"]["POSTGRE_HOST"] in services
+
+
+def test_redis_gives_up_root(variables: dict[str, str]) -> None:
+    """The image does that where the first word of the command is redis-server."""
+    assert read(variables)["services"]["redis"]["command"][0] == "redis-server"
 
 
 def test_the_example_names_every_variable_once() -> None:

@@ -87,8 +87,8 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     (folder / "files").mkdir()
     (folder / DATABASE).write_bytes(EMPTY_DATABASE.read_bytes())
     try:
-        *shell, line = command(everything.services["redis"])
-        everything.start("redis", [*shell, f"cd {folder} && {line} --port {everything.redis_port} --bind 127.0.0.1"])
+        here = ["--port", str(everything.redis_port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        everything.start("redis", [*command(everything.services["redis"]), *here])
         everything.wait("redis")
         arguments = ["start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(everything.label_studio_port)]
         everything.start("label-studio", [str(PROGRAM), *arguments])
