@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from backend.settings import ProjectSettings, Settings
 from model import cli
+from model.recipe import Recipe
+from model.strategies import strategy_names
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -72,8 +74,12 @@ def test_commands_of_the_service_are_understood(command: str) -> None:
 def test_the_tables_list_every_setting() -> None:
     for name in Settings.model_fields:
         assert f"| `{name.upper()}` |" in README, name
-    for name in ProjectSettings.model_fields:
+    for name in (*ProjectSettings.model_fields, *strategy_names()):
         assert f"| `{name}` |" in README, name
+    for name, value in Recipe().to_dict().items():
+        given = re.findall(rf"^\| `{name}` \| (.*?) \|", README, re.MULTILINE)
+        assert given, name
+        assert given[-1].strip("`").split(",")[0] == str("" if value is None else value), name
 
 
 def test_every_picture_and_page_that_it_links_exists() -> None:

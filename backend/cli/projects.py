@@ -32,7 +32,9 @@ def connect(project: Project) -> None:
 def recompute(
     project: Project,
     budget: Annotated[int | None, typer.Option(help="Images to ask for in this round, in place of the project's budget.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="How this round chooses images, in place of the project's strategy.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="How this round chooses images, in place of the project's strategy (README.md lists them).")
+    ] = None,
     wait: Wait = False,
 ) -> None:
     """Compute the order of a project's images anew, after a training if labels came since the last one.

@@ -32,6 +32,7 @@ from backend.uses import ROLLBACK, TRAINING
 from tests.end_to_end.test_mishaps import http, label
 from tests.end_to_end.test_round import connect
 from tests.stack import CONFIG, Annotator, CellProject, Stack
+from tests.test_readme import COMMANDS
 
 pytestmark = pytest.mark.timeout(900)
 Mask = list[list[int]]
@@ -288,3 +289,20 @@ def test_killed_half_way(stack: Stack, project: CellProject) -> None:
     assert masks(stack, project) == drawn_by(stack, project, target)
     assert run(context, "v1", "killed-switched")["reason"].startswith("v1 is in use already")  # others have come since: nothing is undone
     assert context.versions.current() == target
+
+
+def test_the_readme_s_commands_do_what_it_says(stack: Stack, project: CellProject) -> None:
+    """As written, one after the other, with this project's number; `up` has a test of its own."""
+    context = open_context(project.id)
+    versions = len(context.versions.names())
+    ran = []
+    for command in COMMANDS:
+        words = shlex.split(command.partition(" -m backend ")[2].replace("--project 1", f"--project {project.id}"))
+        if words and words != ["up"]:
+            done = CliRunner().invoke(app, words)
+            assert done.exit_code == 0, f"{command}\n{done.output}"
+            ran.append(words[0])
+    assert ran == ["connect", "status", "recompute", "train", "versions", "rollback", "doctor"]
+    assert len(context.versions.names()) > versions
+    assert context.versions.current() == "v1"
+    assert stack.client.project(project.id).model_version.startswith("v1.")
