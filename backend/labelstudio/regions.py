@@ -131,9 +131,10 @@ def _draw(region: Region, kind: Kind, class_id: int, mask: Mask) -> None:
     points: polygons.Points = _outline(value, kind) * np.asarray([width / 100, height / 100])
     if kind in (Kind.ELLIPSE, Kind.RECTANGLE):
         points = _turned(points, float(value.get("rotation") or 0))
-    if len(points) >= 3:
-        box, inside = polygons.fill(points, (height, width))
-        mask[box][inside] = class_id
+    if len(points) < 3:
+        raise ValueError(f"its polygon has {len(points)} point{'s' if len(points) != 1 else ''}, expected at least 3; draw it again")
+    box, inside = polygons.fill(points, (height, width))
+    mask[box][inside] = class_id
 
 
 def _outline(value: dict[str, Any], kind: Kind) -> polygons.Points:

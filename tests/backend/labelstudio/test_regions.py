@@ -183,6 +183,7 @@ def test_other_results_are_passed_over() -> None:
         ({**region("brush", {}), "value": None}, "labels None"),
         (region("polygon", {"points": [[1, 2], [3]]}), "polygon cannot be read"),
         (region("polygon", {}), "polygon cannot be read"),
+        (region("polygon", {"points": [[10, 10]]}), "polygon has 1 point, expected at least 3; draw it again"),
         (region("polygon", {"points": [[0, 0], [float("nan"), 2], [3, 4]]}), "not finite"),
         (region("ellipse", {"x": 1, "y": 2, "radiusX": None, "radiusY": 2}), "ellipse cannot be read"),
         (region("rectangle", {"x": "left", "y": 2}), "rectangle cannot be read"),
