@@ -49,9 +49,10 @@ def draw_pictures(
     """
     index: dict[str, dict[str, Any]] = {}
     first = list(order[:PICTURES])
+    tasks = {**_missing(context, set(first) - set(tasks)), **tasks}
     for done, number in enumerate(first, start=1):
         on_progress("Drawing pictures", done, len(first))
-        task = tasks.get(number) or context.client.task(number)
+        task = tasks.get(number)
         if task is None:  # deleted meanwhile
             continue
         index[str(number)] = {"name": image_name(task, config), "picture": False}
@@ -68,6 +69,13 @@ def draw_pictures(
     if index:
         context.storage.put(f"{round_folder}/pictures")
     context.storage.write_json(f"{round_folder}/{INDEX}", {"tasks": index})
+
+
+def _missing(context: Context, numbers: set[int]) -> dict[int, Mapping[str, Any]]:
+    """Tasks that came since the snapshot, from the list: asked for one alone, Label Studio has a prediction made and stores it."""
+    if not numbers:
+        return {}
+    return {int(task["id"]): task for task in context.client.tasks(context.project_id, "unlabelled") if int(task["id"]) in numbers}
 
 
 def keep_similarity(context: Context, round_folder: str, comparison: Comparison, labelled: Sequence[str]) -> None:

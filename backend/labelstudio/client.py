@@ -131,7 +131,7 @@ class LabelStudio:
         self.update_project(project_id, model_version=version)
 
     def task(self, task_id: int) -> dict[str, Any] | None:
-        """One task with its annotations, None if it is deleted."""
+        """One task with its annotations, None if it is deleted. Label Studio has a prediction made that it lacks, and stores it."""
         answer: dict[str, Any] | None = self._http.json("GET", f"/api/tasks/{task_id}", query={"resolve_uri": "false"}, missing_ok=True)
         return answer
 
@@ -164,6 +164,14 @@ class LabelStudio:
         """Number of tasks, in one request."""
         filters = {"all": [], "labelled": LABELLED, "unlabelled": UNLABELLED}[only]
         return int(self.query(project_id, filters, page_size=1)["total"])
+
+    def labelled_since(self, project_id: int) -> tuple[int, str]:
+        """Number of labelled tasks, and when one of them was changed last (ISO 8601, empty without any), in one request.
+
+        Label Studio changes a task whenever one of its annotations is made, changed or deleted.
+        """
+        found = self.query(project_id, LABELLED, ordering=["-tasks:updated_at"], page_size=1)
+        return int(found["total"]), str(found["tasks"][0].get("updated_at") or "") if found["tasks"] else ""
 
     def query(
         self,
