@@ -40,13 +40,14 @@ def forecast(record: Mapping[str, Any]) -> Forecast | None:
     """The forecast in a round's record; None for a cold start and for strategies that make none."""
     before = (record.get("notes") or {}).get("worst_before")
     queries = record.get("queries") or {}
+    order = record.get("order") or []
     steps: list[tuple[int, float]] = []
-    for task in record.get("order") or []:
+    for task in order:
         expected = queries.get(str(task), {}).get("expected_dice")
         if expected is None:
             break
         steps.append((int(task), float(expected)))
-    batch = min(len(record.get("batch") or []), len(steps))
+    batch = min(len(set(record.get("batch") or []) & set(order)), len(steps))
     if before is None or not batch or record.get("cold_start"):
         return None
     return Forecast(float(before), steps[batch - 1][1], batch, tuple(steps[:STEPS_SHOWN]))

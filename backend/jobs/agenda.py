@@ -61,8 +61,11 @@ def _changed(project_id: int) -> str:
         return "new labels"
     if (context.versions.current() or NO_VERSION) != record["version"]:
         return "a new model"
-    if set(context.client.task_ids(context.project_id, "unlabelled")) - set(record["order"]):
+    open_tasks = set(context.client.task_ids(context.project_id, "unlabelled"))
+    if open_tasks - set(record["order"]):
         return "new tasks"
+    if set(record["order"]) - open_tasks:  # also where the version that they brought was not good enough
+        return "tasks that are labelled or gone"
     return ""
 
 

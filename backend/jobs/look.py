@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.errors import UnknownProjectError
+from backend.errors import UnknownProjectError, VersionError
 from backend.insight.drawn import DrawnMasks
 from backend.jobs import events, queue
 from backend.jobs.connection import as_text
@@ -43,13 +43,13 @@ def look(context: Context, progress: Progress) -> None:
         return
     context.note("config", " ".join(setup.config.warnings))
     announce(context)
-    labelled = context.client.count(context.project_id, "labelled")
+    labelled, changed = context.client.labelled_since(context.project_id)
     context.redis.hset(
         context.keys.info,
         mapping={"title": setup.project.title, "tasks": str(setup.project.tasks), "labelled": str(labelled)},
     )
     if not events.held(context.redis, context.project_id, labelled):
-        _look_at_labels(context, setup, labelled)
+        _look_at_labels(context, setup, labelled, changed)
     record = current_record(context)
     if record is None:
         _want_round(context, "the first order")
@@ -64,6 +64,8 @@ def look(context: Context, progress: Progress) -> None:
         _want_round(context, "there are enough labels to compare images")
     elif record["batch"] and not set(record["batch"]) & set(open_tasks) and open_tasks:
         _want_round(context, "the batch is finished")
+    elif _other_labels(context, setup, record):
+        _want_round(context, "the labels of the configuration have changed")
     if not open_tasks or queue.active(context.redis, context.project_id, Work.ROUND):
         return  # a round that runs takes in new tasks at its end
     _keep_in_force(context, setup, record)
@@ -97,16 +99,23 @@ def _unchanged(context: Context, state: str) -> bool:
     return before == state and time.time() - float(when) < SECONDS_BETWEEN_FULL_LOOKS
 
 
-def _look_at_labels(context: Context, setup: Setup, labelled: int) -> None:
-    """Want a training for labels that no event told of (the service was away), and for other labels in the configuration."""
+def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str) -> None:
+    """Want a training for labels that no event told of (the service was away), and for other labels in the configuration.
+
+    `changed` is when a labelled task was changed last.
+    """
     if events.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
         return
     if queue.active(context.redis, context.project_id, Work.TRAINING):
         return  # it tells what it has seen once it has read the labels; the next look compares with that
-    count, seen = (as_text(value or b"") for value in context.redis.hmget(context.keys.info, ["trained_count", "trained_labels"]))
+    names = ["trained_count", "trained_changed", "trained_labels"]
+    count, before, seen = (as_text(value or b"") for value in context.redis.hmget(context.keys.info, names))
     if labelled != int(count or 0):
         log.info("%d labelled tasks, %s at the last training", labelled, count or 0)
         events.want(context.redis, context.project_id, Work.TRAINING, labels=abs(labelled - int(count or 0)))
+    elif before and before != changed:
+        log.info("a label was changed at %s, the last training saw those until %s", changed, before)
+        events.want(context.redis, context.project_id, Work.TRAINING, labels=1)
     elif seen and labelled and json.loads(seen) != list(setup.config.labels):
         log.info("the labels are now %s", ", ".join(setup.config.labels))
         events.want(context.redis, context.project_id, Work.TRAINING)
@@ -116,6 +125,17 @@ def _has_enough(context: Context) -> bool:
     """Whether the model in use has seen enough labels for its pseudo-labels to be compared."""
     record = context.versions.current_record()
     return record is not None and len(record.tasks) >= FEWEST_LABELS_TO_RANK
+
+
+def _other_labels(context: Context, setup: Setup, record: dict[str, Any]) -> bool:
+    """Whether the order shows masks of a version with other labels than the configuration, and the one in use has these."""
+    current = context.versions.current_record()
+    if current is None or current.labels != setup.config.labels or record["version"] in (NO_VERSION, current.name):
+        return False
+    try:
+        return context.versions.record(record["version"]).labels != current.labels
+    except VersionError:  # damaged: nothing is known of it
+        return False
 
 
 def _want_round(context: Context, reason: str) -> None:
@@ -147,7 +167,8 @@ def _place_new(context: Context, setup: Setup, record: dict[str, Any], progress:
     new = priorities.unplaced(context.client, context.project_id)
     if not new:
         return 0
-    batch_ends = priorities.score_of(min(len(record["batch"]), record["tasks"]), max(record["tasks"], 1)) if record["batch"] else 0.0
+    batch = len(set(record["batch"]) & set(record["order"]))
+    batch_ends = priorities.score_of(batch, record["tasks"]) if batch else 0.0
     with_mask = draw(context, _version(context, record), setup.config, new[:MASKS_A_LOOK], progress)
     DrawnMasks(context.storage, context.folder).keep(record["round"], _version(context, record), with_mask)
     entries = []

@@ -285,7 +285,8 @@ def _write(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: R
         "seed": snapshot.seed,
         "labels": [int(identity) for identity in snapshot.labelled],
         "order": order,
-        "batch": [task for task in order if task in queries and queries[task].in_batch],
+        # Also those answered while the round ran: a batch that is wholly answered by its end is a finished one.
+        "batch": [int(query.image) for query in ranking.queries if query.in_batch],
         "queries": {str(task): _explained(query) for task, query in queries.items() if task in still},
         "unreadable": snapshot.unreadable,
         "notes": ranking.notes,

@@ -47,8 +47,10 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
         with deciding(context):
             return _publish(context, done, fence, begun)
     setup = context.setup()
+    count, changed = context.client.labelled_since(context.project_id)
     attempt = {
-        "trained_count": str(context.client.count(context.project_id, "labelled")),
+        "trained_count": str(count),
+        "trained_changed": changed,
         "trained_labels": json.dumps(setup.config.labels),
     }
     live = LiveQuality(context.storage, context.folder, setup.config)

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from rq import get_current_job
 
 from backend import logs
-from backend.errors import BackendError, QueueError, StoppedError, StorageError
+from backend.errors import BackendError, QueueError, StoppedError, StorageError, UnreachableError
 from backend.jobs import events, following, queue, rollback
 from backend.jobs import look as looking
 from backend.jobs import round as rounds
@@ -37,7 +37,13 @@ LONGEST_TRAINING = 24 * 3600.0
 """How long a round waits for a training of the project that another worker does."""
 
 
+LONGEST_OUTAGE = 6 * 3600.0
+"""How long the end of a round waits for Label Studio to answer again."""
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
+"""Seconds between its tries, doubled each time."""
+
 P = ParamSpec("P")
+T = TypeVar("T")
 Result = dict[str, Any]
 
 
@@ -103,6 +109,26 @@ def _fenced(
             yield progress
     finally:
         progress.end()
+
+
+def _once_it_answers(progress: Progress, attempt: Callable[[], T]) -> T:
+    """What `attempt` returns, which may be repeated, once Label Studio answers. Raises UnreachableError after LONGEST_OUTAGE seconds.
+
+    The networks of a round are trained by now; a job that failed would be followed by a round that trains them again.
+    """
+    until, pause = time.monotonic() + LONGEST_OUTAGE, FIRST_PAUSE
+    while True:
+        try:
+            return attempt()
+        except UnreachableError as error:
+            if time.monotonic() + pause > until:
+                raise
+            log.warning("waiting for Label Studio, asking again in %.0f s: %s", pause, error)
+            end = time.monotonic() + pause
+            while (left := end - time.monotonic()) > 0:
+                progress("Waiting for Label Studio", 0, 1)
+                time.sleep(min(1.0, left))
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
 @_job("training")
@@ -172,7 +198,7 @@ def finish_round(context: Context, job_id: str, round_name: str) -> Result:
             return dict(OTHER_ALIVE)
         progress.checks.append(rounds.wanted(context, round_name))
         progress.check()
-        record = rounds.end_round(context, progress, round_name)
+        record = _once_it_answers(progress, lambda: rounds.end_round(context, progress, round_name))
     context.note_error(queue.ROLLBACK, job_id, "")  # of earlier days
     events.want(context.redis, context.project_id, Work.LOOK)
     return {"round": round_name, "tasks": record["tasks"], "batch": record["batch"], "reason": record["message"]}

@@ -15,11 +15,12 @@ from rq.executions import Execution
 from rq.job import Job
 
 from backend import logs
-from backend.errors import SettingsError
+from backend.errors import BackendError, SettingsError
 from backend.jobs import tally
 from backend.jobs.connection import COMPUTE, CONTROL, named
 from backend.jobs.tally import Outcome
 from backend.settings import Settings, get_settings, masked_url
+from model.errors import ModelError
 
 log = logging.getLogger("backend.jobs.worker")
 
@@ -42,6 +43,14 @@ class CountedWorker(Worker):
         result = job.return_value()
         stopped = isinstance(result, dict) and "stopped" in result
         tally.note_job(job, Outcome.STOPPED if stopped else Outcome.FINISHED, execution.created_at)
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """What rq does when a job has raised; where an error that was foreseen, and told in one line, comes from helps nobody."""
+        error = exc_info[1]
+        if isinstance(error, BackendError | ModelError):
+            error.__cause__, error.__suppress_context__ = None, True
+            exc_info = (type(error), error, None)
+        super().handle_exception(job, *exc_info)
 
     def handle_job_failure(
         self, job: Job, queue: Queue, started_job_registry: Any = None, exc_string: str = "", execution: Execution | None = None

@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from backend import service
-from backend.jobs import enqueue_round, events, follow, queue, status
+from backend.jobs import agenda, enqueue_round, events, follow, queue, status, versions
 from backend.jobs.connection import Keys, connection
 from backend.jobs.events import Work
+from backend.jobs.records import number_of
 from tests.end_to_end.test_round import connect, order
 from tests.stack import CONFIG, Annotator, CellProject, Stack
 
@@ -35,12 +36,23 @@ def http(stack: Stack) -> httpx.Client:
 @pytest.fixture(scope="module")
 def ranked(stack: Stack, make_project: MakeProject) -> CellProject:
     """A project that has a model and an order; each test may ask for further ones."""
-    project = make_project(9)
+    project = make_project(12)
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
     label(Annotator(stack, stack.server.admin), project, 3)
     stack.wait_for_round(project.id)
     return project
+
+
+def quiet(stack: Stack, project: CellProject) -> None:
+    """Wait until nothing runs or waits, and nothing is wanted."""
+
+    def idle() -> bool:
+        state = status(project.id)
+        wanted = any(events.pending(connection(), project.id, work).outstanding for work in (Work.TRAINING, Work.ROUND))
+        return not state["running"] and not state["waiting"] and not wanted
+
+    stack.wait(idle, "quiet")
 
 
 def wait_for_a_row(stack: Stack, project: CellProject) -> None:
@@ -115,6 +127,82 @@ def test_labels_submitted_while_the_web_server_is_dead_are_found(stack: Stack, r
     assert task["id"] not in [each["task"] for each in status(ranked.id)["next_tasks"]]
 
 
+def test_a_label_changed_while_the_web_server_is_dead_is_found(stack: Stack, ranked: CellProject) -> None:
+    """No event tells of it, and the number of labels stays."""
+    quiet(stack, ranked)
+    before = versions(ranked.id)["versions"][-1]["name"]
+    task = next(stack.client.tasks(ranked.id, "labelled"))
+    pid = stack.supervisor.running("web").program_pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    answer = http(stack).patch(f"/api/annotations/{task['annotations'][0]['id']}/", json={"result": []})
+    answer.raise_for_status()
+    found = stack.wait(lambda: versions(ranked.id)["versions"][-1]["name"] != before, "a training on the changed label")
+    assert found
+    stack.wait(lambda: service.Service(stack.settings).healthy(), "the web server to answer again")
+    quiet(stack, ranked)
+    newest = versions(ranked.id)["versions"][-1]["name"]
+    connection().hdel(Keys(ranked.id).info, "looked")
+    assert list(follow(ranked.id, queue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
+    assert not events.pending(connection(), ranked.id, Work.TRAINING).outstanding, "what a training saw is no change"
+    assert versions(ranked.id)["versions"][-1]["name"] == newest
+
+
+def test_label_studio_away_at_the_end_of_a_round(stack: Stack, ranked: CellProject) -> None:
+    """The networks that were trained are not trained again: the round waits, says so, and puts its order in force; the logs stay short."""
+    quiet(stack, ranked)
+    before = status(ranked.id)["round"]["name"]
+    job = enqueue_round(ranked.id, "test")
+    wait_for_a_row(stack, ranked)
+    stack.server.stop()
+    try:
+        waiting = "Waiting for Label Studio"
+        state = stack.wait(lambda: (job := status(ranked.id)["running"]) and job["step"] == waiting and job, waiting)
+        assert state["kind"] == queue.FINISH
+    finally:
+        stack.server.start()
+    last = list(follow(ranked.id, job))[-1]
+    assert last["state"] == "finished"
+    after = status(ranked.id)["round"]["name"]
+    assert number_of(after) == number_of(before) + 1
+    assert order(stack, ranked) == [task["task"] for task in status(ranked.id)["next_tasks"]]
+    assert list(follow(ranked.id, queue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
+    for log in stack.logs.glob("worker*.log"):
+        assert "Traceback" not in log.read_text(), log
+
+
+def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(stack: Stack, ranked: CellProject) -> None:
+    """The same labels give the same batch, so that it is known before. Tasks come and go meanwhile: all end up in the order, each with one
+    prediction, and nothing of another version is left behind."""
+    quiet(stack, ranked)
+    batch = [task["task"] for task in status(ranked.id)["next_tasks"] if task["in_batch"]]
+    job = enqueue_round(ranked.id, "test")
+    wait_for_a_row(stack, ranked)
+    annotator = Annotator(stack, stack.server.admin)
+    client = http(stack)
+    gone = [task for task in order(stack, ranked) if task not in batch][-1]
+    client.delete(f"/api/tasks/{gone}/").raise_for_status()
+    image = stack.server.address(stack.server.files / "cells" / "images" / ranked.pool.ids[0])
+    client.post(f"/api/projects/{ranked.id}/import", json=[{"data": {"image": image}}] * 2).raise_for_status()
+    for task in batch:
+        annotator.submit(task, ranked.regions(task))
+    last = list(follow(ranked.id, job))[-1]
+    assert last["state"] == "finished"
+    name = status(ranked.id)["round"]["name"]
+    state = stack.wait(
+        lambda: (found := status(ranked.id))["round"]["name"] != name and not found["running"] and found, "the round after the batch"
+    )
+    assert state["round"]["reason"] == "the batch is finished"
+    open_tasks = stack.client.task_ids(ranked.id, "unlabelled")
+    assert gone not in open_tasks
+    assert sorted(order(stack, ranked)) == open_tasks
+    assert stack.client.versions(ranked.id) == {state["round"]["name"]: len(open_tasks)}
+    quiet(stack, ranked)
+    assert agenda._changed(ranked.id) == ""
+    annotator.submit(open_tasks[0], [])
+    assert agenda._changed(ranked.id) != "", "the night would pass over it"
+
+
 def test_another_project_at_the_same_time(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
     """Two projects are labelled at once, one with brushes and one with polygons; each gets its own model, order and kind of masks."""
     projects = [make_project(6, "One"), make_project(7, "Two", CONFIG.replace("BrushLabels", "PolygonLabels"))]
@@ -164,9 +252,10 @@ def test_what_goes_wrong_is_told_and_mended(stack: Stack, make_project: MakeProj
     changed = CONFIG.replace('<Label value="Cell"/>', '<Label value="Cell"/><Label value="Dirt"/>')
     client.patch(f"/api/projects/{project.id}", json={"label_config": changed}).raise_for_status()
     stack.wait(lambda: status(project.id)["version"]["name"] != "v1", "a version for the new labels")
+    stack.wait(lambda: (found := status(project.id))["round"]["version"] == found["version"]["name"], "its masks")
 
     backend = stack.client.ml_backends(project.id)[0]["id"]
-    stack.wait(lambda: not status(project.id)["running"] and not status(project.id)["waiting"], "quiet")
+    quiet(stack, project)
     user, password = stack.settings.basic_auth or ("", "")
     fields = {"project": project.id, "url": stack.settings.own_url, "auth_method": "BASIC_AUTH", "basic_auth_user": user}
     answer = client.patch(f"/api/ml/{backend}", json={**fields, "basic_auth_pass": password, "extra_params": {"budgt": 3}})

@@ -29,7 +29,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.config import parse
 from backend.pre_annotation import PreAnnotator
 from backend.uses import ROLLBACK, TRAINING
-from tests.end_to_end.test_mishaps import http, label
+from tests.end_to_end.test_mishaps import http, label, quiet
 from tests.end_to_end.test_round import connect
 from tests.stack import CONFIG, Annotator, CellProject, Stack
 from tests.test_readme import COMMANDS
@@ -58,14 +58,6 @@ def project(stack: Stack, make_project: Callable[..., CellProject]) -> CellProje
     assert second["version"]["name"] == second["round"]["version"] == "v2"
     quiet(stack, made)
     return made
-
-
-def quiet(stack: Stack, project: CellProject) -> None:
-    def idle() -> bool:
-        state = jobs.status(project.id)
-        return not state["running"] and not state["waiting"]
-
-    stack.wait(idle, "quiet")
 
 
 def order(stack: Stack, project: CellProject) -> list[priorities.Place]:
