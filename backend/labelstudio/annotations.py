@@ -16,11 +16,6 @@ def chosen(task: dict[str, Any]) -> dict[str, Any] | None:
     return max(valid, key=_age, default=None)
 
 
-def is_skipped(task: dict[str, Any]) -> bool:
-    """Tell whether annotators skipped the task and nobody labelled it."""
-    return bool(task.get("annotations")) and chosen(task) is None
-
-
 def _age(annotation: dict[str, Any]) -> tuple[bool, str, int]:
     # Label Studio writes times in UTC with a fixed layout, so they sort as text.
     when = annotation.get("updated_at") or annotation.get("created_at") or ""

@@ -85,14 +85,6 @@ class LabelStudio:
         """Ids and e-mail addresses of all users of the organization."""
         return {int(user["id"]): str(user["email"]) for user in self._list("GET", "/api/users/")}
 
-    def organization_owner(self) -> int | None:
-        """User id of the creator of the key user's organization."""
-        organization = self.user().get("active_organization")
-        if organization is None:
-            return None
-        owner = self._dict("GET", f"/api/organizations/{organization}").get("created_by")
-        return int(owner) if isinstance(owner, int) else None
-
     def access_token(self) -> str:
         """The token that downloads images: the legacy token itself, or a fresh access token (valid 300 s) for a personal one."""
         return self._http.access_token()

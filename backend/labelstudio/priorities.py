@@ -176,15 +176,6 @@ def unmasked(client: LabelStudio, project_id: int, *, empty: Collection[int] = (
     ]
 
 
-def provisional_scores(places: Sequence[Place], count: int, after: int) -> list[float]:
-    """Scores of `count` tasks that come behind the first `after` places of an order, evenly between these and the next."""
-    if not 0 <= after <= len(places):
-        raise ValueError(f"place {after} is not between 0 and {len(places)}.")
-    low = places[after - 1].score if after else 0.0
-    high = places[after].score if after < len(places) else 1.0
-    return [low + (high - low) * number / (count + 1) for number in range(1, count + 1)]
-
-
 def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[Priority]) -> WriteReport:
     """Give tasks imported since the round a place in the order in force, so that none is served at random.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.labelstudio.annotations import chosen, is_skipped
+from backend.labelstudio.annotations import chosen
 
 
 def annotation(number: int, second: int, **fields: Any) -> dict[str, Any]:
@@ -12,7 +12,6 @@ def annotation(number: int, second: int, **fields: Any) -> dict[str, Any]:
 def test_the_latest_not_cancelled_annotation_counts() -> None:
     task = {"annotations": [annotation(1, 5), annotation(2, 9, was_cancelled=True), annotation(3, 4)]}
     assert (chosen(task) or {})["id"] == 1
-    assert not is_skipped(task)
 
 
 def test_a_ground_truth_counts_before_all_others() -> None:
@@ -23,14 +22,12 @@ def test_a_ground_truth_counts_before_all_others() -> None:
 def test_a_skipped_task_has_no_label() -> None:
     task = {"annotations": [annotation(1, 1, was_cancelled=True)], "drafts": [{"id": 4, "result": []}]}
     assert chosen(task) is None
-    assert is_skipped(task)
 
 
-def test_a_task_without_annotations_has_no_label_and_is_not_skipped() -> None:
+def test_a_task_without_annotations_has_no_label() -> None:
     tasks: list[dict[str, Any]] = [{}, {"annotations": None}, {"annotations": []}]
     for task in tasks:
         assert chosen(task) is None
-        assert not is_skipped(task)
 
 
 def test_the_higher_id_decides_between_equal_times() -> None:

@@ -21,7 +21,6 @@ from backend.labelstudio.priorities import (
     masks_wanted,
     next_tasks,
     order,
-    provisional_scores,
     score_of,
     top_up,
     unmasked,
@@ -57,15 +56,6 @@ def test_scores_rise_with_the_rank_between_zero_and_one() -> None:
 def test_masks_are_wanted_for_all_or_for_the_next() -> None:
     assert masks_wanted(list(range(500))) == list(range(500))
     assert masks_wanted(list(range(501))) == list(range(200))
-
-
-def test_provisional_scores_lie_between_the_places() -> None:
-    places = [priorities.Place(1, 0.2), priorities.Place(2, 0.6)]
-    assert provisional_scores(places, 1, 1) == pytest.approx([0.4])
-    assert provisional_scores(places, 1, 0) == pytest.approx([0.1])
-    assert provisional_scores(places, 2, 2) == pytest.approx([0.6 + 0.4 / 3, 0.6 + 0.8 / 3])
-    with pytest.raises(ValueError, match="place 3"):
-        provisional_scores(places, 1, 3)
 
 
 def test_two_annotators_get_exactly_the_written_order(client: LabelStudio, make_project: MakeProject, annotators: list[Annotator]) -> None:
@@ -264,7 +254,8 @@ def test_new_tasks_get_a_place_in_the_order_in_force(
     new = unplaced(client, project.id)
     assert len(new) == 2
     assert not set(new) & set(project.tasks)
-    scores = provisional_scores(order(client, project.id), 2, after=1)
+    first, second, *_ = (place.score for place in order(client, project.id))
+    scores = [first + (second - first) * part for part in (0.3, 0.6)]
     report = add_provisional(client, project.id, [Priority(new[0], scores[0], mask_regions()), Priority(new[1], scores[1])])
     assert (report.written, report.masks, report.round_name) == (2, 1, "v1.r1")
     # Again, and with tasks that have a place: nothing is written twice.
