@@ -96,6 +96,7 @@ def rank_command(
                 made,
                 seed,
                 work or work_folder(CACHE, images, masks, pool, made, seed),
+                image_digests=pool.digests,
                 on_progress=show,
             )
             ranking = chosen.rank(round_, budget)

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from model.arrays import Array
+
 
 class Digest:
     """A digest that grows part by part, for what is too much to hold at once; as text: 16 hexadecimal digits."""
@@ -29,6 +31,11 @@ class Digest:
 def digest(*parts: Any) -> str:
     """16 hexadecimal digits of JSON values and bytes, in their order."""
     return str(Digest(*parts))
+
+
+def digest_of_array(array: Array) -> str:
+    """Digest of an array's values, shape and dtype."""
+    return digest(list(array.shape), str(array.dtype), array.tobytes())
 
 
 def digest_of_files(*folders: Path) -> str:

@@ -60,7 +60,7 @@ def decode_image(data: bytes, name: str, *, max_side: int | None = None) -> Arra
 
 def read_raw(path: str | Path, *, stored: bool = False) -> Array:
     """Read an image file as an array (H, W) or (H, W, 3) in its own dtype, as displayed. `stored` as in `decode_raw`. Raises ImageError."""
-    return decode_raw(_bytes_of(Path(path)), str(path), stored=stored)
+    return decode_raw(read_bytes(Path(path)), str(path), stored=stored)
 
 
 def decode_raw(data: bytes, name: str, *, stored: bool = False) -> Array:
@@ -154,7 +154,8 @@ def normalise(raw: Array, *, name: str = "image") -> Array:
     return np.repeat(result[..., None], 3, axis=2) if result.ndim == 2 else result
 
 
-def _bytes_of(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The bytes of an image file. Raises ImageError when it cannot be opened."""
     try:
         return path.read_bytes()
     except OSError as error:

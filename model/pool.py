@@ -8,8 +8,9 @@ from pathlib import Path
 
 from model.arrays import Array
 from model.byte_cache import ByteCache
+from model.digests import digest
 from model.errors import ImageError, MaskError, PoolError, TooFewLabelsError
-from model.images import EXTENSIONS, normalise, read_raw, shrink, working_size
+from model.images import EXTENSIONS, decode_raw, normalise, read_bytes, read_raw, shrink, working_size
 from model.masks import check_values, class_ids, infer_classes, mask_warnings, present_values, read_mask, read_values, resize_mask
 
 CACHE_BYTES = 2 * 1024**3
@@ -38,6 +39,8 @@ class Pool:
     """Image id to float32 (H, W, 3), normalised. Raises ImageError if the file is gone or has changed since the scan."""
     labels: Mapping[str, Array]
     """Labelled image id to class ids, uint8 (H, W), of the same height and width as the image. Raises MaskError likewise."""
+    digests: Mapping[str, str] | None = None
+    """Image id to a digest of the file's bytes at the scan; None when built from arrays."""
     sizes: Mapping[str, Size] = field(default_factory=dict)
     """Image id to (height, width) of the file as displayed; empty when built from arrays."""
     problems: tuple[Note, ...] = ()
@@ -150,6 +153,8 @@ class _Examined:
 
     path: Path
     mask_path: Path | None
+    digest: str = ""
+    """Of the bytes of the image file."""
     size: Size = (0, 0)
     found: Array | None = None
     """The different numbers in the mask, 1-D; None without a usable mask."""
@@ -167,7 +172,9 @@ class _Examined:
 def _examine(path: Path, mask_path: Path | None, max_side: int | None, classes: int | None, cache: ByteCache) -> _Examined:
     result = _Examined(path, mask_path)
     try:
-        raw = read_raw(path)
+        content = read_bytes(path)
+        result.digest = digest(content)
+        raw = decode_raw(content, str(path))
         result.size = (raw.shape[0], raw.shape[1])
         cache.put(("images", path.name), normalise(shrink(raw, max_side), name=str(path)))
         if mask_path is not None:
@@ -219,6 +226,7 @@ def _assemble(usable: dict[str, _Examined], classes: int, max_side: int | None, 
         classes=classes,
         images=_Lazy("images", ids, image, cache),
         labels=_Lazy("labels", labelled, label, cache),
+        digests={name: usable[name].digest for name in ids},
         sizes={name: usable[name].size for name in ids},
         problems=tuple(sorted(problems)),
         warnings=tuple(odd),

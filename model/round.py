@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from model.arrays import Image, Mask
-from model.digests import digest
+from model.digests import digest, digest_of_array
 from model.errors import BudgetError, CheckpointError, TooFewLabelsError
 from model.inference import predict_masks
 from model.pseudo_labels import PseudoLabels
 from model.recipe import Recipe
-from model.trained import TrainedModel
+from model.trained import TrainedModel, saved_digest
 from model.training import train
 
 OnProgress = Callable[[str, int, int], None]
@@ -32,7 +32,8 @@ class Round:
     `images` maps the id of every image of X to float32 (H, W, 3) at working resolution, `labels` the ids of L to uint8 (H, W) class ids.
     Ids are the keys everywhere; they order deterministically, so the same round gives the same result whatever order it is given in.
     `model_folder` names an f_L that is trained already. `failed` names the networks (units of a strategy) that could not be trained,
-    and says why: a ranking does without them.
+    and says why: a ranking does without them. `image_digests` tells, by id, one image from another under the same name where their source
+    knows that without reading them (a file's digest, an address); the arrays are hashed otherwise.
     """
 
     images: Mapping[str, Image]
@@ -44,6 +45,7 @@ class Round:
     model_folder: Path | None = None
     device: torch.device | None = None
     failed: dict[str, str] = field(default_factory=dict)
+    image_digests: Mapping[str, str] | None = None
     on_progress: OnProgress = field(default=ignore_progress)
 
     def __post_init__(self) -> None:
@@ -102,9 +104,21 @@ class Round:
 
     @cached_property
     def identity(self) -> str:
-        """Digest of what the round's networks are trained from: labels, classes, recipe, seed."""
-        masks = [part for i in self.labelled for part in (i, list(self.labels[i].shape), self.labels[i].tobytes())]
-        return digest(self.classes, self.recipe.to_dict(), self.seed, *masks)
+        """Digest of what the round's networks come from: f_L where it is given, labelled images and their labels, classes, recipe, seed.
+
+        Raises CheckpointError when the f_L that is given cannot be read.
+        """
+        given = saved_digest(self.model_folder) if self.model_folder is not None else None
+        pairs = [part for i in self.labelled for part in (i, self._digest_of(i), digest_of_array(self.labels[i]))]
+        return digest(self.classes, self.recipe.to_dict(), self.seed, given, *pairs)
+
+    @cached_property
+    def identity_with_images(self) -> str:
+        """Digest of what the round's pseudo-labels come from: its identity and all images."""
+        return digest(self.identity, [self._digest_of(i) for i in self.ids])
+
+    def _digest_of(self, identity: str) -> str:
+        return digest_of_array(self.images[identity]) if self.image_digests is None else self.image_digests[identity]
 
     def train(
         self, step: str, ids: tuple[str, ...], seed: int, labels: Mapping[str, Mask] | None = None, steps: int | None = None
@@ -127,10 +141,10 @@ class Round:
         """y_i = f_L(x_i) for every image of X (Eq. 1, step 1): uint8 (H, W) class ids by image id."""
         path = self.folder / "pseudo-labels.npz"
         try:
-            return PseudoLabels(path, self.identity, self.ids)
+            return PseudoLabels(path, self.identity_with_images, self.ids)
         except CheckpointError:  # not there yet, or of another round
-            PseudoLabels.write(path, self.identity, self.ids, self._predicted())
-            return PseudoLabels(path, self.identity, self.ids)
+            PseudoLabels.write(path, self.identity_with_images, self.ids, self._predicted())
+            return PseudoLabels(path, self.identity_with_images, self.ids)
 
     def _predicted(self) -> Iterator[Mask]:
         for done, mask in enumerate(predict_masks(self.model, (self.images[identity] for identity in self.ids)), start=1):

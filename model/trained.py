@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from model.device import default_device
+from model.digests import digest
 from model.errors import CheckpointError
 from model.recipe import Recipe
 from model.unet import build_network
@@ -25,6 +26,7 @@ WRITERS = 100  # tries to be the one that puts a folder in place
 FORMAT = 1  # raised when a saved network can no longer be read as before
 WEIGHTS = "weights.safetensors"
 DESCRIPTION = "model.json"
+REMEDY = "Train again, or restore the folder from a backup."
 
 
 @dataclass
@@ -60,25 +62,32 @@ class TrainedModel:
     def load(cls, folder: Path, device: torch.device | None = None) -> TrainedModel:
         """Read a folder that `save` wrote. Raises CheckpointError when it is missing, damaged, or of another format."""
         device = device or default_device()
-        remedy = "Train again, or restore the folder from a backup."
         try:
             description = json.loads((folder / DESCRIPTION).read_text())
             weights = load_file(folder / WEIGHTS)
         except FileNotFoundError as error:
-            raise CheckpointError(f"No saved network in {folder}: {Path(error.filename or WEIGHTS).name} is missing. {remedy}") from error
+            raise CheckpointError(f"No saved network in {folder}: {Path(error.filename or WEIGHTS).name} is missing. {REMEDY}") from error
         except (ValueError, OSError, SafetensorError) as error:
-            raise CheckpointError(f"The saved network in {folder} is damaged ({error}). {remedy}") from error
+            raise CheckpointError(f"The saved network in {folder} is damaged ({error}). {REMEDY}") from error
         if not isinstance(description, dict) or description.get("format") != FORMAT:
-            raise CheckpointError(f"The saved network in {folder} is not of format {FORMAT}, which this version reads. {remedy}")
+            raise CheckpointError(f"The saved network in {folder} is not of format {FORMAT}, which this version reads. {REMEDY}")
         recipe = Recipe.from_dict(description["recipe"])
         # The weights are about to be loaded: pretrained ones need not be fetched again.
         network = build_network(recipe.encoder, description["classes"], width=recipe.width, depth=recipe.depth)
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
-            raise CheckpointError(f"The weights in {folder} do not fit their description ({str(error)[:200]}). {remedy}") from error
+            raise CheckpointError(f"The weights in {folder} do not fit their description ({str(error)[:200]}). {REMEDY}") from error
         network = network.to(device, memory_format=torch.channels_last).eval()
         return cls(network, description["classes"], recipe, description["record"])
+
+
+def saved_digest(folder: Path) -> str:
+    """Digest of the weights in a folder that `save` wrote, which are not loaded. Raises CheckpointError when they cannot be read."""
+    try:
+        return digest((folder / WEIGHTS).read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"No saved network in {folder} ({error.strerror or error}). {REMEDY}") from error
 
 
 def _put_in_place(beside: Path, folder: Path) -> None:

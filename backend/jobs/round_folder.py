@@ -92,7 +92,17 @@ class RoundFolder:
         model_folder = storage.get_folder(f"{self.context.folder}/versions/{snapshot.version}")
         recipe = Recipe.from_dict(snapshot.recipe)
         masks = load_masks(self.path / LABELS)
-        return Round(images, masks, snapshot.config.classes, recipe, snapshot.seed, self.path, model_folder, on_progress=progress)
+        return Round(
+            images,
+            masks,
+            snapshot.config.classes,
+            recipe,
+            snapshot.seed,
+            self.path,
+            model_folder,
+            image_digests=images.digests,
+            on_progress=progress,
+        )
 
     def images(self, snapshot: Snapshot) -> TaskImages:
         """The images of the tasks that take part."""

@@ -116,6 +116,7 @@ def _query(step: Step, pool: Pool, split: Split) -> tuple[tuple[str, ...], float
         seed=protocol.query_seed(step.experiment, step.draw, step.size),
         folder=folder,
         model_folder=score_set(protocol, pool, split, step.experiment, step.labelled, step.work / "scores").model_folder,
+        image_digests=pool.digests,
     )
     budget, strategy = step.size - len(step.labelled), protocol.strategy(step.strategy)
     watch = Stopwatch(folder / "seconds.json", round_.identity)

@@ -134,4 +134,5 @@ def _round(protocol: Protocol, experiment: int, out: Path) -> Round:
         recipe=protocol.recipe,
         seed=protocol.training_seed(experiment, 0),
         folder=out / "work" / f"transfer-{experiment}",
+        image_digests=pool.digests,
     )

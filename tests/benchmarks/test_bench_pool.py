@@ -52,10 +52,11 @@ def measure(count: int, folder: Path) -> dict[str, Any]:
             yield np.roll(some[number % 40], (number * 7 % SIDE, number * 13 % SIDE), (0, 1))
 
     image: Image = np.zeros((SIDE, SIDE, 3), np.float32)
-    round_ = Round(dict.fromkeys(ids, image), {ids[n]: some[n] for n in range(3)}, 2, Recipe(), 0, folder)
+    digests = dict.fromkeys(ids, "")
+    round_ = Round(dict.fromkeys(ids, image), {ids[n]: some[n] for n in range(3)}, 2, Recipe(), 0, folder, image_digests=digests)
     figures: dict[str, Any] = {"images": count, "before_mb": peak_mb()}
     path, start = folder / "pseudo-labels.npz", time.monotonic()
-    PseudoLabels.write(path, round_.identity, ids, masks())
+    PseudoLabels.write(path, round_.identity_with_images, ids, masks())
     figures |= {"file_mb": path.stat().st_size / 2**20, "write_ms": (time.monotonic() - start) / count * 1e3}
     start = time.monotonic()
     assert sum(int(round_.pseudo_labels[identity].any()) for identity in ids) == count

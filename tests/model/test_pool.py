@@ -295,3 +295,16 @@ def test_the_shared_data_sets_are_read_whole(shared_data: Path, dataset: str, co
         assert pool.labels[name].shape == pool.images[name].shape[:2]
         assert pool.labels[name].max() == classes - 1
     pool.require_labels(count)
+
+
+def test_a_replaced_image_has_another_digest(folders: tuple[Path, Path]) -> None:
+    """Of its bytes, so that copying the folder changes nothing."""
+    images, masks = folders
+    before = scan(images, masks).digests
+    assert before is not None
+    (images / "a.png").touch()
+    assert scan(images, masks).digests == before
+    put_image(images, "e.png", seed=9)
+    after = scan(images, masks).digests
+    assert after is not None
+    assert [name for name in before if after[name] != before[name]] == ["e.png"]

@@ -1,6 +1,7 @@
 """What a round computes once and keeps."""
 
 import dataclasses
+import shutil
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,3 +131,43 @@ def test_a_round_without_labels_is_refused(discs: tuple[Images, Masks], tiny_rec
 def test_labels_of_unknown_images_are_refused(discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="stranger"):
         Round(discs[0], {"stranger": discs[1]["00.png"]}, 2, tiny_recipe, 0, tmp_path)
+
+
+def test_another_image_under_the_same_name_is_another_round(small_round: Round, discs: tuple[Images, Masks]) -> None:
+    """An image of L changes f_L, one of U only what f_L says of it; nothing of the old image is found again."""
+    old = dict(small_round.pseudo_labels)
+    unlabelled = dataclasses.replace(small_round, images={**small_round.images, "05.png": discs[0]["06.png"]})
+    assert unlabelled.identity == small_round.identity
+    np.testing.assert_array_equal(unlabelled.pseudo_labels["05.png"], old["06.png"])
+    assert unlabelled.fingerprint != small_round.fingerprint
+    labelled = dataclasses.replace(small_round, images={**small_round.images, "00.png": discs[0]["06.png"]})
+    assert labelled.identity != small_round.identity
+
+
+def test_images_are_told_apart_by_the_digests_of_their_source(small_round: Round) -> None:
+    """So that none has to be read for it."""
+    digests = dict.fromkeys(small_round.images, "1")
+    first = dataclasses.replace(small_round, image_digests=digests)
+    _ = first.pseudo_labels
+    trained = (small_round.folder / "model" / "model.json").stat().st_mtime_ns
+    lazy = dict.fromkeys(small_round.images)  # an image that is asked for fails
+    again = dataclasses.replace(first, images=lazy)  # type: ignore[arg-type]
+    assert again.fingerprint == first.fingerprint
+    assert (small_round.folder / "model" / "model.json").stat().st_mtime_ns == trained
+    other = dataclasses.replace(first, image_digests={**digests, "05.png": "2"})
+    assert other.fingerprint != first.fingerprint
+
+
+def test_another_given_model_is_another_round(small_round: Round, tmp_path: Path) -> None:
+    """Also where its masks happen to be the same; the same weights in another place are the same."""
+    _ = small_round.model
+    shutil.copytree(small_round.folder / "model", tmp_path / "copy")
+    longer = dataclasses.replace(small_round, seed=2, folder=tmp_path / "longer")
+    _ = longer.model
+    a, b, c = (
+        dataclasses.replace(small_round, model_folder=folder)
+        for folder in (small_round.folder / "model", tmp_path / "copy", tmp_path / "longer" / "model")
+    )
+    assert a.identity == b.identity != c.identity
+    with pytest.raises(CheckpointError, match="No saved network in"):
+        _ = dataclasses.replace(small_round, model_folder=tmp_path / "nowhere").identity
