@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,5 +40,17 @@ def digest_of_array(array: Array) -> str:
 
 
 def digest_of_files(*folders: Path) -> str:
-    """Digest of the names and sizes of the files in folders; their place on the machine does not count."""
-    return digest([sorted((path.name, path.stat().st_size) for path in folder.iterdir() if path.is_file()) for folder in folders])
+    """Digest of the names and bytes of the files in folders; their place on the machine does not count."""
+    return digest([sorted((path.name, _digest_of_file(path)) for path in folder.iterdir() if path.is_file()) for folder in folders])
+
+
+def _digest_of_file(path: Path) -> str:
+    status = path.stat()
+    return _read_digest(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=100_000)
+def _read_digest(path: Path, size: int, modified: int) -> str:
+    """Each file is read once in a process, unless its size or the time of its last change is another; every score asks for the digest."""
+    del size, modified
+    return digest(path.read_bytes())
