@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from model.errors import ModelError
 from model.experiment.convergence import study as convergence_study
@@ -35,9 +34,11 @@ from model.options import (
     strategy_options,
 )
 from model.pool import Pool, scan
+from model.progress_bar import ProgressBar
 from model.ranking_table import write_table
 from model.round import Round
 from model.strategies import DEFAULT, get_strategy, strategy_names
+from model.strategies.base import NETWORKS_TRAINED
 from model.strategies.task_dependent import CANDIDATES
 from model.work_folder import work_folder
 
@@ -74,20 +75,20 @@ def rank_command(
         made = recipe()
         chosen = get_strategy(strategy, **strategy_options(strategy, candidates))
         check_writable(out)
-        with _bar() as bar:
-            task = bar.add_task("Reading images", total=None)
+        with ProgressBar(console) as bar:
+            whole, part = bar.add_task("", total=None, visible=False), bar.add_task("Reading images", total=None)
             pool = scan(
                 images,
                 masks,
                 classes=classes,
                 max_side=made.max_side,
-                on_file=lambda done, total: bar.update(task, completed=done, total=total),
+                on_file=lambda done, total: bar.report(part, done, total),
             )
             _tell_problems(pool)
             pool.require_labels(1)
 
             def show(step: str, done: int, total: int) -> None:
-                bar.update(task, description=step, completed=done, total=total)
+                bar.report(whole if step.endswith(NETWORKS_TRAINED) else part, done, total, step)
 
             round_ = Round(
                 pool.images,
@@ -146,16 +147,23 @@ def experiment_command(
             seed=seed,
             options={name: options for name in names if (options := strategy_options(name, candidates))},
         )
-        with _bar() as bar:
+        with ProgressBar(console) as bar:
             task = bar.add_task("Experiment", total=None)
 
             def show(run: Run, done: int, total: int) -> None:
-                bar.update(task, completed=done, total=total)
+                bar.report(task, done, total)
                 bar.console.print(
                     f"experiment {run.experiment} {run.strategy} {run.draw} at {run.size} images: dice {run.mean_dice:.4f}", highlight=False
                 )
 
-            run_experiment(protocol, out, jobs=jobs, command="python -m model " + shlex.join(sys.argv[1:]), on_run=show)
+            run_experiment(
+                protocol,
+                out,
+                jobs=jobs,
+                command="python -m model " + shlex.join(sys.argv[1:]),
+                on_begin=lambda done, total: bar.report(task, done, total),
+                on_run=show,
+            )
         console.print(f"Written: {out / 'results.json'}, {out / 'curve.png'}, {out / 'report.md'}")
 
 
@@ -174,7 +182,7 @@ def converge_command(
     jobs: Jobs = 1,
 ) -> None:
     """Find out how many training steps your images need, before an experiment: too few make all strategies look alike."""
-    with _explained(), _bar() as bar:
+    with _explained(), ProgressBar(console) as bar:
         task = bar.add_task("Trainings", total=None)
         convergence_study(
             data,
@@ -186,7 +194,7 @@ def converge_command(
             draws=draws,
             seeds=seeds,
             jobs=jobs,
-            on_done=lambda done, total: bar.update(task, completed=done, total=total),
+            on_done=lambda done, total: bar.report(task, done, total),
         )
         print((out / "convergence.md").read_text())
 
@@ -206,10 +214,10 @@ def transfer_command(
     seed: Seed = 0,
 ) -> None:
     """Check on your own labelled images whether the similarity d, made from pseudo-labels, ranks pairs as true masks would."""
-    with _explained(), _bar() as bar:
+    with _explained(), ProgressBar(console) as bar:
         protocol = Protocol(data, split, (DEFAULT,), experiments, initial, (initial + budget,), recipe(), seed=seed)
         task = bar.add_task("Networks on single images", total=None)
-        transfer_study(protocol, budget, out, jobs=jobs, on_done=lambda done, total: bar.update(task, completed=done, total=total))
+        transfer_study(protocol, budget, out, jobs=jobs, on_done=lambda done, total: bar.report(task, done, total))
         print((out / "transfer.md").read_text())
 
 
@@ -218,18 +226,6 @@ def _tell_problems(pool: Pool) -> None:
         console.print(f"Left out: {message}", style="yellow")
     for _, message in pool.warnings:
         console.print(f"Please look: {message}", style="yellow")
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left:"),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 @contextmanager

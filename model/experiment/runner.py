@@ -21,6 +21,7 @@ from model.pool import Pool
 from model.round import Round
 from model.strategies import get_strategy
 
+OnBegin = Callable[[int, int], None]
 OnRun = Callable[[Run, int, int], None]
 
 
@@ -42,17 +43,22 @@ class Step:
         return (self.experiment, self.strategy, self.draw, self.size)
 
 
-def run_experiment(protocol: Protocol, out: Path, *, jobs: int = 1, command: str = "", on_run: OnRun | None = None) -> Results:
+def run_experiment(
+    protocol: Protocol, out: Path, *, jobs: int = 1, command: str = "", on_begin: OnBegin | None = None, on_run: OnRun | None = None
+) -> Results:
     """Do what is not done yet, and write results.json (after each step), curve.png and report.md into `out`.
 
-    `jobs` processes share the cores. `on_run(run, done, total)` is called after each step. A killed experiment goes on where it was:
-    finished steps are in results.json, and what was trained of the one that was cut off is in out/work, which may be deleted at the end.
+    `jobs` processes share the cores. `on_begin(done, total)` is called before the first step and `on_run(run, done, total)` after each.
+    A killed experiment goes on where it was: finished steps are in results.json, and what was trained of the one that was cut off is in
+    out/work, which may be deleted at the end.
     """
     protocol.read_pool()  # errors of the data and of the folder come before any work
     check_writable(out / "results.json")
     path = out / "results.json"
     results = Results.resume(path, protocol.to_dict(command), MUST_AGREE)
     total = _run_count(protocol)
+    if on_begin is not None:
+        on_begin(len(results.runs), total)
     pending: dict[Future[Run], Step] = {}
     with executor(jobs) as workers:
         while True:

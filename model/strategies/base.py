@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from model.round import Round
 
+NETWORKS_TRAINED = "networks trained"  # how the report of `run_units` ends, apart from those of each network's own steps
+
 
 @dataclass(frozen=True)
 class Query:
@@ -85,10 +87,10 @@ class Strategy(ABC):
         """Do all units here, one after the other, reporting progress; those that have failed are not tried again."""
         units = [unit for unit in self.units(round_) if unit not in round_.failed]
         for done, unit in enumerate(units):
-            round_.on_progress(f"{self.name}: networks trained", done, len(units))
+            round_.on_progress(f"{self.name}: {NETWORKS_TRAINED}", done, len(units))
             self.run_unit(round_, unit)
         if units:
-            round_.on_progress(f"{self.name}: networks trained", len(units), len(units))
+            round_.on_progress(f"{self.name}: {NETWORKS_TRAINED}", len(units), len(units))
 
 
 def as_ranking(order: Sequence[str], budget: int, reasons: Sequence[str], notes: dict[str, float] | None = None) -> Ranking:

@@ -44,6 +44,12 @@ def folder(shared_data: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def rank(folder: Path, *options: str) -> Result:
+    """Rank the images of `folder` for two labels, fast."""
+    paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
+    return model("rank", *paths, "--budget", "2", *FAST, *options)
+
+
 @pytest.mark.parametrize("strategy", ["task_dependent", "random"])
 def test_rank_writes_an_order_over_all_unlabelled_images(folder: Path, strategy: str) -> None:
     done = model(
@@ -73,6 +79,16 @@ def test_rank_writes_an_order_over_all_unlabelled_images(folder: Path, strategy:
     assert all(row["reason"] for row in rows)
     if strategy == "task_dependent":
         assert all(0 < float(row["expected_dice"]) <= 1 for row in rows)
+
+
+def test_the_networks_of_a_ranking_have_a_line_of_their_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells how long all of them will take; the steps of each, on the other line, do not overwrite it."""
+    lines: dict[str, int] = {}
+    monkeypatch.setattr(cli.ProgressBar, "report", lambda _, line, _done, _total, step=None: lines.update({step: line}))
+    assert rank(folder, "--candidates", "1").exit_code == 0
+    networks = lines.pop("task_dependent: networks trained")
+    assert any(str(step).startswith("Training on") for step in lines)
+    assert networks not in lines.values()
 
 
 def test_rank_of_three_classes(shared_data: Path, tmp_path: Path) -> None:
