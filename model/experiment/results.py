@@ -170,15 +170,16 @@ class Results:
         """Load the results to go on with, or begin new ones where there is no file yet.
 
         must_agree names the keys of the protocol that have to be the same; ResultsError tells which are not.
-        The other keys may grow: a list keeps what it had and gains what is new, a whole number keeps the larger
-        of both, anything else takes the asked value. `sizes` may only grow at the end, as each step builds on the one
-        before. Nothing is written.
+        The other keys may grow: a list keeps what it had and gains what is new, an object likewise, a whole number keeps the larger
+        of both, anything else takes the asked value. Of `options` only those of strategies on both sides have to agree. `sizes` may
+        only grow at the end, as each step builds on the one before. Nothing is written.
         """
         if not path.exists():
             return cls(protocol)
         results = cls.load(path)
         asked = _plain(protocol)
-        check_agreement(results.protocol, asked, must_agree, path)
+        both = set(results.protocol.get("strategies", [])) & set(asked.get("strategies", []))
+        check_agreement(_with_options_of(both, results.protocol), _with_options_of(both, asked), must_agree, path)
         _check_sizes(results.protocol, asked, path)
         results.protocol = {key: _grown(results.protocol.get(key), asked.get(key)) for key in {**results.protocol, **asked}}
         return results
@@ -272,7 +273,14 @@ def _short(value: Any) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
+def _with_options_of(strategies: Collection[str], protocol: dict[str, Any]) -> dict[str, Any]:
+    options = protocol.get("options", {})
+    return {**protocol, "options": {name: value for name, value in options.items() if name in strategies}}
+
+
 def _grown(found: Any, asked: Any) -> Any:
+    if isinstance(found, dict) and isinstance(asked, dict):
+        return found | asked
     if isinstance(found, list) and isinstance(asked, list):
         grown = found + [value for value in asked if value not in found]
         return sorted(grown) if all(type(value) is int for value in grown) else grown

@@ -56,9 +56,9 @@ def run_experiment(
     check_writable(out / "results.json")
     path = out / "results.json"
     results = Results.resume(path, protocol.to_dict(command), MUST_AGREE)
-    total = _run_count(protocol)
+    planned = _planned(protocol)
     if on_begin is not None:
-        on_begin(len(results.runs), total)
+        on_begin(sum(map(results.has, planned)), len(planned))
     pending: dict[Future[Run], Step] = {}
     with executor(jobs) as workers:
         while True:
@@ -74,7 +74,7 @@ def run_experiment(
                 results.add(run)
                 results.save(path)
                 if on_run is not None:
-                    on_run(run, len(results.runs), total)
+                    on_run(run, sum(map(results.has, planned)), len(planned))
     write_outputs(results, out)
     return results
 
@@ -164,7 +164,13 @@ def _ready(protocol: Protocol, work: Path, results: Results) -> list[Step]:
     return steps
 
 
-def _run_count(protocol: Protocol) -> int:
-    chosen_sizes = [size for size in protocol.sizes if size < len(protocol.read_split().pool)]
-    arms = sum(protocol.random_draws if strategy == RANDOM else 1 for strategy in protocol.strategies)
-    return protocol.experiments * (2 + arms * len(chosen_sizes))
+def _planned(protocol: Protocol) -> list[Key]:
+    """The runs that the protocol asks for; results.json may hold others, of strategies that are not asked for any more."""
+    pool = len(protocol.read_split().pool)
+    arms = [(name, draw) for name in protocol.strategies for draw in range(protocol.random_draws if name == RANDOM else 1)]
+    steps = [(name, draw, size) for name, draw in arms for size in protocol.sizes if size < pool]
+    return [
+        (experiment, *step)
+        for experiment in range(protocol.experiments)
+        for step in [(INITIAL, 0, protocol.initial), (WHOLE, 0, pool), *steps]
+    ]

@@ -186,6 +186,16 @@ def test_resume_lets_the_experiment_grow(tmp_path: Path) -> None:
     assert (resumed.protocol["experiments"], resumed.protocol["sizes"], resumed.protocol["jobs"]) == (2, [3, 5, 7], 2)
 
 
+def test_resume_compares_the_options_of_strategies_on_both_sides(tmp_path: Path) -> None:
+    """A strategy with options may come or go; with other options it is refused."""
+    path = tmp_path / "results.json"
+    Results({"strategies": ["random", "a"], "options": {"a": {"candidates": 2}}}).save(path)
+    asked = {"strategies": ["random", "b"], "options": {"b": {"candidates": 9}}}
+    assert Results.resume(path, asked, ("options",)).protocol["options"] == {"a": {"candidates": 2}, "b": {"candidates": 9}}
+    with pytest.raises(ResultsError, match=r"options\.a\.candidates: found 2, asked 3"):
+        Results.resume(path, {"strategies": ["a"], "options": {"a": {"candidates": 3}}}, ("options",))
+
+
 def test_resume_names_what_differs_and_the_remedy(tmp_path: Path) -> None:
     """Another recipe is refused with the narrowest key, both values and what to do; keys that agree are not named."""
     path = tmp_path / "results.json"

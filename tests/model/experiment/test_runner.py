@@ -130,9 +130,16 @@ def test_a_killed_experiment_goes_on_without_repeating_what_is_done(data: Path, 
 
 
 def test_an_experiment_may_grow_by_arms_and_repetitions(data: Path, tmp_path: Path) -> None:
-    run_experiment(protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3,)), tmp_path)
-    results = run_experiment(protocol_of(data, experiments=2, strategies=(RANDOM, "uncertainty"), sizes=(3,)), tmp_path)
-    assert {run.strategy for run in results.runs} == {INITIAL, RANDOM, WHOLE, "uncertainty"}
+    run_experiment(protocol_of(data, experiments=1, sizes=(3,)), tmp_path)
+    counted: list[tuple[int, int]] = []
+    results = run_experiment(
+        protocol_of(data, experiments=2, strategies=(RANDOM, "uncertainty"), sizes=(3,), options={}),
+        tmp_path,
+        on_begin=lambda done, total: counted.append((done, total)),
+        on_run=lambda _, done, total: counted.append((done, total)),
+    )
+    assert {run.strategy for run in results.runs} == {INITIAL, RANDOM, WHOLE, "task_dependent", "uncertainty"}
+    assert counted == [(done, 10) for done in range(4, 11)]
 
 
 def test_results_of_another_recipe_are_not_mixed_in(data: Path, tmp_path: Path) -> None:
