@@ -1,6 +1,6 @@
 """Masks: which class every pixel of an image belongs to, as uint8 ids with 0 for background, and their files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,8 @@ from model.images import read_raw, resample
 
 MAX_CLASSES = 32
 """Largest number of classes believed without being told; more values than that are blurred edges or object numbers."""
+MANY = 5
+"""Masks from which on an id that only one of them has is pointed out."""
 WHITE = 255
 """The foreground of a binary mask as drawn by ImageJ, Label Studio and most others."""
 
@@ -101,6 +103,25 @@ def infer_classes(masks: Iterable[Array | str | Path]) -> int:
         if 1 < found[-1] != WHITE:
             several, highest = several + 1, max(highest, int(found[-1]))
     return 2 if white > several else highest + 1
+
+
+def id_warnings(found: Mapping[str, Array], classes: int) -> list[tuple[str, str]]:
+    """Say which class ids look like slips of the pen, where `classes` was read from the masks: ids below the highest that no mask has, and
+    ids that one mask alone has among at least MANY.
+
+    found: name of each mask to its different numbers, 1-D ascending. Returns (name of a mask that has such an id, message).
+    """
+    having = {value: [name for name, values in found.items() if value in values] for value in range(1, classes)}
+    remedy = f"{classes} classes are assumed for it; correct the mask, or state the right number with --classes N"
+    notes = []
+    gaps = [str(value) for value, names in having.items() if not names]
+    if gaps and having[classes - 1]:
+        name = having[classes - 1][0]
+        notes.append((name, f"has the class id {classes - 1}, but no mask has {', '.join(gaps)}. {remedy}."))
+    for value, names in having.items():
+        if classes > 2 and len(names) == 1 and len(found) >= MANY:
+            notes.append((names[0], f"is the only one of {len(found)} masks with the class id {value}. {remedy}."))
+    return notes
 
 
 def mask_warnings(mask: Array, classes: int) -> list[str]:

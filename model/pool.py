@@ -11,7 +11,17 @@ from model.byte_cache import ByteCache
 from model.digests import digest
 from model.errors import ImageError, MaskError, PoolError, TooFewLabelsError
 from model.images import EXTENSIONS, decode_raw, normalise, read_bytes, read_raw, shrink, working_size
-from model.masks import check_values, class_ids, infer_classes, mask_warnings, present_values, read_mask, read_values, resize_mask
+from model.masks import (
+    check_values,
+    class_ids,
+    id_warnings,
+    infer_classes,
+    mask_warnings,
+    present_values,
+    read_mask,
+    read_values,
+    resize_mask,
+)
 
 CACHE_BYTES = 2 * 1024**3
 """Bytes of decoded images and masks kept in memory, 2 GiB: about 680 images of 512 x 512; the least recently used go first."""
@@ -46,7 +56,7 @@ class Pool:
     problems: tuple[Note, ...] = ()
     """(file name, message) of every file that was left out."""
     warnings: tuple[Note, ...] = ()
-    """(mask file name, message) of masks that are used, but look odd (nothing or everything marked)."""
+    """(mask file name, message) of masks that are used, but look odd (nothing or everything marked, a class id like a slip of the pen)."""
     blank: frozenset[str] = frozenset()
     """Labelled image ids whose mask marks nothing."""
 
@@ -113,7 +123,11 @@ def scan(
         except BaseException:  # Ctrl-C, or a cancel raised by on_file: do not read the other thousands first
             executor.shutdown(wait=False, cancel_futures=True)
             raise
-    classes = classes or infer_classes(result.found for result in examined if result.problem is None and result.found is not None)
+    found = {str(result.mask_path): result.found for result in examined if result.problem is None and result.found is not None}
+    odd_ids: list[Note] = []
+    if classes is None:
+        classes = infer_classes(found.values())
+        odd_ids = [(Path(mask).name, f"{mask}: {text}") for mask, text in id_warnings(found, classes)]
     for result in examined:
         result.check(classes)
     usable = {result.path.name: result for result in examined if result.problem is None}
@@ -122,7 +136,7 @@ def scan(
         raise PoolError(f"{images_dir}: none of the {len(examined)} images is usable; the first problem: {problems[0][1]}")
     orphans = sorted(mask_paths.keys() - image_paths.keys())
     problems += [(mask_paths[s].name, f"{mask_paths[s]}: no image is called {s!r}; rename the mask like its image.") for s in orphans]
-    return _assemble(usable, classes, max_side, cache, problems)
+    return _assemble(usable, classes, max_side, cache, problems, odd_ids)
 
 
 class _Lazy(Mapping[str, Array]):
@@ -192,7 +206,9 @@ def _left_out(error: MaskError, path: Path) -> str:
     return f"{error} The image {path.name} is left out until then."
 
 
-def _assemble(usable: dict[str, _Examined], classes: int, max_side: int | None, cache: ByteCache, problems: list[Note]) -> Pool:
+def _assemble(
+    usable: dict[str, _Examined], classes: int, max_side: int | None, cache: ByteCache, problems: list[Note], odd_ids: list[Note]
+) -> Pool:
     ids = tuple(sorted(usable))
     labelled = tuple(name for name in ids if usable[name].found is not None)
 
@@ -209,7 +225,7 @@ def _assemble(usable: dict[str, _Examined], classes: int, max_side: int | None, 
         mask = read_mask(result.mask_path, shape=result.size, classes=classes)
         return resize_mask(mask, working_size(result.size, max_side))
 
-    odd: list[Note] = []
+    odd = odd_ids.copy()
     blank: set[str] = set()
     for name in labelled:
         result = usable[name]

@@ -297,6 +297,25 @@ def test_the_shared_data_sets_are_read_whole(shared_data: Path, dataset: str, co
     pool.require_labels(count)
 
 
+@pytest.mark.parametrize(
+    ("stray", "texts"), [(7, ["id 7, but no mask has 2, 3, 4, 5, 6", "only one of 6"]), (2, ["only one of 6 masks with the class id 2"])]
+)
+def test_a_stray_class_id_is_pointed_out(tmp_path: Path, stray: int, texts: list[str]) -> None:
+    for number in range(6):
+        put_image(tmp_path / "images", f"{number}.png", seed=number)
+        put_mask(tmp_path / "masks", f"{number}.png")
+    mask = np.zeros((SIDE, SIDE + 8), np.uint8)
+    mask[3, :5] = (1, 1, 1, 1, stray)
+    write_mask(tmp_path / "masks" / "3.png", mask)
+    pool = scan(tmp_path / "images", tmp_path / "masks")
+    assert pool.classes == stray + 1
+    assert [name for name, _ in pool.warnings] == ["3.png"] * len(texts)
+    assert all(text in message and "--classes N" in message for text, (_, message) in zip(texts, pool.warnings, strict=True))
+    told = scan(tmp_path / "images", tmp_path / "masks", classes=2)
+    assert not told.warnings
+    assert [name for name, _ in told.problems] == ["3.png"]
+
+
 def test_a_replaced_image_has_another_digest(folders: tuple[Path, Path]) -> None:
     """Of its bytes, so that copying the folder changes nothing."""
     images, masks = folders
