@@ -14,7 +14,7 @@ from rich.console import Console
 
 from model.errors import ModelError
 from model.experiment.convergence import study as convergence_study
-from model.experiment.protocol import RANDOM_DRAWS, Protocol
+from model.experiment.protocol import RANDOM_DRAWS, Protocol, read_pool
 from model.experiment.results import Run
 from model.experiment.runner import run_experiment
 from model.experiment.transfer import study as transfer_study
@@ -75,6 +75,7 @@ def rank_command(
         made = recipe()
         chosen = get_strategy(strategy, **strategy_options(strategy, candidates))
         check_writable(out)
+        check_writable((work or CACHE) / "model", "name a folder that can be written with --work")
         with ProgressBar(console) as bar:
             whole, part = bar.add_task("", total=None, visible=False), bar.add_task("Reading images", total=None)
             pool = scan(
@@ -84,7 +85,9 @@ def rank_command(
                 max_side=made.max_side,
                 on_file=lambda done, total: bar.report(part, done, total),
             )
-            _tell_problems(pool)
+            for _, message in pool.problems:
+                _say(f"Left out: {message}", style="yellow")
+            _tell(pool)
             pool.require_labels(1)
 
             def show(step: str, done: int, total: int) -> None:
@@ -102,10 +105,10 @@ def rank_command(
             )
             ranking = chosen.rank(round_, budget)
         write_table(ranking, out)
-        console.print(f"{len(ranking.queries)} images ranked by {strategy}; the next {budget} to label:")
+        _say(f"{len(ranking.queries)} images ranked by {strategy}; the next {budget} to label:")
         for query in ranking.queries[:budget]:
-            console.print(f"  {query.rank:3d}. {query.image}: {query.reason}", highlight=False)
-        console.print(f"Written: {out}")
+            _say(f"  {query.rank:3d}. {query.image}: {query.reason}")
+        _say(f"Written: {out}")
 
 
 @app.command(name="experiment")
@@ -149,12 +152,11 @@ def experiment_command(
         )
         with ProgressBar(console) as bar:
             task = bar.add_task("Experiment", total=None)
+            _tell(protocol.read_pool())
 
             def show(run: Run, done: int, total: int) -> None:
                 bar.report(task, done, total)
-                bar.console.print(
-                    f"experiment {run.experiment} {run.strategy} {run.draw} at {run.size} images: dice {run.mean_dice:.4f}", highlight=False
-                )
+                _say(f"experiment {run.experiment} {run.strategy} {run.draw} at {run.size} images: dice {run.mean_dice:.4f}")
 
             run_experiment(
                 protocol,
@@ -164,7 +166,7 @@ def experiment_command(
                 on_begin=lambda done, total: bar.report(task, done, total),
                 on_run=show,
             )
-        console.print(f"Written: {out / 'results.json'}, {out / 'curve.png'}, {out / 'report.md'}")
+        _say(f"Written: {out / 'results.json'}, {out / 'curve.png'}, {out / 'report.md'}")
 
 
 @app.command(name="converge")
@@ -184,10 +186,12 @@ def converge_command(
     """Find out how many training steps your images need, before an experiment: too few make all strategies look alike."""
     with _explained(), ProgressBar(console) as bar:
         task = bar.add_task("Trainings", total=None)
+        trained_by = recipe().replace(steps=1, row_steps=1)
+        _tell(read_pool(data, split, trained_by.max_side))
         convergence_study(
             data,
             split,
-            recipe().replace(steps=1, row_steps=1),
+            trained_by,
             out,
             sizes=numbers(sizes, "--sizes"),
             steps=numbers(steps, "--steps"),
@@ -217,15 +221,20 @@ def transfer_command(
     with _explained(), ProgressBar(console) as bar:
         protocol = Protocol(data, split, (DEFAULT,), experiments, initial, (initial + budget,), recipe(), seed=seed)
         task = bar.add_task("Networks on single images", total=None)
+        _tell(protocol.read_pool())
         transfer_study(protocol, budget, out, jobs=jobs, on_done=lambda done, total: bar.report(task, done, total))
         print((out / "transfer.md").read_text())
 
 
-def _tell_problems(pool: Pool) -> None:
-    for _, message in pool.problems:
-        console.print(f"Left out: {message}", style="yellow")
+def _tell(pool: Pool) -> None:
     for _, message in pool.warnings:
-        console.print(f"Please look: {message}", style="yellow")
+        _say(f"Please look: {message}", style="yellow")
+    _say(f"{len(pool.ids)} images, {len(pool.labelled)} of them labelled, {pool.classes} classes with the background.")
+
+
+def _say(text: str, style: str | None = None) -> None:
+    """Print a message as one line, which a terminal wraps and a log keeps whole."""
+    console.print(text, style=style, soft_wrap=True)
 
 
 @contextmanager
@@ -234,8 +243,8 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except ModelError as error:
-        console.print(f"{type(error).__name__}: {error}", style="red")
+        _say(f"{type(error).__name__}: {error}", style="red")
         raise typer.Exit(FAILED) from error
     except KeyboardInterrupt:
-        console.print("Stopped. The same command goes on from here.")
+        _say("Stopped. The same command goes on from here.")
         raise typer.Exit(INTERRUPTED) from None

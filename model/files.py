@@ -36,8 +36,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def check_writable(path: Path) -> None:
-    """Raise OutputError unless a file can be written there, so that hours of work do not end in that error."""
+def check_writable(path: Path, remedy: str = "choose another place for it") -> None:
+    """Raise OutputError, with the remedy, unless a file can be written there, so that hours of work do not end in that error."""
     try:
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
@@ -45,4 +45,4 @@ def check_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}); choose another place for it.") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}); {remedy}.") from error

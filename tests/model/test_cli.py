@@ -208,6 +208,25 @@ def test_names_with_brackets_are_shown_as_they_are(folder: Path) -> None:
     assert "[/i]" in done.stderr
 
 
+@pytest.mark.parametrize("work", ["some-file", "/proc/foo", None])
+def test_a_work_folder_that_cannot_be_written_is_said_before_any_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, work: str | None
+) -> None:
+    (folder / "some-file").write_text("")
+    monkeypatch.setattr(cli, "CACHE", folder / "some-file" / "cache")
+    monkeypatch.setattr(cli, "scan", None)
+    done = rank(folder, *([] if work is None else ["--work", str(folder / work)]))
+    assert done.exit_code == 2, done.output
+    assert "cannot be written" in done.stderr
+    assert "--work" in done.stderr
+
+
+def test_messages_are_not_wrapped_in_a_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.console, "_width", 30)
+    done = rank(folder, "--strategy", "random")
+    assert "8 images, 3 of them labelled, 2 classes with the background." in done.stderr.splitlines()
+
+
 def test_an_out_that_is_a_folder_is_said_before_any_work(folder: Path) -> None:
     done = model("rank", "--images", f"{folder}/images", "--masks", f"{folder}/masks", "--budget", "2", "--out", str(folder))
     assert done.exit_code == 2
