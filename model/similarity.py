@@ -43,16 +43,19 @@ def row_seed(seed: int, k: str) -> int:
 class RowStore:
     """The finished rows of one round, a file each, so that an interrupted round goes on where it was."""
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
-        """`fingerprint` identifies what the rows are computed from; rows of another one are not seen."""
+    def __init__(self, folder: Path, fingerprint: str, ids: Sequence[str]) -> None:
+        """Rows of all `ids`; `fingerprint` identifies what they are computed from: rows of another one are not seen."""
         self.folder = folder
+        self.ids = ids
         self.fingerprint = fingerprint
 
     def get(self, k: str) -> dict[str, float] | None:
-        """Row k by image id, or None when it is not there, half-written, or computed from something else."""
+        """Row k by image id, or None when it is not there, not whole, or computed from something else."""
         try:
             content = json.loads(self._path(k).read_text())
-            return content["row"] if content["fingerprint"] == self.fingerprint and content["image"] == k else None
+            if content["fingerprint"] != self.fingerprint or content["image"] != k:
+                return None
+            return {identity: float(content["row"][identity]) for identity in self.ids}
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

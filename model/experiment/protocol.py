@@ -160,4 +160,9 @@ def read_pool(data: Path, split_path: Path, max_side: int) -> Pool:
     if missing:
         problem = dict(pool.problems).get(missing[0], "there is no usable image with a mask of that name")
         raise PoolError(f"{len(missing)} images of {split_path} cannot be used in {data}; the first is {missing[0]}: {problem}")
+    if pool.blank.issuperset(split.pool):
+        raise PoolError(
+            f"None of the {len(split.pool)} pool images of {split_path} has a mask in {data} that marks any foreground, expected at least "
+            "one; check that the masks hold 0/255 or class ids."
+        )
     return pool

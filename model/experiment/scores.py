@@ -13,6 +13,7 @@ import numpy as np
 
 from model.dice import dice
 from model.digests import digest
+from model.errors import CheckpointError
 from model.experiment.protocol import Protocol, Split, describe_data
 from model.files import write_bytes
 from model.inference import predict_masks
@@ -58,15 +59,18 @@ def score_set(protocol: Protocol, pool: Pool, split: Split, experiment: int, cho
 
 
 def _score_once(protocol: Protocol, pool: Pool, split: Split, seed: int, chosen: tuple[str, ...], folder: Path) -> dict[str, Any]:
-    path = folder / "score.json"
+    path, keeps_model = folder / "score.json", folder.name == "0"
     try:
         score: dict[str, Any] = json.loads(path.read_text())
-        return score
-    except (OSError, ValueError):  # not there yet, or half-written
+        if keeps_model:
+            TrainedModel.load(folder / "model")
+        if score["dice"].keys() == set(split.test) and score["seconds"] >= 0:
+            return score
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, CheckpointError):  # not there yet, or not whole
         pass
     started = time.perf_counter()
     model, dices = train_and_score(pool, split, chosen, protocol.recipe, seed)
-    if folder.name == "0":
+    if keeps_model:
         model.save(folder / "model")
     seconds = round(time.perf_counter() - started, 2)
     score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": seconds, "machine": model.record["machine"]}

@@ -15,7 +15,6 @@ from model.experiment.processes import results_of
 from model.experiment.protocol import Protocol, describe_data
 from model.experiment.resume import load_or_begin
 from model.files import check_writable, write_bytes
-from model.pseudo_labels import trainable
 from model.round import Round
 from model.selection import expected_dice, maximin
 from model.similarity import complete, predictions_of
@@ -39,8 +38,8 @@ def study(protocol: Protocol, budget: int, out: Path, *, jobs: int, on_done: Cal
     units = []
     for experiment in range(protocol.experiments):
         round_ = _round(protocol, experiment, out)
-        _ = round_.pseudo_labels  # once, before the processes would each make their own
-        units += [(protocol, experiment, k, out) for k in round_.unlabelled]
+        if _comparable(round_):  # makes the pseudo-labels once, before the processes would each make their own
+            units += [(protocol, experiment, k, out) for k in round_.unlabelled]
     todo = [unit for unit in units if _name(unit[1], unit[2]) not in finished["rows"]]
     on_done(len(units) - len(todo), len(units))
     for (_, experiment, k, _), row in results_of(jobs, transfer_row, todo):
@@ -48,6 +47,11 @@ def study(protocol: Protocol, budget: int, out: Path, *, jobs: int, on_done: Cal
         write_bytes(path, json.dumps(finished).encode())
         on_done(sum(_name(unit[1], unit[2]) in finished["rows"] for unit in units), len(units))
     write_bytes(out / "transfer.md", report(protocol, finished["rows"], budget, out).encode())
+
+
+def _comparable(round_: Round) -> list[str]:
+    """The images of U whose pseudo-label a network can be trained on, in the order of ids."""
+    return [k for k in round_.unlabelled if k not in round_.pseudo_labels.blank]
 
 
 def _name(experiment: int, k: str) -> str:
@@ -79,6 +83,10 @@ def report(protocol: Protocol, rows: dict[str, dict[str, list[float]]], budget: 
         round_ = _round(protocol, experiment, out)
         truth = protocol.read_pool().labels
         quality = np.mean([dice(round_.pseudo_labels[i], truth[i], round_.classes) for i in round_.unlabelled])
+        if not _comparable(round_):
+            nothing = "the network on the initial images finds nothing, or only foreground, in all others: try more --steps or --initial"
+            ranks.append(f"| {experiment} | {quality:.3f} | {nothing} | | |")
+            continue
         trained = [round_.ids.index(k) for k in round_.unlabelled]
         d = np.array([rows[_name(experiment, k)]["d"] for k in round_.unlabelled])
         true = np.array([rows[_name(experiment, k)]["true"] for k in round_.unlabelled])
@@ -94,7 +102,7 @@ def _worth(experiment: int, round_: Round, d: Matrix, true: Matrix, trained: lis
     random = np.random.default_rng(0)
     real = complete(true, trained)
     labelled = [round_.ids.index(i) for i in round_.labelled]
-    usable = [index for index, k in enumerate(round_.unlabelled) if trainable(round_.pseudo_labels[k])]
+    usable = [round_.unlabelled.index(k) for k in _comparable(round_)]
 
     def values(batch: list[int]) -> tuple[float, float]:
         expected = expected_dice(real, [*labelled, *batch])

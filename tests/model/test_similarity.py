@@ -1,5 +1,6 @@
 """Rows and their completion (Eq. 2, Eq. 4)."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,15 @@ def test_rows_that_do_not_fit_are_refused(trained: list[int]) -> None:
 def test_masks_of_one_class_teach_nothing() -> None:
     assert not trainable(np.zeros((3, 3), np.uint8))
     assert not trainable(np.ones((3, 3), np.uint8))
-    assert trainable(np.eye(3, dtype=np.uint8))
+    assert trainable(np.eye(9, dtype=np.uint8))
+
+
+@pytest.mark.parametrize(("side", "pixels", "enough"), [(48, 7, False), (48, 8, True), (512, 131, False), (512, 132, True)])
+def test_a_speck_teaches_nothing(side: int, pixels: int, enough: bool) -> None:
+    """Of foreground or of background."""
+    mask = np.zeros(side * side, np.uint8)
+    mask[:pixels] = 1
+    assert trainable(mask.reshape(side, side)) == trainable(1 - mask.reshape(side, side)) == enough
 
 
 def test_a_row_is_what_a_network_trained_on_that_image_alone_predicts(small_round: Round) -> None:
@@ -85,27 +94,30 @@ def test_a_row_is_what_a_network_trained_on_that_image_alone_predicts(small_roun
 
 
 def test_a_kept_row_is_found_again(tmp_path: Path) -> None:
-    RowStore(tmp_path, "a").put("set/1.png", {"x": 0.25, "set/1.png": 1.0})
-    assert RowStore(tmp_path, "a").get("set/1.png") == {"x": 0.25, "set/1.png": 1.0}
+    RowStore(tmp_path, "a", ["x", "set/1.png"]).put("set/1.png", {"x": 0.25, "set/1.png": 1.0})
+    assert RowStore(tmp_path, "a", ["x", "set/1.png"]).get("set/1.png") == {"x": 0.25, "set/1.png": 1.0}
 
 
 def test_a_row_computed_from_something_else_is_not_used(tmp_path: Path) -> None:
-    RowStore(tmp_path, "a").put("k", {"k": 1.0})
-    assert RowStore(tmp_path, "b").get("k") is None
-    assert RowStore(tmp_path, "a").get("other") is None
+    RowStore(tmp_path, "a", ["k"]).put("k", {"k": 1.0})
+    assert RowStore(tmp_path, "b", ["k"]).get("k") is None
+    assert RowStore(tmp_path, "a", ["k"]).get("other") is None
 
 
-def test_a_half_written_row_is_not_used(tmp_path: Path) -> None:
-    store = RowStore(tmp_path, "a")
+def test_a_row_that_is_not_whole_is_not_used(tmp_path: Path) -> None:
+    store = RowStore(tmp_path, "a", ["k"])
     store.put("k", {"k": 1.0})
     file = next(tmp_path.iterdir())
-    file.write_text(file.read_text()[:20])
-    assert store.get("k") is None
+    whole = json.loads(file.read_text())
+    for content in (file.read_text()[:20], *(json.dumps(whole | {"row": row}) for row in ({}, {"k": None}, [], {"other": 1.0}))):
+        file.write_text(content)
+        assert store.get("k") is None
 
 
 def test_long_ids_that_end_alike_have_rows_and_seeds_of_their_own(tmp_path: Path) -> None:
-    store, names = RowStore(tmp_path, "a"), [start + "x" * 300 for start in "ab"]
+    names = [start + "x" * 300 for start in "ab"]
+    store = RowStore(tmp_path, "a", names)
     for value, name in enumerate(names):
-        store.put(name, {name: float(value)})
-    assert [store.get(name) for name in names] == [{names[0]: 0.0}, {names[1]: 1.0}]
+        store.put(name, dict.fromkeys(names, float(value)))
+    assert [store.get(name) for name in names] == [dict.fromkeys(names, 0.0), dict.fromkeys(names, 1.0)]
     assert row_seed(0, names[0]) != row_seed(0, names[1]) != row_seed(1, names[1])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from model.arrays import Mask
 from model.device import default_device
 from model.dice import dice
 from model.errors import BudgetError, OutputError, PoolError, ResultsError, StrategyError
+from model.experiment import transfer
 from model.experiment.protocol import Protocol, Split
 from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Results, Run
 from model.experiment.runner import run_experiment
@@ -155,6 +157,41 @@ def test_scores_of_another_recipe_are_not_used_again(data: Path, tmp_path: Path)
     (tmp_path / "results.json").unlink()
     longer = dataclasses.replace(protocol, recipe=TINY.replace(steps=12))
     assert run_experiment(longer, tmp_path).runs[0].dice == run_experiment(longer, tmp_path / "fresh").runs[0].dice
+
+
+@pytest.mark.parametrize("file", ["score.json", "model/weights.safetensors"])
+def test_damaged_scores_are_made_again(data: Path, tmp_path: Path, file: str) -> None:
+    """The network of a score is the f_L of the next step."""
+    protocol = protocol_of(data, experiments=1, strategies=("uncertainty",), sizes=(3,))
+    run_experiment(protocol, tmp_path)
+    content = json.loads((tmp_path / "results.json").read_text())
+    kept = [run for run in content["runs"] if run["strategy"] != "uncertainty"]
+    (tmp_path / "results.json").write_text(json.dumps(content | {"runs": kept}))
+    for path in (tmp_path / "work" / "scores").glob(f"*/0/{file}"):
+        path.write_text("{}")
+    assert [run.dice for run in run_experiment(protocol, tmp_path).runs] == [tuple(run["dice"]) for run in content["runs"]]
+
+
+@pytest.mark.parametrize("study", ["experiment", "transfer"])
+def test_a_pool_without_any_foreground_is_said_before_any_work(data: Path, tmp_path: Path, study: str) -> None:
+    shutil.copytree(data, tmp_path / "blank")
+    for number in range(8):
+        write_mask(tmp_path / "blank" / "masks" / f"{number:02d}.png", np.zeros((48, 48), np.uint8))
+    protocol = protocol_of(tmp_path / "blank", split=tmp_path / "blank" / "split.json")
+    with pytest.raises(PoolError, match="None of the 8 pool images"):
+        if study == "experiment":
+            run_experiment(protocol, tmp_path)
+        else:
+            transfer.study(protocol, 1, tmp_path, jobs=1, on_done=lambda *_: None)
+
+
+def test_transfer_says_where_the_first_network_finds_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network is trained on its pseudo-labels."""
+    monkeypatch.setattr("model.pseudo_labels.trainable", lambda _: False)
+    counts: list[tuple[int, int]] = []
+    transfer.study(protocol_of(data, experiments=1), 1, tmp_path, jobs=1, on_done=lambda *done: counts.append(done))
+    assert counts == [(0, 0)]
+    assert "finds nothing" in (tmp_path / "transfer.md").read_text()
 
 
 def test_results_of_an_edited_split_are_not_continued(data: Path, tmp_path: Path) -> None:
