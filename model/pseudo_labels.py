@@ -18,6 +18,10 @@ from model.files import write_atomically
 
 CACHE_BYTES = 512 * 1024**2
 """Bytes of masks kept in memory, 512 MiB: 2,000 of 512 x 512; the least recently used go first, and cost 1 to 2 ms to read again."""
+FEWEST_PIXELS = 8
+"""Pixels of foreground, and of background, below which a pseudo-label shows nothing to learn from: less than 3 x 3 ..."""
+SMALLEST_SHARE = 0.0005
+"""... or less than this share of the image: 131 pixels, a disc of 13 across, in 512 x 512."""
 SUMMARY = "summary"
 DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 """What reading a file that is not there, half-written or of another version raises."""
@@ -79,11 +83,13 @@ class PseudoLabels(Mapping[str, Mask]):
 
 
 def trainable(pseudo_label: Mask) -> bool:
-    """Whether a network can learn to tell foreground from background from this mask: it shows more than one class.
+    """Whether a network can learn to tell foreground from background from this mask: enough pixels are not of its commonest class.
 
-    A network trained on an empty mask would agree perfectly with every other empty mask and win a rank by accident.
+    A network trained on an empty mask would agree perfectly with every other empty mask and win a rank by accident, and one trained on a
+    mask with a speck in it, which is an error of f_L's more often than an object, would do so as well.
     """
-    return bool((pseudo_label != pseudo_label.flat[0]).any())
+    others = pseudo_label.size - int(np.bincount(pseudo_label.ravel()).max())
+    return others >= max(FEWEST_PIXELS, SMALLEST_SHARE * pseudo_label.size)
 
 
 def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:

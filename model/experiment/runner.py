@@ -125,7 +125,7 @@ def _query(step: Step, pool: Pool, split: Split) -> tuple[tuple[str, ...], float
         image_digests=pool.digests,
     )
     budget, strategy = step.size - len(step.labelled), protocol.strategy(step.strategy)
-    watch = Stopwatch(folder / "seconds.json", round_.identity)
+    watch = Stopwatch(folder / "seconds.json", round_.identity_with_images)
     try:
         with watch.part("begin"):
             units = strategy.units(round_)

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from model import selection
 from model.arrays import Mask
 from model.errors import StrategyError
-from model.pseudo_labels import trainable
 from model.round import Round
 from model.similarity import RowStore, complete, train_row
 from model.strategies.base import Comparison, Query, Ranking, Strategy
@@ -51,7 +50,7 @@ class TaskDependent(Strategy):
         """
         if not self.true_masks:
             return round_.pseudo_labels.blank
-        given = {identity for identity in round_.labelled if not trainable(round_.labels[identity])}
+        given = {identity for identity in round_.labelled if np.ptp(round_.labels[identity]) == 0}  # however small, what is drawn is meant
         return frozenset(given | (round_.pseudo_labels.blank - set(round_.labelled)))
 
     def units(self, round_: Round) -> tuple[str, ...]:
@@ -117,7 +116,7 @@ class TaskDependent(Strategy):
         return Ranking(tuple(queries), notes, Comparison(tuple(compared), compared_similarity, measured))
 
     def _rows(self, round_: Round) -> RowStore:
-        return RowStore(round_.folder / "rows", f"{round_.fingerprint}-{self.true_masks}")
+        return RowStore(round_.folder / "rows", f"{round_.fingerprint}-{self.true_masks}", round_.ids)
 
 
 def _explain(image: selection.RankedImage, ids: Sequence[str]) -> Query:

@@ -31,7 +31,7 @@ OPTIONS = {"task_dependent": {"candidates": 3}, "trusted": {"candidates": 3}}
 def seen_as(round_: Round, masks: Masks) -> Round:
     """The round as if f_L had predicted these masks in these images."""
     changed = {**round_.pseudo_labels, **masks}
-    PseudoLabels.write(round_.folder / "pseudo-labels.npz", round_.identity, round_.ids, [changed[i] for i in round_.ids])
+    PseudoLabels.write(round_.folder / "pseudo-labels.npz", round_.identity_with_images, round_.ids, [changed[i] for i in round_.ids])
     return dataclasses.replace(round_)
 
 
@@ -188,6 +188,15 @@ def test_an_empty_true_mask_is_not_compared_where_true_masks_are_used(small_roun
     round_ = dataclasses.replace(small_round, labels=labels)
     assert "00.png" in TaskDependent(true_masks=True).blank(round_)
     assert "01.png" not in TaskDependent(true_masks=True).blank(round_)
+
+
+def test_a_speck_that_an_annotator_drew_stays_a_label(small_round: Round) -> None:
+    speck = np.zeros((48, 48), np.uint8)
+    speck[3, 4] = 1
+    labels = {**small_round.labels, "00.png": speck}
+    round_ = seen_as(dataclasses.replace(small_round, labels=labels), {"05.png": speck})
+    assert "00.png" not in TaskDependent(true_masks=True).blank(round_)
+    assert "05.png" not in TaskDependent(candidates=10).units(round_)
 
 
 # networks that cannot be trained
