@@ -4,7 +4,7 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -178,11 +178,12 @@ def test_a_pool_without_any_foreground_is_said_before_any_work(data: Path, tmp_p
     for number in range(8):
         write_mask(tmp_path / "blank" / "masks" / f"{number:02d}.png", np.zeros((48, 48), np.uint8))
     protocol = protocol_of(tmp_path / "blank", split=tmp_path / "blank" / "split.json")
+    studies: dict[str, Callable[[], object]] = {
+        "experiment": lambda: run_experiment(protocol, tmp_path),
+        "transfer": lambda: transfer.study(protocol, 1, tmp_path, jobs=1, on_done=lambda *_: None),
+    }
     with pytest.raises(PoolError, match="None of the 8 pool images"):
-        if study == "experiment":
-            run_experiment(protocol, tmp_path)
-        else:
-            transfer.study(protocol, 1, tmp_path, jobs=1, on_done=lambda *_: None)
+        studies[study]()
 
 
 def test_transfer_says_where_the_first_network_finds_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
