@@ -23,9 +23,18 @@ MOST_CENTRES = 20_000  # foreground pixels remembered per image
 class CropSampler:
     """Draws batches of crops from labelled images, each image equally often; the same crops for the same seed."""
 
-    def __init__(self, images: Sequence[Image], labels: Sequence[Mask], crop: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        images: Sequence[Image],
+        labels: Sequence[Mask],
+        crop: int,
+        seed: int,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.channels_last,
+    ) -> None:
         """Images are float32 (H, W, 3), labels uint8 (H, W) class ids; `crop` is the side of a crop in pixels."""
         self.crop = crop
+        self.memory_format = memory_format
         self.random = np.random.default_rng(seed)
         self.noise = torch.Generator(device).manual_seed(seed)
         self.images = [torch.tensor(image).permute(2, 0, 1)[None].contiguous().to(device) for image in images]
@@ -34,9 +43,9 @@ class CropSampler:
         self.queue: list[int] = []
 
     def draw(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Float32 (batch, 3, crop, crop) in channels-last order, and int64 (batch, crop, crop) class ids."""
+        """Float32 (batch, 3, crop, crop) in the memory format asked for, and int64 (batch, crop, crop) class ids."""
         pairs = [self._crop(self._next_image()) for _ in range(batch)]
-        crops = torch.cat([crop for crop, _ in pairs]).contiguous(memory_format=torch.channels_last)
+        crops = torch.cat([crop for crop, _ in pairs]).contiguous(memory_format=self.memory_format)
         return self._change_intensity(crops), torch.cat([target for _, target in pairs]).long()[:, 0]
 
     def _next_image(self) -> int:

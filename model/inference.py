@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate, pad
 from model.arrays import Image, Mask
 from model.device import autocast
 from model.trained import TrainedModel
+from model.unet import memory_format
 
 TILE = 1024  # pixels; larger images are predicted in tiles of this side
 OVERLAP = 128  # pixels shared by neighbouring tiles, where the predictions fade into each other
@@ -26,7 +27,7 @@ def predict_probabilities(
     Images with a side above `tile` pixels are predicted in overlapping tiles that fade into each other.
     """
     with torch.inference_mode():
-        batch = _to_batch([image], model.device)
+        batch = _to_batch([image], model)
         probabilities = _forward(model, batch) if max(image.shape[:2]) <= tile else _forward_tiled(model, batch, tile)
         if size is not None and size != image.shape[:2]:
             probabilities = interpolate(probabilities, size=size, mode="bilinear", align_corners=False)
@@ -45,7 +46,7 @@ def predict_masks(model: TrainedModel, images: Iterable[Image]) -> Iterator[Mask
             yield predict_mask(model, group[0])
         else:
             with torch.inference_mode():
-                masks = _forward(model, _to_batch(group, model.device)).argmax(dim=1).to(torch.uint8).cpu().numpy()
+                masks = _forward(model, _to_batch(group, model)).argmax(dim=1).to(torch.uint8).cpu().numpy()
             yield from masks
 
 
@@ -53,7 +54,7 @@ def extract_features(model: TrainedModel, image: Image) -> npt.NDArray[np.float3
     """Global average pooling of the decoder's last feature layer (Grüning et al. 2020, section III): float32 (channels,)."""
     with torch.inference_mode(), autocast(model.device, model.recipe.precision):
         encoder, decoder = model.network.get_submodule("encoder"), model.network.get_submodule("decoder")
-        features = decoder(encoder(_padded(_to_batch([image], model.device), model)))
+        features = decoder(encoder(_padded(_to_batch([image], model), model)))
         height, width = image.shape[:2]  # what lies beyond is padding
         return features[:, :, :height, :width].float().mean(dim=(0, 2, 3)).cpu().numpy()
 
@@ -70,9 +71,9 @@ def _batches(images: Iterable[Image]) -> Iterator[list[Image]]:
         yield group
 
 
-def _to_batch(images: Sequence[Image], device: torch.device) -> torch.Tensor:
-    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)  # a view in channels-last order, which the networks are in
-    return batch.to(device, memory_format=torch.channels_last)
+def _to_batch(images: Sequence[Image], model: TrainedModel) -> torch.Tensor:
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)  # a view in channels-last order
+    return batch.to(model.device, memory_format=memory_format(model.recipe.encoder, model.device))
 
 
 def _padded(batch: torch.Tensor, model: TrainedModel) -> torch.Tensor:

@@ -20,7 +20,7 @@ from model.device import default_device
 from model.digests import digest
 from model.errors import CheckpointError
 from model.recipe import Recipe
-from model.unet import build_network
+from model.unet import build_network, memory_format
 
 WRITERS = 100  # tries to be the one that puts a folder in place
 FORMAT = 1  # raised when a saved network can no longer be read as before
@@ -78,7 +78,7 @@ class TrainedModel:
             network.load_state_dict(weights)
         except RuntimeError as error:
             raise CheckpointError(f"The weights in {folder} do not fit their description ({str(error)[:200]}). {REMEDY}") from error
-        network = network.to(device, memory_format=torch.channels_last).eval()
+        network = network.to(device, memory_format=memory_format(recipe.encoder, device)).eval()
         return cls(network, description["classes"], recipe, description["record"])
 
 

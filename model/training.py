@@ -19,7 +19,7 @@ from model.errors import TooFewLabelsError
 from model.inference import predict_masks
 from model.recipe import Recipe
 from model.trained import TrainedModel
-from model.unet import build_network
+from model.unet import build_network, memory_format
 
 OnStep = Callable[[int, int, float], None]
 
@@ -59,10 +59,10 @@ def train(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         network = build_network(recipe.encoder, classes, width=recipe.width, depth=recipe.depth, weights=recipe.encoder_weights)
-    network = network.to(device, memory_format=torch.channels_last).train()
+    network = network.to(device, memory_format=memory_format(recipe.encoder, device)).train()
     record = {"seed": seed, "steps": steps, "images": len(images), "machine": describe(device, recipe.precision)}
     model = TrainedModel(network, classes, recipe, record)
-    sampler = CropSampler(images, labels, recipe.crop, seed, device)
+    sampler = CropSampler(images, labels, recipe.crop, seed, device, memory_format(recipe.encoder, device))
     best = _optimise(model, sampler, steps, held_out, on_step)
     if best is not None:
         network.load_state_dict(best)

@@ -68,16 +68,26 @@ def build_network(encoder: str, classes: int, *, width: int, depth: int, weights
         return smp.Unet(
             encoder, encoder_depth=depth, encoder_weights=weights, decoder_channels=(256, 128, 64, 32, 16)[-depth:], classes=classes
         )
-    except KeyError as error:
-        raise RecipeError(
-            f"Encoder {encoder!r} with weights {weights!r} is not known: {str(error)[:300]}. "
-            "Use 'unet', or a name that segmentation_models_pytorch lists."
-        ) from error
     except OSError as error:  # the hub's own errors (no network, file not found) all derive from it
         raise RecipeError(
             f"The weights {weights!r} of encoder {encoder!r} could not be fetched ({error}). "
             "Without internet access leave encoder_weights empty."
         ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # timm's encoders raise anything for a name it does not know, or that is no pyramid of features
+        raise RecipeError(
+            f"Encoder {encoder!r} with weights {weights!r} and depth {depth} is not known or cannot be used: {str(error)[:300]}. "
+            "Use 'unet', or a name that segmentation_models_pytorch lists."
+        ) from error
+
+
+def memory_format(encoder: str, device: torch.device) -> torch.memory_format:
+    """The order of pixels and channels in memory that is fastest there: channels last, as far as it is safe.
+
+    On a CPU in float32 some encoders of the library (mobileone_s0) end the process in channels-last order.
+    """
+    return torch.channels_last if encoder == CLASSICAL or device.type == "cuda" else torch.contiguous_format
 
 
 def _classical(classes: int, width: int, depth: int) -> smp.Unet:

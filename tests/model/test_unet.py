@@ -4,7 +4,11 @@ import pytest
 import torch
 
 from model.errors import RecipeError
-from model.unet import build_network, parameter_count
+from model.inference import predict_mask
+from model.recipe import Recipe
+from model.training import train
+from model.unet import build_network, memory_format, parameter_count
+from tests.model.conftest import blobs
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 57), (48, 96)])
@@ -43,9 +47,24 @@ def test_an_encoder_of_the_library_by_name() -> None:
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 64, 64)
 
 
-def test_an_unknown_encoder_is_named() -> None:
-    with pytest.raises(RecipeError, match="resnet_of_dreams"):
-        build_network("resnet_of_dreams", 2, width=4, depth=3)
+@pytest.mark.parametrize("encoder", ["resnet_of_dreams", "tu-nonsense", "tu-vit_tiny_patch16_224"])
+def test_an_encoder_that_is_not_known_or_cannot_be_used_is_named(encoder: str) -> None:
+    with pytest.raises(RecipeError, match=encoder):
+        build_network(encoder, 2, width=4, depth=3)
+
+
+def test_other_encoders_are_not_in_channels_last_order_on_a_cpu() -> None:
+    """Where mobileone_s0 in float32 ended the process."""
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert memory_format("unet", cpu) == memory_format("mobileone_s0", gpu) == torch.channels_last
+    assert memory_format("mobileone_s0", cpu) == torch.contiguous_format
+
+
+def test_mobileone_is_trained_and_predicts_in_float32() -> None:
+    image, mask = blobs(0)
+    recipe = Recipe(encoder="mobileone_s0", depth=2, max_side=48, crop=32, batch=2, steps=2, precision="float32")
+    model = train([image], [mask], classes=2, recipe=recipe, seed=0, device=torch.device("cpu"))
+    assert predict_mask(model, image).shape == (48, 48)
 
 
 def test_pretrained_weights_of_the_classical_network_do_not_exist() -> None:
