@@ -21,6 +21,7 @@ from model.experiment.transfer import study as transfer_study
 from model.files import check_writable
 from model.options import (
     Candidates,
+    CandidatesFromAll,
     Data,
     Experiments,
     Initial,
@@ -29,6 +30,7 @@ from model.options import (
     Seed,
     Sizes,
     SplitFile,
+    TrueMasks,
     numbers,
     recipe_options,
     strategy_options,
@@ -65,6 +67,8 @@ def rank_command(
     ] = None,
     classes: Annotated[int | None, typer.Option(help="Number of classes with the background. Default: read from the masks.")] = None,
     candidates: Candidates = CANDIDATES,
+    true_masks: TrueMasks = False,
+    candidates_from_all: CandidatesFromAll = False,
     seed: Seed = 0,
 ) -> None:
     """Rank the unlabelled images of a folder: which should be labelled next, and why.
@@ -73,7 +77,7 @@ def rank_command(
     """
     with _explained():
         made = recipe()
-        chosen = get_strategy(strategy, **strategy_options(strategy, candidates))
+        chosen = get_strategy(strategy, **strategy_options(strategy, candidates, true_masks, candidates_from_all))
         check_writable(out)
         check_writable((work or CACHE) / "model", "name a folder that can be written with --work")
         with ProgressBar(console) as bar:
@@ -129,6 +133,8 @@ def experiment_command(
     repeats: Annotated[int, typer.Option(min=1, help="Networks trained and averaged for each score.")] = 1,
     jobs: Jobs = 1,
     candidates: Candidates = CANDIDATES,
+    true_masks: TrueMasks = False,
+    candidates_from_all: CandidatesFromAll = False,
     seed: Seed = 0,
 ) -> None:
     """Repeat the paper's experiment on your own labelled images: do the strategies beat random choice?
@@ -148,7 +154,7 @@ def experiment_command(
             random_draws=draws,
             repeats=repeats,
             seed=seed,
-            options={name: options for name in names if (options := strategy_options(name, candidates))},
+            options={name: options for name in names if (options := strategy_options(name, candidates, true_masks, candidates_from_all))},
         )
         with ProgressBar(console) as bar:
             task = bar.add_task("Experiment", total=None)

@@ -23,6 +23,14 @@ Initial = Annotated[int, typer.Option(min=1, help="Images labelled at the start,
 Sizes = Annotated[str, typer.Option(help="Training-set sizes with commas between.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
 Candidates = Annotated[int, typer.Option(help="Images of which networks are trained in a round of task_dependent (|K|).")]
+TrueMasks = Annotated[
+    bool,
+    typer.Option("--true-masks", help="task_dependent compares labelled images by their masks, not by what the network finds in them."),
+]
+CandidatesFromAll = Annotated[
+    bool,
+    typer.Option("--candidates-from-all", help="task_dependent draws the images of --candidates from all, not only from the unlabelled."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 
 ImageSize = Annotated[int, typer.Option("--image-size", help="Pixels; images are shrunk so that their longest side has this length.")]
@@ -85,9 +93,11 @@ def recipe_options(*, without: Collection[str] = ()) -> Callable[[Callable[..., 
     return decorate
 
 
-def strategy_options(strategy: str, candidates: int) -> dict[str, Any]:
-    """Those of the options on the command line that a strategy takes. Raises StrategyError for an unknown name."""
-    return {"candidates": candidates} if "candidates" in get_strategy(strategy).options() else {}
+def strategy_options(strategy: str, candidates: int, true_masks: bool, candidates_from_all: bool) -> dict[str, Any]:
+    """Those of the options on the command line that a strategy takes, flags only if set. Raises StrategyError for an unknown name."""
+    flags = {"true_masks": true_masks, "candidates_from_all": candidates_from_all}
+    given = {"candidates": candidates} | {name: True for name, flag in flags.items() if flag}
+    return {name: value for name, value in given.items() if name in get_strategy(strategy).options()}
 
 
 def numbers(text: str, option: str) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from model import cli
+from model.errors import StrategyError
 from model.trained import TrainedModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +80,25 @@ def test_rank_writes_an_order_over_all_unlabelled_images(folder: Path, strategy:
     assert all(row["reason"] for row in rows)
     if strategy == "task_dependent":
         assert all(0 < float(row["expected_dice"]) <= 1 for row in rows)
+
+
+def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And go into what an experiment is told by only where they are set, so that results of before go on."""
+    seen: dict[str, object] = {}
+
+    def get_strategy(name: str, **options: object) -> None:
+        seen.update({"name": name} | options)
+        raise StrategyError("enough")
+
+    monkeypatch.setattr(cli, "get_strategy", get_strategy)
+    assert rank(folder, "--candidates", "3", "--true-masks", "--candidates-from-all").exit_code == 2
+    assert seen == {"name": "task_dependent", "candidates": 3, "true_masks": True, "candidates_from_all": True}
+    seen.clear()
+    rank(folder)
+    assert seen == {"name": "task_dependent", "candidates": 16}
+    shown = model("experiment", "--help").output
+    assert "--true-masks" in shown
+    assert "--candidates-from-all" in shown
 
 
 def test_the_networks_of_a_ranking_have_a_line_of_their_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
