@@ -30,17 +30,16 @@ class Style:
     dash: str | tuple[float, tuple[float, ...]]
 
 
-# Okabe and Ito's colours, which people with the common colour-vision deficiencies tell apart; black first, as in the paper.
-RANDOM_STYLE = Style("#0072B2", "x", "-")
-STYLES = (
-    Style("#000000", "D", (0, (5, 2))),
-    Style("#D55E00", "P", (0, (7, 2, 1.5, 2))),
-    Style("#009E73", "o", (0, (1.5, 1.5))),
-    Style("#CC79A7", "^", (0, (9, 3))),
-    Style("#E69F00", "s", (0, (4, 1.5, 1.5, 1.5, 1.5, 1.5))),
-    Style("#56B4E9", "v", (0, (3, 1))),
-    Style("#7F7F7F", "*", (0, (1, 3))),
-)
+# Okabe and Ito's colours, which people with the common colour-vision deficiencies tell apart; the first three as in the paper's figure 1.
+STYLES = {
+    "task_dependent": Style("#000000", "D", (0, (5, 2))),
+    RANDOM: Style("#0072B2", "x", "-"),
+    "ensemble": Style("#D55E00", "P", (0, (7, 2, 1.5, 2))),
+    "trusted": Style("#009E73", "o", (0, (1.5, 1.5))),
+    "uncertainty": Style("#CC79A7", "^", (0, (9, 3))),
+    "farthest_first": Style("#E69F00", "s", (0, (4, 1.5, 1.5, 1.5, 1.5, 1.5))),
+}
+SPARE_STYLES = (Style("#56B4E9", "v", (0, (3, 1))), Style("#7F7F7F", "*", (0, (1, 3))))  # of strategies that have none yet
 
 
 def draw_curve(runs: Sequence[Run], path: Path, title: str | None = None, sizes: Collection[int] = ()) -> None:
@@ -49,6 +48,14 @@ def draw_curve(runs: Sequence[Run], path: Path, title: str | None = None, sizes:
     The score after training on the whole pool, where it is there, is a dotted line: what all labels give. A whole-pool
     run that is shared by the arms also ends their lines if its size is among `sizes`, the planned sizes.
     """
+    figure = curve_figure(runs, title, sizes)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    write_bytes(path, buffer.getvalue())
+
+
+def curve_figure(runs: Sequence[Run], title: str | None = None, sizes: Collection[int] = ()) -> Figure:
+    """The picture that `draw_curve` writes. Raises ResultsError without runs."""
     if not runs:
         raise ResultsError("no runs to draw; run the experiment first")
     reference = whole_pool_score(runs)
@@ -59,20 +66,17 @@ def draw_curve(runs: Sequence[Run], path: Path, title: str | None = None, sizes:
     axes = figure.add_subplot()
     _frame(axes, runs, title)
     _whole_pool(axes, reference)
-    drawn = _order(names)
+    drawn, style_of = _order(names), _styles(names)
     faint = 0.8 if len(drawn) <= CROWDED else 0.4
     drawn_sizes = sorted({run.size for run in runs})
     gap = min((b - a for a, b in itertools.pairwise(drawn_sizes)), default=1)
     for place, name in enumerate(drawn):
         offset = 0.0 if len(drawn) < 2 else gap * MARKS_WIDE * (place / (len(drawn) - 1) - 0.5)
-        style = RANDOM_STYLE if name == RANDOM else STYLES[[n for n in drawn if n != RANDOM].index(name) % len(STYLES)]
-        _marks(axes, runs, name, style, offset, faint)
-        _line(axes, runs, name, style)
+        _marks(axes, runs, name, style_of[name], offset, faint)
+        _line(axes, runs, name, style_of[name])
     _initial_marks(axes, runs)
-    _legend(axes)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    write_bytes(path, buffer.getvalue())
+    _legend(figure, axes)
+    return figure
 
 
 def whole_pool_score(runs: Sequence[Run]) -> tuple[int, float] | None:
@@ -88,6 +92,12 @@ def whole_pool_score(runs: Sequence[Run]) -> tuple[int, float] | None:
         by_experiment.setdefault(run.experiment, []).append(run.mean_dice)
     means = [sum(values) / len(values) for values in by_experiment.values()]
     return whole[0].size, sum(means) / len(means)
+
+
+def _styles(names: Sequence[str]) -> dict[str, Style]:
+    """The same style for a strategy in every picture; those without one share the spare ones."""
+    others = [name for name in names if name not in STYLES]
+    return STYLES | {name: SPARE_STYLES[place % len(SPARE_STYLES)] for place, name in enumerate(others)}
 
 
 def _order(names: Sequence[str]) -> list[str]:
@@ -141,17 +151,18 @@ def _initial_marks(axes: Axes, runs: Sequence[Run]) -> None:
     axes.scatter([r.size for r in shared], [r.mean_dice for r in shared], s=18, marker="o", facecolors="none", edgecolors="0.45", zorder=2)
 
 
-def _legend(axes: Axes) -> None:
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Below the axes, where it hides no mark."""
     handles, labels = axes.get_legend_handles_labels()
     if not labels:
         return
     order = sorted(range(len(labels)), key=lambda i: (not labels[i].startswith(RANDOM), labels[i].startswith("whole pool")))
-    axes.legend(
+    figure.legend(
         [handles[i] for i in order],
         [labels[i] for i in order],
-        loc="best",
-        framealpha=0.9,
-        edgecolor="none",
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
         handlelength=3.6,
-        fontsize=10,
+        fontsize=9,
     )

@@ -10,8 +10,9 @@ import pytest
 from matplotlib.image import imread
 
 from model.errors import ResultsError
-from model.experiment.plot import STYLES, draw_curve, whole_pool_score
+from model.experiment.plot import SPARE_STYLES, STYLES, curve_figure, draw_curve, whole_pool_score
 from model.experiment.results import INITIAL, WHOLE, Run
+from model.strategies import strategy_names
 
 
 def make(experiment: int, strategy: str, size: int, dice: float, draw: int = 0, chosen: str | None = None) -> Run:
@@ -49,8 +50,8 @@ def test_the_same_runs_give_the_same_picture(tmp_path: Path) -> None:
 
 
 def test_each_strategy_has_its_colour_in_the_picture(tmp_path: Path) -> None:
-    """The first strategies and random are told apart by colour."""
-    draw_curve(curve(("s", "t")), tmp_path / "curve.png")
+    """The paper's three have the colours of its figure 1, whatever else is drawn."""
+    draw_curve(curve(("ensemble", "task_dependent", "a")), tmp_path / "curve.png")
     pixels = np.round(imread(tmp_path / "curve.png")[..., :3] * 255).astype(int)
     for colour in ("#0072B2", "#000000", "#D55E00"):
         wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
@@ -59,7 +60,24 @@ def test_each_strategy_has_its_colour_in_the_picture(tmp_path: Path) -> None:
 
 def test_styles_differ_in_colour_marker_and_dash() -> None:
     """Any one of the three tells the strategies apart, so print and colour-blind readers can follow."""
-    assert len({s.colour for s in STYLES}) == len({s.marker for s in STYLES}) == len({s.dash for s in STYLES}) == len(STYLES)
+    styles = (*STYLES.values(), *SPARE_STYLES)
+    assert len({s.colour for s in styles}) == len({s.marker for s in styles}) == len({s.dash for s in styles}) == len(styles)
+
+
+def test_every_strategy_has_a_style_of_its_own() -> None:
+    assert set(STYLES) == set(strategy_names())
+
+
+def test_each_strategy_is_drawn_in_its_style_and_the_legend_hides_no_mark() -> None:
+    figure = curve_figure(curve(strategy_names(), 3, 8), "Axons", sizes=(5, 7, 12, 16))
+    figure.draw_without_rendering()
+    axes, legend = figure.axes[0], figure.legends[0]
+    drawn = {str(line.get_label()).split(" (")[0]: (line.get_color(), line.get_marker()) for line in axes.lines}
+    for name, style in STYLES.items():
+        assert drawn[name] == (style.colour, style.marker)
+    assert not legend.get_window_extent().overlaps(axes.get_window_extent())
+    assert figure.bbox.x0 <= legend.get_window_extent().x0
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_unfinished_results_are_drawn(tmp_path: Path) -> None:
