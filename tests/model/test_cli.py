@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import signal
@@ -245,6 +246,14 @@ def test_messages_are_not_wrapped_in_a_log(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(cli.console, "_width", 30)
     done = rank(folder, "--strategy", "random")
     assert "8 images, 3 of them labelled, 2 classes with the background." in done.stderr.splitlines()
+
+
+def test_a_name_that_is_no_text_keeps_its_bytes(folder: Path) -> None:
+    image = sorted((folder / "images").iterdir())[-1]
+    image.rename(folder / "images" / os.fsdecode(b"\xff.png"))
+    done = rank(folder, "--candidates", "1")
+    assert done.exit_code == 0, done.output
+    assert b",\xff.png,0," in (folder / "ranking.csv").read_bytes() or b",\xff.png,1," in (folder / "ranking.csv").read_bytes()
 
 
 def test_an_out_that_is_a_folder_is_said_before_any_work(folder: Path) -> None:
