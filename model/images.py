@@ -5,6 +5,7 @@ displayed: EXIF and TIFF orientation tags are applied before anyone sees the arr
 """
 
 import io
+import re
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -77,7 +78,9 @@ def decode_raw(data: bytes, name: str, *, stored: bool = False) -> Array:
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise anything: OSError, SyntaxError, ValueError, struct.error, codecs' own
-        raise ImageError(f"{name}: the {header.kind} data is truncated or damaged ({error}); copy or export the file again.") from error
+        raise ImageError(
+            f"{name}: the {header.kind} data is truncated or damaged ({_text(error)}); copy or export the file again."
+        ) from error
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
         raise ImageError(f"{name}: {bad} values are NaN or infinite, expected finite intensities; replace them and save the image again.")
@@ -97,6 +100,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
 def working_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     """Scale (height, width) down so that the longer side is `max_side`, keeping the aspect ratio; never up.
 
+    Of a long strip the shorter side stays at MIN_SIDE, if it had that, and the longer one above `max_side`: a network sees nothing in less.
     Raises ImageError if `max_side` is below MIN_SIDE.
     """
     if max_side is None:
@@ -106,11 +110,16 @@ def working_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]
     longest = max(size)
     if longest <= max_side:
         return size
-    return max(1, round(size[0] * max_side / longest)), max(1, round(size[1] * max_side / longest))
+    scaled = round(size[0] * max_side / longest), round(size[1] * max_side / longest)
+    if min(scaled) < MIN_SIDE:
+        shorter = min(size)
+        kept = min(shorter, MIN_SIDE)
+        scaled = round(size[0] * kept / shorter), round(size[1] * kept / shorter)
+    return scaled
 
 
 def shrink(raw: Array, max_side: int | None) -> Array:
-    """Average pixels of (H, W) or (H, W, 3) over areas so that the longer side is `max_side`: float32; unchanged if it is small enough."""
+    """Average pixels of (H, W) or (H, W, 3) over areas to `working_size`: float32; unchanged if it is small enough."""
     size = working_size((raw.shape[0], raw.shape[1]), max_side)
     return raw if size == raw.shape[:2] else resample(raw, size)
 
@@ -193,11 +202,16 @@ def _header(stream: BinaryIO, name: str) -> _Header:
         raise ImageError(f"{name}: more than {MAX_PIXELS} pixels ({error}); cut it into tiles, or export it smaller.") from error
     except Exception as error:  # see decode_raw
         known = start[:4] in _TIFF_MAGIC or start[:4] == b"\x89PNG" or start[:2] == b"\xff\xd8"
-        found = f"a damaged header ({error})" if known else f"a file that starts with {start[:16]!r}"
+        found = f"a damaged header ({_text(error)})" if known else f"a file that starts with {start[:16]!r}"
         raise ImageError(f"{name}: found {found}, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF.") from error
     if header.kind not in ("PNG", "JPEG", "MPO"):
         raise ImageError(f"{name}: found a {header.kind} file, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF.")
     return header
+
+
+def _text(error: Exception) -> str:
+    """What a decoder says, without the Python object that it read from."""
+    return re.sub(r" ?<_io\.[^>]*>", "", str(error))
 
 
 def _valid_orientation(value: object) -> int:
