@@ -26,7 +26,10 @@ COLUMNS = ["kind", "n", "budget", "seconds", "value", "bound", "gap", "greedy", 
 
 
 def completed(rows: NDArray[np.float32], known: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Complete a similarity of which only the rows of K are known, by Eq. 4: (K, N) to (N, N) float32."""
+    """Complete a similarity of which only the rows of K are known, by Eq. 4: (K, N) to (N, N) float32.
+
+    As model.similarity.complete, which would load torch, whose memory is many times that of a selection.
+    """
     count = rows.shape[1]
     towards = np.ascontiguousarray(rows.T)  # d(i, k) is taken from d(k, i) ...
     towards[known] = rows[:, known]  # ... except where row i is known itself
