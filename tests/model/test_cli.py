@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from model import cli
 from model.errors import StrategyError
+from model.progress_bar import ProgressBar
 from model.trained import TrainedModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,7 +106,7 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
 def test_the_networks_of_a_ranking_have_a_line_of_their_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It tells how long all of them will take; the steps of each, on the other line, do not overwrite it."""
     lines: dict[str, int] = {}
-    monkeypatch.setattr(cli.ProgressBar, "report", lambda _, line, _done, _total, step=None: lines.update({step: line}))
+    monkeypatch.setattr(ProgressBar, "report", lambda _, line, _done, _total, step=None: lines.update({step: line}))
     assert rank(folder, "--candidates", "1").exit_code == 0
     networks = lines.pop("task_dependent: networks trained")
     assert any(str(step).startswith("Training on") for step in lines)

@@ -109,7 +109,8 @@ def test_a_row_that_is_not_whole_is_not_used(tmp_path: Path) -> None:
     store.put("k", {"k": 1.0})
     file = next(tmp_path.iterdir())
     whole = json.loads(file.read_text())
-    for content in (file.read_text()[:20], *(json.dumps(whole | {"row": row}) for row in ({}, {"k": None}, [], {"other": 1.0}))):
+    rows: list[object] = [{}, {"k": None}, [], {"other": 1.0}]
+    for content in (file.read_text()[:20], *(json.dumps(whole | {"row": row}) for row in rows)):
         file.write_text(content)
         assert store.get("k") is None
 
