@@ -120,9 +120,23 @@ class TaskDependent(Strategy):
 
 
 def _explain(image: selection.RankedImage, ids: Sequence[str]) -> Query:
+    """The reason in words. It claims a gain only where one can be seen in two decimals.
+
+    An expected dice is a mean over all labelled images, so a label can lower that of some image, the worst one included.
+    """
     helped = tuple(ids[index] for index in image.helps)
-    raises = f"expected to raise image {helped[0]} from {image.raised[0]:.2f} to {image.raised[1]:.2f}; " if image.raised else ""
-    represents = f"represents {image.represents} image{'s' if image.represents != 1 else ''}"
-    worst = f"worst expected dice {image.worst_before:.2f} -> {image.worst_after:.2f}"
-    reason = f"{raises}{represents}; {worst}"
-    return Query(ids[image.index], image.rank, image.in_batch, reason, image.worst_after, helped)
+    parts = []
+    if image.raised and (raised := _rise(*image.raised)):
+        parts.append(f"expected to raise image {helped[0]} {raised}")
+    parts.append(f"represents {image.represents} image{'s' if image.represents != 1 else ''}")
+    worst = _rise(image.worst_before, image.worst_after)
+    parts.append(
+        f"raises the worst expected dice {worst}" if worst else f"no gain for the worst image (expected dice {image.worst_after:.2f})"
+    )
+    return Query(ids[image.index], image.rank, image.in_batch, "; ".join(parts), image.worst_after, helped)
+
+
+def _rise(before: float, after: float) -> str:
+    """ "from 0.52 to 0.66"; empty for what shows no gain."""
+    first, second = f"{before:.2f}", f"{after:.2f}"
+    return f"from {first} to {second}" if float(second) > float(first) else ""

@@ -16,11 +16,11 @@ from model.features import cosine_similarity
 from model.inference import predict_probabilities
 from model.pseudo_labels import PseudoLabels
 from model.round import Round
-from model.selection import expected_dice
+from model.selection import RankedImage, expected_dice
 from model.strategies import get_strategy, strategy_names
 from model.strategies.ensemble import exhaustive_subset, greedy_subset, mean_kl_divergence, representation
 from model.strategies.farthest_first import farthest_first
-from model.strategies.task_dependent import TaskDependent
+from model.strategies.task_dependent import TaskDependent, _explain
 from model.strategies.trusted import discount
 from model.strategies.uncertainty import mean_entropy
 from tests.model.conftest import Masks
@@ -150,9 +150,28 @@ def test_a_ranking_shows_what_it_was_decided_from(small_round: Round) -> None:
     positions = [small_round.ids.index(identity) for identity in ranking.comparison.ids]
     np.testing.assert_array_equal(ranking.comparison.similarity, strategy.similarity(small_round)[np.ix_(positions, positions)])
     first = ranking.queries[0]
-    assert f"worst expected dice {ranking.notes['worst_before']:.2f} -> {first.expected_dice:.2f}" in first.reason
-    helpful = next(query for query in ranking.queries if query.helps)
+    assert first.expected_dice is not None
+    assert re.search(rf"; (raises the worst|no gain for the worst).* {first.expected_dice:.2f}\)?$", first.reason)
+    helpful = next(query for query in ranking.queries if query.reason.startswith("expected"))
     assert re.match(rf"expected to raise image {helpful.helps[0]} from 0\.\d\d to 0\.\d\d; represents \d+ image", helpful.reason)
+
+
+@pytest.mark.parametrize(
+    ("raised", "worst", "reason"),
+    [
+        (
+            (0.52, 0.66),
+            (0.5, 0.6),
+            "expected to raise image b from 0.52 to 0.66; represents 1 image; raises the worst expected dice from 0.50 to 0.60",
+        ),
+        ((0.851, 0.853), (0.834, 0.821), "represents 1 image; no gain for the worst image (expected dice 0.82)"),
+        (None, (0.834, 0.834), "represents 1 image; no gain for the worst image (expected dice 0.83)"),
+    ],
+)
+def test_a_reason_claims_no_gain_that_cannot_be_seen(raised: tuple[float, float] | None, worst: tuple[float, float], reason: str) -> None:
+    image = RankedImage(0, 1, True, *worst, 0.8, 0.8, 0.7, (1,) if raised else (), raised, 1)
+    found = _explain(image, ("a", "b"))
+    assert (found.reason, found.expected_dice) == (reason, worst[1])
 
 
 def test_a_model_that_finds_nothing_anywhere_is_said(small_round: Round) -> None:
