@@ -9,15 +9,11 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from redis.exceptions import RedisError
 
 from backend.errors import BackendError
 from backend.settings import Settings, read_settings
-
-SILENT_SECONDS = 150
-"""Workers and the scheduler give a sign of life at least every 60 s."""
 
 
 def web(settings: Settings) -> str:
@@ -31,32 +27,21 @@ def web(settings: Settings) -> str:
 
 def worker(settings: Settings) -> str:
     """What is wrong with the workers of this machine; "" if nothing."""
-    from rq import Worker
-
     from backend.jobs.connection import connection
+    from backend.jobs.heartbeats import alive
 
-    workers = [found for found in Worker.all(connection(settings)) if found.hostname == socket.gethostname()]
-    alive = sum(recent(found.last_heartbeat) for found in workers)
+    count = sum(found.host == socket.gethostname() for found in alive(connection(settings)).workers)
     expected = settings.workers + 1
-    return "" if alive >= expected else f"found {alive} workers of {socket.gethostname()}, expected {expected}"
+    return "" if count >= expected else f"found {count} workers of {socket.gethostname()}, expected {expected}"
 
 
 def scheduler(settings: Settings) -> str:
     """What is wrong with the scheduler of this machine; "" if nothing."""
-    from rq.cron import CronScheduler
-
     from backend.jobs.connection import connection
+    from backend.jobs.heartbeats import alive
 
-    found = [cron for cron in CronScheduler.all(connection(settings), cleanup=False) if cron.hostname == socket.gethostname()]
-    return "" if any(recent(cron.last_heartbeat) for cron in found) else f"found no scheduler of {socket.gethostname()}, expected one"
-
-
-def recent(heartbeat: datetime | None) -> bool:
-    """Whether a sign of life is younger than SILENT_SECONDS."""
-    if heartbeat is None:
-        return False
-    aware = heartbeat if heartbeat.tzinfo else heartbeat.replace(tzinfo=UTC)
-    return (datetime.now(UTC) - aware).total_seconds() < SILENT_SECONDS
+    found = [found for found in alive(connection(settings)).schedulers if found.host == socket.gethostname()]
+    return "" if found else f"found no scheduler of {socket.gethostname()}, expected one"
 
 
 CHECKS: dict[str, Callable[[Settings], str]] = {"web": web, "worker": worker, "scheduler": scheduler}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from rq import Queue, Worker
+from rq import Queue
 from rq.job import Job
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 
 from backend.doctor.redis_server import open_redis
-from backend.health import recent
 from backend.jobs.connection import COMPUTE, CONTROL, named
+from backend.jobs.heartbeats import WORKER, alive
 from backend.labelstudio.connect import Finding, Severity
 from backend.settings import Settings
 
@@ -21,12 +21,12 @@ LONGEST_WAIT = {CONTROL: 300.0, COMPUTE: 3600.0}
 def check(settings: Settings) -> list[Finding]:
     """One finding a queue."""
     redis = open_redis(settings)
-    busy = [worker for worker in Worker.all(connection=redis) if recent(worker.last_heartbeat) and worker.get_current_job_id()]
-    return [_queue(named(name, redis), sum(name in worker.queue_names() for worker in busy)) for name in (CONTROL, COMPUTE)]
+    found = alive(redis)
+    return [_queue(named(name, redis), sum(worker.busy for worker in found.workers_of(name))) for name in (CONTROL, COMPUTE)]
 
 
 def _queue(queue: Queue, busy: int) -> Finding:
-    subject, command = f"queue {queue.name}", "python -m backend worker"
+    subject, command = f"queue {queue.name}", WORKER
     running, failed = StartedJobRegistry(queue=queue), FailedJobRegistry(queue=queue)
     text = f"{queue.count} waiting, {running.get_job_count(cleanup=False)} running, {failed.get_job_count(cleanup=False)} failed this week"
     waited = _waited(queue)
