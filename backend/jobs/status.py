@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from backend.errors import StorageError, VersionError
+from backend.errors import SettingsError, StorageError, VersionError
 from backend.jobs import events, following, progress, queue
 from backend.jobs.connection import Keys, as_text, connection
 from backend.jobs.events import Work
+from backend.jobs.heartbeats import alive
 from backend.jobs.records import round_in_force
-from backend.settings import get_settings
+from backend.settings import ProjectSettings, get_settings, parse_project_settings
 from backend.storage import Storage
 from backend.versions import Versions
 
@@ -21,22 +22,31 @@ NEXT_TASKS = 10
 def status(project_id: int) -> dict[str, Any]:
     """The state of a project, JSON-ready, from Redis and the storage alone, so that it is there when Label Studio is not.
 
-    {"project", "version": {"name", "held_out_dice", "labels", "created", "reason"} | None, "labels": {"trained", "waiting"},
-    "round": {"name", "time", "reason", "strategy", "budget", "cold_start", "message", "tasks"} | None, "next_tasks": [{"task", "rank",
-    "score", "in_batch", "reason"}], "running": {"job", "kind", "step", "done", "total", "rows_done", "rows_total", "seconds_left"} | None,
-    "waiting": [job kinds], "last_error": {"job", "kind", "message", "time"} | None, "warnings": [text]}.
+    {"project", "title", "images": {"all": number | None, "labelled"}, "defaults": {"budget", "strategy"} of a recompute,
+    "version": {"name", "held_out_dice", "labels", "created", "reason"} | None, "labels": {"trained", "waiting"}, "round": {"name", "time",
+    "reason", "strategy", "budget", "cold_start", "message", "tasks", "version"} | None, "next_tasks": [{"task", "rank", "score",
+    "in_batch", "reason", "helps": [tasks]}], "running": {"job", "kind", "step", "done", "total", "rows_done", "rows_total",
+    "seconds_left"} | None, "waiting": [job kinds], "last_error": {"job", "kind", "message", "time"} | None, "warnings": [text]}.
     """
     redis = connection()
     keys = Keys(project_id)
     storage = Storage.of(get_settings())
+    info = {as_text(key): as_text(value) for key, value in redis.hgetall(keys.info).items()}
     warnings = [as_text(text) for _, text in sorted(redis.hgetall(keys.notes).items())]
-    version = _readable(lambda: _version(storage, project_id), warnings)
-    record = _readable(lambda: round_in_force(storage, project_id), warnings)
+    damages: list[str] = []
+    version = _readable(lambda: _version(storage, project_id), damages)
+    record = _readable(lambda: round_in_force(storage, project_id), damages)
+    if not (version or record or damages):
+        damages += _gone(storage, project_id, info)
+    options = _options(info.get("extra_params"))
     pending = events.pending(redis, project_id, Work.TRAINING)
     answered = {int(member) for member in redis.smembers(keys.labelled)}
     shown = ("time", "reason", "strategy", "budget", "cold_start", "message", "tasks", "version", "seconds")
     return {
         "project": project_id,
+        "title": info.get("title") or f"Project {project_id}",
+        "images": {"all": int(info["tasks"]) if info.get("tasks") else None, "labelled": int(info.get("labelled") or 0)},
+        "defaults": {"budget": options.budget, "strategy": options.strategy},
         "version": version,
         "labels": {"trained": version["labels"] if version else 0, "waiting": max(0, pending.labels) if pending.outstanding else 0},
         "round": {"name": record["round"]} | {name: record.get(name) for name in shown} if record else None,
@@ -44,8 +54,27 @@ def status(project_id: int) -> dict[str, Any]:
         "running": _running(redis, project_id),
         "waiting": queue.waiting(redis, project_id),
         "last_error": max(last_errors(redis, project_id).values(), key=lambda error: error["time"], default=None),
-        "warnings": warnings,
+        "warnings": warnings + damages + alive(redis).missing(),
     }
+
+
+def _options(extra: str | None) -> ProjectSettings:
+    try:
+        return parse_project_settings(extra, get_settings().project_defaults)
+    except SettingsError:  # said by /setup
+        return parse_project_settings(None)
+
+
+def _gone(storage: Storage, project_id: int, info: Mapping[str, str]) -> list[str]:
+    """A warning where Redis knows of a version or an order, and the storage of nothing at all."""
+    told = [name for name in (info.get("version"), info.get("round")) if name]
+    if not told:
+        return []
+    return [
+        f"{' and '.join(told)} of this project were in use, and nothing of them is in {storage.path(f'projects/{project_id}')}. "
+        "Correct MODEL_DIR or STORAGE_URL, or bring the folder back from a backup. The labels are in Label Studio: "
+        "otherwise the next training begins with v1."
+    ]
 
 
 def _readable(read: Callable[[], dict[str, Any] | None], warnings: list[str]) -> dict[str, Any] | None:
@@ -69,16 +98,26 @@ def _next_tasks(record: dict[str, Any], answered: set[int]) -> list[dict[str, An
     """The first tasks of the round's order that nobody has labelled since."""
     order = record["order"]
     found = [(rank, task) for rank, task in enumerate(order, start=1) if task not in answered][:NEXT_TASKS]
+    queries = {task: record["queries"].get(str(task), {}) for _, task in found}
     return [
         {
             "task": task,
             "rank": rank,
             "score": rank / (len(order) + 1),
             "in_batch": task in record["batch"],
-            "reason": record["queries"].get(str(task), {}).get("reason", ""),
+            "reason": _of_tasks(queries[task]),
+            "helps": [int(other) for other in queries[task].get("helps", [])],
         }
         for rank, task in found
     ]
+
+
+def _of_tasks(query: Mapping[str, Any]) -> str:
+    """The reason for a place; the strategy, which knows images by their id, says "image" of what people know as a task."""
+    reason = str(query.get("reason", ""))
+    for other in query.get("helps", [])[:1]:
+        reason = reason.replace(f"image {other} ", f"task {other} ")
+    return reason
 
 
 def _running(redis: Any, project_id: int) -> dict[str, Any] | None:

@@ -48,12 +48,12 @@ _STATUS: tuple[tuple[type[BackendError], int], ...] = (
 
 
 def error_answer(status: int, message: str) -> Response:
-    """{"error", "message"} with a status line that holds the message too; a page where a person asked for one.
+    """{"error", "message"} with a status line that holds the message too; a page where a person asked for one, or for no known address.
 
     Label Studio shows an administrator the status line of a failed request, and nothing else of the answer.
     """
     name = HTTP_STATUS_CODES.get(status, "Error")
-    if request.blueprint == "pages" and wants_page():
+    if (request.blueprint == "pages" or request.url_rule is None) and wants_page():
         answer = make_response(render_template("error.html", name=name, message=message))
     else:
         answer = jsonify({"error": name, "message": message})

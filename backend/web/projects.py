@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, redirect, request, url_for
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 from backend import jobs
 from backend.errors import QueueError, RequestError
@@ -10,15 +11,18 @@ from backend.jobs import events
 from backend.jobs.connection import as_text
 from backend.settings import MOST_BUDGET, parse_project_settings, parse_round_options
 from backend.web import payload
+from backend.web.answers import wants_page
 from backend.web.protocol import project_context, require_known
 from model.strategies import strategy_names
 
 projects = Blueprint("projects", __name__, url_prefix="/projects")
 
 
-@projects.get("")
-def list_projects() -> Response:
-    """The numbers of all projects that are connected here."""
+@projects.get("", strict_slashes=False)
+def list_projects() -> Response | WerkzeugResponse:
+    """The numbers of all projects that are connected here; people find the page of all projects instead."""
+    if wants_page():
+        return redirect(url_for("pages.projects"))
     return jsonify({"projects": events.projects(current_app.config["REDIS"])})
 
 

@@ -12,12 +12,17 @@ import httpx
 import numpy as np
 import pytest
 from redis import Redis
+from rq.cron import CronScheduler
+from rq.cron_scheduler_registry import get_registry_key
 
+from backend.doctor.workers import check
 from backend.insight.similarity_map import similarity_map
 from backend.insight.thumbnails import thumbnail
 from backend.jobs import events
 from backend.jobs.connection import COMPUTE, CONTROL, PROJECTS, Keys
 from backend.jobs.events import Work
+from backend.jobs.worker import create_worker
+from backend.labelstudio.connect import Severity
 from backend.storage import Storage
 from backend.versions import VersionRecord, Versions
 from backend.web import create_app
@@ -98,7 +103,7 @@ def test_it_tells_what_is_next_and_why_and_how_good_the_model_is(web: Web, full:
     found = words(page(web))
     for text in (
         "3 of 12 images labelled",
-        "expected to raise image 31 from 0.52 to 0.61; represents 1 images",
+        "expected to raise task 31 from 0.52 to 0.61; represents 1 images",
         "Open in Label Studio",
         "0.52 → 0.62",
         "task_dependent, budget 2",
@@ -109,6 +114,31 @@ def test_it_tells_what_is_next_and_why_and_how_good_the_model_is(web: Web, full:
         "Label on.",
     ):
         assert text in found, text
+
+
+def test_a_reason_names_a_task_and_leads_to_it(web: Web, full: Storage) -> None:
+    """Strategies speak of images; the other fields of the state, and people, of tasks."""
+    del full
+    link = re.search(r'<p class="reason">expected to raise <a id="helped-by-20" href="([^"]+)">task 31</a> from 0.52 to 0.61;', page(web))
+    assert link
+    assert link[1].endswith(f"/projects/{PROJECT}/data?task=31")
+    first = web.get(f"/projects/{PROJECT}/status").json()["next_tasks"][0]
+    assert (first["helps"], "task 31" in first["reason"]) == ([31], True)
+
+
+def test_nothing_on_the_page_is_reached_twice_by_keyboard(web: Web, full: Storage) -> None:
+    """The picture leads to where its title leads; and all that can have the focus has an id, by which it is found again when renewed."""
+    full.write_json(f"{FOLDER}/rounds/{ROUND}/pictures.json", {"tasks": {"20": {"name": "x" * 240, "picture": True}}})
+    text = page(web)
+    body = re.search(r'<section id="now".*</section>', text, re.DOTALL)
+    assert body
+    places = re.findall(r"<(?:a|button|summary|canvas)\b[^>]*>|<\w+[^>]* tabindex[^>]*>", body[0])
+    assert len(places) > 20
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    for place in places:
+        assert (' id="' in place) != ('tabindex="-1"' in place), place
+    assert f'title="{"x" * 240}"' in text
 
 
 def test_what_comes_from_people_is_text_on_the_page(web: Web, full: Storage, redis: Redis) -> None:
@@ -141,9 +171,9 @@ def test_pictures_and_figures_are_served_from_files(web: Web, full: Storage) -> 
     [
         (f"rounds/{ROUND}/pictures.json", "task 20"),
         (f"rounds/{ROUND}/record.json", "Held-out dice"),
-        ("live-quality.json", "expected to raise image 31"),
-        ("current.json", "expected to raise image 31"),
-        ("versions/v1/model.json", "expected to raise image 31"),
+        ("live-quality.json", "expected to raise task 31"),
+        ("current.json", "expected to raise task 31"),
+        ("versions/v1/model.json", "expected to raise task 31"),
     ],
 )
 def test_a_damaged_file_is_named_and_the_rest_is_shown(web: Web, full: Storage, name: str, stays: str) -> None:
@@ -166,6 +196,85 @@ def test_it_says_what_comes_next_where_there_is_nothing_yet(web: Web, storage: S
     found = words(page(web))
     assert "Label 2 more images" in found
     assert "1 of 3 labels are there" in found
+
+
+def test_a_failure_is_the_headline_on_the_page_and_in_the_list(web: Web, full: Storage, redis: Redis) -> None:
+    del full
+    failed = {"job": "j", "kind": "round", "message": "no room left on the disk", "time": 1.0}
+    redis.hset(Keys(PROJECT).errors, "round", json.dumps(failed))
+    for text in (page(web), page(web, "/")):
+        assert '<span class="dot failed"' in text
+        assert "The last round failed" in text
+        assert "up to date" not in text
+    assert "no room left on the disk" in page(web)
+
+
+def test_an_order_of_an_earlier_version_is_not_called_up_to_date(web: Web, full: Storage) -> None:
+    version = VersionRecord("v2", "job", "2026-11-23T10:00:00+00:00", ("Axon",), {"1": "a"}, 0, {})
+    full.write_json(f"{FOLDER}/versions/v2/model.json", {"record": version.to_dict()})
+    Versions(full, PROJECT).make_current("v2", by="training")
+    found = words(page(web))
+    assert "v2 is in use, while the order v1.r1 and its masks are still those of v1" in found
+    assert "up to date" not in found
+
+
+def test_it_tells_when_nobody_is_there_to_work(web: Web, full: Storage, redis: Redis) -> None:
+    """By the heartbeats that the doctor and the health checks go by, in the state that the page follows."""
+    del full
+    waits = ("No worker for trainings and rounds is alive", "No worker for looks at projects", "No scheduler is alive")
+    found = words(page(web))
+    for text in (*waits, "python -m backend worker", "python -m backend scheduler"):
+        assert text in found
+    assert '<span class="dot warned"' in page(web)
+    workers = [create_worker(web.settings, [name], redis) for name in (COMPUTE, CONTROL)]
+    for worker in workers:
+        worker.register_birth()
+    scheduler = CronScheduler(connection=redis, name="s")
+    scheduler.register_birth()
+    scheduler.heartbeat()
+    assert not any(text in words(page(web)) for text in waits)
+    assert web.get(f"/projects/{PROJECT}/status").json()["warnings"] == []
+    assert [finding.severity for finding in check(web.settings)] == [Severity.OK] * 3
+    redis.hset(workers[0].key, "last_heartbeat", "2026-01-01T00:00:00.000000Z")
+    redis.zadd(get_registry_key(), {"s": 1.0})
+    assert [text in words(page(web)) for text in waits] == [True, False, True]
+    assert [finding.severity for finding in check(web.settings)] == [Severity.ERROR, Severity.OK, Severity.ERROR]
+
+
+def test_a_lost_folder_is_not_taken_for_a_new_project(web: Web, full: Storage, redis: Redis) -> None:
+    """Redis knows better: jobs leave there which version and order are in force."""
+    lost = "v1 and v1.r1 of this project were in use, and nothing of them is in"
+    redis.hset(Keys(PROJECT).info, mapping={"version": "v1", "round": ROUND})
+    assert lost not in words(page(web))
+    full.remove(FOLDER)
+    found = words(page(web))
+    assert lost in found
+    assert "Correct MODEL_DIR or STORAGE_URL" in found
+
+
+@pytest.mark.parametrize("address", ["/projects", "/projects/"])
+def test_people_are_led_to_the_list_of_projects(web: Web, full: Storage, address: str) -> None:
+    del full
+    answer = web.get(address, headers=PAGE)
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/")
+    assert web.get(address).json() == {"projects": [PROJECT]}
+
+
+@pytest.mark.parametrize("address", ["/projects/abc", "/nothing/here", f"/projects/{PROJECT}/nothing"])
+def test_people_get_a_page_for_an_address_that_is_none(web: Web, full: Storage, address: str) -> None:
+    del full
+    assert "All projects" in page(web, address, 404)
+    assert web.get(address).json()["error"] == "Not Found"
+
+
+def test_what_the_heading_and_the_questions_tell_is_in_the_state_that_the_page_follows(web: Web, storage: Storage, redis: Redis) -> None:
+    del storage
+    redis.hset(Keys(PROJECT).info, "extra_params", '{"budget": 9, "strategy": "random"}')
+    state = web.get(f"/projects/{PROJECT}/status").json()
+    assert state["title"] == "Axons <b>& co</b>"
+    assert state["images"] == {"all": 12, "labelled": 3}
+    assert state["defaults"] == {"budget": 9, "strategy": "random"}
+    assert json.loads(html.unescape(re.findall(r'data-state="([^"]*)"', page(web))[0])) == state
 
 
 def test_the_list_of_projects_and_what_programs_get_instead(web: Web, full: Storage) -> None:

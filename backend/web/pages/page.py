@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend import jobs
-from backend.errors import BackendError, SettingsError
+from backend.errors import BackendError
 from backend.insight import live_quality
 from backend.insight.forecast import Advice, Forecast, advise, forecast
 from backend.insight.live_quality import Agreement
 from backend.insight.pictures import INDEX, SIMILARITY
 from backend.jobs import catalogue
-from backend.jobs.connection import as_text
 from backend.jobs.context import Context
 from backend.jobs.records import current_record
-from backend.settings import ProjectSettings, parse_project_settings
 from backend.uses import ROLLBACK, Use
 from backend.web.pages.charts import WINDOW, Chart, Value, chart
 from backend.web.pages.words import Headline, headline, plural
@@ -30,12 +28,14 @@ IN_USE, EARLIER, NOT_TAKEN, ROLLED_BACK, DAMAGED = "in use", "earlier", "not tak
 
 @dataclass(frozen=True)
 class NextImage:
-    """One of the next tasks."""
+    """One of the next tasks. The reason is in three parts, so that the task that it names can be a link."""
 
     task: int
     rank: int
     in_batch: bool
     reason: str
+    named: int | None
+    rest: str
     name: str
     picture: bool
 
@@ -58,12 +58,8 @@ class Page:
     """What the template is given. Parts that cannot be read are missing, and `problems` says why."""
 
     project: int
-    title: str
-    tasks: int | None
-    labelled: int
     state: dict[str, Any]
     headline: Headline
-    options: ProjectSettings
     next: list[NextImage] = field(default_factory=list)
     versions: list[VersionLine] = field(default_factory=list)  # newest first
     learning: Chart | None = None
@@ -83,18 +79,8 @@ class Page:
 
 def gather(context: Context) -> Page:
     """The page of a project that is known."""
-    info = {as_text(key): as_text(value) for key, value in context.redis.hgetall(context.keys.info).items()}
     state = jobs.status(context.project_id)
-    labelled = int(info.get("labelled") or 0)
-    page = Page(
-        project=context.project_id,
-        title=info.get("title") or f"Project {context.project_id}",
-        tasks=int(info["tasks"]) if info.get("tasks") else None,
-        labelled=labelled,
-        state=state,
-        headline=headline(state, labelled, context.settings),
-        options=_options(context, info.get("extra_params")),
-    )
+    page = Page(project=context.project_id, state=state, headline=headline(state, context.settings))
     for part in (_add_order, _add_versions, _add_quality):
         try:
             part(context, page)
@@ -107,13 +93,6 @@ def gather(context: Context) -> Page:
         [agreement.dice for agreement in page.agreements],
     )
     return page
-
-
-def _options(context: Context, extra: str | None) -> ProjectSettings:
-    try:
-        return parse_project_settings(extra, context.settings.project_defaults)
-    except SettingsError:  # said by /setup
-        return parse_project_settings(None)
 
 
 def _add_order(context: Context, page: Page) -> None:
@@ -138,11 +117,18 @@ def _add_order(context: Context, page: Page) -> None:
                     int(place["task"]),
                     int(place["rank"]),
                     bool(place["in_batch"]),
-                    str(place["reason"]),
+                    *_parts(place),
                     str(known.get("name", "")),
                     bool(known.get("picture")),
                 )
             )
+
+
+def _parts(place: Mapping[str, Any]) -> tuple[str, int | None, str]:
+    """The reason up to the task that it helps most, that task, and the rest; all of it at first where it names none."""
+    other = next(iter(place["helps"]), None)
+    before, named, after = str(place["reason"]).partition(f"task {other} ")
+    return (before, other, f" {after}") if named else (before, None, "")
 
 
 def _add_versions(context: Context, page: Page) -> None:

@@ -12,13 +12,12 @@ from backend import jobs
 from backend.errors import RequestError
 from backend.insight.pictures import SIMILARITY, picture_name
 from backend.jobs import events
-from backend.jobs.connection import Keys, as_text
 from backend.jobs.context import Context
 from backend.labelstudio.priorities import is_round
 from backend.web.answers import wants_page
 from backend.web.cross_site import page_token
 from backend.web.pages.page import gather
-from backend.web.pages.words import duration, headline, plural
+from backend.web.pages.words import duration, failure, headline, plural
 from backend.web.protocol import health, project_context, require_known
 from model.strategies import strategy_names
 
@@ -44,13 +43,8 @@ def projects() -> Response | str:
     """All projects for people; that the process answers, for programs."""
     if not wants_page():
         return health()
-    redis = current_app.config["REDIS"]
-    known = []
-    for number in events.projects(redis):
-        title, labelled = (as_text(value or b"") for value in redis.hmget(Keys(number).info, ["title", "labelled"]))
-        state = jobs.status(number)
-        told = headline(state, int(labelled or 0), current_app.config["SETTINGS"])
-        known.append({"number": number, "title": title or f"Project {number}", "state": state, "headline": told})
+    states = [jobs.status(number) for number in events.projects(current_app.config["REDIS"])]
+    known = [{"state": state, "headline": headline(state, current_app.config["SETTINGS"])} for state in states]
     return render_template("projects.html", projects=known, **_common())
 
 
@@ -59,7 +53,7 @@ def project(project_id: int) -> str:
     """The page of a project."""
     page = gather(_known(project_id))
     # As /status gives it, key for key: the page's script compares the two.
-    values = {"page": page, "state_json": json.dumps(page.state), "strategies": strategy_names(), "token": page_token()}
+    values = {"page": page, "state_json": json.dumps(page.state), "strategies": strategy_names(), "token": page_token(), "failure": failure}
     return render_template("project.html", **values, **_common())
 
 

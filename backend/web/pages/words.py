@@ -22,6 +22,13 @@ WAITING = {
     "look": "a look at the project",
     "configure": "a check of the connection",
 }
+FAILED = {
+    "training": "The last training failed",
+    "rollback": "The last rollback failed",
+    "look": "The last look at the project failed",
+    "configure": "The last check of the connection failed",
+}
+"""The other kinds of job are parts of a round."""
 _BRIEF = ("look", "configure")
 """Jobs of a second, not worth a word while nothing else waits."""
 
@@ -33,9 +40,10 @@ class Headline:
     title: str
     text: str
     busy: bool = False
+    failed: bool = False
 
 
-def headline(state: Mapping[str, Any], labelled: int, settings: Settings) -> Headline:
+def headline(state: Mapping[str, Any], settings: Settings) -> Headline:
     """What the project does now and what comes next. `state` is that of backend.jobs.status."""
     running = state["running"]
     waiting = [kind for kind in state["waiting"] if kind not in _BRIEF]
@@ -46,15 +54,26 @@ def headline(state: Mapping[str, Any], labelled: int, settings: Settings) -> Hea
     if waiting:
         listed = _listed(waiting)
         return Headline("Waiting for a worker", f"In the queue: {listed}. It begins as soon as a worker is free.", busy=True)
-    return _idle(state, labelled, settings)
+    if state["last_error"]:
+        return failure(state["last_error"])
+    return _idle(state, settings)
+
+
+def failure(error: Mapping[str, Any]) -> Headline:
+    """That a job failed, and what becomes of it."""
+    text = (
+        "Model, labels and order are as they were before. The service tries again by itself after a pause, and at once when you ask for it."
+    )
+    return Headline(FAILED.get(error["kind"], "The last round failed"), text, failed=True)
 
 
 def _listed(kinds: Sequence[str]) -> str:
     return " and ".join(WAITING.get(kind, kind) for kind in kinds)
 
 
-def _idle(state: Mapping[str, Any], labelled: int, settings: Settings) -> Headline:
+def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
     new, version, round_ = state["labels"]["waiting"], state["version"], state["round"]
+    labelled = state["images"]["labelled"]
     if new:
         when = f"{settings.quiet_seconds:.0f} seconds after the last label, or at {settings.labels_to_train} labels"
         return Headline(f"{new} new {plural(new, 'label')}", f"A training starts {when}; then the order is looked at again.")
@@ -70,9 +89,13 @@ def _idle(state: Mapping[str, Any], labelled: int, settings: Settings) -> Headli
             text = f"{labelled} of {FEWEST_LABELS_TO_RANK} labels are there. With all, a model is trained and images are compared."
             return Headline(f"Label {missing} more {plural(missing, 'image')}", text)
         return Headline("Ready for labels", "The images are in an order by their looks, as they cannot be compared yet (see below).")
-    return Headline(
-        "Ready for labels", "Model and order are up to date. Annotators who click “Label All Tasks” get the images below, in this order."
-    )
+    served = "Annotators who click “Label All Tasks” get the images below, in this order."
+    if version["name"] != round_["version"]:
+        since = f"{version['name']} is in use, while the order {round_['name']} and its masks are still those of {round_['version']}."
+        return Headline(
+            "Ready for labels", f"{since} They are renewed when the batch is labelled, or when you recompute the queries. {served}"
+        )
+    return Headline("Ready for labels", f"Model and order are up to date. {served}")
 
 
 def plural(count: int, noun: str) -> str:

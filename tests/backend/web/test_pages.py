@@ -16,8 +16,10 @@ STATE: dict[str, Any] = {
     "waiting": [],
     "labels": {"trained": 5, "waiting": 0},
     "version": {"name": "v1"},
-    "round": {"name": "v1.r1", "cold_start": False},
+    "round": {"name": "v1.r1", "version": "v1", "cold_start": False},
     "next_tasks": [{"task": 4}],
+    "images": {"all": 12, "labelled": 5},
+    "last_error": None,
 }
 
 
@@ -87,12 +89,17 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
         ({"round": {"cold_start": True}, "version": None}, 1, "Label 2 more images", "1 of 3"),
         ({"round": {"cold_start": True}}, 4, "Ready for labels", "by their looks"),
         ({"next_tasks": []}, 9, "Every image is labelled", "Import more"),
+        ({"version": {"name": "v2"}}, 5, "Ready for labels", "v2 is in use, while the order v1.r1 and its masks are still those of v1."),
+        ({"last_error": {"kind": "finish"}}, 5, "The last round failed", "tries again by itself"),
+        ({"last_error": {"kind": "training"}, "labels": {"trained": 5, "waiting": 1}}, 6, "The last training failed", ""),
+        ({"last_error": {"kind": "round"}, "running": {"kind": "round"}}, 5, "Computing the order", ""),
     ],
 )
 def test_the_headline_says_what_happens_and_what_comes_next(changes: dict[str, Any], labelled: int, title: str, text: str) -> None:
-    found = headline({**STATE, **changes}, labelled, read_settings())
+    found = headline({**STATE, "images": {"all": 12, "labelled": labelled}, **changes}, read_settings())
     assert found.title == title
     assert text in found.text
+    assert found.failed == found.title.endswith("failed")
     assert found.busy == bool(changes.get("running") or "training" in changes.get("waiting", ()))
 
 

@@ -3,7 +3,7 @@
 
 const page = document.getElementById("page");
 const address = `${location.pathname.replace(/\/$/, "")}`;
-const BUSY_MS = 1000, IDLE_MS = 2500, AWAY_MS = 5000;
+const BUSY_MS = 1000, IDLE_MS = 2500, AWAY_MS = 5000, PATIENCE_MS = 20000;
 
 // ---- times in the reader's own zone ----
 function localTimes(root) {
@@ -19,7 +19,8 @@ function localTimes(root) {
 // What is worth a new page: everything but how far the present step is.
 function fingerprint(state) {
   const running = state.running && [state.running.job, state.running.kind];
-  return JSON.stringify([state.version, state.round, state.next_tasks, state.labels, state.waiting, state.last_error, state.warnings, running]);
+  return JSON.stringify([state.version, state.round, state.next_tasks, state.labels, state.waiting, state.last_error, state.warnings,
+    state.title, state.images, state.defaults, running]);
 }
 
 let shown = fingerprint(JSON.parse(page.dataset.state));
@@ -43,39 +44,63 @@ function duration(seconds) {
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
+const renewed = new Map();  // dialogs as they are now, which take their places when they are opened next: an open one stays as it is
+
+async function look(where, kind) {
+  const answer = await fetch(where, { headers: { Accept: kind }, signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (answer.status === 401) throw new Error("this page is not signed in any more; reload it and give the password again");
+  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).message || `the service answers with ${answer.status}`);
+  return answer;
+}
+
 async function refresh() {
-  const answer = await fetch(address, { headers: { Accept: "text/html" } });
-  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  const answer = await look(address, "text/html");
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const focused = document.activeElement && document.activeElement.id;
   for (const section of fresh.querySelectorAll("[data-live]")) {
     if (originals.get(section.id) === section.outerHTML) continue;
     originals.set(section.id, section.outerHTML);
-    document.getElementById(section.id).replaceWith(section);
+    const old = document.getElementById(section.id);
+    for (const details of old.querySelectorAll("details[open]")) {
+      const again = section.querySelector(`#${details.id}`);
+      if (again) again.open = true;
+    }
+    old.replaceWith(section);
     localTimes(section);
     heatmaps(section);
   }
-  document.querySelector(".heading .muted").textContent = fresh.querySelector(".heading .muted").textContent;
+  for (const dialog of fresh.querySelectorAll("dialog")) renewed.set(dialog.id, dialog);
+  document.title = fresh.title;
   document.querySelector("meta[name=csrf-token]").content = fresh.querySelector("meta[name=csrf-token]").content;
   if (focused && document.activeElement.id !== focused) document.getElementById(focused)?.focus();
 }
 
 let timer = setTimeout(follow, BUSY_MS);
+let seen = new Date(), failures = 0;
+const away = document.getElementById("away");
 
 async function follow() {
   let pause = IDLE_MS;
   try {
     if (!document.hidden) {
-      const answer = await fetch(`${address}/status`, { headers: { Accept: "application/json" } });
-      if (!answer.ok) throw new Error(`status ${answer.status}`);
-      const state = await answer.json();
+      const state = await (await look(`${address}/status`, "application/json")).json();
       const found = fingerprint(state);
       if (found !== shown) { await refresh(); shown = found; }
       showProgress(state.running);
+      seen = new Date();
+      failures = 0;
+      away.hidden = true;
       pause = state.running || state.waiting.length ? BUSY_MS : IDLE_MS;
     }
   } catch (error) {
     pause = AWAY_MS;  // the service restarts, or the network is away; the page stays as it is
+    if (++failures > 1) {
+      const since = seen.toLocaleTimeString(undefined, { timeStyle: "short" });
+      const why = error instanceof TypeError || error.name === "TimeoutError" ? "the service does not answer" : error.message;
+      const text = `Not connected since ${since}; trying again. What is below is from then (${why}).`;
+      if (away.textContent !== text) away.textContent = text;  // read out once
+      away.hidden = false;
+    }
   }
   clearTimeout(timer);
   timer = setTimeout(follow, pause);
@@ -101,25 +126,30 @@ function tell(text, kind) {
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-dialog]");
   if (!opener) return;
-  const dialog = document.getElementById(`dialog-${opener.dataset.dialog}`);
+  const name = `dialog-${opener.dataset.dialog}`;
+  if (renewed.has(name)) document.getElementById(name).replaceWith(renewed.get(name));
+  renewed.delete(name);
+  const dialog = document.getElementById(name);
   dialog.querySelector("form").reset();
   if (opener.dataset.version) {
     dialog.querySelector("[name=version]").value = opener.dataset.version;
     dialog.querySelector("[data-version-name]").textContent = opener.dataset.version;
     dialog.querySelector("h2").textContent = `${opener.textContent} to ${opener.dataset.version}?`;
   }
+  // The opener may be renewed meanwhile, and the focus with it.
+  dialog.addEventListener("close", () => { if (!opener.isConnected) document.getElementById(opener.id)?.focus(); }, { once: true });
   dialog.showModal();
 });
 
-for (const form of document.querySelectorAll("dialog form")) {
-  form.addEventListener("submit", (event) => {
-    if (event.submitter && event.submitter.value === "yes") act(form);
-  });
-  // Enter in a field means the button that acts, not the first one.
-  form.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target.matches("input, select")) { event.preventDefault(); form.requestSubmit(form.querySelector("[value=yes]")); }
-  });
-}
+document.addEventListener("submit", (event) => {
+  if (event.submitter && event.submitter.value === "yes") act(event.target);
+});
+// Enter in a field means the button that acts, not the first one.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches("dialog input, dialog select")) return;
+  event.preventDefault();
+  event.target.form.requestSubmit(event.target.form.querySelector("[value=yes]"));
+});
 
 async function act(form) {
   const mine = ++asked;
