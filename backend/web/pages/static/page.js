@@ -97,7 +97,7 @@ async function follow() {
     if (++failures > 1) {
       const since = seen.toLocaleTimeString(undefined, { timeStyle: "short" });
       const why = error instanceof TypeError || error.name === "TimeoutError" ? "the service does not answer" : error.message;
-      const text = `Not connected since ${since}; trying again. What is below is from then (${why}).`;
+      const text = `Not connected since ${since}; trying again. What is shown is from then (${why}).`;
       if (away.textContent !== text) away.textContent = text;  // read out once
       away.hidden = false;
     }
