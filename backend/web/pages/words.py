@@ -61,9 +61,9 @@ def headline(state: Mapping[str, Any], settings: Settings) -> Headline:
 
 def failure(error: Mapping[str, Any]) -> Headline:
     """That a job failed, and what becomes of it."""
-    text = (
-        "Model, labels and order are as they were before. The service tries again by itself after a pause, and at once when you ask for it."
-    )
+    retried = "The service tries again by itself after a pause, and at once when you ask for it"
+    again = "Ask for it again" if error["kind"] == "rollback" else retried
+    text = f"Model, labels and order are as they were before. {again}; the message tells what to mend."
     return Headline(FAILED.get(error["kind"], "The last round failed"), text, failed=True)
 
 

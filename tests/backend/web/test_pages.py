@@ -92,6 +92,7 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
         ({"version": {"name": "v2"}}, 5, "Ready for labels", "v2 is in use, while the order v1.r1 and its masks are still those of v1."),
         ({"last_error": {"kind": "finish"}}, 5, "The last round failed", "tries again by itself"),
         ({"last_error": {"kind": "training"}, "labels": {"trained": 5, "waiting": 1}}, 6, "The last training failed", ""),
+        ({"last_error": {"kind": "rollback"}}, 5, "The last rollback failed", "Ask for it again"),
         ({"last_error": {"kind": "round"}, "running": {"kind": "round"}}, 5, "Computing the order", ""),
     ],
 )
