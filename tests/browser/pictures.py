@@ -29,8 +29,14 @@ def enlarge(browser: Remote, *, width: int = SIZE[0], height: int = SIZE[1]) -> 
     browser.set_window_size(width + outer["width"] - inner[0], height + outer["height"] - inner[1])
 
 
-def keep(browser: Remote, name: str) -> None:
-    """Keep a picture of the window as docs/images/`name`, and give the window its usual size back; 256 colours are enough and small."""
+def keep(browser: Remote, name: str, *, rows: tuple[int, int] | None = None) -> None:
+    """Keep a picture of the window as docs/images/`name`, and give the window its usual size back; 256 colours are enough and small.
+
+    `rows`: only what is between these two heights, in pixels.
+    """
     FOLDER.mkdir(exist_ok=True)
-    seen(browser).quantize(256, Image.Quantize.MEDIANCUT, kmeans=4, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
+    shown = seen(browser)
+    top, bottom = rows or (0, shown.height)
+    shown = shown.crop((0, top, shown.width, bottom))
+    shown.quantize(256, Image.Quantize.MEDIANCUT, kmeans=4, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
     browser.set_window_size(*WINDOW)

@@ -24,7 +24,8 @@ LONG = 1200.0 if pictures.WANTED else PATIENCE
 """Seconds to wait for something: networks for pictures are larger."""
 PICTURE_RECIPE = {"width": 12, "depth": 4, "max_side": 256, "crop": 128, "batch": 4, "steps": 220, "row_steps": 40}
 """For the README's pictures: masks that are worth a look, within minutes."""
-ENDLESS = {**RECIPE, "steps": 200_000}
+ENDLESS = {**RECIPE, "steps": 4_000 if pictures.WANTED else 200_000}
+"""A training that is cancelled; in pictures it is seen to be under way."""
 
 
 def open_page(browser: Remote, stack: Stack, project: CellProject) -> None:
@@ -133,7 +134,6 @@ def test_an_administrators_day(browser: Remote, stack: Stack, make_project: Make
     _a_submit_is_measured(browser, stack, project, annotators[0])
     if pictures.WANTED:
         _grow(browser, stack, project, annotators[0])
-    _other_screens(browser)
     _cancel(browser, stack, project)
     _roll_back(browser, stack, project)
     assert browser.execute_script("return window.neverLoadedAnew")
@@ -219,6 +219,7 @@ def _cancel(browser: Remote, stack: Stack, project: CellProject) -> None:
     browser.execute_script("window.progressSeen.clear()")
     wait(browser, lambda page: page.execute_script("return window.progressSeen.size") >= 3, "the bar to move")
     shows(browser, "left in this step", "#now")
+    _other_screens(browser)
     press(browser, "#cancel")
     press(browser, "#dialog-cancel [value=yes]")
     shows(browser, "Cancelled", "#outcome")
@@ -248,18 +249,37 @@ def _roll_back(browser: Remote, stack: Stack, project: CellProject) -> None:
 
 
 def _other_screens(browser: Remote) -> None:
-    """A phone, and the dark: nothing is cut off, and the text is legible. Pictures of it when somebody asks."""
+    """A phone, and the dark, while something runs: nothing is cut off, and the text is legible. Pictures of it when somebody asks."""
+    if pictures.WANTED:
+        share = "const bar = document.getElementById('bar'); return bar.value / bar.max"
+        wait(browser, lambda page: page.execute_script(share) > 0.3, "the training to be under way", seconds=LONG)
+        browser.execute_script("asked++")  # the outcome is told no more
     try:
-        for name, width, height, dark in (("", 1280, 1700, False), ("-phone", PHONE, 1400, False), ("-dark", 1280, 1700, True)):
-            emulate(browser, width=width, height=height, dark=dark)
+        for name, width, dark in (("", 1280, False), ("-phone", PHONE, False), ("-dark", 1280, True)):
+            emulate(browser, width=width, height=1400, dark=dark)
             browser.execute_script("document.getElementById('outcome').hidden = true; document.activeElement.blur(); scrollTo(0, 0)")
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width
             assert _worst_contrast(browser) >= 4.5
             if pictures.WANTED:
-                wait(browser, lambda page: page.execute_script("return document.querySelector('canvas').width") > 100, "the map")
-                pictures.keep(browser, f"status-page{name}.png")
+                _keep_pictures(browser, name, width, dark)
     finally:
         emulate(browser)
+
+
+def _keep_pictures(browser: Remote, name: str, width: int, dark: bool) -> None:
+    """The page in two parts: what happens and what is next, and below it whether it pays, and undo. Of a phone the first screen."""
+    height = 1400
+    if width != PHONE:
+        height = int(browser.execute_script("return document.documentElement.scrollHeight"))
+        emulate(browser, width=width, height=height, dark=dark)
+    wait(browser, lambda page: page.execute_script("return document.querySelector('canvas').width") > 100, "the map")
+    if width == PHONE:
+        pictures.keep(browser, f"status-page{name}.png")
+        return
+    middle = int(browser.execute_script("return document.getElementById('forecast').getBoundingClientRect().top")) - 20
+    pictures.keep(browser, f"status-page{name}.png", rows=(0, middle))
+    if not dark:
+        pictures.keep(browser, f"status-page-below{name}.png", rows=(middle, height - 50))
 
 
 def _worst_contrast(browser: Remote) -> float:
