@@ -18,7 +18,7 @@ from model.experiment.protocol import RANDOM_DRAWS, Protocol, read_pool
 from model.experiment.results import Run
 from model.experiment.runner import run_experiment
 from model.experiment.transfer import study as transfer_study
-from model.files import check_writable
+from model.files import check_writable, check_writable_folder
 from model.options import (
     Candidates,
     CandidatesFromAll,
@@ -79,7 +79,7 @@ def rank_command(
         made = recipe()
         chosen = get_strategy(strategy, **strategy_options(strategy, candidates, true_masks, candidates_from_all))
         check_writable(out)
-        check_writable((work or CACHE) / "model", "name a folder that can be written with --work")
+        check_writable_folder(work or CACHE, "--work")
         with ProgressBar(console) as bar:
             whole, part = bar.add_task("", total=None, visible=False), bar.add_task("Reading images", total=None)
             pool = scan(

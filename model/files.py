@@ -36,13 +36,25 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def check_writable(path: Path, remedy: str = "choose another place for it") -> None:
-    """Raise OutputError, with the remedy, unless a file can be written there, so that hours of work do not end in that error."""
+def check_writable(path: Path) -> None:
+    """Raise OutputError unless a file can be written there, so that hours of work do not end in that error."""
     try:
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        _write_in(path.parent)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}); {remedy}.") from error
+        raise OutputError(f"{path} cannot be written ({error.strerror or error}); choose another place for it.") from error
+
+
+def check_writable_folder(folder: Path, option: str) -> None:
+    """Raise OutputError, naming the option that chooses another, unless files can be written in a folder, which is made."""
+    try:
+        _write_in(folder)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written in ({error.strerror or error}); name another folder with {option}.") from error
+
+
+def _write_in(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
