@@ -22,7 +22,7 @@ MakeProject = Callable[..., CellProject]
 PHONE = 360
 LONG = 1200.0 if pictures.WANTED else PATIENCE
 """Seconds to wait for something: networks for pictures are larger."""
-PICTURE_RECIPE = {"width": 12, "depth": 4, "max_side": 256, "crop": 128, "batch": 4, "steps": 220, "row_steps": 40}
+PICTURE_RECIPE = {"width": 8, "depth": 4, "max_side": 192, "crop": 96, "batch": 4, "steps": 200, "row_steps": 40}
 """For the README's pictures: masks that are worth a look, within minutes."""
 ENDLESS = {**RECIPE, "steps": 4_000 if pictures.WANTED else 200_000}
 """A training that is cancelled; in pictures it is seen to be under way."""
@@ -190,9 +190,7 @@ def _a_submit_is_measured(browser: Remote, stack: Stack, project: CellProject, a
 def _grow(browser: Remote, stack: Stack, project: CellProject, annotator: Annotator) -> None:
     """The other labels of the batch, for pictures with more to see."""
     before = jobs.status(project.id)["round"]["name"]
-    for _ in range(2):
-        label(annotator, project, 1)
-        quiet(stack, project)
+    label(annotator, project, 2)
     after = stack.wait_for_round(project.id, other_than=before, seconds=LONG)
     quiet(stack, project)
     shows(browser, after["round"]["name"], "#figures")
