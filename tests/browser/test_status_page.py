@@ -9,7 +9,6 @@ from urllib.parse import quote, urlsplit
 import pytest
 from selenium.webdriver import Keys, Remote
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 
 from backend import jobs
 from tests.browser import pictures
@@ -46,12 +45,14 @@ def shows(browser: Remote, words: str, place: str = "main") -> None:
     wait(browser, lambda page: words in text_of(page, place), f"{words!r} in {place}", seconds=LONG)
 
 
-def press(browser: Remote, place: str, *keys: str) -> WebElement:
-    """Put the focus on something and press keys, Enter if none are given."""
-    found: WebElement = wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, place), place)
-    browser.execute_script("arguments[0].focus()", found)
-    browser.switch_to.active_element.send_keys(*(keys or (Keys.ENTER,)))
-    return found
+def press(browser: Remote, place: str, *keys: str) -> None:
+    """Press keys on something, Enter if none are given; once more where that part of the page was renewed in the same moment."""
+
+    def pressed(page: Remote) -> bool:
+        page.find_element(By.CSS_SELECTOR, place).send_keys(*(keys or (Keys.ENTER,)))
+        return True
+
+    wait(browser, pressed, place)
 
 
 def shown_tasks(browser: Remote) -> list[int]:
@@ -212,15 +213,18 @@ def _cancel(browser: Remote, stack: Stack, project: CellProject) -> None:
     quiet(stack, project)
     press(browser, "[data-dialog=train]")
     press(browser, "#dialog-train [value=yes]")
-    shows(browser, "It is running", "#outcome")
-    shows(browser, "Training a new model", "#now")
-    browser.execute_script("window.progressSeen.clear()")
-    wait(browser, lambda page: page.execute_script("return window.progressSeen.size") >= 3, "the bar to move")
-    shows(browser, "left in this step", "#now")
-    _other_screens(browser)
-    press(browser, "#cancel")
-    press(browser, "#dialog-cancel [value=yes]")
-    shows(browser, "Cancelled", "#outcome")
+    try:
+        shows(browser, "It is running", "#outcome")
+        shows(browser, "Training a new model", "#now")
+        browser.execute_script("window.progressSeen.clear()")
+        wait(browser, lambda page: page.execute_script("return window.progressSeen.size") >= 3, "the bar to move")
+        shows(browser, "left in this step", "#now")
+        _other_screens(browser)
+        press(browser, "#cancel")
+        press(browser, "#dialog-cancel [value=yes]")
+        shows(browser, "Cancelled", "#outcome")
+    finally:
+        jobs.cancel(project.id)  # or all later tests would wait for its end
     configure(stack, project, **({"recipe": PICTURE_RECIPE} if pictures.WANTED else {}))
     quiet(stack, project)
     wait(browser, lambda page: not page.find_elements(By.ID, "cancel"), "nothing running")
