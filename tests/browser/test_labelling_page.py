@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -22,6 +23,8 @@ from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack
 
 PICTURE_RECIPE = {"width": 16, "depth": 4, "max_side": 256, "crop": 128, "batch": 4, "steps": 400, "row_steps": 40}
 """For the README's picture: a few minutes of training, so that the mask is one that annotators would keep."""
+PRESS_SECONDS = 15.0
+"""Between two presses of Submit; one that was taken brings the next task within a second or two."""
 TINT = 15
 """Levels by which red, green and blue differ where a mask is drawn; the images are grey."""
 Mask = npt.NDArray[np.bool_]
@@ -52,7 +55,7 @@ def test_a_pre_annotation_is_drawn_and_submitted(
         pictures.keep(browser, "labelling.png")
 
     offered = _prediction(annotators[1], first)
-    browser.find_element(By.CSS_SELECTOR, "button[aria-label='Submit current annotation']").click()
+    _submit(browser, first)
     _expect_with_its_mask(browser, annotators[1], second)
     (submitted,) = annotators[1].http.get(f"/api/tasks/{first}/").raise_for_status().json()["annotations"]
     assert (_mask(submitted["result"]) == _mask(offered)).all()
@@ -74,9 +77,7 @@ def _train_well(stack: Stack, project: CellProject) -> None:
 
 def _expect_with_its_mask(browser: Remote, annotator: Annotator, task: int) -> None:
     """The task is shown, the outliner lists its region, and what is drawn is its prediction's mask: there and nowhere else."""
-    wait(
-        browser, lambda page: page.find_element(By.CSS_SELECTOR, ".lsf-current-task__task-id").text.split()[0] == str(task), f"task {task}"
-    )
+    wait(browser, lambda page: _shown_task(page) == task, f"task {task}")
     wanted = _mask(_prediction(annotator, task))
     assert wanted.any()
 
@@ -88,6 +89,26 @@ def _expect_with_its_mask(browser: Remote, annotator: Annotator, task: int) -> N
     regions = [item.text for item in browser.find_elements(By.CSS_SELECTOR, ".lsf-outliner-item")]
     assert len(regions) == 1
     assert "Cell" in regions[0]
+
+
+def _shown_task(browser: Remote) -> int:
+    return int(browser.find_element(By.CSS_SELECTOR, ".lsf-current-task__task-id").text.split()[0])
+
+
+def _submit(browser: Remote, task: int) -> None:
+    """Press Submit until another task is shown: a page that is busy with something else passes over a press."""
+    pressed = time.monotonic() - 2 * PRESS_SECONDS
+
+    def gone(page: Remote) -> bool:
+        nonlocal pressed
+        if _shown_task(page) != task:
+            return True
+        if time.monotonic() - pressed > PRESS_SECONDS:
+            page.find_element(By.CSS_SELECTOR, "button[aria-label='Submit current annotation']").click()
+            pressed = time.monotonic()
+        return False
+
+    wait(browser, gone, f"task {task} to be submitted")
 
 
 def _prediction(annotator: Annotator, task: int) -> list[dict[str, object]]:
