@@ -6,10 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model.selection.pairs import Pairs, file_pairs
+
 # Partial batches extended at a time; bounds the memory together with CHILDREN.
 BLOCK, CHILDREN = 1024, 50_000
 # Hardest targets per partial batch on which all extensions are compared before the full comparison.
 SCREENED_TARGETS = 5
+# Budget from which the last two images are looked for together; below it there are few partial batches, and maybe many pairs.
+PAIRED_BUDGET = 4
 # Sums must differ by this much to count as better.
 BETTER = 1e-9
 
@@ -29,6 +33,7 @@ class Enumeration:
     reach_of_target: list[NDArray[np.float64]]
     value: float
     deadline: float
+    pairs: Pairs | None
     batch: tuple[int, ...] = ()
     finished: bool = True
 
@@ -44,7 +49,8 @@ def enumerate_batches(
     order = np.argsort(-(gains @ prices), kind="stable")
     wide = np.c_[gains @ prices, gains][order]
     reach = reaches(wide, budget)
-    state = Enumeration(wide, reach, [np.ascontiguousarray(table.T) for table in reach], value, deadline)
+    pairs = file_pairs(wide) if budget >= PAIRED_BUDGET else None
+    state = Enumeration(wide, reach, [np.ascontiguousarray(table.T) for table in reach], value, deadline, pairs)
     start = np.r_[prices @ base, base]
     extend(state, np.empty((1, 0), dtype=np.int64), start[None], budget)
     return tuple(sorted(int(order[number]) for number in state.batch)), state.value, state.finished
@@ -71,6 +77,9 @@ def extend(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.flo
             state.finished = False
             return
         block, sums = chosen[start : start + BLOCK], totals[start : start + BLOCK]
+        if left == 2 and state.pairs is not None:
+            complete(state, state.pairs, block, sums)
+            continue
         parents, numbers = extensions(state, block, sums, left)
         for first in range(0, len(parents), CHILDREN):
             some, new = parents[first : first + CHILDREN], numbers[first : first + CHILDREN]
@@ -82,6 +91,18 @@ def extend(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.flo
             worth = grown.min(axis=1)
             if len(worth) and worth.max() > state.value + BETTER:
                 state.value, state.batch = float(worth.max()), tuple(batches[int(worth.argmax())].tolist())
+
+
+def complete(state: Enumeration, pairs: Pairs, chosen: NDArray[np.int64], totals: NDArray[np.float64]) -> None:
+    """Search all completions of partial batches by two more images: chosen (k, m) int64, totals (k, 1 + T) float64."""
+    parents, numbers = pairs.hopeful(state.value + BETTER - totals, chosen[:, -1])
+    for first in range(0, len(parents), CHILDREN):
+        some, new = parents[first : first + CHILDREN], numbers[first : first + CHILDREN]
+        one, two = pairs.first[new], pairs.second[new]
+        worth = (totals[some] + state.gains[one] + state.gains[two]).min(axis=1)
+        best = int(worth.argmax())
+        if worth[best] > state.value + BETTER:
+            state.value, state.batch = float(worth[best]), (*chosen[some[best]].tolist(), int(one[best]), int(two[best]))
 
 
 def extensions(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.float64], left: int) -> tuple[NDArray[np.int64], ...]:

@@ -108,6 +108,16 @@ def isolate(matrix: NDArray[np.float32], number: int, high: float, rng: np.rando
     return matrix
 
 
+def equal_groups(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Six groups, dice .8 within and .2 across, each dice with noise of its own: most batches differ by the noise alone."""
+    group = rng.integers(0, 6, count)
+    matrix = np.where(group[:, None] == group, np.float32(0.8), np.float32(0.2))
+    matrix += np.float32(0.05) * rng.standard_normal((count, count), dtype=np.float32)
+    np.clip(matrix, 0, 1, out=matrix)
+    np.fill_diagonal(matrix, 1)
+    return matrix
+
+
 def unstructured(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Independent uniform dice: the hard case, which no real pool resembles."""
     matrix = rng.random((count, count), dtype=np.float32)
@@ -117,7 +127,7 @@ def unstructured(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 KINDS: dict[str, Callable[[int, np.random.Generator], NDArray[np.float32]]] = {
     function.__name__: function
-    for function in (clustered, few_known, many_known, all_known, one_group, duplicates, lonely, many_lonely, unstructured)
+    for function in (clustered, few_known, many_known, all_known, one_group, duplicates, lonely, many_lonely, equal_groups, unstructured)
 }
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from model.selection.greedy_search import greedy_batch, greedy_order, row_means
 from model.selection.hard_targets import HardTargets, first_targets
 from model.selection.integer_program import CUTOFF, best_batch
 from model.selection.local_search import descend, settle
+from model.selection.pairs import file_pairs
 from model.selection.problem import Problem, pose
 from model.selection.ranking import ranked_rows
 from model.selection.relaxation import cover_bound, priced_bound, relax
@@ -124,6 +126,23 @@ def test_the_value_is_the_worst_expected_dice_of_the_returned_images(pool: tuple
         assert found.value == pytest.approx(expected_dice(matrix, [*labelled, *found.indices])[wanted].min())
 
 
+def equal_groups(count: int, groups: int, noise: float) -> Matrix:
+    """Groups with dice of .8 within and .2 across, each dice with noise of its own: only the noise tells most batches apart."""
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, groups, count)
+    matrix = np.clip(np.where(group[:, None] == group, 0.8, 0.2) + rng.normal(0, noise, (count, count)), 0, 1)
+    np.fill_diagonal(matrix, 1)
+    return matrix
+
+
+@pytest.mark.parametrize(("groups", "noise", "labelled"), [(3, 0.05, []), (6, 0.05, []), (6, 0.08, [0])])
+def test_a_hundred_images_whose_batches_hardly_differ_are_proven_optimal_too(groups: int, noise: float, labelled: list[int]) -> None:
+    """Few batches can be left out by family here, so the last two images are looked for together."""
+    start = time.process_time()
+    assert maximin(equal_groups(100, groups, noise), labelled, 5).optimal
+    assert time.process_time() - start < 10
+
+
 @pytest.mark.parametrize("kind", sorted(POOLS))
 def test_a_hundred_images_and_five_labels_are_proven_optimal_in_seconds(kind: str) -> None:
     """The aim of the product at N = 100, also for a pool without any structure."""
@@ -199,6 +218,38 @@ def test_enumeration_finds_nothing_above_the_optimum() -> None:
     assert found == best.indices
     assert value == pytest.approx(best.value * 4)
     assert enumerate_batches(matrix, base, 4, prices, value, math.inf)[0] == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(POOLS)), st.integers(0, 10_000), st.integers(4, 6), st.integers(0, 2))
+def test_enumeration_agrees_with_exhaustive_search(kind: str, seed: int, budget: int, known: int) -> None:
+    """From nothing it finds the optimum, and from just below it as well, whether single images or pairs end the batch."""
+    matrix = POOLS[kind](11, seed)
+    best = exhaustive(matrix, list(range(known)), budget).value * (known + budget)
+    base, prices = matrix[:known].sum(axis=0), np.random.default_rng(seed).dirichlet(np.ones(11))
+    for value in (-1.0, best - 1e-7):
+        found, worth, complete = enumerate_batches(matrix[known:], base, budget, prices, value, math.inf)
+        assert complete
+        assert worth == pytest.approx(best, abs=1e-9)
+        assert (base + matrix[known:][list(found)].sum(axis=0)).min() == pytest.approx(best, abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 15), st.integers(1, 60), st.integers(0, 10_000), st.booleans())
+def test_no_pair_that_suffices_is_overlooked(count: int, width: int, seed: int, coarse: bool) -> None:
+    """Of all pairs of later candidates those that give what is needed are among the hopeful ones, each once."""
+    rng = np.random.default_rng(seed)
+    gains = rng.integers(0, 3, (count, width)) / 2 if coarse else rng.random((count, width))
+    needed, last = rng.random((5, width)) * rng.random((5, 1)) * 2 - 0.2, rng.integers(-1, count, 5) % count
+    pairs = file_pairs(gains)
+    parents, numbers = pairs.hopeful(needed, last)
+    found = list(zip(parents.tolist(), pairs.first[numbers].tolist(), pairs.second[numbers].tolist(), strict=True))
+    assert len(set(found)) == len(found)
+    assert all(last[parent] < one < two for parent, one, two in found)
+    for parent in range(5):
+        for one, two in combinations(range(last[parent] + 1, count), 2):
+            if (gains[one] + gains[two] > needed[parent] + 1e-9).all():
+                assert (parent, one, two) in found
 
 
 def test_the_integer_program_reports_that_nothing_is_better() -> None:
