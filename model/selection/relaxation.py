@@ -1,6 +1,7 @@
 """Upper bounds: the linear relaxation of the choice, its prices, and what they prove."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,42 @@ MAX_TARGETS = 256
 SOLVED = 1e-5
 # Rounds without a relative improvement of the bound by `PROGRESS` after which the relaxation stops.
 PATIENCE, PROGRESS = 4, 2e-4
+# Price of breaking a limit by one image, in expected dice: more than any batch is worth.
+BROKEN = 100.0
 # Candidates to begin with and to add at a time; smaller pools enter whole.
 START_CANDIDATES, MORE_CANDIDATES = 1500, 300
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most (sign 1) or at least (sign -1) `number` images of a group: sign * (sum of their weights) <= sign * number.
+
+    members: (C,) bool.
+    """
+
+    members: NDArray[np.bool_]
+    number: int
+    sign: int
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What the hard targets, (W,) float64 >= 0 with sum 1, and the limits, (M,) >= 0, weigh in a bound."""
+
+    targets: NDArray[np.float64]
+    limits: NDArray[np.float64]
+
+    def scores(self, hard: HardTargets, limits: Sequence[Limit] = ()) -> NDArray[np.float64]:
+        """Return what each candidate is worth: its gains at the targets' prices, less the limits' prices, (C,) float64."""
+        worth: NDArray[np.float64] = self.targets @ hard.gains
+        for limit, price in zip(limits, self.limits, strict=True):
+            worth[limit.members] -= limit.sign * price
+        return worth
+
+    def bound(self, problem: Problem, hard: HardTargets, scores: NDArray[np.float64], limits: Sequence[Limit] = ()) -> float:
+        """Return what these prices prove for batches that keep to the limits; scores, (C,): -inf for candidates that are left out."""
+        granted = sum(limit.sign * price * limit.number for limit, price in zip(limits, self.limits, strict=True))
+        return priced_bound(problem, hard, self.targets, scores) + float(granted)
 
 
 @dataclass(frozen=True)
@@ -48,11 +83,11 @@ def relax(problem: Problem, hard: HardTargets, deadline: float) -> Relaxation:
         if solved is None:
             break
         weights, prices = solved
-        scores = prices @ hard.gains
-        bound = priced_bound(problem, hard, prices, scores)
+        scores = prices.scores(hard)
+        bound = prices.bound(problem, hard, scores)
         stale = 0 if bound < best.bound * (1 - PROGRESS) else stale + 1
         if bound < best.bound:
-            best = Relaxation(bound, weights, prices)
+            best = Relaxation(bound, weights, prices.targets)
         totals = relaxed_totals(problem, weights)
         if best.bound - totals.min() <= SOLVED * best.bound or stale >= PATIENCE or time.monotonic() > deadline:
             break
@@ -62,33 +97,41 @@ def relax(problem: Problem, hard: HardTargets, deadline: float) -> Relaxation:
             break
         active = grown
     if not best.prices.size:  # out of time before the first solution: equal prices still prove a bound
-        prices = np.full(len(hard.members), 1 / len(hard.members))
-        scores = prices @ hard.gains
-        return Relaxation(priced_bound(problem, hard, prices, scores), scores, prices)
+        equal = np.full(len(hard.members), 1 / len(hard.members))
+        scores = equal @ hard.gains
+        return Relaxation(priced_bound(problem, hard, equal, scores), scores, equal)
     return Relaxation(best.bound, best.weights, np.pad(best.prices, (0, len(hard.members) - len(best.prices))))
 
 
 def solve(
-    problem: Problem, hard: HardTargets, active: NDArray[np.int64], deadline: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Solve the relaxation on the hard targets and active candidates; return weights (C,) and prices (W,), or None out of time."""
+    problem: Problem, hard: HardTargets, active: NDArray[np.int64], deadline: float, limits: Sequence[Limit] = ()
+) -> tuple[NDArray[np.float64], Prices] | None:
+    """Solve the relaxation on the hard targets and active candidates; return weights (C,) and prices, or None out of time.
+
+    Limits may be broken at a price that nothing is worth, so that there is a solution whatever is active; where the limits
+    contradict each other, the bound of these prices says so.
+    """
     width, height = len(active), len(hard.members)
+    gains = np.c_[-hard.gains[:, active], np.ones(height), np.zeros(height)]
+    signs, numbers = np.array([limit.sign for limit in limits], dtype=float), np.array([limit.number for limit in limits], dtype=float)
+    held = np.array([limit.sign * limit.members[active] for limit in limits], dtype=float).reshape(len(limits), width)
     result = linprog(
-        np.r_[np.zeros(width), -1.0],
-        A_ub=np.c_[-hard.gains[:, active], np.ones(height)],
-        b_ub=hard.base,
-        A_eq=np.r_[np.ones(width), 0.0][None],
+        np.r_[np.zeros(width), -1.0, BROKEN * problem.size],
+        A_ub=np.r_[gains, np.c_[held, np.zeros(len(limits)), -np.ones(len(limits))]],
+        b_ub=np.r_[hard.base, signs * numbers],
+        A_eq=np.r_[np.ones(width), 0.0, 0.0][None],
         b_eq=[problem.budget],
-        bounds=np.r_[np.tile([0.0, 1.0], (width, 1)), [[-np.inf, np.inf]]],
+        bounds=np.r_[np.tile([0.0, 1.0], (width, 1)), [[-np.inf, np.inf], [0.0, np.inf]]],
         method="highs-ds",
         options={"time_limit": max(0.1, deadline - time.monotonic())},
     )
     if result.status != 0:
         return None
     prices = np.clip(-result.ineqlin.marginals, 0, None)
+    prices /= prices[:height].sum()
     weights = np.zeros(len(problem.candidates))
-    weights[active] = np.clip(result.x[:-1], 0, 1)
-    return weights, prices / prices.sum()
+    weights[active] = np.clip(result.x[:width], 0, 1)
+    return weights, Prices(prices[:height], prices[height:])
 
 
 def priced_bound(problem: Problem, hard: HardTargets, prices: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
@@ -138,14 +181,11 @@ def entering(problem: Problem, active: NDArray[np.int64], scores: NDArray[np.flo
     return np.union1d(active, best)
 
 
-def worth_keeping(problem: Problem, scores: NDArray[np.float64], bound: float, value: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the candidates that a batch better than `value` may contain, and those among them that it must contain.
+def worth_keeping(problem: Problem, scores: NDArray[np.float64], bound: float, value: float) -> NDArray[np.int64]:
+    """Return the candidates that a batch better than `value` may contain: (K,) int64, ascending.
 
     scores: (C,) = prices @ gains; bound: what these prices prove; value: of the best batch known. Replacing the weakest of the
     b best by another candidate lowers the bound by the difference of their scores (reduced costs).
     """
-    ranked = np.sort(scores)[::-1]
-    last, best = ranked[problem.budget - 1], ranked[problem.budget] if len(ranked) > problem.budget else -np.inf
-    kept = np.flatnonzero(bound - np.maximum(last - scores, 0) > value)
-    required = np.flatnonzero((scores >= last) & (bound - (scores - best) <= value)) if last > best else np.empty(0, dtype=np.int64)
-    return kept, required
+    last = np.sort(scores)[-problem.budget]
+    return np.flatnonzero(bound - np.maximum(last - scores, 0) > value)

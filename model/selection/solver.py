@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from model.selection.branching import branch
 from model.selection.enumeration import BETTER, enumerate_batches
 from model.selection.greedy_search import greedy_batch
 from model.selection.hard_targets import HardTargets, first_targets
-from model.selection.integer_program import MAX_RUNS, best_batch
-from model.selection.local_search import Batch, search, settle
+from model.selection.local_search import Batch, search
 from model.selection.outcome import VALUE_TOLERANCE, Selection
 from model.selection.problem import Problem, pose
 from model.selection.refinement import refine
@@ -20,13 +20,13 @@ from model.selection.relaxation import Relaxation, cover_bound, priced_bound, re
 
 logger = logging.getLogger(__name__)
 
-# Batches up to which all are searched (with most of them left out) instead of handing over to the integer program ...
+# Batches up to which all are searched (with most of them left out) instead of branching ...
 MAX_BATCHES = 100_000_000
 # ... and candidates times targets up to which its tables are built.
 MAX_TABLE = 500_000
-# The integer program is not tried on a larger relative distance than this, nor on more candidates times hard targets: on such
-# pools (dice without any structure) it used up any time without moving the bound.
-HOPELESS = 0.3
+# Branching is not tried on a larger relative distance than this, nor on more candidates times hard targets: on such pools (dice
+# without any structure) it uses up any time without moving the bound far.
+HOPELESS = 0.5
 MAX_CELLS = 400_000
 # Part of the time left that the relaxation and the search may use, so that something remains for the proof.
 SHARE = 0.5
@@ -91,24 +91,14 @@ def prove(problem: Problem, hard: HardTargets, relaxed: Relaxation, batch: Batch
     prices = np.pad(relaxed.prices, (0, len(hard.members) - len(relaxed.prices)))
     scores = prices @ hard.gains
     priced = priced_bound(problem, hard, prices, scores)
-    for _ in range(MAX_RUNS):
-        value = problem.worst(batch)
-        kept, required = worth_keeping(problem, scores, priced, value)
-        if math.comb(len(kept), problem.budget) <= MAX_BATCHES and len(kept) * len(problem.targets) <= MAX_TABLE:
-            return by_enumeration(problem, hard, kept, prices, batch, bound, deadline)
-        if bound > value * (1 + HOPELESS) or len(kept) * len(hard.members) > MAX_CELLS:
-            break
-        proof = best_batch(problem, hard, kept, required, value, bound, deadline)
-        bound = proof.bound
-        if proof.batch is None:
-            break
-        overlooked = hard.add_worst(problem.totals(proof.batch), float(hard.totals(proof.batch).min()) - tolerance(problem) / 2)
-        found, worth = settle(problem, hard, proof.batch, deadline)
-        batch = found if worth > value else batch
-        closed = bound - max(value, worth) <= tolerance(problem)
-        if closed or not proof.finished or not (overlooked or worth > value) or time.monotonic() > deadline:
-            break
-    return batch, max(bound, problem.worst(batch))
+    value = problem.worst(batch)
+    kept = worth_keeping(problem, scores, priced, value)
+    if math.comb(len(kept), problem.budget) <= MAX_BATCHES and len(kept) * len(problem.targets) <= MAX_TABLE:
+        return by_enumeration(problem, hard, kept, prices, batch, bound, deadline)
+    if bound > value * (1 + HOPELESS) or len(kept) * len(hard.members) > MAX_CELLS:
+        return batch, bound
+    found, proven = branch(problem, hard, kept, scores, batch, bound, tolerance(problem) / 2, deadline)
+    return found, min(bound, proven)
 
 
 def by_enumeration(

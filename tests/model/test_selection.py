@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from model.errors import BudgetError, PoolError
 from model.selection import Selection, exhaustive, expected_dice, greedy, maximin, rank
+from model.selection.branching import branch
 from model.selection.enumeration import enumerate_batches
 from model.selection.greedy_search import greedy_batch, greedy_order, row_means
 from model.selection.hard_targets import HardTargets, first_targets
-from model.selection.integer_program import CUTOFF, best_batch
 from model.selection.local_search import descend, settle
 from model.selection.pairs import file_pairs
 from model.selection.problem import Problem, pose
 from model.selection.ranking import ranked_rows
-from model.selection.relaxation import cover_bound, priced_bound, relax
+from model.selection.relaxation import Limit, cover_bound, priced_bound, relax, solve
 from model.selection.solver import prove
 
 CLOSE = 1e-6
@@ -161,19 +161,74 @@ def test_a_thousand_grouped_images_are_solved_to_three_percent() -> None:
     assert found.value > greedy(matrix, [3, 500, 77], 10).value
 
 
-def test_the_integer_program_proves_what_enumeration_proves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_branching_proves_what_enumeration_proves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two proofs that share no code agree on the optimum."""
     matrix = grouped(40, seed=5)
     by_enumeration = maximin(matrix, [1], 4)
     monkeypatch.setattr("model.selection.solver.MAX_BATCHES", 0)
     monkeypatch.setattr("model.selection.solver.HOPELESS", math.inf)
-    by_program = maximin(matrix, [1], 4)
-    assert by_program.optimal
-    assert by_program.value == pytest.approx(by_enumeration.value, abs=CLOSE)
+    by_branching = maximin(matrix, [1], 4)
+    assert by_branching.optimal
+    assert by_branching.value == pytest.approx(by_enumeration.value, abs=CLOSE)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(sorted(POOLS)),
+    st.integers(0, 10_000),
+    st.integers(1, 4),
+    st.integers(0, 2),
+    st.sampled_from([0, 1, 20_000, 20_000_000]),
+)
+def test_branching_is_right_whenever_it_ends(kind: str, seed: int, budget: int, known: int, work: int) -> None:
+    """However little work it may do, its bound holds and its batch is what it claims; where it may do all, it is the best."""
+    matrix = POOLS[kind](12, seed)
+    problem = pose(matrix, list(range(known)), budget)
+    hard = HardTargets(problem, [0, 5])
+    best = exhaustive(matrix, list(range(known)), budget).value * problem.size
+    scores = np.full(2, 0.5) @ hard.gains
+    start = list(range(budget))
+    first = priced_bound(problem, hard, np.full(2, 0.5), scores)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("model.selection.branching.MAX_WORK", work)
+        batch, bound = branch(problem, hard, np.arange(12 - known), scores, start, first, CLOSE, math.inf)
+    assert problem.worst(start) - 1e-9 <= problem.worst(batch) <= best + 1e-9
+    assert bound >= best - 1e-9
+    if work == 20_000_000:
+        assert problem.worst(batch) == pytest.approx(best, abs=2 * CLOSE)
+        assert bound == pytest.approx(best, abs=2e-5)
+
+
+def test_limits_that_contradict_each_other_leave_nothing() -> None:
+    """The bound of a group that must give two images and none is below any batch, and below what one that gives two is worth."""
+    problem, _, hard = solved(grouped(20), 3)
+    group = np.arange(20) < 5
+    two, none = Limit(group, 2, -1), Limit(group, 0, 1)
+
+    def bound(*limits: Limit) -> float:
+        solution = solve(problem, hard, np.arange(20), math.inf, limits)
+        assert solution is not None
+        _, prices = solution
+        return prices.bound(problem, hard, prices.scores(hard, limits), limits)
+
+    assert bound(two, none) < 0 < bound(two)
+    assert bound(two) >= max(problem.worst([0, 1, other]) for other in range(2, 20))
+
+
+def test_branching_closes_what_the_relaxation_leaves_open() -> None:
+    """Noise of every dice, better and worse teachers, harder and easier images: the relaxation alone is 3 % away."""
+    rng = np.random.default_rng(0)
+    matrix = grouped(300) + rng.normal(0, 0.05, (300, 1)) + rng.normal(0, 0.05, 300)
+    matrix = np.clip(matrix, 0, 1)
+    np.fill_diagonal(matrix, 1)
+    found = maximin(matrix, [], 8)
+    problem, _, hard = solved(matrix, 8)
+    assert relax(problem, hard, math.inf).bound / 8 > 1.02 * found.value
+    assert found.optimal
 
 
 def test_a_poor_start_is_mended_by_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The integer program finds the optimum itself, with targets it did not know at first, when search brought nothing."""
+    """Branching finds the optimum itself, with targets it did not know at first, when search brought nothing."""
     monkeypatch.setattr("model.selection.solver.MAX_BATCHES", 0)
     monkeypatch.setattr("model.selection.solver.HOPELESS", math.inf)
     matrix = grouped(30, seed=2)
@@ -252,17 +307,6 @@ def test_no_pair_that_suffices_is_overlooked(count: int, width: int, seed: int, 
                 assert (parent, one, two) in found
 
 
-def test_the_integer_program_reports_that_nothing_is_better() -> None:
-    """Above the optimum it is infeasible, and the bound falls to the value looked for."""
-    matrix = grouped(20)
-    problem, _, hard = solved(matrix, 2)
-    hard.add(range(20))
-    value = exhaustive(matrix, [], 2).value * 2
-    proof = best_batch(problem, hard, np.arange(20), np.empty(0, dtype=np.int64), value, 2.0, time.monotonic() + 10)
-    assert (proof.batch, proof.finished) == (None, True)
-    assert proof.bound == pytest.approx(value + CUTOFF)
-
-
 def test_swaps_never_lower_the_worst_target() -> None:
     """Descent on the hard targets and settling on all of them only improve."""
     matrix = uniform(60, seed=1)
@@ -309,8 +353,8 @@ def test_the_order_of_the_images_does_not_matter(pool: tuple[Matrix, list[int], 
 
 
 def test_the_order_does_not_matter_in_a_larger_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where relaxation, random search and an integer program that ends at its count of nodes decide."""
-    monkeypatch.setattr("model.selection.integer_program.MAX_WORK", 0)
+    """Also where relaxation, random search and a branching that ends at its limit of work decide."""
+    monkeypatch.setattr("model.selection.branching.MAX_WORK", 100_000)
     matrix = completed(150)
     shuffle = np.random.default_rng(1).permutation(150)
     ids = [f"{number:03d}" for number in range(150)]
