@@ -22,6 +22,7 @@ from model.files import check_writable, check_writable_folder
 from model.options import (
     Candidates,
     CandidatesFromAll,
+    Classes,
     Data,
     Experiments,
     Initial,
@@ -65,7 +66,7 @@ def rank_command(
     work: Annotated[
         Path | None, typer.Option(help="Folder that keeps what is computed, so that a stopped run goes on. Default: a cache of yours.")
     ] = None,
-    classes: Annotated[int | None, typer.Option(help="Number of classes with the background. Default: read from the masks.")] = None,
+    classes: Classes = None,
     candidates: Candidates = CANDIDATES,
     true_masks: TrueMasks = False,
     candidates_from_all: CandidatesFromAll = False,
@@ -132,6 +133,7 @@ def experiment_command(
     draws: Annotated[int, typer.Option(min=1, help="Random sequences that are averaged.")] = RANDOM_DRAWS,
     repeats: Annotated[int, typer.Option(min=1, help="Networks trained and averaged for each score.")] = 1,
     jobs: Jobs = 1,
+    classes: Classes = None,
     candidates: Candidates = CANDIDATES,
     true_masks: TrueMasks = False,
     candidates_from_all: CandidatesFromAll = False,
@@ -155,6 +157,7 @@ def experiment_command(
             repeats=repeats,
             seed=seed,
             options={name: options for name in names if (options := strategy_options(name, candidates, true_masks, candidates_from_all))},
+            classes=classes,
         )
         with ProgressBar(console) as bar:
             task = bar.add_task("Experiment", total=None)
@@ -188,17 +191,19 @@ def converge_command(
     draws: Annotated[int, typer.Option(min=1, help="Random sets of each size.")] = 2,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings on each set.")] = 2,
     jobs: Jobs = 1,
+    classes: Classes = None,
 ) -> None:
     """Find out how many training steps your images need, before an experiment: too few make all strategies look alike."""
     with _explained(), ProgressBar(console) as bar:
         task = bar.add_task("Trainings", total=None)
         trained_by = recipe().replace(steps=1, row_steps=1)
-        _tell(read_pool(data, split, trained_by.max_side))
+        _tell(read_pool(data, split, trained_by.max_side, classes))
         convergence_study(
             data,
             split,
             trained_by,
             out,
+            classes=classes,
             sizes=numbers(sizes, "--sizes"),
             steps=numbers(steps, "--steps"),
             draws=draws,
@@ -221,11 +226,12 @@ def transfer_command(
     experiments: Experiments = 2,
     initial: Initial = 3,
     jobs: Jobs = 1,
+    classes: Classes = None,
     seed: Seed = 0,
 ) -> None:
     """Check on your own labelled images whether the similarity d, made from pseudo-labels, ranks pairs as true masks would."""
     with _explained(), ProgressBar(console) as bar:
-        protocol = Protocol(data, split, (DEFAULT,), experiments, initial, (initial + budget,), recipe(), seed=seed)
+        protocol = Protocol(data, split, (DEFAULT,), experiments, initial, (initial + budget,), recipe(), seed=seed, classes=classes)
         task = bar.add_task("Networks on single images", total=None)
         _tell(protocol.read_pool())
         transfer_study(protocol, budget, out, jobs=jobs, on_done=lambda done, total: bar.report(task, done, total))

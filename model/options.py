@@ -21,6 +21,7 @@ SplitFile = Annotated[Path, typer.Option("--split", help='JSON file {"pool": [fi
 Experiments = Annotated[int, typer.Option(min=1, help="Repetitions with other initial images.")]
 Initial = Annotated[int, typer.Option(min=1, help="Images labelled at the start, drawn at random.")]
 Sizes = Annotated[str, typer.Option(help="Training-set sizes with commas between.")]
+Classes = Annotated[int | None, typer.Option(help="Number of classes with the background. Default: read from the masks.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
 Candidates = Annotated[int, typer.Option(help="Images of which networks are trained in a round of task_dependent (|K|).")]
 TrueMasks = Annotated[

@@ -18,9 +18,9 @@ from model.files import check_writable, write_bytes
 from model.recipe import Recipe
 
 
-def score_once(data: Path, split_path: Path, recipe: Recipe, size: int, draw: int, seed: int) -> float:
+def score_once(data: Path, split_path: Path, recipe: Recipe, classes: int | None, size: int, draw: int, seed: int) -> float:
     """Mean test dice of one network trained on `size` pool images; the set depends on `draw` alone, the training on `seed`."""
-    pool, split = read_pool(data, split_path, recipe.max_side), Split.read(split_path)
+    pool, split = read_pool(data, split_path, recipe.max_side, classes), Split.read(split_path)
     chosen = sorted(str(i) for i in np.random.default_rng(draw).choice(split.pool, size, replace=False))
     return float(np.mean(list(train_and_score(pool, split, chosen, recipe, seed)[1].values())))
 
@@ -31,6 +31,7 @@ def study(
     recipe: Recipe,
     out: Path,
     *,
+    classes: int | None = None,
     sizes: Sequence[int],
     steps: Sequence[int],
     draws: int,
@@ -44,18 +45,18 @@ def study(
     """
     path = out / "convergence.json"
     check_writable(path)
-    read_pool(data, split, recipe.max_side)
+    read_pool(data, split, recipe.max_side, classes)
     largest = len(Split.read(split).pool)
     if not all(1 <= size <= largest for size in sizes):
         raise BudgetError(f"sizes: found {', '.join(map(str, sizes))}, expected 1 to {largest}, the number of pool images in {split}.")
-    settings = {**describe_data(data, split), "recipe": recipe.replace(steps=1).to_dict()}
+    settings = {**describe_data(data, split, classes), "recipe": recipe.replace(steps=1).to_dict()}
     finished = load_or_begin(path, settings, "dice")
     combinations = product(sizes, steps, range(draws), range(seeds))
     names = {combination: "/".join(map(str, combination)) for combination in combinations}
     todo = [unit for unit, name in names.items() if name not in finished["dice"]]
     on_done(len(names) - len(todo), len(names))
-    units = [(data, split, recipe.replace(steps=count), size, draw, seed) for size, count, draw, seed in todo]
-    for (_, _, trained_by, size, draw, seed), value in results_of(jobs, score_once, units):
+    units = [(data, split, recipe.replace(steps=count), classes, size, draw, seed) for size, count, draw, seed in todo]
+    for (_, _, trained_by, _, size, draw, seed), value in results_of(jobs, score_once, units):
         finished["dice"][names[size, trained_by.steps, draw, seed]] = round(value, 4)
         write_bytes(path, json.dumps(finished, indent=1).encode())
         on_done(sum(name in finished["dice"] for name in names.values()), len(names))

@@ -18,7 +18,7 @@ from model.strategies import Strategy, get_strategy
 
 RANDOM_DRAWS = 8  # random sequences averaged, as in the paper
 MUST_AGREE = (
-    *("data", "data_digest", "split", "split_digest", "pool_size"),
+    *("data", "data_digest", "split", "split_digest", "classes", "pool_size"),
     *("initial_size", "repeats", "random_draws", "seed", "recipe", "options"),
 )
 
@@ -71,6 +71,7 @@ class Protocol:
     repeats: int = 1  # networks trained and averaged for each score
     seed: int = 0
     options: dict[str, dict[str, Any]] = field(default_factory=dict)  # of strategies, by name
+    classes: int | None = None  # with the background; None: read from the masks
 
     def __post_init__(self) -> None:
         for name, value in {
@@ -107,7 +108,7 @@ class Protocol:
 
     def read_pool(self) -> Pool:
         """All images of the data with their masks, at working resolution. Raises PoolError when one of the split is missing or unusable."""
-        return read_pool(self.data, self.split, self.recipe.max_side)
+        return read_pool(self.data, self.split, self.recipe.max_side, self.classes)
 
     def initial_set(self, experiment: int, split: Split) -> tuple[str, ...]:
         """The labelled images that one experiment starts with, drawn at random; the same for all its arms."""
@@ -126,7 +127,7 @@ class Protocol:
         """What results.json keeps of it."""
         return {
             "command": command,
-            **describe_data(self.data, self.split),
+            **describe_data(self.data, self.split, self.classes),
             "pool_size": len(self.read_split().pool),
             "strategies": list(self.strategies),
             "options": self.options,
@@ -140,21 +141,22 @@ class Protocol:
         }
 
 
-def describe_data(data: Path, split: Path) -> dict[str, str]:
-    """What tells data and split from others of the same name, wherever they lie."""
+def describe_data(data: Path, split: Path, classes: int | None) -> dict[str, Any]:
+    """What tells data and split from others of the same name, wherever they lie; the number of classes where it was stated."""
     parts = Split.read(split)
     return {
         "data": data.name,
         "data_digest": digest_of_files(data / "images", data / "masks"),
         "split": split.name,
         "split_digest": digest(parts.pool, parts.test),
+        **({} if classes is None else {"classes": classes}),
     }
 
 
 @lru_cache(maxsize=2)
-def read_pool(data: Path, split_path: Path, max_side: int) -> Pool:
+def read_pool(data: Path, split_path: Path, max_side: int, classes: int | None = None) -> Pool:
     """The images and masks of an experiment, read once in each process. Raises PoolError when one of the split cannot be used."""
-    pool = scan(data / "images", data / "masks", max_side=max_side)
+    pool = scan(data / "images", data / "masks", max_side=max_side, classes=classes)
     split = Split.read(split_path)
     missing = sorted({*split.pool, *split.test} - set(pool.labelled))
     if missing:

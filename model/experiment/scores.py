@@ -41,7 +41,11 @@ def score_set(protocol: Protocol, pool: Pool, split: Split, experiment: int, cho
 
     What was trained before (a killed run, another arm with the same set) is taken from `folder`.
     """
-    described = {**describe_data(protocol.data, protocol.split), "recipe": protocol.recipe.to_dict(), "seed": protocol.seed}
+    described = {
+        **describe_data(protocol.data, protocol.split, protocol.classes),
+        "recipe": protocol.recipe.to_dict(),
+        "seed": protocol.seed,
+    }
     name = digest(described, experiment, chosen)
     repeats = [
         _score_once(protocol, pool, split, protocol.training_seed(experiment, repeat), chosen, folder / name / str(repeat))

@@ -32,7 +32,7 @@ def study(protocol: Protocol, budget: int, out: Path, *, jobs: int, on_done: Cal
     """
     path = out / "transfer.json"
     check_writable(path)
-    described = describe_data(protocol.data, protocol.split)
+    described = describe_data(protocol.data, protocol.split, protocol.classes)
     settings = {**described, "recipe": protocol.recipe.to_dict(), "seed": protocol.seed, "initial": protocol.initial}
     finished = load_or_begin(path, settings, "rows")
     units = []

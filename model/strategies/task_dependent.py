@@ -19,7 +19,7 @@ from model.strategies.base import Comparison, Query, Ranking, Strategy
 
 CANDIDATES = 16  # |K|: networks trained a round; more tell more and cost more
 STREAM = 1  # of random numbers, apart from that of the random strategy, whose batch would lie in K otherwise
-BLANK = "the model finds nothing (or only foreground) in it, so that it could not be compared: look whether that is right"
+BLANK = "the model finds nothing (a speck at most) or only foreground in it, so that it could not be compared: look whether that is right"
 SELECTION_SECONDS = 30.0  # cap on the search for the subset; it usually ends long before
 
 
@@ -62,7 +62,7 @@ class TaskDependent(Strategy):
         blank = self.blank(round_)
         if blank.issuperset(round_.unlabelled):
             raise StrategyError(
-                f"The model finds nothing (or only foreground) in all of the {len(round_.unlabelled)} unlabelled images, "
+                f"The model finds nothing (specks at most) or only foreground in all of the {len(round_.unlabelled)} unlabelled images, "
                 "so that none can be compared. Label a few more images, chosen at random or by eye, and try again."
             )
         eligible = [identity for identity in (round_.ids if self.candidates_from_all else round_.unlabelled) if identity not in blank]

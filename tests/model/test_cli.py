@@ -136,6 +136,30 @@ def test_rank_of_three_classes(shared_data: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "ranking.csv").read_text().splitlines()) == 11
 
 
+def test_an_experiment_keeps_to_the_number_of_classes_that_is_stated(shared_data: Path, tmp_path: Path) -> None:
+    """Three classes in the data, four stated: networks have four, results.json says so, and another number does not go on with it."""
+    data = tmp_path / "data"
+    for kind in ("images", "masks"):
+        (data / kind).mkdir(parents=True)
+        for name in sorted(path.name for path in (shared_data / "axondeepseg_3class" / kind).iterdir())[:5]:
+            shutil.copy(shared_data / "axondeepseg_3class" / kind / name, data / kind)
+    names = sorted(path.name for path in (data / "images").iterdir())
+    (data / "split.json").write_text(json.dumps({"pool": names[:4], "test": names[4:]}))
+    given = ["--data", str(data), "--split", f"{data}/split.json", "--out", f"{tmp_path}/out"]
+    arms = [*given, "--strategies", "random", "--experiments", "1", "--draws", "1", "--initial", "2", "--sizes", "3", *FAST]
+    done = model("experiment", *arms, "--classes", "4")
+    assert done.exit_code == 0, done.stderr
+    assert "4 classes with the background." in done.stderr
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["protocol"]["classes"] == 4
+    again = model("experiment", *arms)
+    assert again.exit_code == 2
+    assert "classes" in again.stderr
+    assert "--classes" in model("converge", "--help").output
+    few = model("converge", *given, "--sizes", "2", "--steps", "1", "--draws", "1", "--seeds", "1", "--classes", "2")
+    assert few.exit_code == 2
+    assert "expected 0/255, or class ids 0 to 1" in few.stderr
+
+
 def test_one_bad_image_is_named_and_does_not_stop_the_others(folder: Path) -> None:
     bad = sorted((folder / "images").iterdir())[-1]
     bad.write_bytes(bad.read_bytes()[:1000])
