@@ -13,17 +13,20 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import pdist
 
 from model.selection.hard_targets import HardTargets
 from model.selection.local_search import BETTER, Batch, settle
 from model.selection.problem import Problem
-from model.selection.relaxation import SOLVED, Limit, relaxed_totals, solve
+from model.selection.relaxation import Limit, relaxed_totals, solve
 
-# Work of a search: the limit that ends most unfinished proofs, after about twenty seconds, so that fast and slow machines agree. The
-# work of a linear program is the cells of its table, and as many more as its set-up is worth.
-MAX_WORK, SET_UP = 20_000_000, 6_000
+# Work of a search: the limit that ends most unfinished proofs, after about twenty seconds, so that fast and slow machines agree; and
+# what each linear program takes at least.
+MAX_WORK, LEAST_WORK = 30_000_000, 4_000
 # Candidates with which a linear program begins and by which it grows, and how often it does.
 CANDIDATES, MAX_ROUNDS = 100, 8
+# The best candidates, which are grouped; the time for it grows with their square.
+GROUPED = 3000
 # A group counts as undecided when its number is this far from a whole one; the largest undecided group is branched on.
 UNDECIDED = 0.15
 # Distance from whole numbers that counts as rounding.
@@ -46,21 +49,23 @@ class Groups:
         sums = np.r_[0.0, np.cumsum(weights[self.order])]
         numbers = sums[self.stop] - sums[self.start]
         away = np.abs(numbers - np.round(numbers))
-        group = int((away > UNDECIDED).argmax()) if (away > UNDECIDED).any() else int(away.argmax())
-        return (self.order[self.start[group] : self.stop[group]], float(numbers[group])) if away[group] > WHOLE else None
+        place = int((away > UNDECIDED).argmax()) if (away > UNDECIDED).any() else int(away.argmax())
+        return (self.order[self.start[place] : self.stop[place]], float(numbers[place])) if away[place] > WHOLE else None
 
 
-def group(hard: HardTargets, kept: NDArray[np.int64]) -> Groups:
-    """Group candidates by what they add to the hard targets, by Ward's criterion."""
+def group(hard: HardTargets, ranked: NDArray[np.int64]) -> Groups:
+    """Group candidates, the best first, by what they add to the hard targets (Ward's criterion); those after `GROUPED` stay single."""
+    kept, rest = ranked[:GROUPED], ranked[GROUPED:]
     count = len(kept)
-    tree = linkage(hard.gains[:, kept].T, "ward")
+    tree = linkage(pdist(hard.gains[:, kept].T), "ward")
     size = np.r_[np.ones(count), tree[:, 3]].astype(np.int64)
     start = np.zeros(len(size), dtype=np.int64)
     for parent in range(len(size) - 1, count - 1, -1):
         left, right = tree[parent - count, :2].astype(np.int64)
         start[left], start[right] = start[parent], start[parent] + size[left]
+    start, size = np.r_[start, count + np.arange(len(rest))], np.r_[size, np.ones(len(rest), dtype=np.int64)]
     largest = np.argsort(-size, kind="stable")
-    return Groups(kept[leaves_list(tree)], start[largest], (start + size)[largest])
+    return Groups(np.r_[kept[leaves_list(tree)], rest], start[largest], (start + size)[largest])
 
 
 @dataclass(order=True)
@@ -96,7 +101,7 @@ class Tree:
     tolerance: float
     deadline: float
     nodes: list[Node] = field(default_factory=list)
-    closed: float = 0.0  # the highest bound of a node whose solution is a batch
+    closed: float = 0.0  # the highest bound of a node that cannot be divided: its solution is a batch, or there is none
     work: int = 0
     made: int = 0
 
@@ -113,7 +118,7 @@ class Tree:
     @property
     def over(self) -> bool:
         """Whether nothing is left to look at, or the search has used up its share."""
-        closed = not self.nodes or self.nodes[0].bound <= self.value + self.tolerance
+        closed = not self.nodes or self.nodes[0].bound <= max(self.value + self.tolerance, self.closed)
         return closed or self.work >= MAX_WORK or time.monotonic() > self.deadline
 
     def enter(self, limits: tuple[Limit, ...], scores: NDArray[np.float64], bound: float) -> None:
@@ -122,32 +127,37 @@ class Tree:
         scores: (C,), `bound`: of the node they are a part of. Candidates that are missing enter the linear program
         as their scores ask for it; the bound covers all that are kept at any time.
         """
-        weights: NDArray[np.float64] = np.zeros(len(scores))
+        weights: NDArray[np.float64] | None = None
         active = self.first_candidates(limits, scores)
         for _ in range(MAX_ROUNDS):
-            self.work += SET_UP + len(active) * len(self.hard.members)
+            self.work += LEAST_WORK
             solution = solve(self.problem, self.hard, active, self.deadline, limits)
             if solution is None:
                 break
-            weights, prices = solution
+            weights, prices, work = solution
+            self.work += work
             scores = prices.scores(self.hard, limits)
             scores[self.left_out] = -np.inf
             bound = min(bound, prices.bound(self.problem, self.hard, scores, limits))
-            missing = np.flatnonzero(scores > np.sort(scores[active])[-self.problem.budget] + SOLVED)
+            missing = np.flatnonzero(scores > np.sort(scores[active])[-self.problem.budget] + self.tolerance / self.problem.budget)
             missing = np.setdiff1d(missing, active)
             if bound <= self.value + self.tolerance or not len(missing):
                 break
             active = np.union1d(active, missing[np.argsort(-scores[missing], kind="stable")[:CANDIDATES]])
-        if bound > self.value + self.tolerance:
+        if weights is None:
+            self.closed = max(self.closed, bound)
+        elif bound > self.value + self.tolerance:
             self.made += 1
             heapq.heappush(self.nodes, Node((-bound, self.made), limits, weights, scores, len(self.hard.members)))
 
     def first_candidates(self, limits: tuple[Limit, ...], scores: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return candidates to begin with, ascending: the best scores, (C,), of all and of each group that must give some."""
+        """Return candidates to begin with, ascending: those that are hard targets, and the best scores, (C,), of all and of each group
+        that must give some.
+        """
         ranked = self.kept[np.argsort(-scores[self.kept], kind="stable")]
         own = np.searchsorted(self.problem.candidates, self.problem.targets[self.hard.members])
         own = own[np.isin(self.problem.targets[self.hard.members], self.problem.candidates[self.kept])]
-        wanted = [ranked[:CANDIDATES], own]
+        wanted = [ranked[: max(CANDIDATES, self.problem.budget)], own]
         wanted += [ranked[limit.members[ranked]][: self.problem.budget] for limit in limits if limit.sign < 0]
         return np.unique(np.concatenate(wanted))
 
@@ -174,9 +184,11 @@ def branch(
     kept: (K,) int64; scores: (C,) float64 of the relaxation, `bound` its bound; batch: the best known; tolerance: on the worst
     total, below which a better batch is not looked for.
     """
-    groups = group(hard, kept)
     tree = Tree(problem, hard, kept, batch, problem.worst(batch), tolerance, deadline)
     tree.enter((), scores, bound)
+    if tree.over:
+        return tree.batch, tree.bound
+    groups = group(hard, kept[np.argsort(-scores[kept], kind="stable")])
     while not tree.over:
         node = heapq.heappop(tree.nodes)
         tree.improve(node.weights)

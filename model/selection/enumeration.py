@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from model.selection.pairs import Pairs, file_pairs
 
-# Partial batches extended at a time; bounds the memory together with CHILDREN.
-BLOCK, CHILDREN = 1024, 50_000
+# Partial batches extended at a time, and cells (batches times targets) compared at a time; both bound the memory.
+BLOCK, CELLS = 1024, 2_000_000
 # Hardest targets per partial batch on which all extensions are compared before the full comparison.
 SCREENED_TARGETS = 5
 # Budget from which the last two images are looked for together; below it there are few partial batches, and maybe many pairs.
@@ -81,8 +81,9 @@ def extend(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.flo
             complete(state, state.pairs, block, sums)
             continue
         parents, numbers = extensions(state, block, sums, left)
-        for first in range(0, len(parents), CHILDREN):
-            some, new = parents[first : first + CHILDREN], numbers[first : first + CHILDREN]
+        step = at_a_time(totals)
+        for first in range(0, len(parents), step):
+            some, new = parents[first : first + step], numbers[first : first + step]
             grown = sums[some] + state.gains[new]
             batches = np.c_[block[some], new]
             if left > 1:
@@ -96,13 +97,22 @@ def extend(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.flo
 def complete(state: Enumeration, pairs: Pairs, chosen: NDArray[np.int64], totals: NDArray[np.float64]) -> None:
     """Search all completions of partial batches by two more images: chosen (k, m) int64, totals (k, 1 + T) float64."""
     parents, numbers = pairs.hopeful(state.value + BETTER - totals, chosen[:, -1])
-    for first in range(0, len(parents), CHILDREN):
-        some, new = parents[first : first + CHILDREN], numbers[first : first + CHILDREN]
+    step = at_a_time(totals)
+    for first in range(0, len(parents), step):
+        if time.monotonic() > state.deadline:
+            state.finished = False
+            return
+        some, new = parents[first : first + step], numbers[first : first + step]
         one, two = pairs.first[new], pairs.second[new]
         worth = (totals[some] + state.gains[one] + state.gains[two]).min(axis=1)
         best = int(worth.argmax())
         if worth[best] > state.value + BETTER:
             state.value, state.batch = float(worth[best]), (*chosen[some[best]].tolist(), int(one[best]), int(two[best]))
+
+
+def at_a_time(totals: NDArray[np.float64]) -> int:
+    """Return how many batches are compared at a time, where their totals are rows of (k, 1 + T)."""
+    return max(1, CELLS // totals.shape[1])
 
 
 def extensions(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.float64], left: int) -> tuple[NDArray[np.int64], ...]:
@@ -117,7 +127,8 @@ def extensions(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np
         open_ &= state.reach_of_target[left - 1][column] > needed[np.arange(len(chosen)), column][:, None]
     parents, numbers = np.nonzero(open_)
     passed = np.ones(len(parents), dtype=bool)
-    for first in range(0, len(parents), CHILDREN):
-        part = slice(first, first + CHILDREN)
+    step = at_a_time(totals)
+    for first in range(0, len(parents), step):
+        part = slice(first, first + step)
         passed[part] = (reach[numbers[part]] > needed[parents[part]]).all(axis=1)
     return parents[passed], numbers[passed]

@@ -21,6 +21,8 @@ SOLVED = 1e-5
 PATIENCE, PROGRESS = 4, 2e-4
 # Price of breaking a limit by one image, in expected dice: more than any batch is worth.
 BROKEN = 100.0
+# What the solver says when it gives up, and the decimals of the gains with which it is then asked once more.
+GAVE_UP, ROUNDED = 4, 4
 # Candidates to begin with and to add at a time; smaller pools enter whole.
 START_CANDIDATES, MORE_CANDIDATES = 1500, 300
 
@@ -82,7 +84,7 @@ def relax(problem: Problem, hard: HardTargets, deadline: float) -> Relaxation:
         solved = solve(problem, hard, active, deadline)
         if solved is None:
             break
-        weights, prices = solved
+        weights, prices, _ = solved
         scores = prices.scores(hard)
         bound = prices.bound(problem, hard, scores)
         stale = 0 if bound < best.bound * (1 - PROGRESS) else stale + 1
@@ -105,33 +107,40 @@ def relax(problem: Problem, hard: HardTargets, deadline: float) -> Relaxation:
 
 def solve(
     problem: Problem, hard: HardTargets, active: NDArray[np.int64], deadline: float, limits: Sequence[Limit] = ()
-) -> tuple[NDArray[np.float64], Prices] | None:
-    """Solve the relaxation on the hard targets and active candidates; return weights (C,) and prices, or None out of time.
+) -> tuple[NDArray[np.float64], Prices, int] | None:
+    """Solve the relaxation on the hard targets and active candidates; return weights (C,), prices and the work, or None without a solution.
 
-    Limits may be broken at a price that nothing is worth, so that there is a solution whatever is active; where the limits
-    contradict each other, the bound of these prices says so.
+    There is none out of time, or where the solver gives up: on near ties it sometimes does, and is asked once more with rounded
+    gains, which costs the bound nearly nothing, as prices are evaluated on the exact ones. Limits may be broken at a price that
+    nothing is worth, so that there is a solution whatever is active; where the limits contradict each other, the bound of these
+    prices says so.
     """
     width, height = len(active), len(hard.members)
     gains = np.c_[-hard.gains[:, active], np.ones(height), np.zeros(height)]
     signs, numbers = np.array([limit.sign for limit in limits], dtype=float), np.array([limit.number for limit in limits], dtype=float)
     held = np.array([limit.sign * limit.members[active] for limit in limits], dtype=float).reshape(len(limits), width)
-    result = linprog(
-        np.r_[np.zeros(width), -1.0, BROKEN * problem.size],
-        A_ub=np.r_[gains, np.c_[held, np.zeros(len(limits)), -np.ones(len(limits))]],
-        b_ub=np.r_[hard.base, signs * numbers],
-        A_eq=np.r_[np.ones(width), 0.0, 0.0][None],
-        b_eq=[problem.budget],
-        bounds=np.r_[np.tile([0.0, 1.0], (width, 1)), [[-np.inf, np.inf], [0.0, np.inf]]],
-        method="highs-ds",
-        options={"time_limit": max(0.1, deadline - time.monotonic())},
-    )
+    table = np.r_[gains, np.c_[held, np.zeros(len(limits)), -np.ones(len(limits))]]
+    for some in (table, table.round(ROUNDED)):
+        result = linprog(
+            np.r_[np.zeros(width), -1.0, BROKEN * problem.size],
+            A_ub=some,
+            b_ub=np.r_[hard.base, signs * numbers],
+            A_eq=np.r_[np.ones(width), 0.0, 0.0][None],
+            b_eq=[problem.budget],
+            bounds=np.r_[np.tile([0.0, 1.0], (width, 1)), [[-np.inf, np.inf], [0.0, np.inf]]],
+            method="highs-ds",
+            options={"time_limit": max(0.1, deadline - time.monotonic())},
+        )
+        if result.status != GAVE_UP:
+            break
     if result.status != 0:
         return None
     prices = np.clip(-result.ineqlin.marginals, 0, None)
     prices /= prices[:height].sum()
     weights = np.zeros(len(problem.candidates))
     weights[active] = np.clip(result.x[:width], 0, 1)
-    return weights, Prices(prices[:height], prices[height:])
+    work = int(result.nit) * (width + height) + width * height // 2  # steps of the simplex method, each over rows and columns, and set-up
+    return weights, Prices(prices[:height], prices[height:]), work
 
 
 def priced_bound(problem: Problem, hard: HardTargets, prices: NDArray[np.float64], scores: NDArray[np.float64]) -> float:

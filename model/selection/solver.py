@@ -24,10 +24,9 @@ logger = logging.getLogger(__name__)
 MAX_BATCHES = 100_000_000
 # ... and candidates times targets up to which its tables are built.
 MAX_TABLE = 500_000
-# Branching is not tried on a larger relative distance than this, nor on more candidates times hard targets: on such pools (dice
-# without any structure) it uses up any time without moving the bound far.
+# Branching is not tried on a larger relative distance than this: on such pools (dice without any structure) it uses up any time
+# without moving the bound far.
 HOPELESS = 0.5
-MAX_CELLS = 400_000
 # Part of the time left that the relaxation and the search may use, so that something remains for the proof.
 SHARE = 0.5
 
@@ -94,8 +93,10 @@ def prove(problem: Problem, hard: HardTargets, relaxed: Relaxation, batch: Batch
     value = problem.worst(batch)
     kept = worth_keeping(problem, scores, priced, value)
     if math.comb(len(kept), problem.budget) <= MAX_BATCHES and len(kept) * len(problem.targets) <= MAX_TABLE:
-        return by_enumeration(problem, hard, kept, prices, batch, bound, deadline)
-    if bound > value * (1 + HOPELESS) or len(kept) * len(hard.members) > MAX_CELLS:
+        batch, bound, finished = by_enumeration(problem, hard, kept, prices, batch, bound, part(deadline))
+        if finished:
+            return batch, bound
+    if bound > value * (1 + HOPELESS):
         return batch, bound
     found, proven = branch(problem, hard, kept, scores, batch, bound, tolerance(problem) / 2, deadline)
     return found, min(bound, proven)
@@ -103,15 +104,15 @@ def prove(problem: Problem, hard: HardTargets, relaxed: Relaxation, batch: Batch
 
 def by_enumeration(
     problem: Problem, hard: HardTargets, kept: NDArray[np.int64], prices: NDArray[np.float64], batch: Batch, bound: float, deadline: float
-) -> tuple[Batch, float]:
-    """Return the best batch of the candidates kept, and as bound its value where the search finished in time."""
+) -> tuple[Batch, float, bool]:
+    """Return the best batch of the candidates kept, its value as bound where the search finished in time, and whether it did."""
     value = problem.worst(batch)
     weights = np.zeros(len(problem.targets))
     weights[hard.members] = prices
     gains = problem.rows(kept)
     found, best, finished = enumerate_batches(gains, problem.base, problem.budget, weights, value, deadline)
     better = [int(kept[number]) for number in found] or batch
-    return better, max(best, problem.worst(better)) + BETTER if finished else bound
+    return better, max(best, problem.worst(better)) + BETTER if finished else bound, finished
 
 
 def tolerance(problem: Problem) -> float:

@@ -3,12 +3,14 @@
 import math
 import time
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.optimize import linprog
 
 from model.errors import BudgetError, PoolError
 from model.selection import Selection, exhaustive, expected_dice, greedy, maximin, rank
@@ -20,7 +22,7 @@ from model.selection.local_search import descend, settle
 from model.selection.pairs import file_pairs
 from model.selection.problem import Problem, pose
 from model.selection.ranking import ranked_rows
-from model.selection.relaxation import Limit, cover_bound, priced_bound, relax, solve
+from model.selection.relaxation import GAVE_UP, Limit, cover_bound, priced_bound, relax, solve
 from model.selection.solver import prove
 
 CLOSE = 1e-6
@@ -178,9 +180,10 @@ def test_branching_proves_what_enumeration_proves(monkeypatch: pytest.MonkeyPatc
     st.integers(0, 10_000),
     st.integers(1, 4),
     st.integers(0, 2),
-    st.sampled_from([0, 1, 20_000, 20_000_000]),
+    st.sampled_from([0, 1, 20_000, 30_000_000]),
+    st.sampled_from([1, 3, 100]),
 )
-def test_branching_is_right_whenever_it_ends(kind: str, seed: int, budget: int, known: int, work: int) -> None:
+def test_branching_is_right_whenever_it_ends(kind: str, seed: int, budget: int, known: int, work: int, columns: int) -> None:
     """However little work it may do, its bound holds and its batch is what it claims; where it may do all, it is the best."""
     matrix = POOLS[kind](12, seed)
     problem = pose(matrix, list(range(known)), budget)
@@ -191,10 +194,13 @@ def test_branching_is_right_whenever_it_ends(kind: str, seed: int, budget: int, 
     first = priced_bound(problem, hard, np.full(2, 0.5), scores)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("model.selection.branching.MAX_WORK", work)
+        patch.setattr("model.selection.branching.CANDIDATES", columns)  # fewer than the budget, so that others have to enter
+        patch.setattr("model.selection.branching.MAX_ROUNDS", 20)
+        patch.setattr("model.selection.branching.GROUPED", 3 * columns)
         batch, bound = branch(problem, hard, np.arange(12 - known), scores, start, first, CLOSE, math.inf)
     assert problem.worst(start) - 1e-9 <= problem.worst(batch) <= best + 1e-9
     assert bound >= best - 1e-9
-    if work == 20_000_000:
+    if work == 30_000_000:
         assert problem.worst(batch) == pytest.approx(best, abs=2 * CLOSE)
         assert bound == pytest.approx(best, abs=2e-5)
 
@@ -208,7 +214,7 @@ def test_limits_that_contradict_each_other_leave_nothing() -> None:
     def bound(*limits: Limit) -> float:
         solution = solve(problem, hard, np.arange(20), math.inf, limits)
         assert solution is not None
-        _, prices = solution
+        _, prices, _ = solution
         return prices.bound(problem, hard, prices.scores(hard, limits), limits)
 
     assert bound(two, none) < 0 < bound(two)
@@ -225,6 +231,55 @@ def test_branching_closes_what_the_relaxation_leaves_open() -> None:
     problem, _, hard = solved(matrix, 8)
     assert relax(problem, hard, math.inf).bound / 8 > 1.02 * found.value
     assert found.optimal
+
+
+def nearly_equal(count: int, groups: int, noise: float) -> Matrix:
+    """Groups with dice of .8 within and .5 across, and differences so small that nearly every batch of the same make-up is a tie."""
+    member = np.arange(count)
+    apart: Matrix = 0.5 + 0.3 * (member[:, None] % groups == member % groups)
+    return apart + noise * np.random.default_rng(0).random((count, count))
+
+
+def test_near_ties_are_solved() -> None:
+    """The solver gives up on a few relaxations of this pool, and is asked again."""
+    assert maximin(nearly_equal(200, 4, 1e-6), [], 6).optimal
+
+
+def test_a_solver_that_gives_up_is_asked_again_with_rounded_gains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The optimum is found and proven all the same, on the exact gains."""
+
+    def reluctant(costs: Matrix, **options: Any) -> Any:
+        result = linprog(costs, **options)
+        if not np.array_equal(options["A_ub"], options["A_ub"].round(4)):
+            result.status = GAVE_UP
+        return result
+
+    matrix = grouped(20, seed=4)
+    best = exhaustive(matrix, [], 3)
+    monkeypatch.setattr("model.selection.relaxation.linprog", reluctant)
+    monkeypatch.setattr("model.selection.solver.MAX_BATCHES", 0)
+    monkeypatch.setattr("model.selection.solver.HOPELESS", math.inf)
+    found = maximin(matrix, [], 3)
+    assert found.value == pytest.approx(best.value, abs=CLOSE)
+    assert found.upper_bound == pytest.approx(best.value, abs=1e-4)
+
+
+def test_a_relaxation_without_solution_ends_in_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the solver always gives up, what is returned is no better than what is known without it, and true."""
+    monkeypatch.setattr("model.selection.branching.solve", lambda *_: None)
+    monkeypatch.setattr("model.selection.solver.MAX_BATCHES", 0)
+    monkeypatch.setattr("model.selection.solver.HOPELESS", math.inf)
+    matrix = grouped(14, seed=1)
+    found, best = maximin(matrix, [], 3), exhaustive(matrix, [], 3)
+    assert found.value <= best.value + 1e-9 <= found.upper_bound + 2e-9
+
+
+def test_the_search_among_pairs_keeps_to_its_time() -> None:
+    """Millions of pairs that differ by a millionth: what is left of the time goes to branching, which needs little of it."""
+    start = time.process_time()
+    found = maximin(equal_groups(220, 2, 1e-6), [], 4, time_limit=2.0)
+    assert time.process_time() - start < 6
+    assert found.gap < 0.05
 
 
 def test_a_poor_start_is_mended_by_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
