@@ -20,9 +20,9 @@ from model.selection.local_search import BETTER, Batch, settle
 from model.selection.problem import Problem
 from model.selection.relaxation import Limit, relaxed_totals, solve
 
-# Work of a search: the limit that ends most unfinished proofs, after about twenty seconds, so that fast and slow machines agree; and
+# Work of a search: the limit that ends most unfinished proofs, after ten to thirty seconds, so that fast and slow machines agree; and
 # what each linear program takes at least.
-MAX_WORK, LEAST_WORK = 30_000_000, 4_000
+MAX_WORK, LEAST_WORK = 50_000_000, 4_000
 # Candidates with which a linear program begins and by which it grows, and how often it does.
 CANDIDATES, MAX_ROUNDS = 100, 8
 # The best candidates, which are grouped; the time for it grows with their square.
