@@ -135,7 +135,7 @@ def _score_table(runs: Sequence[Run], measure: Measure) -> str:
         return "No strategy has a run yet."
     cells = {(row.strategy, row.size): row for row in rows}
     sizes = sorted({row.size for row in rows})
-    most = {row.size: max(other.n for other in rows if other.size == row.size) for row in rows}
+    n = max(row.n for row in rows)
     lines = []
     for name in curves.strategies(runs):
         line = [name]
@@ -145,9 +145,8 @@ def _score_table(runs: Sequence[Run], measure: Measure) -> str:
                 line.append("–")
                 continue
             spread = "" if row.sd is None else f" ± {row.sd:.3f}"
-            line.append(f"{row.mean:.3f}{spread}" + (f" (n = {row.n})" if row.n < most[size] else ""))
+            line.append(f"{row.mean:.3f}{spread}" + (f" (n = {row.n})" if row.n < n else ""))
         lines.append(line)
-    n = max(row.n for row in rows)
     caption = f"Mean ± standard deviation over {n} {_plural(n, 'experiment')}; draws of random are averaged within their experiment first."
     return _markdown(["strategy", *(str(size) for size in sizes)], lines) + "\n\n" + caption
 
