@@ -46,14 +46,14 @@ class Prices:
     targets: NDArray[np.float64]
     limits: NDArray[np.float64]
 
-    def scores(self, hard: HardTargets, limits: Sequence[Limit] = ()) -> NDArray[np.float64]:
+    def scores(self, hard: HardTargets, limits: Sequence[Limit]) -> NDArray[np.float64]:
         """Return what each candidate is worth: its gains at the targets' prices, less the limits' prices, (C,) float64."""
         worth: NDArray[np.float64] = self.targets @ hard.gains
         for limit, price in zip(limits, self.limits, strict=True):
             worth[limit.members] -= limit.sign * price
         return worth
 
-    def bound(self, problem: Problem, hard: HardTargets, scores: NDArray[np.float64], limits: Sequence[Limit] = ()) -> float:
+    def bound(self, problem: Problem, hard: HardTargets, scores: NDArray[np.float64], limits: Sequence[Limit]) -> float:
         """Return what these prices prove for batches that keep to the limits; scores, (C,): -inf for candidates that are left out."""
         granted = sum(limit.sign * price * limit.number for limit, price in zip(limits, self.limits, strict=True))
         return priced_bound(problem, hard, self.targets, scores) + float(granted)
@@ -85,8 +85,8 @@ def relax(problem: Problem, hard: HardTargets, deadline: float) -> Relaxation:
         if solved is None:
             break
         weights, prices, _ = solved
-        scores = prices.scores(hard)
-        bound = prices.bound(problem, hard, scores)
+        scores = prices.targets @ hard.gains
+        bound = priced_bound(problem, hard, prices.targets, scores)
         stale = 0 if bound < best.bound * (1 - PROGRESS) else stale + 1
         if bound < best.bound:
             best = Relaxation(bound, weights, prices.targets)

@@ -118,6 +118,23 @@ def equal_groups(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
     return matrix
 
 
+def continuum(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Eight clouds of appearances in four dimensions; dice fall off with the distance."""
+    place = 2 * rng.normal(size=(8, 4))[rng.integers(0, 8, count)] + rng.normal(size=(count, 4)) / 2
+    square = (place**2).sum(axis=1)
+    matrix: NDArray[np.float32] = np.exp(-np.maximum(square[:, None] + square - 2 * place @ place.T, 0) / 8).astype(np.float32)
+    np.fill_diagonal(matrix, 1)
+    return matrix
+
+
+def noisy_continuum(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """As continuum, each dice with noise of its own."""
+    matrix = continuum(count, rng) + np.float32(0.05) * rng.standard_normal((count, count), dtype=np.float32)
+    np.clip(matrix, 0, 1, out=matrix)
+    np.fill_diagonal(matrix, 1)
+    return matrix
+
+
 def unstructured(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Independent uniform dice: the hard case, which no real pool resembles."""
     matrix = rng.random((count, count), dtype=np.float32)
@@ -127,7 +144,10 @@ def unstructured(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 KINDS: dict[str, Callable[[int, np.random.Generator], NDArray[np.float32]]] = {
     function.__name__: function
-    for function in (clustered, few_known, many_known, all_known, one_group, duplicates, lonely, many_lonely, equal_groups, unstructured)
+    for function in (
+        *(clustered, few_known, many_known, all_known, one_group, duplicates, lonely, many_lonely),
+        *(continuum, noisy_continuum, equal_groups, unstructured),
+    )
 }
 
 
