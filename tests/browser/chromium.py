@@ -72,9 +72,19 @@ def wait(browser: Remote, condition: Callable[[Remote], Any], what: str, *, seco
 def sign_in(browser: Remote, server: LabelStudioServer, account: Account | None = None) -> None:
     """Log in to Label Studio by its form (default: the administrator), in place of whoever was logged in."""
     account = account or server.admin
-    browser.get(f"{server.url}/logout")
-    browser.get(f"{server.url}/user/login/")
+    wait(browser, lambda page: _login_form(page, f"{server.url}/user/login/"), "the form to log in")
     browser.find_element(By.NAME, "email").send_keys(account.email)
     browser.find_element(By.NAME, "password").send_keys(account.password)
     browser.find_element(By.CSS_SELECTOR, "form button[type=submit]").click()
     wait(browser, lambda page: "/user/login" not in page.current_url, f"{account.email} to be logged in")
+
+
+def _login_form(browser: Remote, url: str) -> bool:
+    """Forget who was logged in and open the form.
+
+    Logging out is not enough: the session is a cookie, and the answer to a request of the page before brings it back.
+    """
+    browser.get(url)
+    browser.delete_all_cookies()
+    browser.get(url)
+    return bool(browser.find_element(By.NAME, "email"))
