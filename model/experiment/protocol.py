@@ -19,7 +19,7 @@ from model.strategies import Strategy, get_strategy
 RANDOM_DRAWS = 8  # random sequences averaged, as in the paper
 MUST_AGREE = (
     *("data", "data_digest", "split", "split_digest", "classes", "pool_size"),
-    *("initial_size", "repeats", "random_draws", "seed", "recipe", "options"),
+    *("initial_size", "seed", "recipe", "options"),
 )
 
 

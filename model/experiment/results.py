@@ -130,6 +130,10 @@ class Results:
         """Say whether the run of (experiment, strategy, draw, size) is done."""
         return key in self._runs
 
+    def count(self, keys: Iterable[Key], repeats: int = 1) -> int:
+        """Say how many of the runs are done, each with at least so many repeated trainings."""
+        return sum(key in self._runs and len(self._runs[key].dice) >= repeats for key in keys)
+
     def get(self, key: Key) -> Run:
         """Give the run of (experiment, strategy, draw, size); ResultsError where it is not done."""
         if key not in self._runs:
@@ -201,7 +205,7 @@ def missing(results: Results) -> list[Key] | None:
     """List the runs that the protocol asks for and that are not done; None where the protocol does not tell.
 
     Read from the protocol: experiments (int), strategies (names), sizes (ints, with or without the initial size),
-    random_draws (int, 1 if absent), initial_size (int; if absent, that of the initial runs or the smallest size),
+    random_draws and repeats (int, 1 if absent), initial_size (int; if absent, that of the initial runs or the smallest size),
     pool_size (int; if absent, that of the whole-pool runs). Where the pool's size is known, the whole pool is one run
     per experiment and none of the arms.
     """
@@ -209,6 +213,7 @@ def missing(results: Results) -> list[Key] | None:
     try:
         experiments, names = range(int(protocol["experiments"])), [str(name) for name in protocol["strategies"]]
         sizes, draws = sorted(int(size) for size in protocol["sizes"]), int(protocol.get("random_draws", 1))
+        repeats = int(protocol.get("repeats", 1))
         begun = [run.size for run in results.runs if run.strategy == INITIAL]
         first = int(protocol.get("initial_size", (begun or sizes)[0]))
         pools = [run.size for run in results.runs if run.strategy == WHOLE]
@@ -219,7 +224,7 @@ def missing(results: Results) -> list[Key] | None:
     for name in names:
         for draw in range(draws if name == RANDOM else 1):
             wanted += [(e, name, draw, size) for e in experiments for size in sizes if size > first and size != pool]
-    return [key for key in wanted if not results.has(key)]
+    return [key for key in wanted if not results.count([key], repeats)]
 
 
 def planned_runs(results: Results) -> list[Run]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from model.errors import StrategyError
 from model.experiment.plot import draw_curve
 from model.experiment.processes import executor
-from model.experiment.protocol import MUST_AGREE, Protocol, Split
+from model.experiment.protocol import MUST_AGREE, Protocol
 from model.experiment.report import write_report
 from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Key, Results, Run
-from model.experiment.scores import score_set
+from model.experiment.scores import Scorer
 from model.experiment.stopwatch import Stopwatch
 from model.files import check_writable
-from model.pool import Pool
 from model.round import Round
 from model.strategies import get_strategy
 
@@ -27,7 +26,10 @@ OnRun = Callable[[Run, int, int], None]
 
 @dataclass(frozen=True)
 class Step:
-    """One unit of work: choose what to add to `labelled` until `size` are labelled, and score the new set."""
+    """One unit of work: choose what to add to `labelled` until `size` are labelled, and score the new set.
+
+    `before` is the run of an earlier call that had fewer repeated trainings: its set is kept, and the trainings that it lacks are added.
+    """
 
     protocol: Protocol
     work: Path
@@ -36,6 +38,7 @@ class Step:
     draw: int
     size: int
     labelled: tuple[str, ...]
+    before: Run | None = None
 
     @property
     def key(self) -> Key:
@@ -49,6 +52,7 @@ def run_experiment(
     """Do what is not done yet, and write results.json (after each step), curve.png and report.md into `out`.
 
     `jobs` processes share the cores. `on_begin(done, total)` is called before the first step and `on_run(run, done, total)` after each.
+    A finished one may grow by experiments, random draws, repeated trainings, strategies and larger sizes.
     A killed experiment goes on where it was: finished steps are in results.json, and what was trained of the one that was cut off is in
     out/work, which may be deleted at the end.
     """
@@ -58,7 +62,7 @@ def run_experiment(
     results = Results.resume(path, protocol.to_dict(command), MUST_AGREE)
     planned = _planned(protocol)
     if on_begin is not None:
-        on_begin(sum(map(results.has, planned)), len(planned))
+        on_begin(results.count(planned, protocol.repeats), len(planned))
     pending: dict[Future[Run], Step] = {}
     with executor(jobs) as workers:
         while True:
@@ -74,7 +78,7 @@ def run_experiment(
                 results.add(run)
                 results.save(path)
                 if on_run is not None:
-                    on_run(run, sum(map(results.has, planned)), len(planned))
+                    on_run(run, results.count(planned, protocol.repeats), len(planned))
     write_outputs(results, out)
     return results
 
@@ -88,10 +92,12 @@ def write_outputs(results: Results, out: Path) -> None:
 def run_step(step: Step) -> Run:
     """Do one step in this process."""
     protocol = step.protocol
-    pool, split = protocol.read_pool(), protocol.read_split()
-    added, query_seconds, notes = _query(step, pool, split)
+    scorer = Scorer(protocol, protocol.read_pool(), protocol.read_split(), step.experiment, step.work / "scores")
+    if step.before is not None:
+        return _repeated(step.before, scorer)
+    added, query_seconds, notes = _query(step, scorer)
     chosen = tuple(sorted({*step.labelled, *added}))
-    score = score_set(protocol, pool, split, step.experiment, chosen, step.work / "scores")
+    score = scorer.score(chosen)
     return Run(
         experiment=step.experiment,
         strategy=step.strategy,
@@ -109,19 +115,26 @@ def run_step(step: Step) -> Run:
     )
 
 
-def _query(step: Step, pool: Pool, split: Split) -> tuple[tuple[str, ...], float, dict[str, float]]:
+def _repeated(run: Run, scorer: Scorer) -> Run:
+    more = scorer.score(run.chosen, done=len(run.dice))
+    return replace(
+        run, dice=run.dice + more.dice, worst_dice=run.worst_dice + more.worst_dice, train_seconds=run.train_seconds + more.seconds
+    )
+
+
+def _query(step: Step, scorer: Scorer) -> tuple[tuple[str, ...], float, dict[str, float]]:
     if step.strategy in (INITIAL, WHOLE):
         return (), 0.0, {}
-    protocol = step.protocol
+    protocol, pool = step.protocol, scorer.pool
     folder = step.work / f"{step.experiment}-{step.strategy}-{step.draw}-{step.size}"
     round_ = Round(
-        images={i: pool.images[i] for i in split.pool},
+        images={i: pool.images[i] for i in scorer.split.pool},
         labels={i: pool.labels[i] for i in step.labelled},
         classes=pool.classes,
         recipe=protocol.recipe,
         seed=protocol.query_seed(step.experiment, step.draw, step.size),
         folder=folder,
-        model_folder=score_set(protocol, pool, split, step.experiment, step.labelled, step.work / "scores").model_folder,
+        model_folder=scorer.model_folder(step.labelled),
         image_digests=pool.digests,
     )
     budget, strategy = step.size - len(step.labelled), protocol.strategy(step.strategy)
@@ -144,23 +157,30 @@ def _ready(protocol: Protocol, work: Path, results: Results) -> list[Step]:
     """The steps whose predecessor is done, in the order in which they are best begun."""
     split = protocol.read_split()
     steps: list[Step] = []
+
+    def begin(experiment: int, strategy: str, draw: int, size: int, labelled: tuple[str, ...]) -> Run | None:
+        """Add a step unless its run is there with all its repeats; gives the run, if there is one to go on from."""
+        key = (experiment, strategy, draw, size)
+        run = results.get(key) if results.has(key) else None
+        if run is None or len(run.dice) < protocol.repeats:
+            steps.append(Step(protocol, work, *key, labelled, run))
+        return run
+
     for experiment in range(protocol.experiments):
-        first = (experiment, INITIAL, 0, protocol.initial)
-        if not results.has(first):
-            steps.append(Step(protocol, work, experiment, INITIAL, 0, protocol.initial, protocol.initial_set(experiment, split)))
+        first = begin(experiment, INITIAL, 0, protocol.initial, protocol.initial_set(experiment, split))
+        if first is None:
             continue
-        if not results.has((experiment, WHOLE, 0, len(split.pool))):
-            steps.append(Step(protocol, work, experiment, WHOLE, 0, len(split.pool), split.pool))
+        begin(experiment, WHOLE, 0, len(split.pool), split.pool)
         for strategy in protocol.strategies:
             for draw in range(protocol.random_draws if strategy == RANDOM else 1):
-                labelled = results.get(first).chosen
+                labelled = first.chosen
                 for size in protocol.sizes:
                     if size == len(split.pool):
                         break  # nothing to choose: the whole pool is the same for every arm
-                    if not results.has((experiment, strategy, draw, size)):
-                        steps.append(Step(protocol, work, experiment, strategy, draw, size, labelled))
+                    run = begin(experiment, strategy, draw, size, labelled)
+                    if run is None:
                         break
-                    labelled = results.get((experiment, strategy, draw, size)).chosen
+                    labelled = run.chosen
     return steps
 
 

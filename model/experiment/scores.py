@@ -32,54 +32,66 @@ class Score:
     dice: tuple[float, ...]
     worst_dice: tuple[float, ...]
     seconds: float
-    model_folder: Path  # the network of the first repeat: f_L of the next query
     machine: dict[str, Any]  # what it was trained on (model.device.describe)
 
 
-def score_set(protocol: Protocol, pool: Pool, split: Split, experiment: int, chosen: tuple[str, ...], folder: Path) -> Score:
-    """Train `repeats` networks on the masks of `chosen` and score each on the test set.
+@dataclass(frozen=True)
+class Scorer:
+    """Trains networks on labelled sets of one experiment and scores them on the test set.
 
     What was trained before (a killed run, another arm with the same set) is taken from `folder`.
     """
-    described = {
-        **describe_data(protocol.data, protocol.split, protocol.classes),
-        "recipe": protocol.recipe.to_dict(),
-        "seed": protocol.seed,
-    }
-    name = digest(described, experiment, chosen)
-    repeats = [
-        _score_once(protocol, pool, split, protocol.training_seed(experiment, repeat), chosen, folder / name / str(repeat))
-        for repeat in range(protocol.repeats)
-    ]
-    values = [sorted(repeat["dice"].values()) for repeat in repeats]
-    worst = max(1, round(WORST_SHARE * len(split.test)))
-    return Score(
-        tuple(float(np.mean(dices)) for dices in values),
-        tuple(float(np.mean(dices[:worst])) for dices in values),
-        sum(repeat["seconds"] for repeat in repeats),
-        folder / name / "0" / "model",
-        repeats[0].get("machine", {}),
-    )
 
+    protocol: Protocol
+    pool: Pool
+    split: Split
+    experiment: int
+    folder: Path
 
-def _score_once(protocol: Protocol, pool: Pool, split: Split, seed: int, chosen: tuple[str, ...], folder: Path) -> dict[str, Any]:
-    path, keeps_model = folder / "score.json", folder.name == "0"
-    try:
-        score: dict[str, Any] = json.loads(path.read_text())
+    def score(self, chosen: tuple[str, ...], done: int = 0) -> Score:
+        """Train the protocol's `repeats` networks on the masks of `chosen`, less the first `done`, and score each."""
+        repeats = [self._scored(chosen, repeat) for repeat in range(done, self.protocol.repeats)]
+        values = [sorted(repeat["dice"].values()) for repeat in repeats]
+        worst = max(1, round(WORST_SHARE * len(self.split.test)))
+        return Score(
+            tuple(float(np.mean(dices)) for dices in values),
+            tuple(float(np.mean(dices[:worst])) for dices in values),
+            sum(repeat["seconds"] for repeat in repeats),
+            repeats[0].get("machine", {}),
+        )
+
+    def model_folder(self, chosen: tuple[str, ...]) -> Path:
+        """Where the first network trained on the masks of `chosen` is: f_L of the next query."""
+        self._scored(chosen, 0)
+        return self._folder(chosen, 0) / "model"
+
+    def _folder(self, chosen: tuple[str, ...], repeat: int) -> Path:
+        described = {
+            **describe_data(self.protocol.data, self.protocol.split, self.protocol.classes),
+            "recipe": self.protocol.recipe.to_dict(),
+            "seed": self.protocol.seed,
+        }
+        return self.folder / digest(described, self.experiment, chosen) / str(repeat)
+
+    def _scored(self, chosen: tuple[str, ...], repeat: int) -> dict[str, Any]:
+        folder, seed = self._folder(chosen, repeat), self.protocol.training_seed(self.experiment, repeat)
+        path, keeps_model = folder / "score.json", repeat == 0
+        try:
+            score: dict[str, Any] = json.loads(path.read_text())
+            if keeps_model:
+                TrainedModel.load(folder / "model")
+            if score["dice"].keys() == set(self.split.test) and score["seconds"] >= 0:
+                return score
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, CheckpointError):  # not there yet, or not whole
+            pass
+        started = time.perf_counter()
+        model, dices = train_and_score(self.pool, self.split, chosen, self.protocol.recipe, seed)
         if keeps_model:
-            TrainedModel.load(folder / "model")
-        if score["dice"].keys() == set(split.test) and score["seconds"] >= 0:
-            return score
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, CheckpointError):  # not there yet, or not whole
-        pass
-    started = time.perf_counter()
-    model, dices = train_and_score(pool, split, chosen, protocol.recipe, seed)
-    if keeps_model:
-        model.save(folder / "model")
-    seconds = round(time.perf_counter() - started, 2)
-    score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": seconds, "machine": model.record["machine"]}
-    write_bytes(path, json.dumps(score, indent=1).encode())
-    return score
+            model.save(folder / "model")
+        seconds = round(time.perf_counter() - started, 2)
+        score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": seconds, "machine": model.record["machine"]}
+        write_bytes(path, json.dumps(score, indent=1).encode())
+        return score
 
 
 def train_and_score(pool: Pool, split: Split, chosen: Sequence[str], recipe: Recipe, seed: int) -> tuple[TrainedModel, dict[str, float]]:

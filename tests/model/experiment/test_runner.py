@@ -17,7 +17,7 @@ from model.dice import dice
 from model.errors import BudgetError, OutputError, PoolError, ResultsError, StrategyError
 from model.experiment import transfer
 from model.experiment.protocol import Protocol, Split
-from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Results, Run
+from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Results, Run, missing
 from model.experiment.runner import run_experiment
 from model.inference import predict_masks
 from model.masks import write_mask
@@ -142,6 +142,30 @@ def test_an_experiment_may_grow_by_arms_and_repetitions(data: Path, tmp_path: Pa
     )
     assert {run.strategy for run in results.runs} == {INITIAL, RANDOM, WHOLE, "task_dependent", "uncertainty"}
     assert counted == [(done, 10) for done in range(4, 11)]
+
+
+def test_an_experiment_may_grow_by_draws_and_repeated_trainings(data: Path, tmp_path: Path) -> None:
+    """What was chosen and scored before stays, also where the work folder was deleted; the rest is as if all had been asked for at once."""
+    small = protocol_of(data, experiments=1, sizes=(3, 5), random_draws=1)
+    large = dataclasses.replace(small, random_draws=2, repeats=2)
+    before = run_experiment(small, tmp_path / "grown").runs
+    shutil.rmtree(tmp_path / "grown" / "work")
+    counted: list[tuple[int, int]] = []
+    grown = run_experiment(
+        large,
+        tmp_path / "grown",
+        on_begin=lambda done, total: counted.append((done, total)),
+        on_run=lambda _, done, total: counted.append((done, total)),
+    )
+    assert counted == [(done, 8) for done in range(9)]
+    assert missing(grown) == []
+    for run in before:
+        now = grown.get(run.key)
+        assert (now.chosen, now.query_seconds, now.dice[:1]) == (run.chosen, run.query_seconds, run.dice)
+    at_once = run_experiment(large, tmp_path / "at once").runs
+    assert [(run.key, run.chosen, run.dice, run.worst_dice) for run in grown.runs] == [
+        (run.key, run.chosen, run.dice, run.worst_dice) for run in at_once
+    ]
 
 
 def test_results_of_another_recipe_are_not_mixed_in(data: Path, tmp_path: Path) -> None:
