@@ -11,6 +11,7 @@ import httpx
 import pytest
 from selenium.webdriver import ChromeOptions, Remote
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.command import Command
 from selenium.webdriver.support.ui import WebDriverWait
 
 from backend.demo.server import Account, LabelStudioServer
@@ -21,11 +22,32 @@ INSTALL = "apt-get install chromium chromium-driver"
 WINDOW = (1400, 900)
 PATIENCE = 120.0
 """Seconds that a test waits for something on a page: the machine may be busy."""
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-breakpad", "--no-first-run")
+FLAGS = (
+    "--headless=new",
+    "--incognito",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-breakpad",
+    "--no-first-run",
+)
+
+
+class Browser(Remote):
+    """A Chromium that can be started again; it keeps no cookies then."""
+
+    def __init__(self, url: str, options: ChromeOptions) -> None:
+        super().__init__(url, options=options)
+        self._asked = options.to_capabilities()
+
+    def begin_anew(self) -> None:
+        """Start Chromium again."""
+        self.execute(Command.QUIT)
+        self.start_session(self._asked)
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A Chromium with a profile of its own, shared by all tests: each begins with `browser.get` or `sign_in`.
 
     Without Chromium its tests are skipped; where CI=true they fail.
@@ -47,10 +69,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     running = Program("chromedriver", [driver, f"--port={port}"], log=folder / "chromedriver.log").start()
     try:
         running.wait_until(lambda: _ready(url), timeout=PATIENCE)
-        remote = Remote(url, options=options)
-        remote.set_page_load_timeout(PATIENCE)
-        yield remote
-        remote.quit()
+        options.timeouts = {"pageLoad": 1000 * round(PATIENCE)}
+        started = Browser(url, options)
+        yield started
+        started.quit()
     finally:
         running.stop()
 
@@ -62,29 +84,22 @@ def _ready(url: str) -> bool:
         return False
 
 
-def wait(browser: Remote, condition: Callable[[Remote], Any], what: str, *, seconds: float = PATIENCE) -> Any:
+def wait(browser: Browser, condition: Callable[[Browser], Any], what: str, *, seconds: float = PATIENCE) -> Any:
     """Wait until something holds on the page (errors such as "no such element" count as "not yet"); returns what the condition did."""
     return WebDriverWait(browser, seconds, ignored_exceptions=[Exception]).until(
         condition, f"waited {seconds:.0f} s for {what} on {browser.current_url}"
     )
 
 
-def sign_in(browser: Remote, server: LabelStudioServer, account: Account | None = None) -> None:
-    """Log in to Label Studio by its form (default: the administrator), in place of whoever was logged in."""
+def sign_in(browser: Browser, server: LabelStudioServer, account: Account | None = None) -> None:
+    """Log in to Label Studio by its form (default: the administrator), in place of whoever was logged in.
+
+    Logging out first is not enough: the session is a cookie, and a late answer to a request of the page before brings it back.
+    """
     account = account or server.admin
-    wait(browser, lambda page: _login_form(page, f"{server.url}/user/login/"), "the form to log in")
+    browser.begin_anew()
+    browser.get(f"{server.url}/user/login/")
     browser.find_element(By.NAME, "email").send_keys(account.email)
     browser.find_element(By.NAME, "password").send_keys(account.password)
     browser.find_element(By.CSS_SELECTOR, "form button[type=submit]").click()
     wait(browser, lambda page: "/user/login" not in page.current_url, f"{account.email} to be logged in")
-
-
-def _login_form(browser: Remote, url: str) -> bool:
-    """Forget who was logged in and open the form.
-
-    Logging out is not enough: the session is a cookie, and the answer to a request of the page before brings it back.
-    """
-    browser.get(url)
-    browser.delete_all_cookies()
-    browser.get(url)
-    return bool(browser.find_element(By.NAME, "email"))

@@ -7,9 +7,8 @@ import os
 from pathlib import Path
 
 from PIL import Image
-from selenium.webdriver import Remote
 
-from tests.browser.chromium import WINDOW
+from tests.browser.chromium import WINDOW, Browser
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
 WANTED = bool(os.environ.get("DOCS_IMAGES"))
@@ -17,19 +16,19 @@ SIZE = (1400, 1000)
 """Of the page in pixels, for pictures that a README can show."""
 
 
-def seen(browser: Remote) -> Image.Image:
+def seen(browser: Browser) -> Image.Image:
     """What the window shows now, RGB."""
     return Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
 
 
-def enlarge(browser: Remote, *, width: int = SIZE[0], height: int = SIZE[1]) -> None:
+def enlarge(browser: Browser, *, width: int = SIZE[0], height: int = SIZE[1]) -> None:
     """Give the page itself that size, for a picture."""
     inner = browser.execute_script("return [window.innerWidth, window.innerHeight]")
     outer = browser.get_window_size()
     browser.set_window_size(width + outer["width"] - inner[0], height + outer["height"] - inner[1])
 
 
-def keep(browser: Remote, name: str, *, rows: tuple[int, int] | None = None) -> None:
+def keep(browser: Browser, name: str, *, rows: tuple[int, int] | None = None) -> None:
     """Keep a picture of the window as docs/images/`name`, and give the window its usual size back; 256 colours are enough and small.
 
     `rows`: only what is between these two heights, in pixels.

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from selenium.webdriver import Remote
 from selenium.webdriver.common.by import By
 
 from backend.demo.server import LabelStudioServer
-from tests.browser.chromium import INSTALL, sign_in, wait
+from tests.browser.chromium import INSTALL, Browser, sign_in, wait
 from tests.service.test_processes import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +56,7 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(process.info["cmdline"] or [])]
 
 
-def test_signed_in_by_the_form(browser: Remote, label_studio: LabelStudioServer) -> None:
+def test_signed_in_by_the_form(browser: Browser, label_studio: LabelStudioServer) -> None:
     """Label Studio shows its projects to whoever logged in; another login takes its place."""
     ada = label_studio.create_user("ada@example.com")
     for account in (None, ada):
@@ -69,7 +68,7 @@ def test_signed_in_by_the_form(browser: Remote, label_studio: LabelStudioServer)
 
 
 @pytest.mark.parametrize("ends_with", [signal.SIGCONT, signal.SIGKILL])
-def test_no_process_is_left(browser: Remote, tmp_path: Path, ends_with: signal.Signals) -> None:
+def test_no_process_is_left(browser: Browser, tmp_path: Path, ends_with: signal.Signals) -> None:
     """Neither after the tests nor when they are killed."""
     del browser  # without Chromium, this test cannot be
     done = run_pytest(tmp_path, ends_with=ends_with)

@@ -9,14 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from selenium.webdriver import Remote
 from selenium.webdriver.common.by import By
 
 from backend.jobs import status
 from backend.labelstudio.config import parse
 from backend.labelstudio.regions import to_mask
 from tests.browser import pictures
-from tests.browser.chromium import sign_in, wait
+from tests.browser.chromium import Browser, sign_in, wait
 from tests.end_to_end.test_mishaps import http, label
 from tests.end_to_end.test_round import connect, order
 from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack
@@ -32,7 +31,7 @@ Mask = npt.NDArray[np.bool_]
 
 @pytest.mark.timeout(1800)
 def test_a_pre_annotation_is_drawn_and_submitted(
-    browser: Remote, stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]
+    browser: Browser, stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]
 ) -> None:
     """ "Label All Tasks" opens the first image of the order, the mask drawn pixel for pixel; Submit saves it, and the second one comes."""
     project = make_project(12 if pictures.WANTED else 6)
@@ -75,7 +74,7 @@ def _train_well(stack: Stack, project: CellProject) -> None:
     http(stack).patch(f"/api/ml/{backend['id']}", json={**fields, "extra_params": {"recipe": PICTURE_RECIPE}}).raise_for_status()
 
 
-def _expect_with_its_mask(browser: Remote, annotator: Annotator, task: int) -> None:
+def _expect_with_its_mask(browser: Browser, annotator: Annotator, task: int) -> None:
     """The task is shown, the outliner lists its region, and what is drawn is its prediction's mask: there and nowhere else."""
     wait(browser, lambda page: _shown_task(page) == task, f"task {task}")
     wanted = _mask(_prediction(annotator, task))
@@ -91,15 +90,15 @@ def _expect_with_its_mask(browser: Remote, annotator: Annotator, task: int) -> N
     assert "Cell" in regions[0]
 
 
-def _shown_task(browser: Remote) -> int:
+def _shown_task(browser: Browser) -> int:
     return int(browser.find_element(By.CSS_SELECTOR, ".lsf-current-task__task-id").text.split()[0])
 
 
-def _submit(browser: Remote, task: int) -> None:
+def _submit(browser: Browser, task: int) -> None:
     """Press Submit until another task is shown: a page that is busy with something else passes over a press."""
     pressed = time.monotonic() - 2 * PRESS_SECONDS
 
-    def gone(page: Remote) -> bool:
+    def gone(page: Browser) -> bool:
         nonlocal pressed
         if _shown_task(page) != task:
             return True
@@ -121,7 +120,7 @@ def _mask(regions: list[dict[str, object]]) -> Mask:
     return np.asarray(to_mask(regions, parse(CONFIG), (512, 512)) > 0)
 
 
-def _drawn(browser: Remote, shape: tuple[int, ...]) -> Mask:
+def _drawn(browser: Browser, shape: tuple[int, ...]) -> Mask:
     """Where the page shows colour on the image, at the image's own size."""
     place = browser.find_element(By.CSS_SELECTOR, "img[alt=image]").rect
     corners = (place["x"], place["y"], place["x"] + place["width"], place["y"] + place["height"])
@@ -130,7 +129,7 @@ def _drawn(browser: Remote, shape: tuple[int, ...]) -> Mask:
     return np.asarray(colours.max(axis=2) - colours.min(axis=2) > TINT)
 
 
-def _label_all_tasks(browser: Remote) -> bool:
+def _label_all_tasks(browser: Browser) -> bool:
     """Press the button."""
     browser.find_element(By.XPATH, "//button[normalize-space()='Label All Tasks']").click()
     return True

@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 import pytest
 from redis import Redis
-from selenium.webdriver import Keys, Remote
+from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
 from backend.jobs import connection
 from backend.storage import Storage
 from backend.versions import VersionRecord, Versions
-from tests.browser.chromium import WINDOW, wait
+from tests.browser.chromium import WINDOW, Browser, wait
 from tests.browser.test_status_page import press, shows, text_of
 from tests.service.conftest import AUTH, Web, defaults, redis, redis_server, web
 from tests.service.test_pages import FOLDER, PROJECT, ROUND, full, storage
@@ -24,7 +24,7 @@ INFO = connection.Keys(PROJECT).info
 
 
 @pytest.fixture
-def page(browser: Remote, web: Web) -> Iterator[Remote]:
+def page(browser: Browser, web: Web) -> Iterator[Browser]:
     """The page of a project, open in a laptop's window."""
     browser.set_window_size(1280, 700)
     browser.get(f"{web.url.replace('//', f'//{AUTH[0]}:{quote(AUTH[1])}@')}/projects")
@@ -40,18 +40,18 @@ def put_in_use(storage: Storage, name: str) -> None:
     Versions(storage, PROJECT).make_current(name, by="training")
 
 
-def ask(page: Remote, opener: str, dialog: str) -> str:
+def ask(page: Browser, opener: str, dialog: str) -> str:
     """Press a button and read its question."""
     press(page, opener)
     wait(page, lambda page: page.find_element(By.ID, f"dialog-{dialog}").is_displayed(), f"the question {dialog}")
     return text_of(page, f"#dialog-{dialog}")
 
 
-def answer(page: Remote, key: str = Keys.ESCAPE) -> None:
+def answer(page: Browser, key: str = Keys.ESCAPE) -> None:
     page.switch_to.active_element.send_keys(key)
 
 
-def test_questions_tell_of_the_versions_and_settings_of_now(storage: Storage, redis: Redis, page: Remote) -> None:
+def test_questions_tell_of_the_versions_and_settings_of_now(storage: Storage, redis: Redis, page: Browser) -> None:
     """On a page that was opened before the first model, and with a question that is open meanwhile."""
     assert "the place of none" in ask(page, "[data-dialog=train]", "train")
     answer(page)
@@ -76,7 +76,7 @@ def test_questions_tell_of_the_versions_and_settings_of_now(storage: Storage, re
     assert "v1 takes the place of v2" in ask(page, "#to-v1", "rollback")
 
 
-def test_the_outcome_is_in_sight_of_the_button(full: Storage, page: Remote) -> None:
+def test_the_outcome_is_in_sight_of_the_button(full: Storage, page: Browser) -> None:
     put_in_use(full, "v2")
     ask(page, "#to-v1", "rollback")
     press(page, "#dialog-rollback [value=yes]")
@@ -87,7 +87,7 @@ def test_the_outcome_is_in_sight_of_the_button(full: Storage, page: Remote) -> N
     assert 0 <= place["top"] < place["bottom"] <= height
 
 
-def test_the_keyboard_stays_where_it_was(full: Storage, redis: Redis, page: Remote) -> None:
+def test_the_keyboard_stays_where_it_was(full: Storage, redis: Redis, page: Browser) -> None:
     """And what was unfolded stays so, when every part of the page is renewed."""
     del full
     for place in ("task-22", "helped-by-22", "map", "versions", "open", "submits-summary"):
@@ -101,7 +101,7 @@ def test_the_keyboard_stays_where_it_was(full: Storage, redis: Redis, page: Remo
     assert page.find_element(By.ID, "submits").get_attribute("open")
 
 
-def test_it_tells_when_it_cannot_look_and_when_it_can_again(full: Storage, redis: Redis, page: Remote) -> None:
+def test_it_tells_when_it_cannot_look_and_when_it_can_again(full: Storage, redis: Redis, page: Browser) -> None:
     del full
     page.execute_script("const later = window.setTimeout; window.setTimeout = (what, pause) => later(what, pause / 10)")
     page.execute_script("window.real = window.fetch; window.fetch = () => Promise.reject(new TypeError('gone'))")
@@ -115,7 +115,7 @@ def test_it_tells_when_it_cannot_look_and_when_it_can_again(full: Storage, redis
     wait(page, lambda page: not page.find_element(By.ID, "away").is_displayed(), "no word of it")
 
 
-def test_a_long_name_takes_two_lines(full: Storage, page: Remote) -> None:
+def test_a_long_name_takes_two_lines(full: Storage, page: Browser) -> None:
     full.write_json(f"{FOLDER}/rounds/{ROUND}/pictures.json", {"tasks": {"21": {"name": "long name " * 24, "picture": False}}})
     page.refresh()
     lines = "const name = document.querySelector('.file'); return name.clientHeight / parseFloat(getComputedStyle(name).lineHeight)"

@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable
 
 import pytest
-from selenium.webdriver import Keys, Remote
+from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from backend.demo.server import Account
 from backend.jobs import follow, status
 from tests.browser import pictures
-from tests.browser.chromium import sign_in, wait
+from tests.browser.chromium import Browser, sign_in, wait
 from tests.end_to_end.test_mishaps import http, label
 from tests.end_to_end.test_round import connect, order
 from tests.stack import CONFIG, Annotator, CellProject, Stack
@@ -23,13 +23,13 @@ OK = "//button[normalize-space()='OK']"
 TAB = "Recommended order"
 
 
-def open_tab(browser: Remote, stack: Stack, project: int, title: str = TAB) -> None:
+def open_tab(browser: Browser, stack: Stack, project: int, title: str = TAB) -> None:
     """Open one tab of the Data Manager."""
     tab = next((view["id"] for view in stack.client.views(project) if view["data"]["title"] == title), "")
     browser.get(f"{stack.server.url}/projects/{project}/data?tab={tab}")
 
 
-def open_actions(browser: Remote) -> WebElement:
+def open_actions(browser: Browser) -> WebElement:
     """Select the first task, as Label Studio's menu is closed without one, and open the menu; returns its item."""
     click(browser, By.CSS_SELECTOR, "[aria-label^='Select Task']")
     click(browser, By.CSS_SELECTOR, "button[aria-label='Tasks Actions']:enabled")
@@ -37,23 +37,23 @@ def open_actions(browser: Remote) -> WebElement:
     return found
 
 
-def shown_order(browser: Remote) -> list[int]:
+def shown_order(browser: Browser) -> list[int]:
     """Task ids of the table, from top to bottom."""
     boxes = browser.find_elements(By.CSS_SELECTOR, "[aria-label^='Select Task']")
     return [int(str(box.get_attribute("aria-label")).split()[-1]) for box in boxes]
 
 
-def click(browser: Remote, by: str, place: str) -> None:
+def click(browser: Browser, by: str, place: str) -> None:
     """Click on something as soon as it is there."""
 
-    def clicked(page: Remote) -> bool:
+    def clicked(page: Browser) -> bool:
         page.find_element(by, place).click()
         return True
 
     wait(browser, clicked, place)
 
 
-def notification(browser: Remote, words: str) -> str:
+def notification(browser: Browser, words: str) -> str:
     """The text at the bottom of the page, once it holds the words."""
     found: str = wait(
         browser,
@@ -65,7 +65,7 @@ def notification(browser: Remote, words: str) -> str:
 
 @pytest.mark.timeout(1200)
 def test_recompute_in_the_actions_menu(
-    browser: Remote, stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]
+    browser: Browser, stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]
 ) -> None:
     """The dialog says what will happen and holds the project's settings; after OK the page says where to follow it.
 
@@ -110,7 +110,7 @@ def test_recompute_in_the_actions_menu(
     assert browser.find_element(By.TAG_NAME, "body").text.count(after["name"]) == 4
 
 
-def test_what_cannot_be_is_said_on_the_page(browser: Remote, stack: Stack, annotators: list[Annotator]) -> None:
+def test_what_cannot_be_is_said_on_the_page(browser: Browser, stack: Stack, annotators: list[Annotator]) -> None:
     """A project without a backend; and a member who may not, for whom the item is grey."""
     project = int(http(stack).post("/api/projects", json={"title": "Alone", "label_config": CONFIG}).raise_for_status().json()["id"])
     http(stack).post(f"/api/projects/{project}/import", json=[{"data": {"image": "x.png"}}]).raise_for_status()

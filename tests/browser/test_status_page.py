@@ -7,12 +7,12 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
-from selenium.webdriver import Keys, Remote
+from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
 from backend import jobs
 from tests.browser import pictures
-from tests.browser.chromium import sign_in, wait
+from tests.browser.chromium import Browser, sign_in, wait
 from tests.end_to_end.test_mishaps import http, label
 from tests.end_to_end.test_round import connect, order
 from tests.stack import PATIENCE, RECIPE, Annotator, CellProject, Stack
@@ -27,7 +27,7 @@ ENDLESS = {**RECIPE, "steps": 4_000 if pictures.WANTED else 200_000}
 """A training that is cancelled; in pictures it is seen to be under way."""
 
 
-def open_page(browser: Remote, stack: Stack, project: CellProject) -> None:
+def open_page(browser: Browser, stack: Stack, project: CellProject) -> None:
     """The password is given once, in an address; then the browser keeps it."""
     user, password = stack.settings.basic_auth or ("", "")
     parts = urlsplit(stack.settings.own_url)
@@ -35,33 +35,33 @@ def open_page(browser: Remote, stack: Stack, project: CellProject) -> None:
     browser.get(f"{stack.settings.own_url}/projects/{project.id}")
 
 
-def text_of(browser: Remote, place: str = "main") -> str:
+def text_of(browser: Browser, place: str = "main") -> str:
     """What can be read there; empty while it is exchanged."""
     return str(browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", place))
 
 
-def shows(browser: Remote, words: str, place: str = "main") -> None:
+def shows(browser: Browser, words: str, place: str = "main") -> None:
     """Wait until something is read there, without loading the page anew."""
     wait(browser, lambda page: words in text_of(page, place), f"{words!r} in {place}", seconds=LONG)
 
 
-def press(browser: Remote, place: str, *keys: str) -> None:
+def press(browser: Browser, place: str, *keys: str) -> None:
     """Press keys on something, Enter if none are given; once more where that part of the page was renewed in the same moment."""
 
-    def pressed(page: Remote) -> bool:
+    def pressed(page: Browser) -> bool:
         page.find_element(By.CSS_SELECTOR, place).send_keys(*(keys or (Keys.ENTER,)))
         return True
 
     wait(browser, pressed, place)
 
 
-def shown_tasks(browser: Remote) -> list[int]:
+def shown_tasks(browser: Browser) -> list[int]:
     """Tasks on the page, in order."""
     links = browser.execute_script("return [...document.querySelectorAll('.image-head a')].map(link => link.textContent)")
     return [int(link.split()[-1]) for link in links]
 
 
-def emulate(browser: Remote, **wanted: Any) -> None:
+def emulate(browser: Browser, **wanted: Any) -> None:
     """Another screen: width, height, dark; the browser's own without arguments."""
 
     def command(name: str, **parameters: Any) -> None:
@@ -102,7 +102,7 @@ def quiet(stack: Stack, project: CellProject) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(900 if not pictures.WANTED else 7200)
-def test_an_administrators_day(browser: Remote, stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
+def test_an_administrators_day(browser: Browser, stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
     """From the first look to a rollback, on one page that is never loaded anew: it follows what happens."""
     project = make_project(12 if pictures.WANTED else 8, "Cells of the lab")
     connect(stack, project)
@@ -141,7 +141,7 @@ def test_an_administrators_day(browser: Remote, stack: Stack, make_project: Make
     _open_the_next(browser, stack, annotators[1], shown_tasks(browser)[0])
 
 
-def _look_into_the_map(browser: Remote, state: dict[str, Any]) -> None:
+def _look_into_the_map(browser: Browser, state: dict[str, Any]) -> None:
     """By keyboard: the figure under the cursor is told in words, and is the one in the file."""
     wait(browser, lambda page: "Bold" in text_of(page, "[data-heatmap-note]"), "the map")
     press(browser, ".heatmap canvas", Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
@@ -154,7 +154,7 @@ def _look_into_the_map(browser: Remote, state: dict[str, Any]) -> None:
     assert {int(identity) for group in map_["groups"] for identity in group} >= {task["task"] for task in state["next_tasks"][:3]}
 
 
-def _recompute(browser: Remote, stack: Stack, project: CellProject, before: dict[str, Any]) -> None:
+def _recompute(browser: Browser, stack: Stack, project: CellProject, before: dict[str, Any]) -> None:
     """Asked first; Escape leaves everything as it is; with another budget, by Enter, it runs to its end, and the page shows the order."""
     press(browser, "[data-dialog=recompute]")
     wait(browser, lambda page: page.find_element(By.ID, "dialog-recompute").is_displayed(), "the question")
@@ -176,7 +176,7 @@ def _recompute(browser: Remote, stack: Stack, project: CellProject, before: dict
     assert len(browser.find_elements(By.CSS_SELECTOR, ".image-head .tag")) == 3
 
 
-def _a_submit_is_measured(browser: Remote, stack: Stack, project: CellProject, annotator: Annotator) -> None:
+def _a_submit_is_measured(browser: Browser, stack: Stack, project: CellProject, annotator: Annotator) -> None:
     """The label of a task that showed a mask: live quality, a further version on the learning curve, and the next image."""
     first, second = shown_tasks(browser)[:2]
     label(annotator, project, 1)
@@ -188,7 +188,7 @@ def _a_submit_is_measured(browser: Remote, stack: Stack, project: CellProject, a
     assert f"task {first}" in str(browser.execute_script("return document.querySelector('#learning').textContent"))
 
 
-def _grow(browser: Remote, stack: Stack, project: CellProject, annotator: Annotator) -> None:
+def _grow(browser: Browser, stack: Stack, project: CellProject, annotator: Annotator) -> None:
     """The other labels of the batch, for pictures with more to see."""
     before = jobs.status(project.id)["round"]["name"]
     label(annotator, project, 2)
@@ -199,14 +199,14 @@ def _grow(browser: Remote, stack: Stack, project: CellProject, annotator: Annota
     wait_for_pictures(browser)
 
 
-def wait_for_pictures(browser: Remote) -> None:
+def wait_for_pictures(browser: Browser) -> None:
     """Wait until every image on the page has its picture."""
     browser.execute_script("document.querySelectorAll('.picture img').forEach(image => image.loading = 'eager')")
     loaded = "return [...document.querySelectorAll('.picture img')].filter(image => image.naturalWidth > 50).length"
     wait(browser, lambda page: page.execute_script(loaded) == len(shown_tasks(page)), "the pictures")
 
 
-def _cancel(browser: Remote, stack: Stack, project: CellProject) -> None:
+def _cancel(browser: Browser, stack: Stack, project: CellProject) -> None:
     """A training that would take hours is seen to move, and ends within seconds when it is cancelled."""
     before = jobs.catalogue.versions(project.id)
     configure(stack, project, recipe=ENDLESS, folds=0)
@@ -231,7 +231,7 @@ def _cancel(browser: Remote, stack: Stack, project: CellProject) -> None:
     assert jobs.catalogue.versions(project.id)["versions"] == before["versions"]
 
 
-def _roll_back(browser: Remote, stack: Stack, project: CellProject) -> None:
+def _roll_back(browser: Browser, stack: Stack, project: CellProject) -> None:
     """The earlier version is in use, on the page and in Label Studio, in the same order; and forward again is offered."""
     found = jobs.catalogue.versions(project.id)
     current = found["current"]
@@ -250,7 +250,7 @@ def _roll_back(browser: Remote, stack: Stack, project: CellProject) -> None:
     wait_for_pictures(browser)
 
 
-def _other_screens(browser: Remote) -> None:
+def _other_screens(browser: Browser) -> None:
     """A phone, and the dark, while something runs: nothing is cut off, and the text is legible. Pictures of it when somebody asks."""
     if pictures.WANTED:
         share = "const bar = document.getElementById('bar'); return bar.value / bar.max"
@@ -268,7 +268,7 @@ def _other_screens(browser: Remote) -> None:
         emulate(browser)
 
 
-def _keep_pictures(browser: Remote, name: str, width: int, dark: bool) -> None:
+def _keep_pictures(browser: Browser, name: str, width: int, dark: bool) -> None:
     """The page in two parts: what happens and what is next, and below it whether it pays, and undo. Of a phone the first screen."""
     height = 1400
     if width != PHONE:
@@ -284,7 +284,7 @@ def _keep_pictures(browser: Remote, name: str, width: int, dark: bool) -> None:
         pictures.keep(browser, f"status-page-below{name}.png", rows=(middle, height - 50))
 
 
-def _worst_contrast(browser: Remote) -> float:
+def _worst_contrast(browser: Browser) -> float:
     """The least contrast (WCAG 2) of any text with the background it stands on."""
     script = """
         const numbers = text => (text.match(/[\\d.]+/g) || []).map(Number);
@@ -311,7 +311,7 @@ def _worst_contrast(browser: Remote) -> float:
     return float(browser.execute_script(script))
 
 
-def _open_the_next(browser: Remote, stack: Stack, annotator: Annotator, task: int) -> None:
+def _open_the_next(browser: Browser, stack: Stack, annotator: Annotator, task: int) -> None:
     """The link of an image leads to its task in Label Studio."""
     link = str(browser.find_element(By.CSS_SELECTOR, ".image.first .open a").get_attribute("href"))
     sign_in(browser, stack.server, annotator.account)
