@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
+from PIL import Image
 
-from backend.demo import pictures
+from backend.demo import demo, generator, pictures, state
 from backend.demo.project import DemoProject
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio.annotations import chosen
@@ -37,6 +39,37 @@ def test_made_once_and_labelled_exactly(label_studio: LabelStudioServer, tmp_pat
         assert annotation is not None
         np.testing.assert_array_equal(to_mask(annotation["result"], config, (64, 64)), shown.pool.labels[name])
         assert client.download(task["data"]["image"]) == shown.files[name].read_bytes()
+
+
+def test_images_of_ones_own_beside_the_generated_ones(
+    label_studio: LabelStudioServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They become a project of their own, those with masks are labelled, and a file that is no image is named and left out."""
+    images, masks = tmp_path / "images", tmp_path / "masks"
+    images.mkdir()
+    masks.mkdir()
+    for number, sample in enumerate(generator.generate(5, size=64, seed=9)):
+        Image.fromarray(sample.image).save(images / f"own {number}.png")
+        if number < 2:
+            Image.fromarray(sample.mask * np.uint8(255)).save(masks / f"own {number}.png")
+    (images / "broken.png").write_bytes(b"no image")
+    client, known = LabelStudio(label_studio.url, label_studio.token), state.load(tmp_path / "demo")
+    projects: list[int] = []
+    for options in (
+        demo.Options(tmp_path, count=6, size=64, seed=2),
+        demo.Options(tmp_path, images, masks),
+        demo.Options(tmp_path, images, masks),
+    ):
+        shown = demo._pictures(options, label_studio.files)
+        project = demo._project(label_studio, client, shown, known)
+        demo._label(project, shown, seed=0)
+        projects.append(project.id)
+    said = capsys.readouterr().out
+    assert len(set(projects[:2])) == 2
+    assert projects[1] == projects[2]
+    assert "left out: " in said
+    assert "broken.png" in said
+    assert said.count("5 tasks, 2 of them labelled") == 2
 
 
 def test_a_deleted_project_is_made_anew(label_studio: LabelStudioServer, tmp_path: Path) -> None:
