@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,9 @@ def digest_of_array(array: Array) -> str:
     return digest(list(array.shape), str(array.dtype), array.tobytes())
 
 
-def digest_of_files(*folders: Path) -> str:
-    """Digest of the names and bytes of the files in folders; their place on the machine does not count."""
-    return digest([sorted((path.name, _digest_of_file(path)) for path in folder.iterdir() if path.is_file()) for folder in folders])
+def digest_of_files(*groups: Iterable[Path]) -> str:
+    """Digest of the names and bytes of groups of files; their place on the machine does not count."""
+    return digest([sorted((path.name, _digest_of_file(path)) for path in paths) for paths in groups])
 
 
 def _digest_of_file(path: Path) -> str:

@@ -41,5 +41,9 @@ class OutputError(ModelError):
     """A result cannot be written where it should go."""
 
 
+class ProcessEndedError(ModelError):
+    """A process that shared the work was killed."""
+
+
 class ResultsError(ModelError):
     """A results.json that cannot be resumed from (half-written, or of another protocol)."""

@@ -64,18 +64,35 @@ def study(
 
 
 def table(dices: dict[str, float]) -> str:
-    """A Markdown table: mean test dice by size and steps, its change from the row before, and the seed's standard deviation."""
+    """A Markdown table: mean test dice by size and steps, and the seed's standard deviation.
+
+    The change from the row before is that of the trainings (set and seed) which both rows have.
+    """
     values: dict[tuple[int, int], dict[tuple[int, int], float]] = {}
     for name, value in dices.items():
         size, steps, draw, seed = (int(part) for part in name.split("/"))
         values.setdefault((size, steps), {})[draw, seed] = value
     lines = ["| images | steps | test dice | change | standard deviation of one training (seed) | trainings |", "|---|---|---|---|---|---|"]
-    previous: tuple[int, float] | None = None
+    verdicts: dict[int, str] = {}
+    size_before, before = 0, dict[tuple[int, int], float]()
     for (size, steps), scores in sorted(values.items()):
-        mean = float(np.mean(list(scores.values())))
         by_draw = [[score for (d, _), score in scores.items() if d == draw] for draw in {d for d, _ in scores}]
-        spread = float(np.sqrt(np.mean([np.var(group, ddof=1) for group in by_draw]))) if min(map(len, by_draw)) > 1 else float("nan")
-        change = f"{mean - previous[1]:+.3f}" if previous is not None and previous[0] == size else ""
-        lines.append(f"| {size} | {steps} | {mean:.3f} | {change} | {spread:.3f} | {len(scores)} |")
-        previous = (size, mean)
+        spread = f"{np.sqrt(np.mean([np.var(group, ddof=1) for group in by_draw])):.3f}" if min(map(len, by_draw)) > 1 else ""
+        gains = [score - before[training] for training, score in scores.items() if training in before] if size == size_before else []
+        change = f"{np.mean(gains):+.3f}" if gains else ""
+        lines.append(f"| {size} | {steps} | {np.mean(list(scores.values())):.3f} | {change} | {spread} | {len(scores)} |")
+        if gains and spread:
+            settled = abs(np.mean(gains)) <= float(spread)
+            verdicts[size] = (
+                f"- {size} images: {'converged' if settled else 'not converged'}, from the row before to {steps} steps the dice changes by "
+                f"{change}, one training's noise is {spread}."
+            )
+        size_before, before = size, scores
+    if verdicts:
+        lines += [
+            "",
+            "Converged means that the last change is no larger than what the seed alone changes. Where it is not, try more steps.",
+            "",
+        ]
+        lines += verdicts.values()
     return "\n".join(lines) + "\n"

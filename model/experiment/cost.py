@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,9 +28,9 @@ class Noise:
     """Spread of the score when the same set is trained on again."""
 
     sets: int  # distinct sets trained at least twice
-    repeats: float  # mean trainings of a set
+    repeats: float  # mean trainings of such a set
     sd: float  # of a single training, pooled over sets
-    standard_error: float  # of a score, which is the mean over the repeats
+    standard_error: float  # of a score, which is the mean over as many repeats as every set has
 
 
 def cost(runs: Sequence[Run]) -> list[Cost]:
@@ -46,15 +47,20 @@ def cost(runs: Sequence[Run]) -> list[Cost]:
 def noise(runs: Sequence[Run], measure: Measure = "dice") -> Noise | None:
     """Pool the variance between trainings of the same set; None where no set was trained twice.
 
-    A set whose scores are kept for several arms (same images, same scores) counts once.
+    A set whose scores are kept for several arms of an experiment (same images, same seed) counts once; the whole pool is trained once for
+    each experiment.
     """
-    repeated = {(run.chosen, _repeats(run, measure)) for run in runs if len(run.dice) > 1}
-    if not repeated:
+    trainings: dict[tuple[str, ...], dict[int, tuple[float, ...]]] = defaultdict(dict)
+    for run in runs:
+        trainings[run.chosen][run.seed] = _repeats(run, measure)
+    of_sets = [np.array([dice for _, values in sorted(by_seed.items()) for dice in values]) for _, by_seed in sorted(trainings.items())]
+    groups = [values for values in of_sets if len(values) > 1]
+    if not groups:
         return None
-    groups = [np.array(values) for _, values in sorted(repeated)]
     free = sum(len(g) - 1 for g in groups)
     sd = math.sqrt(math.fsum(float(((g - g.mean()) ** 2).sum()) for g in groups) / free)
-    return Noise(len(groups), mean([len(g) for g in groups]), sd, sd * math.sqrt(mean([1 / len(g) for g in groups])))
+    least = min(len(run.dice) for run in runs)
+    return Noise(len(groups), mean([len(g) for g in groups]), sd, sd / math.sqrt(least))
 
 
 def _repeats(run: Run, measure: Measure) -> tuple[float, ...]:

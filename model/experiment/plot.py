@@ -75,7 +75,7 @@ def curve_figure(runs: Sequence[Run], title: str | None = None, sizes: Collectio
         _marks(axes, runs, name, style_of[name], offset, faint)
         _line(axes, runs, name, style_of[name])
     _initial_marks(axes, runs)
-    _legend(figure, axes)
+    _legend(figure, axes, len({run.experiment for run in runs}))
     return figure
 
 
@@ -151,7 +151,7 @@ def _initial_marks(axes: Axes, runs: Sequence[Run]) -> None:
     axes.scatter([r.size for r in shared], [r.mean_dice for r in shared], s=18, marker="o", facecolors="none", edgecolors="0.45", zorder=2)
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
+def _legend(figure: Figure, axes: Axes, experiments: int) -> None:
     """Below the axes, where it hides no mark."""
     handles, labels = axes.get_legend_handles_labels()
     if not labels:
@@ -165,4 +165,6 @@ def _legend(figure: Figure, axes: Axes) -> None:
         frameon=False,
         handlelength=3.6,
         fontsize=9,
+        title=f"experiments: {experiments}; lines are means, small marks side by side are single experiments and draws",
+        title_fontsize=9,
     )

@@ -9,11 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
 
 import torch
+
+from model.errors import ProcessEndedError
 
 PARENT_CHECK_SECONDS = 2.0
 
@@ -25,7 +28,7 @@ Result = TypeVar("Result")
 def executor(jobs: int) -> Iterator[Executor]:
     """An executor of `jobs` processes with an equal share of the cores each; one job runs here, so that it can be interrupted.
 
-    When the block is left by an error or Ctrl-C, work that has begun is ended at once.
+    When the block is left by an error or Ctrl-C, work that has begun is ended at once. Raises ProcessEndedError when one of them is killed.
     """
     if jobs == 1:
         yield _Here()
@@ -36,10 +39,15 @@ def executor(jobs: int) -> Iterator[Executor]:
     with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(max(1, cores // jobs), os.getpid())) as workers:
         try:
             yield workers
-        except BaseException:
+        except BaseException as error:
             workers.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
+            if isinstance(error, BrokenProcessPool):
+                raise ProcessEndedError(
+                    "One of the processes was ended from outside, most likely because memory ran out. What is finished is kept: the same "
+                    "command goes on from there; fewer --jobs or a smaller --image-size need less memory."
+                ) from error
             raise
 
 

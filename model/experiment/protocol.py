@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from model.digests import digest, digest_of_files
 from model.errors import BudgetError, PoolError, StrategyError
-from model.pool import Pool, scan
+from model.pool import Pool, files_by_stem, scan
 from model.recipe import Recipe
 from model.strategies import Strategy, get_strategy
 
@@ -142,11 +143,16 @@ class Protocol:
 
 
 def describe_data(data: Path, split: Path, classes: int | None) -> dict[str, Any]:
-    """What tells data and split from others of the same name, wherever they lie; the number of classes where it was stated."""
+    """What tells data and split from others of the same name, wherever they lie; the number of classes where it was stated.
+
+    Files that the split does not name do not count.
+    """
     parts = Split.read(split)
+    stems = {unicodedata.normalize("NFC", Path(name).stem) for name in (*parts.pool, *parts.test)}
+    files = [[path for stem, path in files_by_stem(data / kind, kind).items() if stem in stems] for kind in ("images", "masks")]
     return {
         "data": data.name,
-        "data_digest": digest_of_files(data / "images", data / "masks"),
+        "data_digest": digest_of_files(*files),
         "split": split.name,
         "split_digest": digest(parts.pool, parts.test),
         **({} if classes is None else {"classes": classes}),

@@ -12,7 +12,7 @@ from model.experiment import curves
 from model.experiment.comparison import Comparison, WinRate, compare_areas, compare_sizes, win_rates
 from model.experiment.cost import cost, noise
 from model.experiment.curves import Measure
-from model.experiment.results import FALLBACK, RANDOM, WHOLE, Results, Run, missing, planned_runs
+from model.experiment.results import FALLBACK, RANDOM, WHOLE, Key, Results, Run, comparable_runs, missing, planned_runs
 from model.files import write_bytes
 
 CURVE = "curve.png"  # drawn by plot.draw_curve, beside the report
@@ -65,7 +65,7 @@ def report(results: Results) -> str:
         f"![Test dice against the number of labelled images]({CURVE})",
         "## Test dice by number of labelled images",
         _score_table(runs, "dice"),
-        _whole_pool(results.runs),
+        _whole_pool(comparable_runs(results)),
         "## Budget curve against random choice",
         _area_table(runs, compared, rates),
         "## Differences to random choice by size",
@@ -90,12 +90,23 @@ def _incomplete(results: Results) -> str:
         return "**Completeness unknown:** the protocol does not tell how many experiments, strategies and sizes were planned."
     if not left:
         return ""
-    arms = Counter(strategy for _, strategy, _, _ in left)
-    listed = ", ".join(f"{name} {count}" for name, count in sorted(arms.items()))
-    return (
-        f"**Incomplete: {len(left)} of the planned trainings of a set are missing** ({listed}). "
-        "Each comparison uses only the experiments in which both arms have the size; n says how many."
-    )
+    said = []
+    if absent := [key for key in left if not results.has(key)]:
+        said.append(
+            f"**Incomplete: {len(absent)} of the planned sets {'is' if len(absent) == 1 else 'are'} missing** ({_by_strategy(absent)}). "
+            "Each comparison uses only the experiments in which both arms have the size; n says how many."
+        )
+    if fewer := [key for key in left if results.has(key)]:
+        said.append(
+            f"**Incomplete: {len(fewer)} {_plural(len(fewer), 'set')} had fewer than the {results.protocol['repeats']} planned trainings** "
+            f"({_by_strategy(fewer)}), so that only the first trainings of every set count until the others are done."
+        )
+    return " ".join(said)
+
+
+def _by_strategy(keys: Iterable[Key]) -> str:
+    arms = Counter(strategy for _, strategy, _, _ in keys)
+    return ", ".join(f"{name} {count}" for name, count in sorted(arms.items()))
 
 
 def _fallbacks(runs: Sequence[Run]) -> str:
@@ -247,10 +258,11 @@ def _noise(runs: Sequence[Run]) -> str:
     found = noise(runs)
     if found is None:
         return "Unknown: no set was trained on more than once, so part of every difference above may be luck in training."
+    sets = f"{found.sets} {_plural(found.sets, 'set')}, {found.repeats:.3g} trainings each"
     return (
-        f"Training again on the same set changes the test dice by a standard deviation of {found.sd:.4f} (pooled over {found.sets} sets, "
-        f"{found.repeats:.3g} trainings each); a score, the mean of its repeats, has a standard error of {found.standard_error:.4f}. "
-        "A difference of two single scores below about three times that is within the noise."
+        f"Training again on the same set changes the test dice by a standard deviation of {found.sd:.4f} (pooled over {sets}); the scores "
+        f"above have a standard error of {found.standard_error:.4f}. A difference of two single scores below about three times that is "
+        "within the noise."
     )
 
 
@@ -258,6 +270,8 @@ def _protocol(protocol: Mapping[str, Any]) -> str:
     command = protocol.get("command")
     lines = [[key, _cell(value)] for key, value in _rows(protocol) if key != "command"]
     shown = "" if command is None else f"```\n{command if isinstance(command, str) else ' '.join(map(str, command))}\n```\n\n"
+    if shown:
+        shown = f"The last command; an experiment may have grown by several, and the settings are those of the whole.\n\n{shown}"
     return shown + (_markdown(["setting", "value"], lines) if lines else "The protocol is empty.")
 
 

@@ -227,13 +227,19 @@ def missing(results: Results) -> list[Key] | None:
     return [key for key in wanted if not results.count([key], repeats)]
 
 
+def comparable_runs(results: Results) -> list[Run]:
+    """Give all runs with as many repeated trainings as each of them has: more are there only while others are still to be done."""
+    least = min((len(run.dice) for run in results.runs), default=1)
+    return [dataclasses.replace(run, dice=run.dice[:least], worst_dice=run.worst_dice[:least]) for run in results.runs]
+
+
 def planned_runs(results: Results) -> list[Run]:
-    """Give the runs for statistics: all, less the whole pool where its size is not among those the protocol asks for.
+    """Give the runs for statistics: the comparable ones, less the whole pool where its size is not among those the protocol asks for.
 
     Else every curve would be drawn out from the last size to the whole pool.
     """
     sizes = results.protocol.get("sizes")
-    return [run for run in results.runs if run.strategy != WHOLE or not isinstance(sizes, list) or run.size in sizes]
+    return [run for run in comparable_runs(results) if run.strategy != WHOLE or not isinstance(sizes, list) or run.size in sizes]
 
 
 def _check_sizes(found: Mapping[str, Any], asked: Mapping[str, Any], path: Path) -> None:

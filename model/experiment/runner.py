@@ -7,19 +7,21 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from model.errors import StrategyError
 from model.experiment.plot import draw_curve
 from model.experiment.processes import executor
 from model.experiment.protocol import MUST_AGREE, Protocol
 from model.experiment.report import write_report
-from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Key, Results, Run
+from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Key, Results, Run, comparable_runs
 from model.experiment.scores import Scorer
 from model.experiment.stopwatch import Stopwatch
 from model.files import check_writable
 from model.round import Round
 from model.strategies import get_strategy
 
+GROWING = ("experiments", "random_draws", "repeats")  # settings of the protocol that a finished experiment may raise
 OnBegin = Callable[[int, int], None]
 OnRun = Callable[[Run, int, int], None]
 
@@ -52,7 +54,8 @@ def run_experiment(
     """Do what is not done yet, and write results.json (after each step), curve.png and report.md into `out`.
 
     `jobs` processes share the cores. `on_begin(done, total)` is called before the first step and `on_run(run, done, total)` after each.
-    A finished one may grow by experiments, random draws, repeated trainings, strategies and larger sizes.
+    A finished one may grow by experiments, random draws, repeated trainings, strategies and larger sizes; where fewer of the first three
+    are asked for than there were, it goes on with as many as there were.
     A killed experiment goes on where it was: finished steps are in results.json, and what was trained of the one that was cut off is in
     out/work, which may be deleted at the end.
     """
@@ -60,7 +63,11 @@ def run_experiment(
     check_writable(out / "results.json")
     path = out / "results.json"
     results = Results.resume(path, protocol.to_dict(command), MUST_AGREE)
+    most: dict[str, Any] = {name: results.protocol[name] for name in GROWING}  # never fewer than there were
+    protocol = replace(protocol, **most)
     planned = _planned(protocol)
+    if results.runs and results.count(planned, protocol.repeats) < len(planned):
+        write_outputs(results, out)  # what there is, said to be incomplete, in case that the rest is cut off
     if on_begin is not None:
         on_begin(results.count(planned, protocol.repeats), len(planned))
     pending: dict[Future[Run], Step] = {}
@@ -85,7 +92,9 @@ def run_experiment(
 
 def write_outputs(results: Results, out: Path) -> None:
     """Draw curve.png and write report.md beside results.json; also of an experiment that is still running."""
-    draw_curve(results.runs, out / "curve.png", f"{results.protocol['data']} ({results.protocol['split']})", results.protocol["sizes"])
+    draw_curve(
+        comparable_runs(results), out / "curve.png", f"{results.protocol['data']} ({results.protocol['split']})", results.protocol["sizes"]
+    )
     write_report(results, out / "report.md")
 
 
@@ -118,8 +127,18 @@ def run_step(step: Step) -> Run:
 def _repeated(run: Run, scorer: Scorer) -> Run:
     more = scorer.score(run.chosen, done=len(run.dice))
     return replace(
-        run, dice=run.dice + more.dice, worst_dice=run.worst_dice + more.worst_dice, train_seconds=run.train_seconds + more.seconds
+        run,
+        dice=run.dice + more.dice,
+        worst_dice=run.worst_dice + more.worst_dice,
+        train_seconds=run.train_seconds + more.seconds,
+        machine=_both(run.machine, more.machine),
     )
+
+
+def _both(machine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Where a set's trainings ran, when some of them ran elsewhere."""
+    same = {key: value if other.get(key) == value else f"{value} and {other.get(key, 'unknown')}" for key, value in machine.items()}
+    return same or {key: f"unknown and {value}" for key, value in other.items()}
 
 
 def _query(step: Step, scorer: Scorer) -> tuple[tuple[str, ...], float, dict[str, float]]:

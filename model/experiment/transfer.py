@@ -72,6 +72,10 @@ def transfer_row(protocol: Protocol, experiment: int, k: str, out: Path) -> dict
 def report(protocol: Protocol, rows: dict[str, dict[str, list[float]]], budget: int, out: Path) -> str:
     """Two Markdown tables: how well d ranks pairs, and what the selection is worth, in true transfer dice, with a smaller K."""
     ranks = [
+        "Does d rank as the truth does? d(x_k, x_j), which chooses the batch, scores a network trained on image k alone against the "
+        "pseudo-label of image j, the mask of a first model f_L; the true transfer dice scores the same network against your mask. "
+        "Spearman is their rank correlation: 1 is the same order, 0 no relation.",
+        "",
         "| experiment | f_L: dice of its pseudo-labels | Spearman, all pairs | Spearman, median over the rows | pairs |",
         "|---|---|---|---|---|",
     ]

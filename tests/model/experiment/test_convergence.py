@@ -12,13 +12,32 @@ RECIPE = Recipe(width=4, depth=2, max_side=64, crop=32, batch=2, steps=1, row_st
 
 
 def test_the_table_by_hand() -> None:
-    """Mean over sets and seeds, change from fewer steps of the same size, and the seed's spread within each set."""
+    """Mean over sets and seeds, change from fewer steps on the same sets and seeds, and the seed's spread within each set."""
     low = {"3/10/0/0": 0.4, "3/10/0/1": 0.5, "3/10/1/0": 0.6, "3/10/1/1": 0.7}
     high = {"3/20/0/0": 0.7, "3/20/0/1": 0.7, "8/20/0/0": 0.9, "8/20/0/1": 0.8}
     rows = table(low | high).splitlines()[2:]
     assert rows[0] == "| 3 | 10 | 0.550 |  | 0.071 | 4 |"
-    assert rows[1] == "| 3 | 20 | 0.700 | +0.150 | 0.000 | 2 |"
+    assert rows[1] == "| 3 | 20 | 0.700 | +0.250 | 0.000 | 2 |"
     assert rows[2] == "| 8 | 20 | 0.850 |  | 0.071 | 2 |"
+
+
+def test_it_says_whether_more_steps_still_help() -> None:
+    """The last change is held against what the seed alone changes."""
+    text = table(
+        {
+            "3/10/0/0": 0.4,
+            "3/10/0/1": 0.5,
+            "3/20/0/0": 0.7,
+            "3/20/0/1": 0.7,
+            "8/10/0/0": 0.8,
+            "8/10/0/1": 0.9,
+            "8/20/0/0": 0.81,
+            "8/20/0/1": 0.9,
+        }
+    )
+    assert "- 3 images: not converged, from the row before to 20 steps the dice changes by +0.250" in text
+    assert "- 8 images: converged" in text
+    assert "converged" not in table({"3/10/0/0": 0.4, "3/20/0/0": 0.7})
 
 
 def test_a_study_goes_on_and_refuses_another_recipe(shared_data: Path, tmp_path: Path) -> None:

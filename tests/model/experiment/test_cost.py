@@ -1,11 +1,12 @@
 """Cost and training noise, by hand."""
 
+import dataclasses
 import math
 
 import pytest
 
 from model.experiment.cost import cost, noise
-from model.experiment.results import INITIAL
+from model.experiment.results import INITIAL, WHOLE
 from tests.model.experiment.small_runs import make, small
 
 
@@ -23,7 +24,7 @@ def test_noise_by_hand() -> None:
     assert found is not None
     assert (found.sets, found.repeats) == (2, 2.0)
     assert found.sd == pytest.approx(math.sqrt(0.05))
-    assert found.standard_error == pytest.approx(math.sqrt(0.05 / 2))
+    assert found.standard_error == pytest.approx(math.sqrt(0.05))  # one set was trained on once, and so many count of each
 
 
 def test_noise_counts_a_set_kept_for_several_arms_once() -> None:
@@ -31,6 +32,14 @@ def test_noise_counts_a_set_kept_for_several_arms_once() -> None:
     found = noise([make(0, s, 5, (0.4, 0.6), chosen="pool") for s in ("s", "t", "random")])
     assert found is not None
     assert found.sets == 1
+
+
+def test_noise_shows_in_the_whole_pool_which_each_experiment_trains_anew() -> None:
+    """Other seeds, the same set."""
+    found = noise([dataclasses.replace(make(e, WHOLE, 9, dice, chosen="pool"), seed=e) for e, dice in enumerate((0.4, 0.6))])
+    assert found is not None
+    assert (found.sets, found.repeats) == (1, 2.0)
+    assert found.sd == found.standard_error == pytest.approx(math.sqrt(0.02))
 
 
 def test_noise_is_unknown_without_repeats() -> None:

@@ -1,5 +1,6 @@
 """The report holds the right numbers and claims no more than they allow."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,24 @@ def test_incomplete_results_are_marked_at_the_top() -> None:
     """The number of missing units stands before every number, and n beside a mean of fewer experiments."""
     whole = synthetic((0.03, 0.05))
     text = report(Results(whole.protocol, [r for r in whole.runs if r.key != (1, "s", 0, 9)]))
-    assert "**Incomplete: 1 of the planned trainings of a set are missing** (s 1)" in text.split("## ")[0]
+    assert "**Incomplete: 1 of the planned sets is missing** (s 1)" in text.split("## ")[0]
     assert row(text, "Test dice by number of labelled images", "s")[3] == "0.800 (n = 1)"
     assert "Incomplete" not in report(whole)
+
+
+def test_sets_with_fewer_trainings_than_planned_are_told_apart() -> None:
+    """They stand in the tables, and the report says that their scores are noisier."""
+    whole = synthetic((0.03, 0.05))
+    grown = Results({**whole.protocol, "repeats": 3}, whole.runs)
+    for run in whole.runs:
+        if run.experiment == 0:
+            grown.add(dataclasses.replace(run, dice=(*run.dice, 0.5), worst_dice=(*run.worst_dice, 0.2)))
+    fewer = sum(run.experiment == 1 for run in whole.runs)
+    text = report(grown).split("## ")[0]
+    assert f"**Incomplete: {fewer} sets had fewer than the 3 planned trainings**" in text
+    assert "missing" not in text
+    for heading in ("Test dice by number of labelled images", "Budget curve against random choice"):
+        assert row(report(grown), heading, "s") == row(report(whole), heading, "s")
 
 
 def test_a_protocol_without_a_plan_is_marked() -> None:

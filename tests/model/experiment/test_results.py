@@ -230,6 +230,15 @@ def test_missing_lists_the_units_still_to_do() -> None:
     assert set(left) - set(after) == {(0, "initial", 0, 3), (0, "ensemble", 0, 5)}
 
 
+def test_missing_lists_sets_with_too_few_trainings() -> None:
+    """As many dice are planned as the protocol has repeats."""
+    results = Results({**PROTOCOL, "repeats": 2}, [make(), make(experiment=1, dice=(0.8,), worst_dice=(0.5,))])
+    left = missing(results)
+    assert left is not None
+    assert make(experiment=1).key in left
+    assert make().key not in left
+
+
 def test_the_whole_pool_stands_in_for_every_arm() -> None:
     """The whole pool is one unit per experiment, not one per arm, as soon as its size is known."""
     for results in (Results(PROTOCOL, [make(strategy=WHOLE)]), Results({**PROTOCOL, "pool_size": 5}, [make(strategy=WHOLE)])):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import multiprocessing
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ import torch
 from model.arrays import Mask
 from model.device import default_device
 from model.dice import dice
-from model.errors import BudgetError, OutputError, PoolError, ResultsError, StrategyError
+from model.errors import BudgetError, OutputError, PoolError, ProcessEndedError, ResultsError, StrategyError
 from model.experiment import transfer
 from model.experiment.protocol import Protocol, Split
 from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Results, Run, missing
@@ -162,10 +163,79 @@ def test_an_experiment_may_grow_by_draws_and_repeated_trainings(data: Path, tmp_
     for run in before:
         now = grown.get(run.key)
         assert (now.chosen, now.query_seconds, now.dice[:1]) == (run.chosen, run.query_seconds, run.dice)
+        assert now.train_seconds > run.train_seconds
+    assert any(run.dice[0] != run.dice[1] for run in grown.runs)  # each training has a seed of its own
     at_once = run_experiment(large, tmp_path / "at once").runs
     assert [(run.key, run.chosen, run.dice, run.worst_dice) for run in grown.runs] == [
         (run.key, run.chosen, run.dice, run.worst_dice) for run in at_once
     ]
+
+
+def test_with_fewer_than_before_an_experiment_goes_on_with_what_there_was(data: Path, tmp_path: Path) -> None:
+    """Or some sizes would be means of more draws, or of more trainings, than others."""
+    large = protocol_of(data, experiments=2, strategies=(RANDOM,), sizes=(3,), random_draws=2, repeats=2, options={})
+    run_experiment(large, tmp_path)
+    grown = run_experiment(dataclasses.replace(large, experiments=1, sizes=(3, 5), random_draws=1, repeats=1), tmp_path)
+    assert missing(grown) == []
+    assert {(run.experiment, run.draw, len(run.dice)) for run in grown.runs if run.size == 5} == {(e, d, 2) for e in (0, 1) for d in (0, 1)}
+
+
+def test_the_report_of_what_is_grown_says_at_once_that_it_is_incomplete(data: Path, tmp_path: Path) -> None:
+    small = protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3,), random_draws=1, options={})
+    run_experiment(small, tmp_path)
+    assert "Incomplete" not in (tmp_path / "report.md").read_text()
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(dataclasses.replace(small, experiments=2), tmp_path, on_run=kill)
+    assert "Incomplete" in (tmp_path / "report.md").read_text()
+
+
+def test_files_that_the_split_does_not_name_do_not_matter(data: Path, tmp_path: Path) -> None:
+    """A lab adds images, and a Mac its own files; another image of the split is another experiment."""
+    folder, out = shutil.copytree(data, tmp_path / "data"), tmp_path / "out"
+    protocol = protocol_of(folder, split=folder / "split.json", experiments=1, strategies=(RANDOM,), sizes=(3,), random_draws=1, options={})
+    run_experiment(protocol, out)
+    (folder / "images" / ".DS_Store").touch()
+    shutil.copy(folder / "images" / "00.png", folder / "images" / "new.png")
+    assert not _begun(protocol, out)
+    shutil.copy(folder / "images" / "00.png", folder / "images" / "01.png")
+    with pytest.raises(ResultsError, match="data_digest"):
+        run_experiment(protocol, out)
+
+
+def _begun(protocol: Protocol, out: Path) -> list[Run]:
+    """What is run when an experiment is asked for again."""
+    seen: list[Run] = []
+    run_experiment(protocol, out, on_run=lambda run, _done, _total: seen.append(run))
+    return seen
+
+
+def test_trainings_that_ran_elsewhere_are_told(data: Path, tmp_path: Path) -> None:
+    protocol = protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3,), random_draws=1, options={})
+    path = tmp_path / "results.json"
+    run_experiment(protocol, tmp_path)
+    results = Results.load(path)
+    for run in results.runs:
+        results.add(dataclasses.replace(run, machine={**run.machine, "device": "NVIDIA H200"}))
+    results.save(path)
+    run_experiment(dataclasses.replace(protocol, repeats=2), tmp_path)
+    assert "device NVIDIA H200 and " in (tmp_path / "report.md").read_text()
+
+
+def test_a_process_that_is_killed_is_told(data: Path, tmp_path: Path) -> None:
+    """As the system does when memory runs out; what is finished is kept, and the message says what to do."""
+    protocol = protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3, 5), random_draws=1, options={})
+
+    def kill(*_: object) -> None:
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    with pytest.raises(ProcessEndedError, match="fewer --jobs"):
+        run_experiment(protocol, tmp_path, jobs=2, on_run=kill)
+    assert 0 < len(_begun(protocol, tmp_path)) < 4
 
 
 def test_results_of_another_recipe_are_not_mixed_in(data: Path, tmp_path: Path) -> None:
