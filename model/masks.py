@@ -13,6 +13,8 @@ from model.images import read_raw, resample
 
 MAX_CLASSES = 32
 """Largest number of classes believed without being told; more values than that are blurred edges or object numbers."""
+FEW_CLASSES = 8
+"""Classes above which it is asked whether the numbers count objects."""
 MANY = 5
 """Masks from which on an id that only one of them has is pointed out."""
 WHITE = 255
@@ -82,7 +84,10 @@ def check_values(found: Array, classes: int | None, *, name: str = "mask") -> No
         return
     listed = ", ".join(map(str, found.tolist() if found.size <= 8 else [*found[:5].tolist(), "...", found[-1]]))
     if found.size > max(8, limit):
-        remedy = "JPEG is lossy and blurs ids, and numbers that count objects are no classes; save class ids as PNG"
+        remedy = (
+            "numbers that count objects (as ImageJ and Cellpose write them) are no classes: set every object to 255 or its class id; "
+            "JPEG is lossy and blurs ids: save masks as PNG"
+        )
         raise MaskError(f"mask {name}: found {found.size} different values ({listed}), expected at most {limit} class ids; {remedy}.")
     expected = f"{'0/255, or ' if classes in (None, 2) else ''}class ids 0 to {limit - 1}"
     raise MaskError(f"mask {name}: found the values {listed}, expected {expected}; renumber them, or correct the number of classes.")
@@ -114,6 +119,15 @@ def id_warnings(found: Mapping[str, Array], classes: int) -> list[tuple[str, str
     having = {value: [name for name, values in found.items() if value in values] for value in range(1, classes)}
     remedy = f"{classes} classes are assumed for it; correct the mask, or state the right number with --classes N"
     notes = []
+    if classes > FEW_CLASSES:
+        name = next(name for name, values in found.items() if values[-1] == classes - 1)
+        notes.append(
+            (
+                name,
+                f"holds numbers up to {classes - 1}. If they count objects (as in masks of ImageJ or Cellpose), set every object "
+                f"to 255, or to its class id; {remedy}.",
+            )
+        )
     gaps = [str(value) for value, names in having.items() if not names]
     if gaps and having[classes - 1]:
         name = having[classes - 1][0]
@@ -124,11 +138,11 @@ def id_warnings(found: Mapping[str, Array], classes: int) -> list[tuple[str, str
     return notes
 
 
-def mask_warnings(mask: Array, classes: int) -> list[str]:
+def mask_warnings(mask: Array) -> list[str]:
     """Say what looks wrong, yet may be meant, in class ids (H, W): nothing marked, or everything. Empty if nothing does."""
     found = present_values(mask)
     if not found.any():
-        return [f"no foreground: all pixels are background (0), expected some of class 1 to {classes - 1} unless the image is empty"]
+        return ["no foreground: all pixels are background (0), expected some foreground unless the image is empty"]
     if 0 not in found:
         return ["all foreground: no pixel is background (0); perhaps the mask is inverted?"]
     return []

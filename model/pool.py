@@ -1,6 +1,7 @@
 """The pool: a folder of images, some of them labelled by a mask of the same name, read lazily and kept within a memory budget."""
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -56,7 +57,8 @@ class Pool:
     problems: tuple[Note, ...] = ()
     """(file name, message) of every file that was left out."""
     warnings: tuple[Note, ...] = ()
-    """(mask file name, message) of masks that are used, but look odd (nothing or everything marked, a class id like a slip of the pen)."""
+    """(name, message) of masks that are used, but look odd (nothing or everything marked, a class id like a slip of the pen), and
+    of folders that hold files of other kinds."""
     blank: frozenset[str] = frozenset()
     """Labelled image ids whose mask marks nothing."""
 
@@ -99,9 +101,10 @@ def scan(
 ) -> Pool:
     """Read every image once, and its mask if there is one of the same stem, and build the Pool of those that are usable.
 
-    Sub-folders, hidden files and other extensions are ignored. An unusable file is noted in `Pool.problems` and stops nothing; an image
-    with an unusable mask is left out as a whole. `classes`: inferred from the masks if None (2 without masks). `max_side` in pixels: see
-    `images.working_size`. `on_file(done, total)` is called in this thread after each image; what it raises ends the scan.
+    Sub-folders and hidden files are ignored, files of other kinds named in `Pool.warnings`. An unusable file is noted in `Pool.problems`
+    and stops nothing; an image with an unusable mask is left out as a whole. `classes`: inferred from the masks if None (2 without masks).
+    `max_side` in pixels: see `images.working_size`. `on_file(done, total)` is called in this thread after each image; what it raises ends
+    the scan.
     Raises PoolError if a folder is missing, holds no images, or holds a name twice, or if no image at all is usable.
     """
     if classes is not None and not 2 <= classes <= 256:
@@ -134,9 +137,21 @@ def scan(
     problems = [result.problem for result in examined if result.problem is not None]
     if not usable:
         raise PoolError(f"{images_dir}: none of the {len(examined)} images is usable; the first problem: {problems[0][1]}")
+    odd_ids += _passed_over(Path(images_dir), *([Path(masks_dir)] if masks_dir is not None else []))
     orphans = sorted(mask_paths.keys() - image_paths.keys())
     problems += [(mask_paths[s].name, f"{mask_paths[s]}: no image is called {s!r}; rename the mask like its image.") for s in orphans]
     return _assemble(usable, classes, max_side, cache, problems, odd_ids)
+
+
+def _passed_over(*folders: Path) -> list[Note]:
+    """One note for each folder that holds files of other kinds, hidden ones apart."""
+    notes = []
+    for folder in folders:
+        others = sorted(p.name for p in folder.iterdir() if p.suffix.lower() not in EXTENSIONS and p.name[0] != "." and not p.is_dir())
+        if others:
+            listed = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+            notes.append((folder.name, f"{folder}: passed over {listed}; only files ending in {', '.join(EXTENSIONS)} are read."))
+    return notes
 
 
 class _Lazy(Mapping[str, Array]):
@@ -231,9 +246,7 @@ def _assemble(
         result = usable[name]
         assert result.found is not None
         assert result.mask_path is not None
-        odd += [
-            (result.mask_path.name, f"{result.mask_path}: {text}.") for text in mask_warnings(class_ids(result.found, classes), classes)
-        ]
+        odd += [(result.mask_path.name, f"{result.mask_path}: {text}.") for text in mask_warnings(class_ids(result.found, classes))]
         if not result.found.any():
             blank.add(name)
     return Pool(
@@ -251,28 +264,30 @@ def _assemble(
 
 
 def _both_folders(images_dir: Path, masks_dir: Path | None) -> tuple[dict[str, Path], dict[str, Path]]:
-    images = _by_stem(images_dir, "images")
+    images = files_by_stem(images_dir, "images")
     if not images:
         raise PoolError(f"{images_dir}: no images found, expected files ending in {', '.join(EXTENSIONS)}; check the folder.")
     if masks_dir is None:
         return images, {}
-    masks = _by_stem(masks_dir, "masks")
+    masks = files_by_stem(masks_dir, "masks")
     if images_dir.resolve() == masks_dir.resolve():
         raise PoolError(f"{images_dir}: given for images and for masks, expected two folders; move the masks to one of their own.")
     return images, masks
 
 
-def _by_stem(folder: Path, what: str) -> dict[str, Path]:
-    """Image files of a folder by stem, ascending by file name."""
+def files_by_stem(folder: Path, what: str) -> dict[str, Path]:
+    """Image files of a folder by stem, ascending by file name; links that lead nowhere too, so that whoever reads them says so.
+
+    Raises PoolError if the folder is missing or holds a name twice.
+    """
     if not folder.is_dir():
         raise PoolError(f"{folder}: no such folder, expected {what} ({', '.join(EXTENSIONS)}); check the path.")
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in EXTENSIONS or not path.is_file():
+        if path.name.startswith(".") or path.suffix.lower() not in EXTENSIONS or path.is_dir():
             continue
-        if path.stem in found:
-            raise PoolError(
-                f"{folder}: {found[path.stem].name} and {path.name} share a name, expected one file each; rename or remove one."
-            )
-        found[path.stem] = path
+        stem = unicodedata.normalize("NFC", path.stem)  # a Mac may write "ö" as two signs
+        if stem in found:
+            raise PoolError(f"{folder}: {found[stem].name} and {path.name} share a name, expected one file each; rename or remove one.")
+        found[stem] = path
     return found

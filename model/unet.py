@@ -65,9 +65,12 @@ def build_network(encoder: str, classes: int, *, width: int, depth: int, weights
             )
         return _classical(classes, width, depth)
     try:
-        return smp.Unet(
+        network = smp.Unet(
             encoder, encoder_depth=depth, encoder_weights=weights, decoder_channels=(256, 128, 64, 32, 16)[-depth:], classes=classes
         )
+        with torch.no_grad():  # some of timm's take images of one size only, and say so only now
+            network.eval()(torch.zeros(1, 3, 64, 64))
+        return network.train()
     except OSError as error:  # the hub's own errors (no network, file not found) all derive from it
         raise RecipeError(
             f"The weights {weights!r} of encoder {encoder!r} could not be fetched ({error}). "

@@ -147,9 +147,9 @@ def test_classes_are_inferred_from_arrays_and_files(tmp_path: Path, shared_data:
 
 
 def test_odd_masks_get_a_warning_and_usual_ones_none() -> None:
-    assert mask_warnings(ids(), 2) == []
-    assert "no foreground" in mask_warnings(np.zeros(SHAPE, dtype=np.uint8), 2)[0]
-    assert "inverted" in mask_warnings(np.ones(SHAPE, dtype=np.uint8), 2)[0]
+    assert mask_warnings(ids()) == []
+    assert "no foreground" in mask_warnings(np.zeros(SHAPE, dtype=np.uint8))[0]
+    assert "inverted" in mask_warnings(np.ones(SHAPE, dtype=np.uint8))[0]
 
 
 def test_shrinking_takes_the_majority_and_growing_the_nearest() -> None:

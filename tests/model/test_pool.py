@@ -2,6 +2,7 @@
 
 import threading
 import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,41 @@ def test_hidden_files_folders_and_other_files_are_ignored(folders: tuple[Path, P
     pool = scan(*folders)
     assert len(pool.ids) == 5
     assert pool.problems == ()
+
+
+def test_files_of_other_kinds_are_named_once_for_each_folder(folders: tuple[Path, Path]) -> None:
+    for name in ("scan.czi", "old.bmp", "a.txt", "b.txt", ".DS_Store"):
+        (folders[0] / name).touch()
+    notes = [text for name, text in scan(*folders).warnings if name == folders[0].name]
+    assert len(notes) == 1
+    assert "passed over a.txt, b.txt, old.bmp and 1 more" in notes[0]
+
+
+def test_links_that_lead_nowhere_are_named(folders: tuple[Path, Path]) -> None:
+    """An image whose mask cannot be reached is labelled: nobody is asked to label it again."""
+    images, masks = folders
+    (images / "gone.png").symlink_to(images / "nowhere.png")
+    (masks / "a.png").unlink()
+    (masks / "a.png").symlink_to(masks / "nowhere.png")
+    pool = scan(images, masks)
+    assert "gone.png" in dict(pool.problems)
+    assert "The image a.png is left out until then." in dict(pool.problems)["a.png"]
+    assert not {"a.png", "gone.png"} & set(pool.ids)
+
+
+def test_an_umlaut_written_as_two_signs_is_the_same_name(folders: tuple[Path, Path]) -> None:
+    """As a Mac writes it."""
+    images, masks = folders
+    put_image(images, unicodedata.normalize("NFC", "größe.png"))
+    put_mask(masks, unicodedata.normalize("NFD", "größe.png"))
+    assert "größe.png" in scan(images, masks).labelled
+
+
+def test_masks_that_seem_to_number_objects_are_pointed_out(folders: tuple[Path, Path]) -> None:
+    images, masks = folders
+    put_mask(masks, "c.png", classes=12)
+    pool = scan(images, masks)
+    assert any("count objects" in text and "set every object to 255" in text for _, text in pool.warnings)
 
 
 def test_missing_and_empty_folders_list_the_extensions(tmp_path: Path, folders: tuple[Path, Path]) -> None:

@@ -47,7 +47,7 @@ def test_an_encoder_of_the_library_by_name() -> None:
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 64, 64)
 
 
-@pytest.mark.parametrize("encoder", ["resnet_of_dreams", "tu-nonsense", "tu-vit_tiny_patch16_224"])
+@pytest.mark.parametrize("encoder", ["resnet_of_dreams", "tu-nonsense", "tu-vit_tiny_patch16_224", "tu-swin_tiny_patch4_window7_224"])
 def test_an_encoder_that_is_not_known_or_cannot_be_used_is_named(encoder: str) -> None:
     with pytest.raises(RecipeError, match=encoder):
         build_network(encoder, 2, width=4, depth=3)
