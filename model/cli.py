@@ -11,12 +11,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from safetensors import SafetensorError
 
 from model.errors import ModelError
 from model.experiment.convergence import study as convergence_study
 from model.experiment.protocol import RANDOM_DRAWS, Protocol, read_pool
 from model.experiment.results import Run
-from model.experiment.runner import run_experiment
+from model.experiment.runner import GROWING, run_experiment
 from model.experiment.transfer import study as transfer_study
 from model.files import check_writable, check_writable_folder
 from model.options import (
@@ -49,7 +50,13 @@ INTERRUPTED = 130  # exit code after Ctrl-C
 FAILED = 2  # exit code when the input has to be mended
 CACHE = Path.home() / ".cache" / "task-dependent-active-learning"
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="Which images to label next? Rank your own (rank), and see on labelled ones whether it pays (converge, experiment, transfer).",
+    pretty_exceptions_enable=False,
+)
 console = Console(stderr=True, markup=False, highlight=False)
 
 
@@ -110,6 +117,12 @@ def rank_command(
             )
             ranking = chosen.rank(round_, budget)
         write_table(ranking, out)
+        if blank := int(ranking.notes.get("blank_pseudo_labels", 0)):
+            _say(
+                f"Please look: in {blank} of the {len(pool.ids)} images a first model finds nothing, or only foreground. They could not be "
+                "compared and come last; if there is something to find, label one or two of them by eye.",
+                style="yellow",
+            )
         _say(f"{len(ranking.queries)} images ranked by {strategy}; the next {budget} to label:")
         for query in ranking.queries[:budget]:
             _say(f"  {query.rank:3d}. {query.image}: {query.reason}")
@@ -167,7 +180,7 @@ def experiment_command(
                 bar.report(task, done, total)
                 _say(f"experiment {run.experiment} {run.strategy} {run.draw} at {run.size} images: dice {run.mean_dice:.4f}")
 
-            run_experiment(
+            results = run_experiment(
                 protocol,
                 out,
                 jobs=jobs,
@@ -175,6 +188,9 @@ def experiment_command(
                 on_begin=lambda done, total: bar.report(task, done, total),
                 on_run=show,
             )
+        for name in GROWING:
+            if (kept := results.protocol[name]) > getattr(protocol, name):
+                _say(f"{name.replace('_', ' ')}: {kept} as it was begun with, more than the {getattr(protocol, name)} asked for now.")
         _say(f"Written: {out / 'results.json'}, {out / 'curve.png'}, {out / 'report.md'}")
 
 
@@ -212,6 +228,7 @@ def converge_command(
             on_done=lambda done, total: bar.report(task, done, total),
         )
         print((out / "convergence.md").read_text())
+        _say(f"Written: {out / 'convergence.json'}, {out / 'convergence.md'}")
 
 
 @app.command(name="transfer")
@@ -222,7 +239,7 @@ def transfer_command(
     data: Data,
     split: SplitFile,
     out: Annotated[Path, typer.Option(help="Folder for transfer.json and transfer.md.")],
-    budget: Annotated[int, typer.Option(help="How many images a batch has.")] = 5,
+    budget: Annotated[int, typer.Option(min=1, help="How many images a batch has.")] = 5,
     experiments: Experiments = 2,
     initial: Initial = 3,
     jobs: Jobs = 1,
@@ -236,6 +253,7 @@ def transfer_command(
         _tell(protocol.read_pool())
         transfer_study(protocol, budget, out, jobs=jobs, on_done=lambda done, total: bar.report(task, done, total))
         print((out / "transfer.md").read_text())
+        _say(f"Written: {out / 'transfer.json'}, {out / 'transfer.md'}")
 
 
 def _tell(pool: Pool) -> None:
@@ -256,6 +274,13 @@ def _explained() -> Iterator[None]:
         yield
     except ModelError as error:
         _say(f"{type(error).__name__}: {error}", style="red")
+        raise typer.Exit(FAILED) from error
+    except (OSError, SafetensorError) as error:
+        _say(
+            f"{type(error).__name__}: {error}. Check that the disk has room and that the folders can be read and written; "
+            "what is finished is kept, and the same command goes on from there.",
+            style="red",
+        )
         raise typer.Exit(FAILED) from error
     except KeyboardInterrupt:
         _say("Stopped. The same command goes on from here.")

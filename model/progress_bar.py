@@ -34,6 +34,8 @@ class ProgressBar(Progress):
         step = shown.description if step is None else step
         now = self.get_time()
         if (step, total) != (shown.description, shown.total):
+            if not self.console.is_terminal and step != shown.description:
+                self.console.print(f"{step} ...", markup=False)  # a log holds no bars before the end
             self.reset(line, total=total, completed=done, visible=True, description=step, before=done, begun=now, last=now)
         else:
             self.update(line, completed=done, last=now)

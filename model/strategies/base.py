@@ -24,7 +24,7 @@ class Query:
     rank: int  # from 1
     in_batch: bool  # among the `budget` images that the strategy asks for now
     reason: str  # one sentence for people
-    expected_dice: float | None = None  # worst expected dice over all images once this one and those before it are labelled; in [0, 1]
+    expected_dice: float | None = None  # the worst over all compared images once this one and those before it are labelled; in [0, 1]
     helps: tuple[str, ...] = ()  # ids of the images whose expected dice it raises most
 
 

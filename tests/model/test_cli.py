@@ -1,6 +1,7 @@
 """The command line on real images."""
 
 import csv
+import errno
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from typer.testing import CliRunner, Result
 from model import cli
 from model.errors import StrategyError
 from model.progress_bar import ProgressBar
+from model.strategies.task_dependent import TaskDependent
 from model.trained import TrainedModel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -292,6 +294,27 @@ def test_an_experiment_is_the_papers_unless_told_otherwise() -> None:
     shown = " ".join(model("experiment", "--help").output.split())
     for option, default in {"experiments": "5", "initial": "3", "sizes": "5,7,12,15,16", "draws": "8"}.items():
         assert re.search(rf"--{option} ((?!--).)*\[default: {re.escape(default)}[;\]]", shown), option
+
+
+def test_images_in_which_nothing_is_found_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come last without an expected dice, and the user hears so."""
+    monkeypatch.setattr(TaskDependent, "blank", lambda _, round_: frozenset(round_.unlabelled[:2]))
+    done = rank(folder, "--candidates", "2")
+    assert done.exit_code == 0, done.stderr
+    assert "in 2 of the 8 images a first model finds nothing" in done.stderr
+    assert [row["expected_dice"] != "" for row in csv.DictReader((folder / "ranking.csv").open())] == [True] * 3 + [False] * 2
+
+
+def test_a_full_disk_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("model.trained.save_file", full)
+    done = rank(folder)
+    assert done.exit_code == 2
+    assert "No space left on device" in done.stderr
+    assert "the same command goes on from there" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--jobs", "--draws", "--repeats", "--experiments"])

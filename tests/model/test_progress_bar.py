@@ -34,6 +34,16 @@ def lines(bar: ProgressBar) -> list[str]:
     return shown.get().splitlines()
 
 
+def test_a_log_tells_each_step_as_it_begins() -> None:
+    """It shows no bar before the end."""
+    log = io.StringIO()
+    bar = ProgressBar(Console(file=log, width=200))
+    line = bar.add_task("Reading images", total=None)
+    for step in ("Training on all labels", "Training on all labels", "Pseudo-labels"):
+        bar.report(line, 1, 4, step)
+    assert log.getvalue().splitlines() == ["Training on all labels ...", "Pseudo-labels ..."]
+
+
 def test_the_time_left_is_known_however_long_a_part_takes(bar: ProgressBar, clock: Clock) -> None:
     line = bar.add_task("Trainings", total=None)
     bar.report(line, 0, 4)
