@@ -101,8 +101,3 @@ def _classical(classes: int, width: int, depth: int) -> smp.Unet:
     # The library's last block only upsamples from stride 2, and this encoder's first skip is at full resolution already.
     network.decoder.blocks = network.decoder.blocks[:-1]
     return network
-
-
-def parameter_count(network: nn.Module) -> int:
-    """Number of trainable parameters."""
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)

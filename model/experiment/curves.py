@@ -33,8 +33,6 @@ class Row:
     n: int  # experiments that have this size
     mean: float
     sd: float | None  # over experiments, n - 1 in the denominator; None for one experiment
-    low: float
-    high: float
 
 
 def arms(runs: Iterable[Run]) -> dict[Arm, dict[int, Run]]:
@@ -78,7 +76,7 @@ def table(runs: Sequence[Run], measure: Measure = "dice") -> list[Row]:
         for size, by_experiment in sorted(by_strategy[strategy].items()):
             values = list(by_experiment.values())
             sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
-            rows.append(Row(strategy, size, len(values), mean(values), sd, min(values), max(values)))
+            rows.append(Row(strategy, size, len(values), mean(values), sd))
     return rows
 
 

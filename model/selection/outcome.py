@@ -47,8 +47,6 @@ class RankedImage:
     rank: place in the order, from 1.
     in_batch: whether it belongs to the batch that was optimised together.
     worst_before, worst_after: expected dice (Eq. 3) of the worst target; 0 before anything is labelled.
-    mean_before, mean_after: expected dice averaged over the targets; it moves even where the worst target cannot be helped.
-    own_before: expected dice on this very image before it is labelled, that is, how badly the network needs it.
     helps: up to three other images, not labelled before, whose expected dice it raises most, best first.
     raised: expected dice of the first of them before and after; None where it helps none.
     represents: number of images, itself included, to which this image is more similar than every image labelled before it.
@@ -59,9 +57,6 @@ class RankedImage:
     in_batch: bool
     worst_before: float
     worst_after: float
-    mean_before: float
-    mean_after: float
-    own_before: float
     helps: tuple[int, ...]
     raised: tuple[float, float] | None
     represents: int

@@ -169,7 +169,7 @@ def test_a_ranking_shows_what_it_was_decided_from(small_round: Round) -> None:
     ],
 )
 def test_a_reason_claims_no_gain_that_cannot_be_seen(raised: tuple[float, float] | None, worst: tuple[float, float], reason: str) -> None:
-    image = RankedImage(0, 1, True, *worst, 0.8, 0.8, 0.7, (1,) if raised else (), raised, 1)
+    image = RankedImage(0, 1, True, *worst, (1,) if raised else (), raised, 1)
     found = _explain(image, ("a", "b"))
     assert (found.reason, found.expected_dice) == (reason, worst[1])
 

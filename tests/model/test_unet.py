@@ -7,8 +7,12 @@ from model.errors import RecipeError
 from model.inference import predict_mask
 from model.recipe import Recipe
 from model.training import train
-from model.unet import build_network, memory_format, parameter_count
+from model.unet import build_network, memory_format
 from tests.model.conftest import blobs
+
+
+def parameter_count(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 @pytest.mark.parametrize("size", [(32, 32), (33, 57), (48, 96)])

