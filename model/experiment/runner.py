@@ -131,11 +131,11 @@ def _repeated(run: Run, scorer: Scorer) -> Run:
         dice=run.dice + more.dice,
         worst_dice=run.worst_dice + more.worst_dice,
         train_seconds=run.train_seconds + more.seconds,
-        machine=_both(run.machine, more.machine),
+        machine=_machines(run.machine, more.machine),
     )
 
 
-def _both(machine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+def _machines(machine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """Where a set's trainings ran, when some of them ran elsewhere."""
     same = {key: value if other.get(key) == value else f"{value} and {other.get(key, 'unknown')}" for key, value in machine.items()}
     return same or {key: f"unknown and {value}" for key, value in other.items()}
