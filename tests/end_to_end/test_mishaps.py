@@ -94,7 +94,10 @@ def test_a_cancelled_round_stops_and_the_order_stays(stack: Stack, ranked: CellP
     wait_for_a_row(stack, ranked)
     before, served = status(ranked.id), order(stack, ranked)
     cancelled = stack.web.post(f"/projects/{ranked.id}/cancel").raise_for_status().json()["jobs"]
-    assert {list(follow(ranked.id, job))[-1]["state"] for job in cancelled} == {"cancelled"}
+    ends = {job: list(follow(ranked.id, job))[-1]["state"] for job in cancelled}
+    finished = [job for job, end in ends.items() if end == "finished"]
+    assert set(ends.values()) <= {"cancelled", "finished"}
+    assert [job.split("-")[0] for job in finished] in ([], [queue.UNIT]), "only a network that was nearly done may come to its end"
     connection().hdel(Keys(ranked.id).info, "looked")  # or it would find that nothing has changed
     assert list(follow(ranked.id, queue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
     assert not events.pending(connection(), ranked.id, Work.ROUND).outstanding
