@@ -126,13 +126,9 @@ class Results:
         """Keep a run; one of the same key is replaced."""
         self._runs[run.key] = run
 
-    def has(self, key: Key) -> bool:
-        """Say whether the run of (experiment, strategy, draw, size) is done."""
-        return key in self._runs
-
-    def count(self, keys: Iterable[Key], repeats: int = 1) -> int:
-        """Say how many of the runs are done, each with at least so many repeated trainings."""
-        return sum(key in self._runs and len(self._runs[key].dice) >= repeats for key in keys)
+    def has(self, key: Key, repeats: int = 1) -> bool:
+        """Say whether the run of (experiment, strategy, draw, size) is done, with at least so many repeated trainings."""
+        return key in self._runs and len(self._runs[key].dice) >= repeats
 
     def get(self, key: Key) -> Run:
         """Give the run of (experiment, strategy, draw, size); ResultsError where it is not done."""
@@ -224,7 +220,7 @@ def missing(results: Results) -> list[Key] | None:
     for name in names:
         for draw in range(draws if name == RANDOM else 1):
             wanted += [(e, name, draw, size) for e in experiments for size in sizes if size > first and size != pool]
-    return [key for key in wanted if not results.count([key], repeats)]
+    return [key for key in wanted if not results.has(key, repeats)]
 
 
 def comparable_runs(results: Results) -> list[Run]:

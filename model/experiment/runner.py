@@ -66,10 +66,14 @@ def run_experiment(
     most: dict[str, Any] = {name: results.protocol[name] for name in GROWING}  # never fewer than there were
     protocol = replace(protocol, **most)
     planned = _planned(protocol)
-    if results.runs and results.count(planned, protocol.repeats) < len(planned):
+
+    def done() -> int:
+        return sum(results.has(key, protocol.repeats) for key in planned)
+
+    if results.runs and done() < len(planned):
         write_outputs(results, out)  # what there is, said to be incomplete, in case that the rest is cut off
     if on_begin is not None:
-        on_begin(results.count(planned, protocol.repeats), len(planned))
+        on_begin(done(), len(planned))
     pending: dict[Future[Run], Step] = {}
     with executor(jobs) as workers:
         while True:
@@ -85,7 +89,7 @@ def run_experiment(
                 results.add(run)
                 results.save(path)
                 if on_run is not None:
-                    on_run(run, results.count(planned, protocol.repeats), len(planned))
+                    on_run(run, done(), len(planned))
     write_outputs(results, out)
     return results
 

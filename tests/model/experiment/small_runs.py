@@ -1,8 +1,13 @@
-"""A small experiment, whose numbers can be worked out by hand."""
+"""Small experiments: runs whose numbers can be worked out by hand, and a protocol that takes a second."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from model.experiment.results import INITIAL, Run
+from model.experiment.protocol import Protocol
+from model.experiment.results import INITIAL, RANDOM, Run
+from model.recipe import Recipe
+
+TINY = Recipe(width=4, depth=2, max_side=48, crop=32, batch=2, steps=6, row_steps=3)
 
 
 def make(
@@ -23,3 +28,18 @@ def small() -> list[Run]:
         for d, score in enumerate(draws):
             runs += [make(e, "random", 5, score, d), make(e, "random", 9, nine, d, chosen="pool")]
     return runs
+
+
+def protocol_of(data: Path, **changes: object) -> Protocol:
+    settings: dict[str, object] = {
+        "data": data,
+        "split": data / "split.json",
+        "strategies": (RANDOM, "task_dependent"),
+        "experiments": 2,
+        "initial": 2,
+        "sizes": (3, 5, 8),
+        "recipe": TINY,
+        "random_draws": 2,
+        "options": {"task_dependent": {"candidates": 2}},
+    }
+    return Protocol(**(settings | changes))  # type: ignore[arg-type]

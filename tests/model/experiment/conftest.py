@@ -1,0 +1,26 @@
+"""A small experiment on images made here."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.masks import write_mask
+from tests.model.conftest import blobs
+
+
+@pytest.fixture(scope="package")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fourteen labelled images, eight of them in the pool."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "images").mkdir()
+    (folder / "masks").mkdir()
+    for seed in range(14):
+        image, mask = blobs(seed, bright=seed % 3 != 2)
+        gray = np.clip(image[:, :, 0] * 40 + 120, 0, 255).astype(np.uint8)
+        write_mask(folder / "images" / f"{seed:02d}.png", gray)
+        write_mask(folder / "masks" / f"{seed:02d}.png", mask, white=True)
+    names = [f"{seed:02d}.png" for seed in range(14)]
+    (folder / "split.json").write_text(json.dumps({"pool": names[:8], "test": names[8:]}))
+    return folder
