@@ -61,14 +61,14 @@ def run(options: Options) -> None:
     folder = options.folder.resolve()
     with service.alone(folder), Supervisor() as supervisor:
         known = state.load(folder)
-        shown = _pictures(options, folder / "label-studio" / "files")
+        shown = read_pictures(options, folder / "label-studio" / "files")
         server = _label_studio(supervisor, folder, known)
         everything = _service(supervisor, folder, known, server)
         with service.addresses(everything.settings):
             client = LabelStudio(server.url, server.token)
-            project = _project(server, client, shown, known)
+            project = take_up_project(server, client, shown, known)
             known.save(folder)
-            labelled = _label(project, shown, options.seed)
+            labelled = label_first(project, shown, options.seed)
             _say("Connecting the project to the backend.")
             _print(findings(configure(client, project.id, everything.settings.own_url, everything.settings.basic_auth)))
             _order(project.id, labelled)
@@ -79,7 +79,8 @@ def run(options: Options) -> None:
         _say("Ending; the next run goes on from here.")
 
 
-def _pictures(options: Options, served: Path) -> Pictures:
+def read_pictures(options: Options, served: Path) -> Pictures:
+    """The images that the demo shows: the user's own, or generated ones; `served` is the folder that Label Studio serves."""
     if options.images is not None:
         _say(f"Reading the images in {options.images}.")
         shown = pictures.from_folders(options.images, options.masks, served)
@@ -141,7 +142,8 @@ def _service(supervisor: Supervisor, folder: Path, known: state.State, server: L
     return everything
 
 
-def _project(server: LabelStudioServer, client: LabelStudio, shown: Pictures, known: state.State) -> DemoProject:
+def take_up_project(server: LabelStudioServer, client: LabelStudio, shown: Pictures, known: state.State) -> DemoProject:
+    """The project of these images, made if there is none, and noted in what is known."""
     project = DemoProject(server, client, shown)
     made = project.ensure(known.projects.get(shown.source))
     known.projects[shown.source] = project.id
@@ -149,7 +151,8 @@ def _project(server: LabelStudioServer, client: LabelStudio, shown: Pictures, kn
     return project
 
 
-def _label(project: DemoProject, shown: Pictures, seed: int) -> int:
+def label_first(project: DemoProject, shown: Pictures, seed: int) -> int:
+    """Add the tasks that are missing and label the first images; returns how many tasks are labelled."""
     tasks = project.add_tasks()
     names = shown.first(LABELLED, seed)
     with console.status("labelling") as line:

@@ -60,9 +60,9 @@ def test_images_of_ones_own_beside_the_generated_ones(
         demo.Options(tmp_path, images, masks),
         demo.Options(tmp_path, images, masks),
     ):
-        shown = demo._pictures(options, label_studio.files)
-        project = demo._project(label_studio, client, shown, known)
-        demo._label(project, shown, seed=0)
+        shown = demo.read_pictures(options, label_studio.files)
+        project = demo.take_up_project(label_studio, client, shown, known)
+        demo.label_first(project, shown, seed=0)
         projects.append(project.id)
     said = capsys.readouterr().out
     assert len(set(projects[:2])) == 2
