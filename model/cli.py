@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from model.errors import ModelError
 from model.experiment.convergence import study as convergence_study
 from model.experiment.protocol import RANDOM_DRAWS, Protocol, read_pool
-from model.experiment.results import Run
+from model.experiment.results import RANDOM, Run
 from model.experiment.runner import GROWING, run_experiment
 from model.experiment.transfer import study as transfer_study
 from model.files import check_writable, check_writable_folder
@@ -178,7 +178,8 @@ def experiment_command(
 
             def show(run: Run, done: int, total: int) -> None:
                 bar.report(task, done, total)
-                _say(f"experiment {run.experiment} {run.strategy} {run.draw} at {run.size} images: dice {run.mean_dice:.4f}")
+                arm = f"{run.strategy}, draw {run.draw + 1}" if run.strategy == RANDOM else run.strategy
+                _say(f"{done} of {total}: experiment {run.experiment + 1}, {arm}, {run.size} images: dice {run.mean_dice:.4f}")
 
             results = run_experiment(
                 protocol,

@@ -12,12 +12,13 @@ from model.experiment import curves
 from model.experiment.comparison import Comparison, WinRate, compare_areas, compare_sizes, win_rates
 from model.experiment.cost import cost, noise
 from model.experiment.curves import Measure
-from model.experiment.results import FALLBACK, RANDOM, WHOLE, Key, Results, Run, comparable_runs, missing, planned_runs
+from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Key, Results, Run, comparable_runs, missing, planned_runs
 from model.files import write_bytes
 
 CURVE = "curve.png"  # drawn by plot.draw_curve, beside the report
 FEWEST_TO_JUDGE = 5  # experiments; with fewer, an interval excludes zero by chance in a fifth of cases or more
 CHANCE = 0.05  # p below which a difference counts as confirmed by the test
+LITTLE = 0.01  # dice; where all labels together gain less, no choice of them can gain more
 RULE = (
     "Rule: a strategy wins or loses if the 95 % bootstrap interval of its difference in area excludes zero, "
     f"with at least {FEWEST_TO_JUDGE} experiments; otherwise no difference is shown, which is not proof that there is none. "
@@ -167,7 +168,16 @@ def _whole_pool(runs: Sequence[Run]) -> str:
     if not whole:
         return ""
     mean = sum(run.mean_dice for run in whole) / len(whole)
-    return f"Trained on the whole pool of {whole[0].size} images: {mean:.3f} (mean of {len(whole)} {_plural(len(whole), 'experiment')})."
+    told = f"Trained on the whole pool of {whole[0].size} images: {mean:.3f} (mean of {len(whole)} {_plural(len(whole), 'experiment')})."
+    first = {run.experiment: run for run in runs if run.strategy == INITIAL}
+    gains = [run.mean_dice - first[run.experiment].mean_dice for run in whole if run.experiment in first]
+    gain = sum(gains) / len(gains) if gains else LITTLE
+    if gain >= LITTLE:
+        return told
+    return (
+        f"{told} **More labels hardly help here:** all {whole[0].size} images give {_signed(gain)} over the first "
+        f"{min(run.size for run in first.values())}, so that there is little to gain by choosing."
+    )
 
 
 def _area_table(runs: Sequence[Run], compared: Sequence[Comparison], rates: Sequence[WinRate]) -> str:

@@ -152,6 +152,7 @@ def test_an_experiment_keeps_to_the_number_of_classes_that_is_stated(shared_data
     done = model("experiment", *arms, "--classes", "4")
     assert done.exit_code == 0, done.stderr
     assert "4 classes with the background." in done.stderr
+    assert "of 3: experiment 1, random, draw 1, 3 images: dice " in done.stderr
     assert json.loads((tmp_path / "out" / "results.json").read_text())["protocol"]["classes"] == 4
     again = model("experiment", *arms)
     assert again.exit_code == 2

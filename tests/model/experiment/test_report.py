@@ -177,6 +177,15 @@ def test_a_whole_pool_beyond_the_plan_is_told_and_not_averaged() -> None:
     assert "Incomplete" not in text
 
 
+@pytest.mark.parametrize(("whole", "said"), [(0.509, True), (0.511, False)])
+def test_it_says_where_more_labels_hardly_help(whole: float, said: bool) -> None:
+    """The first three images have .5, and the whole pool less than .01 more."""
+    results = synthetic((0.03, 0.05), pool_size=60)
+    for e in range(2):
+        results.add(make(e, WHOLE, 60, (whole, whole)))
+    assert ("**More labels hardly help here:** all 60 images give +0.0090 over the first 3" in report(results)) == said
+
+
 def test_a_shared_whole_pool_ends_every_curve() -> None:
     """Where its size is planned, the numbers are those of arms that each hold the whole pool."""
     each = synthetic((0.03, 0.05))
