@@ -24,9 +24,19 @@ class LabelStudioError(BackendError):
         super().__init__(message)
         self.status = status
 
+    @property
+    def passing(self) -> bool:
+        """Whether it may pass by itself: a server that is overloaded, or, on SQLite, 500 while another process writes."""
+        return self.status in (429, 500, 502, 503, 504)
+
 
 class UnreachableError(LabelStudioError):
     """Label Studio does not answer, even after retries; trying again later can help."""
+
+    @property
+    def passing(self) -> bool:
+        """It does."""
+        return True
 
 
 class ApiKeyError(LabelStudioError):

@@ -80,6 +80,6 @@ def plan_rollback(project_id: int, version: str) -> dict[str, Any]:
         "round": record["round"] if record else None,
         "tasks": len(tasks),
         "masks": len(masks_wanted(tasks)),
-        "stops_round": bool(kinds & {queue.START, queue.FINISH, queue.UNIT}),
+        "stops_round": queue.round_alive(redis, project_id),
         "training": Work.TRAINING in kinds,
     }

@@ -50,6 +50,7 @@ def look(context: Context, progress: Progress) -> None:
     )
     if not events.held(context.redis, context.project_id, labelled):
         _look_at_labels(context, setup, labelled, changed)
+    busy = queue.active(context.redis, context.project_id, Work.ROUND)  # asked first: it may end while the record of before is read
     record = current_record(context)
     if record is None:
         _want_round(context, "the first order")
@@ -60,6 +61,8 @@ def look(context: Context, progress: Progress) -> None:
         return
     open_tasks = context.client.task_ids(context.project_id, "unlabelled")
     _note_answered(context, record, open_tasks)
+    if busy:
+        return  # it takes in new tasks at its end, and wants a look then
     if record["cold_start"] and _has_enough(context) and context.versions.current() != record["version"]:
         _want_round(context, "there are enough labels to compare images")
     elif record["batch"] and not set(record["batch"]) & set(open_tasks) and open_tasks:
@@ -67,7 +70,7 @@ def look(context: Context, progress: Progress) -> None:
     elif _other_labels(context, setup, record):
         _want_round(context, "the labels of the configuration have changed")
     if not open_tasks or queue.active(context.redis, context.project_id, Work.ROUND):
-        return  # a round that runs takes in new tasks at its end
+        return
     _keep_in_force(context, setup, record)
     placed = _place_new(context, setup, record, progress)
     added = _add_masks(context, setup, record, progress)

@@ -26,11 +26,15 @@ class Progress:
     def __init__(
         self, redis: Redis, project_id: int, job_id: str, kind: str, *, checks: tuple[Callable[[], None], ...] = (), round_name: str = ""
     ) -> None:
-        """`checks` are called now and then, and raise to stop the job. `round_name` is the round it is part of."""
+        """`checks` are called now and then, and raise to stop the job. `round_name` is the round it is part of.
+
+        `fences` are checks that hold to the end: who has lost one must not write any more.
+        """
         self.redis = redis
         self.keys = Keys(project_id)
         self.job_id = job_id
         self.checks = [self._not_cancelled, *checks]
+        self.fences: list[Callable[[], None]] = []
         self._entry: dict[str, Any] = {"job": job_id, "kind": kind, "round": round_name, "started": time.time()}
         self._written = 0.0
         self._checked = 0.0
@@ -53,12 +57,12 @@ class Progress:
     def check(self) -> None:
         """Raise StoppedError if this job is to stop now."""
         self._checked = time.monotonic()
-        for check in self.checks:
+        for check in (*self.fences, *self.checks):
             check()
 
-    def too_late_to_cancel(self) -> None:
-        """What follows must be done as a whole: from here on a person's cancel is passed over."""
-        self.checks = [check for check in self.checks if check != self._not_cancelled]
+    def too_late_to_stop(self) -> None:
+        """What follows must be done as a whole: from here on a person's cancel and a newer round are passed over, a lost fence is not."""
+        self.checks = []
 
     def end(self) -> None:
         """Remove the entry; the job is over."""

@@ -212,11 +212,16 @@ def training_id(job_id: str) -> str:
 
 def active(redis: Redis, project_id: int, work: Work) -> bool:
     """Whether a job of this work waits or runs."""
-    if work is Work.ROUND:
-        return any(_find(redis, project_id, kind, _ALIVE) for kind in (START, FINISH, ROLLBACK))  # one at a time writes an order
+    if work is Work.ROUND:  # one at a time writes an order
+        return round_alive(redis, project_id) or _find(redis, project_id, ROLLBACK, _ALIVE) is not None
     if work is Work.TRAINING and redis.exists(Keys(project_id).fence("training")):
         return True  # a round trains
     return _find(redis, project_id, work, _ALIVE) is not None
+
+
+def round_alive(redis: Redis, project_id: int) -> bool:
+    """Whether a round runs or waits, be it for its networks."""
+    return any(_find(redis, project_id, kind, _ALIVE) for kind in (START, FINISH))
 
 
 def waiting(redis: Redis, project_id: int) -> list[str]:

@@ -59,7 +59,7 @@ def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) 
         intent = {"job": job_id, "before": context.versions.current(), "time": now(), **dataclasses.asdict(wish)}
         context.storage.write_json(f"{context.folder}/rounds/{name}/{INTENT}", intent)
     elif context.versions.current() == wish.version:
-        progress.too_late_to_cancel()  # the earlier run was killed just before its end
+        progress.too_late_to_stop()  # the earlier run was killed just before its end
     before = _intent(context, name).get("before")
     context.redis.set(context.keys.wanted_round, name)  # what still runs for another round stops
     progress.check()
@@ -69,7 +69,7 @@ def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) 
         masks = _write(context, progress, wish, name, record, places, before)
         text = f"{len(places)} tasks are in the same order, {masks} of them show its masks"
     else:
-        progress.too_late_to_cancel()
+        progress.too_late_to_stop()
         progress.check()
         _put_in_use(context, wish)
         text = "there was no order in which to change masks"
@@ -117,7 +117,7 @@ def _write(
         nonlocal switched
         log.info("%s: %s", name, step)
         progress.check()
-        progress.too_late_to_cancel()  # the switch and what follows belong together
+        progress.too_late_to_stop()  # the switch and what follows belong together
         if step == "imported":
             DrawnMasks(context.storage, context.folder).show(name)
         if step != "switched":

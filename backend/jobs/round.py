@@ -264,6 +264,7 @@ def _write(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: R
 
     def checkpoint(step: str) -> None:
         progress.check()
+        progress.too_late_to_stop()  # the switch and what follows belong together
         if step == "imported":
             DrawnMasks(context.storage, context.folder).show(folder.name)
         log.info("the order is %s", step)

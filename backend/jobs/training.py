@@ -203,7 +203,7 @@ def fenced_training(context: Context, job_id: str, *, wait: float, needed: Calla
             progress.check()
             if time.monotonic() >= until:
                 return {**nothing, "reason": "another run of this training is alive and goes on"}
-        progress.checks.append(fence.check)
+        progress.fences.append(fence.check)
         with fence:
             if not needed():
                 return {**nothing, "reason": "another training has just done it"}

@@ -13,7 +13,7 @@ import torch
 from rq import get_current_job
 
 from backend import logs
-from backend.errors import BackendError, QueueError, StoppedError, StorageError, UnreachableError
+from backend.errors import BackendError, LabelStudioError, QueueError, StoppedError, StorageError
 from backend.jobs import events, following, queue, rollback
 from backend.jobs import look as looking
 from backend.jobs import round as rounds
@@ -104,7 +104,7 @@ def _fenced(
             if time.monotonic() >= until:
                 yield None
                 return
-        progress.checks.append(fence.check)
+        progress.fences.append(fence.check)
         with fence:
             yield progress
     finally:
@@ -112,17 +112,18 @@ def _fenced(
 
 
 def _once_it_answers(progress: Progress, attempt: Callable[[], T]) -> T:
-    """What `attempt` returns, which may be repeated, once Label Studio answers. Raises UnreachableError after LONGEST_OUTAGE seconds.
+    """What `attempt` returns, which may be repeated, once Label Studio answers. Raises LabelStudioError after LONGEST_OUTAGE seconds.
 
     The networks of a round are trained by now; a job that failed would be followed by a round that trains them again.
     """
-    until, pause = time.monotonic() + LONGEST_OUTAGE, FIRST_PAUSE
+    until, pause, checks = time.monotonic() + LONGEST_OUTAGE, FIRST_PAUSE, progress.checks
     while True:
         try:
             return attempt()
-        except UnreachableError as error:
-            if time.monotonic() + pause > until:
+        except LabelStudioError as error:
+            if not error.passing or time.monotonic() + pause > until:
                 raise
+            progress.checks = checks  # what cannot be finished now may be stopped, however far it was
             log.warning("waiting for Label Studio, asking again in %.0f s: %s", pause, error)
             end = time.monotonic() + pause
             while (left := end - time.monotonic()) > 0:
@@ -220,7 +221,7 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
             return dict(OTHER_ALIVE)
         if not look.take(wait=LONGEST_LOOK):
             raise QueueError(f"A look at the project has not ended for {LONGEST_LOOK / 60:.0f} minutes; nothing was changed. Try again.")
-        progress.checks.append(look.check)
+        progress.fences.append(look.check)
         with look:
             result = rollback.roll_back(context, progress, wish, job_id=job_id)
     events.want(context.redis, context.project_id, Work.LOOK)

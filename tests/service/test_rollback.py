@@ -102,6 +102,8 @@ def test_what_people_are_told_before(redis: Redis, settings: Settings, versions:
     assert (plan["round"], plan["tasks"], plan["masks"]) == ("v2.r4", 598, 200)
     assert not plan["stops_round"]
     assert not plan["training"]
+    queue.enqueue_round(1, "asked for")  # it waits for a worker, as one does between two of its networks
+    assert catalogue.plan_rollback(1, "v1")["stops_round"]
     assert catalogue.plan_rollback(1, "v2")["nothing_to_do"]
     (settings.model_dir / "projects/1/versions/v1/model.json").write_text("{")
     with pytest.raises(VersionError, match="damaged"):

@@ -1,0 +1,150 @@
+"""The end of a round, when something else happens in the middle of it: run here, in a real Label Studio and a real Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+from rq.job import Job, JobStatus
+
+from backend.demo.server import LabelStudioServer
+from backend.errors import LabelStudioError
+from backend.jobs import events, look, queue, work
+from backend.jobs.context import Context, open_context
+from backend.jobs.events import Work
+from backend.jobs.records import current_record
+from backend.labelstudio import priorities
+from backend.labelstudio.config import EXAMPLE
+from backend.redis_server import EmbeddedRedis
+from tests.service.conftest import TINY, use_settings
+
+Checkpoint = Callable[[str], None]
+
+
+@pytest.fixture
+def context(
+    redis: Redis,
+    redis_server: EmbeddedRedis,
+    label_studio: LabelStudioServer,
+    image_url: Callable[[int], str],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Context:
+    """A project of six images, without labels, whose rounds are cold starts; no worker runs."""
+    use_settings(
+        monkeypatch,
+        redis_url=redis_server.address,
+        model_dir=tmp_path_factory.mktemp("models"),
+        recipe=TINY,
+        label_studio_url=label_studio.url,
+        label_studio_api_key=label_studio.token,
+        project_defaults={"budget": 2},
+    )
+    with client(label_studio) as http:
+        project = int(http.post("/api/projects", json={"title": "End", "label_config": EXAMPLE}).raise_for_status().json()["id"])
+        tasks = [{"data": {"image": image_url(number)}} for number in range(6)]
+        http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
+    events.register(redis, project)
+    return open_context(project)
+
+
+def client(label_studio: LabelStudioServer) -> httpx.Client:
+    return httpx.Client(base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60)
+
+
+def begin(context: Context) -> str:
+    """Start a round and come to where only its end is left; returns its name."""
+    return str(work.start_round(context.project_id, "test")["round"])
+
+
+def during(monkeypatch: pytest.MonkeyPatch, step: str, happens: Callable[[], Any]) -> None:
+    """Have something happen after a step of the writing of an order."""
+    write_order = priorities.write_order
+
+    def disturbed(*arguments: Any, checkpoint: Checkpoint) -> Any:
+        def tell(reached: str) -> None:
+            if reached == step:
+                happens()
+            checkpoint(reached)
+
+        return write_order(*arguments, checkpoint=tell)
+
+    monkeypatch.setattr(priorities, "write_order", disturbed)
+
+
+def in_force(context: Context) -> tuple[str, str]:
+    """The round that Label Studio serves, and the one whose record says so."""
+    record = current_record(context)
+    return context.client.project(context.project_id).model_version, record["round"] if record else ""
+
+
+@pytest.mark.parametrize("what", ["cancelled", "superseded"])
+@pytest.mark.parametrize(("step", "ends"), [("imported", False), ("switched", True), ("cleaned", True)])
+def test_an_order_is_put_in_force_wholly_or_not_at_all(
+    context: Context, monkeypatch: pytest.MonkeyPatch, what: str, step: str, ends: bool
+) -> None:
+    """Whether a person cancels or another round is asked for: before the switch the order of before stays, after it all is done."""
+    before = begin(context)
+    work.finish_round(context.project_id, before)
+    assert in_force(context) == (before, before)
+    name = begin(context)
+    stops = {"cancelled": lambda: queue.cancel(context.project_id), "superseded": lambda: queue.enqueue_round(context.project_id, "again")}
+    if what == "superseded":
+        events.record(context.redis, context.project_id, events.Event(Work.TRAINING, 1))  # or it would be joined
+    during(monkeypatch, step, stops[what])
+    result = work.finish_round(context.project_id, name)
+    assert ("stopped" in result) != ends
+    assert in_force(context) == ((name, name) if ends else (before, before))
+
+
+def test_an_overloaded_label_studio_is_waited_for(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SQLite it answers 500 while another process writes; the round's networks are not trained again for that."""
+    monkeypatch.setattr(work, "FIRST_PAUSE", 0.1)
+    name, failures = begin(context), [500, 503]
+
+    def fail() -> None:
+        if failures:
+            status = failures.pop()
+            raise LabelStudioError(f"answered {status}: database is locked", status=status)
+
+    during(monkeypatch, "imported", fail)
+    assert work.finish_round(context.project_id, name)["tasks"] == 6
+    assert not failures
+    assert in_force(context) == (name, name)
+    context.client.delete_version(context.project_id, name)
+    name = begin(context)
+    failures.append(400)
+    with pytest.raises(LabelStudioError, match="answered 400"):
+        work.finish_round(context.project_id, name)
+
+
+def test_a_look_does_not_judge_by_the_order_of_before(
+    context: Context, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round ends just after the look has read the record of the one before, whose batch is finished: it needs no further round."""
+    before = begin(context)
+    work.finish_round(context.project_id, before)
+    record = current_record(context)
+    assert record is not None
+    with client(label_studio) as http:
+        for task in record["batch"]:
+            http.post(f"/api/tasks/{task}/annotations/", json={"result": [], "was_cancelled": False}).raise_for_status()
+    events.hold(context.redis, context.project_id, "no training here")
+    name = begin(context)
+    events.release(context.redis, context.project_id)
+
+    def late(context: Context) -> dict[str, Any] | None:
+        old = current_record(context)
+        job = Job.fetch(str(queue.enqueue_units(context.redis, context.project_id, name, [])), connection=context.redis)
+        work.finish_round(context.project_id, name)
+        job.set_status(JobStatus.FINISHED)
+        monkeypatch.setattr(look, "current_record", current_record)
+        return old
+
+    monkeypatch.setattr(look, "current_record", late)
+    work.look(context.project_id)
+    assert in_force(context) == (name, name)
+    assert not events.pending(context.redis, context.project_id, Work.ROUND).outstanding
