@@ -74,7 +74,7 @@ class ObjectStore:
         self._ask_for_keys("0")
 
     def _ask_for_keys(self, after: str) -> None:
-        httpx.post(f"{self.url}/moto-api/reset-auth", content=after).raise_for_status()
+        httpx.post(f"{self.url}/moto-api/reset-auth", content=after, timeout=60).raise_for_status()
 
 
 class Gate:

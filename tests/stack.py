@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from backend import service
 from backend.demo.server import Account, LabelStudioServer
 from backend.jobs import connection as connections
 from backend.jobs import status
+from backend.jobs.locks import Fence
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.config import parse
 from backend.labelstudio.regions import from_mask
@@ -58,6 +60,19 @@ class Stack:
             time.sleep(0.25)
         logs = "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.logs.glob("*.log")))
         pytest.fail(f"waited {seconds:.0f} s for {what}\n{logs}")
+
+    def configure(self, project: CellProject, **extra: Any) -> None:
+        """Other extra params of the project's connection."""
+        (backend,) = self.client.ml_backends(project.id)
+        user, password = self.settings.basic_auth or ("", "")
+        fields = {"project": project.id, "url": backend["url"], "auth_method": "BASIC_AUTH", "basic_auth_user": user}
+        self.http().patch(
+            f"/api/ml/{backend['id']}", json={**fields, "basic_auth_pass": password, "extra_params": extra}
+        ).raise_for_status()
+
+    def http(self) -> httpx.Client:
+        """Label Studio, as its administrator."""
+        return httpx.Client(base_url=self.server.url, headers={"Authorization": f"Token {self.server.token}"}, timeout=60)
 
     def wait_for_round(self, project: int, *, other_than: str = "", cold: bool = False, seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait for a round that is in force, and return the status then."""
@@ -105,6 +120,15 @@ def stack(label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFact
     connections._shared.cache_clear()
 
 
+@contextmanager
+def no_training(project: int) -> Iterator[None]:
+    """No training of the project begins: the labels submitted meanwhile are trained on together, however slow the machine is."""
+    fence = Fence(connections.connection(), connections.Keys(project).fence("training"))
+    assert fence.take(wait=PATIENCE)
+    with fence:
+        yield
+
+
 @dataclass
 class Annotator:
     """A user of Label Studio who presses the ordinary button and submits."""
@@ -125,6 +149,14 @@ class Annotator:
     def submit(self, task: int, regions: list[dict[str, Any]]) -> None:
         """Submit an annotation; Label Studio tells the service before it answers."""
         self.http.post(f"/api/tasks/{task}/annotations/", json={"result": regions, "lead_time": 1}).raise_for_status()
+
+    def label(self, project: CellProject, count: int) -> None:
+        """Submit the true masks of the next tasks, which are trained on together."""
+        with no_training(project.id):
+            for _ in range(count):
+                task = self.next(project.id)
+                assert task is not None
+                self.submit(task["id"], project.regions(task["id"]))
 
 
 @dataclass
@@ -157,7 +189,7 @@ def make_project(stack: Stack, cells: Pool) -> Callable[..., CellProject]:
     """Make a project with tasks for the images."""
 
     def make(count: int = 12, title: str = "Cells", config: str = CONFIG) -> CellProject:
-        http = httpx.Client(base_url=stack.server.url, headers={"Authorization": f"Token {stack.server.token}"}, timeout=60)
+        http = stack.http()
         body = {"title": title, "label_config": config, "maximum_annotations": 1, "show_collab_predictions": True}
         project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
         folder = stack.server.files / "cells" / "images"

@@ -16,7 +16,6 @@ from backend.labelstudio.config import parse
 from backend.labelstudio.regions import to_mask
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
-from tests.end_to_end.test_mishaps import http, label
 from tests.end_to_end.test_round import connect, order
 from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack
 
@@ -38,8 +37,8 @@ def test_a_pre_annotation_is_drawn_and_submitted(
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
     if pictures.WANTED:
-        _train_well(stack, project)
-    label(annotators[0], project, 5 if pictures.WANTED else 3)
+        stack.configure(project, recipe=PICTURE_RECIPE)
+    annotators[0].label(project, 5 if pictures.WANTED else 3)
     state = stack.wait_for_round(project.id, seconds=1200 if pictures.WANTED else PATIENCE)
     first, second = order(stack, project)[:2]
     assert [task["task"] for task in state["next_tasks"][:2]] == [first, second]
@@ -61,19 +60,6 @@ def test_a_pre_annotation_is_drawn_and_submitted(
     stack.wait(lambda: status(project.id)["next_tasks"][0]["task"] == second, "the service to know of the label")
 
 
-def _train_well(stack: Stack, project: CellProject) -> None:
-    (backend,) = stack.client.ml_backends(project.id)
-    user, password = stack.settings.basic_auth or ("", "")
-    fields = {
-        "project": project.id,
-        "url": backend["url"],
-        "auth_method": "BASIC_AUTH",
-        "basic_auth_user": user,
-        "basic_auth_pass": password,
-    }
-    http(stack).patch(f"/api/ml/{backend['id']}", json={**fields, "extra_params": {"recipe": PICTURE_RECIPE}}).raise_for_status()
-
-
 def _expect_with_its_mask(browser: Browser, annotator: Annotator, task: int) -> None:
     """The task is shown, the outliner lists its region, and what is drawn is its prediction's mask: there and nowhere else."""
     wait(browser, lambda page: _shown_task(page) == task, f"task {task}")
@@ -85,9 +71,8 @@ def _expect_with_its_mask(browser: Browser, annotator: Annotator, task: int) -> 
         return float((found & wanted).sum() / (found | wanted).sum()) > 0.95
 
     wait(browser, lambda _: drawn(), f"the mask of task {task}")
-    regions = [item.text for item in browser.find_elements(By.CSS_SELECTOR, ".lsf-outliner-item")]
-    assert len(regions) == 1
-    assert "Cell" in regions[0]
+    listed = "return [...document.querySelectorAll('.lsf-outliner-item')].map(item => item.innerText)"
+    wait(browser, lambda page: len(regions := page.execute_script(listed)) == 1 and "Cell" in regions[0], "its region in the list")
 
 
 def _shown_task(browser: Browser) -> int:

@@ -14,7 +14,6 @@ from backend.demo.server import Account
 from backend.jobs import follow, status
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
-from tests.end_to_end.test_mishaps import http, label
 from tests.end_to_end.test_round import connect, order
 from tests.stack import CONFIG, Annotator, CellProject, Stack
 
@@ -53,14 +52,14 @@ def click(browser: Browser, by: str, place: str) -> None:
     wait(browser, clicked, place)
 
 
-def notification(browser: Browser, words: str) -> str:
-    """The text at the bottom of the page, once it holds the words."""
-    found: str = wait(
-        browser,
-        lambda page: next((item.text for item in page.find_elements(By.CSS_SELECTOR, "[role=region] li") if words in item.text), ""),
-        f"{words!r}",
-    )
-    return found
+def notification(browser: Browser, words: str) -> tuple[str, str]:
+    """The text at the bottom of the page, once it holds the words, and where its link leads: read at once, as it is gone after seconds."""
+    script = """
+        const item = [...document.querySelectorAll('[role=region] li')].find(item => item.innerText.includes(arguments[0]));
+        return item ? [item.innerText, item.querySelector('a')?.href ?? ''] : null;
+    """
+    text, link = wait(browser, lambda page: page.execute_script(script, words), f"{words!r}")
+    return str(text), str(link)
 
 
 @pytest.mark.timeout(1200)
@@ -74,7 +73,7 @@ def test_recompute_in_the_actions_menu(
     project = make_project(7)
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
-    label(annotators[0], project, 3)
+    annotators[0].label(project, 3)
     before = stack.wait_for_round(project.id)["round"]
     assert (before["budget"], before["strategy"]) == (2, "task_dependent")
 
@@ -82,6 +81,7 @@ def test_recompute_in_the_actions_menu(
     open_tab(browser, stack, project.id)
     open_actions(browser).click()
     strategy = wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, "[data-name=strategy]"), "the form")
+    wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, ".lsf-counter__input").get_attribute("value"), "its values")
     text = browser.find_element(By.CSS_SELECTOR, ".lsf-dialog-content").text
     for words in ("networks are trained", "is rewritten", "takes minutes", "Labels are not touched", "this time only"):
         assert words in text
@@ -95,9 +95,8 @@ def test_recompute_in_the_actions_menu(
     click(browser, By.XPATH, "//*[@role='option'][normalize-space()='random']")
     click(browser, By.XPATH, OK)
 
-    told = notification(browser, "Started: job ")
-    link = wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, "[role=region] li a"), "a link to the page")
-    assert link.get_attribute("href") == f"{stack.settings.own_url}/projects/{project.id}"
+    told, link = notification(browser, "Started: job ")
+    assert link == f"{stack.settings.own_url}/projects/{project.id}"
     job = re.search(r"round-\d+-\w+", told)
     assert job is not None
     assert list(follow(project.id, job[0]))[-1]["state"] == "finished"
@@ -107,18 +106,18 @@ def test_recompute_in_the_actions_menu(
     assert [task["in_batch"] for task in status(project.id)["next_tasks"]] == [True, True, True, False]
     open_tab(browser, stack, project.id)
     wait(browser, lambda page: shown_order(page) == order(stack, project), "the new order")
-    assert browser.find_element(By.TAG_NAME, "body").text.count(after["name"]) == 4
+    wait(browser, lambda page: page.find_element(By.TAG_NAME, "body").text.count(after["name"]) == 4, "the name of the round at each task")
 
 
 def test_what_cannot_be_is_said_on_the_page(browser: Browser, stack: Stack, annotators: list[Annotator]) -> None:
     """A project without a backend; and a member who may not, for whom the item is grey."""
-    project = int(http(stack).post("/api/projects", json={"title": "Alone", "label_config": CONFIG}).raise_for_status().json()["id"])
-    http(stack).post(f"/api/projects/{project}/import", json=[{"data": {"image": "x.png"}}]).raise_for_status()
+    project = int(stack.http().post("/api/projects", json={"title": "Alone", "label_config": CONFIG}).raise_for_status().json()["id"])
+    stack.http().post(f"/api/projects/{project}/import", json=[{"data": {"image": "x.png"}}]).raise_for_status()
     sign_in(browser, stack.server)
     open_tab(browser, stack, project)
     open_actions(browser).click()
     click(browser, By.XPATH, OK)
-    assert f"python -m backend connect --project {project}" in notification(browser, "No ML backend is connected")
+    assert f"python -m backend connect --project {project}" in notification(browser, "No ML backend is connected")[0]
     assert not browser.find_elements(By.CSS_SELECTOR, ".lsf-dialog-content")
 
     member: Account = annotators[1].account

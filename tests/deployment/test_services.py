@@ -136,7 +136,7 @@ def test_the_first_start_is_all_that_an_administrator_does(composed: Composed) -
     assert done.returncode == 0, done.stdout + done.stderr
     backends = client.get("/api/ml", params={"project": project["id"]}).raise_for_status().json()
     assert [(backend["url"], backend["state"]) for backend in backends] == [(composed.variables["BACKEND_URL"], "CO")]
-    assert httpx.get(f"{composed.variables['BACKEND_URL']}/projects").status_code == 401
+    assert httpx.get(f"{composed.variables['BACKEND_URL']}/projects", timeout=60).status_code == 401
 
 
 def test_services_end_in_time_and_their_health_with_them(composed: Composed) -> None:

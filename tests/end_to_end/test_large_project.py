@@ -11,7 +11,6 @@ from backend.jobs.connection import Keys, connection
 from backend.labelstudio.config import EXAMPLE, parse
 from backend.labelstudio.regions import from_mask
 from model.pool import Pool
-from tests.end_to_end.test_mishaps import http
 from tests.end_to_end.test_round import connect, order
 from tests.service.conftest import picture, publish_version
 from tests.stack import Annotator, CellProject, Stack
@@ -22,7 +21,7 @@ TASKS = 1000
 @pytest.fixture
 def large(stack: Stack) -> Iterator[CellProject]:
     """Tasks with small images, and a model that knows them; it is gone afterwards, so that nobody looks at it any more."""
-    client = http(stack)
+    client = stack.http()
     body = {"title": "Large", "label_config": EXAMPLE, "maximum_annotations": 1}
     project = int(client.post("/api/projects", json=body).raise_for_status().json()["id"])
     images = [f"data:image/png;base64,{base64.b64encode(picture(number)[0]).decode()}" for number in range(20)]
@@ -37,7 +36,7 @@ def large(stack: Stack) -> Iterator[CellProject]:
 def test_masks_follow_the_annotators(stack: Stack, large: CellProject) -> None:
     """The first 200 in order hold a mask; two labels later two more do, drawn by an ordinary look; the places stay."""
     connect(stack, large)
-    state = stack.wait_for_round(large.id, cold=True)
+    state = stack.wait_for_round(large.id, cold=True, seconds=600)
     wanted = order(stack, large)
     assert state["round"]["tasks"] == len(wanted) == TASKS
     assert masked(stack, large, state["round"]["name"]) == set(wanted[:200])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from backend.storage import Storage
 from backend.supervisor import Supervisor
 from tests.end_to_end.test_round import order
 from tests.object_store import BUCKET, ObjectStore
-from tests.stack import RECIPE, Annotator, CellProject, Stack
+from tests.stack import PATIENCE, RECIPE, Annotator, CellProject, Stack
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -30,7 +31,6 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
     annotators: list[Annotator],
     object_store: ObjectStore,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A training that finds the storage away says so and is not lost; then both do rows of a round, and either writes the order."""
     project = make_project(9)
@@ -43,17 +43,12 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
         "redis_url": redis.address,
         "storage_url": f"s3://{BUCKET}/lab",
         "project_defaults": {"candidates": 6, "folds": 0},
-        "recipe": {**RECIPE, "steps": 150},
+        "recipe": {**RECIPE, "steps": 150, "row_steps": 60},
     }
     one, two = (stack.settings.model_copy(update={**shared, "model_dir": tmp_path / name}) for name in ("one", "two"))
-    with monkeypatch.context() as patch, Supervisor() as supervisor, Redis.from_url(redis.address) as client:
-        supervisor.add(redis.program, ready=redis.healthy, foundation=True)
-        object_store.use(patch)
-        for name, value in service.environment(one).items():
-            patch.setenv(name, value)
-        get_settings.cache_clear()
-
-        supervisor.add(worker(one, tmp_path), ready=lambda: Worker.count(client) == 1)
+    with on(one, object_store), Supervisor() as supervisor, Redis.from_url(redis.address) as client:
+        supervisor.add(redis.program, ready=redis.healthy, timeout=PATIENCE, foundation=True)
+        supervisor.add(worker(one, tmp_path), ready=lambda: Worker.count(client) == 1, timeout=PATIENCE)
         looks: list[dict[str, Any]] = []
         for look in follow(project.id, enqueue_training(project.id), seconds=0.1):
             if look["step"] == "Training" and "Training" not in [earlier["step"] for earlier in looks]:
@@ -67,18 +62,32 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
         assert again[-1]["state"] == "finished", again[-1]
         assert not [look for look in again if look["step"] == "Training"], "it was trained already"
 
-        supervisor.add(worker(two, tmp_path), ready=lambda: Worker.count(client) == 2)
+        supervisor.add(worker(two, tmp_path), ready=lambda: Worker.count(client) == 2, timeout=PATIENCE)
         looks = list(follow(project.id, enqueue_round(project.id, "test")))
         state = status(project.id)
         rows = [row for row in Storage.of(one).files(f"projects/{project.id}/rounds") if "/rows/" in row and row.endswith(".json")]
         done = [set(machine.model_dir.glob("projects/*/rounds/*/rows/*.json")) for machine in (one, two)]
-    get_settings.cache_clear()
     assert looks[-1]["state"] == "finished", looks[-1]
     assert max(look["rows_total"] for look in looks) == len(rows) == 6
     assert all(done)
     assert state["version"]["name"] == "v1"
     assert order(stack, project) == [task["task"] for task in state["next_tasks"]]
     assert len(state["next_tasks"]) == 6
+
+
+@contextmanager
+def on(machine: Settings, object_store: ObjectStore) -> Iterator[None]:
+    """This process asks as one on that machine would; afterwards all is as before, and the store open, whatever failed."""
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            object_store.use(patch)
+            for name, value in service.environment(machine).items():
+                patch.setenv(name, value)
+            get_settings.cache_clear()
+            yield
+    finally:
+        object_store.gate.open()
+        get_settings.cache_clear()
 
 
 def worker(machine: Settings, logs: Path) -> Program:

@@ -29,7 +29,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.config import parse
 from backend.pre_annotation import PreAnnotator
 from backend.uses import ROLLBACK, TRAINING
-from tests.end_to_end.test_mishaps import http, label, quiet
+from tests.end_to_end.test_mishaps import quiet
 from tests.end_to_end.test_round import connect
 from tests.stack import CONFIG, Annotator, CellProject, Stack
 from tests.test_readme import COMMANDS
@@ -43,17 +43,13 @@ def project(stack: Stack, make_project: Callable[..., CellProject]) -> CellProje
     """Its model is v2, trained on five labels, with v1, on three of them, behind it; the order in force shows masks of v2."""
     made = make_project(9, "Versions")
     connect(stack, made)
-    backend = stack.client.ml_backends(made.id)[0]
-    user, password = stack.settings.basic_auth or ("", "")
-    auth = {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
-    fields = {"project": made.id, "url": stack.settings.own_url, "extra_params": {"folds": 0}, **auth}  # every version is published
-    http(stack).patch(f"/api/ml/{backend['id']}", json=fields).raise_for_status()
+    stack.configure(made, folds=0)  # every version is published
     stack.wait_for_round(made.id, cold=True)
     annotator = Annotator(stack, stack.server.create_user(f"versions-{time.time_ns()}@example.com"))
-    label(annotator, made, 3)
+    annotator.label(made, 3)
     first = stack.wait_for_round(made.id)
     assert first["version"]["name"] == "v1"
-    label(annotator, made, 2)  # the batch
+    annotator.label(made, 2)  # the batch
     second = stack.wait_for_round(made.id, other_than=first["round"]["name"])
     assert second["version"]["name"] == second["round"]["version"] == "v2"
     quiet(stack, made)
@@ -70,7 +66,7 @@ def masks(stack: Stack, project: CellProject) -> dict[int, Mask]:
     version = stack.client.project(project.id).model_version
     found: dict[int, Mask] = {}
     for place in order(stack, project):
-        [item] = http(stack).get("/api/predictions/", params={"task": place.task_id}).raise_for_status().json()
+        [item] = stack.http().get("/api/predictions/", params={"task": place.task_id}).raise_for_status().json()
         assert item["model_version"] == version
         found[place.task_id] = [region["value"]["rle"] for region in item["result"]]
     return found

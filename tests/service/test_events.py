@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from redis import Redis
@@ -32,13 +33,15 @@ def jobs(redis: Redis) -> list[str]:
     return [as_text(job) for name in ("control", "compute") for job in redis.lrange(f"rq:queue:{name}", 0, -1)]
 
 
-def test_a_training_starts_after_quiet(redis: Redis, quick: Settings) -> None:
+def test_a_training_starts_after_quiet(redis: Redis, quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not while labels keep coming."""
+    clock = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(agenda, "time", SimpleNamespace(time=lambda: clock.seconds))
     for _ in range(2):
         events.record(redis, 1, LABEL)
-        time.sleep(0.6)
+        clock.seconds = events.pending(redis, 1, Work.TRAINING).since + 0.9
         assert agenda.gather(redis, quick) == []
-    time.sleep(0.5)
+    clock.seconds += 0.2
     (job,) = agenda.gather(redis, quick)
     assert job.startswith("training-1-")
     assert agenda.gather(redis, quick) == []  # it waits for a worker: no second one
@@ -79,14 +82,12 @@ def test_a_training_inside_a_round_counts(redis: Redis, quick: Settings) -> None
 def test_failures_are_tried_again_later_and_later(redis: Redis, quick: Settings) -> None:
     """And nothing is lost by them."""
     events.record(redis, 1, LABEL)
-    time.sleep(1.1)
-    now = time.time()
     for failures, pause in ((1, 15), (2, 30), (7, 600), (40, 600)):
         while events.pending(redis, 1, Work.TRAINING).failures < failures:
             events.fail(redis, 1, Work.TRAINING)
         pending = events.pending(redis, 1, Work.TRAINING)
-        assert not pending.due(Work.TRAINING, quick, now + pause - 5)
-        assert pending.due(Work.TRAINING, quick, now + pause + 5)
+        assert not pending.due(Work.TRAINING, quick, pending.tried + pause - 5)
+        assert pending.due(Work.TRAINING, quick, pending.tried + pause + 5)
     assert events.pending(redis, 1, Work.TRAINING).outstanding
 
 

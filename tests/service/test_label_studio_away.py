@@ -26,7 +26,7 @@ def test_told_kept_and_done_later(
 ) -> None:
     """First Label Studio does not answer, then the key is wrong, then all is well."""
     headers = {"Authorization": f"Token {label_studio.token}"}
-    answer = httpx.post(f"{label_studio.url}/api/projects", json={"title": "Away", "label_config": EXAMPLE}, headers=headers)
+    answer = httpx.post(f"{label_studio.url}/api/projects", json={"title": "Away", "label_config": EXAMPLE}, headers=headers, timeout=60)
     project = int(answer.raise_for_status().json()["id"])
     events.register(redis, project)
     events.record(redis, project, Event(Work.TRAINING, 1, (1,)))

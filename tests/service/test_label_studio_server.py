@@ -19,11 +19,11 @@ def test_users_and_keys(label_studio: LabelStudioServer) -> None:
     """The administrator's token works at once; other users and personal access tokens can be made without a browser."""
     ben = label_studio.create_user("ben@example.com")
     for account in (label_studio.admin, ben):
-        answer = httpx.get(f"{label_studio.url}/api/current-user/whoami", headers={"Authorization": f"Token {account.token}"})
+        answer = httpx.get(f"{label_studio.url}/api/current-user/whoami", headers={"Authorization": f"Token {account.token}"}, timeout=60)
         assert answer.json()["email"] == account.email
     refresh = label_studio.personal_access_token(ben)
-    access = httpx.post(f"{label_studio.url}/api/token/refresh/", json={"refresh": refresh}).json()["access"]
-    answer = httpx.get(f"{label_studio.url}/api/current-user/whoami", headers={"Authorization": f"Bearer {access}"})
+    access = httpx.post(f"{label_studio.url}/api/token/refresh/", json={"refresh": refresh}, timeout=60).json()["access"]
+    answer = httpx.get(f"{label_studio.url}/api/current-user/whoami", headers={"Authorization": f"Bearer {access}"}, timeout=60)
     assert answer.json()["email"] == ben.email
 
 
@@ -38,7 +38,7 @@ def test_a_folder_is_shown_to_a_project(label_studio: LabelStudioServer) -> None
     folder = label_studio.files / "shown"
     folder.mkdir()
     Image.fromarray(np.zeros((40, 50), np.uint8)).save(folder / "a 1.png")
-    client = httpx.Client(base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"})
+    client = httpx.Client(base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60)
     project = client.post("/api/projects", json={"title": "shown", "label_config": CONFIG}).json()["id"]
     label_studio.share_folder(project, folder)
     answer = client.get(label_studio.address(folder / "a 1.png"))

@@ -288,7 +288,7 @@ def test_the_list_of_projects_and_what_programs_get_instead(web: Web, full: Stor
 
 def test_pages_may_load_nothing_foreign_and_not_be_framed(web: Web, full: Storage) -> None:
     del full
-    answer = httpx.get(f"{web.url}/projects/{PROJECT}", headers=PAGE, auth=AUTH)
+    answer = httpx.get(f"{web.url}/projects/{PROJECT}", headers=PAGE, auth=AUTH, timeout=60)
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "script-src 'self'" in policy
@@ -305,7 +305,7 @@ def test_without_the_password_nothing_is_shown_or_done(web: Web, full: Storage, 
     del full
     addresses = ("/", f"/projects/{PROJECT}", "/pages/page.js", f"/projects/{PROJECT}/rounds/{ROUND}/pictures/20.jpg")
     for auth in (None, (AUTH[0], "wrong")):
-        with httpx.Client(base_url=web.url, auth=auth) as client:
+        with httpx.Client(base_url=web.url, auth=auth, timeout=60) as client:
             assert [client.get(address).status_code for address in addresses] == [401] * 4
             assert client.post(f"/projects/{PROJECT}/recompute").status_code == 401
     assert enqueued(redis) == 0
@@ -419,7 +419,7 @@ def test_looking_at_a_project_does_not_connect_it(web: Web, full: Storage, redis
 def test_scripts_need_no_token(web: Web, full: Storage, redis: Redis) -> None:
     """As documented: POST /projects/<id>/recompute -> 202 {"job": ...}."""
     del full
-    answer = httpx.post(f"{web.url}/projects/{PROJECT}/recompute", auth=AUTH)
+    answer = httpx.post(f"{web.url}/projects/{PROJECT}/recompute", auth=AUTH, timeout=60)
     assert answer.status_code == 202
     assert answer.json()["job"].startswith("round-")
     assert enqueued(redis) == 1

@@ -32,7 +32,7 @@ from backend.uses import ROLLBACK
 from backend.versions import Versions
 from tests.service.conftest import publish_version, use_settings
 
-CONFIRMED = 30.0
+CONFIRMED = 240.0
 """Seconds for a command to ask; it imports a few libraries first."""
 
 

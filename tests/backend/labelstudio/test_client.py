@@ -36,7 +36,7 @@ def test_both_kinds_of_key_work_and_their_token_downloads(
     assert personal.user()["email"] == PERSONAL
     assert client.access_token() == label_studio.token
     token = personal.access_token()
-    assert httpx.get(f"{label_studio.url}/api/projects", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert httpx.get(f"{label_studio.url}/api/projects", headers={"Authorization": f"Bearer {token}"}, timeout=60).status_code == 200
     project = make_project(3)
     assert personal.task_ids(project.id) == project.tasks
 
