@@ -52,13 +52,15 @@ def click(browser: Browser, by: str, place: str) -> None:
     wait(browser, clicked, place)
 
 
-def notification(browser: Browser, words: str) -> tuple[str, str]:
-    """The text at the bottom of the page, once it holds the words, and where its link leads: read at once, as it is gone after seconds."""
+def notification(browser: Browser, words: str, place: str = "") -> tuple[str, str]:
+    """The text at the bottom of the page, once it holds the words, and where its link leads: read at once, as it goes after seconds."""
     script = """
-        const item = [...document.querySelectorAll('[role=region] li')].find(item => item.innerText.includes(arguments[0]));
-        return item ? [item.innerText, item.querySelector('a')?.href ?? ''] : null;
+        const [words, place] = arguments;
+        const item = [...document.querySelectorAll('[role=region] li')].find(item => item.innerText.includes(words));
+        const link = place && item?.querySelector(place);
+        return item && (link || !place) ? [item.innerText, link ? link.href : ''] : null;
     """
-    text, link = wait(browser, lambda page: page.execute_script(script, words), f"{words!r}")
+    text, link = wait(browser, lambda page: page.execute_script(script, words, place), f"{words!r}")
     return str(text), str(link)
 
 
@@ -95,7 +97,7 @@ def test_recompute_in_the_actions_menu(
     click(browser, By.XPATH, "//*[@role='option'][normalize-space()='random']")
     click(browser, By.XPATH, OK)
 
-    told, link = notification(browser, "Started: job ")
+    told, link = notification(browser, "Started: job ", "a")
     assert link == f"{stack.settings.own_url}/projects/{project.id}"
     job = re.search(r"round-\d+-\w+", told)
     assert job is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,11 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
         supervisor.add(redis.program, ready=redis.healthy, timeout=PATIENCE, foundation=True)
         supervisor.add(worker(one, tmp_path), ready=lambda: Worker.count(client) == 1, timeout=PATIENCE)
         looks: list[dict[str, Any]] = []
-        for look in follow(project.id, enqueue_training(project.id), seconds=0.1):
-            if look["step"] == "Training" and "Training" not in [earlier["step"] for earlier in looks]:
-                object_store.gate.close()
-            looks.append(look)
-        object_store.gate.open()
+        with ExitStack() as outage:
+            for look in follow(project.id, enqueue_training(project.id), seconds=0.1):
+                if look["step"] == "Training" and "Training" not in [earlier["step"] for earlier in looks]:
+                    outage.enter_context(object_store.away())
+                looks.append(look)
         assert looks[-1]["state"] == "failed", looks[-1]
         assert f"Shared storage s3://{BUCKET}/lab" in looks[-1]["message"]
         assert "check that it runs, STORAGE_URL, and its keys" in looks[-1]["message"]
@@ -77,7 +77,7 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
 
 @contextmanager
 def on(machine: Settings, object_store: ObjectStore) -> Iterator[None]:
-    """This process asks as one on that machine would; afterwards all is as before, and the store open, whatever failed."""
+    """This process asks as one on that machine would; afterwards all is as before, whatever failed."""
     try:
         with pytest.MonkeyPatch.context() as patch:
             object_store.use(patch)
@@ -86,7 +86,6 @@ def on(machine: Settings, object_store: ObjectStore) -> Iterator[None]:
             get_settings.cache_clear()
             yield
     finally:
-        object_store.gate.open()
         get_settings.cache_clear()
 
 
