@@ -9,11 +9,18 @@ import pytest
 
 from backend.demo.server import Account, LabelStudioServer
 from backend.processes import free_port
+from backend.settings import get_settings
 from tests.browser.chromium import browser
 from tests.object_store import object_store
 from tests.stack import annotators, cells, make_project, stack
 
 __all__ = ["annotators", "browser", "cells", "make_project", "object_store", "stack"]
+
+
+@pytest.fixture(autouse=True)
+def settings_of_now() -> None:
+    """Each test reads the settings anew: one before it in the same process may have had others, which are kept for the process's life."""
+    get_settings.cache_clear()
 
 
 @pytest.fixture(scope="session")
