@@ -139,7 +139,7 @@ def describe_rollback(plan: Mapping[str, Any]) -> str:
         later = f", the other {plan['tasks'] - plan['masks']} as annotators proceed" if plan["masks"] < plan["tasks"] else ""
         lines.append(f"{plan['masks']} open tasks will show its masks{later}; their order, labels and all versions stay.")
     if plan["stops_round"]:
-        lines.append(f"The round that runs is stopped, and begins anew with {to['name']} afterwards.")
+        lines.append(f"A round runs or waits: it begins anew with {to['name']} afterwards.")
     if plan["training"]:
         lines.append(f"A training runs: its version takes the place of {to['name']} unless it is clearly worse.")
     if before:

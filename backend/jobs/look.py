@@ -55,14 +55,17 @@ def look(context: Context, progress: Progress) -> None:
     if record is None:
         _want_round(context, "the first order")
         return
-    tell_round(context, record)
+    if not busy:
+        tell_round(context, record)
     state = _state(context, setup, record, labelled)
     if _unchanged(context, state):
         return
     open_tasks = context.client.task_ids(context.project_id, "unlabelled")
+    if busy and current_record(context) != record:
+        return  # it has just come to its end, and wants a look of its own
     _note_answered(context, record, open_tasks)
     if busy:
-        return  # it takes in new tasks at its end, and wants a look then
+        return  # it takes in new tasks at its end
     if record["cold_start"] and _has_enough(context) and context.versions.current() != record["version"]:
         _want_round(context, "there are enough labels to compare images")
     elif record["batch"] and not set(record["batch"]) & set(open_tasks) and open_tasks:

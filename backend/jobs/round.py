@@ -10,7 +10,7 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,14 @@ from model.strategies import Query, Ranking, Strategy, get_strategy
 
 log = logging.getLogger(__name__)
 
+Masks = Mapping[int, priorities.Regions]
+"""Task id to the regions it shows."""
 ROUNDS_KEPT = 5
 """Folders of earlier rounds that stay on disk."""
+CANCELLED_TOO_LATE = (
+    "The round {round} was cancelled by a person when its order was being put in force already: it is in use. "
+    "Nothing starts by itself until the next label, or until you recompute the queries."
+)
 
 
 def wanted(context: Context, name: str) -> Callable[[], None]:
@@ -173,11 +179,19 @@ def end_round(context: Context, progress: Progress, name: str) -> dict[str, Any]
     started = time.monotonic()
     folder = RoundFolder(context, name)
     snapshot = folder.snapshot()
+    served = context.client.project(context.project_id).model_version == name
+    if served:  # an earlier run of the job came as far as the switch
+        progress.too_late_to_stop()
+    progress.check()
     record = folder.record()
     new = record is None
     if record is None:
-        ranking, snapshot = _ranking(folder, snapshot, progress)
-        record = _write(context, folder, snapshot, ranking, progress)
+        record = folder.draft() if served else None
+        regions: Masks = {}  # those of a draft are there already
+        if record is None:
+            ranking, snapshot = _ranking(folder, snapshot, progress)
+            record, regions = _drafted(context, folder, snapshot, ranking, progress)
+        _put_in_force(context, record, regions, progress)
         record["seconds"] = round(time.monotonic() - started, 1)
         context.storage.write_json(f"{folder.folder}/{RECORD}", record)
     progress.check()
@@ -189,6 +203,8 @@ def end_round(context: Context, progress: Progress, name: str) -> dict[str, Any]
         context.redis.srem(context.keys.labelled, *record["answered"])
     events.finish(context.redis, context.project_id, Work.ROUND, events.Begun(**snapshot.begun))
     asked.fulfil(context.redis, context.project_id, snapshot.asked)
+    if context.redis.sismember(context.keys.cancelled, name):
+        events.hold(context.redis, context.project_id, CANCELLED_TOO_LATE.format(round=name))
     _clear_old(context)
     log.info("%s in force, %d tasks in order, %s", name, len(record["order"]), record["strategy"])
     return record
@@ -235,8 +251,10 @@ def complete_units(strategy: Strategy, round_: Round) -> None:
             log.error("%s is left out of the round: %s", unit, error)
 
 
-def _write(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: Ranking, progress: Progress) -> dict[str, Any]:
-    """Order all tasks that Label Studio would serve now, draw their masks, and put the order in force."""
+def _drafted(
+    context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: Ranking, progress: Progress
+) -> tuple[dict[str, Any], Masks]:
+    """Order all tasks that Label Studio would serve now and draw their masks; returns the record to be and the regions by task."""
     progress("Reading tasks", 0, 1)
     answered = [int(member) for member in context.redis.smembers(context.keys.labelled)]
     open_tasks = context.client.task_ids(context.project_id, "unlabelled")
@@ -262,19 +280,8 @@ def _write(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: R
         labelled=snapshot.labelled,
     )
 
-    def checkpoint(step: str) -> None:
-        progress.check()
-        progress.too_late_to_stop()  # the switch and what follows belong together
-        if step == "imported":
-            DrawnMasks(context.storage, context.folder).show(folder.name)
-        log.info("the order is %s", step)
-
-    progress("Writing the order", 0, 1)
-    progress.check()
-    entries = priorities.in_order(order, regions)
-    report = priorities.write_order(context.client, context.project_id, folder.name, entries, checkpoint=checkpoint) if order else None
     queries = {int(query.image): query for query in ranking.queries}
-    return {
+    record = {
         "round": folder.name,
         "time": now(),
         "reason": snapshot.reason,
@@ -291,10 +298,30 @@ def _write(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: R
         "queries": {str(task): _explained(query) for task, query in queries.items() if task in still},
         "unreadable": snapshot.unreadable,
         "notes": ranking.notes,
-        "masks": report.masks if report else 0,
+        "masks": sum(bool(regions.get(task)) for task in order),
         "answered": answered,
         "tasks": len(order),
     }
+    folder.save_draft(record)
+    return record, regions
+
+
+def _put_in_force(context: Context, record: dict[str, Any], regions: Masks, progress: Progress) -> None:
+    """Write the order and its masks to Label Studio; safe to repeat with the same record."""
+    name, order = str(record["round"]), record["order"]
+
+    def checkpoint(step: str) -> None:
+        progress.check()
+        progress.too_late_to_stop()  # the switch and what follows belong together
+        if step == "imported":
+            DrawnMasks(context.storage, context.folder).show(name)
+        log.info("the order is %s", step)
+
+    progress("Writing the order", 0, 1)
+    progress.check()
+    if order:
+        entries = priorities.in_order(order, regions)
+        priorities.write_order(context.client, context.project_id, name, entries, checkpoint=checkpoint)
 
 
 def _clear_old(context: Context) -> None:

@@ -18,6 +18,7 @@ from model.round import Round
 
 SNAPSHOT = "snapshot.json"
 LABELS = "labels.npz"
+DRAFT = "draft.json"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,14 @@ class RoundFolder:
     def record(self) -> dict[str, Any] | None:
         """What came out of it, None while it is not written."""
         return self.context.storage.read_json(f"{self.folder}/{RECORD}")
+
+    def draft(self) -> dict[str, Any] | None:
+        """The record as it was when the order began to be put in force, None before."""
+        return self.context.storage.read_json(f"{self.folder}/{DRAFT}")
+
+    def save_draft(self, record: dict[str, Any]) -> None:
+        """Keep what is about to be put in force: a run that goes on after the switch must write the same."""
+        self.context.storage.write_json(f"{self.folder}/{DRAFT}", record)
 
     def round(self, snapshot: Snapshot, images: TaskImages, progress: Progress) -> Round:
         """The round as the strategies see it."""

@@ -13,7 +13,7 @@ import torch
 from rq import get_current_job
 
 from backend import logs
-from backend.errors import BackendError, LabelStudioError, QueueError, StoppedError, StorageError
+from backend.errors import BackendError, LabelStudioError, QueueError, StoppedError, StorageError, UnreachableError
 from backend.jobs import events, following, queue, rollback
 from backend.jobs import look as looking
 from backend.jobs import round as rounds
@@ -39,6 +39,8 @@ LONGEST_TRAINING = 24 * 3600.0
 
 LONGEST_OUTAGE = 6 * 3600.0
 """How long the end of a round waits for Label Studio to answer again."""
+LONGEST_OVERLOAD = 600.0
+"""How long it waits for a Label Studio that answers, but with an error that may pass."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
 """Seconds between its tries, doubled each time."""
 
@@ -111,19 +113,24 @@ def _fenced(
         progress.end()
 
 
-def _once_it_answers(progress: Progress, attempt: Callable[[], T]) -> T:
-    """What `attempt` returns, which may be repeated, once Label Studio answers. Raises LabelStudioError after LONGEST_OUTAGE seconds.
+def _once_it_answers(context: Context, progress: Progress, attempt: Callable[[], T]) -> T:
+    """What `attempt` returns, which may be repeated, once Label Studio answers.
 
-    The networks of a round are trained by now; a job that failed would be followed by a round that trains them again.
+    The networks of a round are trained by now; a job that failed would be followed by a round that trains them again. Raises
+    UnreachableError after LONGEST_OUTAGE seconds, and LabelStudioError for another error that has not passed after LONGEST_OVERLOAD.
     """
-    until, pause, checks = time.monotonic() + LONGEST_OUTAGE, FIRST_PAUSE, progress.checks
+    started, pause, waited_for = time.monotonic(), FIRST_PAUSE, "waiting for Label Studio"
     while True:
         try:
-            return attempt()
+            result = attempt()
+            context.note(waited_for, "")
+            return result
         except LabelStudioError as error:
-            if not error.passing or time.monotonic() + pause > until:
+            longest = LONGEST_OUTAGE if isinstance(error, UnreachableError) else LONGEST_OVERLOAD
+            if not error.passing or time.monotonic() + pause > started + longest:
+                context.note(waited_for, "")  # the error itself is told
                 raise
-            progress.checks = checks  # what cannot be finished now may be stopped, however far it was
+            context.note(waited_for, f"The end of a round waits for Label Studio: {error}")
             log.warning("waiting for Label Studio, asking again in %.0f s: %s", pause, error)
             end = time.monotonic() + pause
             while (left := end - time.monotonic()) > 0:
@@ -198,8 +205,7 @@ def finish_round(context: Context, job_id: str, round_name: str) -> Result:
         if progress is None:
             return dict(OTHER_ALIVE)
         progress.checks.append(rounds.wanted(context, round_name))
-        progress.check()
-        record = _once_it_answers(progress, lambda: rounds.end_round(context, progress, round_name))
+        record = _once_it_answers(context, progress, lambda: rounds.end_round(context, progress, round_name))
     context.note_error(queue.ROLLBACK, job_id, "")  # of earlier days
     events.want(context.redis, context.project_id, Work.LOOK)
     return {"round": round_name, "tasks": record["tasks"], "batch": record["batch"], "reason": record["message"]}

@@ -127,7 +127,7 @@ def test_what_a_rollback_will_do() -> None:
     for part in (
         "v1 (held-out dice 0.712, 3 labels, 2026-01-02T10:00:00+00:00) will be put in use instead of v2 (held-out dice 0.600, 5 labels",
         "200 open tasks will show its masks, the other 500 as annotators proceed",
-        "The round that runs is stopped, and begins anew with v1 afterwards.",
+        "A round runs or waits: it begins anew with v1 afterwards.",
         "A training runs: its version takes the place of v1 unless it is clearly worse.",
         "To undo it: python -m backend rollback --project 3 v2",
     ):

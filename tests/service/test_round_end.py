@@ -12,9 +12,10 @@ from rq.job import Job, JobStatus
 
 from backend.demo.server import LabelStudioServer
 from backend.errors import LabelStudioError
-from backend.jobs import events, look, queue, work
+from backend.jobs import events, look, queue, status, work
 from backend.jobs.context import Context, open_context
 from backend.jobs.events import Work
+from backend.jobs.locks import Fence
 from backend.jobs.records import current_record
 from backend.labelstudio import priorities
 from backend.labelstudio.config import EXAMPLE
@@ -53,6 +54,11 @@ def context(
 
 def client(label_studio: LabelStudioServer) -> httpx.Client:
     return httpx.Client(base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60)
+
+
+def label(label_studio: LabelStudioServer, task: int) -> None:
+    with client(label_studio) as http:
+        http.post(f"/api/tasks/{task}/annotations/", json={"result": []}).raise_for_status()
 
 
 def begin(context: Context) -> str:
@@ -100,25 +106,84 @@ def test_an_order_is_put_in_force_wholly_or_not_at_all(
     assert in_force(context) == ((name, name) if ends else (before, before))
 
 
-def test_an_overloaded_label_studio_is_waited_for(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On SQLite it answers 500 while another process writes; the round's networks are not trained again for that."""
+@pytest.mark.parametrize("meanwhile", ["a label", "cancelled", "superseded"])
+@pytest.mark.parametrize("step", ["switched", "cleaned"])
+def test_what_fails_after_the_switch_goes_on_with_the_same_order(
+    context: Context, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch, step: str, meanwhile: str
+) -> None:
+    """On SQLite Label Studio answers 500 while another process writes. Whatever comes before it is asked again, the order is in force."""
     monkeypatch.setattr(work, "FIRST_PAUSE", 0.1)
-    name, failures = begin(context), [500, 503]
+    project, name = context.project_id, begin(context)
+    failures = [503, 500]
 
     def fail() -> None:
-        if failures:
-            status = failures.pop()
-            raise LabelStudioError(f"answered {status}: database is locked", status=status)
+        if not failures:
+            return
+        if len(failures) == 2:
+            if meanwhile == "a label":
+                label(label_studio, context.client.task_ids(project, "unlabelled")[0])
+            elif meanwhile == "cancelled":
+                queue.cancel(project)
+            else:
+                events.record(context.redis, project, events.Event(Work.TRAINING, 1))
+                queue.enqueue_round(project, "again")
+        else:
+            assert any("waits for Label Studio: answered 500" in warning for warning in status(project)["warnings"])
+        status_code = failures.pop()
+        raise LabelStudioError(f"answered {status_code}: database is locked", status=status_code)
 
-    during(monkeypatch, "imported", fail)
-    assert work.finish_round(context.project_id, name)["tasks"] == 6
+    during(monkeypatch, step, fail)
+    assert work.finish_round(project, name)["tasks"] == 6
     assert not failures
     assert in_force(context) == (name, name)
-    context.client.delete_version(context.project_id, name)
+    told = status(project)["warnings"]
+    assert not any("waits for Label Studio" in warning for warning in told)
+    assert any("it is in use" in warning for warning in told) == (meanwhile == "cancelled")
+
+
+def test_before_the_switch_it_can_be_cancelled_while_it_waits(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the new order is in force yet."""
     name = begin(context)
-    failures.append(400)
-    with pytest.raises(LabelStudioError, match="answered 400"):
-        work.finish_round(context.project_id, name)
+
+    def fail() -> None:
+        queue.cancel(context.project_id)
+        raise LabelStudioError("answered 503", status=503)
+
+    during(monkeypatch, "imported", fail)
+    assert "stopped" in work.finish_round(context.project_id, name)
+    assert in_force(context)[1] == ""
+
+
+def test_an_error_that_does_not_pass_is_told_at_once(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that might, after a while."""
+    monkeypatch.setattr(work, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(work, "LONGEST_OVERLOAD", 0.15)
+    name, asked = begin(context), []
+
+    def fail() -> None:
+        asked.append(code)
+        raise LabelStudioError(f"answered {code}", status=code)
+
+    during(monkeypatch, "imported", fail)
+    for code, times in ((400, 1), (500, 2)):
+        asked.clear()
+        with pytest.raises(LabelStudioError, match=f"answered {code}"):
+            work.finish_round(context.project_id, name)
+        assert len(asked) <= times
+
+
+def test_who_has_lost_the_fence_writes_no_more(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after the switch: another run of the job goes on with the same order."""
+    name = begin(context)
+
+    def lose() -> None:
+        context.redis.delete(context.keys.fence("round"))
+        assert Fence(context.redis, context.keys.fence("round")).take()
+        context.redis.persist(context.keys.fence("round"))
+
+    during(monkeypatch, "switched", lose)
+    assert "taken over" in work.finish_round(context.project_id, name)["stopped"]
+    assert in_force(context) == (name, "")
 
 
 def test_a_look_does_not_judge_by_the_order_of_before(
@@ -129,12 +194,9 @@ def test_a_look_does_not_judge_by_the_order_of_before(
     work.finish_round(context.project_id, before)
     record = current_record(context)
     assert record is not None
-    with client(label_studio) as http:
-        for task in record["batch"]:
-            http.post(f"/api/tasks/{task}/annotations/", json={"result": [], "was_cancelled": False}).raise_for_status()
-    events.hold(context.redis, context.project_id, "no training here")
+    for task in record["batch"]:
+        label(label_studio, task)
     name = begin(context)
-    events.release(context.redis, context.project_id)
 
     def late(context: Context) -> dict[str, Any] | None:
         old = current_record(context)
@@ -146,5 +208,6 @@ def test_a_look_does_not_judge_by_the_order_of_before(
 
     monkeypatch.setattr(look, "current_record", late)
     work.look(context.project_id)
+    assert context.redis.hget(context.keys.info, "round") == name.encode()
     assert in_force(context) == (name, name)
     assert not events.pending(context.redis, context.project_id, Work.ROUND).outstanding
