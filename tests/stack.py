@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,9 @@ class Stack:
         (backend,) = self.client.ml_backends(project.id)
         user, password = self.settings.basic_auth or ("", "")
         fields = {"project": project.id, "url": backend["url"], "auth_method": "BASIC_AUTH", "basic_auth_user": user}
-        self.http().patch(
-            f"/api/ml/{backend['id']}", json={**fields, "basic_auth_pass": password, "extra_params": extra}
-        ).raise_for_status()
+        self.http.patch(f"/api/ml/{backend['id']}", json={**fields, "basic_auth_pass": password, "extra_params": extra}).raise_for_status()
 
+    @cached_property
     def http(self) -> httpx.Client:
         """Label Studio, as its administrator."""
         return httpx.Client(base_url=self.server.url, headers={"Authorization": f"Token {self.server.token}"}, timeout=60)
@@ -189,7 +189,7 @@ def make_project(stack: Stack, cells: Pool) -> Callable[..., CellProject]:
     """Make a project with tasks for the images."""
 
     def make(count: int = 12, title: str = "Cells", config: str = CONFIG) -> CellProject:
-        http = stack.http()
+        http = stack.http
         body = {"title": title, "label_config": config, "maximum_annotations": 1, "show_collab_predictions": True}
         project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
         folder = stack.server.files / "cells" / "images"

@@ -18,7 +18,7 @@ from model.files import write_bytes
 CURVE = "curve.png"  # drawn by plot.draw_curve, beside the report
 FEWEST_TO_JUDGE = 5  # experiments; with fewer, an interval excludes zero by chance in a fifth of cases or more
 CHANCE = 0.05  # p below which a difference counts as confirmed by the test
-LITTLE = 0.01  # dice; where all labels together gain less, no choice of them can gain more
+LITTLE = 0.01  # dice; a gain that hardly pays for hours of labelling
 RULE = (
     "Rule: a strategy wins or loses if the 95 % bootstrap interval of its difference in area excludes zero, "
     f"with at least {FEWEST_TO_JUDGE} experiments; otherwise no difference is shown, which is not proof that there is none. "
@@ -67,6 +67,7 @@ def report(results: Results) -> str:
         "## Test dice by number of labelled images",
         _score_table(runs, "dice"),
         _whole_pool(comparable_runs(results)),
+        _saturation(comparable_runs(results)),
         "## Budget curve against random choice",
         _area_table(runs, compared, rates),
         "## Differences to random choice by size",
@@ -168,15 +169,25 @@ def _whole_pool(runs: Sequence[Run]) -> str:
     if not whole:
         return ""
     mean = sum(run.mean_dice for run in whole) / len(whole)
-    told = f"Trained on the whole pool of {whole[0].size} images: {mean:.3f} (mean of {len(whole)} {_plural(len(whole), 'experiment')})."
+    return f"Trained on the whole pool of {whole[0].size} images: {mean:.3f} (mean of {len(whole)} {_plural(len(whole), 'experiment')})."
+
+
+def _saturation(runs: Sequence[Run]) -> str:
+    """Say so where no set of any strategy, nor the whole pool, is much better than the first images; empty before enough experiments."""
     first = {run.experiment: run for run in runs if run.strategy == INITIAL}
-    gains = [run.mean_dice - first[run.experiment].mean_dice for run in whole if run.experiment in first]
-    gain = sum(gains) / len(gains) if gains else LITTLE
-    if gain >= LITTLE:
-        return told
+    gains: dict[tuple[str, int], list[float]] = {}
+    for run in runs:
+        if run.experiment in first and run.strategy != INITIAL:
+            gains.setdefault((run.strategy, run.size), []).append(run.mean_dice - first[run.experiment].mean_dice)
+    if len(first) < FEWEST_TO_JUDGE or not gains:
+        return ""
+    best, (strategy, size) = max((sum(values) / len(values), arm) for arm, values in gains.items())
+    if best >= LITTLE:
+        return ""
+    who = "the whole pool" if strategy == WHOLE else strategy
     return (
-        f"{told} **More labels hardly help here:** all {whole[0].size} images give {_signed(gain)} over the first "
-        f"{min(run.size for run in first.values())}, so that there is little to gain by choosing."
+        f"**More labels hardly help here:** the most that any of these sets gives over the first {first[min(first)].size} images is "
+        f"{_signed(best)} in the mean ({who}, {size} images), so that there is little to gain by choosing."
     )
 
 

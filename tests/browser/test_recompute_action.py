@@ -113,8 +113,8 @@ def test_recompute_in_the_actions_menu(
 
 def test_what_cannot_be_is_said_on_the_page(browser: Browser, stack: Stack, annotators: list[Annotator]) -> None:
     """A project without a backend; and a member who may not, for whom the item is grey."""
-    project = int(stack.http().post("/api/projects", json={"title": "Alone", "label_config": CONFIG}).raise_for_status().json()["id"])
-    stack.http().post(f"/api/projects/{project}/import", json=[{"data": {"image": "x.png"}}]).raise_for_status()
+    project = int(stack.http.post("/api/projects", json={"title": "Alone", "label_config": CONFIG}).raise_for_status().json()["id"])
+    stack.http.post(f"/api/projects/{project}/import", json=[{"data": {"image": "x.png"}}]).raise_for_status()
     sign_in(browser, stack.server)
     open_tab(browser, stack, project)
     open_actions(browser).click()

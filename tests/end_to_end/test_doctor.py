@@ -122,7 +122,7 @@ def test_an_order_that_is_not_served_is_mended_by_the_command(stack: Stack, proj
         assert doctor(project) == (0, {}, {})
 
         image = stack.server.address(stack.server.files / "cells" / "images" / project.pool.ids[7])
-        stack.http().post(f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}]).raise_for_status()
+        stack.http.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}]).raise_for_status()
         code, _, found = doctor(project)
         assert (code, list(found), found["order"]["severity"]) == (0, ["order"], "warning")
         assert "1 of 5 open tasks have no place" in found["order"]["text"]
@@ -162,12 +162,12 @@ def test_two_annotations_a_task_and_an_unusable_configuration(stack: Stack, proj
     fields = {"maximum_annotations": 2, "label_config": '<View><Text name="t" value="$image"/></View>'}
     before = {"maximum_annotations": 1, "label_config": stack.client.project(project.id).label_config}
     with nobody_mends(project):
-        stack.http().patch(f"/api/projects/{project.id}", json=fields).raise_for_status()
+        stack.http.patch(f"/api/projects/{project.id}", json=fields).raise_for_status()
         code, _, found = doctor(project)
         assert code == MEND
         assert (found["annotations"]["severity"], found["config"]["severity"]) == ("warning", "error")
         assert all("Settings" in found[subject]["remedy"] for subject in ("annotations", "config"))
-        stack.http().patch(f"/api/projects/{project.id}", json=before).raise_for_status()
+        stack.http.patch(f"/api/projects/{project.id}", json=before).raise_for_status()
         stack.client.update_project(project.id, model_version=status(project.id)["round"]["name"])
         assert doctor(project) == (0, {}, {})
 

@@ -21,7 +21,7 @@ TASKS = 1000
 @pytest.fixture
 def large(stack: Stack) -> Iterator[CellProject]:
     """Tasks with small images, and a model that knows them; it is gone afterwards, so that nobody looks at it any more."""
-    client = stack.http()
+    client = stack.http
     body = {"title": "Large", "label_config": EXAMPLE, "maximum_annotations": 1}
     project = int(client.post("/api/projects", json=body).raise_for_status().json()["id"])
     images = [f"data:image/png;base64,{base64.b64encode(picture(number)[0]).decode()}" for number in range(20)]

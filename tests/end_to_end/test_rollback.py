@@ -31,7 +31,7 @@ from backend.pre_annotation import PreAnnotator
 from backend.uses import ROLLBACK, TRAINING
 from tests.end_to_end.test_mishaps import quiet
 from tests.end_to_end.test_round import connect
-from tests.stack import CONFIG, Annotator, CellProject, Stack
+from tests.stack import CONFIG, RECIPE, Annotator, CellProject, Stack
 from tests.test_readme import COMMANDS
 
 pytestmark = pytest.mark.timeout(900)
@@ -66,7 +66,7 @@ def masks(stack: Stack, project: CellProject) -> dict[int, Mask]:
     version = stack.client.project(project.id).model_version
     found: dict[int, Mask] = {}
     for place in order(stack, project):
-        [item] = stack.http().get("/api/predictions/", params={"task": place.task_id}).raise_for_status().json()
+        [item] = stack.http.get("/api/predictions/", params={"task": place.task_id}).raise_for_status().json()
         assert item["model_version"] == version
         found[place.task_id] = [region["value"]["rle"] for region in item["result"]]
     return found
@@ -133,6 +133,7 @@ def test_back_and_forward(stack: Stack, project: CellProject) -> None:
 def test_in_the_middle_of_a_round(stack: Stack, project: CellProject) -> None:
     """The round of the other version stops at once, and begins anew with the one that was chosen; nobody has to ask for it again."""
     before = jobs.status(project.id)["round"]["name"]
+    stack.configure(project, folds=0, recipe={**RECIPE, "row_steps": 1_000_000})  # it does not end by itself
     asked = jobs.enqueue_round(project.id, "test")
 
     def in_a_row() -> bool:
@@ -141,6 +142,7 @@ def test_in_the_middle_of_a_round(stack: Stack, project: CellProject) -> None:
 
     stack.wait(in_a_row, "a row")
     assert jobs.plan_rollback(project.id, "v1")["stops_round"]
+    stack.configure(project, folds=0)
     assert roll(project, "v1")["state"] == "finished"
     assert list(jobs.follow(project.id, asked))[-1]["state"] == "cancelled"
     later = stack.wait_for_round(project.id, other_than=before)

@@ -100,7 +100,7 @@ def test_tasks_added_and_deleted(stack: Stack, make_project: MakeProject) -> Non
     project = make_project(6)
     connect(stack, project)
     state = stack.wait_for_round(project.id, cold=True)
-    http = stack.http()
+    http = stack.http
     image = stack.server.address(stack.server.files / "cells" / "images" / project.pool.ids[7])
     gone = min(project.names)
     http.delete(f"/api/tasks/{gone}/").raise_for_status()
@@ -116,7 +116,7 @@ def test_tasks_added_and_deleted(stack: Stack, make_project: MakeProject) -> Non
 def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
     """Connecting in Label Studio's own page is enough: the first /setup has the project configured, once, and then there is quiet."""
     project = make_project(4)
-    http = stack.http()
+    http = stack.http
     user, password = stack.settings.basic_auth or ("", "")
     body = {"project": project.id, "url": stack.settings.own_url, "title": "by hand", "auth_method": "BASIC_AUTH"}
     http.post("/api/ml", json={**body, "basic_auth_user": user, "basic_auth_pass": password}).raise_for_status()
@@ -140,7 +140,7 @@ def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
 
 def test_an_unusable_configuration_is_explained_on_the_page(stack: Stack) -> None:
     """Label Studio shows the administrator what is missing."""
-    http = stack.http()
+    http = stack.http
     config = '<View><Text name="text" value="$text"/><Choices name="c" toName="text"><Choice value="a"/></Choices></View>'
     project = int(http.post("/api/projects", json={"title": "Texts", "label_config": config}).raise_for_status().json()["id"])
     user, password = stack.settings.basic_auth or ("", "")
@@ -164,7 +164,7 @@ def test_start_training_and_recompute(
         for task in order(stack, project)[:3]:
             annotators[0].submit(task, project.regions(task))
     backend = stack.client.ml_backends(project.id)[0]["id"]
-    http = stack.http()
+    http = stack.http
     http.post(f"/api/ml/{backend}/train", json={"use_ground_truth": False}).raise_for_status()
     trained = stack.wait_for_round(project.id, other_than=state["round"]["name"])
     assert trained["version"]["labels"] == 3

@@ -34,14 +34,15 @@ def jobs(redis: Redis) -> list[str]:
 
 
 def test_a_training_starts_after_quiet(redis: Redis, quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not while labels keep coming."""
-    clock = SimpleNamespace(seconds=0.0)
-    monkeypatch.setattr(agenda, "time", SimpleNamespace(time=lambda: clock.seconds))
+    """Not while labels keep coming: a second of quiet begins with the last one."""
+    clock = SimpleNamespace(seconds=1000.0)
+    for module in (agenda, events):
+        monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: clock.seconds))
     for _ in range(2):
         events.record(redis, 1, LABEL)
-        clock.seconds = events.pending(redis, 1, Work.TRAINING).since + 0.9
+        clock.seconds += 0.6
         assert agenda.gather(redis, quick) == []
-    clock.seconds += 0.2
+    clock.seconds += 0.5
     (job,) = agenda.gather(redis, quick)
     assert job.startswith("training-1-")
     assert agenda.gather(redis, quick) == []  # it waits for a worker: no second one

@@ -268,7 +268,12 @@ def test_a_hundred_projects_and_a_long_queue_are_quick(running: Service) -> None
 def test_without_redis_it_still_answers_and_says_so(running: Service) -> None:
     """Which is what an alarm needs; the event that came meanwhile is held, and recorded when Redis is back."""
     running.server.stop()
-    assert running.value("tdal_up", part="redis") == 0
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        assert running.value("tdal_up", part="redis") == 0
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 10  # then Prometheus gives up
     assert running.value("tdal_up", part="storage") == 1
     assert running.value("tdal_jobs", kind="training", state="queued") is None
     label = {"action": "ANNOTATION_CREATED", "annotation": {"id": 1, "task": 1}, "project": {"id": 11}}

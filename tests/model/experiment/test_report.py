@@ -177,13 +177,24 @@ def test_a_whole_pool_beyond_the_plan_is_told_and_not_averaged() -> None:
     assert "Incomplete" not in text
 
 
-@pytest.mark.parametrize(("whole", "said"), [(0.509, True), (0.511, False)])
-def test_it_says_where_more_labels_hardly_help(whole: float, said: bool) -> None:
-    """The first three images have .5, and the whole pool less than .01 more."""
-    results = synthetic((0.03, 0.05), pool_size=60)
-    for e in range(2):
-        results.add(make(e, WHOLE, 60, (whole, whole)))
-    assert ("**More labels hardly help here:** all 60 images give +0.0090 over the first 3" in report(results)) == said
+@pytest.mark.parametrize(
+    ("experiments", "five", "whole", "said"),
+    [
+        (5, 0.506, 0.509, "the first 3 images is +0.0090 in the mean (the whole pool, 60 images)"),
+        (5, 0.509, 0.3, "the first 3 images is +0.0090 in the mean (s, 5 images)"),
+        (5, 0.506, 0.511, ""),
+        (5, 0.511, 0.506, ""),
+        (4, 0.506, 0.509, ""),
+    ],
+)
+def test_it_says_where_more_labels_hardly_help(experiments: int, five: float, whole: float, said: str) -> None:
+    """The first three images have .5; a set of five or the whole pool may have more, in enough experiments."""
+    runs = []
+    for e in range(experiments):
+        runs += [make(e, INITIAL, 3, (0.5,)), make(e, "random", 5, (0.5,)), make(e, "s", 5, (five,)), make(e, WHOLE, 60, (whole,))]
+    text = report(Results({"experiments": experiments, "strategies": ["random", "s"], "sizes": [5]}, runs))
+    assert ("More labels hardly help here" in text) == bool(said)
+    assert said in text
 
 
 def test_a_shared_whole_pool_ends_every_curve() -> None:
