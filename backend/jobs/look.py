@@ -19,7 +19,7 @@ from backend.jobs.events import Work
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce
 from backend.jobs.records import current_record
-from backend.jobs.round import tell_round
+from backend.jobs.round_end import tell_round
 from backend.labelstudio import priorities
 from backend.labelstudio.priorities import Priority
 from backend.settings import FEWEST_LABELS_TO_RANK

@@ -21,7 +21,7 @@ from backend.jobs.drawing import draw, note_blank
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce, deciding
 from backend.jobs.records import RECORD, current_record, number_of, round_names
-from backend.jobs.round import tell_round
+from backend.jobs.round_end import tell_round
 from backend.labelstudio import priorities
 from backend.labelstudio.priorities import Priority
 from backend.uses import ROLLBACK

@@ -56,6 +56,11 @@ class Snapshot:
         known = set(self.labelled)
         return [str(task["id"]) for task in self.tasks if str(task["id"]) not in known]
 
+    @property
+    def batch_size(self) -> int:
+        """How many images are asked for: the budget, or all that are left."""
+        return min(self.budget, len(self.unlabelled))
+
 
 class RoundFolder:
     """A round's folder in the storage."""

@@ -14,7 +14,7 @@ from rq import get_current_job
 
 from backend import logs
 from backend.errors import BackendError, LabelStudioError, QueueError, StoppedError, StorageError, UnreachableError
-from backend.jobs import events, following, queue, rollback
+from backend.jobs import events, following, queue, rollback, round_end
 from backend.jobs import look as looking
 from backend.jobs import round as rounds
 from backend.jobs.context import Context, open_context
@@ -205,7 +205,7 @@ def finish_round(context: Context, job_id: str, round_name: str) -> Result:
         if progress is None:
             return dict(OTHER_ALIVE)
         progress.checks.append(rounds.wanted(context, round_name))
-        record = _once_it_answers(context, progress, lambda: rounds.end_round(context, progress, round_name))
+        record = _once_it_answers(context, progress, lambda: round_end.end_round(context, progress, round_name))
     context.note_error(queue.ROLLBACK, job_id, "")  # of earlier days
     events.want(context.redis, context.project_id, Work.LOOK)
     return {"round": round_name, "tasks": record["tasks"], "batch": record["batch"], "reason": record["message"]}

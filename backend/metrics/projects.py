@@ -15,7 +15,7 @@ from backend.jobs.events import Work
 from backend.metrics import PREFIX
 
 _FACTS = ("version", "held_out_dice", "trained", "rounds_written", "round_time")
-"""Fields of a project's info: see backend.jobs.publication and backend.jobs.round."""
+"""Fields of a project's info: see backend.jobs.publication and backend.jobs.round_end."""
 
 
 def project_metrics(redis: Redis) -> Iterator[Metric]:

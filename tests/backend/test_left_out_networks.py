@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.jobs import round as rounds
+from backend.jobs import round_end
 from model import similarity
 from model.arrays import Mask
 from model.errors import StrategyError
@@ -41,7 +41,7 @@ def out_of_memory(monkeypatch: pytest.MonkeyPatch, *units: str) -> None:
 def test_the_order_is_made_without_the_network_that_failed(round_: Round, monkeypatch: pytest.MonkeyPatch) -> None:
     units = STRATEGY.units(round_)
     out_of_memory(monkeypatch, units[1])
-    rounds.complete_units(STRATEGY, round_)
+    round_end.complete_units(STRATEGY, round_)
     assert round_.failed == {units[1]: "CUDA out of memory"}
     ranking = STRATEGY.rank(round_, 2)
     assert sorted(ranking.order) == list(round_.unlabelled)
@@ -51,6 +51,6 @@ def test_the_order_is_made_without_the_network_that_failed(round_: Round, monkey
 
 def test_a_round_in_which_all_failed_says_why(round_: Round, monkeypatch: pytest.MonkeyPatch) -> None:
     out_of_memory(monkeypatch, *STRATEGY.units(round_))
-    rounds.complete_units(STRATEGY, round_)
+    round_end.complete_units(STRATEGY, round_)
     with pytest.raises(StrategyError, match="CUDA out of memory"):
         STRATEGY.rank(round_, 2)
