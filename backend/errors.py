@@ -35,7 +35,7 @@ class UnreachableError(LabelStudioError):
 
     @property
     def passing(self) -> bool:
-        """It does."""
+        """Always: the server may be started again."""
         return True
 
 

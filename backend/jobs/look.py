@@ -61,11 +61,11 @@ def look(context: Context, progress: Progress) -> None:
     if _unchanged(context, state):
         return
     open_tasks = context.client.task_ids(context.project_id, "unlabelled")
-    if busy and current_record(context) != record:
-        return  # it has just come to its end, and wants a look of its own
+    if busy:  # it takes in new tasks at its end, and wants a look then
+        if current_record(context) == record:  # else it has just come to its end
+            _note_answered(context, record, open_tasks)
+        return
     _note_answered(context, record, open_tasks)
-    if busy:
-        return  # it takes in new tasks at its end
     if record["cold_start"] and _has_enough(context) and context.versions.current() != record["version"]:
         _want_round(context, "there are enough labels to compare images")
     elif record["batch"] and not set(record["batch"]) & set(open_tasks) and open_tasks:
@@ -73,7 +73,7 @@ def look(context: Context, progress: Progress) -> None:
     elif _other_labels(context, setup, record):
         _want_round(context, "the labels of the configuration have changed")
     if not open_tasks or queue.active(context.redis, context.project_id, Work.ROUND):
-        return
+        return  # one has begun since
     _keep_in_force(context, setup, record)
     placed = _place_new(context, setup, record, progress)
     added = _add_masks(context, setup, record, progress)

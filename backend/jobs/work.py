@@ -119,24 +119,24 @@ def _once_it_answers(context: Context, progress: Progress, attempt: Callable[[],
     The networks of a round are trained by now; a job that failed would be followed by a round that trains them again. Raises
     UnreachableError after LONGEST_OUTAGE seconds, and LabelStudioError for another error that has not passed after LONGEST_OVERLOAD.
     """
-    started, pause, waited_for = time.monotonic(), FIRST_PAUSE, "waiting for Label Studio"
-    while True:
-        try:
-            result = attempt()
-            context.note(waited_for, "")
-            return result
-        except LabelStudioError as error:
-            longest = LONGEST_OUTAGE if isinstance(error, UnreachableError) else LONGEST_OVERLOAD
-            if not error.passing or time.monotonic() + pause > started + longest:
-                context.note(waited_for, "")  # the error itself is told
-                raise
-            context.note(waited_for, f"The end of a round waits for Label Studio: {error}")
-            log.warning("waiting for Label Studio, asking again in %.0f s: %s", pause, error)
-            end = time.monotonic() + pause
-            while (left := end - time.monotonic()) > 0:
-                progress("Waiting for Label Studio", 0, 1)
-                time.sleep(min(1.0, left))
-            pause = min(2 * pause, LONGEST_PAUSE)
+    started, pause, subject = time.monotonic(), FIRST_PAUSE, "waiting for Label Studio"
+    try:
+        while True:
+            try:
+                return attempt()
+            except LabelStudioError as error:
+                longest = LONGEST_OUTAGE if isinstance(error, UnreachableError) else LONGEST_OVERLOAD
+                if not error.passing or time.monotonic() + pause > started + longest:
+                    raise
+                context.note(subject, f"The end of a round waits for Label Studio: {error}")
+                log.warning("waiting for Label Studio, asking again in %.0f s: %s", pause, error)
+                end = time.monotonic() + pause
+                while (left := end - time.monotonic()) > 0:
+                    progress("Waiting for Label Studio", 0, 1)
+                    time.sleep(min(1.0, left))
+                pause = min(2 * pause, LONGEST_PAUSE)
+    finally:
+        context.note(subject, "")
 
 
 @_job("training")

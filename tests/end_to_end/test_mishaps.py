@@ -38,14 +38,14 @@ def project(stack: Stack, make_project: MakeProject) -> CellProject:
 @pytest.fixture
 def ranked(stack: Stack, project: CellProject) -> Iterator[CellProject]:
     """The project, in which nothing goes on; a test may ask for what it likes, and leaves nothing of it to the next, also if it fails."""
-    take(stack, project, SEEN)
+    set_row_steps(stack, project, SEEN)
     quiet(stack, project)
     yield project
     cancel(project.id)
     events.release(connection(), project.id)
 
 
-def take(stack: Stack, project: CellProject, row_steps: int) -> None:
+def set_row_steps(stack: Stack, project: CellProject, row_steps: int) -> None:
     """Have the networks of the rounds that begin from now on take so many steps."""
     stack.configure(project, recipe={**RECIPE, "row_steps": row_steps})
 
@@ -77,10 +77,10 @@ def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> N
     The round takes the place of another one, which stops before it writes anything.
     """
     before = status(ranked.id)
-    take(stack, ranked, ENDLESS)
+    set_row_steps(stack, ranked, ENDLESS)
     superseded = enqueue_round(ranked.id, "test")
     wait_for_a_row(stack, ranked)
-    take(stack, ranked, SEEN)
+    set_row_steps(stack, ranked, SEEN)
     enqueue_round(ranked.id, "test", train=True)
     last = list(follow(ranked.id, superseded))[-1]
     assert last["state"] == "cancelled"
@@ -99,7 +99,7 @@ def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> N
 
 def test_a_cancelled_round_stops_and_the_order_stays(stack: Stack, ranked: CellProject) -> None:
     """Every job of it ends and none begins again by itself; the order in force is served as before, and the status says what happened."""
-    take(stack, ranked, ENDLESS)
+    set_row_steps(stack, ranked, ENDLESS)
     Annotator(stack, stack.server.admin).label(ranked, 2)  # the batch: a round begins
     wait_for_a_row(stack, ranked)
     before, served = status(ranked.id), order(stack, ranked)
@@ -115,7 +115,7 @@ def test_a_cancelled_round_stops_and_the_order_stays(stack: Stack, ranked: CellP
     assert order(stack, ranked) == served
     assert [warning for warning in state["warnings"] if "Cancelled by a person" in warning]
 
-    take(stack, ranked, SEEN)
+    set_row_steps(stack, ranked, SEEN)
     again = list(follow(ranked.id, enqueue_round(ranked.id, "test")))[-1]
     assert again["state"] == "finished"
     assert not status(ranked.id)["warnings"]

@@ -366,7 +366,7 @@ def test_webhooks_of_concurrent_annotators_are_quick(web: Web, redis: Redis) -> 
     assert state(redis, Work.TRAINING).labels >= 100  # one may be noted twice where Redis was slow to answer
     assert redis.scard(Keys(2).labelled) == 100
     print(f"webhook: p50 {seconds[50]:.3f} s, p95 {seconds[94]:.3f} s")
-    assert seconds[50] < 5  # the aim, a p95 of 0.2 s, is measured in tests/benchmarks on a quiet machine
+    assert seconds[50] < 1  # as long as Label Studio waits; the aim, a p95 of 0.2 s, is measured in tests/benchmarks
 
 
 def test_health_answers_during_a_long_predict(web: Web, redis: Redis, image_url: Callable[[int], str]) -> None:

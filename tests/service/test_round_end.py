@@ -152,6 +152,7 @@ def test_before_the_switch_it_can_be_cancelled_while_it_waits(context: Context, 
     during(monkeypatch, "imported", fail)
     assert "stopped" in work.finish_round(context.project_id, name)
     assert in_force(context)[1] == ""
+    assert not any("waits for" in warning for warning in status(context.project_id)["warnings"])
 
 
 def test_an_error_that_does_not_pass_is_told_at_once(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
