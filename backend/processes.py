@@ -51,7 +51,7 @@ def alive(pid: int) -> bool:
         return True
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # no /proc here (macOS), or it ended before or while its entry was read
         return not Path("/proc/self").exists()
 
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,17 @@ def eventually(holds: Callable[[], object], seconds: float = 60) -> bool:
             return True
         time.sleep(0.02)
     return bool(holds())
+
+
+def test_a_process_that_ends_while_it_is_asked_about() -> None:
+    """Between the opening of its entry in /proc and the reading: about every fifth of these."""
+    for _ in range(500):
+        process = os.posix_spawn("/bin/true", ["true"], {})
+        collector = threading.Thread(target=os.waitpid, args=(process, 0))
+        collector.start()
+        while alive(process):
+            pass
+        collector.join()
 
 
 def test_stop_leaves_nothing(tmp_path: Path) -> None:
