@@ -25,6 +25,7 @@ RUN chmod -R a+rX .
 
 # Empty: the container sees no GPU, even where NVIDIA's runtime is the default.
 ARG GPU=""
+RUN case "$GPU" in ""|1) ;; *) echo "GPU: found '$GPU', expected 1, or nothing for none" >&2; exit 1 ;; esac
 ENV NVIDIA_VISIBLE_DEVICES=${GPU:+all} NVIDIA_DRIVER_CAPABILITIES=${GPU:+compute,utility}
 ENV HOST=0.0.0.0 PORT=9090 MODEL_DIR=/data XDG_CACHE_HOME=/data/cache
 

@@ -67,7 +67,7 @@ def rank_command(
     recipe: MakeRecipe,
     images: Annotated[Path, typer.Option(help="Folder of images.")],
     masks: Annotated[Path, typer.Option(help="Folder of masks; an image that has a mask of the same name is labelled.")],
-    budget: Annotated[int, typer.Option(help="How many images to ask for.")],
+    budget: Annotated[int, typer.Option(min=1, help="How many images to ask for.")],
     out: Annotated[Path, typer.Option(help="The CSV to write: rank,file,batch,expected_dice,reason.")] = Path("ranking.csv"),
     strategy: Annotated[str, typer.Option(help=f"One of {', '.join(strategy_names())}.")] = DEFAULT,
     work: Annotated[

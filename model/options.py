@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from model.device import default_device, default_width
-from model.recipe import Recipe
+from model.recipe import DEEPEST, LOWEST, Recipe
 from model.strategies import get_strategy
 
 _defaults = Recipe()
@@ -21,9 +21,9 @@ SplitFile = Annotated[Path, typer.Option("--split", help='JSON file {"pool": [fi
 Experiments = Annotated[int, typer.Option(min=1, help="Repetitions with other initial images.")]
 Initial = Annotated[int, typer.Option(min=1, help="Images labelled at the start, drawn at random.")]
 Sizes = Annotated[str, typer.Option(help="Training-set sizes with commas between.")]
-Classes = Annotated[int | None, typer.Option(help="Number of classes with the background. Default: read from the masks.")]
+Classes = Annotated[int | None, typer.Option(min=2, max=256, help="Number of classes with the background. Default: read from the masks.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
-Candidates = Annotated[int, typer.Option(help="Images of which networks are trained in a round of task_dependent (|K|).")]
+Candidates = Annotated[int, typer.Option(min=1, help="Images of which networks are trained in a round of task_dependent (|K|).")]
 TrueMasks = Annotated[
     bool,
     typer.Option("--true-masks", help="task_dependent compares labelled images by their masks, not by what the network finds in them."),
@@ -34,15 +34,20 @@ CandidatesFromAll = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 
-ImageSize = Annotated[int, typer.Option("--image-size", help="Pixels; images are shrunk so that their longest side has this length.")]
-Width = Annotated[int | None, typer.Option(help="Channels of the U-Net at full resolution. Default: 16 on a CPU, 64 on a GPU.")]
-Depth = Annotated[int, typer.Option(help="Poolings of the U-Net.")]
+ImageSize = Annotated[
+    int,
+    typer.Option("--image-size", min=LOWEST["max_side"], help="Pixels; images are shrunk so that their longest side has this length."),
+]
+Width = Annotated[
+    int | None, typer.Option(min=LOWEST["width"], help="Channels of the U-Net at full resolution. Default: 16 on a CPU, 64 on a GPU.")
+]
+Depth = Annotated[int, typer.Option(min=LOWEST["depth"], max=DEEPEST, help="Poolings of the U-Net.")]
 Encoder = Annotated[str, typer.Option(help="'unet' (classical), or any encoder of segmentation_models_pytorch.")]
 Weights = Annotated[str | None, typer.Option(help="Pretrained weights of such an encoder, for example 'imagenet'.")]
-Crop = Annotated[int, typer.Option(help="Side of the training crops in pixels.")]
-Batch = Annotated[int, typer.Option(help="Crops a step.")]
-Steps = Annotated[int, typer.Option(help="Training steps of a network on a labelled set.")]
-RowSteps = Annotated[int, typer.Option(help="Training steps of a network on a single pseudo-labelled image.")]
+Crop = Annotated[int, typer.Option(min=LOWEST["crop"], help="Side of the training crops in pixels.")]
+Batch = Annotated[int, typer.Option(min=LOWEST["batch"], help="Crops a step.")]
+Steps = Annotated[int, typer.Option(min=LOWEST["steps"], help="Training steps of a network on a labelled set.")]
+RowSteps = Annotated[int, typer.Option(min=LOWEST["steps"], help="Training steps of a network on a single pseudo-labelled image.")]
 
 MakeRecipe = Callable[[], Recipe]
 """A command's parameter that `recipe_options` turns into options; a function, so that errors in them are explained like its others."""

@@ -9,6 +9,8 @@ from typing import Any
 from model.errors import RecipeError
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+LOWEST = {"width": 1, "depth": 1, "max_side": 32, "crop": 32, "batch": 2, "steps": 1, "row_steps": 1}
+DEEPEST = 5
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,12 @@ class Recipe:
     precision: str = "auto"  # bfloat16 where the hardware has it, else float32
 
     def __post_init__(self) -> None:
-        for name, lowest in {"width": 1, "depth": 1, "max_side": 32, "crop": 32, "batch": 2, "steps": 1, "row_steps": 1}.items():
+        for name, lowest in LOWEST.items():
             value = getattr(self, name)
             if not isinstance(value, int) or value < lowest:
                 raise RecipeError(f"{name}: found {value!r}, expected a whole number of at least {lowest}.")
-        if self.depth > 5:
-            raise RecipeError(f"depth: found {self.depth}, expected at most 5 poolings.")
+        if self.depth > DEEPEST:
+            raise RecipeError(f"depth: found {self.depth}, expected at most {DEEPEST} poolings.")
         if not self.learning_rate > 0 or self.weight_decay < 0:
             raise RecipeError(f"learning_rate {self.learning_rate}, weight_decay {self.weight_decay}: expected above 0 and at least 0.")
         if self.precision not in PRECISIONS:

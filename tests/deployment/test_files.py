@@ -46,6 +46,15 @@ def test_the_image_has_what_it_needs_and_no_more() -> None:
     assert f"python:{sys.version_info.major}.{sys.version_info.minor}-" in instruction("FROM")[0]
 
 
+@pytest.mark.parametrize(("value", "code"), [("", 0), ("1", 0), ("0", 1), ("false", 1), ("all", 1)])
+def test_a_gpu_is_asked_for_by_1_alone(value: str, code: int) -> None:
+    """Others would count as set, "0" and "false" included; the build says so."""
+    check = next(line.removeprefix("RUN ") for line in DOCKERFILE.splitlines() if line.startswith('RUN case "$GPU"'))
+    done = subprocess.run(["sh", "-c", check], env={"GPU": value}, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr == (f"GPU: found '{value}', expected 1, or nothing for none\n" if code else "")
+
+
 def test_the_compose_file_is_valid(variables: dict[str, str]) -> None:
     """By the schema of the specification, and by a reader of it."""
     checker = [str(TOOLS / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]

@@ -318,11 +318,16 @@ def test_a_full_disk_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyP
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("option", ["--jobs", "--draws", "--repeats", "--experiments"])
-def test_numbers_out_of_range_are_said(option: str) -> None:
-    done = model("experiment", "--data", "d", "--split", "s", "--out", "o", option, "0")
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [(option, "0") for option in ("--jobs", "--draws", "--repeats", "--experiments", "--candidates", "--width", "--steps", "--row-steps")]
+    + [("--image-size", "31"), ("--crop", "31"), ("--batch", "1"), ("--depth", "6"), ("--classes", "1")],
+)
+def test_numbers_out_of_range_are_said(option: str, value: str) -> None:
+    """By the option's name, before anything is read."""
+    done = model("experiment", "--data", "d", "--split", "s", "--out", "o", option, value)
     assert done.exit_code == 2
-    assert option in done.output
+    assert f"'{option}'" in done.output
 
 
 def test_transfer_resumes_and_refuses_other_data(shared_data: Path, tmp_path: Path) -> None:
