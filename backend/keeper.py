@@ -27,10 +27,10 @@ def session_members(session: int) -> list[int]:
     members = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()  # the name before it may be cut within a letter
         except OSError:  # it ended meanwhile
             continue
-        if int(fields[3]) == session and fields[0] != "Z" and int(entry.name) != session:
+        if int(fields[3]) == session and fields[0] != b"Z" and int(entry.name) != session:
             members.append(int(entry.name))
     return members
 

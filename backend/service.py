@@ -7,9 +7,10 @@ import json
 import logging
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,7 @@ from backend import redis_server
 from backend.errors import ProcessError
 from backend.processes import Program, free_port
 from backend.redis_server import EmbeddedRedis
-from backend.settings import EMBEDDED_REDIS_FILE, Settings
+from backend.settings import EMBEDDED_REDIS_FILE, MARK, Settings
 from backend.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ class Service:
     logs: Path | None = None
     """Folder for one log file a process; None: everything goes to this process's output."""
     say: Callable[[str], None] = log.info
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """By it the web server is told from another that was faster to take its port."""
 
     def start(self, supervisor: Supervisor) -> None:
         """Start everything under the supervisor, and wait until the web server answers. Raises ProcessError, SettingsError."""
@@ -81,15 +84,16 @@ class Service:
         self.say(f"Backend at {self.settings.local_url}.")
 
     def healthy(self) -> bool:
-        """Tell whether the web server answers."""
+        """Tell whether the web server, and no other program on its port, answers."""
         try:
-            return httpx.get(f"{self.settings.local_url}/health", auth=self.settings.basic_auth, timeout=5).status_code == 200
-        except httpx.HTTPError:
+            answer = httpx.get(f"{self.settings.local_url}/health", auth=self.settings.basic_auth, timeout=5)
+            return answer.status_code == 200 and answer.json().get("mark") == self.mark
+        except (httpx.HTTPError, ValueError, AttributeError):
             return False
 
     def _program(self, name: str, command: list[str], grace: float = WORKER_GRACE) -> Program:
-        threads = {"OMP_NUM_THREADS": str(self.settings.torch_threads)}
-        return Program(name, command, environment=environment(self.settings) | threads, log=self._log(name), grace=grace)
+        own = {"OMP_NUM_THREADS": str(self.settings.torch_threads), MARK: self.mark}
+        return Program(name, command, environment=environment(self.settings) | own, log=self._log(name), grace=grace)
 
     def _log(self, name: str) -> Path | None:
         return None if self.logs is None else self.logs / f"{name}.log"
@@ -162,6 +166,7 @@ def addresses(settings: Settings) -> Iterator[None]:
 
 def own_url(settings: Settings) -> str:
     """The address at which Label Studio reaches this service: of the one that runs on MODEL_DIR, else what the settings say."""
-    if settings.backend_url is None and (file := settings.model_dir / BACKEND_FILE).exists():
-        return file.read_text().strip()
+    if settings.backend_url is None:
+        with suppress(FileNotFoundError):  # none runs, or it has just ended
+            return (settings.model_dir / BACKEND_FILE).read_text().strip()
     return settings.own_url

@@ -24,6 +24,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.errors import SettingsError
 
+MARK = "SERVICE_MARK"
+"""Variable that tells the web server which service started it; no setting."""
 EMBEDDED_REDIS_FILE = "redis-url"
 """File in MODEL_DIR that holds the address of the embedded Redis while it runs, for commands started in another shell."""
 DEFAULT_STRATEGY = "task_dependent"

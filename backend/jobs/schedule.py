@@ -14,6 +14,7 @@ from types import FrameType
 from redis import Redis
 from redis.exceptions import RedisError
 from rq.cron import CronScheduler
+from rq.exceptions import StopRequested
 
 from backend.errors import BackendError
 from backend.jobs import events
@@ -49,7 +50,11 @@ def keep_gathering(redis: Redis, settings: Settings, ended: threading.Event) -> 
 class Scheduler(CronScheduler):
     """rq's cron; a further signal while it ends does nothing, where rq's own would raise anew wherever the end has got to."""
 
+    asked_to_end = False
+    """What a signal raises may be lost: the log passes over errors within it."""
+
     def _request_stop(self, signum: int, frame: FrameType | None) -> None:
+        self.asked_to_end = True
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         super()._request_stop(signum, frame)
@@ -74,13 +79,18 @@ def main() -> None:
     threading.Thread(target=keep_gathering, args=(redis, settings, ended), name="gather", daemon=True).start()
     try:
         while True:
+            scheduler = create_scheduler(redis, settings)
             try:
                 _remember_projects(redis, settings)
-                create_scheduler(redis, settings).start()
+                scheduler.start()
                 return
             except (RedisError, BackendError) as error:  # Redis restarts, or the shared storage is away
                 log.error("the schedule pauses: %s", error)
-                time.sleep(PAUSE_SECONDS)
+            if scheduler.asked_to_end:
+                return
+            time.sleep(PAUSE_SECONDS)
+    except StopRequested:  # asked to end during that pause: what rq has set for signals stays
+        pass
     finally:
         ended.set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import time
 from typing import Any
@@ -18,7 +19,7 @@ from backend.jobs.context import Context, open_context
 from backend.jobs.events import Work
 from backend.labelstudio.config import parse
 from backend.segmenter import START_TRAINING, Segmenter
-from backend.settings import parse_project_settings
+from backend.settings import MARK, parse_project_settings
 from backend.storage import Storage
 from backend.versions import Versions
 from backend.web import payload
@@ -37,8 +38,9 @@ SECONDS_BETWEEN_CONFIGURING = 600
 
 @protocol.get("/health")
 def health() -> Response:
-    """That the process answers; looks at nothing else."""
-    return jsonify({"status": "UP", "model_class": "Segmenter"})
+    """That the process answers, and which service it belongs to; looks at nothing else."""
+    mark = os.environ.get(MARK)
+    return jsonify({"status": "UP", "model_class": "Segmenter"} | ({"mark": mark} if mark else {}))
 
 
 @protocol.post("/setup")

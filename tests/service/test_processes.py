@@ -54,6 +54,17 @@ def test_a_process_that_ends_while_it_is_asked_about() -> None:
         collector.join()
 
 
+def test_a_program_whose_name_is_cut_within_a_letter(tmp_path: Path) -> None:
+    """Linux keeps 15 bytes of a name; any program of the machine may have such a one."""
+    name = "import ctypes; ctypes.CDLL(None).prctl(15, 'abcdefghijklmnü'.encode()); "
+    running = program(f"import pathlib, sys; {name} pathlib.Path(sys.argv[1]).touch(); {SLEEP}", tmp_path / "named").start()
+    assert eventually((tmp_path / "named").exists)
+    assert len(running.pids()) == 2
+    pids = running.pids()
+    running.stop()
+    assert not any(alive(pid) for pid in pids)
+
+
 def test_stop_leaves_nothing(tmp_path: Path) -> None:
     """A child's child in another process group that ignores SIGTERM goes too."""
     running = program(HORSE, tmp_path / "starts", grace=20).start()

@@ -1,14 +1,40 @@
 """The process that starts what happens by itself."""
 
+import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from redis import Redis
 from rq.cron import CronScheduler
 from rq.exceptions import StopRequested
 
+from backend import service
 from backend.jobs.schedule import create_scheduler
-from backend.settings import Settings
+from backend.processes import free_port
+from backend.settings import Settings, read_settings
+
+
+def test_it_ends_quietly_also_while_redis_is_away(tmp_path: Path) -> None:
+    """It waits for Redis all the time then, and that is where the signal finds it."""
+    settings = read_settings(redis_url=f"redis://127.0.0.1:{free_port()}", model_dir=tmp_path)
+    environment = os.environ | service.environment(settings)
+    command = [sys.executable, "-m", "backend.jobs.schedule"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        said = ""
+        while "the schedule pauses" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        time.sleep(0.5)  # in the log itself the signal would be a line of it
+        process.send_signal(signal.SIGTERM)
+        said += process.stdout.read()
+        assert process.wait(60) == 0, said
+    assert "Traceback" not in said
 
 
 def test_a_second_signal_does_not_disturb_the_end(redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
