@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -145,7 +146,9 @@ class Storage:
 
     def names(self, name: str) -> list[str]:
         """The names directly inside a folder, ascending; empty when there is none. Half-written ones are not seen."""
-        found = {entry.name for entry in self.path(name).iterdir()} if self.path(name).is_dir() else set()
+        found: set[str] = set()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found |= {entry.name for entry in self.path(name).iterdir()}
         if self._fs is not None:
             with self._explained(name):
                 self._fs.invalidate_cache()
@@ -231,7 +234,11 @@ def _files(path: Path) -> list[Path]:
     """A file itself, or the finished files below a folder."""
     if path.is_file():
         return [path]
-    return sorted(entry for entry in path.rglob("*") if entry.is_file() and not _hidden(entry.relative_to(path).as_posix()))
+    found = []
+    for folder, folders, names in os.walk(path):  # passes over folders that another process moves away meanwhile
+        folders[:] = [entry for entry in folders if not _hidden(entry)]
+        found += [Path(folder, entry) for entry in names if not _hidden(entry)]
+    return sorted(found)
 
 
 def _hidden(relative: str) -> bool:

@@ -92,15 +92,16 @@ def saved_digest(folder: Path) -> str:
 
 def _put_in_place(beside: Path, folder: Path) -> None:
     """Move a finished folder to its name; whoever of several writers comes last wins, and no reader finds half of it."""
+    old = beside.with_name(f"{beside.name}-old")
     for _ in range(WRITERS):
         with suppress(FileNotFoundError):
-            old = beside.with_name(f"{beside.name}-old")
             folder.replace(old)
-            shutil.rmtree(old, ignore_errors=True)
         try:
-            beside.replace(folder)
+            beside.replace(folder)  # at once: in between, a reader finds none
             return
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another writer was faster: its folder is moved away in turn
                 raise
+        finally:
+            shutil.rmtree(old, ignore_errors=True)
     raise CheckpointError(f"The saved network {folder} is being written by too many processes at once; try again.")

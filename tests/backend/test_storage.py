@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,29 @@ def test_what_one_puts_the_other_gets(pair: tuple[Storage, Storage]) -> None:
     assert (folder / "deep/b.bin").read_bytes() == b"p/v1/deep/b.bin"
     assert two.names("nothing") == []
     assert not two.get("p/none").exists()
+
+
+def test_a_folder_that_is_moved_away_while_files_are_listed(tmp_path: Path) -> None:
+    """A training gives its version a name while a page lists the versions: the page shows what is there."""
+    storage = Storage(tmp_path)
+    for number in range(10):
+        (tmp_path / "versions" / f"v{number}").mkdir(parents=True)
+        (tmp_path / "versions" / f"v{number}" / "model.json").touch()
+    ended = threading.Event()
+
+    def move() -> None:
+        while not ended.is_set():
+            for here, there in (("v5", ".v5"), (".v5", "v5")):
+                (tmp_path / "versions" / here).rename(tmp_path / "versions" / there)
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    try:
+        for _ in range(300):
+            assert 9 <= len(storage.files("versions")) <= 10
+    finally:
+        ended.set()
+        mover.join()
 
 
 def test_pointers_are_read_fresh(pair: tuple[Storage, Storage]) -> None:
