@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from redis.exceptions import RedisError
 
 from backend.demo import demo
 from backend.errors import BackendError
@@ -26,7 +27,7 @@ def main(
     demo.quiet_logs()
     try:
         demo.run(demo.Options(folder, images, masks, count, size, seed, exit_))
-    except BackendError as error:
+    except (BackendError, RedisError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from redis.exceptions import RedisError
 from rich.console import Console
 
 from backend import jobs, service
@@ -212,7 +213,7 @@ def _news(project: int) -> Callable[[], bool]:
 def _names(project: int) -> dict[str, str]:
     try:
         now = jobs.status(project)
-    except (BackendError, OSError):  # restarting; the next look sees it
+    except (BackendError, RedisError):  # restarting; the next look sees it
         return {}
     round_, version, error = now.get("round") or {}, now.get("version") or {}, now.get("last_error") or {}
     return {"new model": version.get("name", ""), "new order": round_.get("name", ""), "error": error.get("message", "")}

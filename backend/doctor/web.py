@@ -32,7 +32,12 @@ def check(settings: Settings) -> list[Finding]:
     if kind is None:
         text = f"{url} answers ({answer.status_code}), but is another program"
         return [Finding("web server", Severity.ERROR, text, "export the right BACKEND_URL or PORT, and start `python -m backend up` again")]
-    return [Finding("web server", Severity.OK, f"{url} answers"), _access(url, settings)]
+    try:
+        access = _access(url, settings)
+    except httpx.HTTPError as error:
+        text = f"{url} answered once and does not any more ({type(error).__name__}: {error}); it may be ending or busy"
+        return [Finding("web server", Severity.ERROR, text, "python -m backend up")]
+    return [Finding("web server", Severity.OK, f"{url} answers"), access]
 
 
 def _access(url: str, settings: Settings) -> Finding:

@@ -36,7 +36,12 @@ local number = redis.call('INCR', KEYS[2])
 redis.call('SET', KEYS[1], number, 'PX', ARGV[1])
 return number
 """
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+# The number ends with it, so that a renewal that is on its way does not take the fence back.
+_RELEASE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('INCR', KEYS[2])
+return redis.call('DEL', KEYS[1])
+"""
 
 
 class Fence:
@@ -84,7 +89,7 @@ class Fence:
         self._ended.set()
         if self.number is not None:
             with suppress(RedisError):  # it runs out by itself
-                self._redis.eval(_RELEASE, 1, self.key, self.number)
+                self._redis.eval(_RELEASE, 2, self.key, f"{self.key}:number", self.number)
             self.number = None
 
     def _renew(self) -> bool:

@@ -283,7 +283,7 @@ def fetch(redis: Redis, job_id: str) -> Job | None:
     """The job of an id, None when it is not kept any more."""
     try:
         return Job.fetch(job_id, connection=redis) if job_id else None
-    except NoSuchJobError:
+    except (NoSuchJobError, ValueError):  # ValueError: no id that rq could have given
         return None
 
 

@@ -10,9 +10,11 @@ import dataclasses
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from redis.exceptions import RedisError
 
 from backend.errors import SupersededError
 from backend.jobs import asked, events
@@ -36,7 +38,9 @@ def wanted(context: Context, name: str) -> Callable[[], None]:
     """A check that raises SupersededError once a newer round than `name` has begun."""
 
     def check() -> None:
-        newest = as_text(context.redis.get(context.keys.wanted_round) or name)
+        newest = name
+        with suppress(RedisError):  # away for a moment: the next check tells
+            newest = as_text(context.redis.get(context.keys.wanted_round) or name)
         if newest != name:
             raise SupersededError(f"The round {name} is superseded by {newest}.")
 

@@ -31,7 +31,14 @@ def address(task: dict[str, Any], config: LabelConfig) -> str:
             f"task {task.get('id')}: its data has no image address under {config.image_key!r} (found: {held or 'nothing'}); "
             "correct the task's data, or the value of the Image tag in the labelling configuration."
         )
-    return value.strip()
+    value = value.strip()
+    try:
+        urlsplit(value)
+    except ValueError as error:
+        raise TaskImageError(
+            f"task {task.get('id')}: its image {value[:200]!r} is no address ({error}); correct the task's data."
+        ) from error
+    return value
 
 
 def fetch(client: LabelStudio, task: dict[str, Any], config: LabelConfig, cache_dir: Path, *, max_age: float = MAX_AGE) -> bytes:

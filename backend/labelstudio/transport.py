@@ -155,6 +155,8 @@ class Transport:
                 f"Label Studio at {self.url} does not answer ({type(error).__name__}: {error}); "
                 "start it, or correct LABEL_STUDIO_URL (inside a container, localhost is the container itself)."
             ) from error
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise LabelStudioError(f"the address or the answer there cannot be read ({type(error).__name__}: {error}).") from error
         except ValueError as error:  # the exchange of a token answered no JSON
             raise LabelStudioError(f"{self.url} answered no JSON; check that LABEL_STUDIO_URL is a Label Studio.") from error
 

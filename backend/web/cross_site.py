@@ -89,15 +89,23 @@ def _foreign(settings: Settings) -> str:
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     origin = request.headers.get("Origin") or request.headers.get("Referer") or ""
     # X-Forwarded-Host is not believed: whoever reaches this service could send it.
-    own = {urlsplit(url).netloc.lower() for url in (settings.own_url, settings.public_url or "")} - {""}
+    own = {_server(url) for url in (settings.own_url, settings.public_url or "")} - {""}
     if settings.basic_auth is not None or _is_this_machine(request.host):
         own.add(request.host.lower())
-    if site == "same-origin" and (not origin or urlsplit(origin).netloc.lower() in own):
+    if site == "same-origin" and (not origin or _server(origin) in own):
         return ""
     return (
         f"This request comes from {origin[:200] or 'another site'} ({site}), expected a page of this service ({', '.join(sorted(own))}). "
         "If that is the address at which you reach it through a proxy, set PUBLIC_URL to it."
     )
+
+
+def _server(url: str) -> str:
+    """Host and port of an address; empty if it is none."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _is_this_machine(host: str) -> bool:
@@ -106,8 +114,9 @@ def _is_this_machine(host: str) -> bool:
     Any other name may be a foreign one that was led here (DNS rebinding); a browser gives no password to such a name, but where none is set
     it needs none.
     """
-    name = urlsplit(f"//{host}").hostname or ""
+    name = ""
     try:
+        name = urlsplit(f"//{host}").hostname or ""
         ipaddress.ip_address(name)
     except ValueError:
         return name == "localhost"

@@ -7,8 +7,10 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,13 @@ from typer.testing import CliRunner
 
 from backend import service
 from backend.cli import MEND, app
-from backend.doctor import examination, examine, projects
+from backend.doctor import examination, examine, projects, web
 from backend.doctor.examination import together
 from backend.jobs import queue
 from backend.labelstudio.connect import Finding, Severity
 from backend.processes import Program, free_port
 from backend.redis_server import EmbeddedRedis
-from backend.settings import Settings
+from backend.settings import Settings, read_settings
 from backend.supervisor import Supervisor
 from tests.service.conftest import publish_version, use_settings
 from tests.service.test_processes import eventually
@@ -74,6 +76,27 @@ def test_without_any_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert code == MEND
     assert "LABEL_STUDIO_API_KEY is not set" in found["key"]["text"]
     assert found["redis"]["remedy"] == found["web server"]["remedy"] == "python -m backend up"
+
+
+def test_a_web_server_that_ends_between_two_questions(tmp_path: Path) -> None:
+    """No defect of the check, but what it is."""
+
+    class Ending(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name that http.server asks for
+            if self.path == "/health":
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b'{"status": "UP", "model_class": "Segmenter"}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Ending) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        [found] = web.check(read_settings(model_dir=tmp_path, port=server.server_port))
+        server.shutdown()
+    assert (found.severity, found.remedy) == (Severity.ERROR, "python -m backend up")
+    assert "answered once and does not any more" in found.text
 
 
 def test_workers_and_scheduler_that_are_not_there(redis: Redis, settings: Settings, tmp_path: Path) -> None:

@@ -149,6 +149,17 @@ def test_a_sleeper_does_not_take_back_what_another_finished(redis: Redis) -> Non
         sleeper.check()
 
 
+def test_a_renewal_that_comes_after_the_release_is_too_late(redis: Redis) -> None:
+    """It was on its way from another thread; others do not wait for a fence that nobody holds."""
+    fence = Fence(redis, "f")
+    assert fence.take()
+    number = fence.number
+    fence.release()
+    fence.number = number
+    assert not fence._renew()
+    assert Fence(redis, "f").take()
+
+
 def test_a_restart_of_redis_loses_nothing(redis_server: EmbeddedRedis, redis: Redis) -> None:
     """A key that was lost in the last second is taken back if nobody else came."""
     del redis_server

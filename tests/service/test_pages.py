@@ -330,6 +330,7 @@ ACTIONS: dict[str, dict[str, Any]] = {"recompute": {"budget": 3}, "train": {}, "
 FOREIGN = [
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
+    {"Origin": "http://[evil"},
     {"Origin": "", "Referer": "https://evil.example/page"},
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},
@@ -349,7 +350,8 @@ def test_the_page_may_act(web: Web, full: Storage, redis: Redis, action: str) ->
     if action != "cancel":
         look = browser.client.get(f"/projects/{PROJECT}/jobs/{answer.json()['job']}").json()
         assert look["state"] == "queued"
-    assert browser.client.get(f"/projects/{PROJECT}/jobs/none").status_code == 404
+    for unknown in ("none", "no.such"):
+        assert browser.client.get(f"/projects/{PROJECT}/jobs/{unknown}").status_code == 404
 
 
 @pytest.mark.parametrize("action", ACTIONS)

@@ -79,6 +79,10 @@ def test_images_that_are_gone_or_no_images_name_the_task(client: LabelStudio, tm
         fetch(LabelStudio(client.url, "0123456789", attempts=1), task("http://127.0.0.1:9/a.png"), CONFIG, tmp_path)
     with pytest.raises(TaskImageError, match=r"^task 5: its image 'C:\\\\a.png' is no address"):
         fetch(client, task("C:\\a.png"), CONFIG, tmp_path)
+    with pytest.raises(TaskImageError, match=r"^task 5: its image 'http://\[bad/a.png' is no address"):
+        fetch(client, task("http://[bad/a.png"), CONFIG, tmp_path)
+    with pytest.raises(TaskImageError, match=r"^task 5: its image .* cannot be fetched: .*InvalidURL"):
+        fetch(client, task("http://host:port/a.png"), CONFIG, tmp_path)
     with pytest.raises(TaskImageError, match=r"no image address under 'image' \(found: photo\)"):
         fetch(client, {"id": 5, "data": {"photo": "/a.png"}}, CONFIG, tmp_path)
     for wrong in (None, 7, "", ["a.png"]):
@@ -115,6 +119,29 @@ def test_another_server_that_wants_a_password_does_not_blame_the_key(client: Lab
         Thread(target=server.serve_forever, daemon=True).start()
         with pytest.raises(TaskImageError, match="answered 401"):
             fetch(client, task(f"http://127.0.0.1:{server.server_port}/cell.png"), CONFIG, tmp_path)
+        server.shutdown()
+
+
+def test_a_server_that_answers_nonsense_is_named(client: LabelStudio, tmp_path: Path) -> None:
+    """It leads in a circle, or says gzip and sends something else: one image less, and the others go on."""
+
+    class Wrong(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name that http.server asks for
+            circle = self.path == "/circle.png"
+            self.send_response(302 if circle else 200)
+            self.send_header(*(("Location", self.path) if circle else ("Content-Encoding", "gzip")))
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"gzip")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Wrong) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        for name, reason in (("circle", "TooManyRedirects"), ("broken", "DecodingError")):
+            with pytest.raises(TaskImageError, match=rf"^task 5: its image .*{name}.png cannot be fetched: .*{reason}"):
+                fetch(client, task(f"http://127.0.0.1:{server.server_port}/{name}.png"), CONFIG, tmp_path)
         server.shutdown()
 
 
