@@ -390,7 +390,7 @@ def test_ctrl_c_ends_an_experiment_at_once(shared_data: Path, tmp_path: Path) ->
             while time.monotonic() < deadline and len(children(process.pid)) < 3:  # two workers, and the tracker of their semaphores
                 time.sleep(0.2)
             time.sleep(3)
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
             _, said = process.communicate(timeout=120)
         finally:
             process.kill()
