@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from backend.demo.server import Account, LabelStudioServer
@@ -13,6 +14,10 @@ from backend.settings import get_settings
 from tests.browser.chromium import browser
 from tests.object_store import object_store
 from tests.stack import annotators, cells, make_project, stack
+
+# A machine that stalls for a moment is no defect of an example.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 __all__ = ["annotators", "browser", "cells", "make_project", "object_store", "stack"]
 
@@ -44,6 +49,9 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
     """
     admin = Account("admin@example.com", secrets.token_urlsafe(12), secrets.token_hex(20))
     server = LabelStudioServer(tmp_path_factory.mktemp("label-studio"), admin, port=free_port())
-    server.start()
-    yield server
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("ML_CONNECTION_TIMEOUT", "ML_TIMEOUT_HEALTH", "ML_TIMEOUT_SETUP", "WEBHOOK_TIMEOUT"):
+            environment.setenv(name, "30")  # of its requests to the service, 1 to 3 s otherwise: a machine may stall for so long
+        server.start()
+        yield server
     server.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,10 +24,11 @@ from backend.jobs.locks import Fence
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.config import parse
 from backend.labelstudio.regions import from_mask
-from backend.processes import free_port
+from backend.processes import alive, free_port
 from backend.settings import Settings, get_settings, read_settings
 from backend.supervisor import Supervisor
 from model.pool import Pool, scan
+from tests.service.test_processes import eventually
 
 RECIPE = {"width": 8, "depth": 3, "max_side": 96, "crop": 64, "batch": 2, "steps": 60, "row_steps": 20}
 """A training takes seconds. Good enough to tell cells from background."""
@@ -40,13 +42,15 @@ class Stack:
     """Label Studio and the service, and what tests do with them."""
 
     server: LabelStudioServer
-    settings: Settings
+    service: service.Service
     supervisor: Supervisor
     logs: Path
+    settings: Settings = field(init=False)
     client: LabelStudio = field(init=False)
     web: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
+        self.settings = self.service.settings
         self.client = LabelStudio(self.server.url, self.server.token)
         self.web = httpx.Client(base_url=self.settings.own_url, auth=self.settings.basic_auth, timeout=60)
 
@@ -61,6 +65,14 @@ class Stack:
             time.sleep(0.25)
         logs = "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.logs.glob("*.log")))
         pytest.fail(f"waited {seconds:.0f} s for {what}\n{logs}")
+
+    def kill(self, name: str) -> None:
+        """Kill one of the service's programs with all of its processes, as when memory runs out; the next `wait` starts it again."""
+        running = self.supervisor.running(name)
+        pids = running.pids()
+        assert running.program_pid is not None
+        os.kill(running.program_pid, signal.SIGKILL)
+        assert eventually(lambda: not any(alive(pid) for pid in pids))
 
     def configure(self, project: CellProject, **extra: Any) -> None:
         """Other extra params of the project's connection."""
@@ -113,7 +125,7 @@ def stack(label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFact
         os.environ.update(service.environment(everything.settings))
         get_settings.cache_clear()
         connections._shared.cache_clear()
-        yield Stack(label_studio, everything.settings, supervisor, folder / "logs")
+        yield Stack(label_studio, everything, supervisor, folder / "logs")
     os.environ.clear()
     os.environ.update(before)
     get_settings.cache_clear()

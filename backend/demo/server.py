@@ -149,7 +149,7 @@ class LabelStudioServer:
             "SENTRY_DSN": "",
             "FRONTEND_SENTRY_DSN": "",
             "PYTHONPATH": str(ADDON),
-            "DJANGO_SETTINGS_MODULE": "recompute_queries.settings",
+            "DJANGO_SETTINGS_MODULE": "recompute_queries.sqlite",
         }
 
     def _browser(self, page: str) -> httpx.Client:

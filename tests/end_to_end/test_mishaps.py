@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 from rq.job import Job
 
-from backend import service
 from backend.jobs import agenda, cancel, enqueue_round, events, follow, progress, queue, status, versions
 from backend.jobs.connection import Keys, connection
 from backend.jobs.events import Work
@@ -88,9 +85,7 @@ def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> N
     assert status(ranked.id)["round"] == before["round"]
     wait_for_a_row(stack, ranked)
     stack.wait(lambda: [each for each in progress.running(connection(), ranked.id) if each["kind"] == queue.UNIT], "a network under way")
-    pid = stack.supervisor.running("worker-1").program_pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    stack.kill("worker-1")
     state = stack.wait_for_round(ranked.id, other_than=before["round"]["name"])
     trained = int(state["version"]["name"][1:])
     assert trained == int(before["version"]["name"][1:]) + 1  # the training was done and is not repeated
@@ -124,9 +119,7 @@ def test_a_cancelled_round_stops_and_the_order_stays(stack: Stack, ranked: CellP
 def test_labels_submitted_while_the_web_server_is_dead_are_found(stack: Stack, ranked: CellProject) -> None:
     """It is killed, comes back by itself, and what was submitted meanwhile is trained on."""
     before = status(ranked.id)
-    pid = stack.supervisor.running("web").program_pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    stack.kill("web")
     annotator = Annotator(stack, stack.server.admin)
     task = annotator.next(ranked.id)
     assert task is not None
@@ -134,7 +127,7 @@ def test_labels_submitted_while_the_web_server_is_dead_are_found(stack: Stack, r
         stack.web.get("/health")
     annotator.submit(task["id"], ranked.regions(task["id"]))
     stack.wait(lambda: status(ranked.id)["version"]["labels"] == before["version"]["labels"] + 1, "a training on the label")
-    stack.wait(lambda: service.Service(stack.settings).healthy(), "the web server to answer again")
+    stack.wait(stack.service.healthy, "the web server to answer again")
     assert task["id"] not in [each["task"] for each in status(ranked.id)["next_tasks"]]
 
 
@@ -142,14 +135,12 @@ def test_a_label_changed_while_the_web_server_is_dead_is_found(stack: Stack, ran
     """No event tells of it, and the number of labels stays."""
     before = versions(ranked.id)["versions"][-1]["name"]
     task = next(stack.client.tasks(ranked.id, "labelled"))
-    pid = stack.supervisor.running("web").program_pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    stack.kill("web")
     answer = stack.http.patch(f"/api/annotations/{task['annotations'][0]['id']}/", json={"result": []})
     answer.raise_for_status()
     found = stack.wait(lambda: versions(ranked.id)["versions"][-1]["name"] != before, "a training on the changed label")
     assert found
-    stack.wait(lambda: service.Service(stack.settings).healthy(), "the web server to answer again")
+    stack.wait(stack.service.healthy, "the web server to answer again")
     quiet(stack, ranked)
     newest = versions(ranked.id)["versions"][-1]["name"]
     connection().hdel(Keys(ranked.id).info, "looked")

@@ -1,0 +1,7 @@
+"""The same settings for a Label Studio on SQLite: who wants to write waits for others, up to a minute, instead of failing with
+"database is locked"."""
+
+from recompute_queries.settings import *  # noqa: F403
+from recompute_queries.settings import DATABASES
+
+DATABASES["default"]["OPTIONS"] = {**DATABASES["default"].get("OPTIONS", {}), "timeout": 60, "transaction_mode": "IMMEDIATE"}
