@@ -38,8 +38,9 @@ STYLES = {
     "trusted": Style("#009E73", "o", (0, (1.5, 1.5))),
     "uncertainty": Style("#CC79A7", "^", (0, (9, 3))),
     "farthest_first": Style("#E69F00", "s", (0, (4, 1.5, 1.5, 1.5, 1.5, 1.5))),
+    "alike": Style("#56B4E9", "v", (0, (3, 1))),
 }
-SPARE_STYLES = (Style("#56B4E9", "v", (0, (3, 1))), Style("#7F7F7F", "*", (0, (1, 3))))  # of strategies that have none yet
+SPARE_STYLES = (Style("#7F7F7F", "*", (0, (1, 3))), Style("#8C564B", "X", (0, (6, 1, 1, 1))))  # of strategies that have none yet
 
 
 def draw_curve(runs: Sequence[Run], path: Path, title: str | None = None, sizes: Collection[int] = ()) -> None:

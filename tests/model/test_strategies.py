@@ -16,8 +16,9 @@ from model.features import cosine_similarity
 from model.inference import predict_probabilities
 from model.pseudo_labels import PseudoLabels
 from model.round import Round
-from model.selection import RankedImage, expected_dice
+from model.selection import RankedImage, expected_dice, maximin
 from model.strategies import get_strategy, strategy_names
+from model.strategies.alike import likeness
 from model.strategies.ensemble import exhaustive_subset, greedy_subset, mean_kl_divergence, representation
 from model.strategies.farthest_first import farthest_first
 from model.strategies.task_dependent import TaskDependent, _explain
@@ -25,7 +26,7 @@ from model.strategies.trusted import discount
 from model.strategies.uncertainty import mean_entropy
 from tests.model.conftest import Masks
 
-OPTIONS = {"task_dependent": {"candidates": 3}, "trusted": {"candidates": 3}}
+OPTIONS = {name: {"candidates": 3} for name in ("task_dependent", "trusted", "alike")}
 
 
 def seen_as(round_: Round, masks: Masks) -> Round:
@@ -221,7 +222,7 @@ def test_a_speck_that_an_annotator_drew_stays_a_label(small_round: Round) -> Non
 # networks that cannot be trained
 
 
-@pytest.mark.parametrize(("name", "count"), [("task_dependent", 3), ("trusted", 6), ("ensemble", 3)])
+@pytest.mark.parametrize(("name", "count"), [("task_dependent", 3), ("alike", 3), ("trusted", 6), ("ensemble", 3)])
 def test_a_ranking_does_without_networks_that_failed(small_round: Round, name: str, count: int) -> None:
     trained = set[str]()
     strategy = get_strategy(name, **OPTIONS.get(name, {}))
@@ -236,7 +237,7 @@ def test_a_ranking_does_without_networks_that_failed(small_round: Round, name: s
         assert ranking.comparison.trained == units[1:]
 
 
-@pytest.mark.parametrize("name", ["task_dependent", "trusted", "ensemble"])
+@pytest.mark.parametrize("name", ["task_dependent", "alike", "trusted", "ensemble"])
 def test_where_all_networks_failed_the_reason_is_said(small_round: Round, name: str) -> None:
     strategy = get_strategy(name, **OPTIONS.get(name, {}))
     round_ = dataclasses.replace(small_round, failed=dict.fromkeys(strategy.units(small_round), "out of memory"))
@@ -254,6 +255,33 @@ def test_what_is_trusted_teaches_less_about_what_is_not() -> None:
     assert result[0, 2] == pytest.approx(0.8 * 0.4)
     assert result[2, 0] == pytest.approx(0.8)
     np.testing.assert_array_equal(result.diagonal(), 1.0)
+
+
+# alike
+
+
+def test_likeness_by_hand() -> None:
+    """Neighbours on a line are at the median distance, the ends at four times that; a feature that does not vary counts for nothing."""
+    result = likeness(np.array([[0, 5], [1, 5], [2, 5]], np.float32))
+    np.testing.assert_allclose(result, np.exp([[0, -1, -4], [-1, 0, -1], [-4, -1, 0]]), rtol=1e-6)
+    np.testing.assert_array_equal(likeness(np.ones((3, 2), np.float32)), 1.0)
+
+
+def test_the_scale_of_a_large_pool_is_that_of_a_sample() -> None:
+    features = np.random.default_rng(0).normal(size=(2500, 4)).astype(np.float32)
+    whole, part = likeness(features), likeness(features[::3])
+    assert np.median(-np.log(whole[whole > 0])) == pytest.approx(1, rel=0.05)
+    assert np.median(-np.log(part[part > 0])) == pytest.approx(1, rel=0.05)
+
+
+def test_a_group_that_looks_unlike_all_labelled_images_is_asked_for() -> None:
+    """Its pseudo-labels agree with each other, and with what labelled images teach, so that the paper's rule sees nothing to gain there."""
+    groups = np.array([0, 0, 0, 0, 1, 1, 1])
+    similarity = np.array([[0.7, 0.9], [0.3, 0.9]], np.float32)[groups][:, groups]
+    np.fill_diagonal(similarity, 1.0)
+    features = groups[:, None] + np.linspace(0, 0.2, 7, dtype=np.float32)[:, None]
+    assert groups[list(maximin(similarity, [0], 1).indices)] == 0
+    assert groups[list(maximin(similarity * likeness(features), [0], 1).indices)] == 1
 
 
 # ensemble
