@@ -234,11 +234,17 @@ def _files(path: Path) -> list[Path]:
     """A file itself, or the finished files below a folder."""
     if path.is_file():
         return [path]
-    found = []
-    for folder, folders, names in os.walk(path):  # passes over folders that another process moves away meanwhile
+    found: list[Path] = []
+    for folder, folders, names in os.walk(path, onerror=_unless_gone):
         folders[:] = [entry for entry in folders if not _hidden(entry)]
-        found += [Path(folder, entry) for entry in names if not _hidden(entry)]
+        found += [file for entry in names if not _hidden(entry) and (file := Path(folder, entry)).is_file()]
     return sorted(found)
+
+
+def _unless_gone(error: OSError) -> None:
+    """Raise it, unless another process has moved the folder away meanwhile."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _hidden(relative: str) -> bool:

@@ -47,7 +47,7 @@ Weights = Annotated[str | None, typer.Option(help="Pretrained weights of such an
 Crop = Annotated[int, typer.Option(min=LOWEST["crop"], help="Side of the training crops in pixels.")]
 Batch = Annotated[int, typer.Option(min=LOWEST["batch"], help="Crops a step.")]
 Steps = Annotated[int, typer.Option(min=LOWEST["steps"], help="Training steps of a network on a labelled set.")]
-RowSteps = Annotated[int, typer.Option(min=LOWEST["steps"], help="Training steps of a network on a single pseudo-labelled image.")]
+RowSteps = Annotated[int, typer.Option(min=LOWEST["row_steps"], help="Training steps of a network on a single pseudo-labelled image.")]
 
 MakeRecipe = Callable[[], Recipe]
 """A command's parameter that `recipe_options` turns into options; a function, so that errors in them are explained like its others."""

@@ -87,8 +87,11 @@ def keep_similarity(context: Context, round_folder: str, comparison: Comparison,
 def image_name(task: Mapping[str, Any], config: LabelConfig) -> str:
     """The file name in a task's image address, shortened; empty where there is none."""
     try:
-        where = urlsplit(address(dict(task), config))
+        found = address(dict(task), config)
     except TaskImageError:
         return ""
+    if found.startswith("data:"):
+        return ""
+    where = urlsplit(found)
     path = where.query.removeprefix("d=") if where.path == "/data/local-files/" else where.path
-    return "" if where.scheme == "data" else PurePosixPath(unquote(path)).name[-LONGEST_NAME:]
+    return PurePosixPath(unquote(path)).name[-LONGEST_NAME:]

@@ -38,7 +38,7 @@ return number
 """
 # The number ends with it, so that a renewal that is on its way does not take the fence back.
 _RELEASE = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('INCR', KEYS[2])
 return redis.call('DEL', KEYS[1])
 """

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from types import FrameType
+from typing import ClassVar
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -50,11 +51,11 @@ def keep_gathering(redis: Redis, settings: Settings, ended: threading.Event) -> 
 class Scheduler(CronScheduler):
     """rq's cron; a further signal while it ends does nothing, where rq's own would raise anew wherever the end has got to."""
 
-    asked_to_end = False
-    """What a signal raises may be lost: the log passes over errors within it."""
+    asked_to_end: ClassVar[list[int]] = []
+    """Signals so far, of this process: what one raises may be lost, as the log and the storage pass over or explain errors within them."""
 
     def _request_stop(self, signum: int, frame: FrameType | None) -> None:
-        self.asked_to_end = True
+        self.asked_to_end.append(signum)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         super()._request_stop(signum, frame)
@@ -78,17 +79,15 @@ def main() -> None:
     ended = threading.Event()
     threading.Thread(target=keep_gathering, args=(redis, settings, ended), name="gather", daemon=True).start()
     try:
-        while True:
-            scheduler = create_scheduler(redis, settings)
+        while not Scheduler.asked_to_end:
             try:
                 _remember_projects(redis, settings)
-                scheduler.start()
+                create_scheduler(redis, settings).start()
                 return
             except (RedisError, BackendError) as error:  # Redis restarts, or the shared storage is away
                 log.error("the schedule pauses: %s", error)
-            if scheduler.asked_to_end:
-                return
-            time.sleep(PAUSE_SECONDS)
+            if not Scheduler.asked_to_end:
+                time.sleep(PAUSE_SECONDS)
     except StopRequested:  # asked to end during that pause: what rq has set for signals stays
         pass
     finally:

@@ -33,7 +33,8 @@ def address(task: dict[str, Any], config: LabelConfig) -> str:
         )
     value = value.strip()
     try:
-        urlsplit(value)
+        if not value.startswith("data:"):  # urlsplit keeps what it is given, which may be megabytes here
+            urlsplit(value)
     except ValueError as error:
         raise TaskImageError(
             f"task {task.get('id')}: its image {value[:200]!r} is no address ({error}); correct the task's data."

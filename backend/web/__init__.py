@@ -23,7 +23,7 @@ from model.strategies import strategy_names
 
 log = logging.getLogger(__name__)
 
-REDIS_SECONDS = 0.5
+REDIS_SECONDS = 0.25
 """Redis answers in less than a millisecond; Label Studio waits one second in all, inside the annotator's click."""
 
 

@@ -270,9 +270,21 @@ def _cost_table(runs: Sequence[Run]) -> str:
 
 
 def _machines(runs: Sequence[Run]) -> str:
-    known = Counter(", ".join(f"{key} {value}" for key, value in run.machine.items()) for run in runs if run.machine)
-    listed = "; ".join(f"{machine} ({count} {_plural(count, 'set')})" for machine, count in sorted(known.items()))
-    return f"Trained on: {listed}." + (" Seconds of different machines do not compare." if len(known) > 1 else "") if known else ""
+    """What the sets were trained on; by strategy where it was not the same, as a difference between two may come from that."""
+    kinds = sorted({_machine(run) for run in runs})
+    if len(kinds) == 1:
+        return "" if kinds == [""] else f"All sets were trained on: {kinds[0]}."
+    trained = Counter((run.strategy, _machine(run)) for run in runs)
+    lines = [[c.strategy, *(str(trained[c.strategy, kind]) for kind in kinds)] for c in cost(runs)]
+    return (
+        _markdown(["sets trained on", *(kind or "not noted" for kind in kinds)], lines)
+        + "\n\nSeconds of different machines do not compare, and where two strategies were not trained on the same, "
+        "a difference between them may come from that."
+    )
+
+
+def _machine(run: Run) -> str:
+    return ", ".join(f"{key} {value}" for key, value in run.machine.items())
 
 
 def _noise(runs: Sequence[Run]) -> str:

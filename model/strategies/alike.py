@@ -13,6 +13,7 @@ from model.round import Round
 from model.strategies.task_dependent import TaskDependent
 
 SAMPLE = 1000
+"""Images whose distances set the scale."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +29,21 @@ class Alike(TaskDependent):
 
     def similarity(self, round_: Round) -> npt.NDArray[np.float32]:
         """d between all images as far as they look alike, in the order of ids, float32 (N, N)."""
-        return super().similarity(round_) * likeness(pool_features(round_))
+        similarity = super().similarity(round_)
+        similarity *= likeness(pool_features(round_))
+        return similarity
 
 
 def likeness(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """exp(-D / median D) of feature vectors (N, channels): float32 (N, N), in (0, 1], 1 on the diagonal.
+    """exp(-D / median D) of feature vectors (N, channels): float32 (N, N), in [0, 1], 1 on the diagonal.
 
     D is the squared Euclidean distance after scaling each feature to unit variance; features that do not vary count for nothing. The median
-    is that among at most SAMPLE images, evenly spaced.
+    is over all pairs, an image with itself included, of at most SAMPLE images drawn at random, always the same.
     """
     wide = features.astype(np.float64)
     deviation = wide.std(axis=0)
     scaled = (wide - wide.mean(axis=0))[:, deviation > 0] / deviation[deviation > 0]
-    sample = scaled[:: -(-len(scaled) // SAMPLE)]
+    sample = scaled[np.random.default_rng(0).permutation(len(scaled))[:SAMPLE]]
     median = float(np.median(np.stack([_distances(one, sample) for one in sample]))) or 1.0
     result = np.empty((len(scaled), len(scaled)), np.float32)
     for i, own in enumerate(scaled):  # row by row, because (N, N) distances of 10,000 images would take 800 MB
@@ -49,4 +52,4 @@ def likeness(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _distances(one: npt.NDArray[np.float64], all_: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return ((all_ - one) ** 2).sum(axis=1)  # type: ignore[no-any-return]
+    return ((all_ - one) ** 2).sum(axis=1)

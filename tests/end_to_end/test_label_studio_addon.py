@@ -190,17 +190,22 @@ def test_the_rest_of_label_studio_is_as_before(label_studio: LabelStudioServer, 
 
 
 WRITERS = """
-import threading, time
+import threading
 import core.wsgi
 from django.contrib.sessions.models import Session
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
+both = threading.Barrier(2)
+
 def look_and_write():
     try:
         with transaction.atomic():
             Session.objects.count()
-            time.sleep(0.5)
+            try:
+                both.wait(10)
+            except threading.BrokenBarrierError:
+                pass  # the other one waits outside
             Session.objects.filter(session_key="nobody's").update(expire_date=timezone.now())
         print("written")
     except OperationalError as error:
@@ -219,6 +224,6 @@ def test_writers_on_sqlite_may_wait_for_each_other(label_studio: LabelStudioServ
     """Where Label Studio's own settings answer 500 to one of two who look and then write."""
     environment = {**os.environ, **label_studio.program().environment, "DJANGO_SETTINGS_MODULE": f"recompute_queries.{module}"}
     inside = PROGRAM.parents[1] / "lib" / "python3.11" / "site-packages" / "label_studio"
-    command = [PROGRAM.with_name("python"), "-c", WRITERS]
-    done = subprocess.run(command, cwd=inside, env=environment, capture_output=True, text=True, check=True)
+    python = PROGRAM.with_name("python")
+    done = subprocess.run([python, "-c", WRITERS], cwd=inside, env=environment, capture_output=True, text=True, check=True)
     assert sorted(done.stdout.splitlines()[-2:]) == sorted(["written", other]), done.stdout

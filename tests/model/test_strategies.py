@@ -268,10 +268,10 @@ def test_likeness_by_hand() -> None:
 
 
 def test_the_scale_of_a_large_pool_is_that_of_a_sample() -> None:
-    features = np.random.default_rng(0).normal(size=(2500, 4)).astype(np.float32)
-    whole, part = likeness(features), likeness(features[::3])
-    assert np.median(-np.log(whole[whole > 0])) == pytest.approx(1, rel=0.05)
-    assert np.median(-np.log(part[part > 0])) == pytest.approx(1, rel=0.05)
+    """Whatever its order: here images of two groups alternate."""
+    features = np.random.default_rng(0).normal(size=(1200, 4)).astype(np.float32)
+    features[::2] += 3
+    assert np.median(-np.log(likeness(features))) == pytest.approx(1, rel=0.1)
 
 
 def test_a_group_that_looks_unlike_all_labelled_images_is_asked_for() -> None:

@@ -149,11 +149,14 @@ def test_a_sleeper_does_not_take_back_what_another_finished(redis: Redis) -> Non
         sleeper.check()
 
 
-def test_a_renewal_that_comes_after_the_release_is_too_late(redis: Redis) -> None:
-    """It was on its way from another thread; others do not wait for a fence that nobody holds."""
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_renewal_that_comes_after_the_release_is_too_late(redis: Redis, lost: bool) -> None:
+    """It was on its way from another thread; others do not wait for a fence that nobody holds, also if Redis had lost it."""
     fence = Fence(redis, "f")
     assert fence.take()
     number = fence.number
+    if lost:
+        redis.delete("f")
     fence.release()
     fence.number = number
     assert not fence._renew()

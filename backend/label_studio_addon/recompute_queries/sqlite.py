@@ -4,4 +4,5 @@
 from recompute_queries.settings import *  # noqa: F403
 from recompute_queries.settings import DATABASES
 
-DATABASES["default"]["OPTIONS"] = {**DATABASES["default"].get("OPTIONS", {}), "timeout": 60, "transaction_mode": "IMMEDIATE"}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {**DATABASES["default"].get("OPTIONS", {}), "timeout": 60, "transaction_mode": "IMMEDIATE"}

@@ -190,5 +190,8 @@ def test_an_experiment_begun_on_another_machine_goes_on(data: Path, tmp_path: Pa
     assert [run.machine.get("device") for run in after.runs][:2] == ["NVIDIA H200", None]
     assert after.get((0, RANDOM, 0, 4)).machine["device"] == default_device().type
     report = (tmp_path / "report.md").read_text()
-    assert "device NVIDIA H200, threads 16, precision bfloat16 (1 set)" in report
+    assert "| sets trained on | not noted | device NVIDIA H200, threads 16, precision bfloat16 | device" in report
+    rows = {line.split(" | ")[0]: line.split(" | ")[1:] for line in report[report.index("| sets trained on") :].splitlines()[:5]}
+    assert (rows["| initial"][:2], rows["| random"][:2]) == (["0", "1"], ["1", "0"])
+    assert "a difference between them may come from that" in report
     assert "Seconds of different machines do not compare" in report

@@ -140,7 +140,8 @@ def test_each_run_tells_the_machine_it_was_trained_on(finished: tuple[Path, Resu
         assert run.machine["precision"] in ("float32", "bfloat16")
     assert all(run["machine"] for run in json.loads((out / "results.json").read_text())["runs"])
     assert "machine" not in results.protocol
-    assert f"Trained on: device {default_device().type}, threads {torch.get_num_threads()}, precision" in (out / "report.md").read_text()
+    machine = f"device {default_device().type}, threads {torch.get_num_threads()}, precision"
+    assert f"All sets were trained on: {machine}" in (out / "report.md").read_text()
 
 
 def test_an_out_that_cannot_be_written_is_said_before_any_work(data: Path, tmp_path: Path) -> None:
