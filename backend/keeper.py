@@ -22,12 +22,17 @@ PR_SET_PDEATHSIG = 1
 _CHECK_SECONDS = 1.0
 
 
+def stat(pid: int) -> list[bytes]:
+    """The fields of /proc/PID/stat after the name: state, parent, ...; bytes, as a name may be cut within a letter. Raises OSError."""
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+
+
 def session_members(session: int) -> list[int]:
     """List the process ids of a session without its leader; empty where there is no /proc (macOS)."""
     members = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()  # the name before it may be cut within a letter
+            fields = stat(int(entry.name))
         except OSError:  # it ended meanwhile
             continue
         if int(fields[3]) == session and fields[0] != b"Z" and int(entry.name) != session:

@@ -50,7 +50,7 @@ def alive(pid: int) -> bool:
     except PermissionError:
         return True
     try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"  # bytes: see keeper.session_members
+        return keeper.stat(pid)[0] != b"Z"
     except (FileNotFoundError, ProcessLookupError):  # no /proc here (macOS), or it ended before or while its entry was read
         return not Path("/proc/self").exists()
 

@@ -10,7 +10,6 @@ import signal
 import threading
 import time
 from types import FrameType
-from typing import ClassVar
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -51,11 +50,11 @@ def keep_gathering(redis: Redis, settings: Settings, ended: threading.Event) -> 
 class Scheduler(CronScheduler):
     """rq's cron; a further signal while it ends does nothing, where rq's own would raise anew wherever the end has got to."""
 
-    asked_to_end: ClassVar[list[int]] = []
-    """Signals so far, of this process: what one raises may be lost, as the log and the storage pass over or explain errors within them."""
+    asked_to_end = False
+    """Whether one of this process was: what a signal raises may be lost, as the log and the storage take it for an error of theirs."""
 
     def _request_stop(self, signum: int, frame: FrameType | None) -> None:
-        self.asked_to_end.append(signum)
+        Scheduler.asked_to_end = True
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: None)
         super()._request_stop(signum, frame)
@@ -86,7 +85,6 @@ def main() -> None:
                 return
             except (RedisError, BackendError) as error:  # Redis restarts, or the shared storage is away
                 log.error("the schedule pauses: %s", error)
-            if not Scheduler.asked_to_end:
                 time.sleep(PAUSE_SECONDS)
     except StopRequested:  # asked to end during that pause: what rq has set for signals stays
         pass

@@ -51,5 +51,6 @@ def likeness(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return result
 
 
-def _distances(one: npt.NDArray[np.float64], all_: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return ((all_ - one) ** 2).sum(axis=1)
+def _distances(one: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Squared distances of a vector (channels,) to (M, channels) others: float64 (M,)."""
+    return ((others - one) ** 2).sum(axis=1)

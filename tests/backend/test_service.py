@@ -3,8 +3,6 @@
 import json
 import os
 import stat
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ import pytest
 from backend import service
 from backend.errors import ProcessError
 from backend.settings import EMBEDDED_REDIS_FILE, Settings, read_settings
+from tests.web_server import web_server
 
 
 def test_settings_survive_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,25 +35,13 @@ def test_settings_survive_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_another_program_on_the_port_is_not_taken_for_the_web_server(tmp_path: Path) -> None:
     """Two that start at once find the same port free, and one of them is faster."""
-
-    class Other(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # the name that http.server asks for
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(bytes(answer))
-
-        def log_message(self, *_: object) -> None:
-            pass
-
     answer = bytearray()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Other) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        mine = service.Service(read_settings(model_dir=tmp_path, port=server.server_port))
+    with web_server(lambda _: (200, {}, bytes(answer))) as port:
+        mine = service.Service(read_settings(model_dir=tmp_path, port=port))
         for answer[:] in (b'{"status": "UP", "mark": "of another"}', b'{"status": "UP"}', b"[]", b"hello"):
             assert not mine.healthy()
         answer[:] = json.dumps({"status": "UP", "mark": mine.mark}).encode()
         assert mine.healthy()
-        server.shutdown()
 
 
 def test_one_service_on_a_folder(tmp_path: Path) -> None:

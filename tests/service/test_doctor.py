@@ -7,10 +7,8 @@ import os
 import shlex
 import subprocess
 import sys
-import threading
 import time
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ from backend.settings import Settings, read_settings
 from backend.supervisor import Supervisor
 from tests.service.conftest import publish_version, use_settings
 from tests.service.test_processes import eventually
+from tests.web_server import Answer, web_server
 
 Found = dict[str, dict[str, str]]
 
@@ -80,21 +79,9 @@ def test_without_any_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_web_server_that_ends_between_two_questions(tmp_path: Path) -> None:
     """No defect of the check, but what it is."""
-
-    class Ending(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # the name that http.server asks for
-            if self.path == "/health":
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(b'{"status": "UP", "model_class": "Segmenter"}')
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Ending) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        [found] = web.check(read_settings(model_dir=tmp_path, port=server.server_port))
-        server.shutdown()
+    health: Answer = (200, {}, b'{"status": "UP", "model_class": "Segmenter"}')
+    with web_server(lambda path: health if path == "/health" else None) as port:
+        [found] = web.check(read_settings(model_dir=tmp_path, port=port))
     assert (found.severity, found.remedy) == (Severity.ERROR, "python -m backend up")
     assert "answered once and does not any more" in found.text
 

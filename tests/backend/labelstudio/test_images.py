@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
@@ -20,6 +18,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.config import EXAMPLE, parse
 from backend.labelstudio.images import fetch
 from tests.backend.labelstudio.conftest import MakeProject
+from tests.web_server import web_server
 
 CONFIG = parse(EXAMPLE)
 
@@ -106,43 +105,17 @@ def test_the_key_goes_to_label_studio_only(client: LabelStudio, stub_backend: An
 
 
 def test_another_server_that_wants_a_password_does_not_blame_the_key(client: LabelStudio, tmp_path: Path) -> None:
-    class Locked(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # the name that http.server asks for
-            self.send_response(401)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Locked) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        with pytest.raises(TaskImageError, match="answered 401"):
-            fetch(client, task(f"http://127.0.0.1:{server.server_port}/cell.png"), CONFIG, tmp_path)
-        server.shutdown()
+    with web_server(lambda _: (401, {}, b"")) as port, pytest.raises(TaskImageError, match="answered 401"):
+        fetch(client, task(f"http://127.0.0.1:{port}/cell.png"), CONFIG, tmp_path)
 
 
 def test_a_server_that_answers_nonsense_is_named(client: LabelStudio, tmp_path: Path) -> None:
     """It leads in a circle, or says gzip and sends something else: one image less, and the others go on."""
-
-    class Wrong(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # the name that http.server asks for
-            circle = self.path == "/circle.png"
-            self.send_response(302 if circle else 200)
-            self.send_header(*(("Location", self.path) if circle else ("Content-Encoding", "gzip")))
-            self.send_header("Content-Length", "4")
-            self.end_headers()
-            self.wfile.write(b"gzip")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Wrong) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        for name, reason in (("circle", "TooManyRedirects"), ("broken", "DecodingError")):
-            with pytest.raises(TaskImageError, match=rf"^task 5: its image .*{name}.png cannot be fetched: .*{reason}"):
-                fetch(client, task(f"http://127.0.0.1:{server.server_port}/{name}.png"), CONFIG, tmp_path)
-        server.shutdown()
+    answers = {"/circle.png": (302, {"Location": "/circle.png"}, b""), "/broken.png": (200, {"Content-Encoding": "gzip"}, b"gzip")}
+    with web_server(answers.get) as port:
+        for path, reason in (("/circle.png", "TooManyRedirects"), ("/broken.png", "DecodingError")):
+            with pytest.raises(TaskImageError, match=rf"^task 5: its image .*{path} cannot be fetched: .*{reason}"):
+                fetch(client, task(f"http://127.0.0.1:{port}{path}"), CONFIG, tmp_path)
 
 
 def test_files_uploaded_before_the_configuration_are_found(client: LabelStudio, stub_backend: Any, tmp_path: Path) -> None:
