@@ -12,7 +12,7 @@ from backend.uses import ROLLBACK
 
 if TYPE_CHECKING:
     from backend.doctor import Examination
-    from backend.labelstudio.connect import Finding
+    from backend.finding import Finding
 
 _NEXT = 10
 """So many of the next tasks are listed."""

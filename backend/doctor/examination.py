@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from backend.doctor import label_studio, projects, queues, redis_server, storage, web, workers
 from backend.errors import BackendError, SettingsError
-from backend.labelstudio.connect import Finding, Severity
+from backend.finding import Finding, Severity
 from backend.settings import Settings, masked_url
 from model.errors import ModelError
 

@@ -7,8 +7,8 @@ import json
 import time
 
 from backend.errors import ApiKeyError, LabelStudioError, SettingsError
+from backend.finding import Finding, Severity
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.connect import Finding, Severity
 from backend.settings import Settings
 
 TESTED = "1.23"

@@ -8,8 +8,8 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
 from backend.errors import SettingsError
+from backend.finding import Finding, Severity
 from backend.jobs.connection import connect
-from backend.labelstudio.connect import Finding, Severity
 from backend.settings import Settings, masked_url
 
 SECONDS = 3.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from backend.errors import StorageError
-from backend.labelstudio.connect import Finding, Severity
+from backend.finding import Finding, Severity
 from backend.settings import Settings
 from backend.storage import Storage
 

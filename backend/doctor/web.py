@@ -7,7 +7,7 @@ import ipaddress
 import httpx
 
 from backend import service
-from backend.labelstudio.connect import Finding, Severity
+from backend.finding import Finding, Severity
 from backend.settings import Settings
 
 SECONDS = 5.0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from backend.doctor.redis_server import open_redis
+from backend.finding import Finding, Severity
 from backend.jobs.heartbeats import DUTIES, SCHEDULER, WORKER, alive
-from backend.labelstudio.connect import Finding, Severity
 from backend.settings import Settings
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import Any
 
 from backend.errors import ConfigError, LabelStudioError
+from backend.finding import Finding, Severity
 from backend.labelstudio.client import LabelStudio, Project
 from backend.labelstudio.config import parse
+
+__all__ = ["Finding", "Severity", "check", "configure"]
 
 BasicAuth = tuple[str, str]
 BACKEND_TITLE = "Task-dependent active learning"
@@ -23,25 +24,6 @@ _REACH = (
     "check that `python -m backend up` runs and that Label Studio reaches it at this address; for a private address start "
     "Label Studio with USE_DEFAULT_BANNED_SUBNETS=false"
 )
-
-
-class Severity(StrEnum):
-    """How much a finding matters."""
-
-    OK = "ok"  # as it should be
-    MENDED = "mended"  # was not, and has been changed just now
-    WARNING = "warning"  # works, but not as well as it could
-    ERROR = "error"  # annotators do not get the recommended order, or labels do not arrive
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was checked: what was found, and the command or click that mends it ("" where nothing is to be done)."""
-
-    subject: str  # config, backend, webhook, sampling, tab, annotations
-    severity: Severity
-    text: str
-    remedy: str = ""
 
 
 def check(client: LabelStudio, project_id: int, backend_url: str, basic_auth: BasicAuth | None) -> list[Finding]:

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from backend.doctor import Examination
-from backend.labelstudio.connect import Finding, Severity
+from backend.finding import Finding, Severity
 from backend.terminal import (
     describe,
     describe_rollback,

@@ -22,8 +22,8 @@ from backend import service
 from backend.cli import MEND, app
 from backend.doctor import examination, examine, projects, web
 from backend.doctor.examination import together
+from backend.finding import Finding, Severity
 from backend.jobs import queue
-from backend.labelstudio.connect import Finding, Severity
 from backend.processes import Program, free_port
 from backend.redis_server import EmbeddedRedis
 from backend.settings import Settings, read_settings

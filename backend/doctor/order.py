@@ -1,0 +1,36 @@
+"""Whether annotators get the order that this service has written last."""
+
+from __future__ import annotations
+
+from backend.doctor.label_studio import connect
+from backend.doctor.redis_server import open_redis
+from backend.finding import Finding, Severity
+from backend.jobs import queue
+from backend.jobs.events import Work
+from backend.jobs.records import round_in_force
+from backend.labelstudio import priorities
+from backend.settings import Settings
+from backend.storage import Storage
+
+
+def check_order(settings: Settings, project_id: int) -> list[Finding]:
+    """Whether Label Studio serves the round that this service has written last, and has a place for every open task."""
+    client, redis = connect(settings), open_redis(settings)
+    command = f"python -m backend recompute --project {project_id} --wait"
+    record = round_in_force(Storage.of(settings), project_id)
+    open_tasks = client.count(project_id, "unlabelled")
+    if not open_tasks:
+        return [Finding("order", Severity.OK, "no task is open")]
+    if queue.active(redis, project_id, Work.ROUND):
+        return [Finding("order", Severity.OK, "is being computed just now; look again when it is done")]
+    if record is None:
+        return [Finding("order", Severity.ERROR, f"there is none yet for {open_tasks} open tasks, so they are served at random", command)]
+    serving = client.project(project_id).model_version
+    if serving != record["round"]:
+        text = f"Label Studio serves {serving or 'nothing'!r}, expected the order {record['round']}; so tasks come at random"
+        return [Finding("order", Severity.ERROR, text, command)]
+    missing = priorities.unplaced(client, project_id)
+    if missing:
+        text = f"{len(missing)} of {open_tasks} open tasks have no place in {record['round']} and come last, at random: task {missing[0]}"
+        return [Finding("order", Severity.WARNING, text, command)]
+    return [Finding("order", Severity.OK, f"{record['round']} orders all {open_tasks} open tasks")]
