@@ -27,11 +27,11 @@ def web(settings: Settings) -> str:
 
 def worker(settings: Settings) -> str:
     """What is wrong with the workers of this machine; "" if nothing."""
-    from backend.jobs.connection import connection
+    from backend.jobs.connection import CONTROL_WORKERS, connection
     from backend.jobs.heartbeats import alive
 
     count = sum(found.host == socket.gethostname() for found in alive(connection(settings)).workers)
-    expected = settings.workers + 1
+    expected = settings.workers + CONTROL_WORKERS
     return "" if count >= expected else f"found {count} workers of {socket.gethostname()}, expected {expected}"
 
 

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from backend import redis_server
 from backend.errors import ProcessError
+from backend.jobs.connection import CONTROL_WORKERS
 from backend.processes import Program, free_port
 from backend.redis_server import EmbeddedRedis
 from backend.settings import EMBEDDED_REDIS_FILE, MARK, Settings
@@ -56,12 +57,13 @@ class Service:
         self.say("The scheduler.")
 
     def start_workers(self, supervisor: Supervisor) -> None:
-        """Start this machine's workers: one for short jobs, so that no training delays them, and WORKERS for all others."""
-        supervisor.add(self._program("worker-control", python("backend.jobs.worker", "control"), WORKER_GRACE))
+        """Start this machine's workers: some for short jobs, so that no training delays them, and WORKERS for all others."""
+        for number in range(1, CONTROL_WORKERS + 1):
+            supervisor.add(self._program(f"worker-control-{number}", python("backend.jobs.worker", "control"), WORKER_GRACE))
         for number in range(1, self.settings.workers + 1):
             supervisor.add(self._program(f"worker-{number}", python("backend.jobs.worker", "compute"), WORKER_GRACE))
         plural = "s" if self.settings.workers > 1 else ""
-        self.say(f"{self.settings.workers} worker{plural} for trainings and rounds, and one for short jobs.")
+        self.say(f"{self.settings.workers} worker{plural} for trainings and rounds, and {CONTROL_WORKERS} for short jobs.")
 
     def _start_redis(self, supervisor: Supervisor) -> None:
         redis = EmbeddedRedis(self.settings.model_dir / "redis", log=self._log("redis"))

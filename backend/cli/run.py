@@ -47,7 +47,7 @@ def web() -> None:
 
 
 def worker() -> None:
-    """Run this machine's workers alone: WORKERS for trainings and rounds, and one for short jobs. SIGTERM ends them.
+    """Run this machine's workers alone: WORKERS for trainings and rounds, and two for short jobs. SIGTERM ends them.
 
     Any number of machines that share REDIS_URL and STORAGE_URL may run it.
 

@@ -1,6 +1,6 @@
 """The work behind the web server: trainings, ranking rounds, and looks at the projects, as rq jobs on Redis.
 
-Processes: `python -m backend.jobs.worker control` (one), `python -m backend.jobs.worker compute` (any number, on any machine), and
+Processes: `python -m backend.jobs.worker control` (a few), `python -m backend.jobs.worker compute` (any number, on any machine), and
 `python -m backend.jobs.schedule` (one).
 """
 

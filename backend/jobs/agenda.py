@@ -88,4 +88,10 @@ def _rank(project_id: int) -> str:
     return queue.enqueue_round(project_id, reason.decode() if isinstance(reason, bytes) else "again, after a failure")
 
 
-_ENQUEUE = {Work.TRAINING: _train, Work.ROUND: _rank, Work.CONFIGURE: queue.enqueue_configure, Work.LOOK: queue.enqueue_look}
+_ENQUEUE = {
+    Work.FIRST_ORDER: queue.enqueue_first_order,
+    Work.TRAINING: _train,
+    Work.ROUND: _rank,
+    Work.CONFIGURE: queue.enqueue_configure,
+    Work.LOOK: queue.enqueue_look,
+}

@@ -18,7 +18,9 @@ from backend.errors import QueueError
 from backend.settings import Settings, get_settings, masked_url
 
 CONTROL = "control"
-"""Queue of short jobs (looks at projects, configuring): one worker of its own, so that no training delays them."""
+"""Queue of short jobs (looks at projects, configuring, first orders): workers of its own, so that no training delays them."""
+CONTROL_WORKERS = 2
+"""On each machine, for that queue: one may be busy for a minute with one project while others wait for the other."""
 COMPUTE = "compute"
 """Queue of trainings and rounds."""
 PREFIX = "tdal"
@@ -98,6 +100,8 @@ class Keys:
         return self._key(f"rows:{round_name}")
 
 
+TRAINING_ESTIMATE = "training_estimate"
+"""Field of a project's info: seconds that a training takes, measured by the machine that wrote the first order."""
 PROJECTS = f"{PREFIX}:projects"
 """Set of the ids of all known projects."""
 

@@ -19,6 +19,7 @@ from backend.jobs.events import Work
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce
 from backend.jobs.records import current_record
+from backend.jobs.round import FIRST_ORDER
 from backend.jobs.round_end import tell_round
 from backend.labelstudio import priorities
 from backend.labelstudio.priorities import Priority
@@ -53,7 +54,7 @@ def look(context: Context, progress: Progress) -> None:
     busy = queue.active(context.redis, context.project_id, Work.ROUND)  # asked first: it may end while the record of before is read
     record = current_record(context)
     if record is None:
-        _want_round(context, "the first order")
+        _want_first_order(context)
         return
     if not busy:
         tell_round(context, record)
@@ -145,13 +146,28 @@ def _other_labels(context: Context, setup: Setup, record: dict[str, Any]) -> boo
 
 
 def _want_round(context: Context, reason: str) -> None:
-    if context.redis.hexists(context.keys.info, "held"):
-        return  # a person cancelled it
-    pending = events.pending(context.redis, context.project_id, Work.ROUND)
-    if not pending.outstanding and not queue.active(context.redis, context.project_id, Work.ROUND):
+    if _want(context, Work.ROUND):
         log.info("a new round: %s", reason)
         context.redis.hset(context.keys.info, "round_reason", reason)
-        events.want(context.redis, context.project_id, Work.ROUND)
+
+
+def _want_first_order(context: Context) -> None:
+    """An order by looks at once, whether there are labels or not; with a model already, a round that compares images."""
+    if context.versions.current() is None:
+        _want(context, Work.FIRST_ORDER)
+    else:
+        _want_round(context, FIRST_ORDER)
+
+
+def _want(context: Context, work: Work) -> bool:
+    """Want some work unless it is wanted or under way already, or a person cancelled it; returns whether it was wanted just now."""
+    if context.redis.hexists(context.keys.info, "held"):
+        return False
+    pending = events.pending(context.redis, context.project_id, work)
+    if pending.outstanding or queue.active(context.redis, context.project_id, work):
+        return False
+    events.want(context.redis, context.project_id, work)
+    return True
 
 
 def _keep_in_force(context: Context, setup: Setup, record: dict[str, Any]) -> None:

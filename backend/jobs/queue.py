@@ -144,6 +144,17 @@ def enqueue_configure(project_id: int) -> str:
         return alive.id if alive else _enqueue(redis, project_id, Work.CONFIGURE, "configure", (project_id,), on=CONTROL)
 
 
+def enqueue_first_order(project_id: int) -> str:
+    """Order the tasks of a project that has no order yet, by their looks alone; returns the job's id.
+
+    Seconds of work, done beside the trainings of this and all other projects.
+    """
+    redis = connection()
+    with _lock(redis, project_id):
+        alive = _find(redis, project_id, Work.FIRST_ORDER, _ALIVE)
+        return alive.id if alive else _enqueue(redis, project_id, Work.FIRST_ORDER, "write_first_order", (project_id,), on=CONTROL)
+
+
 def enqueue_look(project_id: int) -> str:
     """Look at the project in Label Studio: tasks, batch, configuration; returns the job's id."""
     redis = connection()
@@ -187,12 +198,13 @@ def cancel(project_id: int) -> list[str]:
     keys = Keys(project_id)
     with _lock(redis, project_id):
         asked.withdraw(redis, project_id)
-        wished = [work for work in (Work.TRAINING, Work.ROUND) if events.pending(redis, project_id, work).outstanding]
-        for work in (Work.TRAINING, Work.ROUND):
+        cancellable = (Work.TRAINING, Work.ROUND, Work.FIRST_ORDER)
+        wished = [work for work in cancellable if events.pending(redis, project_id, work).outstanding]
+        for work in cancellable:
             events.finish(redis, project_id, work, events.standing(redis, project_id, work))
         names = [name for name in (as_text(redis.get(keys.wanted_round) or ""),) if name]
         jobs = [job for job in _all(redis, project_id) if job.get_status() in _ALIVE]
-        ids = [job.id for job in jobs if job.meta.get("kind") in (Work.TRAINING, START, UNIT, FINISH, ROLLBACK)]
+        ids = [job.id for job in jobs if job.meta.get("kind") in (Work.TRAINING, Work.FIRST_ORDER, START, UNIT, FINISH, ROLLBACK)]
         if ids or names:
             redis.sadd(keys.cancelled, *ids, *map(training_id, ids), *names)
             redis.expire(keys.cancelled, KEPT_SECONDS)
@@ -213,7 +225,8 @@ def training_id(job_id: str) -> str:
 def active(redis: Redis, project_id: int, work: Work) -> bool:
     """Whether a job of this work waits or runs."""
     if work is Work.ROUND:  # one at a time writes an order
-        return round_alive(redis, project_id) or _find(redis, project_id, ROLLBACK, _ALIVE) is not None
+        others = (ROLLBACK, Work.FIRST_ORDER)
+        return round_alive(redis, project_id) or any(_find(redis, project_id, kind, _ALIVE) for kind in others)
     if work is Work.TRAINING and redis.exists(Keys(project_id).fence("training")):
         return True  # a round trains
     return _find(redis, project_id, work, _ALIVE) is not None
@@ -224,9 +237,15 @@ def round_alive(redis: Redis, project_id: int) -> bool:
     return any(_find(redis, project_id, kind, _ALIVE) for kind in (START, FINISH))
 
 
+def round_computes(redis: Redis, project_id: int) -> bool:
+    """Whether a round has begun to train its networks, and will write an order of its own."""
+    return _find(redis, project_id, FINISH, _ALIVE) is not None
+
+
 def waiting(redis: Redis, project_id: int) -> list[str]:
     """Kinds of the jobs that wait for a worker or for another job."""
-    return [kind for kind in (Work.TRAINING, START, FINISH, ROLLBACK, Work.LOOK, Work.CONFIGURE) if _find(redis, project_id, kind, WAITING)]
+    kinds = (Work.TRAINING, Work.FIRST_ORDER, START, FINISH, ROLLBACK, Work.LOOK, Work.CONFIGURE)
+    return [kind for kind in kinds if _find(redis, project_id, kind, WAITING)]
 
 
 def _enqueue(

@@ -33,6 +33,9 @@ from model.strategies import get_strategy
 
 log = logging.getLogger(__name__)
 
+FIRST_ORDER = "the first order"
+"""The reason of a project's first round."""
+
 
 def wanted(context: Context, name: str) -> Callable[[], None]:
     """A check that raises SupersededError once a newer round than `name` has begun."""
@@ -47,10 +50,10 @@ def wanted(context: Context, name: str) -> Callable[[], None]:
     return check
 
 
-def begin_round(context: Context, progress: Progress, *, job_id: str, reason: str) -> RoundFolder:
+def begin_round(context: Context, progress: Progress, *, job_id: str, reason: str, work: Work = Work.ROUND) -> RoundFolder:
     """Take the snapshot of a round and make it the wanted one; the holder of the project's round fence calls it.
 
-    A second run of the same job finds the snapshot of the first.
+    `work` is the wish that it fulfils. A second run of the same job finds the snapshot of the first.
     """
     # Noted first: what is asked for or changes from now on may not be in this round, and who asks for a round is told by this.
     context.redis.hset(context.keys.jobs, "snapshotted", job_id)
@@ -67,7 +70,7 @@ def begin_round(context: Context, progress: Progress, *, job_id: str, reason: st
         version = context.versions.current() or NO_VERSION
         number = max((number_of(name) for name in names), default=0) + 1
         folder = RoundFolder(context, f"{version}.r{number}")
-        _take_snapshot(context, setup, folder, progress, version=version, job_id=job_id, reason=reason)
+        _take_snapshot(context, setup, folder, progress, version=version, job_id=job_id, reason=reason, work=work)
     snapshot = folder.snapshot()
     options = json.dumps({"budget": snapshot.budget, "strategy": snapshot.strategy})
     context.redis.hset(context.keys.jobs, "snapshotted_options", options)
@@ -76,9 +79,9 @@ def begin_round(context: Context, progress: Progress, *, job_id: str, reason: st
 
 
 def _take_snapshot(
-    context: Context, setup: Setup, folder: RoundFolder, progress: Progress, *, version: str, job_id: str, reason: str
+    context: Context, setup: Setup, folder: RoundFolder, progress: Progress, *, version: str, job_id: str, reason: str, work: Work
 ) -> None:
-    begun = events.begin(context.redis, context.project_id, Work.ROUND)
+    begun = events.begin(context.redis, context.project_id, work)
     wish = asked.standing(context.redis, context.project_id)
     setup = dataclasses.replace(setup, options=wish.over(setup.options))
     labels = read_labels(context, setup, progress)
@@ -110,7 +113,9 @@ def _take_snapshot(
         further=[str(task["id"]) for task in further] + sorted(unreadable, key=int),
         unreadable=unreadable,
         begun=dataclasses.asdict(begun),
-        asked=wish.id,
+        work=work,
+        # What a person asks for is a comparison of images, which a first order is not.
+        asked="" if work is Work.FIRST_ORDER else wish.id,
     )
     beside = folder.path / f".{LABELS}"
     save_masks(beside, {identity: labels.masks[identity] for identity in snapshot.labelled})

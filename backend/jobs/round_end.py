@@ -65,7 +65,7 @@ def end_round(context: Context, progress: Progress, name: str) -> dict[str, Any]
     tell_round(context, record)
     if record["answered"]:
         context.redis.srem(context.keys.labelled, *record["answered"])
-    events.finish(context.redis, context.project_id, Work.ROUND, events.Begun(**snapshot.begun))
+    events.finish(context.redis, context.project_id, Work(snapshot.work), events.Begun(**snapshot.begun))
     asked.fulfil(context.redis, context.project_id, snapshot.asked)
     if context.redis.sismember(context.keys.cancelled, name):
         events.hold(context.redis, context.project_id, CANCELLED_TOO_LATE.format(round=name))

@@ -9,6 +9,7 @@ from typing import Any
 
 from backend.errors import SupersededError
 from backend.jobs.context import Context
+from backend.jobs.events import Work
 from backend.jobs.progress import Progress
 from backend.jobs.records import RECORD
 from backend.jobs.snapshot import TaskImages, load_masks
@@ -43,6 +44,7 @@ class Snapshot:
     begun: dict[str, int]  # what was wanted when it began (backend.jobs.events)
     cold_start: bool = False
     message: str = ""  # why it is a cold start, or what else people should know
+    work: str = Work.ROUND  # which wish it fulfils
     asked: str = ""  # id of what was asked of this round alone (backend.jobs.asked)
 
     @property

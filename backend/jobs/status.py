@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.errors import SettingsError, StorageError, VersionError
 from backend.jobs import events, following, progress, queue
-from backend.jobs.connection import Keys, as_text, connection
+from backend.jobs.connection import TRAINING_ESTIMATE, Keys, as_text, connection
 from backend.jobs.events import Work
 from backend.jobs.heartbeats import alive
 from backend.jobs.records import round_in_force
@@ -23,7 +23,8 @@ def status(project_id: int) -> dict[str, Any]:
     """The state of a project, JSON-ready, from Redis and the storage alone, so that it is there when Label Studio is not.
 
     {"project", "title", "images": {"all": number | None, "labelled"}, "defaults": {"budget", "strategy"} of a recompute,
-    "version": {"name", "held_out_dice", "labels", "created", "reason"} | None, "labels": {"trained", "waiting"}, "round": {"name", "time",
+    "version": {"name", "held_out_dice", "labels", "created", "reason"} | None, "labels": {"trained", "waiting"},
+    "training_seconds": number | None that a training takes here, as far as is known, "round": {"name", "time",
     "reason", "strategy", "budget", "cold_start", "message", "tasks", "version"} | None, "next_tasks": [{"task", "rank", "score",
     "in_batch", "reason", "helps": [tasks]}], "running": {"job", "kind", "step", "done", "total", "rows_done", "rows_total",
     "seconds_left"} | None, "waiting": [job kinds], "last_error": {"job", "kind", "message", "time"} | None, "warnings": [text]}.
@@ -49,6 +50,7 @@ def status(project_id: int) -> dict[str, Any]:
         "defaults": {"budget": options.budget, "strategy": options.strategy},
         "version": version,
         "labels": {"trained": version["labels"] if version else 0, "waiting": max(0, pending.labels) if pending.outstanding else 0},
+        "training_seconds": _training_seconds(version, info),
         "round": {"name": record["round"]} | {name: record.get(name) for name in shown} if record else None,
         "next_tasks": _next_tasks(record, answered) if record else [],
         "running": _running(redis, project_id),
@@ -94,6 +96,13 @@ def _version(storage: Storage, project_id: int) -> dict[str, Any] | None:
     return {"name": record.name, "labels": len(record.tasks)} | {name: getattr(record, name) for name in shown}
 
 
+def _training_seconds(version: Mapping[str, Any] | None, info: Mapping[str, str]) -> float | None:
+    """What the version in use took; before the first, what was measured with the first order."""
+    if version and version["seconds"]:
+        return float(version["seconds"])
+    return float(info[TRAINING_ESTIMATE]) if info.get(TRAINING_ESTIMATE) else None
+
+
 def _next_tasks(record: dict[str, Any], answered: set[int]) -> list[dict[str, Any]]:
     """The first tasks of the round's order that nobody has labelled since."""
     order = record["order"]
@@ -124,7 +133,7 @@ def _running(redis: Any, project_id: int) -> dict[str, Any] | None:
     """The job to show: a rollback before a training before a round; a round whose networks are trained by several workers as one."""
     entries = progress.running(redis, project_id)
     name, rows_done, rows_total, rows_left = following.rows(redis, project_id)
-    order = {queue.ROLLBACK: 0, Work.TRAINING: 1, queue.START: 2, queue.FINISH: 3, queue.UNIT: 4}
+    order = {queue.ROLLBACK: 0, Work.FIRST_ORDER: 0, Work.TRAINING: 1, queue.START: 2, queue.FINISH: 3, queue.UNIT: 4}
     entries = sorted((entry for entry in entries if entry["kind"] in order), key=lambda entry: order[entry["kind"]])
     if not entries:
         return None

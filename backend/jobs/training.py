@@ -24,6 +24,7 @@ from backend.uses import TRAINING
 from backend.versions import VersionRecord, assign_folds, decide, now, trained_by
 from model.dice import dice
 from model.inference import predict_masks
+from model.recipe import Recipe
 from model.trained import TrainedModel
 from model.training import train
 
@@ -140,13 +141,22 @@ def needs_training(context: Context, setup: Setup) -> str:
     return ""
 
 
+def planned_steps(recipe: Recipe, folds: int) -> int:
+    """Steps of a training's networks together: the one of all labels, and one for each fold."""
+    return recipe.steps + _fold_steps(recipe) * (folds if folds > 1 else 0)
+
+
+def _fold_steps(recipe: Recipe) -> int:
+    return max(1, round(recipe.steps * FOLD_STEPS))
+
+
 class _Plan:
     """Turns the steps of several networks into one progress."""
 
     def __init__(self, progress: Progress, setup: Setup, folds: dict[str, int]) -> None:
         self.progress = progress
-        self.fold_steps = max(1, round(setup.recipe.steps * FOLD_STEPS))
-        self.total = setup.recipe.steps + self.fold_steps * len(set(folds.values()))
+        self.fold_steps = _fold_steps(setup.recipe)
+        self.total = planned_steps(setup.recipe, len(set(folds.values())))
         self.before = 0
 
     def step(self, *, of_fold: bool = False) -> Callable[[int, int, float], None]:

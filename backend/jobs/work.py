@@ -18,10 +18,12 @@ from backend.jobs import events, following, queue, rollback, round_end
 from backend.jobs import look as looking
 from backend.jobs import round as rounds
 from backend.jobs.context import Context, open_context
+from backend.jobs.estimate import note_estimate
 from backend.jobs.events import Work
 from backend.jobs.locks import SECONDS as FENCE_SECONDS
 from backend.jobs.locks import Fence
 from backend.jobs.progress import Progress
+from backend.jobs.records import current_record
 from backend.jobs.training import fenced_training, needs_training
 from backend.labelstudio import connect
 from model.errors import ModelError
@@ -74,7 +76,7 @@ def _job(
                 except Exception as error:
                     message = f"{type(error).__name__}: {error}"
                     log.error("%s failed: %s", kind, message)
-                    if kind in (Work.ROUND, Work.LOOK, Work.CONFIGURE):  # a training counts its failures itself
+                    if kind in (Work.ROUND, Work.FIRST_ORDER, Work.LOOK, Work.CONFIGURE):  # a training counts its failures itself
                         events.fail(context.redis, project_id, Work(kind))
                     if noted:
                         context.note_error(kind, job_id, message)
@@ -183,6 +185,26 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
         reason,
     )
     return {"round": folder.name, "next": finish}
+
+
+@_job(Work.FIRST_ORDER)
+def write_first_order(context: Context, job_id: str) -> Result:
+    """Order the tasks of a project that has no order yet, by their looks alone: annotators need not wait for a training."""
+    with _fenced(context, "round", job_id, Work.FIRST_ORDER) as progress:
+        if progress is None:
+            return dict(OTHER_ALIVE)
+        progress.check()
+        if current_record(context) is not None or queue.round_computes(context.redis, context.project_id):
+            begun = events.begin(context.redis, context.project_id, Work.FIRST_ORDER)
+            events.finish(context.redis, context.project_id, Work.FIRST_ORDER, begun)
+            return {"reason": "there is an order already, or one is nearly there"}
+        folder = rounds.begin_round(context, progress, job_id=job_id, reason=rounds.FIRST_ORDER, work=Work.FIRST_ORDER)
+        logs.bind(round=folder.name)
+        progress.checks.append(rounds.wanted(context, folder.name))
+        record = _once_it_answers(context, progress, lambda: round_end.end_round(context, progress, folder.name))
+        note_estimate(context, progress)
+    events.want(context.redis, context.project_id, Work.LOOK)  # labels may have been trained on meanwhile
+    return {"round": folder.name, "tasks": record["tasks"], "batch": record["batch"], "reason": record["message"]}
 
 
 @_job(queue.UNIT, noted=False)

@@ -1,4 +1,4 @@
-"""A worker process: `python -m backend.jobs.worker control` (one) or `... compute` (any number, on any machine).
+"""A worker process: `python -m backend.jobs.worker control` (a few) or `... compute` (any number, on any machine).
 
 The libraries of the networks are imported before it forks for each job, so that a job starts in milliseconds.
 """

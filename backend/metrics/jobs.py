@@ -19,7 +19,7 @@ from backend.jobs.heartbeats import Alive, alive
 from backend.metrics import PREFIX
 
 QUEUES = (CONTROL, COMPUTE)
-KINDS = (Work.TRAINING, queue.START, queue.UNIT, queue.FINISH, queue.ROLLBACK, Work.LOOK, Work.CONFIGURE)
+KINDS = (Work.TRAINING, Work.FIRST_ORDER, queue.START, queue.UNIT, queue.FINISH, queue.ROLLBACK, Work.LOOK, Work.CONFIGURE)
 OTHER = "other"
 """Jobs of the schedule itself."""
 MOST_IDS = 10_000

@@ -10,12 +10,14 @@ from backend.settings import FEWEST_LABELS_TO_RANK, Settings
 
 JOBS = {
     "training": "Training a new model",
+    "first-order": "Computing the first order",
     "round": "Computing the order",
     "finish": "Writing the order",
     "rollback": "Rolling back",
 }
 WAITING = {
     "training": "a training",
+    "first-order": "a first order",
     "round": "a new order",
     "finish": "the end of the round",
     "rollback": "a rollback",
@@ -24,6 +26,7 @@ WAITING = {
 }
 FAILED = {
     "training": "The last training failed",
+    "first-order": "The first order could not be written",
     "rollback": "The last rollback failed",
     "look": "The last look at the project failed",
     "configure": "The last check of the connection failed",
@@ -76,7 +79,7 @@ def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
     labelled = state["images"]["labelled"]
     if new:
         when = f"{settings.quiet_seconds:.0f} seconds after the last label, or at {settings.labels_to_train} labels"
-        return Headline(f"{new} new {plural(new, 'label')}", f"A training starts {when}; then the order is looked at again.")
+        return Headline(f"{new} new {plural(new, 'label')}", f"A training starts {when}{_takes(state)}; then the order is looked at again.")
     if round_ is None:
         return Headline(
             "Connected", "The first order is made within a minute of the first task. Import images in Label Studio if there are none."
@@ -96,6 +99,11 @@ def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
             "Ready for labels", f"{since} They are renewed when the batch is labelled, or when you recompute the queries. {served}"
         )
     return Headline("Ready for labels", f"Model and order are up to date. {served}")
+
+
+def _takes(state: Mapping[str, Any]) -> str:
+    seconds = state.get("training_seconds")
+    return f", and takes about {duration(seconds)}" if seconds else ""
 
 
 def plural(count: int, noun: str) -> str:

@@ -1,0 +1,47 @@
+"""How long a project's first training will take on this machine, told before it begins."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+
+from backend.errors import BackendError
+from backend.jobs.connection import TRAINING_ESTIMATE
+from backend.jobs.context import Context, Setup
+from backend.jobs.progress import Progress
+from backend.jobs.training import planned_steps
+from model.errors import ModelError
+from model.training import train
+
+log = logging.getLogger(__name__)
+
+STEPS_TRIED = 3
+"""The first also pays for allocations, so it is not counted."""
+
+
+def note_estimate(context: Context, progress: Progress) -> None:
+    """Time a few steps of the project's recipe and keep what a first training will take; only tells, so it never fails."""
+    try:
+        seconds = estimate_training(context.setup(), progress)
+    except (BackendError, ModelError, RuntimeError) as error:
+        log.info("the time of a training is not known: %s", error)
+        return
+    context.redis.hset(context.keys.info, TRAINING_ESTIMATE, f"{seconds:.0f}")
+    log.info("a training takes about %.0f s on this machine", seconds)
+
+
+def estimate_training(setup: Setup, progress: Progress) -> float:
+    """Seconds that a training with all its folds takes here, while nothing else runs than does now."""
+    side = setup.recipe.crop
+    noise = np.random.default_rng(0).random((side, side, 3), dtype=np.float32)
+    mask = np.zeros((side, side), dtype=np.uint8)
+    moments: list[float] = []
+
+    def on_step(step: int, steps: int, _loss: float) -> None:
+        moments.append(time.monotonic())
+        progress("Timing a training", step, steps)
+
+    train([noise], [mask], classes=setup.config.classes, recipe=setup.recipe, seed=0, steps=STEPS_TRIED, on_step=on_step)
+    return (moments[-1] - moments[0]) / (len(moments) - 1) * planned_steps(setup.recipe, setup.options.folds)
