@@ -11,9 +11,9 @@ from typing import BinaryIO, NamedTuple
 
 import imagecodecs
 import numpy as np
-import tifffile
 from PIL import Image
 
+from model import tiff
 from model.arrays import Array
 from model.errors import ImageError
 
@@ -28,11 +28,21 @@ CLIP_FRACTION = 0.001
 CLIP_PIXELS = 32
 """At most this many pixels' worth is cut: 0.1 % of a 2048 x 2048 image is more than the area of five nuclei, which may be all there are."""
 
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_TIFF_COLOURS = (0, 1, 2, 3, 6)
-"""Photometric interpretations understood: gray with white as zero, gray, RGB, palette, YCbCr."""
 _ORIENTATION_TAG = 274
 _FORMATS = "PNG, JPEG or TIFF"
+LOSSY = ("JPEG", "MPO")
+"""Formats of files that do not keep values exactly."""
+
+
+class Decoded(NamedTuple):
+    """What a file holds, and what was not certain in reading it."""
+
+    array: Array
+    """(H, W) or (H, W, C) in its own dtype, as displayed."""
+    lossy: bool
+    """The format changes values a little (JPEG, also within a TIFF)."""
+    assumed: str = ""
+    """What the file does not say and was taken for granted, in words; empty if nothing was."""
 
 
 class _Header(NamedTuple):
@@ -71,10 +81,15 @@ def decode_raw(data: bytes, name: str, *, stored: bool = False) -> Array:
     unscaled, no inversion of white-is-zero TIFFs, and an alpha channel, if any, as the last: (H, W, 2) or (H, W, 4).
     Raises ImageError (see `read_image`), except that a constant image passes.
     """
+    return decode(data, name, stored=stored).array
+
+
+def decode(data: bytes, name: str, *, stored: bool = False) -> Decoded:
+    """As `decode_raw`, with what was not certain in reading it."""
     header = _header(io.BytesIO(data), name)
     _check_size(header, name)
     try:
-        array = _pixels(data, header, name, stored)
+        array, lossy, assumed = _pixels(data, header, name, stored)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise anything: OSError, SyntaxError, ValueError, struct.error, codecs' own
@@ -84,7 +99,7 @@ def decode_raw(data: bytes, name: str, *, stored: bool = False) -> Array:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
         raise ImageError(f"{name}: {bad} values are NaN or infinite, expected finite intensities; replace them and save the image again.")
-    return np.ascontiguousarray(_orient(array, header.orientation))
+    return Decoded(np.ascontiguousarray(_orient(array, header.orientation)), lossy, assumed)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -184,12 +199,9 @@ def _header(stream: BinaryIO, name: str) -> _Header:
     if not start:
         raise ImageError(f"{name}: the file is empty, expected {_FORMATS}; copy or export it again.")
     try:
-        if start[:4] in _TIFF_MAGIC:
-            with tifffile.TiffFile(stream) as tiff:
-                page = _only_series(tiff, name).keyframe
-                height, width = _tiff_shape(tiff, name)
-                tag = page.tags.get(_ORIENTATION_TAG)
-                return _Header("TIFF", height, width, _valid_orientation(tag.value if tag else 1), 8)
+        if start[:4] in tiff.MAGIC:
+            height, width, orientation = tiff.read_header(stream, name)
+            return _Header("TIFF", height, width, _valid_orientation(orientation), 8)
         with Image.open(stream) as image:
             kind = image.format or "unknown"
             # Pillow decodes all pixels of a PNG to look for EXIF behind them; where it stands in front, `info` has it already.
@@ -201,7 +213,7 @@ def _header(stream: BinaryIO, name: str) -> _Header:
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name}: more than {MAX_PIXELS} pixels ({error}); cut it into tiles, or export it smaller.") from error
     except Exception as error:  # see decode_raw
-        known = start[:4] in _TIFF_MAGIC or start[:4] == b"\x89PNG" or start[:2] == b"\xff\xd8"
+        known = start[:4] in tiff.MAGIC or start[:4] == b"\x89PNG" or start[:2] == b"\xff\xd8"
         found = f"a damaged header ({_text(error)})" if known else f"a file that starts with {start[:16]!r}"
         raise ImageError(f"{name}: found {found}, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF.") from error
     if header.kind not in ("PNG", "JPEG", "MPO"):
@@ -235,9 +247,13 @@ def _orient(array: Array, orientation: int) -> Array:
     return array[:, ::-1] if orientation in (2, 3, 6, 7) else array
 
 
-def _pixels(data: bytes, header: _Header, name: str, stored: bool) -> Array:
+def _pixels(data: bytes, header: _Header, name: str, stored: bool) -> Decoded:
     if header.kind == "TIFF":
-        return _tiff_pixels(data, name, stored)
+        return Decoded(*tiff.read_pixels(data, name, stored))
+    return Decoded(_pixels_of_others(data, header, stored), header.kind in LOSSY)
+
+
+def _pixels_of_others(data: bytes, header: _Header, stored: bool) -> Array:
     if header.kind == "PNG" and header.gray_bits == 16:  # Pillow would silently reduce 16-bit colour to 8 bit
         array = np.asarray(imagecodecs.png_decode(data))
         alpha = array.ndim == 3 and array.shape[2] in (2, 4)
@@ -263,72 +279,3 @@ def _stored_pixels(image: Image.Image, gray_bits: int) -> Array:
     if image.mode == "L" and gray_bits in (2, 4):  # Pillow spreads them over 0 to 255
         return np.asarray(image) // np.uint8(255 // (2**gray_bits - 1))
     return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB"))
-
-
-def _only_series(tiff: tifffile.TiffFile, name: str) -> tifffile.TiffPageSeries:
-    """The one image of a TIFF, whatever thumbnails stand before or behind it. Raises ImageError if there are more, or none."""
-    full = [series for series in tiff.series if not series.keyframe.is_reduced]
-    if len(full) != 1:
-        raise ImageError(f"{name}: the TIFF holds {len(full)} images, expected one; export each plane as a file of its own.")
-    return full[0]
-
-
-def _tiff_axes(tiff: tifffile.TiffFile, name: str) -> tuple[str, tuple[int, ...]]:
-    """Axes and lengths of a TIFF without those of length one, the channel axis (if any) called C. Raises ImageError for a stack."""
-    series = _only_series(tiff, name)
-    kept = [(axis, length) for axis, length in zip(series.axes, series.shape, strict=True) if axis in "YX" or length > 1]
-    axes, shape = "".join(axis for axis, _ in kept), tuple(length for _, length in kept)
-    if len(shape) == 3 and axes[0] == "Q" and shape[2] <= 4:  # (H, W, 2) written without saying that the last axis is colour
-        axes = "YXC"
-    elif axes.count("Y") == 1 and axes.count("X") == 1 and len(shape) == 3:
-        axes = axes.replace("S", "C").replace("Q", "C")
-    if axes not in ("YX", "CYX", "YXC") or (len(shape) == 3 and shape[axes.index("C")] > 4):
-        described = " x ".join(map(str, shape))
-        raise ImageError(
-            f"{name}: the TIFF is a stack ({series.axes}: {described}), expected one plane of 1 to 4 channels; export single planes."
-        )
-    return axes, shape
-
-
-def _tiff_shape(tiff: tifffile.TiffFile, name: str) -> tuple[int, int]:
-    axes, shape = _tiff_axes(tiff, name)
-    return shape[axes.index("Y")], shape[axes.index("X")]
-
-
-def _tiff_pixels(data: bytes, name: str, stored: bool) -> Array:
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        page = _only_series(tiff, name).keyframe
-        axes, shape = _tiff_axes(tiff, name)
-        if int(page.photometric) not in _TIFF_COLOURS or page.dtype is None or page.dtype.kind not in "buif":
-            found = f"{page.dtype} pixels in colour space {page.photometric!s}"
-            raise ImageError(f"{name}: found {found}, expected gray, RGB or palette; export it as RGB or gray.")
-        array = np.asarray(_only_series(tiff, name).asarray()).reshape(shape)
-        array = array.astype(array.dtype.newbyteorder("=").type if array.dtype != np.float16 else np.float32, copy=False)
-        array = np.moveaxis(array, 0, 2) if axes == "CYX" else array
-        if array.dtype == bool:  # one bit: black and white as displayed, for masks too
-            return np.logical_xor(array, int(page.photometric) == 0).view(np.uint8)
-        if stored:  # ImageJ shows its 8-bit masks (foreground 255) as white-is-zero: the number counts there, not the display
-            return array
-        if int(page.photometric) == 3 and page.colormap is not None and array.ndim == 2:
-            return np.moveaxis(np.asarray(page.colormap)[:, array], 0, 2)
-        if int(page.photometric) == 0:
-            array = array.max() - array + array.min() if array.dtype.kind == "f" else _inverted(array, page.bitspersample)
-        return array if array.ndim == 2 else _three_channels(array, bool(page.extrasamples), name)
-
-
-def _inverted(array: Array, bits: int) -> Array:
-    """Black and white exchanged, in the same dtype, for white-is-zero integers of `bits` bits."""
-    return ~array if array.dtype.kind == "i" else (2**bits - 1 - array.astype(np.uint64)).astype(array.dtype)
-
-
-def _three_channels(array: Array, alpha: bool, name: str) -> Array:
-    """(H, W, 2 to 4) to (H, W) or (H, W, 3): alpha goes; two fluorescence channels get an empty third."""
-    if alpha and array.shape[2] in (2, 4):
-        array = array[..., :-1]
-    if array.shape[2] == 4 and array[..., 3].min() == array[..., 3].max():
-        array = array[..., :3]
-    if array.shape[2] == 4:
-        raise ImageError(f"{name}: found 4 channels, none marked as transparency, expected up to 3; export the ones to be labelled as RGB.")
-    if array.shape[2] == 2:
-        array = np.concatenate([array, np.zeros_like(array[..., :1])], axis=2)
-    return array[..., 0] if array.shape[2] == 1 else array

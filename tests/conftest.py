@@ -31,9 +31,19 @@ def settings_of_now() -> None:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data sets beside the repository; absent on a lab's machine, required where CI=true."""
-    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """The folder of small inputs that went wrong once, each with its right answer; absent and required as `shared_data`."""
+    return _shared("cases")
+
+
+def _shared(name: str) -> Path:
+    folder = Path(__file__).resolve().parents[2] / "shared" / name
     if not folder.is_dir():
-        message = f"the shared data sets are not at {folder}"
+        message = f"shared files are not at {folder}"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)

@@ -3,6 +3,8 @@
 import io
 import re
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
 from model.errors import ImageError
-from model.images import decode_image, decode_raw, image_size, normalise, read_image, read_raw, resample, shrink, working_size
+from model.images import decode, decode_image, decode_raw, image_size, normalise, read_image, read_raw, resample, shrink, working_size
 
 Array = np.ndarray[Any, Any]
 
@@ -145,6 +147,8 @@ def test_tiff_channels_are_found_first_or_last(tmp_path: Path, shape: tuple[int,
         ((3, 40, 50), {"imagej": True, "metadata": {"axes": "ZYX"}}),
         ((3, 40, 50), {"imagej": True, "metadata": {"axes": "TYX"}}),
         ((2, 3, 40, 50), {"imagej": True, "metadata": {"axes": "ZCYX"}}),
+        ((3, 40, 50), {"photometric": "minisblack", "metadata": None}),
+        ((3, 40, 50), {"photometric": "minisblack", "metadata": None, "description": "ImageJ=1.53t\nimages=3\n"}),
     ],
 )
 def test_a_stack_is_refused_and_the_remedy_named(tmp_path: Path, shape: tuple[int, ...], options: dict[str, Any]) -> None:
@@ -152,6 +156,64 @@ def test_a_stack_is_refused_and_the_remedy_named(tmp_path: Path, shape: tuple[in
     for read in (read_raw, image_size):
         with pytest.raises(ImageError, match=r"stack\.tif.*stack.*export single planes"):
             read(tmp_path / "stack.tif")
+
+
+@pytest.mark.parametrize("axes", ["CYX", "ZYX", "TYX"])
+def test_one_file_of_several_of_an_ome_tiff_is_the_plane_that_it_holds(tmp_path: Path, axes: str) -> None:
+    """Whether the others lie beside it or not; a file that holds several planes of it is a stack."""
+    planes = noise(3, 40, 50)
+
+    def described(number: int) -> str:
+        held = "".join(
+            f'<TiffData First{axes[0]}="{k}" IFD="0" PlaneCount="1"><UUID FileName="p{k}.ome.tif">urn:uuid:{k}</UUID></TiffData>'
+            for k in range(3)
+        )
+        sizes = " ".join(f'Size{axis}="{3 if axis == axes[0] else 1}"' for axis in "ZCT")
+        return (
+            f'<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{number}">'
+            '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="50" SizeY="40" '
+            f"{sizes}>{held}</Pixels></Image></OME>"
+        )
+
+    for number in (0, 1):
+        tifffile.imwrite(tmp_path / f"p{number}.ome.tif", planes[number], description=described(number), metadata=None)
+        np.testing.assert_array_equal(read_raw(tmp_path / f"p{number}.ome.tif"), planes[number])
+        assert image_size(tmp_path / f"p{number}.ome.tif") == (40, 50)
+    tifffile.imwrite(tmp_path / "two.ome.tif", planes[:2], description=described(0), metadata=None, photometric="minisblack")
+    with pytest.raises(ImageError, match="stack"):
+        read_raw(tmp_path / "two.ome.tif")
+
+
+def test_no_warning_of_a_library_reaches_the_terminal(tmp_path: Path) -> None:
+    """A TIFF that its library complains of, in a process of its own as a user starts it."""
+    whole = io.BytesIO()
+    tifffile.imwrite(whole, noise(40, 50), description="ImageJ=1.53t\nimages=9\nslices=9\n", metadata=None)
+    damaged = whole.getvalue()
+    (tmp_path / "a.tif").write_bytes(damaged)
+    code = f"from model.images import read_raw; print(read_raw({str(tmp_path / 'a.tif')!r}).shape)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("(40, 50)\n", "")
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "said"),
+    [
+        ((3, 40, 50), {"photometric": "minisblack"}, "3 planes"),
+        ((2, 40, 50), {"photometric": "minisblack"}, "2 planes"),
+        ((40, 50, 3), {"photometric": "minisblack", "planarconfig": "contig"}, "3 planes"),
+        ((3, 40, 50), {"photometric": "minisblack", "planarconfig": "separate"}, "3 planes"),
+        ((40, 50, 3), {"photometric": "rgb"}, ""),
+        ((3, 40, 50), {"photometric": "rgb", "planarconfig": "separate"}, ""),
+        ((3, 40, 50), {"imagej": True, "metadata": {"axes": "CYX"}}, ""),
+        ((3, 40, 50), {"ome": True, "metadata": {"axes": "CYX"}, "photometric": "minisblack"}, ""),
+        ((40, 50), {"bigtiff": True}, ""),
+    ],
+)
+def test_channels_that_a_tiff_does_not_name_are_told(tmp_path: Path, shape: tuple[int, ...], options: dict[str, Any], said: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise(*shape), **options)
+    assumed = decode((tmp_path / "a.tif").read_bytes(), "a.tif").assumed
+    assert assumed.startswith(said)
+    assert bool(assumed) == bool(said)
 
 
 def test_pages_of_different_sizes_and_four_real_channels_are_refused(tmp_path: Path) -> None:
