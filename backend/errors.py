@@ -13,6 +13,14 @@ class RegionError(BackendError):
     """One region of one annotation cannot be turned into a mask; the other tasks can go on."""
 
 
+class UnknownLabelError(RegionError):
+    """A region's label is not in the labelling configuration: it has been renamed or removed since."""
+
+    def __init__(self, message: str, *, label: str) -> None:
+        super().__init__(message)
+        self.label = label
+
+
 class TaskImageError(BackendError):
     """The image of one task cannot be fetched; the other tasks can go on."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from xml.etree import ElementTree
@@ -15,7 +16,10 @@ MAX_LABELS = 255
 EXAMPLE = '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image"><Label value="Axon"/></BrushLabels></View>'
 """The smallest configuration that works, quoted in errors."""
 
-_OTHER_SHAPES = {"bitmasklabels", "keypointlabels", "vectorlabels", "rectanglelabels", "ellipselabels"}
+_UNLABELLED = ("labels", "brush", "polygon", "rectangle", "ellipse", "bitmask", "magicwand")
+"""Controls whose shapes carry no label of their own, or get it from a separate Labels control."""
+_POINTS = ("keypointlabels", "keypoint", "vectorlabels", "vector")
+"""Controls that mark no pixels."""
 
 
 class Kind(StrEnum):
@@ -25,11 +29,16 @@ class Kind(StrEnum):
     POLYGON = "polygonlabels"
     ELLIPSE = "ellipselabels"
     RECTANGLE = "rectanglelabels"
+    BITMASK = "bitmasklabels"
 
     @property
     def tag(self) -> str:
         """The control's tag in the configuration, as people write it."""
         return f"{self.value.removesuffix('labels').capitalize()}Labels"
+
+
+OUTLINES = (Kind.BRUSH, Kind.POLYGON, Kind.BITMASK, Kind.ELLIPSE)
+"""Whose regions follow an object's outline. A box does so only where nothing better can draw its label."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,10 @@ class Control:
     name: str
     kind: Kind
     labels: tuple[str, ...]
+    smart: bool = False  # asks an interactive model: its boxes and ellipses are prompts
+
+    def __str__(self) -> str:
+        return f"{self.kind.tag} {self.name!r}"
 
 
 @dataclass(frozen=True)
@@ -47,10 +60,13 @@ class LabelConfig:
 
     image_key: str  # where a task's data holds the image
     image_name: str  # `to_name` of the regions
-    labels: tuple[str, ...]  # of all controls together, each once, in the order of the configuration
+    labels: tuple[str, ...]  # of all controls that teach, each once, in the order of the configuration
     controls: tuple[Control, ...]
     writer: Control  # draws the masks: the first brush, else the first polygon
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    helpers: tuple[str, ...] = field(default=(), compare=False)  # controls that only help to draw, as people know them
+    others: tuple[str, ...] = ()  # names of everything else in the configuration, such as a second image
+    shown: Mapping[str, str] = field(default_factory=dict)  # a label as annotators read it, to its alias, which Label Studio stores
 
     @property
     def classes(self) -> int:
@@ -58,46 +74,112 @@ class LabelConfig:
         return len(self.labels) + 1
 
     def class_id(self, label: str) -> int | None:
-        """Class id of a label's name, None if the configuration does not have it."""
-        return self.labels.index(label) + 1 if label in self.labels else None
+        """Class id of a label's name, None if the configuration does not have it. Drawn before it got an alias, it is the same label."""
+        stored = label if label in self.labels else self.shown.get(label, label)
+        return self.labels.index(stored) + 1 if stored in self.labels else None
 
     def control(self, name: str) -> Control | None:
         """The control of that name, None if there is none."""
         return next((control for control in self.controls if control.name == name), None)
 
+    def teaches(self, kind: Kind, label: str, control: str = "") -> bool:
+        """Whether a region of that kind means the pixels of the label, and not merely where to look for it.
+
+        Brushes, polygons and bitmasks always do. Boxes and ellipses of a smart control are prompts for an interactive model; other boxes
+        mean pixels only where no tool that follows outlines has the label.
+        """
+        drawn_by = self.control(control)
+        smart = drawn_by is not None and drawn_by.kind is kind and drawn_by.smart
+        return _teaches(kind, smart, self.shown.get(label, label), self.controls)
+
     def writer_of(self, label: str) -> Control | None:
         """The control that draws this label in pre-annotations: a brush if one has it, else a polygon, else None."""
-        for kind in (Kind.BRUSH, Kind.POLYGON):
+        for kind in _WRITERS:
             for control in self.controls:
                 if control.kind is kind and label in control.labels:
                     return control
         return None
 
 
+_WRITERS = (Kind.BRUSH, Kind.POLYGON)
+
+
 def parse(label_config: str) -> LabelConfig:
-    """Read a labelling configuration (Label Studio's XML). Raises ConfigError that says what is missing or not supported."""
+    """Read a labelling configuration (Label Studio's XML). Raises ConfigError that says what is missing or not supported.
+
+    Of several images the one that the first brush (then polygon, bitmask, ...) draws on is used.
+    """
     root = _root(label_config)
-    image_key, image_name = _image(root)
+    image_key, image_name, other_images = _image(root)
     controls = tuple(_controls(root, image_name))
     if not controls:
         raise ConfigError(_no_control(root, image_name))
-    labels = tuple(dict.fromkeys(label for control in controls for label in control.labels))
+    taught = {label for control in controls for label in control.labels if _teaches(control.kind, control.smart, label, controls)}
+    labels = tuple(dict.fromkeys(label for control in controls for label in control.labels if label in taught))
     if len(labels) > MAX_LABELS:
         raise ConfigError(f"The labelling configuration has {len(labels)} labels, expected at most {MAX_LABELS}; remove some.")
-    writers = [control for kind in (Kind.BRUSH, Kind.POLYGON) for control in controls if control.kind is kind]
+    writers = [control for kind in _WRITERS for control in controls if control.kind is kind]
     if not writers:
-        found = ", ".join(f"{control.kind.tag} {control.name!r}" for control in controls)
         raise ConfigError(
-            f"The labelling configuration draws only with {found}; masks cannot be shown as such. "
+            f"The labelling configuration draws only with {_listed(controls)}; masks cannot be shown as such. "
             "Add a BrushLabels (or PolygonLabels) control with the same labels."
         )
-    drawn = {label for writer in writers for label in writer.labels}
-    warnings = tuple(
-        f"The label {label!r} is learnt but not pre-annotated: no BrushLabels or PolygonLabels control has it."
-        for label in labels
-        if label not in drawn
+    points, unlabelled = _beside(root, image_name, _POINTS), _beside(root, image_name, _UNLABELLED)
+    prompts = [control for control in controls if not any(_teaches(control.kind, control.smart, each, controls) for each in control.labels)]
+    return LabelConfig(
+        image_key,
+        image_name,
+        labels,
+        controls,
+        writers[0],
+        warnings=tuple(_warnings(labels, controls, prompts, unlabelled, _elsewhere(root, image_name, other_images), image_name)),
+        helpers=tuple(map(str, prompts)) + tuple(points),
+        others=tuple(name for element in root.iter() if (name := element.get("name")) and name != image_name),
+        shown=_aliases(root),
     )
-    return LabelConfig(image_key, image_name, labels, controls, writers[0], warnings)
+
+
+def _teaches(kind: Kind, smart: bool, label: str, controls: Sequence[Control]) -> bool:
+    if kind in (Kind.BRUSH, Kind.POLYGON, Kind.BITMASK):
+        return True
+    if smart:
+        return False
+    return kind is Kind.ELLIPSE or not any(
+        control.kind in OUTLINES and label in control.labels and not (control.smart and control.kind is Kind.ELLIPSE)
+        for control in controls
+    )
+
+
+def _warnings(
+    labels: Sequence[str],
+    controls: Sequence[Control],
+    prompts: Sequence[Control],
+    unlabelled: Sequence[str],
+    elsewhere: Sequence[str],
+    image_name: str,
+) -> Iterator[str]:
+    """What people should know of a configuration that can be used."""
+    drawn = {label for control in controls if control.kind in _WRITERS for label in control.labels}
+    for label in labels:
+        if label not in drawn:
+            kinds = {control.kind for control in controls if label in control.labels and control not in prompts}
+            whole = " All pixels of a box count as the label." if kinds == {Kind.RECTANGLE} else ""
+            yield f"The label {label!r} is learnt but not pre-annotated: no BrushLabels or PolygonLabels control has it.{whole}"
+    boxes = [control for control in controls if control.kind is Kind.RECTANGLE and not control.smart]
+    boxes_beside = [control for control in boxes if not all(_teaches(control.kind, False, label, controls) for label in control.labels)]
+    if boxes_beside:
+        yield (
+            f"Boxes of {_listed(boxes_beside)} are not learnt, as a brush or polygon draws the same labels exactly; "
+            "outline with these what the model is to learn."
+        )
+    if unlabelled:
+        yield f"What {', '.join(unlabelled)} draws carries no label of its own and is not learnt; use BrushLabels or PolygonLabels."
+    if elsewhere:
+        yield f"{', '.join(elsewhere)} draws on another image; only what is drawn on the Image {image_name!r} is learnt."
+
+
+def _listed(controls: Sequence[Control]) -> str:
+    return ", ".join(map(str, controls))
 
 
 def _root(label_config: str) -> ElementTree.Element:
@@ -111,12 +193,12 @@ def _root(label_config: str) -> ElementTree.Element:
         ) from error
 
 
-def _image(root: ElementTree.Element) -> tuple[str, str]:
+def _image(root: ElementTree.Element) -> tuple[str, str, list[str]]:
+    """Key of the task's data and name of the image that is drawn on, and the names of the other images."""
     images = [element for element in root.iter() if element.tag.lower() == "image"]
-    if len(images) != 1:
-        found = "no Image" if not images else f"{len(images)} Images ({', '.join(repr(image.get('name')) for image in images)})"
-        raise ConfigError(f"The labelling configuration has {found}, expected exactly one, for example {EXAMPLE}")
-    image = images[0]
+    if not images:
+        raise ConfigError(f"The labelling configuration has no Image, expected one, for example {EXAMPLE}")
+    image = images[0] if len(images) == 1 else _drawn_on(root, images)
     value = image.get("value") or ""
     if not re.fullmatch(r"\$[^$\s]+", value):
         found = f"value={value!r}" if value else ("valueList" if image.get("valueList") or image.get("valuelist") else "no value")
@@ -124,7 +206,27 @@ def _image(root: ElementTree.Element) -> tuple[str, str]:
     name = image.get("name")
     if not name:
         raise ConfigError('The Image tag has no name, expected one that the controls refer to, such as name="image" and toName="image".')
-    return value[1:], name
+    return value[1:], name, [str(other.get("name")) for other in images if other is not image]
+
+
+def _drawn_on(root: ElementTree.Element, images: Sequence[ElementTree.Element]) -> ElementTree.Element:
+    """Of several images the one that is labelled; the others are there to be looked at."""
+    named = {image.get("name"): image for image in images}
+    for kind in (*_WRITERS, Kind.BITMASK, Kind.ELLIPSE, Kind.RECTANGLE):
+        for element in root.iter():
+            if element.tag.lower() == kind.value:
+                for target in _targets(element):
+                    if target in named:
+                        return named[target]
+    names = ", ".join(repr(image.get("name")) for image in images)
+    raise ConfigError(
+        f"The labelling configuration has {len(images)} Images ({names}) and no control that draws on one of them, "
+        f"expected BrushLabels or PolygonLabels with toName set to the one that is labelled, for example {EXAMPLE}"
+    )
+
+
+def _targets(element: ElementTree.Element) -> list[str]:
+    return [target.strip() for target in (element.get("toName") or element.get("toname") or "").split(",")]
 
 
 def _controls(root: ElementTree.Element, image_name: str) -> list[Control]:
@@ -135,20 +237,42 @@ def _controls(root: ElementTree.Element, image_name: str) -> list[Control]:
         except ValueError:
             continue
         name = element.get("name")
-        targets = [target.strip() for target in (element.get("toName") or element.get("toname") or "").split(",")]
-        if image_name not in targets:
+        if image_name not in _targets(element):
             continue
         if not name:
             raise ConfigError(f'A {kind.tag} control has no name, expected one such as name="labels".')
+        tags = [label for label in element.iter() if label.tag.lower() == "label"]
         # Label Studio stores a label's alias in the results where it has one.
-        labels = [label.get("alias") or label.get("value") or "" for label in element.iter() if label.tag.lower() == "label"]
-        labels = [label for label in labels if label]
+        labels = [stored for label in tags if (stored := label.get("alias") or label.get("value"))]
         if not labels:
             dynamic = element.get("value")
             found = f"takes its labels from the task data ({dynamic})" if dynamic else "has no labels"
             raise ConfigError(f'{kind.tag} {name!r} {found}, expected at least one such as <Label value="Axon"/> in it.')
-        controls.append(Control(name, kind, tuple(dict.fromkeys(labels))))
+        smart = _is_smart(element) or all(_is_smart(label) for label in tags)
+        controls.append(Control(name, kind, tuple(dict.fromkeys(labels)), smart))
     return controls
+
+
+def _is_smart(element: ElementTree.Element) -> bool:
+    return (element.get("smart") or element.get("smartOnly") or "").strip().lower() in ("true", "1")
+
+
+def _aliases(root: ElementTree.Element) -> dict[str, str]:
+    found = [(label.get("value"), label.get("alias")) for label in root.iter() if label.tag.lower() == "label"]
+    return {value: alias for value, alias in found if value and alias}
+
+
+def _beside(root: ElementTree.Element, image_name: str, tags: Sequence[str]) -> list[str]:
+    """Controls of other kinds on the image, as people know them."""
+    found = [element for element in root.iter() if element.tag.lower() in tags and image_name in _targets(element)]
+    return [f"{element.tag} {element.get('name')!r}" for element in found]
+
+
+def _elsewhere(root: ElementTree.Element, image_name: str, other_images: Sequence[str]) -> list[str]:
+    """Drawing controls of other images only."""
+    kinds = {kind.value for kind in Kind}
+    found = [element for element in root.iter() if element.tag.lower() in kinds and image_name not in _targets(element)]
+    return [f"{element.tag} {element.get('name')!r}" for element in found if set(_targets(element)) & set(other_images)]
 
 
 def _no_control(root: ElementTree.Element, image_name: str) -> str:
@@ -157,6 +281,6 @@ def _no_control(root: ElementTree.Element, image_name: str) -> str:
     for kind in Kind:
         if kind in tags:
             return f"The {kind.tag} control has toName={tags[kind].get('toName')!r}, {wanted}."
-    others = sorted(tags[tag].tag for tag in _OTHER_SHAPES & set(tags)) + sorted({"Brush", "Polygon"} & {e.tag for e in tags.values()})
+    others = sorted(tags[tag].tag for tag in {*_POINTS, *_UNLABELLED} & set(tags))
     found = f"only {', '.join(others)}" if others else "no control that draws"
     return f"The labelling configuration has {found}, {wanted}, for example {EXAMPLE}"

@@ -76,7 +76,8 @@ class _Connection:
         except ConfigError as error:
             return [Finding("config", Severity.ERROR, str(error), "Settings, Labeling Interface")]
         warnings = [Finding("config", Severity.WARNING, text, "Settings, Labeling Interface") for text in config.warnings]
-        return warnings or [Finding("config", Severity.OK, f"draws {', '.join(config.labels)} with {config.writer.kind.tag}")]
+        helpers = f"; {', '.join(config.helpers)}: only to help, what they mark is not learnt" if config.helpers else ""
+        return warnings or [Finding("config", Severity.OK, f"draws {', '.join(config.labels)} with {config.writer.kind.tag}{helpers}")]
 
     def _webhook(self) -> list[Finding]:
         wanted = {"Authorization": _basic(self.basic_auth)} if self.basic_auth else {}

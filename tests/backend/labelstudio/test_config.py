@@ -46,13 +46,44 @@ def test_an_alias_is_what_label_studio_stores() -> None:
     assert config.labels == ("ax",)
 
 
+def test_a_reference_image_beside_is_passed_over() -> None:
+    """The image that the labels name is used, wherever it stands; what is drawn on the other is told."""
+    images = '<Image name="before" value="$a"/><Image name="after" value="$b"/>'
+    config = parse(view(f'{images}<BrushLabels name="b" toName="after">{LABELS}</BrushLabels>'))
+    assert (config.image_key, config.image_name, config.warnings) == ("b", "after", ())
+    config = parse(
+        view(
+            f'{images}<PolygonLabels name="p" toName="before">{LABELS}</PolygonLabels>'
+            f'<BrushLabels name="b" toName="after">{LABELS}</BrushLabels>'
+        )
+    )
+    assert config.image_name == "after"
+    assert config.warnings == ("PolygonLabels 'p' draws on another image; only what is drawn on the Image 'after' is learnt.",)
+
+
+def test_what_only_helps_to_draw_is_told_and_no_class() -> None:
+    """Prompts of an interactive model, points, boxes beside a brush, and tools without labels."""
+    smart = '<KeyPointLabels name="k" toName="i" smart="true"><Label value="Background"/></KeyPointLabels>'
+    boxes = '<RectangleLabels name="r" toName="i" smart="true"><Label value="Prompt"/></RectangleLabels>'
+    brushes = f'<Image name="i" value="$image"/><BrushLabels name="b" toName="i">{LABELS}</BrushLabels>'
+    config = parse(view(brushes + smart + boxes))
+    assert (config.labels, config.warnings) == (("Axon", "Myelin"), ())
+    assert config.helpers == ("RectangleLabels 'r'", "KeyPointLabels 'k'")
+    config = parse(view(f'{brushes}<RectangleLabels name="r" toName="i">{LABELS}</RectangleLabels><MagicWand name="m" toName="i"/>'))
+    assert ["Boxes of RectangleLabels 'r' are not learnt" in text for text in config.warnings] == [True, False]
+    assert "MagicWand 'm' draws carries no label of its own" in config.warnings[1]
+
+
 @pytest.mark.parametrize(
     ("config", "missing"),
     [
         ("", "no labelling configuration"),
         ("<View>", "not valid XML"),
-        (view(f'<BrushLabels name="b" toName="i">{LABELS}</BrushLabels>'), "no Image, expected exactly one"),
-        (view('<Image name="i" value="$a"/><Image name="j" value="$b"/>'), r"2 Images \('i', 'j'\), expected exactly one"),
+        (view(f'<BrushLabels name="b" toName="i">{LABELS}</BrushLabels>'), "no Image, expected one"),
+        (
+            view('<Image name="i" value="$a"/><Image name="j" value="$b"/>'),
+            r"2 Images \('i', 'j'\) and no control that draws on one of them",
+        ),
         (view('<Image name="i" value="image"/>'), "value='image', expected the key"),
         (view('<Image name="i" valueList="$images"/>'), "valueList, expected the key"),
         (view('<Image value="$image"/>'), "Image tag has no name"),
