@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from backend.errors import RegionError, TaskImageError
+from backend.errors import RegionError, TaskImageError, UnknownLabelError
 from backend.jobs.context import Context, Setup
 from backend.labelstudio.annotations import chosen
 from backend.labelstudio.config import LabelConfig
 from backend.labelstudio.images import fetch
-from backend.labelstudio.regions import to_mask
+from backend.labelstudio.regions import draw_regions
 from model.arrays import Image, Mask
 from model.byte_cache import ByteCache
 from model.digests import digest
@@ -112,6 +112,10 @@ class Labels:
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)  # "id" and "data" of each
     digests: dict[str, str] = field(default_factory=dict)  # of each label, to tell whether it has changed
     problems: dict[str, str] = field(default_factory=dict)  # task id to what is wrong with its image or annotation
+    gone: dict[str, str] = field(default_factory=dict)  # task id to the label in it that the configuration does not have, of the problems
+    present: dict[str, list[int]] = field(default_factory=dict)  # class ids that each label holds, 0 = background
+    overlaps: dict[str, str] = field(default_factory=dict)  # task id to where two labels claim the same pixels
+    only_help: set[str] = field(default_factory=set)  # tasks whose label holds points or boxes, and nothing that is learnt
     seen: int = 0  # labelled tasks, usable or not
 
     @property
@@ -134,6 +138,8 @@ def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int,
                 _add(labels, task, content, setup, on_label)
             except (TaskImageError, RegionError, ModelError) as error:
                 labels.problems[str(task["id"])] = str(error)
+                if isinstance(error, UnknownLabelError):
+                    labels.gone[str(task["id"])] = error.label
                 log.warning("task %s left out of the training: %s", task["id"], error)
             on_progress("Reading labels", done, len(tasks))
     return labels
@@ -155,10 +161,17 @@ def _add(labels: Labels, task: dict[str, Any], content: bytes | TaskImageError, 
     raw = decode_raw(content, f"task {identity}")
     size = (raw.shape[0], raw.shape[1])
     image = normalise(shrink(raw, setup.recipe.max_side), name=f"task {identity}")
-    full = to_mask(annotation.get("result") or [], setup.config, size, name=f"task {identity}, annotation {annotation.get('id')}")
+    name = f"task {identity}, annotation {annotation.get('id')}"
+    drawing = draw_regions(annotation.get("result") or [], setup.config, size, name=name)
+    full = drawing.mask
     labels.masks[identity] = resize_mask(full, (image.shape[0], image.shape[1]))
     labels.images[identity] = image
     labels.tasks[identity] = {"id": task["id"], "data": task["data"]}
+    labels.present[identity] = np.flatnonzero(np.bincount(full.ravel(), minlength=1)).tolist()
+    if drawing.overlaps:
+        labels.overlaps[identity] = "; ".join(drawing.overlaps)
+    if drawing.passed_over and not full.any():
+        labels.only_help.add(identity)
     labels.digests[identity] = hashlib.sha256(full.tobytes()).hexdigest()[:16]
     if on_label is not None:
         on_label(int(task["id"]), annotation, full)

@@ -16,12 +16,13 @@ from backend.insight.live_quality import LiveQuality
 from backend.jobs import events
 from backend.jobs.context import Context, Setup
 from backend.jobs.events import Work
+from backend.jobs.label_review import nothing_to_learn, review, undecisive
 from backend.jobs.locks import Fence
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce, deciding
 from backend.jobs.snapshot import Labels, read_labels
 from backend.uses import TRAINING
-from backend.versions import VersionRecord, assign_folds, decide, now, trained_by
+from backend.versions import FEWER, VersionRecord, assign_folds, decide, now, trained_by
 from model.dice import dice
 from model.inference import predict_masks
 from model.recipe import Recipe
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 
 FOLD_STEPS = 0.5
 """Share of the steps that the networks of the folds are trained for: they only tell versions apart, and cost k times."""
-MOST_TASKS_IN_A_WARNING = 5
 
 
 def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: str) -> dict[str, Any]:
@@ -59,12 +59,16 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
     live.save()
     for name, value in attempt.items():
         context.redis.hset(context.keys.info, name, value)
-    context.note("labels", _problems(labels))
-    if not labels.masks:
+    notes = review(labels, setup.config)
+    for subject, text in notes.items():
+        context.note(subject, text)
+        if text:
+            log.warning("%s", text)
+    nothing = _nothing_to_train_on(labels, notes)
+    if nothing:
         events.finish(context.redis, context.project_id, Work.TRAINING, begun)
-        reason = "no label yet" if not labels.seen else f"none of the {labels.seen} labels can be used: {_problems(labels)}"
-        log.info("not trained: %s", reason)
-        return {"version": None, "published": False, "labels": 0, "reason": reason}
+        log.info("not trained: %s", nothing)
+        return {"version": None, "published": False, "labels": 0, "reason": nothing}
     current = context.versions.current_record()
     folds = assign_folds(labels.ids, setup.options.folds, current.folds if current else {})
     wanted = VersionRecord(
@@ -76,6 +80,8 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
         seed=setup.options.seed,
         recipe=setup.recipe.to_dict(),
         folds=folds,
+        present={task: labels.present[task] for task in labels.ids},
+        undecisive=tuple(undecisive(labels)),
         warnings=tuple(f"task {task}: {problem}" for task, problem in labels.problems.items()),
     )
     # An earlier run may have done it, and then found the shared storage away.
@@ -83,7 +89,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
     progress.check()
     context.versions.set_aside(model, record)
     with deciding(context):  # a rollback may have put another version in use since the training began
-        published, reason = decide(record, context.versions)
+        published, reason = decide(record, context.versions, measured=setup.options.folds > 1)
         record = dataclasses.replace(record, published=published, reason=reason)
         fence.check()
         context.versions.save(model, record)
@@ -102,7 +108,8 @@ def _train(setup: Setup, labels: Labels, wanted: VersionRecord, progress: Progre
         seed=setup.options.seed,
         on_step=plan.step(),
     )
-    mean = round(float(np.mean(list(held_out.values()))), 4) if held_out else None
+    told = [value for task, value in held_out.items() if task not in wanted.undecisive]
+    mean = round(float(np.mean(told)), 4) if told else None
     seconds = round(time.monotonic() - started, 1)
     return model, dataclasses.replace(wanted, held_out=held_out, held_out_dice=mean, seconds=seconds)
 
@@ -111,7 +118,7 @@ def _publish(context: Context, record: VersionRecord, fence: Fence, begun: event
     """Put a saved version in use if it is to be; safe to repeat, also after it was put in use and rolled back."""
     if record.published and record.name not in {use.version for use in context.versions.uses.all()}:
         context.versions.make_current(record.name, by=TRAINING, reason=record.reason, confirm=fence.check)
-    context.note("version", "" if record.published else f"Version {record.name} was trained but is not in use: {record.reason}.")
+    context.note("version", _about_version(record))
     announce(context)
     fence.check()
     events.finish(context.redis, context.project_id, Work.TRAINING, begun)
@@ -125,6 +132,12 @@ def _publish(context: Context, record: VersionRecord, fence: Fence, begun: event
         record.reason,
     )
     return {"version": record.name, "published": record.published, "labels": len(record.tasks), "reason": record.reason}
+
+
+def _about_version(record: VersionRecord) -> str:
+    if not record.published:
+        return f"Version {record.name} was trained but is not in use: {record.reason}."
+    return f"Version {record.name} is in use: {record.reason}." if record.reason.startswith(FEWER) else ""
 
 
 def needs_training(context: Context, setup: Setup) -> str:
@@ -190,12 +203,13 @@ def _held_out(setup: Setup, labels: Labels, folds: dict[str, int], plan: _Plan) 
     return scores
 
 
-def _problems(labels: Labels) -> str:
-    if not labels.problems:
-        return ""
-    first = [f"task {task}: {text}" for task, text in list(labels.problems.items())[:MOST_TASKS_IN_A_WARNING]]
-    more = len(labels.problems) - len(first)
-    return f"{len(labels.problems)} labels are left out of the training: {'; '.join(first)}{f'; and {more} more' if more else ''}"
+def _nothing_to_train_on(labels: Labels, notes: dict[str, str]) -> str:
+    """Why no network is trained; empty if one can be."""
+    if not labels.seen:
+        return "no label yet"
+    if not labels.masks:
+        return f"none of the {labels.seen} labels can be used: {' '.join(filter(None, notes.values()))}"
+    return nothing_to_learn(labels)
 
 
 def fenced_training(context: Context, job_id: str, *, wait: float, needed: Callable[[], bool] = lambda: True) -> dict[str, Any]:

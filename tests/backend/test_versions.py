@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from backend.errors import FenceLostError, StorageError, VersionError
 from backend.storage import Storage
 from backend.uses import KEPT, ROLLBACK, TRAINING, Use
-from backend.versions import VersionRecord, Versions, assign_folds, compare, decide, now
+from backend.versions import FEWER, VersionRecord, Versions, assign_folds, compare, decide, now
 from model.recipe import Recipe
 from model.trained import TrainedModel
 from model.unet import build_network
@@ -161,6 +161,48 @@ def test_only_the_same_labels_are_compared() -> None:
     assert compare(record("v2", {"1": 0.1}, tasks={"1": "drawn anew"}), old)[0]
     assert "the labels have changed" in compare(record("v2", {"1": 0.1}, labels=("Axon", "Soma")), old)[1]
     assert not compare(record("v2", {"1": 0.1}), old)[0]
+
+
+def test_labels_that_tell_nothing_do_not_decide() -> None:
+    """A model of empty labels meets them exactly; no real one after it is clearly worse, whether its record says so or is an early one."""
+    idle = {"1": 1.0, "2": 1.0, "3": 1.0}
+    early = record("v1", idle)
+    later = record("v1", idle, present={task: [0] for task in idle}, undecisive=tuple(idle))
+    present = {task: [0] for task in idle} | {"4": [0, 1], "5": [0, 1]}
+    new = record("v2", {"1": 0.0, "2": 0.0, "3": 0.0, "4": 0.7, "5": 0.7}, present=present, undecisive=tuple(idle))
+    alone = record("v2", {}, tasks={"4": "digest"}, present={"4": [0, 1]})
+    for before in (early, later):
+        assert compare(new, before) == (True, "no held-out task in common with v1")
+        assert compare(alone, before)[0]  # the empty ones were deleted: three labels that tell nothing are no more than one that does
+    kept = record("v3", {"1": 1.0, "4": 0.2, "5": 0.2}, present=present, undecisive=("1",))
+    assert not compare(kept, new)[0]  # the others decide as ever
+
+
+def test_a_class_that_one_of_them_has_never_seen_does_not_decide() -> None:
+    """Who has never seen a label of a class does well wherever it is not, and would keep the place for ever."""
+    before = record("v1", {"1": 0.9, "2": 0.9}, labels=("Axon", "Myelin"), present={"1": [0, 1], "2": [0, 1]})
+    seen = {"1": [0, 1], "2": [0, 1], "3": [0, 1, 2]}
+    new = record("v2", {"1": 0.45, "2": 0.45, "3": 0.6}, labels=("Axon", "Myelin"), present=seen)
+    for old in (before, dataclasses.replace(before, present={})):
+        assert compare(new, old) == (True, "only one of v2 and v1 has seen a label of Myelin")
+    assert not compare(dataclasses.replace(new, name="v3", held_out={"1": 0.2, "2": 0.2, "3": 0.2}), new)[0]
+
+
+def test_fewer_labels_do_not_take_over_without_a_word() -> None:
+    """Where nothing can be compared, as after a label was renamed; from as many labels on they do. Without folds people are told."""
+    before = record("v1", {"1": 0.8, "2": 0.8, "3": 0.8, "4": 0.8})
+    alone = record("v2", {}, labels=("Neurite",), tasks={"5": "e"})
+    published, reason = compare(alone, before)
+    assert not published
+    assert (
+        "trained on fewer labels, 1 in place of 4, and not to be compared with v1: the labels have changed from Axon to Neurite" in reason
+    )
+    assert "v1 stays in use until there are 4 labels that count; roll back to v2 to use it all the same" in reason
+    published, reason = compare(alone, before, measured=False)
+    assert published
+    assert reason.startswith(FEWER)
+    as_many = record("v5", {}, labels=("Neurite",), tasks={str(task): "e" for task in range(5, 9)})
+    assert compare(as_many, before)[0]
 
 
 def saved(versions: Versions, *records: VersionRecord) -> None:
