@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from redis.exceptions import RedisError
@@ -28,9 +27,6 @@ from backend.web.requests import request_id
 
 log = logging.getLogger(__name__)
 
-DRAINED_BYTES = 2**28
-DRAINED_SECONDS = 20.0
-"""Of a body that is too large, so much is read and thrown away: who is still sending does not read the answer."""
 LONGEST_REASON = 400
 """Characters of a message in the status line."""
 
@@ -67,19 +63,6 @@ def wants_page() -> bool:
     return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
 
 
-def _drain() -> None:
-    read, until = 0, time.monotonic() + DRAINED_SECONDS
-    stream = request.environ["wsgi.input"]
-    while read < DRAINED_BYTES and time.monotonic() < until:
-        try:
-            chunk = stream.read(2**16)
-        except OSError:  # it has gone silent
-            return
-        if not chunk:
-            return
-        read += len(chunk)
-
-
 def register_errors(app: Flask) -> None:
     """Answer every error of every request of the app."""
 
@@ -87,7 +70,6 @@ def register_errors(app: Flask) -> None:
     def refused(error: HTTPException) -> Response:
         message = error.description or error.name
         if isinstance(error, RequestEntityTooLarge):
-            _drain()
             message = (
                 f"The request is larger than {app.config['MAX_CONTENT_LENGTH'] / 2**20:g} MiB (MAX_BODY_MB); send fewer tasks at once."
             )

@@ -1,37 +1,172 @@
-"""gunicorn's threads and log as this service needs them: one silent client never keeps the others waiting."""
+"""gunicorn's worker and log as this service needs them: a slow or silent client holds no thread and keeps nobody waiting.
+
+gunicorn's own threads read a request while it arrives, so that a few clients that send a byte now and then hold all of them. Here
+waitress receives requests, all connections in one loop; a thread gets a request when all of it is there.
+"""
 
 from __future__ import annotations
 
-import socket
-import struct
-import sys
+import logging
+import os
+import time
 from typing import Any
 
 from gunicorn import glogging
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.base import Worker as BaseWorker
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.buffers import OverflowableBuffer
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
 
 from backend.logs import configure_logging
 from backend.settings import get_settings
 
 SILENT_SECONDS = 5
-"""Nothing arrives of a request that has begun. Label Studio sends all at once, and itself waits 1 to 3 s for most answers."""
+"""A connection on which nothing arrives is closed, in the midst of a request or between two. Label Studio sends all at once."""
+HEAD_SECONDS = 10
+"""For the whole head of a request, however it trickles."""
+REQUEST_SECONDS = 60
+"""For the whole request: 64 MiB at 1 MiB/s."""
 UNREAD_SECONDS = 30
 """Nothing is taken of an answer."""
+CONNECTIONS = 500
+"""At once; further ones wait to be accepted. Most systems allow a process 1,024 files."""
+LONGEST_HEAD = 64 * 1024
+"""Bytes."""
+LONGEST_IGNORED = 1 << 30
+"""Bytes of a body that is too large which are received and thrown away: who is still sending does not read the answer."""
+_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+log = logging.getLogger(__name__)
 
 
-class Worker(ThreadWorker):
-    """gunicorn's threaded worker, which by itself waits for ever for the rest of a request: a few cut connections, and nobody is served."""
+class BoundedBuffer(OverflowableBuffer):
+    """Keeps the first `most` bytes of a body, and only counts the others: the application refuses it by its length."""
 
-    def handle(self, conn: TConn) -> Any:
-        """Serve one request of a connection, in a thread of the pool; tells whether there may be another."""
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SILENT_SECONDS, 0))
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", UNREAD_SECONDS, 0))
-        again = super().handle(conn)
-        if again is False:
-            # Closing takes 2 s when the other side is silent; left to gunicorn, its main thread would do it, one after the other.
-            conn.close(graceful=True)
-            conn.close = lambda **_: None
-        return again
+    def __init__(self, overflow: int, most: int) -> None:
+        super().__init__(overflow)
+        self._most, self._dropped = most, 0
+
+    def append(self, data: bytes) -> None:
+        """Add what has arrived."""
+        room = max(0, self._most - super().__len__())
+        super().append(data[:room])
+        self._dropped += len(data) - min(room, len(data))
+
+    def __len__(self) -> int:
+        return int(super().__len__()) + self._dropped
+
+
+class Parser(HTTPRequestParser):
+    """A request as it arrives; its body is kept up to MAX_BODY_MB."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the head, which is complete."""
+        super().parse_header(header_plus)
+        if self.body_rcv is not None:
+            self.body_rcv.buf = BoundedBuffer(self.adj.inbuf_overflow, int(get_settings().max_body_mb * 2**20) + 1)
+
+
+class Channel(HTTPChannel):
+    """One connection, which is given up when a request does not arrive in time."""
+
+    parser_class = Parser
+    begun = 0.0
+    """When the first byte of the request came that is not complete yet."""
+
+    def received(self, data: bytes) -> bool:
+        """Take in what has arrived."""
+        before = self.request
+        answer = bool(super().received(data))
+        if self.request is not None and self.request is not before:
+            self.begun = time.time()
+        return answer
+
+    def late(self, now: float) -> bool:
+        """Tell whether the request that is arriving has taken too long."""
+        request = self.request
+        if request is None:
+            return False
+        limit = REQUEST_SECONDS if request.headers_finished else HEAD_SECONDS
+        return now - self.begun > limit or now - self.last_activity > SILENT_SECONDS
+
+    def give_up(self) -> None:
+        """Say that it took too long, and close the connection."""
+        with self.outbuf_lock:
+            self.outbufs[-1].append(_TOO_LATE)
+            self.total_outbufs_len += len(_TOO_LATE)
+        self.request, self.close_when_flushed = None, True
+        log.info("gave up a client that went silent in the midst of a request, or sent it too slowly")
+
+
+class Server(TcpWSGIServer):
+    """All connections of one listening socket."""
+
+    channel_class = Channel
+
+    def maintenance(self, now: float) -> None:
+        """Close what is idle, late, or does not take its answer; called each second."""
+        for channel in list(self.active_channels.values()):
+            if channel.total_outbufs_len:
+                channel.will_close |= now - channel.last_activity > UNREAD_SECONDS
+            elif channel.requests or channel.close_when_flushed:
+                continue
+            elif channel.late(now):
+                channel.give_up()
+            elif channel.request is None and now - channel.last_activity > SILENT_SECONDS:
+                channel.will_close = True
+
+
+class Worker(BaseWorker):
+    """A gunicorn worker in which waitress receives requests and a pool of threads answers them."""
+
+    def run(self) -> None:
+        """Serve until gunicorn, or the death of its master, ends it; requests that are being answered come to their end."""
+        adjustments = Adjustments(
+            threads=self.cfg.threads,
+            connection_limit=CONNECTIONS,
+            cleanup_interval=1,
+            max_request_header_size=LONGEST_HEAD,
+            max_request_body_size=LONGEST_IGNORED,
+            outbuf_high_watermark=LONGEST_IGNORED,  # an answer never waits in a thread for its reader
+            asyncore_use_poll=True,
+            expose_tracebacks=False,
+            ident=None,
+            # A proxy on this machine may say that it was asked by https.
+            trusted_proxy="127.0.0.1",
+            trusted_proxy_headers={"x-forwarded-proto"},
+            clear_untrusted_proxy_headers=True,
+        )
+        threads = ThreadedTaskDispatcher()
+        threads.set_thread_count(adjustments.threads)
+        connections: dict[int, Any] = {}
+        for listener in self.sockets:
+            place = (listener.sock.family, listener.sock.type, listener.sock.proto, listener.sock.getsockname())
+            common = {"dispatcher": threads, "adj": adjustments, "bind_socket": False, "sockinfo": place}
+            Server(self.wsgi, connections, True, listener.sock, **common)
+        while self.alive and os.getppid() == self.ppid:
+            self._serve(connections)
+        self._end(connections)
+        threads.shutdown(timeout=1)
+        wasyncore.close_all(connections)
+
+    def _serve(self, connections: dict[int, Any], seconds: float = 0.5) -> None:
+        self.notify()
+        wasyncore.loop(timeout=seconds, use_poll=True, map=connections, count=1)
+
+    def _end(self, connections: dict[int, Any]) -> None:
+        """Accept nobody any more, and let the requests that are being answered come to their end."""
+        for each in list(connections.values()):
+            if isinstance(each, Server):
+                each.accepting = False
+        until = time.monotonic() + self.cfg.graceful_timeout
+        while time.monotonic() < until and any(
+            isinstance(each, Channel) and (each.requests or each.total_outbufs_len) for each in connections.values()
+        ):
+            self._serve(connections, 0.1)
 
 
 class Logger(glogging.Logger):
@@ -43,10 +178,3 @@ class Logger(glogging.Logger):
         configure_logging(get_settings())
         self.error_log.handlers.clear()
         self.error_log.propagate = True
-
-    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Errors that nobody handled; a client that went silent is none of ours."""
-        if isinstance(sys.exc_info()[1], BlockingIOError):
-            self.info("gave up a client that went silent in the midst of a request")
-        else:
-            super().exception(msg, *args, **kwargs)
