@@ -8,8 +8,8 @@ from typing import Any
 
 from redis import Redis
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import AuthenticationError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from rq import Queue
@@ -138,6 +138,33 @@ def check(settings: Settings) -> None:
         raise QueueError(
             f"Redis at {masked_url(settings.redis_address)} does not answer ({error}); start it, or correct REDIS_URL."
         ) from error
+
+
+FULL = "Redis has no memory left for new entries (its maxmemory); give it more. What is there already goes on being served."
+DISK_FULL = "Redis cannot write to its disk, so it takes nothing new; free space on that disk."
+
+
+def explain(error: RedisError) -> str:
+    """What is wrong with Redis, and what to do about it."""
+    text = str(error)
+    if isinstance(error, OutOfMemoryError) or text.startswith("OOM"):
+        return FULL
+    if "MISCONF" in text:
+        return DISK_FULL
+    if isinstance(error, AuthenticationError):
+        return "Redis refuses the password; correct REDIS_URL."
+    if isinstance(error, ReadOnlyError):
+        return "Redis is a read-only copy; set REDIS_URL to the server that can be written to."
+    return "Redis does not answer; it may be restarting. Try again in a moment."
+
+
+def find_problems(redis: Redis) -> list[str]:
+    """Why Redis takes nothing new although it answers; empty where it does. Raises RedisError."""
+    info = redis.info("memory") | redis.info("persistence")
+    most = int(info.get("maxmemory", 0))
+    states = (info.get("aof_last_write_status"), info.get("aof_last_bgrewrite_status"), info.get("rdb_last_bgsave_status"))
+    found = [FULL] if most and int(info.get("used_memory", 0)) >= most else []
+    return found + ([DISK_FULL] if "err" in states else [])
 
 
 def named(name: str, redis: Redis | None = None) -> Queue:

@@ -8,7 +8,7 @@ from typing import Any
 
 from backend.errors import SettingsError, StorageError, VersionError
 from backend.jobs import events, following, progress, queue
-from backend.jobs.connection import TRAINING_ESTIMATE, Keys, as_text, connection
+from backend.jobs.connection import TRAINING_ESTIMATE, Keys, as_text, connection, find_problems
 from backend.jobs.events import Work
 from backend.jobs.heartbeats import alive
 from backend.jobs.records import round_in_force
@@ -56,7 +56,7 @@ def status(project_id: int) -> dict[str, Any]:
         "running": _running(redis, project_id),
         "waiting": queue.waiting(redis, project_id),
         "last_error": max(last_errors(redis, project_id).values(), key=lambda error: error["time"], default=None),
-        "warnings": warnings + damages + alive(redis).missing(),
+        "warnings": warnings + damages + find_problems(redis) + alive(redis).missing(),
     }
 
 

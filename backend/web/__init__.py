@@ -11,9 +11,11 @@ from backend.jobs.connection import connect
 from backend.logs import configure_logging
 from backend.metrics.collector import ServiceCollector, create_registry
 from backend.settings import Settings, get_settings
+from backend.web import payload
 from backend.web.answers import register_errors
 from backend.web.auth import require_login
 from backend.web.cross_site import refuse_cross_site
+from backend.web.hosts import refuse_unknown_hosts
 from backend.web.metrics import metrics
 from backend.web.pages.views import pages
 from backend.web.projects import projects
@@ -39,8 +41,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["BACKLOG"] = Backlog(app.config["REDIS"])
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["METRICS"] = create_registry(ServiceCollector(app.config["REDIS"], app.config["BACKLOG"], settings.model_dir))
+    app.url_map.converters["int"] = payload.Number
     watch_requests(app)
     register_errors(app)
+    refuse_unknown_hosts(app, settings)
     require_login(app, settings.basic_auth)
     refuse_cross_site(app)
     app.register_blueprint(protocol)

@@ -23,6 +23,7 @@ from backend.errors import (
     UnreachableError,
     VersionError,
 )
+from backend.jobs.connection import explain
 from backend.web.requests import request_id
 
 log = logging.getLogger(__name__)
@@ -91,8 +92,9 @@ def register_errors(app: Flask) -> None:
 
     @app.errorhandler(RedisError)
     def redis_away(error: RedisError) -> Response:
-        log.error("Redis does not answer: %s", error)
-        return error_answer(503, "Redis does not answer; it may be restarting. Try again in a moment.")
+        problem = explain(error)
+        log.error("%s (%s)", problem, error)
+        return error_answer(503, problem)
 
     @app.errorhandler(Exception)
     def defect(error: Exception) -> Response:

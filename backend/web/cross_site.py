@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
-from redis import Redis
 
-from backend.jobs.connection import PREFIX
 from backend.settings import Settings
 from backend.web.answers import error_answer
+from backend.web.hosts import host_name, is_address
 
 COOKIE = "tdal_browser"
 """Random, one a browser; a token is bound to it. Sent only by pages of this host."""
 HEADER = "X-CSRF-Token"
-SECRET = f"{PREFIX}:browser-secret"
-"""Redis key: what tokens are made from, the same for all web processes."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _SIGNS = ("Origin", "Referer", "Sec-Fetch-Site")
 POLICY = "; ".join(
@@ -43,6 +39,7 @@ POLICY = "; ".join(
 
 def refuse_cross_site(app: Flask) -> None:
     """Guard every address of the app, and add the headers that make browsers careful; to be called after `require_login`."""
+    app.config["PAGE_SECRET"] = _secret(app.config["SETTINGS"])
 
     @app.before_request
     def check() -> Response | None:
@@ -53,7 +50,7 @@ def refuse_cross_site(app: Flask) -> None:
             return error_answer(403, problem)
         cookie, given = request.cookies.get(COOKIE, ""), request.headers.get(HEADER, "")
         # Compared as bytes: a header may hold characters that text comparison refuses.
-        if not cookie or not hmac.compare_digest(_token(app.config["REDIS"], cookie).encode(), given.encode()):
+        if not cookie or not hmac.compare_digest(_token(app.config["PAGE_SECRET"], cookie).encode(), given.encode()):
             return error_answer(403, f"Found no valid {HEADER}, expected that of a page of this service; reload the page and try again.")
         return None
 
@@ -76,12 +73,21 @@ def page_token() -> str:
     cookie = request.cookies.get(COOKIE, "")
     if not cookie:
         cookie = g.new_cookie = secrets.token_urlsafe(24)
-    return _token(current_app.config["REDIS"], cookie)
+    return _token(current_app.config["PAGE_SECRET"], cookie)
 
 
-def _token(redis: Redis, cookie: str) -> str:
-    redis.set(SECRET, secrets.token_hex(32), nx=True)
-    return hmac.new(bytes(redis.get(SECRET) or b""), cookie.encode(), hashlib.sha256).hexdigest()  # type: ignore[arg-type]
+def _token(secret: bytes, cookie: str) -> str:
+    return hmac.new(secret, cookie.encode(), hashlib.sha256).hexdigest()
+
+
+def _secret(settings: Settings) -> bytes:
+    """What tokens are made from: the same for all web processes, and nothing that is kept, as reading a page writes nothing.
+
+    Where there is neither password nor key, each process has its own.
+    """
+    known = (settings.basic_auth_pass, settings.label_studio_api_key)
+    value = next((each.get_secret_value() for each in known if each is not None), "")
+    return hashlib.sha256(b"tokens of pages " + value.encode()).digest() if value else secrets.token_bytes(32)
 
 
 def _foreign(settings: Settings) -> str:
@@ -90,8 +96,10 @@ def _foreign(settings: Settings) -> str:
     origin = request.headers.get("Origin") or request.headers.get("Referer") or ""
     # X-Forwarded-Host is not believed: whoever reaches this service could send it.
     own = {_server(url) for url in (settings.own_url, settings.public_url or "")} - {""}
-    if settings.basic_auth is not None or _is_this_machine(request.host):
-        own.add(request.host.lower())
+    # Any other name may be a foreign one that was led here; a browser gives no password to such a name.
+    host = request.environ.get("HTTP_HOST", "")
+    if settings.basic_auth is not None or host_name(host) == "localhost" or is_address(host_name(host)):
+        own.add(host.lower())
     if site == "same-origin" and (not origin or _server(origin) in own):
         return ""
     return (
@@ -106,18 +114,3 @@ def _server(url: str) -> str:
         return urlsplit(url).netloc.lower()
     except ValueError:
         return ""
-
-
-def _is_this_machine(host: str) -> bool:
-    """Whether a Host header is an IP address or localhost.
-
-    Any other name may be a foreign one that was led here (DNS rebinding); a browser gives no password to such a name, but where none is set
-    it needs none.
-    """
-    name = ""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        ipaddress.ip_address(name)
-    except ValueError:
-        return name == "localhost"
-    return True

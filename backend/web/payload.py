@@ -9,9 +9,19 @@ from typing import Any
 
 from flask import current_app, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.routing import IntegerConverter, Map
 
 from backend.errors import RequestError
 from backend.jobs.known import MOST_PROJECTS
+
+
+class Number(IntegerConverter):
+    """Numbers in addresses: of projects and tasks, as Label Studio gives them; anything longer is no known address."""
+
+    regex = r"\d{1,10}"
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=MOST_PROJECTS)
 
 
 def json_object(*, optional: bool = False) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from backend.web.pages.words import duration, failure, headline, plural
 from backend.web.protocol import health, project_context, require_known
 from model.strategies import strategy_names
 
+LONGEST_NAME = 40
+"""Characters of a round's name in an address; no round is called anything longer."""
+
 pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/pages")
 pages.add_app_template_filter(duration, "duration")
 pages.add_app_template_filter(plural, "plural")
@@ -70,9 +73,11 @@ def similarity(project_id: int, name: str) -> Response:
 
 
 def _file(context: Context, name: str, where: Any, kind: str) -> Response:
-    path = context.storage.get(where(f"{context.folder}/rounds/{name}")) if is_round(name) else None
+    path = context.storage.get(where(f"{context.folder}/rounds/{name}")) if len(name) <= LONGEST_NAME and is_round(name) else None
     if path is None or not path.is_file():
-        raise RequestError(f"Round {name[:40]} of project {context.project_id} has no such file (any more); reload the page.", 404)
+        raise RequestError(
+            f"Round {name[:LONGEST_NAME]} of project {context.project_id} has no such file (any more); reload the page.", 404
+        )
     answer = make_response(send_file(path, mimetype=kind))
     answer.headers["Cache-Control"] = "private, max-age=86400"  # what a round has drawn does not change
     return answer
