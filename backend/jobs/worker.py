@@ -10,7 +10,8 @@ import sys
 from typing import Any
 
 from redis import Redis
-from rq import Queue, Worker
+from redis.client import Pipeline
+from rq import Queue, Worker, worker_registration
 from rq.executions import Execution
 from rq.job import Job
 
@@ -31,6 +32,16 @@ MAINTENANCE_SECONDS = 20
 
 class CountedWorker(Worker):
     """rq's worker, whose jobs are counted for the metrics, and whose log lines say which job they belong to."""
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Tell Redis again who this is, not only that it is alive.
+
+        After the machine was suspended for minutes, or Redis was emptied, nothing else of it is known there any more.
+        """
+        super().heartbeat(timeout, pipeline)
+        if self.birth_date is not None:
+            (self.connection if pipeline is None else pipeline).hset(self.key, mapping=self.serialize())
+            worker_registration.register(self, pipeline)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Fork a work horse for the job and wait for its end; the horse inherits what is bound here."""
