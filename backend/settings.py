@@ -86,6 +86,20 @@ class Settings(BaseSettings):
             raise ValueError(f"found {value!r}, expected an address such as http://label-studio:8080")
         return value.rstrip("/")
 
+    @field_validator("recipe")
+    @classmethod
+    def _check_recipe(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _known_recipe(value)  # here, as a typo must not be told only when the labels are made
+
+    @field_validator("project_defaults")
+    @classmethod
+    def _check_defaults(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            ProjectSettings.model_validate(value)
+        except ValidationError as error:
+            raise ValueError(_explained(error, ProjectSettings)) from error
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, value: str | None) -> str | None:
@@ -183,6 +197,37 @@ def _known_strategy(value: str) -> str:
     return value
 
 
+def _known_recipe(value: dict[str, Any]) -> dict[str, Any]:
+    from model.errors import RecipeError
+    from model.recipe import Recipe
+
+    try:
+        Recipe.from_dict(value)
+    except (RecipeError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+def check_encoder(recipe: dict[str, Any]) -> None:
+    """Build the network of a recipe once, which tells whether its encoder is known. Raises SettingsError.
+
+    Only where another than the classical one is chosen, as it takes seconds; the weights are not fetched.
+    """
+    from model.recipe import Recipe
+
+    wanted = Recipe.from_dict(recipe)
+    if wanted.encoder == Recipe.encoder and wanted.encoder_weights is None:
+        return
+    from model.errors import RecipeError
+    from model.unet import build_network
+
+    try:
+        weights = wanted.encoder_weights if wanted.encoder == Recipe.encoder else None
+        build_network(wanted.encoder, 2, width=wanted.width, depth=wanted.depth, weights=weights)
+    except RecipeError as error:
+        raise SettingsError(f"RECIPE: {error}") from error
+
+
 Budget = Annotated[int, Field(ge=1, le=MOST_BUDGET)]
 Strategy = Annotated[str, AfterValidator(_known_strategy)]
 
@@ -202,14 +247,7 @@ class ProjectSettings(BaseModel):
     @field_validator("recipe")
     @classmethod
     def _recipe(cls, value: dict[str, Any]) -> dict[str, Any]:
-        from model.errors import RecipeError
-        from model.recipe import Recipe
-
-        try:
-            Recipe.from_dict(value)
-        except (RecipeError, TypeError) as error:
-            raise ValueError(str(error)) from error
-        return value
+        return _known_recipe(value)
 
 
 class RoundOptions(BaseModel):

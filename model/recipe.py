@@ -37,10 +37,16 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, lowest in LOWEST.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < lowest:
+            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
                 raise RecipeError(f"{name}: found {value!r}, expected a whole number of at least {lowest}.")
         if self.depth > DEEPEST:
             raise RecipeError(f"depth: found {self.depth}, expected at most {DEEPEST} poolings.")
+        for name in ("learning_rate", "weight_decay"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise RecipeError(f"{name}: found {value!r}, expected a number.")
+        if not isinstance(self.encoder, str) or not isinstance(self.encoder_weights, str | None):
+            raise RecipeError(f"encoder {self.encoder!r}, encoder_weights {self.encoder_weights!r}: expected names.")
         if not self.learning_rate > 0 or self.weight_decay < 0:
             raise RecipeError(f"learning_rate {self.learning_rate}, weight_decay {self.weight_decay}: expected above 0 and at least 0.")
         if self.precision not in PRECISIONS:

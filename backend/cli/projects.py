@@ -8,7 +8,7 @@ import typer
 
 from backend import service
 from backend.cli.shell import MEND, AnyProject, AsJson, Project, Wait, console, explained, started, tell, tell_json
-from backend.settings import read_settings
+from backend.settings import check_encoder, read_settings
 from backend.terminal import describe, findings
 
 
@@ -22,6 +22,7 @@ def connect(project: Project) -> None:
 
     with explained():
         settings = read_settings()
+        check_encoder(settings.recipe)
         client = LabelStudio(settings.label_studio_url, settings.api_key)
         found = configure(client, project, service.own_url(settings), settings.basic_auth)
     console.print(findings(found), end="", highlight=False, markup=False, soft_wrap=True)

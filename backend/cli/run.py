@@ -8,7 +8,7 @@ import signal
 from backend import service
 from backend.cli.shell import explained, say
 from backend.logs import configure_logging
-from backend.settings import Settings, read_settings
+from backend.settings import Settings, check_encoder, read_settings
 from backend.supervisor import Supervisor
 
 
@@ -21,6 +21,7 @@ def up() -> None:
         settings = read_settings()
         configure_logging(settings)
         _ = settings.api_key  # says how to set it when it is missing
+        check_encoder(settings.recipe)
         say("\n".join(f"{name.upper()}={value}" for name, value in settings.described.items()))
         _try_label_studio(settings)
         signal.signal(signal.SIGTERM, _exit)

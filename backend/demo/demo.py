@@ -25,7 +25,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.connect import configure
 from backend.redis_server import write_private
 from backend.service import Service
-from backend.settings import FEWEST_LABELS_TO_RANK, Settings, get_settings, read_settings
+from backend.settings import FEWEST_LABELS_TO_RANK, Settings, check_encoder, get_settings, read_settings
 from backend.supervisor import Supervisor
 from backend.terminal import findings, follow_with_bar
 
@@ -37,6 +37,18 @@ RECIPE = {"width": 8, "depth": 3, "max_side": 256, "crop": 96, "batch": 4, "step
 MOST_WORKERS = 4
 """Each takes about 700 MB."""
 _LOOK_SECONDS = 10.0
+_FIXED: dict[str, Any] = {
+    "redis_url": None,
+    "storage_url": None,
+    "backend_url": None,
+    "public_url": None,
+    "label_studio_public_url": None,
+    "host": "127.0.0.1",
+    "basic_auth_user": "label-studio",
+    # One thread a worker: threads of one small network spend their time waiting for each other.
+    "threads": 1,
+}
+"""Settings of the demo, whatever the environment says."""
 
 console = Console(highlight=False)
 
@@ -58,6 +70,8 @@ class Options:
 def run(options: Options) -> None:
     """Run the demo. Raises BackendError for what a user can mend."""
     start = time.monotonic()
+    # Before anything is made: a typo in RECIPE would be told by the training, after everything else.
+    check_encoder(read_settings(**_FIXED, label_studio_url="http://127.0.0.1", port=1, basic_auth_pass="none").recipe)
     signal.signal(signal.SIGTERM, _end)
     folder = options.folder.resolve()
     with service.alone(folder), Supervisor() as supervisor:
@@ -73,7 +87,7 @@ def run(options: Options) -> None:
             _say("Connecting the project to the backend.")
             _print(findings(configure(client, project.id, everything.settings.own_url, everything.settings.basic_auth)))
             _order(project.id, labelled)
-            _tell(server, project.id, everything.settings, folder, time.monotonic() - start)
+            _tell(server, project.id, labelled, everything.settings, folder, time.monotonic() - start)
             if not options.exit:
                 _say("Everything stays up until Ctrl-C.")
                 supervisor.watch(until=_news(project.id))
@@ -116,21 +130,13 @@ def _service(supervisor: Supervisor, folder: Path, known: state.State, server: L
     _say("Starting Redis, the backend, its workers and the scheduler.")
     chosen: dict[str, Any] = {} if os.environ.get("RECIPE") else {"recipe": RECIPE}
     settings = read_settings(
+        **_FIXED,
         label_studio_url=server.url,
         label_studio_api_key=server.token,
-        redis_url=None,
-        storage_url=None,
-        backend_url=None,
-        public_url=None,
-        label_studio_public_url=None,
-        host="127.0.0.1",
         port=known.backend_port,
         model_dir=folder / "backend",
-        basic_auth_user="label-studio",
         basic_auth_pass=known.backend_password,
-        # One thread a worker: threads of one small network spend their time waiting for each other.
         workers=min(os.cpu_count() or 1, MOST_WORKERS),
-        threads=1,
         **chosen,
     )
     everything = Service(settings, logs=folder / "logs", say=lambda text: _say(f"  {text}"))
@@ -176,9 +182,12 @@ def _order(project: int, labelled: int) -> None:
         raise QueueError(f"The round {last['state']}: {last.get('message')}; see the files in the logs folder, then run `make demo` again.")
 
 
-def _tell(server: LabelStudioServer, project: int, settings: Settings, folder: Path, seconds: float) -> None:
+def _tell(server: LabelStudioServer, project: int, labelled: int, settings: Settings, folder: Path, seconds: float) -> None:
     now = jobs.status(project)
-    _say(f"The order is written, {seconds / 60:.1f} minutes after the start. Next images:")
+    lost = lost_labels(now, labelled)
+    for text in lost:
+        console.print(f"ATTENTION: {text}", style="bold red", markup=False, soft_wrap=True)
+    _say(f"The order is written{', BUT SEE ABOVE' if lost else ''}, {seconds / 60:.1f} minutes after the start. Next images:")
     for place in now["next_tasks"][:5]:
         _print(f"  {place['rank']:>3}. task {place['task']}  {place.get('reason') or ''}\n")
     user, password = settings.basic_auth or ("", "")
@@ -191,6 +200,14 @@ def _tell(server: LabelStudioServer, project: int, settings: Settings, folder: P
         f"  Backend   {settings.own_url}, logs in {folder / 'logs'}\n"
         f"  Shell     source {shlex.quote(str(folder / 'environment'))}; python -m backend status --project {project}\n\n"
     )
+
+
+def lost_labels(now: dict[str, Any], labelled: int) -> list[str]:
+    """What is to be said loudly of a project (its status) of which so many images are labelled; empty when all labels are learnt from."""
+    trained = now["labels"]["trained"]
+    if labelled < FEWEST_LABELS_TO_RANK or trained + now["labels"]["waiting"] >= labelled:
+        return []
+    return [f"{labelled} images are labelled, and the model was trained on {trained} of them.", *now["warnings"]]
 
 
 def _news(project: int) -> Callable[[], bool]:

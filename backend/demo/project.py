@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import unquote
 from xml.sax.saxutils import quoteattr
 
 import httpx
@@ -56,11 +57,19 @@ class DemoProject:
 
     def add_tasks(self) -> dict[str, int]:
         """Add a task for each image that has none; returns image name to task id."""
-        addresses = {self.server.address(path): name for name, path in self.pictures.files.items()}
-        missing = [address for address in addresses if address not in {task["data"].get("image") for task in self._tasks()}]
+        addresses = {name: self.server.address(path) for name, path in self.pictures.files.items()}
+        found = self._named(addresses)
+        missing = [address for name, address in addresses.items() if name not in found]
         if missing:
             self._post(f"/api/projects/{self.id}/import", [{"data": {"image": address}} for address in missing])
-        return {addresses[task["data"]["image"]]: int(task["id"]) for task in self._tasks() if task["data"].get("image") in addresses}
+        return self._named(addresses)
+
+    def _named(self, addresses: dict[str, str]) -> dict[str, int]:
+        """The tasks that show these images, by their names; also those of an earlier edition, which wrote paths as they are."""
+        known = {address: name for name, address in addresses.items()}
+        known |= {bare: name for name, address in addresses.items() if not set(bare := unquote(address)) & set("#&+%;")}
+        tasks = [(known.get(task["data"].get("image")), int(task["id"])) for task in self._tasks()]
+        return {name: task for name, task in tasks if name is not None}
 
     def label(self, names: Sequence[str], tasks: dict[str, int], tick: Callable[[int, int], None]) -> int:
         """Submit the known masks of these images, where nothing is submitted yet; returns how many tasks of the project have labels."""

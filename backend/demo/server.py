@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 
@@ -130,7 +131,8 @@ class LabelStudioServer:
 
     def address(self, file: Path) -> str:
         """Tell what a task's data holds for a file below `files`."""
-        return f"/data/local-files/?d={file.resolve().relative_to(self.files)}"
+        # As a synced storage of Label Studio writes it: "#", "&", "+", "%" in a name mean something else in an address.
+        return f"/data/local-files/?d={quote(str(file.resolve().relative_to(self.files)))}"
 
     def _environment(self) -> dict[str, str]:
         return {

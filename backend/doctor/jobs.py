@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backend.doctor.labels import is_about_labels
 from backend.doctor.redis_server import open_redis
 from backend.finding import Finding, Severity
 from backend.jobs import queue
@@ -30,6 +31,7 @@ def check_jobs(settings: Settings, project_id: int) -> list[Finding]:
     found += [
         Finding("warnings", Severity.WARNING, as_text(text))
         for subject, text in sorted(notes.items())
-        if not as_text(subject).startswith("connection:")  # looked at anew above
+        # Those of the connection and the labels are told above.
+        if not as_text(subject).startswith("connection:") and not is_about_labels(as_text(subject))
     ]
     return found or [Finding("jobs", Severity.OK, "the last one of each kind succeeded")]

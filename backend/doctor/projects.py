@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from backend.doctor.connection import check_connected, check_extra_params, check_project
 from backend.doctor.images import check_images
 from backend.doctor.jobs import check_jobs
+from backend.doctor.labels import check_labels
 from backend.doctor.model import check_model
 from backend.doctor.order import check_order
 from backend.doctor.redis_server import open_redis
@@ -43,6 +44,8 @@ def checks(settings: Settings, project_id: int, *, label_studio: bool = True, re
     if label_studio and redis:
         found["extra params"] = lambda: check_extra_params(settings, project_id)
         found["order"] = lambda: check_order(settings, project_id)
+    if redis:
+        found["labels"] = lambda: check_labels(settings, project_id)
     found["model"] = lambda: check_model(settings, project_id)
     if redis:
         found["jobs"] = lambda: check_jobs(settings, project_id)

@@ -29,6 +29,8 @@ def draw(
     except VersionError as error:
         log.error("no masks drawn: %s", error)
         return {}
+    if not set(annotator.labels) & set(config.labels):  # nothing that it finds has a name any more
+        return {task: [] for task in task_ids}
     wanted_ids = set(task_ids)
     tasks = {int(task["id"]): task for task in context.client.tasks(context.project_id, "unlabelled") if int(task["id"]) in wanted_ids}
     images = TaskImages(context, config, tasks.values(), annotator.model.recipe.max_side)

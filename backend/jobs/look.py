@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from backend.jobs.events import Work
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce
 from backend.jobs.records import current_record
+from backend.jobs.refit import refit_masks
 from backend.jobs.round import FIRST_ORDER
 from backend.jobs.round_end import tell_round
 from backend.labelstudio import priorities
@@ -43,6 +45,7 @@ def look(context: Context, progress: Progress) -> None:
         events.forget(context.redis, context.project_id)
         return
     context.note("config", " ".join(setup.config.warnings))
+    context.note("config_changed", _other_labels_than_trained(context, setup))
     announce(context)
     labelled, changed = context.client.labelled_since(context.project_id)
     context.redis.hset(
@@ -58,6 +61,7 @@ def look(context: Context, progress: Progress) -> None:
         return
     if not busy:
         tell_round(context, record)
+    refit_masks(context, setup.config, record)
     state = _state(context, setup, record, labelled)
     if _unchanged(context, state):
         return
@@ -132,6 +136,19 @@ def _has_enough(context: Context) -> bool:
     """Whether the model in use has seen enough labels for its pseudo-labels to be compared."""
     record = context.versions.current_record()
     return record is not None and len(record.tasks) >= FEWEST_LABELS_TO_RANK
+
+
+def _other_labels_than_trained(context: Context, setup: Setup) -> str:
+    """What is to be said while the version in use knows other labels than the configuration; empty if it knows these."""
+    with suppress(VersionError):  # damaged: doctor tells
+        current = context.versions.current_record()
+        if current is not None and current.labels != setup.config.labels:
+            return (
+                f"{current.name} was trained on the labels {', '.join(current.labels)}, and the labelling configuration now has "
+                f"{', '.join(setup.config.labels)}: only labels of the same name are pre-annotated, and the order does not compare images, "
+                "until a version trained on these is in use."
+            )
+    return ""
 
 
 def _other_labels(context: Context, setup: Setup, record: dict[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from backend.jobs.drawing import draw, note_blank
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce, deciding
 from backend.jobs.records import RECORD, current_record, number_of, round_names
+from backend.jobs.refit import drawn_for
 from backend.jobs.round_end import tell_round
 from backend.labelstudio import priorities
 from backend.labelstudio.priorities import Priority
@@ -127,6 +128,7 @@ def _write(
         content = {
             "round": name,
             "version": wish.version,
+            "drawn_for": drawn_for(config),
             "time": now(),
             "reason": f"rolled back from {before} to {wish.version}",
             "order_of": record.get("order_of", record["round"]),  # the round that computed the order

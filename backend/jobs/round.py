@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from redis.exceptions import RedisError
 
-from backend.errors import SupersededError
+from backend.errors import SupersededError, VersionError
 from backend.jobs import asked, events
 from backend.jobs.connection import KEPT_SECONDS, as_text
 from backend.jobs.context import Context, Setup
@@ -120,17 +120,28 @@ def _take_snapshot(
     beside = folder.path / f".{LABELS}"
     save_masks(beside, {identity: labels.masks[identity] for identity in snapshot.labelled})
     context.storage.move_in(beside, f"{folder.folder}/{LABELS}")
-    folder.save(_with_cold_start(snapshot))
+    folder.save(_with_cold_start(snapshot, _trained_on(context, version) or setup.config.labels))
 
 
-def _with_cold_start(snapshot: Snapshot) -> Snapshot:
-    """The snapshot as a cold start where there is too little for a strategy."""
+def _trained_on(context: Context, version: str) -> tuple[str, ...]:
+    """The labels that a version was trained on; none where that is not known."""
+    with suppress(VersionError):  # damaged: told when it is loaded
+        return () if version == NO_VERSION else context.versions.record(version).labels
+    return ()
+
+
+def _with_cold_start(snapshot: Snapshot, trained_on: tuple[str, ...]) -> Snapshot:
+    """The snapshot as a cold start where there is too little for a strategy; `trained_on` are the labels that the version knows."""
     count = len(snapshot.labelled)
+    message = ""
     if snapshot.version == NO_VERSION:
-        return dataclasses.replace(snapshot, cold_start=True, message="there is no model yet")
-    if count < FEWEST_LABELS_TO_RANK:
-        return dataclasses.replace(snapshot, cold_start=True, message=f"{count} labels, expected at least {FEWEST_LABELS_TO_RANK}")
-    return snapshot
+        message = "there is no model yet"
+    elif trained_on != snapshot.config.labels:
+        # Strategies know classes by their numbers, which mean something else by now.
+        message = f"{snapshot.version} was trained on other labels ({', '.join(trained_on)}) than the configuration has now"
+    elif count < FEWEST_LABELS_TO_RANK:
+        message = f"{count} labels, expected at least {FEWEST_LABELS_TO_RANK}"
+    return dataclasses.replace(snapshot, cold_start=True, message=message) if message else snapshot
 
 
 def prepare_units(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tuple[Snapshot, list[str]]:

@@ -19,6 +19,7 @@ from backend.jobs.drawing import draw, note_blank
 from backend.jobs.events import Work
 from backend.jobs.progress import Progress
 from backend.jobs.records import RECORD, round_names
+from backend.jobs.refit import drawn_for
 from backend.jobs.round_folder import RoundFolder, Snapshot
 from backend.labelstudio import priorities
 from backend.versions import NO_VERSION, now
@@ -128,14 +129,15 @@ def _drafted(
     placed = set(ranked)
     order = ranked + [task for task in open_tasks if task not in placed]  # imported since the snapshot, or labelled and still served
     to_draw = priorities.masks_wanted(order)
-    regions = draw(context, snapshot.version, snapshot.config, to_draw, progress)
+    config = context.setup().config  # as it is now: what does not fit it, Label Studio drops
+    regions = draw(context, snapshot.version, config, to_draw, progress)
     if snapshot.version != NO_VERSION:
         note_blank(context, folder.name, [task for task in to_draw if not regions.get(task)])
     prepare(
         context,
         folder.name,
         snapshot.version,
-        snapshot.config,
+        config,
         order,
         regions,
         progress,
@@ -154,6 +156,7 @@ def _drafted(
         "cold_start": snapshot.cold_start,
         "message": snapshot.message,
         "version": snapshot.version,
+        "drawn_for": drawn_for(config),
         "seed": snapshot.seed,
         "labels": [int(identity) for identity in snapshot.labelled],
         "order": order,

@@ -235,6 +235,16 @@ class LabelStudio:
             return []
         return sorted(found, key=lambda item: item.id)
 
+    def task_regions(self, task_id: int, version: str) -> dict[int, list[dict[str, Any]]]:
+        """The regions of a task's predictions of one version, by the prediction's id; empty for a deleted task."""
+        try:
+            found = self._list("GET", "/api/predictions/", query={"task": task_id})
+        except LabelStudioError as error:
+            if error.status != 400:
+                raise
+            return {}
+        return {int(item["id"]): list(item.get("result") or []) for item in found if item.get("model_version") == version}
+
     def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]]) -> int:
         """Write predictions {"task", "result", "score", "model_version"} in bulk; returns how many Label Studio says it created.
 

@@ -93,6 +93,14 @@ def draw_regions(result: Sequence[Region], config: LabelConfig, size: tuple[int,
     return Drawing(mask, named, passed_over)
 
 
+def fits(region: Region, config: LabelConfig) -> bool:
+    """Whether Label Studio can show a region under the configuration: its control, kind, label and image are there."""
+    control = config.control(str(region.get("from_name")))
+    if control is None or control.kind.value != region.get("type") or region.get("to_name") != config.image_name:
+        return False
+    return _label(region) in control.labels
+
+
 def from_mask(mask: Mask, config: LabelConfig, confidence: Sequence[float] | None = None) -> list[Region]:
     """Turn class ids, uint8 (H, W), into regions of the configuration: one brush region per class present, or polygons without a brush.
 

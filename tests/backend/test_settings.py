@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import SettingsError
-from backend.settings import EMBEDDED_REDIS_FILE, Settings, masked_url, parse_project_settings, read_settings
+from backend.settings import EMBEDDED_REDIS_FILE, Settings, check_encoder, masked_url, parse_project_settings, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +26,18 @@ def test_names_are_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.label_studio_url == "http://label-studio:8080"
     assert (settings.port, settings.redis_url, settings.recipe) == (9191, None, {"width": 8})
     assert settings.own_url == "http://127.0.0.1:9191"
+
+
+def test_an_encoder_that_nobody_knows_is_told_before_the_work() -> None:
+    """The name alone does not tell, so the network is built once; the classical one is known."""
+    check_encoder({"width": 8})
+    check_encoder({"encoder": "resnet18", "encoder_weights": "imagenet"})
+    for recipe, message in (
+        ({"encoder": "resnt18"}, "RECIPE: Encoder 'resnt18'"),
+        ({"encoder_weights": "imagenet"}, "no pretrained weights"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            check_encoder(recipe)
 
 
 def test_secrets_are_masked_when_printed() -> None:
@@ -50,6 +62,11 @@ def test_secrets_are_masked_when_printed() -> None:
         ("NIGHTLY", "every night", "NIGHTLY: .*cron time"),
         ("BASIC_AUTH_USER", "u", "BASIC_AUTH_USER and BASIC_AUTH_PASS: found only one"),
         ("RECIPE", "width=8", "expected JSON"),
+        ("RECIPE", '{"stepps": 8}', "RECIPE: Unknown recipe settings stepps; known are encoder"),
+        ("RECIPE", '{"width": "8"}', "RECIPE: width: found '8', expected a whole number"),
+        ("RECIPE", '{"learning_rate": "fast"}', "RECIPE: learning_rate: found 'fast', expected a number"),
+        ("PROJECT_DEFAULTS", '{"bugdet": 8}', "PROJECT_DEFAULTS: unknown keys bugdet; known are budget"),
+        ("PROJECT_DEFAULTS", '{"recipe": {"stepps": 8}}', "PROJECT_DEFAULTS: recipe: Unknown recipe settings stepps"),
         ("QUIET_SECONDS", "-1", "QUIET_SECONDS"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,9 +10,11 @@ from PIL import Image
 from backend.demo import demo, generator, pictures, state
 from backend.demo.project import DemoProject
 from backend.demo.server import LabelStudioServer
+from backend.errors import SettingsError
 from backend.labelstudio.annotations import chosen
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.config import parse
+from backend.labelstudio.images import fetch
 from backend.labelstudio.regions import to_mask
 
 
@@ -70,6 +73,61 @@ def test_images_of_ones_own_beside_the_generated_ones(
     assert "left out: " in said
     assert "broken.png" in said
     assert said.count("5 tasks, 2 of them labelled") == 2
+
+
+def test_images_with_signs_in_their_names_are_all_shown(label_studio: LabelStudioServer, tmp_path: Path) -> None:
+    """Signs that mean something else in an address, as Label Studio's own synced storage writes them; an earlier edition's tasks stay."""
+    names = ["a#1", "b+c", "d&e=f", "g%20h", "100%", "i j", "k;l", "m?n", "ö ü", "tilde~(1)'", "x"]
+    images, masks = tmp_path / "my images", tmp_path / "masks"
+    for folder in (images, masks):
+        folder.mkdir()
+    for name, sample in zip(names, generator.generate(len(names), size=64, seed=9), strict=True):
+        Image.fromarray(sample.image).save(images / f"{name}.png")
+        Image.fromarray(sample.mask * np.uint8(255)).save(masks / f"{name}.png")
+    client = LabelStudio(label_studio.url, label_studio.token)
+    shown = pictures.from_folders(images, masks, label_studio.files)
+    project = DemoProject(label_studio, client, shown)
+    project.ensure(None)
+    config = parse(client.project(project.id).label_config)
+
+    def served(tasks: dict[str, int]) -> dict[str, bool]:
+        listed = {int(task["id"]): task for task in client.tasks(project.id)}
+        return {name: fetch(client, listed[task], config, tmp_path) == shown.files[name].read_bytes() for name, task in tasks.items()}
+
+    early = shown.files["i j.png"].relative_to(label_studio.files)
+    project._post(f"/api/projects/{project.id}/import", [{"data": {"image": f"/data/local-files/?d={early}"}}])
+    tasks = project.add_tasks()
+    assert served(tasks) == {f"{name}.png": True for name in names}
+    assert project.add_tasks() == tasks
+    assert client.count(project.id) == len(names)
+
+    other = DemoProject(label_studio, client, shown)
+    other.ensure(None)
+    headers = {"Authorization": f"Token {label_studio.token}"}
+    with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http:
+        (storage,) = http.get("/api/storages/localfiles", params={"project": other.id}).raise_for_status().json()
+        http.post(f"/api/storages/localfiles/{storage['id']}/sync").raise_for_status()
+    synced = list(client.tasks(other.id))
+    wanted = sorted(path.read_bytes() for path in shown.files.values())
+    assert sorted(fetch(client, task, config, tmp_path) for task in synced) == wanted
+    ours = {label_studio.url + label_studio.address(path) for path in shown.files.values()}
+    assert {str(value) for task in synced for value in task["data"].values()} == ours
+
+
+def test_labels_that_are_not_learnt_from_are_said_loudly() -> None:
+    """Also when the work came to its end; what waits to be trained is not lost."""
+    state = {"labels": {"trained": 1, "waiting": 0}, "warnings": ["task 5: its image is gone"]}
+    assert demo.lost_labels(state, 3) == ["3 images are labelled, and the model was trained on 1 of them.", "task 5: its image is gone"]
+    assert demo.lost_labels({**state, "labels": {"trained": 1, "waiting": 2}}, 3) == []
+    assert demo.lost_labels({**state, "labels": {"trained": 3, "waiting": 0}}, 3) == []
+
+
+def test_a_typo_in_recipe_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not by the training, after the labels."""
+    monkeypatch.setenv("RECIPE", '{"stepps": 60}')
+    with pytest.raises(SettingsError, match="RECIPE: Unknown recipe settings stepps"):
+        demo.run(demo.Options(tmp_path / "demo"))
+    assert not (tmp_path / "demo").exists()
 
 
 def test_a_deleted_project_is_made_anew(label_studio: LabelStudioServer, tmp_path: Path) -> None:
