@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from model.cli import app
+from model import stop_signals
+
+stop_signals.end_at_once()
+
+from model.cli import app  # noqa: E402 - it takes seconds, in which Ctrl-C may come
 
 app(prog_name="python -m model")

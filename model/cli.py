@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from safetensors import SafetensorError
 
+from model import stop_signals
 from model.errors import ModelError
 from model.experiment.convergence import study as convergence_study
 from model.experiment.protocol import RANDOM_DRAWS, Protocol, read_pool
@@ -46,7 +47,6 @@ from model.strategies.base import NETWORKS_TRAINED
 from model.strategies.task_dependent import CANDIDATES
 from model.work_folder import work_folder
 
-INTERRUPTED = 130  # exit code after Ctrl-C
 FAILED = 2  # exit code when the input has to be mended
 CACHE = Path.home() / ".cache" / "task-dependent-active-learning"
 
@@ -272,7 +272,8 @@ def _say(text: str, style: str | None = None) -> None:
 def _explained() -> Iterator[None]:
     """Errors that a user can mend end the command with one message, not with a traceback."""
     try:
-        yield
+        with stop_signals.raised():
+            yield
     except ModelError as error:
         _say(f"{type(error).__name__}: {error}", style="red")
         raise typer.Exit(FAILED) from error
@@ -283,6 +284,6 @@ def _explained() -> Iterator[None]:
             style="red",
         )
         raise typer.Exit(FAILED) from error
-    except KeyboardInterrupt:
+    except stop_signals.Stopped as stopped:
         _say("Stopped. The same command goes on from here.")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(stopped.exit_code) from None

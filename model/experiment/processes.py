@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +11,10 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExe
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
-import torch
-
+from model import stop_signals
 from model.errors import ProcessEndedError
 
 PARENT_CHECK_SECONDS = 2.0
@@ -36,19 +35,23 @@ def executor(jobs: int) -> Iterator[Executor]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # spawn: a forked process may inherit locked thread pools of torch
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(max(1, cores // jobs), os.getpid())) as workers:
-        try:
-            yield workers
-        except BaseException as error:
-            workers.shutdown(wait=False, cancel_futures=True)
+    with stop_signals.deferred():
+        resource_tracker.ensure_running()  # here, not in the midst of `submit`: it unblocks signals when it has started
+    workers = _Workers(jobs, context, initializer=_begin, initargs=(max(1, cores // jobs), os.getpid()))
+    try:
+        yield workers
+    except BaseException as error:
+        with stop_signals.ignored():
             for process in multiprocessing.active_children():
-                process.terminate()
-            if isinstance(error, BrokenProcessPool):
-                raise ProcessEndedError(
-                    "One of the processes was ended from outside, most likely because memory ran out. What is finished is kept: the same "
-                    "command goes on from there; fewer --jobs or a smaller --image-size need less memory."
-                ) from error
-            raise
+                process.kill()  # what it has finished is in files, each written whole
+            workers.shutdown(cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise ProcessEndedError(
+                "One of the processes was ended from outside, most likely because memory ran out. What is finished is kept: the same "
+                "command goes on from there; fewer --jobs or a smaller --image-size need less memory."
+            ) from error
+        raise
+    workers.shutdown()
 
 
 def results_of(jobs: int, function: Callable[..., Result], units: Iterable[Unit]) -> Iterator[tuple[Unit, Result]]:
@@ -65,6 +68,14 @@ def results_of(jobs: int, function: Callable[..., Result], units: Iterable[Unit]
                 yield pending.pop(future), future.result()
 
 
+class _Workers(ProcessPoolExecutor):
+    """Starts its processes shielded from signals: Ctrl-C in a terminal goes to all processes, and is for the parent alone to handle."""
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        with stop_signals.deferred():
+            return super().submit(fn, *args, **kwargs)
+
+
 class _Here(Executor):
     """Does the work when it is submitted, in this thread."""
 
@@ -78,7 +89,8 @@ class _Here(Executor):
 
 
 def _begin(threads: int, parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    import torch  # here: a parent that has loaded it already does not need it for this
+
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
