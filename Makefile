@@ -1,25 +1,30 @@
 # make demo: everything on this machine, with a project to label. make test: set-up and the whole test suite. make check: ruff, mypy. make bench: the benchmarks.
 SHELL := bash
-PYTHON ?= python3.11
+# PYTHON=... names the Python to make the environments with; left out: the newest of 3.13, 3.12 and 3.11 that is found.
+export PYTHON
 BIN := .venv/bin
 LABEL_STUDIO := .venv-label-studio
 
-.PHONY: setup environments chromium test check bench demo
+.PHONY: setup environments python chromium test check bench demo
 setup: environments chromium
 environments: .venv/.ready $(LABEL_STUDIO)/.ready
 
-.venv/.ready: requirements.txt tests/requirements.txt
+# Says which Python each environment has or gets, and what to do where that cannot be; before anything is installed.
+python:
+	@.ci/python .venv > /dev/null && .ci/python $(LABEL_STUDIO) > /dev/null
+
+.venv/.ready: requirements.txt tests/requirements.txt | python
 	@echo "Installing this project's libraries into .venv (6 GB, some minutes)"
-	$(PYTHON) -m venv .venv
+	"$$(.ci/python .venv 2> /dev/null)" -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -r requirements.txt -r tests/requirements.txt
 	$(BIN)/pip install --quiet --no-deps label-studio-ml==1.0.9
 	touch $@
 
 # Label Studio pins an older rq and redis, so it lives in an environment of its own.
-$(LABEL_STUDIO)/.ready:
+$(LABEL_STUDIO)/.ready: | python
 	@echo "Installing Label Studio into $(LABEL_STUDIO) (1 GB, a minute or two)"
-	$(PYTHON) -m venv $(LABEL_STUDIO)
+	"$$(.ci/python $(LABEL_STUDIO) 2> /dev/null)" -m venv $(LABEL_STUDIO)
 	$(LABEL_STUDIO)/bin/pip install --quiet --upgrade pip
 	$(LABEL_STUDIO)/bin/pip install --quiet label-studio==1.23.2
 	@echo "Making an empty database for Label Studio, which every later first start copies"

@@ -43,7 +43,7 @@ def test_the_image_has_what_it_needs_and_no_more() -> None:
     after = DOCKERFILE.split("COPY backend")[1]
     assert "USER" in after, "the program's files belong to root"
     assert "chmod -R a+rX" in after.split("USER")[0], "a checkout under umask 077 could not be read by the user"
-    assert f"python:{sys.version_info.major}.{sys.version_info.minor}-" in instruction("FROM")[0]
+    assert re.search(r"python:3\.1[123]-", instruction("FROM")[0])
 
 
 @pytest.mark.parametrize(("value", "code"), [("", 0), ("1", 0), ("0", 1), ("false", 1), ("all", 1)])

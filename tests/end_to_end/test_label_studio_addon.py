@@ -179,7 +179,7 @@ print("went on")
 def test_the_rest_of_label_studio_is_as_before(label_studio: LabelStudioServer, module: str) -> None:
     """Its other commands work, no migration is asked for; where its inside is another one, it goes on with a warning."""
     environment = {**os.environ, **label_studio.program().environment, "DJANGO_SETTINGS_MODULE": module}
-    inside = PROGRAM.parents[1] / "lib" / "python3.11" / "site-packages" / "label_studio"
+    (inside,) = PROGRAM.parents[1].glob("lib/python3*/site-packages/label_studio")
     python = PROGRAM.with_name("python")
     done = subprocess.run([python, "-c", CHECKS], cwd=inside, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -223,7 +223,7 @@ for writer in writers:
 def test_writers_on_sqlite_may_wait_for_each_other(label_studio: LabelStudioServer, module: str, other: str) -> None:
     """Where Label Studio's own settings answer 500 to one of two who look and then write."""
     environment = {**os.environ, **label_studio.program().environment, "DJANGO_SETTINGS_MODULE": f"recompute_queries.{module}"}
-    inside = PROGRAM.parents[1] / "lib" / "python3.11" / "site-packages" / "label_studio"
+    (inside,) = PROGRAM.parents[1].glob("lib/python3*/site-packages/label_studio")
     python = PROGRAM.with_name("python")
     done = subprocess.run([python, "-c", WRITERS], cwd=inside, env=environment, capture_output=True, text=True, check=True)
     assert sorted(done.stdout.splitlines()[-2:]) == sorted(["written", other]), done.stdout
