@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from backend.uses import ROLLBACK
+from backend.uses import ROLLBACK, describe_change
 
 if TYPE_CHECKING:
     from backend.doctor import Examination
@@ -85,7 +85,8 @@ def describe(state: Mapping[str, Any]) -> str:
         quality = f"held-out dice {dice:.3f}" if dice is not None else "held-out dice not known"
         lines.append(f"  model    {version['name']}, {quality}, trained on {version.get('labels')} labels, {version.get('created')}")
     else:
-        lines.append("  model    none yet; label an image and submit it")
+        training = (running or {}).get("kind") == "training"
+        lines.append(f"  model    none yet; {'the first one is being trained' if training else 'label an image and submit it'}")
     lines.append(f"  labels   {labels.get('trained', 0)} trained, {labels.get('waiting', 0)} waiting")
     if round_:
         by = "in random order until there are enough labels" if round_.get("cold_start") else f"by {round_.get('strategy')}"
@@ -101,12 +102,22 @@ def describe(state: Mapping[str, Any]) -> str:
         lines.append(f"  waiting  {', '.join(state['waiting'])}")
     for place in (state.get("next_tasks") or [])[:_NEXT]:
         mark = "*" if place.get("in_batch") else " "
-        lines.append(f"  {place['rank']:>6}{mark} task {place['task']}{': ' + place['reason'] if place.get('reason') else ''}")
+        served = f" ({served_text(place['served_to'])})" if place.get("served_to") else ""
+        lines.append(f"  {place['rank']:>6}{mark} task {place['task']}{': ' + place['reason'] if place.get('reason') else ''}{served}")
+    skipped = state.get("skipped") or {}
+    if skipped.get("count"):
+        named = _numbers(skipped["tasks"], skipped["count"])
+        lines.append(f"  skipped  {named}; python -m backend unskip --project {state['project']} puts them back")
     for warning in state.get("warnings") or []:
         lines.append(f"  warning  {warning}")
     if state.get("last_error"):
         lines.append(f"  error    {state['last_error']['message']}")
     return "\n".join(lines)
+
+
+def served_text(others: int) -> str:
+    """That a task was skipped by some, and `others` are still served it."""
+    return f"skipped, still served to {others} {'other' if others == 1 else 'others'}"
 
 
 def versions_table(found: Mapping[str, Any]) -> str:
@@ -127,7 +138,7 @@ def versions_table(found: Mapping[str, Any]) -> str:
         if use["by"] == ROLLBACK:
             by = f" by {use['who']}" if use["who"] else ""
             why = f": {use['reason']}" if use["reason"] else ""
-            lines.append(f"{use['time']} rolled back from {use['before']} to {use['version']}{by}{why}")
+            lines.append(f"{use['time']} {describe_change(use['before'], use['version'])}{by}{why}")
     return "\n".join(lines)
 
 
@@ -145,6 +156,21 @@ def describe_rollback(plan: Mapping[str, Any]) -> str:
     if before:
         lines.append(f"To undo it: python -m backend rollback --project {plan['project']} {before['name']}")
     return "\n".join(lines)
+
+
+def describe_unskip(tasks: Sequence[int], skipped: Mapping[str, Any]) -> str:
+    """What putting skipped images back will do, before somebody says yes to it; `skipped` is of the status."""
+    named = _numbers(tasks or skipped["tasks"], len(tasks) or skipped["count"])
+    return (
+        f"Skipped: {named}. Their skips are removed, so that Label Studio serves them again to those who skipped them.\n"
+        "No label is removed. An image on which somebody had drawn before stays skipped."
+    )
+
+
+def _numbers(tasks: Sequence[int], count: int) -> str:
+    """The first of `count` tasks by their numbers."""
+    more = f" and {count - _NEXT} more" if count > _NEXT else ""
+    return f"task{'' if count == 1 else 's'} {', '.join(map(str, tasks[:_NEXT]))}{more}"
 
 
 def _dice(version: Mapping[str, Any]) -> str:

@@ -26,6 +26,11 @@ class Use:
     reason: str = ""
     before: str | None = None  # the version in use until then
 
+    @property
+    def forward(self) -> bool:
+        """Whether the version is a newer one than that before it."""
+        return self.before is not None and goes_forward(self.before, self.version)
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy."""
         return dataclasses.asdict(self)
@@ -35,6 +40,18 @@ class Use:
         """The use of a JSON object; keys of other editions are passed over."""
         known = {option.name for option in dataclasses.fields(cls)}
         return cls(**{key: value for key, value in values.items() if key in known})
+
+
+def goes_forward(before: str, to: str) -> bool:
+    """Whether `to` is a newer version than `before`."""
+    return int(to[1:]) > int(before[1:])
+
+
+def describe_change(before: str | None, to: str) -> str:
+    """What a person did who put a version in use, such as "rolled back from v4 to v3"."""
+    if before is None:
+        return f"put {to} in use"
+    return f"{'switched forward' if goes_forward(before, to) else 'rolled back'} from {before} to {to}"
 
 
 class Uses:

@@ -162,6 +162,10 @@ class Annotator:
         """Submit an annotation; Label Studio tells the service before it answers."""
         self.http.post(f"/api/tasks/{task}/annotations/", json={"result": regions, "lead_time": 1}).raise_for_status()
 
+    def skip(self, task: int, regions: list[dict[str, Any]] | None = None) -> None:
+        """Press Skip, with what the page shows: the regions that the model drew say so by their origin."""
+        self.http.post(f"/api/tasks/{task}/annotations/", json={"result": regions or [], "was_cancelled": True}).raise_for_status()
+
     def label(self, project: CellProject, count: int) -> None:
         """Submit the true masks of the next tasks, which are trained on together."""
         with no_training(project.id):

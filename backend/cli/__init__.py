@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from backend.cli import doctor, projects, run, share, versions
+from backend.cli import doctor, projects, run, share, skips, versions
 from backend.cli.shell import CODES, FAILED, MEND
 
 __all__ = ["FAILED", "MEND", "app"]
@@ -21,6 +21,7 @@ for command in (
     projects.recompute,
     projects.train,
     projects.status,
+    skips.unskip,
     versions.versions,
     versions.rollback,
     doctor.doctor,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 Project = Annotated[int, typer.Option(min=1, help="Number of the project in Label Studio (in its address: /projects/NUMBER).")]
 AnyProject = Annotated[int | None, typer.Option(min=1, help="Number of the project in Label Studio; all known projects if left out.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Stay until it is done, showing the step, the rows and the time left.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for scripts.")]
 
 
@@ -66,6 +68,18 @@ def started(project: int, job: str, wait: bool) -> None:
     last = follow_with_bar(jobs.follow(project, job), errors)
     tell(f"{last['state'].capitalize()}: {last.get('message') or job}")
     if last["state"] != "finished":
+        raise typer.Exit(FAILED)
+
+
+def confirm(text: str) -> None:
+    """Ask; ends the command unless the answer is yes."""
+    if not sys.stdin.isatty():
+        complain(f"{text}\nError: found no terminal to ask on, expected one or --yes; nothing was changed.")
+        raise typer.Exit(MEND)
+    complain(text)
+    errors.print("Go on? [y/N] ", end="", markup=False, highlight=False)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        complain("Nothing was changed.")
         raise typer.Exit(FAILED)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import getpass
-import sys
 from typing import Annotated
 
 import typer
 
-from backend.cli.shell import FAILED, MEND, AsJson, Project, Wait, complain, errors, explained, started, tell, tell_json
+from backend.cli.shell import AsJson, Project, Wait, Yes, confirm, explained, started, tell, tell_json
 from backend.settings import get_settings
 from backend.terminal import describe_rollback, versions_table
 
@@ -36,7 +35,7 @@ def rollback(
     project: Project,
     version: Annotated[str, typer.Argument(help="Version to put in use, such as v3; python -m backend versions lists them.")],
     reason: Annotated[str, typer.Option(help="Why, for the history that versions shows.")] = "asked for on the command line",
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")] = False,
+    yes: Yes = False,
     wait: Wait = False,
 ) -> None:
     """Put another version of the model in use, older or newer, and show its masks in Label Studio; the order of the tasks stays.
@@ -58,20 +57,8 @@ def rollback(
             tell(f"{version} is in use already; nothing was changed.")
             return
         if not yes:
-            _confirm(describe_rollback(plan))
+            confirm(describe_rollback(plan))
         started(project, jobs.enqueue_rollback(project, version, reason=reason, who=_user()), wait)
-
-
-def _confirm(text: str) -> None:
-    """Ask; ends the command unless the answer is yes."""
-    if not sys.stdin.isatty():
-        complain(f"{text}\nError: found no terminal to ask on, expected one or --yes; nothing was changed.")
-        raise typer.Exit(MEND)
-    complain(text)
-    errors.print("Go on? [y/N] ", end="", markup=False, highlight=False)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        complain("Nothing was changed.")
-        raise typer.Exit(FAILED)
 
 
 def _user() -> str:

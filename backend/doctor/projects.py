@@ -13,6 +13,7 @@ from backend.doctor.labels import check_labels
 from backend.doctor.model import check_model
 from backend.doctor.order import check_order
 from backend.doctor.redis_server import open_redis
+from backend.doctor.skips import check_skips
 from backend.errors import BackendError, SettingsError
 from backend.finding import Finding, Severity
 from backend.jobs import events
@@ -41,6 +42,7 @@ def checks(settings: Settings, project_id: int, *, label_studio: bool = True, re
         found["project"] = lambda: check_project(settings, project_id)
         found["connection"] = lambda: check_connected(settings, project_id)
         found["images"] = lambda: check_images(settings, project_id)
+        found["skips"] = lambda: check_skips(settings, project_id)
     if label_studio and redis:
         found["extra params"] = lambda: check_extra_params(settings, project_id)
         found["order"] = lambda: check_order(settings, project_id)

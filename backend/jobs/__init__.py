@@ -9,7 +9,7 @@ from __future__ import annotations
 from backend.jobs.agenda import tick
 from backend.jobs.catalogue import plan_rollback, versions
 from backend.jobs.following import follow
-from backend.jobs.queue import cancel, enqueue_configure, enqueue_rollback, enqueue_round, enqueue_training
+from backend.jobs.queue import cancel, enqueue_configure, enqueue_rollback, enqueue_round, enqueue_training, enqueue_unskip
 from backend.jobs.status import status
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "enqueue_rollback",
     "enqueue_round",
     "enqueue_training",
+    "enqueue_unskip",
     "follow",
     "plan_rollback",
     "status",

@@ -69,8 +69,13 @@ class Keys:
 
     @property
     def labelled(self) -> str:
-        """Set of task ids labelled or skipped since the last round was written."""
+        """Set of task ids labelled since the last round was written, or deleted."""
         return self._key("labelled")
+
+    @property
+    def skipped(self) -> str:
+        """The skipped tasks as the last look saw them, JSON (backend.jobs.skipped)."""
+        return self._key("skipped")
 
     @property
     def wanted_round(self) -> str:

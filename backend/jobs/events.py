@@ -75,7 +75,8 @@ class Event:
 
     work: Work
     labels: int = 0  # labels it brings
-    tasks: tuple[int, ...] = ()  # that are labelled or skipped by it
+    tasks: tuple[int, ...] = ()  # that are labelled by it
+    labelled: int | None = None  # labelled tasks of the project after it, where it tells
 
 
 def read_event(action: str, data: Mapping[str, Any]) -> Event | None:
@@ -84,11 +85,15 @@ def read_event(action: str, data: Mapping[str, Any]) -> Event | None:
         return Event(Work.LOOK)
     if action not in LABEL_EVENTS:
         return None
-    tasks = () if "DELETED" in action else tuple(_task_ids(data))
-    labels = _labels(action, data)
-    if labels is None:  # a skip: no label, but the batch may be finished by it
-        return Event(Work.LOOK, 0, tasks)
-    return Event(Work.TRAINING, labels, tasks)
+    labelled = _labelled(data.get("project"))
+    if "DELETED" in action:  # of a label, or of a skip: the training tells
+        return Event(Work.TRAINING, labelled=labelled)
+    given = data.get("annotations") or data.get("annotation")
+    annotations = given if isinstance(given, list) else [given]
+    kept = [annotation for annotation in annotations if not (isinstance(annotation, Mapping) and annotation.get("was_cancelled"))]
+    if not kept:  # skips are no labels; they may finish the batch, and one of a label takes it away
+        return Event(Work.TRAINING if action == "ANNOTATION_UPDATED" else Work.LOOK, labelled=labelled)
+    return Event(Work.TRAINING, len(kept), tuple(_task_ids([data.get("task"), *kept])), labelled)
 
 
 def record(redis: Redis, project_id: int, event: Event) -> None:
@@ -97,9 +102,11 @@ def record(redis: Redis, project_id: int, event: Event) -> None:
     with redis.pipeline(transaction=True) as pipe:
         if event.tasks:
             pipe.sadd(keys.labelled, *event.tasks)
+        if event.labelled is not None:  # the look would tell it only in a minute
+            pipe.hset(keys.info, "labelled", event.labelled)
         if event.work is Work.LOOK:
             pipe.hdel(keys.info, "looked")  # the next look is a full one
-        else:
+        elif event.labels:
             _release(pipe, keys)
         _want(pipe, keys, event.work, event.labels)
         pipe.execute()
@@ -219,22 +226,13 @@ def _want(pipe: Any, keys: Keys, work: Work, labels: int = 0) -> None:
         pipe.hincrby(keys.events, f"{work}:labels", labels)
 
 
-def _labels(action: str, data: Mapping[str, Any]) -> int | None:
-    """How many labels an event brings; None for a skip."""
-    if action == "ANNOTATION_CREATED" and isinstance(data.get("annotation"), Mapping) and data["annotation"].get("was_cancelled"):
-        return None
-    if action == "ANNOTATIONS_CREATED":
-        annotations = data.get("annotations") or data.get("annotation")
-        return max(1, len(annotations)) if isinstance(annotations, list) else 1
-    return 0 if "DELETED" in action else 1
+def _labelled(project: Any) -> int | None:
+    count = project.get("num_tasks_with_annotations") if isinstance(project, Mapping) else None
+    return count if isinstance(count, int) and not isinstance(count, bool) else None
 
 
-def _task_ids(data: Mapping[str, Any]) -> list[int]:
-    found: list[Any] = [data.get("task")]
-    for name in ("annotation", "annotations"):
-        value = data.get(name)
-        found += value if isinstance(value, list) else [value]
-    return list(dict.fromkeys(_ids(found)))[:MOST_TASKS_REMEMBERED]
+def _task_ids(values: Iterable[Any]) -> list[int]:
+    return list(dict.fromkeys(_ids(values)))[:MOST_TASKS_REMEMBERED]
 
 
 def _ids(values: Iterable[Any]) -> Iterable[int]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from backend.errors import UnknownProjectError, VersionError
 from backend.insight.drawn import DrawnMasks
-from backend.jobs import events, queue
+from backend.jobs import events, queue, skipped
 from backend.jobs.connection import as_text
 from backend.jobs.context import Context, Setup
 from backend.jobs.drawing import draw, note_blank
@@ -25,6 +25,7 @@ from backend.jobs.round import FIRST_ORDER
 from backend.jobs.round_end import tell_round
 from backend.labelstudio import priorities
 from backend.labelstudio.priorities import Priority
+from backend.labelstudio.skips import read_skips, skipped_since
 from backend.settings import FEWEST_LABELS_TO_RANK
 from backend.versions import NO_VERSION
 
@@ -66,15 +67,16 @@ def look(context: Context, progress: Progress) -> None:
     if _unchanged(context, state):
         return
     open_tasks = context.client.task_ids(context.project_id, "unlabelled")
+    skips = read_skips(context.client, setup.project)
+    skipped.note(context.redis, context.project_id, skips)
     if busy:  # it takes in new tasks at its end, and wants a look then
         if current_record(context) == record:  # else it has just come to its end
             _note_answered(context, record, open_tasks)
         return
     _note_answered(context, record, open_tasks)
-    if record["cold_start"] and _has_enough(context) and context.versions.current() != record["version"]:
-        _want_round(context, "there are enough labels to compare images")
-    elif record["batch"] and not set(record["batch"]) & set(open_tasks) and open_tasks:
-        _want_round(context, "the batch is finished")
+    waited_for = set(open_tasks) - skips.done
+    if waited_for and (reason := _reason_for_round(context, record, waited_for)):
+        _want_round(context, reason)
     elif _other_labels(context, setup, record):
         _want_round(context, "the labels of the configuration have changed")
     if not open_tasks or queue.active(context.redis, context.project_id, Work.ROUND):
@@ -86,8 +88,22 @@ def look(context: Context, progress: Progress) -> None:
         context.redis.hset(context.keys.info, "looked", f"{time.time()} {state}")
 
 
+def _reason_for_round(context: Context, record: dict[str, Any], waited_for: set[int]) -> str:
+    """Why the order in force is to be renewed; empty while it holds. `waited_for` are the open tasks that somebody is still served."""
+    if record["cold_start"] and _has_enough(context) and context.versions.current() != record["version"]:
+        return "there are enough labels to compare images"
+    if record["batch"] and not set(record["batch"]) & waited_for:
+        return "the batch is finished"
+    labelled = set(context.client.task_ids(context.project_id, "labelled"))
+    # Records of earlier editions do not tell which labels could not be used: there, those of tasks that were open then count.
+    unseen = labelled - {*record["labels"], *record["unusable"]} if "unusable" in record else labelled & set(record["order"])
+    if len(unseen) >= record["budget"]:
+        return f"{len(unseen)} labels came since the last order"
+    return ""
+
+
 def _note_answered(context: Context, record: dict[str, Any], open_tasks: list[int]) -> None:
-    """Which tasks of the order are done with: also those deleted, and those whose event was lost while the web server was away."""
+    """Which tasks of the order are labelled or deleted: also those whose event was lost while the web server was away."""
     noted = {int(member) for member in context.redis.smembers(context.keys.labelled)}
     done = set(record["order"]) - set(open_tasks)
     if done - noted:
@@ -99,9 +115,10 @@ def _note_answered(context: Context, record: dict[str, Any], open_tasks: list[in
 def _state(context: Context, setup: Setup, record: dict[str, Any], labelled: int) -> str:
     """What the look depends on, as far as few small requests tell; while it stays the same, nothing is to be done."""
     project = setup.project
-    answered = context.redis.scard(context.keys.labelled)  # skips are seen only here
+    answered = context.redis.scard(context.keys.labelled)
     version = context.versions.current()
-    return f"{project.tasks} {project.labelled} {project.model_version} {labelled} {answered} {version} {record['round']}"
+    skips = f"{project.skip_queue} {skipped_since(context.client, context.project_id)}"
+    return f"{project.tasks} {project.labelled} {project.model_version} {labelled} {answered} {version} {record['round']} {skips}"
 
 
 def _unchanged(context: Context, state: str) -> bool:
@@ -123,7 +140,7 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str)
     count, before, seen = (as_text(value or b"") for value in context.redis.hmget(context.keys.info, names))
     if labelled != int(count or 0):
         log.info("%d labelled tasks, %s at the last training", labelled, count or 0)
-        events.want(context.redis, context.project_id, Work.TRAINING, labels=abs(labelled - int(count or 0)))
+        events.want(context.redis, context.project_id, Work.TRAINING, labels=max(0, labelled - int(count or 0)))
     elif before and before != changed:
         log.info("a label was changed at %s, the last training saw those until %s", changed, before)
         events.want(context.redis, context.project_id, Work.TRAINING, labels=1)

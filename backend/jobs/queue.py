@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +26,7 @@ START = "round"
 FINISH = "finish"
 UNIT = "row"
 ROLLBACK = "rollback"
+UNSKIP = "unskip"
 CANCELLED = "Cancelled by a person at {time}. Model and order stay as they are until the next label, or until you recompute the queries."
 RETRIES = 2
 """How often a job is run again that failed or whose worker was killed."""
@@ -134,6 +136,13 @@ def enqueue_rollback(project_id: int, version: str, *, reason: str = "asked for"
         # On the queue of short jobs, so that annotators need not wait for a training to see better masks.
         arguments = (project_id, version, reason, who)
         return _enqueue(redis, project_id, ROLLBACK, "roll_back", arguments, on=CONTROL, after=[last] if last else [], at_front=True)
+
+
+def enqueue_unskip(project_id: int, tasks: Sequence[int] = ()) -> str:
+    """Put skipped tasks back, those that nobody is waited for if none are named; returns the job's id."""
+    redis = connection()
+    with _lock(redis, project_id):
+        return _enqueue(redis, project_id, UNSKIP, "unskip", (project_id, list(tasks)), on=CONTROL, at_front=True)
 
 
 def enqueue_configure(project_id: int) -> str:

@@ -25,7 +25,7 @@ from backend.jobs.refit import drawn_for
 from backend.jobs.round_end import tell_round
 from backend.labelstudio import priorities
 from backend.labelstudio.priorities import Priority
-from backend.uses import ROLLBACK
+from backend.uses import ROLLBACK, describe_change
 from backend.versions import now
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def _write(
             "version": wish.version,
             "drawn_for": drawn_for(config),
             "time": now(),
-            "reason": f"rolled back from {before} to {wish.version}",
+            "reason": describe_change(before, wish.version),
             "order_of": record.get("order_of", record["round"]),  # the round that computed the order
             "masks": len(shown),
             "answered": [],

@@ -26,6 +26,7 @@ from backend.jobs.records import number_of, round_names
 from backend.jobs.round_folder import LABELS, SNAPSHOT, RoundFolder, Snapshot
 from backend.jobs.snapshot import TaskImages, read_labels, save_masks
 from backend.labelstudio.annotations import chosen
+from backend.labelstudio.skips import read_skips
 from backend.settings import FEWEST_LABELS_TO_RANK
 from backend.versions import NO_VERSION, now
 from model.errors import ModelError
@@ -86,6 +87,8 @@ def _take_snapshot(
     setup = dataclasses.replace(setup, options=wish.over(setup.options))
     labels = read_labels(context, setup, progress)
     pool = [{"id": task["id"], "data": task["data"]} for task in context.client.tasks(context.project_id, "unlabelled") if not chosen(task)]
+    skipped = read_skips(context.client, setup.project).done
+    pool, passed_over = [task for task in pool if task["id"] not in skipped], [task for task in pool if task["id"] in skipped]
     compared, further = _limited(pool, context.settings.max_images, setup.options.seed)
     images = TaskImages(context, setup.config, compared, setup.recipe.max_side)
     unreadable = images.unreadable(progress)
@@ -110,7 +113,9 @@ def _take_snapshot(
         label_config=setup.project.label_config,
         tasks=sorted(known.values(), key=lambda task: int(task["id"])),
         labelled=labels.ids,
-        further=[str(task["id"]) for task in further] + sorted(unreadable, key=int),
+        unusable=tuple(labels.unusable),
+        # Nobody who labels here is served a skipped one; it comes last, for whoever joins them.
+        further=[str(task["id"]) for task in further] + sorted(unreadable, key=int) + [str(task["id"]) for task in passed_over],
         unreadable=unreadable,
         begun=dataclasses.asdict(begun),
         work=work,

@@ -125,7 +125,7 @@ def _drafted(
     open_tasks = context.client.task_ids(context.project_id, "unlabelled")
     still = set(open_tasks)
     ranked = [int(identity) for identity in ranking.order if int(identity) in still]
-    ranked += sorted(int(identity) for identity in snapshot.further if int(identity) in still)
+    ranked += [int(identity) for identity in snapshot.further if int(identity) in still]
     placed = set(ranked)
     order = ranked + [task for task in open_tasks if task not in placed]  # imported since the snapshot, or labelled and still served
     to_draw = priorities.masks_wanted(order)
@@ -159,6 +159,7 @@ def _drafted(
         "drawn_for": drawn_for(config),
         "seed": snapshot.seed,
         "labels": [int(identity) for identity in snapshot.labelled],
+        "unusable": list(snapshot.unusable),
         "order": order,
         # Also those answered while the round ran: a batch that is wholly answered by its end is a finished one.
         "batch": [int(query.image) for query in ranking.queries if query.in_batch],

@@ -45,6 +45,7 @@ class Snapshot:
     cold_start: bool = False
     message: str = ""  # why it is a cold start, or what else people should know
     work: str = Work.ROUND  # which wish it fulfils
+    unusable: tuple[int, ...] = ()  # labelled tasks of which no label could be read
     asked: str = ""  # id of what was asked of this round alone (backend.jobs.asked)
 
     @property

@@ -117,6 +117,7 @@ class Labels:
     overlaps: dict[str, str] = field(default_factory=dict)  # task id to where two labels claim the same pixels
     only_help: set[str] = field(default_factory=set)  # tasks whose label holds points or boxes, and nothing that is learnt
     seen: int = 0  # labelled tasks, usable or not
+    unusable: list[int] = field(default_factory=list)  # ids of tasks that Label Studio counts as labelled and no label was read of
 
     @property
     def ids(self) -> list[str]:
@@ -129,7 +130,8 @@ def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int,
 
     `on_label` sees each that can be used: task id, annotation, and its mask at full size.
     """
-    tasks = [task for task in context.client.tasks(context.project_id, "labelled") if chosen(task) is not None]
+    listed = list(context.client.tasks(context.project_id, "labelled"))
+    tasks = [task for task in listed if chosen(task) is not None]
     labels = Labels(seen=len(tasks))
     with ThreadPoolExecutor(DOWNLOADS) as executor:
         contents = executor.map(lambda task: _content(context, setup.config, task), tasks)
@@ -142,6 +144,7 @@ def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int,
                     labels.gone[str(task["id"])] = error.label
                 log.warning("task %s left out of the training: %s", task["id"], error)
             on_progress("Reading labels", done, len(tasks))
+    labels.unusable = [int(task["id"]) for task in listed if str(task["id"]) not in labels.masks]
     return labels
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backend.errors import SettingsError, StorageError, VersionError
-from backend.jobs import events, following, progress, queue
+from backend.jobs import events, following, progress, queue, skipped
 from backend.jobs.connection import TRAINING_ESTIMATE, Keys, as_text, connection, find_problems
 from backend.jobs.events import Work
 from backend.jobs.heartbeats import alive
 from backend.jobs.records import round_in_force
+from backend.jobs.skipped import Skipped
 from backend.settings import ProjectSettings, get_settings, parse_project_settings
 from backend.storage import Storage
 from backend.versions import Versions
@@ -23,11 +24,15 @@ def status(project_id: int) -> dict[str, Any]:
     """The state of a project, JSON-ready, from Redis and the storage alone, so that it is there when Label Studio is not.
 
     {"project", "title", "images": {"all": number | None, "labelled"}, "defaults": {"budget", "strategy"} of a recompute,
-    "version": {"name", "held_out_dice", "labels", "created", "reason"} | None, "labels": {"trained", "waiting"},
-    "training_seconds": number | None that a training takes here, as far as is known, "round": {"name", "time",
-    "reason", "strategy", "budget", "cold_start", "message", "tasks", "version"} | None, "next_tasks": [{"task", "rank", "score",
-    "in_batch", "reason", "helps": [tasks]}], "running": {"job", "kind", "step", "done", "total", "rows_done", "rows_total",
-    "seconds_left"} | None, "waiting": [job kinds], "last_error": {"job", "kind", "message", "time"} | None, "warnings": [text]}.
+    "version": {"name", "held_out_dice", "labels", "created", "reason"} | None, "labels": {"trained", "waiting",
+    "changed": whether a training is wanted though no more tasks are labelled than at the last}, "held": whether a person cancelled,
+    "training_seconds": number | None that a training takes here, as far as is known, "round": {"name", "time", "reason", "strategy",
+    "budget", "cold_start", "message", "tasks", "version", "seconds", "order_of": the round whose order it is, after a rollback} | None,
+    "next_tasks": [{"task", "rank", "score", "in_batch", "reason", "helps": [tasks], "served_to": number of people who have not skipped
+    it, None if nobody has}], "skipped": {"count", "tasks": the first ids, "queue": Label Studio's setting, "people"} of skipped tasks
+    that nobody is waited for, "running": {"job", "kind", "step", "done", "total", "rows_done", "rows_total", "seconds_left", "version":
+    that is put in use by a rollback} | None, "waiting": [job kinds], "last_error": {"job", "kind", "message", "time"} | None,
+    "warnings": [text]}.
     """
     redis = connection()
     keys = Keys(project_id)
@@ -40,19 +45,27 @@ def status(project_id: int) -> dict[str, Any]:
     if not (version or record or damages):
         damages += _gone(storage, project_id, info)
     options = _options(info.get("extra_params"))
+    labelled = int(info.get("labelled") or 0)
     pending = events.pending(redis, project_id, Work.TRAINING)
     answered = {int(member) for member in redis.smembers(keys.labelled)}
-    shown = ("time", "reason", "strategy", "budget", "cold_start", "message", "tasks", "version", "seconds")
+    skips = skipped.noted(redis, project_id)
+    shown = ("time", "reason", "strategy", "budget", "cold_start", "message", "tasks", "version", "seconds", "order_of")
     return {
         "project": project_id,
         "title": info.get("title") or f"Project {project_id}",
-        "images": {"all": int(info["tasks"]) if info.get("tasks") else None, "labelled": int(info.get("labelled") or 0)},
+        "images": {"all": int(info["tasks"]) if info.get("tasks") else None, "labelled": labelled},
         "defaults": {"budget": options.budget, "strategy": options.strategy},
         "version": version,
-        "labels": {"trained": version["labels"] if version else 0, "waiting": max(0, pending.labels) if pending.outstanding else 0},
+        "labels": {
+            "trained": version["labels"] if version else 0,
+            "waiting": max(0, pending.labels) if pending.outstanding else 0,
+            "changed": pending.outstanding and labelled <= int(info.get("trained_count") or 0),
+        },
+        "held": "held" in info,
         "training_seconds": _training_seconds(version, info),
         "round": {"name": record["round"]} | {name: record.get(name) for name in shown} if record else None,
-        "next_tasks": _next_tasks(record, answered) if record else [],
+        "next_tasks": _next_tasks(record, answered | skips.done, skips) if record else [],
+        "skipped": skips.to_dict(),
         "running": _running(redis, project_id),
         "waiting": queue.waiting(redis, project_id),
         "last_error": max(last_errors(redis, project_id).values(), key=lambda error: error["time"], default=None),
@@ -103,10 +116,10 @@ def _training_seconds(version: Mapping[str, Any] | None, info: Mapping[str, str]
     return float(info[TRAINING_ESTIMATE]) if info.get(TRAINING_ESTIMATE) else None
 
 
-def _next_tasks(record: dict[str, Any], answered: set[int]) -> list[dict[str, Any]]:
-    """The first tasks of the round's order that nobody has labelled since."""
+def _next_tasks(record: dict[str, Any], done: set[int], skips: Skipped) -> list[dict[str, Any]]:
+    """The first tasks of the round's order that are neither labelled nor `done` with otherwise."""
     order = record["order"]
-    found = [(rank, task) for rank, task in enumerate(order, start=1) if task not in answered][:NEXT_TASKS]
+    found = [(rank, task) for rank, task in enumerate(order, start=1) if task not in done][:NEXT_TASKS]
     queries = {task: record["queries"].get(str(task), {}) for _, task in found}
     return [
         {
@@ -116,6 +129,7 @@ def _next_tasks(record: dict[str, Any], answered: set[int]) -> list[dict[str, An
             "in_batch": task in record["batch"],
             "reason": _of_tasks(queries[task]),
             "helps": [int(other) for other in queries[task].get("helps", [])],
+            "served_to": skips.partly.get(task),
         }
         for rank, task in found
     ]
@@ -140,6 +154,8 @@ def _running(redis: Any, project_id: int) -> dict[str, Any] | None:
     first = entries[0]
     shown: dict[str, Any] = {key: first.get(key) for key in ("job", "kind", "step", "done", "total", "seconds_left")}
     in_round = first["kind"] in (queue.FINISH, queue.UNIT)
+    if first["kind"] == queue.ROLLBACK and (job := queue.fetch(redis, first["job"])):
+        shown["version"] = job.args[1]
     shown |= {"rows_done": rows_done if in_round else 0, "rows_total": rows_total if in_round else 0}
     if first["kind"] == queue.UNIT:
         shown |= {"kind": "round", "step": "Networks trained", "done": rows_done, "total": rows_total, "seconds_left": rows_left}

@@ -48,12 +48,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
         with deciding(context):
             return _publish(context, done, fence, begun)
     setup = context.setup()
-    count, changed = context.client.labelled_since(context.project_id)
-    attempt = {
-        "trained_count": str(count),
-        "trained_changed": changed,
-        "trained_labels": json.dumps(setup.config.labels),
-    }
+    attempt = _seen(*context.client.labelled_since(context.project_id), setup.config.labels)
     live = LiveQuality(context.storage, context.folder, setup.config)
     labels = read_labels(context, setup, progress, live.see)
     live.save()
@@ -140,9 +135,31 @@ def _about_version(record: VersionRecord) -> str:
     return f"Version {record.name} is in use: {record.reason}." if record.reason.startswith(FEWER) else ""
 
 
+def labels_came(context: Context) -> bool:
+    """Whether labels came, went or were changed since the last training.
+
+    An event may tell of less: what was deleted may have been a skip. Then what is wanted is done.
+    """
+    redis, project_id = context.redis, context.project_id
+    begun = events.standing(redis, project_id, Work.TRAINING)
+    pending = events.pending(redis, project_id, Work.TRAINING)
+    if not pending.outstanding or pending.labels > 0 or pending.tried >= pending.since:  # a run that began since did not come to its end
+        return pending.outstanding
+    seen = _seen(*context.client.labelled_since(project_id), context.setup().config.labels)
+    if redis.hmget(context.keys.info, list(seen)) != [value.encode() for value in seen.values()]:
+        return True
+    events.finish(redis, project_id, Work.TRAINING, begun)
+    return False
+
+
+def _seen(count: int, changed: str, labels: tuple[str, ...]) -> dict[str, str]:
+    """What a training notes that it saw: the labelled tasks, when one of them was changed last, and the labels of the configuration."""
+    return {"trained_count": str(count), "trained_changed": changed, "trained_labels": json.dumps(labels)}
+
+
 def needs_training(context: Context, setup: Setup) -> str:
     """Why a round should train first; empty when the version trained last is up to date."""
-    if events.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
+    if labels_came(context):
         return "labels came since the last training"
     record = context.versions.newest_record()  # in use or not: it would come out the same again
     if record is None:

@@ -14,7 +14,7 @@ from rq import get_current_job
 
 from backend import logs
 from backend.errors import BackendError, LabelStudioError, QueueError, StoppedError, StorageError, UnreachableError
-from backend.jobs import events, following, queue, rollback, round_end
+from backend.jobs import events, following, queue, rollback, round_end, skipped
 from backend.jobs import look as looking
 from backend.jobs import round as rounds
 from backend.jobs.context import Context, open_context
@@ -24,8 +24,9 @@ from backend.jobs.locks import SECONDS as FENCE_SECONDS
 from backend.jobs.locks import Fence
 from backend.jobs.progress import Progress
 from backend.jobs.records import current_record
-from backend.jobs.training import fenced_training, needs_training
-from backend.labelstudio import connect
+from backend.jobs.training import fenced_training, labels_came, needs_training
+from backend.labelstudio import connect, skips
+from backend.labelstudio.skips import read_skips
 from model.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ def train(context: Context, job_id: str, reason: str, only_new: bool = False) ->
     log.info("training: %s", reason)
 
     def needed() -> bool:
-        return not only_new or events.pending(context.redis, context.project_id, Work.TRAINING).outstanding
+        return not only_new or labels_came(context)
 
     result = fenced_training(context, job_id, wait=TAKE_OVER_SECONDS, needed=needed)
     events.want(context.redis, context.project_id, Work.LOOK)  # the batch may be finished, or the first round be due
@@ -254,6 +255,18 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
             result = rollback.roll_back(context, progress, wish, job_id=job_id)
     events.want(context.redis, context.project_id, Work.LOOK)
     return result
+
+
+@_job(queue.UNSKIP, noted=False)
+def unskip(context: Context, job_id: str, tasks: list[int]) -> Result:
+    """Put skipped tasks back; without `tasks` all that nobody is waited for."""
+    del job_id
+    project = context.client.project(context.project_id)
+    done = skips.put_back(context.client, project.id, tasks or read_skips(context.client, project).done)
+    log.info("put back: %s; still skipped: %s", done.tasks, done.kept)
+    context.redis.hdel(context.keys.info, "looked")
+    events.want(context.redis, context.project_id, Work.LOOK)
+    return {"tasks": list(done.tasks), "kept": list(done.kept), "reason": skipped.describe(done)}
 
 
 @_job("look")

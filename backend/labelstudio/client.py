@@ -44,6 +44,7 @@ class Project:
     created_by: int | None
     tasks: int
     labelled: int  # tasks that Label Studio counts as finished
+    skip_queue: str = ""  # what becomes of skipped tasks (backend.labelstudio.skips)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,19 @@ class LabelStudio:
     def users(self) -> dict[int, str]:
         """Ids and e-mail addresses of all users of the organization."""
         return {int(user["id"]): str(user["email"]) for user in self._list("GET", "/api/users/")}
+
+    def contributors(self, project_id: int) -> dict[int, str]:
+        """Ids and e-mail addresses of the organization's present members who have labelled or skipped a task of the project."""
+        members = f"/api/organizations/{self.user()['active_organization']}/memberships"
+        query = {"contributed_to_projects": 1, "page_size": -1}
+        users = [member["user"] for member in self._list("GET", members, query=query)]
+        return {
+            int(user["id"]): str(user["email"])
+            for user in users
+            # Members who were removed are still listed; they have no organization any more.
+            if user.get("active_organization") is not None
+            and any(project["id"] == project_id for project in user["contributed_to_projects"])
+        }
 
     def access_token(self) -> str:
         """The token that downloads images: the legacy token itself, or a fresh access token (valid 300 s) for a personal one."""
@@ -126,6 +140,15 @@ class LabelStudio:
         """One task with its annotations, None if it is deleted. Label Studio has a prediction made that it lacks, and stores it."""
         answer: dict[str, Any] | None = self._http.json("GET", f"/api/tasks/{task_id}", query={"resolve_uri": "false"}, missing_ok=True)
         return answer
+
+    def annotation(self, annotation_id: int) -> dict[str, Any] | None:
+        """One annotation, None if it is deleted."""
+        answer: dict[str, Any] | None = self._http.json("GET", f"/api/annotations/{annotation_id}/", missing_ok=True)
+        return answer
+
+    def delete_annotation(self, annotation_id: int) -> None:
+        """Delete an annotation, if it is still there; only ever a skip on which nobody has drawn (backend.labelstudio.skips)."""
+        self._delete(f"/api/annotations/{annotation_id}/")
 
     def tasks(self, project_id: int, only: Only = "all", *, page_size: int = TASKS_A_PAGE) -> Iterator[dict[str, Any]]:
         """Tasks in the order of ids, each with "id", "data", "annotations" (regions included; cancelled ones only of labelled tasks).
@@ -368,6 +391,7 @@ def _project(item: dict[str, Any]) -> Project:
         created_by=creator.get("id") if isinstance(creator, dict) else creator,
         tasks=int(item.get("task_number") or 0),
         labelled=int(item.get("num_tasks_with_annotations") or 0),
+        skip_queue=str(item.get("skip_queue") or ""),
     )
 
 

@@ -91,6 +91,14 @@ def tasks(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     return value
 
 
+def task_numbers(content: Mapping[str, Any]) -> list[int]:
+    """The numbers of tasks in "tasks"; none if it is missing. Raises RequestError."""
+    value = content.get("tasks", [])
+    if not isinstance(value, list) or not all(isinstance(task, int) and not isinstance(task, bool) for task in value):
+        raise RequestError(f"tasks: found {_shown(value)}, expected a list of task numbers.")
+    return value
+
+
 def params(content: Mapping[str, Any]) -> dict[str, Any] | None:
     """What interactive labelling sends along (`params.context`). Raises RequestError."""
     value = content.get("params")

@@ -73,6 +73,14 @@ def rollback(project_id: int) -> tuple[Response, int]:
     return jsonify({"job": jobs.enqueue_rollback(project_id, version, reason="asked for on the web", who=who)}), 202
 
 
+@projects.post("/<int:project_id>/unskip")
+def unskip(project_id: int) -> tuple[Response, int]:
+    """Put skipped tasks back, {"tasks": [numbers]} or all that nobody is waited for; answers at once with the job that does it."""
+    tasks = payload.task_numbers(payload.json_object(optional=True))
+    require_known(project_context(project_id), ask=True)
+    return jsonify({"job": jobs.enqueue_unskip(project_id, tasks)}), 202
+
+
 @projects.get("/<int:project_id>/jobs/<job_id>")
 def job(project_id: int, job_id: str) -> Response:
     """How far a job of the project is, and the jobs that continue it (see backend.jobs.follow)."""

@@ -175,7 +175,7 @@ def test_from_the_shell(stack: Stack, project: CellProject) -> None:
         weights.write_bytes(content)
     table = runner.invoke(app, ["versions", "--project", str(project.id)]).stdout
     assert "* v2" in table
-    assert "rolled back from v1 to v2" in table
+    assert "switched forward from v1 to v2" in table
 
 
 class Broken(LabelStudio):

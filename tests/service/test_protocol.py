@@ -107,10 +107,24 @@ def test_a_label_is_noted(web: Web, redis: Redis, action: str) -> None:
 
 
 def test_a_skip_is_no_label(web: Web, redis: Redis) -> None:
-    """It may end a batch, though."""
-    web.post("/webhook", event("ANNOTATION_CREATED", annotation={**ANNOTATION, "was_cancelled": True}, task=TASK))
+    """It may end a batch, though; whether the task is done with, the look tells, as others may still be served it."""
+    skip = {**ANNOTATION, "was_cancelled": True}
+    web.post("/webhook", event("ANNOTATION_CREATED", annotation=skip, task=TASK))
     assert state(redis, Work.TRAINING).wanted == 0
     assert state(redis, Work.LOOK).wanted == 1
+    assert not redis.exists(Keys(2).labelled)
+    web.post("/webhook", event("ANNOTATIONS_CREATED", annotations=[{**skip, "task": 1}, {**ANNOTATION, "task": 3}]))
+    assert (state(redis, Work.TRAINING).labels, redis.smembers(Keys(2).labelled)) == (1, {b"3"})
+    web.post("/webhook", event("ANNOTATION_UPDATED", annotation=skip, task=TASK))  # a label that is skipped is taken away
+    assert (state(redis, Work.TRAINING).wanted, state(redis, Work.TRAINING).labels) == (2, 1)
+
+
+def test_the_number_of_labelled_tasks_is_as_fresh_as_the_labels(web: Web) -> None:
+    """ "3 of 24 labelled" does not stand beside "1 new label" for the fourth: Label Studio tells with each event."""
+    body = event("ANNOTATION_CREATED", annotation=ANNOTATION, task=TASK)
+    body["project"] = {**body["project"], "num_tasks_with_annotations": 4}
+    web.post("/webhook", body)
+    assert web.get("/projects/2/status").json()["images"]["labelled"] == 4
 
 
 def test_deleted_and_bulk_annotations(web: Web, redis: Redis) -> None:

@@ -1,0 +1,40 @@
+"""The command that puts skipped images back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from backend.cli.shell import Project, Wait, Yes, confirm, explained, started, tell
+from backend.settings import get_settings
+from backend.terminal import describe_unskip
+
+
+def unskip(
+    project: Project,
+    task: Annotated[list[int] | None, typer.Option(min=1, help="A task to put back; may be repeated. None: all that status lists.")] = None,
+    yes: Yes = False,
+    wait: Wait = False,
+) -> None:
+    """Put skipped images back, so that Label Studio serves them again to those who skipped them.
+
+    Asks first. Labels stay, and so does what people drew before they skipped: such a task stays skipped, until somebody opens it in Label
+    Studio and presses Cancel skip.
+
+    Example: python -m backend unskip --project 3 --wait
+
+    Example: python -m backend unskip --project 3 --task 12 --task 17 --yes
+    """
+    from backend import jobs
+    from backend.jobs.known import require_known_here
+
+    with explained():
+        require_known_here(project, get_settings())
+        skipped = jobs.status(project)["skipped"]
+        if not task and not skipped["count"]:
+            tell("No skipped image is known that nobody is served; nothing was changed.")
+            return
+        if not yes:
+            confirm(describe_unskip(task or [], skipped))
+        started(project, jobs.enqueue_unskip(project, task or []), wait)
