@@ -116,6 +116,9 @@ def test_the_versions_as_a_table() -> None:
     assert lines[2].endswith("not put in use: clearly worse")
     assert lines[3].endswith("the record of version v10 is damaged")
     assert lines[4:] == ["2026-01-03 rolled back from v2 to v1 by ada: v2 is worse"]
+    forward = USE | {"version": "v2", "before": "v1", "reason": ""}
+    text = versions_table({"project": 3, "current": "v2", "versions": [VERSION, second], "uses": [forward]})
+    assert text.splitlines()[-1] == "2026-01-03 switched forward from v1 to v2 by ada"
     assert "no version yet" in versions_table({"project": 3, "current": None, "versions": [], "uses": []})
 
 

@@ -326,7 +326,13 @@ class Browser:
         return self.client.post(f"/projects/{PROJECT}/{action}", headers=headers, json=body or {})
 
 
-ACTIONS: dict[str, dict[str, Any]] = {"recompute": {"budget": 3}, "train": {}, "cancel": {}, "rollback": {"version": "v1"}}
+ACTIONS: dict[str, dict[str, Any]] = {
+    "recompute": {"budget": 3},
+    "train": {},
+    "cancel": {},
+    "unskip": {"tasks": [20]},
+    "rollback": {"version": "v1"},
+}
 FOREIGN = [
     {"Origin": "https://evil.example"},
     {"Origin": "null"},

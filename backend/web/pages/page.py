@@ -38,6 +38,7 @@ class NextImage:
     rest: str
     name: str
     picture: bool
+    served_to: int | None  # people who are still served it, where some have skipped it
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def _add_order(context: Context, page: Page) -> None:
                     *_parts(place),
                     str(known.get("name", "")),
                     bool(known.get("picture")),
+                    place["served_to"],
                 )
             )
 
@@ -157,7 +159,8 @@ def version_lines(found: Mapping[str, Any]) -> list[VersionLine]:
         elif version["current"]:
             state = IN_USE
             if uses[-1].by == ROLLBACK:
-                why = f"put in use{_by(uses[-1])} by a rollback from {uses[-1].before}"
+                how = "in place of" if uses[-1].forward else "by a rollback from"
+                why = f"put in use{_by(uses[-1])} {how} {uses[-1].before}"
         elif (use := ended.get(version["name"])) and use.by == ROLLBACK and _number(use.version) < _number(version["name"]):
             state, why = ROLLED_BACK, f"{use.version} was put in its place{_by(use)} on {use.time[:10]}: {use.reason or 'no reason given'}"
         elif version["name"] not in used:

@@ -17,7 +17,7 @@ from backend.labelstudio.priorities import is_round
 from backend.web.answers import wants_page
 from backend.web.cross_site import page_token
 from backend.web.pages.page import gather
-from backend.web.pages.words import duration, failure, headline, plural
+from backend.web.pages.words import duration, failure, headline, plural, skipped_text
 from backend.web.protocol import health, project_context, require_known
 from model.strategies import strategy_names
 
@@ -56,8 +56,8 @@ def project(project_id: int) -> str:
     """The page of a project."""
     page = gather(_known(project_id))
     # As /status gives it, key for key: the page's script compares the two.
-    values = {"page": page, "state_json": json.dumps(page.state), "strategies": strategy_names(), "token": page_token(), "failure": failure}
-    return render_template("project.html", **values, **_common())
+    values = {"page": page, "state_json": json.dumps(page.state), "strategies": strategy_names(), "token": page_token()}
+    return render_template("project.html", **values, failure=failure, skipped_text=skipped_text, **_common())
 
 
 @pages.get("/projects/<int:project_id>/rounds/<name>/pictures/<int:task>.jpg")

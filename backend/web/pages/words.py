@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.settings import FEWEST_LABELS_TO_RANK, Settings
+from backend.uses import goes_forward
 
 JOBS = {
     "training": "Training a new model",
@@ -20,7 +21,8 @@ WAITING = {
     "first-order": "a first order",
     "round": "a new order",
     "finish": "the end of the round",
-    "rollback": "a rollback",
+    "rollback": "a change of version",
+    "unskip": "putting skipped images back",
     "look": "a look at the project",
     "configure": "a check of the connection",
 }
@@ -32,6 +34,14 @@ FAILED = {
     "configure": "The last check of the connection failed",
 }
 """The other kinds of job are parts of a round."""
+SKIPPED = {
+    "REQUEUE_FOR_OTHERS": "Everyone who labels here has skipped them, and Label Studio serves nobody an image again that they skipped. "
+    "Nothing waits for them.",
+    "REQUEUE_FOR_ME": "Label Studio serves each again to who skipped it, once nothing else is left for that person. "
+    "Nothing waits for them.",
+    "IGNORE_SKIPPED": "The project counts skipped images as labelled (ignore skipped): nobody is served them, and none is learnt from.",
+}
+"""By what Label Studio does with a skipped task."""
 _BRIEF = ("look", "configure")
 """Jobs of a second, not worth a word while nothing else waits."""
 
@@ -51,15 +61,24 @@ def headline(state: Mapping[str, Any], settings: Settings) -> Headline:
     running = state["running"]
     waiting = [kind for kind in state["waiting"] if kind not in _BRIEF]
     if running:
+        title = _forward(state) or JOBS.get(running["kind"], "Working")
         behind = [kind for kind in waiting if kind != "finish"]  # which is part of the round that runs
         text = f" In the queue behind it: {_listed(behind)}." if behind else ""
-        return Headline(JOBS.get(running["kind"], "Working"), f"Annotators can go on meanwhile, in the order below.{text}", busy=True)
+        order = "in the order below" if state["round"] else "in a random order until the first one is written"
+        return Headline(title, f"Annotators can go on meanwhile, {order}.{text}", busy=True)
     if waiting:
         listed = _listed(waiting)
         return Headline("Waiting for a worker", f"In the queue: {listed}. It begins as soon as a worker is free.", busy=True)
     if state["last_error"]:
         return failure(state["last_error"])
     return _idle(state, settings)
+
+
+def _forward(state: Mapping[str, Any]) -> str:
+    """What a rollback is called that puts a newer version in use."""
+    to = state["running"].get("version")
+    forward = to and state["version"] and goes_forward(state["version"]["name"], to)
+    return f"Switching forward to {to}" if forward else ""
 
 
 def failure(error: Mapping[str, Any]) -> Headline:
@@ -75,17 +94,23 @@ def _listed(kinds: Sequence[str]) -> str:
 
 
 def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
-    new, version, round_ = state["labels"]["waiting"], state["version"], state["round"]
+    labels, version, round_ = state["labels"], state["version"], state["round"]
     labelled = state["images"]["labelled"]
-    if new:
+    if state.get("held"):
+        order = f"Annotators go on in the order {round_['name']}." if round_ else "There is no order yet; images come at random."
+        parts = (_trained(state), order, "It goes on with the next label, or when you ask for it.")
+        return Headline("Stopped by a person", " ".join(filter(None, parts)))
+    if labels["waiting"] or labels.get("changed"):
+        new = labels["waiting"]
+        title = "Labels were changed" if labels.get("changed") else f"{new} new {plural(new, 'label')}"
         when = f"{settings.quiet_seconds:.0f} seconds after the last label, or at {settings.labels_to_train} labels"
-        return Headline(f"{new} new {plural(new, 'label')}", f"A training starts {when}{_takes(state)}; then the order is looked at again.")
+        return Headline(title, f"A training starts {when}{_takes(state)}; then the order is looked at again.")
     if round_ is None:
         return Headline(
             "Connected", "The first order is made within a minute of the first task. Import images in Label Studio if there are none."
         )
     if not state["next_tasks"]:
-        return Headline("Every image is labelled", "Import more images in Label Studio; they are put in order by themselves.")
+        return _nothing_left(state)
     if version is None or round_["cold_start"]:
         missing = max(1, FEWEST_LABELS_TO_RANK - labelled)
         if labelled < FEWEST_LABELS_TO_RANK:
@@ -95,15 +120,40 @@ def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
     served = "Annotators who click “Label All Tasks” get the images below, in this order."
     if version["name"] != round_["version"]:
         since = f"{version['name']} is in use, while the order {round_['name']} and its masks are still those of {round_['version']}."
-        return Headline(
-            "Ready for labels", f"{since} They are renewed when the batch is labelled, or when you recompute the queries. {served}"
-        )
-    return Headline("Ready for labels", f"Model and order are up to date. {served}")
+        most = f", at the latest after {round_['budget']} {plural(round_['budget'], 'label')}," if round_.get("budget") else ","
+        text = f"{since} They are renewed when the batch is done{most} or when you recompute the queries. {served}"
+        return Headline("Ready for labels", text)
+    return Headline("Ready for labels", f"{_trained(state) or 'Model and order are up to date.'} {served}")
+
+
+def _nothing_left(state: Mapping[str, Any]) -> Headline:
+    skipped = (state.get("skipped") or {}).get("count", 0)
+    more = "Import more images in Label Studio; they are put in order by themselves."
+    if not skipped:
+        return Headline("Every image is labelled", more)
+    which = "The open image is skipped" if skipped == 1 else f"All {skipped} open images are skipped"
+    return Headline(which, "Nothing else is left to label. Put them back (below), or import more images in Label Studio.")
+
+
+def _trained(state: Mapping[str, Any]) -> str:
+    """That labels are not in the model in use; empty where all are."""
+    version, labelled = state["version"], state["images"]["labelled"]
+    trained = state["labels"]["trained"]
+    if labelled <= trained:
+        return ""
+    if version is None:
+        return f"No model is trained on the {labelled} {plural(labelled, 'label')} yet."
+    return f"{version['name']} is in use, trained on {trained} of {labelled} labels."
 
 
 def _takes(state: Mapping[str, Any]) -> str:
     seconds = state.get("training_seconds")
     return f", and takes about {duration(seconds)}" if seconds else ""
+
+
+def skipped_text(skipped: Mapping[str, Any]) -> str:
+    """What becomes of the skipped images, by Label Studio's setting."""
+    return SKIPPED[skipped["queue"]]
 
 
 def plural(count: int, noun: str) -> str:

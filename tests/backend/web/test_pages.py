@@ -76,6 +76,9 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
         ({}, 5, "Ready for labels", "up to date"),
         ({"running": {"kind": "training"}}, 5, "Training a new model", "go on meanwhile"),
         ({"running": {"kind": "rollback"}}, 5, "Rolling back", ""),
+        ({"running": {"kind": "rollback", "version": "v1"}, "version": {"name": "v2"}}, 5, "Rolling back", ""),
+        ({"running": {"kind": "rollback", "version": "v2"}}, 5, "Switching forward to v2", ""),
+        ({"running": {"kind": "first-order"}, "round": None}, 0, "Computing the first order", "in a random order until the first"),
         (
             {"running": {"kind": "round"}, "waiting": ["finish", "training"]},
             5,
@@ -85,6 +88,16 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
         ({"waiting": ["training", "look"]}, 5, "Waiting for a worker", "a training."),
         ({"waiting": ["look"]}, 5, "Ready for labels", ""),
         ({"labels": {"trained": 5, "waiting": 1}}, 6, "1 new label", "20 seconds after the last label, or at 5 labels"),
+        ({"labels": {"trained": 5, "waiting": 1, "changed": True}}, 5, "Labels were changed", "20 seconds"),
+        ({"held": True}, 6, "Stopped by a person", "v1 is in use, trained on 5 of 6 labels. Annotators go on in the order v1.r1."),
+        (
+            {"held": True, "version": None, "round": None, "labels": {"trained": 0, "waiting": 0}},
+            2,
+            "Stopped by a person",
+            "on the 2 labels",
+        ),
+        ({}, 6, "Ready for labels", "v1 is in use, trained on 5 of 6 labels."),
+        ({"next_tasks": [], "skipped": {"count": 3}}, 9, "All 3 open images are skipped", "Put them back"),
         ({"round": None, "version": None}, 0, "Connected", "first order"),
         ({"round": {"cold_start": True}, "version": None}, 1, "Label 2 more images", "1 of 3"),
         ({"round": {"cold_start": True}}, 4, "Ready for labels", "by their looks"),
@@ -100,6 +113,7 @@ def test_the_headline_says_what_happens_and_what_comes_next(changes: dict[str, A
     found = headline({**STATE, "images": {"all": 12, "labelled": labelled}, **changes}, read_settings())
     assert found.title == title
     assert text in found.text
+    assert ("up to date" in found.text) == (text == "up to date" or changes == {"waiting": ["look"]})
     assert found.failed == found.title.endswith("failed")
     assert found.busy == bool(changes.get("running") or "training" in changes.get("waiting", ()))
 
@@ -139,4 +153,5 @@ def test_going_forward_again_is_not_a_rollback() -> None:
     uses = [use("v1", None), use("v2", "v1"), use("v1", "v2", "rollback"), use("v2", "v1", "rollback")]
     lines = version_lines({"versions": [version("v1"), version("v2", current=True)], "uses": uses})
     assert [line.state for line in lines] == ["earlier", "in use"]
+    assert lines[1].why == "put in use in place of v1"
     assert version_lines({"versions": [], "uses": []}) == []

@@ -2,7 +2,9 @@
 // Live progress, confirmation before each action, and the map of the similarity. Everything else is made on the server.
 
 const page = document.getElementById("page");
-const address = `${location.pathname.replace(/\/$/, "")}`;
+// Whole addresses from here on: fetch refuses those with a user and a password, as the page's own may be, and relative ones are read from it.
+const whole = (path) => new URL(path, location.origin).href;
+const address = whole(location.pathname.replace(/\/$/, ""));
 const BUSY_MS = 1000, IDLE_MS = 2500, AWAY_MS = 5000, PATIENCE_MS = 20000;
 
 // ---- times in the reader's own zone ----
@@ -20,7 +22,7 @@ function localTimes(root) {
 function fingerprint(state) {
   const running = state.running && [state.running.job, state.running.kind];
   return JSON.stringify([state.version, state.round, state.next_tasks, state.labels, state.waiting, state.last_error, state.warnings,
-    state.title, state.images, state.defaults, running]);
+    state.title, state.images, state.defaults, state.skipped, state.held, running]);
 }
 
 let shown = fingerprint(JSON.parse(page.dataset.state));
@@ -160,7 +162,7 @@ async function act(form) {
   tell("Sending …", "");
   try {
     const token = document.querySelector("meta[name=csrf-token]").content;
-    const answer = await fetch(form.dataset.action, {
+    const answer = await fetch(whole(form.dataset.action), {
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": token },
       body: JSON.stringify(body),
@@ -206,7 +208,7 @@ async function drawHeatmap(element) {
   const cell = element.querySelector(".cell");
   let map;
   try {
-    const answer = await fetch(element.dataset.heatmap);
+    const answer = await fetch(whole(element.dataset.heatmap));
     map = await answer.json();
     if (!answer.ok) throw new Error(map.message);
   } catch (error) {
