@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,7 +18,7 @@ from backend.jobs import queue
 from backend.jobs.connection import connection
 from backend.jobs.events import Work
 from backend.labelstudio.connect import configure
-from tests.stack import CONFIG, Annotator, Stack
+from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack
 
 ACTION = "recompute_queries"
 
@@ -227,3 +228,24 @@ def test_writers_on_sqlite_may_wait_for_each_other(label_studio: LabelStudioServ
     python = PROGRAM.with_name("python")
     done = subprocess.run([python, "-c", WRITERS], cwd=inside, env=environment, capture_output=True, text=True, check=True)
     assert sorted(done.stdout.splitlines()[-2:]) == sorted(["written", other]), done.stdout
+
+
+def test_two_who_press_at_the_same_moment(make_project: Callable[..., CellProject], annotators: list[Annotator]) -> None:
+    """On SQLite, too, each gets a task of their own, six times of six; Label Studio by itself gives both the same every other time."""
+    project = make_project(12)
+    moment = threading.Barrier(2, timeout=PATIENCE)
+
+    def press(annotator: Annotator) -> list[int]:
+        served = []
+        for _ in range(6):
+            moment.wait()
+            task = annotator.next(project.id)
+            assert task is not None
+            served.append(task["id"])
+            moment.wait()
+            annotator.submit(task["id"], [])
+        return served
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(press, annotators)
+    assert sorted(first + second) == sorted(project.names)
