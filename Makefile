@@ -5,8 +5,8 @@ export PYTHON
 BIN := .venv/bin
 LABEL_STUDIO := .venv-label-studio
 
-.PHONY: setup environments python chromium test check bench demo
-setup: environments chromium
+.PHONY: setup environments python programs test check bench demo
+setup: environments programs
 environments: .venv/.ready $(LABEL_STUDIO)/.ready
 
 # Says which Python each environment has or gets, and what to do where that cannot be; before anything is installed.
@@ -32,17 +32,19 @@ $(LABEL_STUDIO)/.ready: | python
 	  FRONTEND_SENTRY_DSN= $(LABEL_STUDIO)/bin/label-studio version > /dev/null
 	touch $@
 
-# Only the tests of pages need it. Without it they are skipped, or fail where CI=true.
-chromium:
-	@if ! command -v chromium > /dev/null || ! command -v chromedriver > /dev/null; then \
-	  install="apt-get install --yes --no-install-recommends chromium chromium-driver"; \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
-	    echo "Installing Chromium and its driver, for the tests of pages"; \
-	    { apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive $$install --quiet=2 > /dev/null; } \
-	      || echo "Could not install Chromium; the tests of pages need it: $$install"; \
-	  else \
-	    echo "Chromium and its driver are missing; without them the tests of pages are skipped. On Debian: sudo $$install"; \
-	  fi; \
+# Only the tests of pages need Chromium, and only that of two annotators PostgreSQL. Without them these are skipped, or fail where CI=true.
+programs:
+	@missing=; \
+	command -v chromium > /dev/null && command -v chromedriver > /dev/null || missing="chromium chromium-driver"; \
+	command -v initdb > /dev/null || ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || missing="$$missing postgresql"; \
+	install="apt-get install --yes --no-install-recommends $$missing"; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "Installing for the tests of pages: $$missing"; \
+	  { apt-get update --quiet=2 && DEBIAN_FRONTEND=noninteractive $$install --quiet=2 > /dev/null; } \
+	    || echo "Could not install it; the tests of pages need it: $$install"; \
+	else \
+	  echo "Without $$missing some tests of pages are skipped. On Debian: sudo $$install"; \
 	fi
 
 # Settings and secrets of docker-compose.yml: the empty lines of passwords and keys are filled. An existing file stays as it is.

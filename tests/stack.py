@@ -6,10 +6,10 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +97,31 @@ class Stack:
         found: dict[str, Any] = self.wait(written, f"a round other than {other_than!r} of project {project}", seconds=seconds)
         return found
 
+    def wait_for_order(self, project: CellProject, ask: Callable[[], Any]) -> None:
+        """Ask for an order, and wait until another one than before is written and all that belongs to it is done."""
+        before = status(project.id)["round"]["name"]
+        ask()
+        self.wait(lambda: status(project.id)["round"]["name"] != before, f"another order than {before}")
+
+
+def recompute(stack: Stack, project: CellProject) -> None:
+    """Have a new order written, by the button on the status page."""
+    stack.wait_for_order(project, lambda: stack.web.post(f"/projects/{project.id}/recompute").raise_for_status())
+
 
 @pytest.fixture(scope="session")
 def stack(label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Web, control worker, one compute worker, scheduler and Redis, quick to react."""
-    folder = tmp_path_factory.mktemp("service")
+    with running_stack(label_studio, tmp_path_factory.mktemp("service")) as everything:
+        yield everything
+
+
+@contextmanager
+def running_stack(label_studio: LabelStudioServer, folder: Path) -> Iterator[Stack]:
+    """The service against a Label Studio, with all it keeps in a folder; its settings are also this process's meanwhile."""
+    before = dict(os.environ)
+    for name in Settings.model_fields:  # another stack may run
+        os.environ.pop(name.upper(), None)
     settings = read_settings(
         label_studio_url=label_studio.url,
         label_studio_api_key=label_studio.token,
@@ -117,17 +137,20 @@ def stack(label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFact
         project_defaults={"candidates": 3, "budget": 2, "folds": 2},
         nightly="off",
     )
-    before = dict(os.environ)
-    with Supervisor() as supervisor:
-        everything = service.Service(settings, logs=folder / "logs")
-        everything.start(supervisor)
-        # What this process asks (status, follow) comes from the same settings.
-        os.environ.update(service.environment(everything.settings))
-        get_settings.cache_clear()
-        connections._shared.cache_clear()
-        yield Stack(label_studio, everything, supervisor, folder / "logs")
-    os.environ.clear()
-    os.environ.update(before)
+    try:
+        with Supervisor() as supervisor:
+            everything = service.Service(settings, logs=folder / "logs")
+            everything.start(supervisor)
+            # What this process asks (status, follow) comes from the same settings.
+            _put_in_force(service.environment(everything.settings))
+            yield Stack(label_studio, everything, supervisor, folder / "logs")
+    finally:
+        os.environ.clear()
+        _put_in_force(before)
+
+
+def _put_in_force(environment: Mapping[str, str]) -> None:
+    os.environ.update(environment)
     get_settings.cache_clear()
     connections._shared.cache_clear()
 
@@ -192,6 +215,11 @@ class CellProject:
 @pytest.fixture(scope="session")
 def cells(shared_data: Path, label_studio: LabelStudioServer) -> Pool:
     """Twelve images and masks, where Label Studio can show them."""
+    return copy_cells(shared_data, label_studio)
+
+
+def copy_cells(shared_data: Path, label_studio: LabelStudioServer) -> Pool:
+    """Put them there."""
     folder = label_studio.files / "cells"
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)
@@ -203,19 +231,20 @@ def cells(shared_data: Path, label_studio: LabelStudioServer) -> Pool:
 @pytest.fixture(scope="session")
 def make_project(stack: Stack, cells: Pool) -> Callable[..., CellProject]:
     """Make a project with tasks for the images."""
+    return partial(new_project, stack, cells)
 
-    def make(count: int = 12, title: str = "Cells", config: str = CONFIG) -> CellProject:
-        http = stack.http
-        body = {"title": title, "label_config": config, "maximum_annotations": 1, "show_collab_predictions": True}
-        project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
-        folder = stack.server.files / "cells" / "images"
-        stack.server.share_folder(project, folder)
-        tasks = [{"data": {"image": stack.server.address(folder / name)}} for name in cells.ids[:count]]
-        http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
-        found = {int(task["id"]): task["data"]["image"].rsplit("/", 1)[1] for task in stack.client.tasks(project)}
-        return CellProject(project, cells, found, config)
 
-    return make
+def new_project(stack: Stack, cells: Pool, count: int = 12, title: str = "Cells", config: str = CONFIG) -> CellProject:
+    """A project with tasks for that many of the images; it is not connected."""
+    http = stack.http
+    body = {"title": title, "label_config": config, "maximum_annotations": 1, "show_collab_predictions": True}
+    project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
+    folder = stack.server.files / "cells" / "images"
+    stack.server.share_folder(project, folder)
+    tasks = [{"data": {"image": stack.server.address(folder / name)}} for name in cells.ids[:count]]
+    http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
+    found = {int(task["id"]): task["data"]["image"].rsplit("/", 1)[1] for task in stack.client.tasks(project)}
+    return CellProject(project, cells, found, config)
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -48,20 +50,23 @@ class Browser(Remote):
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A Chromium with a profile of its own, shared by all tests: each begins with `browser.get` or `sign_in`.
+    """A Chromium with a profile of its own, shared by all tests: each begins with `browser.get` or `sign_in`."""
+    with chromium(tmp_path_factory.mktemp("chromium")) as started:
+        yield started
 
-    Without Chromium its tests are skipped; where CI=true they fail.
-    """
+
+@contextmanager
+def chromium(folder: Path) -> Iterator[Browser]:
+    """A Chromium with its profile in a folder. Without Chromium the test that asks is skipped; where CI=true it fails."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         message = f"found no {' and no '.join(missing)}, which tests of pages need; install them: {INSTALL}"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
-    folder = tmp_path_factory.mktemp("chromium")
-    chromium, driver = (str(shutil.which(program)) for program in PROGRAMS)
+    program, driver = (str(shutil.which(program)) for program in PROGRAMS)
     options = ChromeOptions()
-    options.binary_location = chromium
+    options.binary_location = program
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={WINDOW[0]},{WINDOW[1]}"):
         options.add_argument(flag)
     url = f"http://127.0.0.1:{(port := free_port())}"
