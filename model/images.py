@@ -1,4 +1,4 @@
-"""Images as labs keep them (PNG, JPEG, TIFF; 8 to 32 bit; gray, colour, palette) become float32 arrays a network can read.
+"""Images as labs keep them (PNG, JPEG, TIFF, BMP, WebP; 8 to 32 bit; gray, colour, palette) become float32 arrays a network can read.
 
 Everything works on `bytes`, so that a file and an HTTP answer take the same way. Orientation is always that of the image as
 displayed: EXIF and TIFF orientation tags are applied before anyone sees the array.
@@ -29,8 +29,10 @@ CLIP_PIXELS = 32
 """At most this many pixels' worth is cut: 0.1 % of a 2048 x 2048 image is more than the area of five nuclei, which may be all there are."""
 
 _ORIENTATION_TAG = 274
-_FORMATS = "PNG, JPEG or TIFF"
-LOSSY = ("JPEG", "MPO")
+_FORMATS = "PNG, JPEG or TIFF (BMP and WebP are read as well)"
+_PILLOW_KINDS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "WEBP")
+"""What Label Studio takes as an upload and a browser shows, beside animations and drawings."""
+LOSSY = ("JPEG", "MPO", "WEBP")
 """Formats of files that do not keep values exactly."""
 
 
@@ -112,6 +114,12 @@ def image_size(path: str | Path) -> tuple[int, int]:
     return (header.width, header.height) if header.orientation >= 5 else (header.height, header.width)
 
 
+def encoded_size(data: bytes, name: str) -> tuple[int, int]:
+    """Tell (height, width) in pixels of an encoded image as stored, from its header alone. Raises ImageError if it cannot be read."""
+    header = _header(io.BytesIO(data), name)
+    return header.height, header.width
+
+
 def working_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     """Scale (height, width) down so that the longer side is `max_side`, keeping the aspect ratio; never up.
 
@@ -170,7 +178,7 @@ def normalise(raw: Array, *, name: str = "image") -> Array:
         low, high = float(values.min()), float(values.max())
     half = high / 2 - low / 2  # halves, because high - low overflows for floats near the largest
     if not half > 0:
-        raise ImageError(f"{name}: every pixel has the value {low:g}, expected an image with contrast; remove it or export it again.")
+        raise ImageError(f"{name}: every pixel has the value {low:g}, expected an image with contrast; export it again.")
     unit = np.clip((values / 2 - low / 2) / half, 0, 1)
     unit -= unit.mean(dtype=np.float64)
     unit /= unit.std(dtype=np.float64)
@@ -207,16 +215,19 @@ def _header(stream: BinaryIO, name: str) -> _Header:
             # Pillow decodes all pixels of a PNG to look for EXIF behind them; where it stands in front, `info` has it already.
             exif = image.getexif() if kind != "PNG" or "exif" in image.info else {}
             bits = start[24] if kind == "PNG" else 8
+            frames = getattr(image, "n_frames", 1) if kind == "WEBP" else 1
             header = _Header(kind, image.height, image.width, _valid_orientation(exif.get(_ORIENTATION_TAG, 1)), bits)
     except (ImageError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise ImageError(f"{name}: more than {MAX_PIXELS} pixels ({error}); cut it into tiles, or export it smaller.") from error
     except Exception as error:  # see decode_raw
-        known = start[:4] in tiff.MAGIC or start[:4] == b"\x89PNG" or start[:2] == b"\xff\xd8"
+        known = start[:4] in tiff.MAGIC or start.startswith((b"\x89PNG", b"\xff\xd8", b"BM")) or start[8:12] == b"WEBP"
         found = f"a damaged header ({_text(error)})" if known else f"a file that starts with {start[:16]!r}"
         raise ImageError(f"{name}: found {found}, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF.") from error
-    if header.kind not in ("PNG", "JPEG", "MPO"):
+    if frames > 1 and header.kind == "WEBP":
+        raise ImageError(f"{name}: found an animation of {frames} pictures, expected one; export each picture as a file of its own.")
+    if header.kind not in _PILLOW_KINDS:
         raise ImageError(f"{name}: found a {header.kind} file, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF.")
     return header
 

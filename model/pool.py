@@ -1,6 +1,5 @@
 """The pool: a folder of images, some of them labelled by a mask of the same name, read lazily and kept within a memory budget."""
 
-import os
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from model.byte_cache import ByteCache
 from model.digests import digest
 from model.errors import ImageError, MaskError, PoolError, TooFewLabelsError
 from model.images import EXTENSIONS, decode_raw, normalise, read_bytes, read_raw, shrink, working_size
+from model.machine import usable_cores
 from model.masks import (
     check_values,
     class_ids,
@@ -117,7 +117,7 @@ def scan(
         return _examine(image_paths[stem], mask_paths.get(stem), max_side, classes, cache)
 
     examined: list[_Examined] = []
-    with ThreadPoolExecutor(min(SCAN_THREADS, os.cpu_count() or 1)) as executor:
+    with ThreadPoolExecutor(min(SCAN_THREADS, usable_cores())) as executor:
         try:
             for result in executor.map(examine, image_paths):
                 examined.append(result)

@@ -28,6 +28,7 @@ from backend.service import Service
 from backend.settings import FEWEST_LABELS_TO_RANK, Settings, check_encoder, get_settings, read_settings
 from backend.supervisor import Supervisor
 from backend.terminal import findings, follow_with_bar
+from model.machine import usable_cores
 
 FOLDER = ROOT / "data" / "demo"
 LABELLED = 3
@@ -136,7 +137,7 @@ def _service(supervisor: Supervisor, folder: Path, known: state.State, server: L
         port=known.backend_port,
         model_dir=folder / "backend",
         basic_auth_pass=known.backend_password,
-        workers=min(os.cpu_count() or 1, MOST_WORKERS),
+        workers=min(usable_cores(), MOST_WORKERS),
         **chosen,
     )
     everything = Service(settings, logs=folder / "logs", say=lambda text: _say(f"  {text}"))

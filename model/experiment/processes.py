@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from model import stop_signals
 from model.errors import ProcessEndedError
+from model.machine import usable_cores
 
 PARENT_CHECK_SECONDS = 2.0
 
@@ -32,7 +33,7 @@ def executor(jobs: int) -> Iterator[Executor]:
     if jobs == 1:
         yield _Here()
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     # spawn: a forked process may inherit locked thread pools of torch
     context = multiprocessing.get_context("spawn")
     with stop_signals.deferred():

@@ -294,6 +294,30 @@ def test_what_is_no_image_is_described(tmp_path: Path, content: bytes, message: 
             read(path)
 
 
+@pytest.mark.parametrize("kind", ["BMP", "WEBP"])
+def test_bmp_and_webp_are_read(kind: str) -> None:
+    """Label Studio takes them as uploads: gray, colour, palette, transparency; not animations."""
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    for mode, shown in (("L", "RGB" if kind == "WEBP" else "L"), ("RGB", "RGB"), ("RGBA", "RGB"), ("P", "RGB")):
+        if kind == "WEBP" and mode == "P":
+            continue
+        image = Image.fromarray(noise(40, 50, 3)).convert(mode)
+        stream = io.BytesIO()
+        image.save(stream, kind, **options)
+        raw = decode_raw(stream.getvalue(), "x")
+        np.testing.assert_array_equal(raw, np.asarray(image.convert(shown)))
+        with pytest.raises(ImageError, match=r"truncated or damaged|damaged header"):
+            decode_raw(stream.getvalue()[: len(stream.getvalue()) // 2], "x")
+
+
+def test_an_animation_is_no_image() -> None:
+    stream = io.BytesIO()
+    first, second = (Image.fromarray(noise(40, 50, 3, seed=seed)) for seed in (1, 2))
+    first.save(stream, "WEBP", save_all=True, append_images=[second])
+    with pytest.raises(ImageError, match="animation of 2 pictures"):
+        decode_raw(stream.getvalue(), "x")
+
+
 def test_other_formats_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     stream = io.BytesIO()
     Image.fromarray(noise(40, 40)).save(stream, "GIF")
