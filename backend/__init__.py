@@ -12,3 +12,7 @@ if find_spec("label_studio_ml") is None:
         "label-studio-ml is not installed, expected version 1.0.9; install it without its outdated pins: "
         "pip install --no-deps label-studio-ml==1.0.9"
     )
+
+from backend.proxy import go_around_on_this_machine
+
+go_around_on_this_machine()

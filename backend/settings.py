@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -23,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.errors import SettingsError
+from model.machine import usable_cores, usable_memory
 
 MARK = "SERVICE_MARK"
 """Variable that tells the web server which service started it; no setting."""
@@ -30,6 +30,8 @@ EMBEDDED_REDIS_FILE = "redis-url"
 """File in MODEL_DIR that holds the address of the embedded Redis while it runs, for commands started in another shell."""
 DEFAULT_STRATEGY = "task_dependent"
 MOST_BUDGET = 1000
+BYTES_A_PIXEL = 48
+"""Memory that drawing a mask takes for each pixel of the image, with two classes (measured)."""
 FEWEST_LABELS_TO_RANK = 3
 """Below so many labels f_L knows too little for its pseudo-labels to be compared; the cold-start order is used."""
 
@@ -70,6 +72,9 @@ class Settings(BaseSettings):
     nightly: str = Field("0 2 * * *", description="Cron time (local) at which every project is trained and ranked anew; 'off': never.")
     max_body_mb: float = Field(64, gt=0, description="Largest request body in MiB.")
     max_images: int = Field(2000, ge=1, description="Unlabelled images that a round compares; further ones follow in task order.")
+    max_megapixels: float | None = Field(
+        None, gt=0, description="Largest image that is worked on, in million pixels; unset: what the memory allows."
+    )
     job_hours: float = Field(24, gt=0, description="Hours after which a job is given up.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = Field(False, description="One JSON object a line instead of text.")
@@ -99,6 +104,11 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise ValueError(_explained(error, ProjectSettings)) from error
         return value
+
+    @field_validator("host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        return value.strip().removeprefix("[").removesuffix("]")
 
     @field_validator("redis_url")
     @classmethod
@@ -152,8 +162,13 @@ class Settings(BaseSettings):
     @property
     def local_url(self) -> str:
         """The address at which programs of this machine reach the web server."""
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
-        return f"http://{host}:{self.port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]" if _only_ipv6() else "127.0.0.1"}.get(self.host, self.host)
+        return f"http://{_bracketed(host)}:{self.port}"
+
+    @property
+    def bind(self) -> str:
+        """HOST and PORT as a web server wants them."""
+        return f"{_bracketed(self.host)}:{self.port}"
 
     def page_of(self, project_id: int) -> str:
         """The address of a project's status page, for people."""
@@ -175,7 +190,14 @@ class Settings(BaseSettings):
     @property
     def torch_threads(self) -> int:
         """Processor threads that one job's networks use."""
-        return self.threads or max(1, (os.cpu_count() or 1) // self.workers)
+        return self.threads or max(1, usable_cores() // self.workers)
+
+    @property
+    def most_pixels(self) -> int:
+        """Pixels of the largest image that is worked on: all workers and the web server may have one in hand at once."""
+        if self.max_megapixels is not None:
+            return round(self.max_megapixels * 1e6)
+        return usable_memory() // (BYTES_A_PIXEL * (self.workers + 1))
 
     @property
     def described(self) -> dict[str, str]:
@@ -187,6 +209,18 @@ class Settings(BaseSettings):
         return ", ".join(f"{name}={value}" for name, value in self.described.items())
 
     __repr__ = __str__
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _only_ipv6() -> bool:
+    """Whether a server on all addresses (::) is not reached at 127.0.0.1."""
+    try:
+        return Path("/proc/sys/net/ipv6/bindv6only").read_text().strip() == "1"
+    except OSError:
+        return False
 
 
 def _known_strategy(value: str) -> str:

@@ -9,7 +9,7 @@ from backend.settings import get_settings
 
 _settings = get_settings()
 
-bind = f"{_settings.host}:{_settings.port}"
+bind = _settings.bind
 worker_class = "backend.web.gunicorn_worker.Worker"
 workers = 1
 threads = 24  # at most 16 of them predict, see backend/web/protocol.py

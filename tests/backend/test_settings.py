@@ -131,3 +131,37 @@ def test_wrong_extra_params_are_named(text: str, message: str) -> None:
     """An administrator reads this in Label Studio."""
     with pytest.raises(SettingsError, match=message):
         parse_project_settings(text)
+
+
+@pytest.mark.parametrize(
+    ("host", "bind", "local"),
+    [
+        ("127.0.0.1", "127.0.0.1:9090", "http://127.0.0.1:9090"),
+        ("0.0.0.0", "0.0.0.0:9090", "http://127.0.0.1:9090"),
+        ("::", "[::]:9090", "http://127.0.0.1:9090"),
+        ("[::]", "[::]:9090", "http://127.0.0.1:9090"),
+        ("::1", "[::1]:9090", "http://[::1]:9090"),
+        ("lab.example.org", "lab.example.org:9090", "http://lab.example.org:9090"),
+    ],
+)
+def test_the_web_server_listens_on_addresses_of_both_kinds(host: str, bind: str, local: str) -> None:
+    """IPv6 ones stand in brackets where a port follows."""
+    settings = read_settings(host=host)
+    assert (settings.bind, settings.local_url) == (bind, local)
+
+
+def test_threads_are_the_cores_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those of the machine: a network that has more threads than cores waits for itself."""
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr("model.machine._cgroups", lambda _: iter(()))
+    assert [read_settings(workers=workers).torch_threads for workers in (1, 2, 8)] == [4, 2, 1]
+    assert read_settings(threads=6).torch_threads == 6
+
+
+def test_the_largest_image_follows_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every worker and the web server may have one in hand."""
+    monkeypatch.setattr("backend.settings.usable_memory", lambda: 8_000_000_000)
+    assert 80e6 < read_settings(workers=1).most_pixels < 90e6
+    assert read_settings(workers=3).most_pixels < 45e6
+    assert read_settings(max_megapixels=1.5).most_pixels == 1_500_000
