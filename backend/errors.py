@@ -22,7 +22,16 @@ class UnknownLabelError(RegionError):
 
 
 class TaskImageError(BackendError):
-    """The image of one task cannot be fetched; the other tasks can go on."""
+    """The image of one task cannot be fetched or worked on; the other tasks can go on.
+
+    `lasting`: that image will never do here (too large), so that it is not tried again and again. `remedy`: the command or click that
+    helps all images like it, where there is one.
+    """
+
+    def __init__(self, message: str, *, lasting: bool = False, remedy: str = "") -> None:
+        super().__init__(message)
+        self.lasting = lasting
+        self.remedy = remedy
 
 
 class LabelStudioError(BackendError):
@@ -45,6 +54,17 @@ class UnreachableError(LabelStudioError):
     def passing(self) -> bool:
         """Always: the server may be started again."""
         return True
+
+
+class NoAnswerError(LabelStudioError):
+    """One image does not come, because of the network or a storage that is away; others may, as Label Studio itself answers.
+
+    `server` is set where nothing comes from a whole server, so that nobody waits for its other images as well.
+    """
+
+    def __init__(self, message: str, *, server: str = "") -> None:
+        super().__init__(message)
+        self.server = server
 
 
 class ApiKeyError(LabelStudioError):

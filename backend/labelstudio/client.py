@@ -64,9 +64,14 @@ class LabelStudio:
     Every method raises UnreachableError after retries, ApiKeyError, and LabelStudioError for what else Label Studio refuses.
     """
 
-    def __init__(self, url: str, api_key: str, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS) -> None:
-        """`timeout` in seconds per request; `attempts` per request while the server is away or overloaded. Makes no request."""
-        self._http = Transport(url, api_key, timeout=timeout, attempts=attempts)
+    def __init__(
+        self, url: str, api_key: str, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS, public_url: str | None = None
+    ) -> None:
+        """`timeout` in seconds per request; `attempts` per request while the server is away or overloaded. Makes no request.
+
+        `public_url` is the address of browsers: images under it are asked for at `url`, with the key.
+        """
+        self._http = Transport(url, api_key, timeout=timeout, attempts=attempts, public_url=public_url)
         self.url = self._http.url
 
     def close(self) -> None:
@@ -104,8 +109,15 @@ class LabelStudio:
         return self._http.access_token()
 
     def download(self, path: str) -> bytes:
-        """The bytes at an absolute path of this server, or at a web address (without the key)."""
+        """The bytes at a path or address of this server, or at a web address elsewhere (without the key).
+
+        Raises NoAnswerError when this address alone gives nothing.
+        """
         return self._http.download(path)
+
+    def seems_own(self, address: str) -> bool:
+        """Whether a web address looks like one of this server's, under a name that neither the settings nor the server tell."""
+        return self._http.seems_own(address)
 
     def project(self, project_id: int) -> Project:
         """One project. Raises UnknownProjectError."""

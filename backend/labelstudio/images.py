@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import time
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from backend.errors import ApiKeyError, LabelStudioError, TaskImageError, UnreachableError
+from backend.errors import ApiKeyError, BackendError, LabelStudioError, NoAnswerError, TaskImageError, UnreachableError
+from backend.labelstudio.addresses import OWN_PATH
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.config import LabelConfig
-from model.files import write_atomically
+from backend.labelstudio.image_cache import MAX_AGE, ImageCache
+from model.errors import ModelError
+from model.images import encoded_size
 
-MAX_AGE = 24 * 3600.0
-"""Seconds a downloaded image is used without asking again, in case the file behind an address is replaced."""
+log = logging.getLogger(__name__)
+
 _CLOUD = ("s3", "gs", "azure-blob")
 _UNDEFINED = "$undefined$"  # the key that Label Studio uses for files uploaded before the project had a configuration
 
@@ -42,29 +46,89 @@ def address(task: dict[str, Any], config: LabelConfig) -> str:
     return value
 
 
-def fetch(client: LabelStudio, task: dict[str, Any], config: LabelConfig, cache_dir: Path, *, max_age: float = MAX_AGE) -> bytes:
+class Failures:
+    """What did not come within one job: a server that is away, or an address that drips, is waited for once. For several threads."""
+
+    def __init__(self) -> None:
+        self._servers: dict[str, NoAnswerError] = {}
+        self._addresses: dict[str, NoAnswerError] = {}
+
+    def note(self, address: str, error: NoAnswerError) -> None:
+        """Remember that an address gave nothing, and its whole server or bucket if that does not answer."""
+        self._addresses[address] = error
+        parts = urlsplit(address)
+        if parts.netloc and (error.server or parts.scheme in _CLOUD):
+            self._servers[parts.netloc] = error
+
+    def of(self, address: str) -> NoAnswerError | None:
+        """Why an address is not asked again; None if it may be."""
+        return self._addresses.get(address) or self._servers.get(urlsplit(address).netloc)
+
+
+def fetch(
+    client: LabelStudio,
+    task: dict[str, Any],
+    config: LabelConfig,
+    cache_dir: Path,
+    *,
+    max_age: float = MAX_AGE,
+    failures: Failures | None = None,
+) -> bytes:
     """The encoded bytes of a task's image: an upload, a local file, a web address, or cloud storage that the project is connected to.
 
-    Kept in `cache_dir` by its address for `max_age` seconds, so that a second call needs no network. `task` needs "id" and "data".
-    Raises TaskImageError naming the task when the image is gone, is no address, or may not be read; UnreachableError and ApiKeyError
-    when no image could be fetched at all.
+    Kept in `cache_dir` by its address for `max_age` seconds if it can be decoded, so that a second call needs no network. `task` needs
+    "id" and "data"; what is in `failures` is not asked again. Raises TaskImageError naming the task when the image is gone, is no
+    address, may not be read or does not come; UnreachableError and ApiKeyError when no image could be fetched at all.
     """
     where = address(task, config)
     if where.startswith("data:"):
         return _inline(where, task)
-    cached = cache_dir / hashlib.sha256(f"{client.url} {where}".encode()).hexdigest()
-    try:
-        if time.time() - cached.stat().st_mtime < max_age:
-            return cached.read_bytes()
-    except OSError:
-        pass
-    content = _download(client, task, where)
-    with write_atomically(cached) as file:
-        file.write(content)
+    cache = ImageCache(cache_dir, client.url, max_age=max_age)
+    content = cache.get(where)
+    if content is None:
+        failures = failures or Failures()
+        if before := failures.of(where):
+            raise _not_coming(task, where, before)
+        content = _download(client, task, where, failures)
+        cache.put(where, content)
     return content
 
 
-def _download(client: LabelStudio, task: dict[str, Any], where: str) -> bytes:
+def require_size(content: bytes, task_id: int | str, most: int) -> None:
+    """Look at the header before anything is decoded. Raises TaskImageError for more than `most` pixels, ImageError for no image."""
+    height, width = encoded_size(content, f"task {task_id}")
+    if height * width > most:
+        raise TaskImageError(
+            f"task {task_id}: its image of {width} x {height} pixels is larger than the memory of this machine allows, expected at most "
+            f"{most / 1e6:.0f} million pixels; cut it into tiles or export it smaller, or give more memory (setting MAX_MEGAPIXELS).",
+            lasting=True,
+        )
+
+
+@contextmanager
+def one_image(task_id: int | str) -> Iterator[None]:
+    """Whatever goes wrong within is this task's image's fault, and names it, so that the others go on. Raises TaskImageError.
+
+    Errors of ours pass: they say what they are about.
+    """
+    try:
+        yield
+    except (BackendError, ModelError):
+        raise
+    except Exception as error:
+        if isinstance(error, MemoryError) or "memory" in str(error).lower():  # torch raises RuntimeError: "... can't allocate memory"
+            raise TaskImageError(
+                f"task {task_id}: there is not enough memory to work on its image; cut it into tiles or export it smaller, or give this "
+                "machine more memory.",
+                lasting=True,
+            ) from error
+        log.exception("task %s: its image or mask cannot be worked on", task_id)
+        raise TaskImageError(
+            f"task {task_id}: its image or mask cannot be worked on ({type(error).__name__}: {error}); export the image again."
+        ) from error
+
+
+def _download(client: LabelStudio, task: dict[str, Any], where: str, failures: Failures) -> bytes:
     scheme = urlsplit(where).scheme
     path = where
     if scheme in _CLOUD:
@@ -78,28 +142,66 @@ def _download(client: LabelStudio, task: dict[str, Any], where: str) -> bytes:
         )
     try:
         content = client.download(path)
-    except ApiKeyError:
+    except (ApiKeyError, UnreachableError):
         raise
-    except UnreachableError as error:
-        if path is where and scheme and urlsplit(where)[:2] != urlsplit(client.url)[:2]:
-            raise TaskImageError(f"task {task.get('id')}: the server of its image {where} does not answer; check the address.") from error
-        raise
+    except NoAnswerError as error:
+        failures.note(where, error)
+        raise _not_coming(task, where, error, _other_name(client, path)) from error
     except LabelStudioError as error:
-        raise TaskImageError(f"task {task.get('id')}: its image {where[:200]} cannot be fetched: {_reason(error, path)}") from error
+        raise _not_fetched(task, where, _reason(error, path), _other_name(client, path)) from error
     if not content:
         raise TaskImageError(f"task {task.get('id')}: its image {where[:200]} is an empty file; upload it again.")
+    if _is_page(content):
+        why = "a web page comes in its place, perhaps to log in; check the address."
+        raise _not_fetched(task, where, why, _other_name(client, path))
     return content
 
 
+def _not_coming(task: dict[str, Any], where: str, error: NoAnswerError, other_name: str = "") -> TaskImageError:
+    if not error.server:
+        return _not_fetched(task, where, str(error), other_name)
+    remedy = f"start the server at {error.server}, or correct its address in Label Studio: Settings, Cloud Storage"
+    text = f"the server of its image {where[:200]} does not answer: {error}"
+    return _explained(f"task {task.get('id')}: {text}", other_name, remedy)
+
+
+def _not_fetched(task: dict[str, Any], where: str, why: str, other_name: str = "") -> TaskImageError:
+    return _explained(f"task {task.get('id')}: its image {where[:200]} cannot be fetched: {why}", other_name)
+
+
+def _explained(text: str, other_name: str, remedy: str = "") -> TaskImageError:
+    """The error, and what to do where the image may be Label Studio's own, under a name of it that nothing tells any more."""
+    if not other_name:
+        return TaskImageError(text, remedy=remedy)
+    return TaskImageError(
+        f"{text} If {other_name} is a name of your Label Studio, set LABEL_STUDIO_PUBLIC_URL to it.",
+        remedy=f"export LABEL_STUDIO_PUBLIC_URL={other_name} if that is your Label Studio, and start `python -m backend up` again",
+    )
+
+
+def _other_name(client: LabelStudio, path: str) -> str:
+    """The server of an address elsewhere that looks like one of Label Studio; "" for other addresses."""
+    if not client.seems_own(path):
+        return ""
+    parts = urlsplit(path)
+    own = OWN_PATH.search(parts.path)
+    return f"{parts.scheme}://{parts.netloc}{parts.path[: own.start()] if own else ''}"
+
+
+def _is_page(content: bytes) -> bool:
+    start = content[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return start.startswith((b"<!doctype html", b"<html"))
+
+
 def _reason(error: LabelStudioError, path: str) -> str:
-    if error.status == 404 and path.startswith("/data/local-files"):
+    if error.status == 404 and "/data/local-files" in path:
         return (
             "Label Studio has no such local file, or no Local files storage that covers its folder; check that the file exists and that "
             "the project has one under Settings, Cloud Storage (no sync needed)."
         )
     # An upload whose record is deleted is answered by 500 ('NoneType' object has no attribute 'has_permission').
-    if error.status in (404, 410) or (error.status == 500 and path.startswith("/data/upload/")):
-        return "it is gone; restore the file, or delete the task."
+    if error.status in (404, 410) or (error.status == 500 and "/data/upload/" in path):
+        return "it is gone; restore the file, or correct the task's data."
     if error.status == 403:
         return "it may not be read (403); check the storage's permissions."
     return str(error)

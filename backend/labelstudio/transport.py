@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Generator
+import re
+import threading
+import time
+from collections.abc import Callable, Collection, Generator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +15,10 @@ from label_studio_sdk import LabelStudio as SDK
 from label_studio_sdk.core.api_error import ApiError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 
-from backend.errors import ApiKeyError, LabelStudioError, UnreachableError
+from backend.errors import ApiKeyError, LabelStudioError, NoAnswerError, UnreachableError
+from backend.labelstudio.addresses import Addresses, Place
+from backend.labelstudio.download import Download
+from backend.proxy import open_client, proxy_text
 
 TIMEOUT = 60.0
 """Seconds to wait for an answer."""
@@ -20,8 +26,12 @@ BULK_TIMEOUT = 600.0
 """Seconds to wait for bulk imports and deletions: on two busy cores 10,000 predictions take a minute each."""
 ATTEMPTS = 4
 """Tries per request while the server is away or overloaded, over about 4 seconds."""
-MAX_DOWNLOAD = 1 << 30
-"""Bytes; larger files are no images that could be predicted in memory."""
+IMAGE_ATTEMPTS = 2
+"""Tries per image elsewhere: a storage that is away holds up all that follows."""
+CHECK_SECONDS = 5.0
+"""Label Studio tells within so many seconds whether it is there, when an image did not come."""
+HOST_NAME_SECONDS = 600.0
+"""How long the host name that Label Studio tells of itself is believed."""
 KEY_PAGE = "Account & Settings, Access Token (or Personal Access Token)"
 
 _IDEMPOTENT = {"GET", "PATCH", "PUT", "DELETE"}
@@ -31,8 +41,13 @@ _BUSY = {429, 502, 503, 504}
 class Transport:
     """Requests to one server with one API key. Safe to share between threads."""
 
-    def __init__(self, url: str, api_key: str, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS) -> None:
-        """Check the form of address and key; makes no request. Raises LabelStudioError, ApiKeyError."""
+    def __init__(
+        self, url: str, api_key: str, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS, public_url: str | None = None
+    ) -> None:
+        """Check the form of address and key; makes no request. Raises LabelStudioError, ApiKeyError.
+
+        `public_url` is the address at which browsers reach the same server.
+        """
         self.url = url.strip().rstrip("/")
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -43,16 +58,22 @@ class Transport:
         self._attempts = attempts
         self._personal = api_key.count(".") == 2  # a JSON web token; legacy keys are 40 hexadecimal digits
         self._timeout = httpx.Timeout(timeout, connect=5.0)
-        self._http = httpx.Client(timeout=self._timeout, limits=httpx.Limits(keepalive_expiry=4.0))
+        self._http = open_client(timeout=self._timeout, limits=httpx.Limits(keepalive_expiry=4.0))
         try:
-            self._sdk = SDK(base_url=self.url, api_key=api_key.strip(), httpx_client=self._http)
+            # With the slash: the SDK exchanges a personal token beside the last part of the address, which would be another application.
+            self._sdk = SDK(base_url=f"{self.url}/", api_key=api_key.strip(), httpx_client=self._http)
         except ApiError as error:  # a personal access token that has expired
             raise self._key_error(error.body) from error
         self._auth = _SdkAuth(self._sdk)
+        self._addresses = Addresses(self.url, [public_url])
+        self._downloads = Download(self._addresses, self._auth, self._timeout)
+        self._host_name_until = 0.0
+        self._host_name_lock = threading.Lock()
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+        self._downloads.close()
 
     def access_token(self) -> str:
         """The legacy token itself, or an access token (valid 300 s) that the personal one has been exchanged for."""
@@ -99,34 +120,105 @@ class Transport:
             ) from error
 
     def download(self, address: str) -> bytes:
-        """The bytes at a path of this server, or at a web address; the key goes to this server only. Raises as `json`."""
-        url = address if "://" in address else self.url + address
-        own = urlsplit(url)[:2] == urlsplit(self.url)[:2]
-        response = self._guarded("GET", lambda: self._stream(url, own), again=_BUSY)  # 500: the image of a deleted upload
+        """The bytes at a path of this server, or at a web address; the key goes to this server only.
+
+        Raises UnreachableError and ApiKeyError when nothing can be had of Label Studio at all, NoAnswerError and LabelStudioError for
+        this address alone.
+        """
+        place = self._place(address)
+        response, own = self._downloads.get(place, self._hop)
+        if response.status_code == 404 and place.otherwise is not None:
+            response, own = self._downloads.get(Place(place.otherwise, keyed=False), self._hop)
+        if own and response.status_code in _BUSY and not self._answers():
+            raise self._unreachable(f"{response.status_code} {response.reason_phrase}")
         if not own and response.status_code == 401:  # not about our key, which that server never sees
-            host = urlsplit(url).hostname
+            host = response.request.url.host
             raise LabelStudioError(f"{host} answered 401 (a password is needed there), expected an image that can be read.", status=401)
         self._check(response)
         return response.content
 
-    def _stream(self, url: str, own: bool) -> httpx.Response:
-        """Follows redirects (cloud storage); httpx drops the key where one leads to another server."""
-        with self._http.stream("GET", url, auth=self._auth if own else None, follow_redirects=True) as response:
-            chunks, size = [], 0
-            for chunk in response.iter_bytes():
-                size += len(chunk)
-                if size > MAX_DOWNLOAD:
-                    raise LabelStudioError(f"{url} is larger than {MAX_DOWNLOAD >> 20} MB, expected an image; shrink it.")
-                chunks.append(chunk)
-            headers = {key: value for key, value in response.headers.items() if key not in ("content-encoding", "content-length")}
-            return httpx.Response(response.status_code, headers=headers, content=b"".join(chunks), request=response.request)
+    def seems_own(self, address: str) -> bool:
+        """Whether a web address that is asked for elsewhere looks like one of Label Studio's, under a name that is not known here."""
+        return "://" in address and self._addresses.seems_own(address) and not self._place(address).keyed
 
-    def _guarded(self, method: str, send: Any, *, again: Collection[int] = (*_BUSY, 500)) -> Any:
-        """Call with retries: what never arrived always, what may have arrived only where repeating it changes nothing."""
+    def _place(self, address: str) -> Place:
+        place = self._addresses.find(address)
+        if not place.keyed:  # Label Studio may tell of itself that it is meant
+            self._learn_host_name()
+            place = self._addresses.find(address)
+        return place
+
+    def _learn_host_name(self) -> None:
+        """Read LABEL_STUDIO_HOST out of the links of the log-in page, which needs no key; there is no other way to it without a person."""
+        with self._host_name_lock:
+            if time.monotonic() < self._host_name_until:
+                return
+            try:
+                page = self._http.get(f"{self.url}/user/login/", timeout=CHECK_SECONDS)
+            except httpx.HTTPError:  # asked again with the next address; it is an image less meanwhile
+                return
+            self._host_name_until = time.monotonic() + HOST_NAME_SECONDS
+            for found in re.findall(r"""["'](https?://[^"'\s<>]+?)/static/""", page.text if page.is_success else ""):
+                self._addresses.add(found)
+
+    def _hop(self, url: httpx.URL, keyed: bool, send: Callable[[], httpx.Response]) -> httpx.Response:
+        """One server's answer on the way to an image, with retries."""
+        attempts = self._attempts if keyed else min(self._attempts, IMAGE_ATTEMPTS)
+        try:  # 500 is what Label Studio answers for the image of a deleted upload
+            answer: httpx.Response = self._retried("GET", send, again=_BUSY, attempts=attempts, waited_for_once=True)
+            return answer
+        except httpx.TransportError as error:
+            what = f"{type(error).__name__}: {error}{proxy_text(str(url))}"
+            if not keyed:
+                server = url.netloc.decode("ascii")
+                raise NoAnswerError(
+                    f"{server} does not answer ({what}); start it, or check the address and the network.", server=server
+                ) from error
+            if not self._answers():
+                raise self._unreachable(what) from error
+            raise NoAnswerError(
+                f"Label Studio does not deliver it ({what}), though it answers otherwise; check the storage that it is in."
+            ) from error
+
+    def _answers(self) -> bool:
+        """Whether Label Studio is there, when an image did not come."""
+        try:
+            return self._http.get(f"{self.url}/api/version", timeout=CHECK_SECONDS).status_code < 500
+        except httpx.HTTPError:
+            return False
+
+    def _unreachable(self, what: str) -> UnreachableError:
+        return UnreachableError(
+            f"Label Studio at {self.url} does not answer ({what}); "
+            "start it, or correct LABEL_STUDIO_URL (inside a container, localhost is the container itself)."
+        )
+
+    def _guarded(self, method: str, send: Any) -> Any:
+        """Call with retries. Raises UnreachableError when nothing comes."""
+        try:
+            return self._retried(method, send)
+        except httpx.TransportError as error:
+            raise self._unreachable(f"{type(error).__name__}: {error}{proxy_text(self.url)}") from error
+
+    def _retried(
+        self,
+        method: str,
+        send: Any,
+        *,
+        again: Collection[int] = (*_BUSY, 500),
+        attempts: int | None = None,
+        waited_for_once: bool = False,
+    ) -> Any:
+        """Call with retries: what never arrived always, what may have arrived only where repeating it changes nothing.
+
+        With `waited_for_once`, a server that took the request and sends nothing is not asked again. Raises httpx.TransportError.
+        """
 
         def worth_it(error: BaseException) -> bool:
             if isinstance(error, _BusyError):
                 return error.response.status_code in _BUSY or method in _IDEMPOTENT
+            if waited_for_once and isinstance(error, httpx.ReadTimeout):
+                return False
             return isinstance(error, httpx.TransportError) and (
                 method in _IDEMPOTENT or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             )
@@ -139,7 +231,7 @@ class Transport:
             raise error if error is not None else AssertionError
 
         retrying = Retrying(
-            stop=stop_after_attempt(self._attempts),
+            stop=stop_after_attempt(attempts or self._attempts),
             wait=wait_exponential(multiplier=0.5, max=4.0) + wait_random(0, 0.2),
             retry=retry_if_exception(worth_it),
             retry_error_callback=last,
@@ -150,11 +242,8 @@ class Transport:
             return error.response
         except ApiError as error:  # from the exchange of a personal access token
             raise self._key_error(error.body) from error
-        except httpx.TransportError as error:
-            raise UnreachableError(
-                f"Label Studio at {self.url} does not answer ({type(error).__name__}: {error}); "
-                "start it, or correct LABEL_STUDIO_URL (inside a container, localhost is the container itself)."
-            ) from error
+        except httpx.TransportError:
+            raise
         except (httpx.RequestError, httpx.InvalidURL) as error:
             raise LabelStudioError(f"the address or the answer there cannot be read ({type(error).__name__}: {error}).") from error
         except ValueError as error:  # the exchange of a token answered no JSON

@@ -25,7 +25,7 @@ CONFIG = parse(EXAMPLE)
 
 def png(seed: int) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (12, 16), dtype=np.uint8)).save(stream, "PNG")
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (48, 64), dtype=np.uint8)).save(stream, "PNG")
     return stream.getvalue()
 
 

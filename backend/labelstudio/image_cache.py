@@ -1,0 +1,85 @@
+"""Downloaded images on this machine's disk: only those that can be worked on, so that a mended one is seen at the next try."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from model.files import write_atomically
+from model.images import decode_image, encoded_size
+
+MAX_AGE = 24 * 3600.0
+"""Seconds a downloaded image is used without asking again, in case the file behind an address is replaced."""
+_CHECK_SIDE = 512
+"""Pixels: what can be normalised at this size can be worked on at any."""
+LARGE_PIXELS = 16_000_000
+_large = threading.Lock()
+_SUFFIX = ".image"
+"""Of files whose content has been decoded once; earlier releases kept what came, under the same name without it."""
+
+
+class ImageCache:
+    """A folder of image files by their address at one Label Studio."""
+
+    def __init__(self, folder: Path, server: str, *, max_age: float = MAX_AGE) -> None:
+        self._folder, self._server, self._max_age = folder, server, max_age
+
+    def get(self, address: str) -> bytes | None:
+        """What was kept of an address, None if there is nothing, or nothing recent."""
+        path = self._path(address)
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime < self._max_age:
+                return path.read_bytes()
+        before = path.with_suffix("")
+        with suppress(OSError):  # of an earlier release: taken over if it is an image, and its age with it
+            content = before.read_bytes()
+            if time.time() - before.stat().st_mtime < self._max_age and usable(content):
+                before.replace(path)
+                return content
+            before.unlink()
+        return None
+
+    def put(self, address: str, content: bytes) -> None:
+        """Keep what came from an address, if it is an image that can be worked on."""
+        if usable(content):
+            with write_atomically(self._path(address)) as file:
+                file.write(content)
+
+    def _path(self, address: str) -> Path:
+        return self._folder / (hashlib.sha256(f"{self._server} {address}".encode()).hexdigest() + _SUFFIX)
+
+
+def usable(content: bytes) -> bool:
+    """Whether an image file can be decoded wholly and has contrast: no log-in page, nothing cut off."""
+    try:
+        with alone_if_large(content):
+            decode_image(content, "image", max_side=_CHECK_SIDE)
+    except Exception:  # what it is will be told by who decodes it for its work
+        return False
+    return True
+
+
+@contextmanager
+def alone_if_large(content: bytes) -> Iterator[None]:
+    """Several threads read images; of the large ones, which take hundreds of megabytes each, only one does at a time."""
+    height, width = encoded_size(content, "image")
+    if height * width < LARGE_PIXELS:
+        yield
+        return
+    with _large:
+        yield
+
+
+def prune(caches: Path, *, max_age: float = MAX_AGE) -> None:
+    """Delete what no one would use any more in the caches of all projects, also of those that are gone from Label Studio."""
+    for path in caches.glob("project-*/*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime >= max_age:
+                path.unlink()
+    for folder in caches.glob("project-*"):
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
