@@ -21,7 +21,7 @@ from backend.jobs.context import Context
 from backend.jobs.events import Work
 from backend.jobs.records import current_record
 from backend.labelstudio.config import LabelConfig, parse
-from backend.labelstudio.images import fetch
+from backend.labelstudio.images import one_image
 from backend.metrics.counters import PREDICTIONS, Drawn
 from backend.pre_annotation import PreAnnotator
 from backend.versions import NO_VERSION
@@ -141,18 +141,19 @@ class Segmenter(LabelStudioMLBase):
         PREDICTIONS.labels(self.context.project_id, drawn.value).inc(tasks)
 
     def _regions(self, version: str, config: LabelConfig, task: dict[str, Any]) -> list[dict[str, Any]]:
-        data = fetch(self.context.client, task, config, self.context.image_cache)
-        drawing = NETWORK_THREAD.submit(copy_context().run, self._draw, version, config, data, f"task {task['id']}")
+        data = self.context.image(task, config)
+        drawing = NETWORK_THREAD.submit(copy_context().run, self._draw, version, config, data, task["id"])
         regions, outdated = drawing.result()
         if outdated:
             self._tell_outdated(outdated)
         return regions
 
-    def _draw(self, version: str, config: LabelConfig, data: bytes, name: str) -> tuple[list[dict[str, Any]], str]:
+    def _draw(self, version: str, config: LabelConfig, data: bytes, task_id: int) -> tuple[list[dict[str, Any]], str]:
         torch.set_num_threads(self.context.settings.torch_threads)
         loaded = MODELS.get(self.context, version)
         annotator = PreAnnotator(loaded.model, loaded.labels, config)
-        return annotator.regions(data, name), annotator.outdated
+        with one_image(task_id):
+            return annotator.regions(data, f"task {task_id}"), annotator.outdated
 
     def _tell_outdated(self, text: str) -> None:
         log.warning("%s", text)

@@ -55,6 +55,15 @@ class ObjectStore:
         finally:
             self.gate.open()
 
+    @contextmanager
+    def signed(self) -> Iterator[None]:
+        """Serve addresses that are signed (presigned); this server then checks neither these nor keys, as it cannot check both."""
+        self._ask_for_keys("inf")
+        try:
+            yield
+        finally:
+            self._ask_for_keys("0")
+
     def prepare(self) -> None:
         """Make the bucket and its user, and from then on ask everyone for a key."""
         import boto3

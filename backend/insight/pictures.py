@@ -13,7 +13,7 @@ from backend.insight.similarity_map import similarity_map
 from backend.insight.thumbnails import thumbnail
 from backend.jobs.context import Context
 from backend.labelstudio.config import LabelConfig
-from backend.labelstudio.images import address, fetch
+from backend.labelstudio.images import address, one_image
 from backend.labelstudio.regions import to_mask
 from model.errors import ModelError
 from model.files import write_bytes
@@ -57,11 +57,10 @@ def draw_pictures(
             continue
         index[str(number)] = {"name": image_name(task, config), "picture": False}
         try:
-            raw = decode_raw(fetch(context.client, dict(task), config, context.image_cache), f"task {number}")
-            mask = None
-            if number in regions:
-                mask = to_mask(regions[number], config, (raw.shape[0], raw.shape[1]), name=f"task {number}, pre-annotation")
-            write_bytes(context.storage.path(picture_name(round_folder, number)), thumbnail(raw, mask))
+            content = context.image(task, config)
+            with one_image(number):
+                picture = _picture(content, number, config, regions.get(number))
+            write_bytes(context.storage.path(picture_name(round_folder, number)), picture)
         except (TaskImageError, ModelError, RegionError) as error:
             log.warning("task %d has no picture on the status page: %s", number, error)
             continue
@@ -69,6 +68,13 @@ def draw_pictures(
     if index:
         context.storage.put(f"{round_folder}/pictures")
     context.storage.write_json(f"{round_folder}/{INDEX}", {"tasks": index})
+
+
+def _picture(content: bytes, number: int, config: LabelConfig, regions: Sequence[dict[str, Any]] | None) -> bytes:
+    raw = decode_raw(content, f"task {number}")
+    if regions is None:
+        return thumbnail(raw, None)
+    return thumbnail(raw, to_mask(regions, config, (raw.shape[0], raw.shape[1]), name=f"task {number}, pre-annotation"))
 
 
 def _missing(context: Context, numbers: set[int]) -> dict[int, Mapping[str, Any]]:

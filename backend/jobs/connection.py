@@ -92,6 +92,11 @@ class Keys:
         """What a person asked of the next round alone, JSON (backend.jobs.asked)."""
         return self._key("asked")
 
+    @property
+    def missing(self) -> str:
+        """Hash: "<what lacks it>:<task id>" of images that could not be read, to try them again (backend.jobs.missing)."""
+        return self._key("missing")
+
     def fence(self, what: str) -> str:
         """Lock of one kind of work."""
         return self._key(f"fence:{what}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 
@@ -14,6 +16,7 @@ from backend.errors import SettingsError
 from backend.jobs.connection import Keys, connection
 from backend.labelstudio.client import LabelStudio, Project
 from backend.labelstudio.config import LabelConfig, parse
+from backend.labelstudio.images import Failures, fetch, require_size
 from backend.settings import ProjectSettings, Settings, get_settings, parse_project_settings
 from backend.storage import Storage
 from backend.versions import Versions
@@ -52,6 +55,20 @@ class Context:
         folder = self.settings.model_dir.resolve() / "cache" / f"project-{self.project_id}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    @cached_property
+    def failures(self) -> Failures:
+        """Images that did not come while this context is used, by one job or request."""
+        return Failures()
+
+    def image(self, task: Mapping[str, Any], config: LabelConfig) -> bytes:
+        """The image file of a task, which is no larger than can be worked on here. Raises TaskImageError and ImageError, naming the task.
+
+        Raises UnreachableError and ApiKeyError when no image could be fetched at all.
+        """
+        content = fetch(self.client, dict(task), config, self.image_cache, failures=self.failures)
+        require_size(content, task["id"], self.settings.most_pixels)
+        return content
 
     def setup(self) -> Setup:
         """The project as it is in Label Studio now. Raises UnknownProjectError, ConfigError, SettingsError."""
@@ -100,12 +117,12 @@ class Setup:
 
 
 @lru_cache(maxsize=1)
-def _client(url: str, key: str) -> LabelStudio:
-    return LabelStudio(url, key)
+def _client(url: str, key: str, public_url: str | None) -> LabelStudio:
+    return LabelStudio(url, key, public_url=public_url)
 
 
 def open_context(project_id: int, settings: Settings | None = None) -> Context:
     """The context of a job in this process. Raises SettingsError."""
     settings = settings or get_settings()
-    client = _client(settings.label_studio_url, settings.api_key)
+    client = _client(settings.label_studio_url, settings.api_key, settings.label_studio_public_url)
     return Context(project_id, settings, connection(settings), client, Storage.of(settings))

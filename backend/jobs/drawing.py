@@ -7,10 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from backend.errors import TaskImageError, VersionError
+from backend.jobs import missing
 from backend.jobs.connection import KEPT_SECONDS
 from backend.jobs.context import Context
+from backend.jobs.missing import Lacks
 from backend.jobs.snapshot import TaskImages
 from backend.labelstudio.config import LabelConfig
+from backend.labelstudio.images import one_image
 from backend.pre_annotation import PreAnnotator
 from backend.versions import NO_VERSION
 from model.errors import ModelError
@@ -35,14 +38,20 @@ def draw(
     tasks = {int(task["id"]): task for task in context.client.tasks(context.project_id, "unlabelled") if int(task["id"]) in wanted_ids}
     images = TaskImages(context, config, tasks.values(), annotator.model.recipe.max_side)
     regions: dict[int, list[dict[str, Any]]] = {}
+    lacking = []
     for done, task_id in enumerate(task_ids, start=1):
         progress("Drawing masks", done, len(task_ids))
         if task_id not in tasks:
             continue
         try:
-            regions[task_id] = annotator.regions(images.encoded(str(task_id)), f"task {task_id}")
+            content = images.encoded(str(task_id))
+            with one_image(task_id):
+                regions[task_id] = annotator.regions(content, f"task {task_id}")
         except (TaskImageError, ModelError) as error:
             log.warning("task %d has no mask: %s", task_id, error)
+            if not getattr(error, "lasting", False):
+                lacking.append(task_id)
+    missing.add(context, Lacks.MASK, lacking)
     return regions
 
 

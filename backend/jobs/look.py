@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from contextlib import suppress
 from typing import Any
@@ -12,11 +13,12 @@ import numpy as np
 
 from backend.errors import UnknownProjectError, VersionError
 from backend.insight.drawn import DrawnMasks
-from backend.jobs import events, queue, skipped
+from backend.jobs import events, missing, queue, skipped
 from backend.jobs.connection import as_text
 from backend.jobs.context import Context, Setup
 from backend.jobs.drawing import draw, note_blank
 from backend.jobs.events import Work
+from backend.jobs.missing import Lacks
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce
 from backend.jobs.records import current_record
@@ -31,6 +33,8 @@ from backend.versions import NO_VERSION
 
 log = logging.getLogger(__name__)
 
+GONE = "gone"
+"""What the note is about that the project is not in Label Studio any more."""
 MASKS_A_LOOK = 50
 """Masks drawn in one look at most, so that looks at other projects come soon; the rest follows in the next."""
 SECONDS_BETWEEN_FULL_LOOKS = 600.0
@@ -42,9 +46,9 @@ def look(context: Context, progress: Progress) -> None:
     try:
         setup = context.setup()
     except UnknownProjectError as error:
-        log.warning("the project is gone from Label Studio; it is not looked at any more: %s", error)
-        events.forget(context.redis, context.project_id)
+        _give_up(context, error)
         return
+    context.note(GONE, "")
     context.note("config", " ".join(setup.config.warnings))
     context.note("config_changed", _other_labels_than_trained(context, setup))
     announce(context)
@@ -62,6 +66,7 @@ def look(context: Context, progress: Progress) -> None:
         return
     if not busy:
         tell_round(context, record)
+        _take_up_returned(context, setup, record)
     refit_masks(context, setup.config, record)
     state = _state(context, setup, record, labelled)
     if _unchanged(context, state):
@@ -100,6 +105,15 @@ def _reason_for_round(context: Context, record: dict[str, Any], waited_for: set[
     if len(unseen) >= record["budget"]:
         return f"{len(unseen)} labels came since the last order"
     return ""
+
+
+def _give_up(context: Context, error: UnknownProjectError) -> None:
+    """The project is gone from Label Studio: nothing looks at it any more, and the status says so. Its models stay, its images do not."""
+    log.warning("the project is gone from Label Studio; it is not looked at any more: %s", error)
+    events.forget(context.redis, context.project_id)
+    text = f"{error} Nothing is done for it any more. Its models are still in {context.storage.path(context.folder)}."
+    context.note(GONE, text)
+    shutil.rmtree(context.image_cache, ignore_errors=True)
 
 
 def _note_answered(context: Context, record: dict[str, Any], open_tasks: list[int]) -> None:
@@ -147,6 +161,19 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str)
     elif seen and labelled and json.loads(seen) != list(setup.config.labels):
         log.info("the labels are now %s", ", ".join(setup.config.labels))
         events.want(context.redis, context.project_id, Work.TRAINING)
+
+
+def _take_up_returned(context: Context, setup: Setup, record: dict[str, Any]) -> None:
+    """Go on with images that could not be read before and can be now."""
+    back = missing.returned(context, setup.config)
+    if not back:
+        return
+    missing.draw_again(context, record["round"])
+    context.redis.hdel(context.keys.info, "looked")  # this look is a full one
+    if Lacks.TRAINING in back:
+        events.want(context.redis, context.project_id, Work.TRAINING)
+    if Lacks.ORDER in back:
+        _want_round(context, "images that could not be read are there again")
 
 
 def _has_enough(context: Context) -> bool:
@@ -243,18 +270,18 @@ def _add_masks(context: Context, setup: Setup, record: dict[str, Any], progress:
     if version == NO_VERSION:
         return 0
     blank = {int(member) for member in context.redis.smembers(context.keys.blank(record["round"]))}
-    missing = priorities.unmasked(context.client, context.project_id, empty=blank)
-    if not missing:
+    unmasked = priorities.unmasked(context.client, context.project_id, empty=blank)
+    if not unmasked:
         return 0
-    now = missing[:MASKS_A_LOOK]
+    now = unmasked[:MASKS_A_LOOK]
     regions = draw(context, version, setup.config, now, progress)
     DrawnMasks(context.storage, context.folder).keep(record["round"], version, regions)
     added = priorities.top_up(context.client, context.project_id, regions)
     note_blank(context, record["round"], [task for task in now if not regions.get(task)])
-    log.info("%d masks added, %d to go", added, len(missing) - len(now))
-    if len(missing) > len(now):
+    log.info("%d masks added, %d to go", added, len(unmasked) - len(now))
+    if len(unmasked) > len(now):
         events.want(context.redis, context.project_id, Work.LOOK)
-    return len(missing)
+    return len(unmasked)
 
 
 def _version(context: Context, record: dict[str, Any]) -> str:

@@ -17,15 +17,17 @@ import numpy as np
 from redis.exceptions import RedisError
 
 from backend.errors import SupersededError, VersionError
-from backend.jobs import asked, events
+from backend.jobs import asked, events, missing
 from backend.jobs.connection import KEPT_SECONDS, as_text
 from backend.jobs.context import Context, Setup
 from backend.jobs.events import Work
+from backend.jobs.missing import Lacks
 from backend.jobs.progress import Progress
 from backend.jobs.records import number_of, round_names
 from backend.jobs.round_folder import LABELS, SNAPSHOT, RoundFolder, Snapshot
 from backend.jobs.snapshot import TaskImages, read_labels, save_masks
 from backend.labelstudio.annotations import chosen
+from backend.labelstudio.image_cache import prune
 from backend.labelstudio.skips import read_skips
 from backend.settings import FEWEST_LABELS_TO_RANK
 from backend.versions import NO_VERSION, now
@@ -85,13 +87,16 @@ def _take_snapshot(
     begun = events.begin(context.redis, context.project_id, work)
     wish = asked.standing(context.redis, context.project_id)
     setup = dataclasses.replace(setup, options=wish.over(setup.options))
+    prune(context.image_cache.parent)
     labels = read_labels(context, setup, progress)
     pool = [{"id": task["id"], "data": task["data"]} for task in context.client.tasks(context.project_id, "unlabelled") if not chosen(task)]
     skipped = read_skips(context.client, setup.project).done
     pool, passed_over = [task for task in pool if task["id"] not in skipped], [task for task in pool if task["id"] in skipped]
     compared, further = _limited(pool, context.settings.max_images, setup.options.seed)
     images = TaskImages(context, setup.config, compared, setup.recipe.max_side)
-    unreadable = images.unreadable(progress)
+    problems = images.unreadable(progress)
+    missing.remember(context, Lacks.ORDER, [identity for identity, error in problems.items() if not getattr(error, "lasting", False)])
+    unreadable = {identity: str(error) for identity, error in problems.items()}
     for identity, text in unreadable.items():
         log.warning("task %s takes no part in %s: %s", identity, folder.name, text)
     context.note("images", _about_images(unreadable))

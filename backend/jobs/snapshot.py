@@ -16,7 +16,8 @@ from backend.errors import RegionError, TaskImageError, UnknownLabelError
 from backend.jobs.context import Context, Setup
 from backend.labelstudio.annotations import chosen
 from backend.labelstudio.config import LabelConfig
-from backend.labelstudio.images import fetch
+from backend.labelstudio.image_cache import alone_if_large
+from backend.labelstudio.images import one_image
 from backend.labelstudio.regions import draw_regions
 from model.arrays import Image, Mask
 from model.byte_cache import ByteCache
@@ -52,14 +53,16 @@ class TaskImages(Mapping[str, Image]):
         return {identity: digest(task["data"]) for identity, task in self._tasks.items()}
 
     def encoded(self, identity: str) -> bytes:
-        """The image file of a task. Raises TaskImageError."""
-        return fetch(self._context.client, self._tasks[identity], self._config, self._context.image_cache)
+        """The image file of a task. Raises TaskImageError, ImageError."""
+        return self._context.image(self._tasks[identity], self._config)
 
     def __getitem__(self, identity: str) -> Image:
         key = ("images", identity)
         image = self._cache.get(key)
         if image is None:
-            image = self._cache.put(key, decode_image(self.encoded(identity), f"task {identity}", max_side=self._max_side))
+            content = self.encoded(identity)
+            with one_image(identity), alone_if_large(content):
+                image = self._cache.put(key, decode_image(content, f"task {identity}", max_side=self._max_side))
         return image
 
     def __iter__(self) -> Iterator[str]:
@@ -77,25 +80,25 @@ class TaskImages(Mapping[str, Image]):
         images._cache = self._cache
         return images
 
-    def unreadable(self, on_progress: Callable[[str, int, int], None]) -> dict[str, str]:
+    def unreadable(self, on_progress: Callable[[str, int, int], None]) -> dict[str, TaskImageError | ModelError]:
         """Fetch and decode all images once; returns what is wrong with those that cannot be used, by task id.
 
         Raises UnreachableError when Label Studio is away.
         """
 
-        def problem(identity: str) -> str:
+        def problem(identity: str) -> TaskImageError | ModelError | None:
             try:
                 self[identity]
             except (TaskImageError, ModelError) as error:
-                return str(error)
-            return ""
+                return error
+            return None
 
-        found: dict[str, str] = {}
+        found: dict[str, TaskImageError | ModelError] = {}
         with ThreadPoolExecutor(DOWNLOADS) as executor:
             try:
-                for done, (identity, text) in enumerate(zip(self, executor.map(problem, self), strict=True), start=1):
-                    if text:
-                        found[identity] = text
+                for done, (identity, error) in enumerate(zip(self, executor.map(problem, self), strict=True), start=1):
+                    if error is not None:
+                        found[identity] = error
                     on_progress("Reading images", done, len(self))
             except BaseException:
                 executor.shutdown(cancel_futures=True)
@@ -116,6 +119,7 @@ class Labels:
     present: dict[str, list[int]] = field(default_factory=dict)  # class ids that each label holds, 0 = background
     overlaps: dict[str, str] = field(default_factory=dict)  # task id to where two labels claim the same pixels
     only_help: set[str] = field(default_factory=set)  # tasks whose label holds points or boxes, and nothing that is learnt
+    missing: set[str] = field(default_factory=set)  # of the problems, tasks whose image may come back
     seen: int = 0  # labelled tasks, usable or not
     unusable: list[int] = field(default_factory=list)  # ids of tasks that Label Studio counts as labelled and no label was read of
 
@@ -137,26 +141,31 @@ def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int,
         contents = executor.map(lambda task: _content(context, setup.config, task), tasks)
         for done, (task, content) in enumerate(zip(tasks, contents, strict=True), start=1):
             try:
-                _add(labels, task, content, setup, on_label)
+                with one_image(task["id"]):
+                    _add(labels, task, content, setup, on_label)
             except (TaskImageError, RegionError, ModelError) as error:
                 labels.problems[str(task["id"])] = str(error)
                 if isinstance(error, UnknownLabelError):
                     labels.gone[str(task["id"])] = error.label
+                if not isinstance(error, RegionError) and not getattr(error, "lasting", False):
+                    labels.missing.add(str(task["id"]))
                 log.warning("task %s left out of the training: %s", task["id"], error)
             on_progress("Reading labels", done, len(tasks))
     labels.unusable = [int(task["id"]) for task in listed if str(task["id"]) not in labels.masks]
     return labels
 
 
-def _content(context: Context, config: LabelConfig, task: dict[str, Any]) -> bytes | TaskImageError:
+def _content(context: Context, config: LabelConfig, task: dict[str, Any]) -> bytes | TaskImageError | ModelError:
     try:
-        return fetch(context.client, task, config, context.image_cache)
-    except TaskImageError as error:
+        return context.image(task, config)
+    except (TaskImageError, ModelError) as error:
         return error
 
 
-def _add(labels: Labels, task: dict[str, Any], content: bytes | TaskImageError, setup: Setup, on_label: OnLabel | None) -> None:
-    if isinstance(content, TaskImageError):
+def _add(
+    labels: Labels, task: dict[str, Any], content: bytes | TaskImageError | ModelError, setup: Setup, on_label: OnLabel | None
+) -> None:
+    if isinstance(content, Exception):
         raise content
     identity = str(task["id"])
     annotation = chosen(task)
@@ -167,7 +176,10 @@ def _add(labels: Labels, task: dict[str, Any], content: bytes | TaskImageError, 
     name = f"task {identity}, annotation {annotation.get('id')}"
     drawing = draw_regions(annotation.get("result") or [], setup.config, size, name=name)
     full = drawing.mask
-    labels.masks[identity] = resize_mask(full, (image.shape[0], image.shape[1]))
+    mask = resize_mask(full, (image.shape[0], image.shape[1]))
+    if on_label is not None:
+        on_label(int(task["id"]), annotation, full)
+    labels.masks[identity] = mask
     labels.images[identity] = image
     labels.tasks[identity] = {"id": task["id"], "data": task["data"]}
     labels.present[identity] = np.flatnonzero(np.bincount(full.ravel(), minlength=1)).tolist()
@@ -176,8 +188,6 @@ def _add(labels: Labels, task: dict[str, Any], content: bytes | TaskImageError, 
     if drawing.passed_over and not full.any():
         labels.only_help.add(identity)
     labels.digests[identity] = hashlib.sha256(full.tobytes()).hexdigest()[:16]
-    if on_label is not None:
-        on_label(int(task["id"]), annotation, full)
 
 
 def save_masks(path: Path, masks: Mapping[str, Mask]) -> None:

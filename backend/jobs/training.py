@@ -13,11 +13,12 @@ import numpy as np
 
 from backend.errors import StoppedError
 from backend.insight.live_quality import LiveQuality
-from backend.jobs import events
+from backend.jobs import events, missing
 from backend.jobs.context import Context, Setup
 from backend.jobs.events import Work
 from backend.jobs.label_review import nothing_to_learn, review, undecisive
 from backend.jobs.locks import Fence
+from backend.jobs.missing import Lacks
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce, deciding
 from backend.jobs.snapshot import Labels, read_labels
@@ -52,6 +53,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
     live = LiveQuality(context.storage, context.folder, setup.config)
     labels = read_labels(context, setup, progress, live.see)
     live.save()
+    missing.remember(context, Lacks.TRAINING, labels.missing)
     for name, value in attempt.items():
         context.redis.hset(context.keys.info, name, value)
     notes = review(labels, setup.config)
