@@ -5,36 +5,59 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from backend.doctor.label_studio import connect
 from backend.errors import TaskImageError
 from backend.finding import Finding, Severity
 from backend.labelstudio.client import UNLABELLED, LabelStudio
-from backend.labelstudio.config import parse
-from backend.labelstudio.images import fetch
+from backend.labelstudio.config import LabelConfig, parse
+from backend.labelstudio.images import Failures, address, fetch, one_image, require_size
 from backend.settings import Settings
 from model.errors import ModelError
 from model.images import decode_raw
 
+TASKS_SEEN, MOST_PLACES = 200, 4
+"""Of so many tasks, one each is looked at of so many servers, buckets and kinds of paths."""
+
 
 def check_images(settings: Settings, project_id: int) -> list[Finding]:
-    """Fetch and decode the image that is served next, past the cache."""
+    """Fetch and decode the image that is served next, and one of each other place that images come from, past the cache."""
     client = connect(settings)
-    task = _sample(client, project_id)
-    if task is None:
-        return [Finding("images", Severity.WARNING, "the project has no task", "in Label Studio: Import")]
     config = parse(client.project(project_id).label_config)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            raw = decode_raw(fetch(client, task, config, Path(folder)), f"task {task['id']}")
-    except (TaskImageError, ModelError) as error:
-        return [Finding("images", Severity.ERROR, str(error), f"in Label Studio, open task {task['id']}: its image must be shown there")]
-    return [Finding("images", Severity.OK, f"task {task['id']} has one of {raw.shape[1]} x {raw.shape[0]} pixels")]
+    samples = _samples(client, project_id, config)
+    if not samples:
+        return [Finding("images", Severity.WARNING, "the project has no task", "in Label Studio: Import")]
+    found = []
+    failures = Failures()
+    with tempfile.TemporaryDirectory() as folder:
+        for task in samples:
+            try:
+                content = fetch(client, task, config, Path(folder), failures=failures)
+                require_size(content, task["id"], settings.most_pixels)
+                with one_image(task["id"]):
+                    raw = decode_raw(content, f"task {task['id']}")
+            except (TaskImageError, ModelError) as error:
+                shown = f"in Label Studio, open task {task['id']}: its image must be shown there"
+                found.append(Finding("images", Severity.ERROR, str(error), getattr(error, "remedy", "") or shown))
+            else:
+                text = f"task {task['id']} has one of {raw.shape[1]} x {raw.shape[0]} pixels"
+                found.append(Finding("images", Severity.OK, text))
+    return [each for each in found if each.severity is Severity.ERROR] or found[:1]
 
 
-def _sample(client: LabelStudio, project_id: int) -> dict[str, Any] | None:
+def _samples(client: LabelStudio, project_id: int, config: LabelConfig) -> list[dict[str, Any]]:
+    """The task that is served next, and the first of those beside it whose images come from elsewhere; at most MOST_PLACES."""
+    samples: dict[tuple[str, str], dict[str, Any]] = {}
     for filters in (UNLABELLED, []):
-        page = client.query(project_id, filters, ordering=["tasks:predictions_score"], page_size=1)["tasks"]
-        if page:
-            return dict(page[0])
-    return None
+        for task in client.query(project_id, filters, ordering=["tasks:predictions_score"], page_size=TASKS_SEEN)["tasks"]:
+            samples.setdefault(_place(task, config), dict(task))
+    return list(samples.values())[:MOST_PLACES]
+
+
+def _place(task: dict[str, Any], config: LabelConfig) -> tuple[str, str]:
+    try:
+        parts = urlsplit(address(task, config))
+    except TaskImageError:
+        return "", ""
+    return parts.scheme, parts.netloc or "/".join(parts.path.split("/")[:3])

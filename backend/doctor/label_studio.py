@@ -9,6 +9,7 @@ import time
 from backend.errors import ApiKeyError, LabelStudioError, SettingsError
 from backend.finding import Finding, Severity
 from backend.labelstudio.client import LabelStudio
+from backend.proxy import proxy_of
 from backend.settings import Settings
 
 TESTED = "1.23"
@@ -21,7 +22,8 @@ _EXPORT = "copy a key from Label Studio (Account & Settings), export LABEL_STUDI
 
 def connect(settings: Settings) -> LabelStudio:
     """A client that gives up early. Raises SettingsError, LabelStudioError."""
-    return LabelStudio(settings.label_studio_url, settings.api_key, timeout=SECONDS, attempts=2)
+    public = settings.label_studio_public_url
+    return LabelStudio(settings.label_studio_url, settings.api_key, timeout=SECONDS, attempts=2, public_url=public)
 
 
 def check(settings: Settings) -> list[Finding]:
@@ -39,6 +41,8 @@ def check(settings: Settings) -> list[Finding]:
 
 def _version(version: str, settings: Settings) -> Finding:
     text = f"version {version} at {settings.label_studio_url}"
+    if proxy := proxy_of(settings.label_studio_url):
+        text += f", through the proxy {proxy} of the environment"
     if version.startswith(f"{TESTED}."):
         return Finding("label studio", Severity.OK, text)
     text += f"; tested is {TESTED}, and others may serve tasks in another order"

@@ -21,6 +21,7 @@ from backend.web.pages.views import pages
 from backend.web.projects import projects
 from backend.web.protocol import protocol
 from backend.web.requests import watch_requests
+from backend.web.sub_path import SubPath
 from model.strategies import strategy_names
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["METRICS"] = create_registry(ServiceCollector(app.config["REDIS"], app.config["BACKLOG"], settings.model_dir))
     app.url_map.converters["int"] = payload.Number
+    app.wsgi_app = SubPath(app.wsgi_app, settings.public_url)  # type: ignore[method-assign]
     watch_requests(app)
     register_errors(app)
     refuse_unknown_hosts(app, settings)

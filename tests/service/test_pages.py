@@ -416,6 +416,46 @@ def test_without_a_password_only_known_names_of_this_machine_may_act(
     assert enqueued(redis) == 1
 
 
+def links(text: str) -> set[str]:
+    """The paths that a page leads to or loads, without what stands behind them."""
+    return set(re.findall(r'(?:href|src|action)="([^"#?]+)', text))
+
+
+@pytest.mark.parametrize(
+    ("public", "told", "expected"),
+    [
+        (None, "https://lab.example.org/ls/", "https://lab.example.org/ls"),
+        ("https://other.example.org/ls/", "https://lab.example.org/ls", "https://other.example.org/ls"),
+        (None, "http://localhost:8080", "http://127.0.0.1:9/inside"),  # what it tells where nobody has set LABEL_STUDIO_HOST
+        (None, "javascript:alert(1)", "http://127.0.0.1:9/inside"),
+    ],
+)
+def test_links_to_label_studio_keep_its_sub_path(
+    web: Web, full: Storage, redis: Redis, monkeypatch: pytest.MonkeyPatch, public: str | None, told: str, expected: str
+) -> None:
+    """Workers may reach it at another address than browsers."""
+    del full
+    redis.hset(Keys(PROJECT).info, "hostname", told)
+    folder = {"redis_url": web.settings.redis_url, "model_dir": web.settings.model_dir}
+    app = create_app(use_settings(monkeypatch, **folder, label_studio_url="http://127.0.0.1:9/inside", label_studio_public_url=public))
+    text = app.test_client().get(f"/projects/{PROJECT}", headers=PAGE).text
+    assert {link for link in links(text) if link.endswith("/data")} == {f"{expected}/projects/{PROJECT}/data"}
+
+
+@pytest.mark.parametrize(("path", "host"), [("/next/projects/{}", "127.0.0.1:9090"), ("/projects/{}", "lab.example.org")])
+def test_the_pages_keep_the_sub_path_of_the_service(web: Web, full: Storage, monkeypatch: pytest.MonkeyPatch, path: str, host: str) -> None:
+    """PUBLIC_URL=https://lab.example.org/next: a proxy passes the sub-path on, or takes it off."""
+    del full
+    folder = {"redis_url": web.settings.redis_url, "model_dir": web.settings.model_dir}
+    app = create_app(use_settings(monkeypatch, **folder, public_url="https://lab.example.org/next"))
+    text = app.test_client().get(path.format(PROJECT), headers=PAGE | {"Host": host}).text
+    own = {link for link in links(text) if link.startswith("/")}
+    assert own
+    assert all(link.startswith("/next/") for link in own)
+    plain = app.test_client().get(f"/projects/{PROJECT}", headers=PAGE | {"Host": "127.0.0.1:9090"}).text
+    assert not any(link.startswith("/next") for link in links(plain))
+
+
 def test_looking_at_a_project_does_not_connect_it(web: Web, full: Storage, redis: Redis) -> None:
     """Any page of the web can make a browser send a GET."""
     redis.srem(PROJECTS, str(PROJECT))

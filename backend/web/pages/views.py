@@ -12,6 +12,7 @@ from backend import jobs
 from backend.errors import RequestError
 from backend.insight.pictures import SIMILARITY, picture_name
 from backend.jobs import events
+from backend.jobs.connection import as_text
 from backend.jobs.context import Context
 from backend.labelstudio.priorities import is_round
 from backend.web.answers import wants_page
@@ -21,6 +22,8 @@ from backend.web.pages.words import duration, failure, headline, plural, skipped
 from backend.web.protocol import health, project_context, require_known
 from model.strategies import strategy_names
 
+NO_HOST = "http://localhost:8080"
+"""What Label Studio tells of itself where LABEL_STUDIO_HOST is not set."""
 LONGEST_NAME = 40
 """Characters of a round's name in an address; no round is called anything longer."""
 
@@ -54,10 +57,11 @@ def projects() -> Response | str:
 @pages.get("/projects/<int:project_id>", strict_slashes=False)
 def project(project_id: int) -> str:
     """The page of a project."""
-    page = gather(_known(project_id))
+    context = _known(project_id)
+    page = gather(context)
     # As /status gives it, key for key: the page's script compares the two.
     values = {"page": page, "state_json": json.dumps(page.state), "strategies": strategy_names(), "token": page_token()}
-    return render_template("project.html", **values, failure=failure, skipped_text=skipped_text, **_common())
+    return render_template("project.html", **values, failure=failure, skipped_text=skipped_text, label_studio=_label_studio(context))
 
 
 @pages.get("/projects/<int:project_id>/rounds/<name>/pictures/<int:task>.jpg")
@@ -88,6 +92,15 @@ def _known(project_id: int) -> Context:
     context = project_context(project_id)
     require_known(context)
     return context
+
+
+def _label_studio(context: Context) -> str:
+    """The address at which browsers reach Label Studio: as the settings say, or as it has told of itself."""
+    told = as_text(context.redis.hget(context.keys.info, "hostname") or "").rstrip("/")
+    if told == NO_HOST or not told.startswith(("http://", "https://")):
+        told = ""
+    settings = context.settings
+    return settings.label_studio_public_url or told or settings.label_studio_url
 
 
 def _common() -> dict[str, Any]:
