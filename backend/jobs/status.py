@@ -32,7 +32,7 @@ def status(project_id: int) -> dict[str, Any]:
     it, None if nobody has}], "skipped": {"count", "tasks": the first ids, "queue": Label Studio's setting, "people"} of skipped tasks
     that nobody is waited for, "running": {"job", "kind", "step", "done", "total", "rows_done", "rows_total", "seconds_left", "version":
     that is put in use by a rollback} | None, "waiting": [job kinds], "last_error": {"job", "kind", "message", "time"} | None,
-    "warnings": [text]}.
+    "stalled": whether programs that do the work are missing, "warnings": [text]}.
     """
     redis = connection()
     keys = Keys(project_id)
@@ -49,6 +49,7 @@ def status(project_id: int) -> dict[str, Any]:
     pending = events.pending(redis, project_id, Work.TRAINING)
     answered = {int(member) for member in redis.smembers(keys.labelled)}
     skips = skipped.noted(redis, project_id)
+    missing = alive(redis).missing()
     shown = ("time", "reason", "strategy", "budget", "cold_start", "message", "tasks", "version", "seconds", "order_of")
     return {
         "project": project_id,
@@ -69,7 +70,8 @@ def status(project_id: int) -> dict[str, Any]:
         "running": _running(redis, project_id),
         "waiting": queue.waiting(redis, project_id),
         "last_error": max(last_errors(redis, project_id).values(), key=lambda error: error["time"], default=None),
-        "warnings": warnings + damages + find_problems(redis) + alive(redis).missing(),
+        "stalled": bool(missing),
+        "warnings": warnings + damages + find_problems(redis) + missing,
     }
 
 

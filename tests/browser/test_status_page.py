@@ -27,11 +27,10 @@ ENDLESS = {**RECIPE, "steps": 4_000 if pictures.WANTED else 200_000}
 
 
 def open_page(browser: Browser, stack: Stack, project: CellProject) -> None:
-    """The password is given once, in an address; then the browser keeps it."""
+    """With the password in the address, as people keep it in a bookmark: what the page asks for must not hold it, or fetch refuses."""
     user, password = stack.settings.basic_auth or ("", "")
     parts = urlsplit(stack.settings.own_url)
-    browser.get(f"{parts.scheme}://{quote(user)}:{quote(password)}@{parts.netloc}/projects")
-    browser.get(f"{stack.settings.own_url}/projects/{project.id}")
+    browser.get(f"{parts.scheme}://{quote(user)}:{quote(password)}@{parts.netloc}/projects/{project.id}")
 
 
 def text_of(browser: Browser, place: str = "main") -> str:
@@ -132,6 +131,7 @@ def test_an_administrators_day(browser: Browser, stack: Stack, make_project: Mak
         _grow(browser, stack, project, annotators[0])
     _cancel(browser, stack, project)
     _roll_back(browser, stack, project)
+    _skip_and_put_back(browser, annotators[0])
     assert browser.execute_script("return window.neverLoadedAnew")
     _open_the_next(browser, stack, annotators[1], shown_tasks(browser)[0])
 
@@ -221,6 +221,8 @@ def _cancel(browser: Browser, stack: Stack, project: CellProject) -> None:
         press(browser, "#cancel")
         press(browser, "#dialog-cancel [value=yes]")
         shows(browser, "Cancelled", "#outcome")
+        shows(browser, "Stopped by a person", "#now")
+        assert "up to date" not in text_of(browser)
     finally:
         jobs.cancel(project.id)  # or all later tests would wait for its end
     stack.configure(project, **({"recipe": PICTURE_RECIPE} if pictures.WANTED else {}))
@@ -246,6 +248,19 @@ def _roll_back(browser: Browser, stack: Stack, project: CellProject) -> None:
     assert shown_tasks(browser) == tasks[:10]
     quiet(stack, project)
     wait_for_pictures(browser)
+
+
+def _skip_and_put_back(browser: Browser, annotator: Annotator) -> None:
+    """What the only annotator skips stands apart from the next images, until it is put back."""
+    tasks = shown_tasks(browser)
+    annotator.skip(tasks[0])
+    shows(browser, f"Skipped: task {tasks[0]}.", "#next")
+    assert shown_tasks(browser) == tasks[1:]
+    press(browser, "#unskip")
+    assert "stays skipped" in text_of(browser, "#dialog-unskip")
+    press(browser, "#dialog-unskip [value=yes]")
+    shows(browser, f"Done: task {tasks[0]} will be served again", "#outcome")
+    wait(browser, lambda _: shown_tasks(browser) == tasks, "the image to be back")
 
 
 def _other_screens(browser: Browser) -> None:

@@ -58,7 +58,7 @@ class Headline:
 
 def headline(state: Mapping[str, Any], settings: Settings) -> Headline:
     """What the project does now and what comes next. `state` is that of backend.jobs.status."""
-    running = state["running"]
+    running, stalled = state["running"], state.get("stalled")
     waiting = [kind for kind in state["waiting"] if kind not in _BRIEF]
     if running:
         title = _forward(state) or JOBS.get(running["kind"], "Working")
@@ -68,7 +68,8 @@ def headline(state: Mapping[str, Any], settings: Settings) -> Headline:
         return Headline(title, f"Annotators can go on meanwhile, {order}.{text}", busy=True)
     if waiting:
         listed = _listed(waiting)
-        return Headline("Waiting for a worker", f"In the queue: {listed}. It begins as soon as a worker is free.", busy=True)
+        begins = "It does not begin before what is missing is started (below)." if stalled else "It begins as soon as a worker is free."
+        return Headline("Waiting for a worker", f"In the queue: {listed}. {begins}", busy=True)
     if state["last_error"]:
         return failure(state["last_error"])
     return _idle(state, settings)
@@ -103,12 +104,13 @@ def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
     if labels["waiting"] or labels.get("changed"):
         new = labels["waiting"]
         title = "Labels were changed" if labels.get("changed") else f"{new} new {plural(new, 'label')}"
+        if state.get("stalled"):
+            return Headline(title, "No training starts before what is missing is started (below).")
         when = f"{settings.quiet_seconds:.0f} seconds after the last label, or at {settings.labels_to_train} labels"
         return Headline(title, f"A training starts {when}{_takes(state)}; then the order is looked at again.")
     if round_ is None:
-        return Headline(
-            "Connected", "The first order is made within a minute of the first task. Import images in Label Studio if there are none."
-        )
+        when = "as soon as what is missing is started (below)" if state.get("stalled") else "within a minute of the first task"
+        return Headline("Connected", f"The first order is made {when}. Import images in Label Studio if there are none.")
     if not state["next_tasks"]:
         return _nothing_left(state)
     if version is None or round_["cold_start"]:

@@ -97,6 +97,13 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
             "on the 2 labels",
         ),
         ({}, 6, "Ready for labels", "v1 is in use, trained on 5 of 6 labels."),
+        (
+            {"stalled": True, "labels": {"trained": 5, "waiting": 1}},
+            6,
+            "1 new label",
+            "No training starts before what is missing is started",
+        ),
+        ({"stalled": True, "waiting": ["training"]}, 5, "Waiting for a worker", "does not begin before"),
         ({"next_tasks": [], "skipped": {"count": 3}}, 9, "All 3 open images are skipped", "Put them back"),
         ({"round": None, "version": None}, 0, "Connected", "first order"),
         ({"round": {"cold_start": True}, "version": None}, 1, "Label 2 more images", "1 of 3"),
