@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rq.timeouts import BaseTimeoutException
+
 from model.files import write_atomically
 from model.images import decode_image, encoded_size
 
@@ -58,6 +60,8 @@ def usable(content: bytes) -> bool:
     try:
         with alone_if_large(content):
             decode_image(content, "image", max_side=_CHECK_SIDE)
+    except BaseTimeoutException:  # of the whole job
+        raise
     except Exception:  # what it is will be told by who decodes it for its work
         return False
     return True

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from rq.timeouts import BaseTimeoutException
+
 from backend.errors import ApiKeyError, BackendError, LabelStudioError, NoAnswerError, TaskImageError, UnreachableError
 from backend.labelstudio.addresses import OWN_PATH
 from backend.labelstudio.client import LabelStudio
@@ -113,7 +115,7 @@ def one_image(task_id: int | str) -> Iterator[None]:
     """
     try:
         yield
-    except (BackendError, ModelError):
+    except (BackendError, ModelError, BaseTimeoutException):  # the last is about the whole job
         raise
     except Exception as error:
         if isinstance(error, MemoryError) or "memory" in str(error).lower():  # torch raises RuntimeError: "... can't allocate memory"

@@ -155,7 +155,8 @@ class Transport:
                 return
             try:
                 page = self._http.get(f"{self.url}/user/login/", timeout=CHECK_SECONDS)
-            except httpx.HTTPError:  # asked again with the next address; it is an image less meanwhile
+            except httpx.HTTPError:  # busy, or away: asked again in a moment
+                self._host_name_until = time.monotonic() + CHECK_SECONDS
                 return
             self._host_name_until = time.monotonic() + HOST_NAME_SECONDS
             for found in re.findall(r"""["'](https?://[^"'\s<>]+?)/static/""", page.text if page.is_success else ""):
