@@ -71,6 +71,14 @@ class ApiKeyError(LabelStudioError):
     """Label Studio does not accept the API key (wrong, expired, or of a kind the organization has disabled)."""
 
 
+class RedirectedError(LabelStudioError):
+    """LABEL_STUDIO_URL leads elsewhere; `final` is the address to set in its place, "" where it cannot be told."""
+
+    def __init__(self, message: str, *, final: str, status: int) -> None:
+        super().__init__(message, status=status)
+        self.final = final
+
+
 class UnknownProjectError(LabelStudioError):
     """There is no project of that id, or the key's user may not see it."""
 

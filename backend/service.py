@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from backend import redis_server
 from backend.errors import ProcessError
 from backend.jobs.connection import CONTROL_WORKERS
+from backend.port_holder import describe_holder
 from backend.processes import Program, free_port
 from backend.redis_server import EmbeddedRedis
 from backend.settings import EMBEDDED_REDIS_FILE, MARK, Settings
@@ -32,22 +33,25 @@ WEB_SECONDS = 120.0
 WORKER_GRACE = 8.0
 """Seconds; half of it for the running job to come to its end, then it is given up and repeated after the next start."""
 BACKEND_FILE = "backend-url"
-"""File in MODEL_DIR that holds the address of the backend while it runs: PORT may have been taken."""
+"""File in MODEL_DIR that holds the address of the backend while it runs, for commands whose shell has not the same HOST and PORT."""
 
 
 @dataclass
 class Service:
-    """What `start` starts. `settings` are those in force: with the port that was free and the Redis that runs."""
+    """What `start` starts. `settings` are those in force: with the Redis that runs, and the port."""
 
     settings: Settings
     logs: Path | None = None
     """Folder for one log file a process; None: everything goes to this process's output."""
+    any_port: bool = False
+    """Take another port where PORT is taken; else `start` refuses, as Label Studio's connections point to PORT."""
     say: Callable[[str], None] = log.info
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     """By it the web server is told from another that was faster to take its port."""
 
     def start(self, supervisor: Supervisor) -> None:
         """Start everything under the supervisor, and wait until the web server answers. Raises ProcessError, SettingsError."""
+        self.require_port()
         self.settings = self.settings.model_copy(update={"model_dir": self.settings.model_dir.resolve()})
         if self.settings.redis_url is None:
             self._start_redis(supervisor)
@@ -71,19 +75,35 @@ class Service:
         self.settings = self.settings.model_copy(update={"redis_url": redis.address})
         self.say(f"Embedded Redis on port {redis.port}.")
 
+    def require_port(self) -> None:
+        """Raise ProcessError, naming who listens there, unless PORT is free or another will do."""
+        port = self.settings.port
+        if self.any_port or free_port(port) == port:
+            return
+        raise ProcessError(
+            f"Port {port} is taken by {describe_holder(port)}, expected it to be free: the connections in Label Studio point to "
+            f"{self.settings.own_url}. End that program; or set PORT to another number, start again, and run "
+            "`python -m backend connect --project NUMBER` for each project, which moves its connection."
+        )
+
     def _start_web(self, supervisor: Supervisor) -> None:
         for last in (False, False, True):
-            asked = self.settings.port
-            self.settings = self.settings.model_copy(update={"port": free_port(asked)})
-            if self.settings.port != asked:
-                self.say(f"Port {asked} is taken; the backend listens on {self.settings.port}.")
+            if self.any_port:
+                self._take_a_port()
             try:
                 supervisor.add(self._program("web", web_command()), ready=self.healthy, timeout=WEB_SECONDS)
                 break
             except ProcessError:
-                if last or free_port(self.settings.port) == self.settings.port:  # not that somebody was faster
+                self.require_port()  # somebody was faster: that says more than the log of a program that could not listen
+                if last or free_port(self.settings.port) == self.settings.port:
                     raise
         self.say(f"Backend at {self.settings.local_url}.")
+
+    def _take_a_port(self) -> None:
+        asked = self.settings.port
+        self.settings = self.settings.model_copy(update={"port": free_port(asked)})
+        if self.settings.port != asked:
+            self.say(f"Port {asked} is taken; the backend listens on {self.settings.port}.")
 
     def healthy(self) -> bool:
         """Tell whether the web server, and no other program on its port, answers."""

@@ -139,7 +139,7 @@ def running_stack(label_studio: LabelStudioServer, folder: Path) -> Iterator[Sta
     )
     try:
         with Supervisor() as supervisor:
-            everything = service.Service(settings, logs=folder / "logs")
+            everything = service.Service(settings, logs=folder / "logs", any_port=True)
             everything.start(supervisor)
             # What this process asks (status, follow) comes from the same settings.
             _put_in_force(service.environment(everything.settings))

@@ -12,11 +12,12 @@ Answer = tuple[int, Mapping[str, str], bytes]
 
 
 @contextmanager
-def web_server(answer: Callable[[str], Answer | None]) -> Iterator[int]:
-    """The port, on 127.0.0.1, of a server that answers a GET by its path; None: it closes the connection without an answer."""
+def web_server(answer: Callable[[str], Answer | None], port: int = 0) -> Iterator[int]:
+    """The port, on 127.0.0.1, of a server that answers a GET or POST by its path; None: it closes the connection without an answer."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the name that http.server asks for
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
             told = answer(self.path)
             if told is None:
                 return
@@ -27,10 +28,12 @@ def web_server(answer: Callable[[str], Answer | None]) -> Iterator[int]:
             self.end_headers()
             self.wfile.write(body)
 
+        do_POST = do_GET
+
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
         server.shutdown()

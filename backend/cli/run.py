@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from collections.abc import Callable
 
 from backend import service
 from backend.cli.shell import explained, say
+from backend.errors import BackendError
 from backend.logs import configure_logging
 from backend.settings import Settings, check_encoder, read_settings
 from backend.supervisor import Supervisor
+
+LOOK_SECONDS = 10.0
+"""Between looks for a Label Studio that is away, and how long one may take."""
 
 
 def up() -> None:
@@ -23,7 +29,8 @@ def up() -> None:
         _ = settings.api_key  # says how to set it when it is missing
         check_encoder(settings.recipe)
         say("\n".join(f"{name.upper()}={value}" for name, value in settings.described.items()))
-        _try_label_studio(settings)
+        if away := _ask_label_studio(settings):
+            say(f"Warning: {away}")
         signal.signal(signal.SIGTERM, _exit)
         with service.alone(settings.model_dir), Supervisor() as supervisor:
             everything = service.Service(settings, say=say)
@@ -32,7 +39,7 @@ def up() -> None:
                 say(
                     f"Ready. Connect a project with: python -m backend connect --project NUMBER (it will use {everything.settings.own_url})"
                 )
-                supervisor.watch()
+                supervisor.watch(until=_tell_when_it_answers(settings) if away else _never)
             say("Ending.")
 
 
@@ -84,17 +91,46 @@ def _checked_settings() -> Settings:
     return settings
 
 
-def _try_label_studio(settings: Settings) -> None:
-    """Warn, and go on, when Label Studio cannot be used now: it may start later."""
+def _ask_label_studio(settings: Settings) -> str:
+    """Tell its version and the key's user; returns what is the matter where it is away, as it may start later.
+
+    Raises LabelStudioError for what does not pass by itself: a wrong key, an address that leads elsewhere, another program there.
+    """
     from backend.errors import LabelStudioError
     from backend.labelstudio.client import LabelStudio
 
     try:
-        version = LabelStudio(settings.label_studio_url, settings.api_key, timeout=10, attempts=1).server_version()
+        client = LabelStudio(settings.label_studio_url, settings.api_key, timeout=LOOK_SECONDS, attempts=1)
+        client.require_final()
+        version, user = client.server_version(), client.user()
     except LabelStudioError as error:
-        say(f"Warning: {error}")
-    else:
-        say(f"Label Studio {version} at {settings.label_studio_url}.")
+        if not error.passing:
+            raise
+        return str(error)
+    say(f"Label Studio {version} at {settings.label_studio_url}, as {user.get('email')}.")
+    return ""
+
+
+def _tell_when_it_answers(settings: Settings) -> Callable[[], bool]:
+    """A condition that never holds, and tells once that Label Studio has come, or what is wrong with key or address then."""
+    next_look: float | None = time.monotonic() + LOOK_SECONDS
+
+    def look() -> bool:
+        nonlocal next_look
+        if next_look is None or time.monotonic() < next_look:
+            return False
+        try:
+            next_look = time.monotonic() + LOOK_SECONDS if _ask_label_studio(settings) else None
+        except BackendError as error:
+            say(f"Error: {error} Start `python -m backend up` again then.")
+            next_look = None
+        return False
+
+    return look
+
+
+def _never() -> bool:
+    return False
 
 
 def _exit(number: int, _frame: object) -> None:

@@ -45,4 +45,6 @@ def load(folder: Path) -> State:
     try:
         return State(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
-        raise SettingsError(f"{path}: found no state of a demo ({error}); delete the folder {folder} to begin anew.") from error
+        raise SettingsError(
+            f"{path}: found no state of a demo ({error}); restore it, or move the folder {folder} away to begin anew."
+        ) from error

@@ -6,7 +6,7 @@ import base64
 import json
 import time
 
-from backend.errors import ApiKeyError, LabelStudioError, SettingsError
+from backend.errors import ApiKeyError, LabelStudioError, RedirectedError, SettingsError
 from backend.finding import Finding, Severity
 from backend.labelstudio.client import LabelStudio
 from backend.proxy import proxy_of
@@ -30,9 +30,13 @@ def check(settings: Settings) -> list[Finding]:
     """Server first, then key: without the one, nothing is known of the other."""
     try:
         client = connect(settings)
+        client.require_final()
         version = client.server_version()
     except (SettingsError, ApiKeyError) as error:
         return [Finding("key", Severity.ERROR, str(error), _EXPORT)]
+    except RedirectedError as error:
+        remedy = f"export LABEL_STUDIO_URL={error.final}" if error.final else "export the LABEL_STUDIO_URL at which it answers itself"
+        return [Finding("label studio", Severity.ERROR, str(error), remedy)]
     except LabelStudioError as error:
         return [Finding("label studio", Severity.ERROR, str(error), "start Label Studio, or export the right LABEL_STUDIO_URL")]
     found = [_version(version, settings)]

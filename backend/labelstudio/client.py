@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from backend.errors import LabelStudioError, UnknownProjectError
-from backend.labelstudio.transport import ATTEMPTS, BULK_TIMEOUT, TIMEOUT, Transport
+from backend.errors import LabelStudioError
+from backend.labelstudio.connections import Connections
+from backend.labelstudio.transport import BULK_TIMEOUT
 
 Only = Literal["all", "labelled", "unlabelled"]
 Query = list[dict[str, Any]]
@@ -58,25 +59,11 @@ class StoredPrediction:
     regions: int  # how many regions it draws
 
 
-class LabelStudio:
+class LabelStudio(Connections):
     """One Label Studio server seen with one user's API key (legacy token or personal access token). Safe to share between threads.
 
     Every method raises UnreachableError after retries, ApiKeyError, and LabelStudioError for what else Label Studio refuses.
     """
-
-    def __init__(
-        self, url: str, api_key: str, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS, public_url: str | None = None
-    ) -> None:
-        """`timeout` in seconds per request; `attempts` per request while the server is away or overloaded. Makes no request.
-
-        `public_url` is the address of browsers: images under it are asked for at `url`, with the key.
-        """
-        self._http = Transport(url, api_key, timeout=timeout, attempts=attempts, public_url=public_url)
-        self.url = self._http.url
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def server_version(self) -> str:
         """Label Studio's version, such as "1.23.2". Raises UnreachableError; needs no key."""
@@ -307,88 +294,6 @@ class LabelStudio:
             return 0
         with ThreadPoolExecutor(max_workers=min(DELETERS, len(wanted))) as pool:
             return sum(pool.map(lambda each: self._delete(f"/api/predictions/{each}/"), wanted))
-
-    def webhooks(self, project_id: int) -> list[dict[str, Any]]:
-        """The project's webhooks: id, url, headers, send_payload, send_for_all_actions, actions, is_active."""
-        return self._list("GET", "/api/webhooks/", query={"project": project_id})
-
-    def create_webhook(self, project_id: int, url: str, headers: dict[str, str]) -> dict[str, Any]:
-        """Make a webhook for all events, sent with `headers`."""
-        body = {
-            "project": project_id,
-            "url": url,
-            "headers": headers,
-            "send_payload": True,
-            "send_for_all_actions": True,
-            "is_active": True,
-        }
-        return self._dict("POST", "/api/webhooks/", body=body)
-
-    def update_webhook(self, webhook_id: int, **fields: Any) -> dict[str, Any]:
-        """Change a webhook."""
-        return self._dict("PATCH", f"/api/webhooks/{webhook_id}/", body=fields)
-
-    def delete_webhook(self, webhook_id: int) -> None:
-        """Delete a webhook, if it is still there."""
-        self._delete(f"/api/webhooks/{webhook_id}/")
-
-    def views(self, project_id: int) -> list[dict[str, Any]]:
-        """The tabs of the project's Data Manager: id, data."""
-        return self._list("GET", "/api/dm/views/", query={"project": project_id})
-
-    def create_view(self, project_id: int, data: dict[str, Any]) -> dict[str, Any]:
-        """Make a tab in the project's Data Manager."""
-        return self._dict("POST", "/api/dm/views/", body={"project": project_id, "data": data})
-
-    def delete_view(self, view_id: int) -> None:
-        """Delete a tab, if it is still there."""
-        self._delete(f"/api/dm/views/{view_id}/")
-
-    def ml_backends(self, project_id: int) -> list[dict[str, Any]]:
-        """The connected ML backends: id, url, title, state, auth_method, basic_auth_user, extra_params, error_message."""
-        return self._list("GET", "/api/ml", query={"project": project_id})
-
-    def create_ml_backend(self, project_id: int, **fields: Any) -> dict[str, Any]:
-        """Connect an ML backend; Label Studio calls its /health and /setup at once."""
-        return self._dict("POST", "/api/ml", body={"project": project_id, **fields})
-
-    def update_ml_backend(self, backend_id: int, **fields: Any) -> dict[str, Any]:
-        """Change a connected ML backend; Label Studio calls its /health and /setup at once."""
-        return self._dict("PATCH", f"/api/ml/{backend_id}", body=fields)
-
-    def _dict(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        answer = self._http.json(method, path, **options)
-        if not isinstance(answer, dict):
-            raise LabelStudioError(
-                f"{method} {self.url}{path} answered {str(answer)[:100]!r}, expected an object; check Label Studio's version."
-            )
-        return answer
-
-    def _list(self, method: str, path: str, **options: Any) -> list[dict[str, Any]]:
-        answer = self._http.json(method, path, **options)
-        if isinstance(answer, dict) and isinstance(answer.get("results"), list):
-            answer = answer["results"]
-        if not isinstance(answer, list):
-            raise LabelStudioError(
-                f"{method} {self.url}{path} answered {str(answer)[:100]!r}, expected a list; check Label Studio's version."
-            )
-        return answer
-
-    def _delete(self, path: str) -> bool:
-        try:
-            self._http.json("DELETE", path)
-        except LabelStudioError as error:
-            if error.status != 404:
-                raise
-            return False
-        return True
-
-    def _unknown(self, project_id: int) -> UnknownProjectError:
-        return UnknownProjectError(
-            f"Label Studio at {self.url} has no project {project_id} that the API key's user may see; "
-            "the number is in the project's address, /projects/<number>/data.",
-            status=404,
-        )
 
 
 def _project(item: dict[str, Any]) -> Project:

@@ -18,6 +18,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from backend.errors import ApiKeyError, LabelStudioError, NoAnswerError, UnreachableError
 from backend.labelstudio.addresses import Addresses, Place
 from backend.labelstudio.download import Download
+from backend.labelstudio.probe import is_loopback, redirection, require_final
 from backend.proxy import open_client, proxy_text
 
 TIMEOUT = 60.0
@@ -64,7 +65,7 @@ class Transport:
             self._sdk = SDK(base_url=f"{self.url}/", api_key=api_key.strip(), httpx_client=self._http)
         except ApiError as error:  # a personal access token that has expired
             raise self._key_error(error.body) from error
-        self._auth = _SdkAuth(self._sdk)
+        self._auth = _SdkAuth(self._sdk, self._http, self.url)
         self._addresses = Addresses(self.url, [public_url])
         self._downloads = Download(self._addresses, self._auth, self._timeout)
         self._host_name_until = 0.0
@@ -78,6 +79,10 @@ class Transport:
     def access_token(self) -> str:
         """The legacy token itself, or an access token (valid 300 s) that the personal one has been exchanged for."""
         return self._guarded("GET", lambda: self._auth.header().split(" ", 1)[1])
+
+    def require_final(self) -> None:
+        """Raise RedirectedError where the address leads elsewhere; sends no key."""
+        self._guarded("GET", lambda: require_final(self._http, self.url))
 
     def json(
         self,
@@ -258,9 +263,8 @@ class Transport:
         if code == 401:
             raise self._key_error(detail)
         where = f"{request.method} {request.url.copy_with(query=None)}"
-        if response.is_redirect:
-            target = response.headers.get("location", "?")
-            raise LabelStudioError(f"{where} is redirected to {target}; set LABEL_STUDIO_URL to the final address.", status=code)
+        if (elsewhere := redirection(self.url, response)) is not None:
+            raise elsewhere
         raise LabelStudioError(f"{where} answered {code}: {detail}", status=code)
 
     def _key_error(self, body: Any) -> ApiKeyError:
@@ -279,10 +283,17 @@ class Transport:
 class _SdkAuth(httpx.Auth):
     """The header that the SDK makes of either kind of key: `Token <key>`, or `Bearer <access token>` refreshed when it has expired."""
 
-    def __init__(self, sdk: SDK) -> None:
+    def __init__(self, sdk: SDK, http: httpx.Client, url: str) -> None:
         self._wrapper = sdk._client_wrapper  # the SDK has no public way to the header
+        self._http, self._url = http, url
+        # On this machine's loopback nobody listens to a key; commands that a person runs ask there, too.
+        self._final = url.lower().startswith("https:") or is_loopback(httpx.URL(url).host)
 
     def header(self) -> str:
+        """Raises RedirectedError, before the key is sent for the first time, where plain http leads elsewhere."""
+        if not self._final:
+            require_final(self._http, self._url)
+            self._final = True
         return self._wrapper.get_headers()["Authorization"]
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:

@@ -200,3 +200,22 @@ def test_the_time_is_bounded(settings: Settings, monkeypatch: pytest.MonkeyPatch
         "python -m backend doctor --project 1",
         "python -m backend doctor --project 2",
     ]
+
+
+def test_an_address_that_redirects_to_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`doctor` and `connect` name the address to set, and no key has been sent in clear."""
+    asked: list[str] = []
+
+    def redirect(path: str) -> Answer:
+        asked.append(path)
+        return 301, {"Location": f"https://lab.invalid/ls{path.removeprefix('/ls')}"}, b""
+
+    with web_server(redirect) as port:
+        url = f"http://127.0.0.1:{port}/ls/"
+        use_settings(monkeypatch, redis_url=None, model_dir=tmp_path, port=free_port(), label_studio_url=url, label_studio_api_key="f" * 40)
+        found = by_subject(doctor()[1]["service"])
+        assert found["label studio"]["remedy"] == "export LABEL_STUDIO_URL=https://lab.invalid/ls"
+        done = CliRunner().invoke(app, ["connect", "--project", "1"])
+        assert done.exit_code == MEND
+        assert "set LABEL_STUDIO_URL=https://lab.invalid/ls." in done.output
+    assert set(asked) == {"/ls/api/version"}, "which is asked without the key"

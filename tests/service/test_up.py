@@ -16,9 +16,11 @@ from redis import Redis
 from rq import Worker
 
 from backend import keeper
+from backend.demo.server import LabelStudioServer
 from backend.processes import alive, free_port
 from backend.settings import EMBEDDED_REDIS_FILE
 from tests.service.test_processes import eventually
+from tests.web_server import Answer, web_server
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 150
@@ -79,37 +81,74 @@ def environment() -> dict[str, str]:
 
 
 def test_everything_runs_survives_and_ends(tmp_path: Path, environment: dict[str, str]) -> None:
-    """A taken port is said; a killed worker comes back; Ctrl-C ends all; commands in another shell find Redis meanwhile."""
+    """A killed worker comes back; Ctrl-C ends all; commands in another shell find Redis meanwhile; a Label Studio that comes is told."""
+    port = free_port()
+    with up(tmp_path, PORT=str(port), **environment) as running:
+        running.wait_until_ready()
+        assert "Warning: " in running.text, "Label Studio is away"
+        assert environment["LABEL_STUDIO_API_KEY"] not in running.text
+        url = (tmp_path / "data" / "backend-url").read_text()
+        assert url == f"http://127.0.0.1:{port}"
+        assert httpx.get(f"{url}/health", timeout=60).json()["status"] == "UP"
+
+        redis = Redis.from_url((tmp_path / "data" / EMBEDDED_REDIS_FILE).read_text())
+        assert eventually(lambda: len(Worker.all(redis)) == 2, 240), running.text
+        status = Up(tmp_path / "data", environment | {"MODEL_DIR": str(tmp_path / "data")}, "status", "--json")
+        assert status.process.wait(60) == 0
+        assert status.text.strip() == "{}"
+
+        answers = {"/api/version": b'{"release": "1.23.2"}', "/api/current-user/whoami": b'{"email": "lab@example.com"}'}
+        with web_server(lambda path: (200, {}, answers[path]), port=int(environment["LABEL_STUDIO_URL"].rsplit(":", 1)[1])):
+            assert eventually(lambda: "as lab@example.com." in running.text, 60), running.text
+
+        leader = running.keeper_of("compute")
+        os.kill(keeper.session_members(leader)[0], signal.SIGKILL)
+        assert eventually(lambda: "worker-1 started again" in running.text, 30), running.text
+        # Python that is stopped while it loads the libraries says where it was.
+        assert eventually(lambda: running.text.count("worker on compute") == 2, START_SECONDS), running.text
+        pids = running.pids()
+        assert len(pids) >= 10
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(60) == 0
+        assert not any(alive(pid) for pid in pids)
+        assert not (tmp_path / "data" / EMBEDDED_REDIS_FILE).exists()
+        assert "Traceback" not in running.text
+
+
+def test_a_taken_port_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Connections in Label Studio point to PORT: another one, chosen silently, would leave them behind. Who listens there is named."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with up(tmp_path, PORT=str(port), **environment) as running:
-            running.wait_until_ready()
-            assert f"Port {port} is taken; the backend listens on" in running.text
-            assert "Warning: " in running.text, "Label Studio is away"
-            assert environment["LABEL_STUDIO_API_KEY"] not in running.text
-            url = (tmp_path / "data" / "backend-url").read_text()
-            assert httpx.get(f"{url}/health", timeout=60).json()["status"] == "UP"
+        running = Up(tmp_path, environment | {"PORT": str(port)})
+        assert running.process.wait(60) == 2
+    assert f"Port {port} is taken by process {os.getpid()} (" in running.text
+    assert "set PORT to another number" in running.text
+    assert "Ready" not in running.text
+    assert "Redis" not in running.text, "nothing has been started"
 
-            redis = Redis.from_url((tmp_path / "data" / EMBEDDED_REDIS_FILE).read_text())
-            assert eventually(lambda: len(Worker.all(redis)) == 2, 240), running.text
-            status = Up(tmp_path / "data", environment | {"MODEL_DIR": str(tmp_path / "data")}, "status", "--json")
-            assert status.process.wait(60) == 0
-            assert status.text.strip() == "{}"
 
-            leader = running.keeper_of("compute")
-            os.kill(keeper.session_members(leader)[0], signal.SIGKILL)
-            assert eventually(lambda: "worker-1 started again" in running.text, 30), running.text
-            # Python that is stopped while it loads the libraries says where it was.
-            assert eventually(lambda: running.text.count("worker on compute") == 2, START_SECONDS), running.text
-            pids = running.pids()
-            assert len(pids) >= 10
-            running.process.send_signal(signal.SIGINT)
-            assert running.process.wait(60) == 0
-            assert not any(alive(pid) for pid in pids)
-            assert not (tmp_path / "data" / EMBEDDED_REDIS_FILE).exists()
-            assert "Traceback" not in running.text
+def test_a_wrong_key_and_a_wrong_address_are_told_before_anything_starts(tmp_path: Path, label_studio: LabelStudioServer) -> None:
+    """Neither passes by itself: no "Ready", exit code 2, and what to do. A key is not sent to an address that leads elsewhere."""
+    asked = []
+
+    def redirect(path: str) -> Answer:
+        asked.append(path)
+        return 301, {"Location": f"https://127.0.0.1{path}"}, b""
+
+    with web_server(redirect) as moved, web_server(lambda _: (200, {}, b"hello")) as other:
+        for url, told in (
+            (label_studio.url, "does not accept LABEL_STUDIO_API_KEY"),
+            (f"http://127.0.0.1:{moved}", "set LABEL_STUDIO_URL=https://127.0.0.1."),
+            (f"http://127.0.0.1:{other}", "check that LABEL_STUDIO_URL is a Label Studio"),
+        ):
+            running = Up(tmp_path, {"LABEL_STUDIO_URL": url, "LABEL_STUDIO_API_KEY": "f" * 40, "PORT": str(free_port())})
+            assert running.process.wait(60) == 2
+            assert told in running.text
+            assert "Ready" not in running.text
+            assert not (tmp_path / "data").exists()
+    assert asked == ["/api/version"]
 
 
 def test_kill_9_leaves_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
