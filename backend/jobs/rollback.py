@@ -18,6 +18,7 @@ from backend.insight.drawn import DrawnMasks
 from backend.insight.preparation import prepare
 from backend.jobs.context import Context
 from backend.jobs.drawing import draw, note_blank
+from backend.jobs.explanation import explain
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce, deciding
 from backend.jobs.records import RECORD, current_record, number_of, round_names
@@ -141,7 +142,8 @@ def _write(
         tell_round(context, record | content)
 
     progress("Writing the masks", 0, 1)
-    entries = [Priority(place.task_id, place.score, regions.get(place.task_id)) for place in places]
+    shown_regions = explain(regions, record)
+    entries = [Priority(place.task_id, place.score, shown_regions.get(place.task_id)) for place in places]
     try:
         progress.check()
         priorities.write_order(context.client, context.project_id, name, entries, checkpoint=checkpoint)

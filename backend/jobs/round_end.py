@@ -17,6 +17,7 @@ from backend.jobs import asked, events
 from backend.jobs.context import Context
 from backend.jobs.drawing import draw, note_blank
 from backend.jobs.events import Work
+from backend.jobs.explanation import explain
 from backend.jobs.progress import Progress
 from backend.jobs.records import RECORD, round_names
 from backend.jobs.refit import drawn_for
@@ -188,7 +189,7 @@ def _put_in_force(context: Context, record: dict[str, Any], regions: Masks, prog
     progress("Writing the order", 0, 1)
     progress.check()
     if order:
-        entries = priorities.in_order(order, regions)
+        entries = priorities.in_order(order, explain(regions, record))
         priorities.write_order(context.client, context.project_id, name, entries, checkpoint=checkpoint)
 
 

@@ -10,6 +10,7 @@ from backend.errors import SettingsError, StorageError, VersionError
 from backend.jobs import events, following, progress, queue, skipped
 from backend.jobs.connection import TRAINING_ESTIMATE, Keys, as_text, connection, find_problems
 from backend.jobs.events import Work
+from backend.jobs.explanation import tell_reason
 from backend.jobs.heartbeats import alive
 from backend.jobs.records import round_in_force
 from backend.jobs.skipped import Skipped
@@ -129,20 +130,12 @@ def _next_tasks(record: dict[str, Any], done: set[int], skips: Skipped) -> list[
             "rank": rank,
             "score": rank / (len(order) + 1),
             "in_batch": task in record["batch"],
-            "reason": _of_tasks(queries[task]),
+            "reason": tell_reason(queries[task]),
             "helps": [int(other) for other in queries[task].get("helps", [])],
             "served_to": skips.partly.get(task),
         }
         for rank, task in found
     ]
-
-
-def _of_tasks(query: Mapping[str, Any]) -> str:
-    """The reason for a place; the strategy, which knows images by their id, says "image" of what people know as a task."""
-    reason = str(query.get("reason", ""))
-    for other in query.get("helps", [])[:1]:
-        reason = reason.replace(f"image {other} ", f"task {other} ")
-    return reason
 
 
 def _running(redis: Any, project_id: int) -> dict[str, Any] | None:
