@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from backend import service
 from backend.cli.shell import MEND, AnyProject, AsJson, Project, Wait, console, explained, started, tell, tell_json
 from backend.settings import check_encoder, read_settings
 from backend.terminal import describe, findings
@@ -17,14 +16,17 @@ def connect(project: Project) -> None:
 
     Example: python -m backend connect --project 3
     """
+    from backend import project_connection
+    from backend.finding import Severity
     from backend.labelstudio.client import LabelStudio
-    from backend.labelstudio.connect import Severity, configure
 
     with explained():
         settings = read_settings()
         check_encoder(settings.recipe)
         client = LabelStudio(settings.label_studio_url, settings.api_key)
-        found = configure(client, project, service.own_url(settings), settings.basic_auth)
+        client.require_final()
+        own = project_connection.own_service(settings, project_connection.instance_here(settings))
+        found = project_connection.configure(settings, client, project, own)
     console.print(findings(found), end="", highlight=False, markup=False, soft_wrap=True)
     if any(finding.severity == Severity.ERROR for finding in found):
         raise typer.Exit(MEND)

@@ -22,7 +22,7 @@ from backend.demo.project import DemoProject
 from backend.demo.server import ROOT, START_SECONDS, LabelStudioServer
 from backend.errors import BackendError, QueueError
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.connect import configure
+from backend.project_connection import configure, instance_here, own_service
 from backend.redis_server import write_private
 from backend.service import Service
 from backend.settings import FEWEST_LABELS_TO_RANK, Settings, check_encoder, get_settings, read_settings
@@ -86,7 +86,8 @@ def run(options: Options) -> None:
             known.save(folder)
             labelled = label_first(project, shown, options.seed)
             _say("Connecting the project to the backend.")
-            _print(findings(configure(client, project.id, everything.settings.own_url, everything.settings.basic_auth)))
+            own = own_service(everything.settings, instance_here(everything.settings))
+            _print(findings(configure(everything.settings, client, project.id, own)))
             _order(project.id, labelled)
             _tell(server, project.id, labelled, everything.settings, folder, time.monotonic() - start)
             if not options.exit:
@@ -140,7 +141,7 @@ def _service(supervisor: Supervisor, folder: Path, known: state.State, server: L
         workers=min(usable_cores(), MOST_WORKERS),
         **chosen,
     )
-    everything = Service(settings, logs=folder / "logs", say=lambda text: _say(f"  {text}"))
+    everything = Service(settings, logs=folder / "logs", any_port=True, say=lambda text: _say(f"  {text}"))
     everything.start(supervisor)
     known.backend_port = everything.settings.port
     # The functions of backend.jobs read this process's environment, as those in the workers do.

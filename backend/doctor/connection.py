@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from backend import service
+from backend import project_connection
 from backend.doctor.label_studio import connect
 from backend.doctor.redis_server import open_redis
 from backend.errors import SettingsError
 from backend.finding import Finding, Severity
 from backend.jobs.context import Context
-from backend.labelstudio.connect import check as check_connection
+from backend.labelstudio.connect.own_service import HOOK, normalise
 from backend.settings import Settings
 from backend.storage import Storage
-
-WEBHOOK = "/webhook"
 
 
 def check_project(settings: Settings, project_id: int) -> list[Finding]:
@@ -23,14 +21,17 @@ def check_project(settings: Settings, project_id: int) -> list[Finding]:
 def check_connected(settings: Settings, project_id: int) -> list[Finding]:
     """What connecting sets, and webhooks that an earlier connection has left behind."""
     client = connect(settings)
-    url = service.own_url(settings)
-    found = check_connection(client, project_id, url, settings.basic_auth)
-    connected = {str(backend.get("url") or "").rstrip("/") for backend in client.ml_backends(project_id)} | {url.rstrip("/")}
+    own = project_connection.own_service(settings, project_connection.instance_here(settings))
+    found = project_connection.check(settings, client, project_id, own)
+    connected = {normalise(str(backend.get("url") or "")) for backend in client.ml_backends(project_id)}
     for hook in client.webhooks(project_id):
-        base, _, end = str(hook.get("url") or "").rstrip("/").rpartition("/")
-        if f"/{end}" == WEBHOOK and base not in connected and hook.get("project") == project_id:
+        base, found_hook, end = str(hook.get("url") or "").rstrip("/").rpartition(HOOK)
+        if not found_hook or end or hook.get("project") != project_id:
+            continue
+        if normalise(base) not in connected and not own.is_at(base):
             text = f"there is a webhook to {hook['url']}, where no connected backend is; an annotator's submit may wait a second for it"
-            found.append(Finding("webhook", Severity.WARNING, text, "in Label Studio: Settings, Webhooks, delete it if it is left over"))
+            remedy = "in Label Studio: Settings, Webhooks, switch it off if it is left over"
+            found.append(Finding("webhook", Severity.WARNING, text, remedy))
     return found
 
 

@@ -17,6 +17,7 @@ from backend.jobs.connection import Keys, connection
 from backend.labelstudio.client import LabelStudio, Project
 from backend.labelstudio.config import LabelConfig, parse
 from backend.labelstudio.images import Failures, fetch, require_size
+from backend.project_connection import own_service, read_instance
 from backend.settings import ProjectSettings, Settings, get_settings, parse_project_settings
 from backend.storage import Storage
 from backend.versions import Versions
@@ -78,7 +79,7 @@ class Context:
     def project_settings(self) -> ProjectSettings:
         """The extra params of the project's connection to this service, over the service's defaults."""
         backends = self.client.ml_backends(self.project_id)
-        own = [backend for backend in backends if str(backend.get("url") or "").rstrip("/") == self.settings.own_url]
+        own = own_service(self.settings, read_instance(self.redis)).of_these(backends)
         chosen = own[0] if own else (backends[0] if len(backends) == 1 else {})
         return parse_project_settings(chosen.get("extra_params"), self.settings.project_defaults)
 

@@ -18,6 +18,7 @@ from backend.jobs.connection import as_text
 from backend.jobs.context import Context, Setup
 from backend.jobs.drawing import draw, note_blank
 from backend.jobs.events import Work
+from backend.jobs.explanation import explain
 from backend.jobs.missing import Lacks
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce
@@ -52,6 +53,8 @@ def look(context: Context, progress: Progress) -> None:
     context.note("config", " ".join(setup.config.warnings))
     context.note("config_changed", _other_labels_than_trained(context, setup))
     announce(context)
+    if context.redis.hget(context.keys.info, "tasks") == b"0" and setup.project.tasks:
+        events.want(context.redis, context.project_id, Work.CONFIGURE)  # the tab is made only where there are tasks
     labelled, changed = context.client.labelled_since(context.project_id)
     context.redis.hset(
         context.keys.info,
@@ -276,7 +279,7 @@ def _add_masks(context: Context, setup: Setup, record: dict[str, Any], progress:
     now = unmasked[:MASKS_A_LOOK]
     regions = draw(context, version, setup.config, now, progress)
     DrawnMasks(context.storage, context.folder).keep(record["round"], version, regions)
-    added = priorities.top_up(context.client, context.project_id, regions)
+    added = priorities.top_up(context.client, context.project_id, explain(regions, record))
     note_blank(context, record["round"], [task for task in now if not regions.get(task)])
     log.info("%d masks added, %d to go", added, len(unmasked) - len(now))
     if len(unmasked) > len(now):

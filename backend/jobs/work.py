@@ -12,8 +12,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import torch
 from rq import get_current_job
 
-from backend import logs
+from backend import logs, project_connection
 from backend.errors import BackendError, LabelStudioError, QueueError, StoppedError, StorageError, UnreachableError
+from backend.finding import Severity
 from backend.jobs import events, following, queue, rollback, round_end, skipped
 from backend.jobs import look as looking
 from backend.jobs import round as rounds
@@ -25,8 +26,9 @@ from backend.jobs.locks import Fence
 from backend.jobs.progress import Progress
 from backend.jobs.records import current_record
 from backend.jobs.training import fenced_training, labels_came, needs_training
-from backend.labelstudio import connect, skips
+from backend.labelstudio import skips
 from backend.labelstudio.skips import read_skips
+from backend.project_connection import name_instance, own_service
 from model.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -286,12 +288,16 @@ def configure(context: Context, job_id: str) -> Result:
     """Check and configure the project in Label Studio."""
     del job_id
     begun = events.begin(context.redis, context.project_id, Work.CONFIGURE)
-    findings = connect.configure(context.client, context.project_id, context.settings.own_url, context.settings.basic_auth)
+    own = own_service(context.settings, name_instance(context.redis))
+    findings = project_connection.configure(context.settings, context.client, context.project_id, own)
     events.register(context.redis, context.project_id)
+    notes: dict[str, list[str]] = {}
     for finding in findings:
-        bad = finding.severity in (connect.Severity.WARNING, connect.Severity.ERROR)
-        context.note(f"connection:{finding.subject}", f"{finding.text} {finding.remedy}".strip() if bad else "")
+        bad = finding.severity in (Severity.WARNING, Severity.ERROR)
+        notes.setdefault(finding.subject, []).extend([f"{finding.text} {finding.remedy}".strip()] if bad else [])
         log.info("%s: %s: %s", finding.subject, finding.severity, finding.text)
+    for subject, texts in notes.items():
+        context.note(f"connection:{subject}", " ".join(texts))
     events.finish(context.redis, context.project_id, Work.CONFIGURE, begun)
     events.want(context.redis, context.project_id, Work.LOOK)
     return {"findings": [{"subject": f.subject, "severity": str(f.severity), "text": f.text, "remedy": f.remedy} for f in findings]}

@@ -10,6 +10,7 @@ from backend.jobs.backlog import Backlog
 from backend.jobs.connection import connect
 from backend.logs import configure_logging
 from backend.metrics.collector import ServiceCollector, create_registry
+from backend.project_connection import InstanceName
 from backend.settings import Settings, get_settings
 from backend.web import payload
 from backend.web.answers import register_errors
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["SETTINGS"] = settings
     app.config["MAX_CONTENT_LENGTH"] = int(settings.max_body_mb * 2**20)
     app.config["REDIS"] = connect(settings.redis_address, timeout=REDIS_SECONDS, attempts=1)
+    app.config["INSTANCE"] = InstanceName(app.config["REDIS"])
     app.config["BACKLOG"] = Backlog(app.config["REDIS"])
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["METRICS"] = create_registry(ServiceCollector(app.config["REDIS"], app.config["BACKLOG"], settings.model_dir))

@@ -18,6 +18,7 @@ from backend.jobs.connection import PREFIX
 from backend.jobs.context import Context, open_context
 from backend.jobs.events import Work
 from backend.labelstudio.config import parse
+from backend.labelstudio.connect.own_service import INSTANCE_HEADER
 from backend.segmenter import START_TRAINING, Segmenter
 from backend.settings import MARK, parse_project_settings
 from backend.storage import Storage
@@ -38,9 +39,12 @@ SECONDS_BETWEEN_CONFIGURING = 600
 
 @protocol.get("/health")
 def health() -> Response:
-    """That the process answers, and which service it belongs to; looks at nothing else."""
+    """That the process answers, and in a header which service it belongs to: connections under other names are known by it."""
     mark = os.environ.get(MARK)
-    return jsonify({"status": "UP", "model_class": "Segmenter"} | ({"mark": mark} if mark else {}))
+    answer = jsonify({"status": "UP", "model_class": "Segmenter"} | ({"mark": mark} if mark else {}))
+    if instance := current_app.config["INSTANCE"]():
+        answer.headers[INSTANCE_HEADER] = instance
+    return answer
 
 
 @protocol.post("/setup")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from backend.jobs import status
 from tests.browser import pictures
@@ -34,6 +36,11 @@ def test_a_pre_annotation_is_drawn_and_submitted(
 
     page = LabellingPage(browser, stack.server, annotators[1].account, project.id)
     page.sign_in()
+    browser.get(f"{stack.server.url}/projects/{project.id}/data")
+    shown = wait(browser, _images_in_the_tab, "the images of the tab that opens")
+    assert shown == [str(task) for task in order(stack, project)]
+    if pictures.WANTED:
+        pictures.keep(browser, "recommended-order.png")
     page.label_all_tasks()
     if pictures.WANTED:
         pictures.enlarge(browser)
@@ -41,6 +48,8 @@ def test_a_pre_annotation_is_drawn_and_submitted(
     if pictures.WANTED:
         pictures.keep(browser, "labelling.png")
 
+    _expect_the_reason(page, state["next_tasks"][0]["reason"])
+    _expect_instructions(browser, f"{stack.settings.own_url}/projects/{project.id}")
     offered = _prediction(annotators[1], first)
     page.submit()
     _expect_with_itsmarked(page, annotators[1], second)
@@ -61,6 +70,30 @@ def _expect_with_itsmarked(page: LabellingPage, annotator: Annotator, task: int)
 
     wait(page.browser, lambda _: drawn(), f"the mask of task {task}")
     wait(page.browser, lambda _: len(page.regions) == 1 and "Cell" in page.regions[0], "its region in the list")
+
+
+def _images_in_the_tab(browser: Browser) -> list[str]:
+    """Ids of the tasks of the Data Manager's open tab, in their order; each shows its image."""
+    cards = browser.find_elements(By.CSS_SELECTOR, ".lsf-grid-view__cell:has(img)")
+    return [card.text.split()[0] for card in cards]
+
+
+def _expect_the_reason(page: LabellingPage, reason: str) -> None:
+    """With its region selected, the Info panel tells why the image is the next."""
+    page.select_region()
+    wait(page.browser, lambda shown: reason in shown.find_element(By.TAG_NAME, "body").text, f"the reason {reason!r}")
+
+
+def _expect_instructions(browser: Browser, page: str) -> None:
+    """A button shows how to correct a mask, and a link to the status page; nothing covers the image before it is pressed."""
+    browser.find_element(By.XPATH, "//button[normalize-space()='Instructions']").click()
+    link = wait(browser, lambda shown: shown.find_element(By.LINK_TEXT, "status page"), "the instructions")
+    assert link.get_attribute("href") == page
+    assert "select it first" in browser.find_element(By.TAG_NAME, "body").text
+    if pictures.WANTED:
+        pictures.keep(browser, "instructions.png")
+    browser.find_element(By.TAG_NAME, "body").send_keys(Keys.ESCAPE)
+    wait(browser, lambda shown: not shown.find_elements(By.LINK_TEXT, "status page"), "the instructions to go")
 
 
 def _prediction(annotator: Annotator, task: int) -> list[dict[str, object]]:

@@ -196,3 +196,25 @@ def test_one_thing_is_away_and_the_others_are_looked_at(stack: Stack, project: C
     code, told = shell("python -m backend doctor --project 987654 --json")
     assert code == MEND
     assert "has no project 987654" in told
+
+
+def test_masks_that_are_hidden_are_shown_again_by_the_command(stack: Stack, project: CellProject) -> None:
+    """Label Studio then also forgets which order it serves; both come back at once."""
+    with nobody_mends(project):
+        stack.http.patch(f"/api/projects/{project.id}", json={"show_collab_predictions": False}).raise_for_status()
+        code, _, found = doctor(project)
+        assert (code, list(found)) == (MEND, ["masks", "order"])
+        assert found["masks"]["remedy"] == f"python -m backend connect --project {project.id}"
+        assert shell(found["masks"]["remedy"])[0] == 0
+        assert doctor(project) == (0, {}, {})
+
+
+def test_a_project_without_tasks(stack: Stack, project: CellProject) -> None:
+    """What Label Studio says to it, the columns of its database, is nothing for people; connecting it is no error."""
+    body = {"title": "Doctor, no tasks", "label_config": project.config}
+    number = int(stack.http.post("/api/projects", json=body).raise_for_status().json()["id"])
+    empty = CellProject(number, project.pool, {})
+    connect(stack, empty)
+    code, _, found = doctor(empty)
+    assert (code, list(found)) == (0, ["images"])
+    assert (found["images"]["severity"], found["images"]["text"]) == ("warning", "no tasks yet")

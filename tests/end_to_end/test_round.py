@@ -10,11 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from backend.jobs import agenda, events, follow, queue, status
 from backend.jobs.connection import connection
+from backend.jobs.context import open_context
 from backend.jobs.events import Work
 from backend.labelstudio import priorities
 from backend.labelstudio.config import parse
-from backend.labelstudio.connect import UNCERTAINTY, Severity, configure
+from backend.labelstudio.connect import UNCERTAINTY, Severity
 from backend.labelstudio.regions import to_mask
+from backend.project_connection import configure, instance_here, own_service
 from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack, no_training
 
 MakeProject = Callable[..., CellProject]
@@ -23,7 +25,8 @@ pytestmark = pytest.mark.timeout(900)
 
 def connect(stack: Stack, project: CellProject) -> None:
     """What `python -m backend connect` does."""
-    findings = configure(stack.client, project.id, stack.settings.own_url, stack.settings.basic_auth)
+    own = own_service(stack.settings, instance_here(stack.settings))
+    findings = configure(stack.settings, stack.client, project.id, own)
     assert not [finding for finding in findings if finding.severity is Severity.ERROR]
 
 
@@ -85,6 +88,8 @@ def test_the_whole_round(stack: Stack, make_project: MakeProject, annotators: li
         assert task is not None
         held[turn % 2] = task["id"]
         served.append(task["id"])
+        why = task["predictions"][0]["result"][0]["meta"]["text"][0]
+        assert why.startswith(f"Number {written.index(task['id']) + 1} of {len(written)} in the recommended order: ")
         drawn = to_mask(task["predictions"][0]["result"], parse(CONFIG), project.pool.labels[project.names[task["id"]]].shape)
         assert drawn.any()
     assert served == written[:4]
@@ -114,18 +119,25 @@ def test_tasks_added_and_deleted(stack: Stack, make_project: MakeProject) -> Non
 
 
 def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
-    """Connecting in Label Studio's own page is enough: the first /setup has the project configured, once, and then there is quiet."""
+    """Connecting in Label Studio's own page is enough: the first /setup has the project configured, once, and then there is quiet.
+
+    Under another name of this service, too: there is one connection, and its extra params are in force.
+    """
     project = make_project(4)
     http = stack.http
     user, password = stack.settings.basic_auth or ("", "")
-    body = {"project": project.id, "url": stack.settings.own_url, "title": "by hand", "auth_method": "BASIC_AUTH"}
+    url = stack.settings.own_url.replace("127.0.0.1", "LOCALHOST")
+    body = {"project": project.id, "url": url, "title": "by hand", "auth_method": "BASIC_AUTH", "extra_params": {"budget": 3}}
     http.post("/api/ml", json={**body, "basic_auth_user": user, "basic_auth_pass": password}).raise_for_status()
     stack.wait(lambda: stack.client.project(project.id).sampling == UNCERTAINTY, "the sampling")
     stack.wait_for_round(project.id, cold=True)
     hooks = stack.client.webhooks(project.id)
-    assert [hook["url"] for hook in hooks] == [f"{stack.settings.own_url}/webhook"]
+    assert [hook["url"] for hook in hooks] == [f"{url}/webhook"]
     assert hooks[0]["headers"]["Authorization"].startswith("Basic ")
-    assert len(stack.client.ml_backends(project.id)) == 1
+    assert [item["url"] for item in stack.client.ml_backends(project.id)] == [url]
+    assert open_context(project.id).project_settings().budget == 3
+    own = own_service(stack.settings, instance_here(stack.settings))
+    assert own.is_at(url.replace("LOCALHOST", "127.1")), "asked, the service tells that it is this one"
 
     # What the service writes comes back to it as events; they end there.
     settled = connection()

@@ -22,6 +22,7 @@ from backend.jobs import asked, events
 from backend.jobs.connection import PROJECTS, Keys
 from backend.jobs.events import Work
 from backend.labelstudio.config import EXAMPLE, parse
+from backend.labelstudio.connect.own_service import INSTANCE_HEADER
 from backend.labelstudio.regions import to_mask
 from backend.web.gunicorn_worker import HEAD_SECONDS, REQUEST_SECONDS, Channel
 from model.dice import dice
@@ -60,6 +61,7 @@ def test_health_is_open_and_names_the_model(web: Web) -> None:
     """Load balancers have no password."""
     answer = httpx.get(f"{web.url}/health", timeout=60)
     assert (answer.status_code, answer.json()) == (200, {"status": "UP", "model_class": "Segmenter"})
+    assert answer.headers[INSTANCE_HEADER] == httpx.get(f"{web.url}/health", timeout=60).headers[INSTANCE_HEADER]
 
 
 def test_setup_tells_the_version_and_has_the_project_configured_once(web: Web, redis: Redis) -> None:

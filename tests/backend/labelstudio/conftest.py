@@ -15,6 +15,7 @@ import pytest
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.config import EXAMPLE
+from backend.labelstudio.connect.own_service import INSTANCE_HEADER
 
 MakeProject = Callable[..., "Made"]
 PERSONAL = "personal@labelstudio-room.org"
@@ -53,6 +54,8 @@ class StubBackend:
 
     url: str = ""
     status: int = 200
+    instance: str = ""  # what its /health tells of the service it belongs to
+    refused: str = ""  # why it refuses what /setup asks
     calls: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)  # path, Authorization, body
 
     def events(self) -> list[tuple[str | None, str]]:
@@ -114,8 +117,12 @@ def stub_backend() -> Iterator[StubBackend]:
         def answer(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
             stub.calls.append((self.path, self.headers.get("Authorization"), body))
-            content = json.dumps({"status": "UP", "model_version": "v1", "versions": ["v1"]}).encode()
-            self.send_response(stub.status)
+            told = {"status": "UP", "model_version": "v1", "versions": ["v1"]}
+            refused = stub.refused if self.path == "/setup" else ""
+            content = json.dumps({"error": refused} if refused else told).encode()
+            self.send_response(400 if refused else stub.status)
+            if stub.instance:
+                self.send_header(INSTANCE_HEADER, stub.instance)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

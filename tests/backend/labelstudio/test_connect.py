@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
+from pathlib import Path
 
 import httpx
+import pytest
 
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.connect import TAB_TITLE, UNCERTAINTY, Severity, check, configure
-from tests.backend.labelstudio.conftest import Annotator, MakeProject, StubBackend
+from backend.labelstudio.connect import (
+    BACKEND_TITLE,
+    TAB_TITLE,
+    UNCERTAINTY,
+    OwnService,
+    Record,
+    Severity,
+    check,
+    configure,
+)
+from backend.storage import Storage
+from tests.backend.labelstudio.conftest import Annotator, MakeProject, StubBackend, add_tasks
+from tests.web_server import web_server
 
 AUTH = ("lab", "open sesame")
 HEADER = "Basic " + base64.b64encode(b"lab:open sesame").decode()
@@ -23,12 +37,13 @@ def test_a_new_project_is_connected_and_configured_once(client: LabelStudio, mak
     project = make_project(1, sampling="Sequential sampling")
     before = check(client, project.id, stub_backend.url, AUTH)
     assert {item.subject for item in before if item.severity is Severity.ERROR} == {"webhook", "backend", "sampling"}
-    assert all(item.remedy == f"python -m backend connect --project {project.id}" for item in before if item.severity is Severity.ERROR)
+    assert {item.subject for item in before if item.severity is Severity.WARNING} == {"instructions", "tab"}
+    assert all(item.remedy == f"python -m backend connect --project {project.id}" for item in before if item.severity is not Severity.OK)
     assert client.ml_backends(project.id) == client.webhooks(project.id) == []
 
     done = configure(client, project.id, stub_backend.url, AUTH)
-    changed = {"webhook": "mended", "backend": "mended", "sampling": "mended", "tab": "mended"}
-    assert severities([*done]) == {"config": "ok", **changed, "annotations": "ok"}
+    changed = dict.fromkeys(("webhook", "backend", "sampling", "instructions", "tab"), "mended")
+    assert severities([*done]) == {"config": "ok", **changed, "masks": "ok", "annotations": "ok"}
     assert [(path, auth) for path, auth, _ in stub_backend.calls if path in ("/health", "/setup")].count(("/setup", HEADER)) > 0
     for _ in range(2):
         assert {item.severity for item in configure(client, project.id, stub_backend.url + "/", AUTH)} == {Severity.OK}
@@ -39,7 +54,7 @@ def test_a_new_project_is_connected_and_configured_once(client: LabelStudio, mak
     assert client.project(project.id).sampling == UNCERTAINTY
     [tab] = [view for view in client.views(project.id) if view["data"]["title"] == TAB_TITLE]
     assert tab["data"]["ordering"] == ["tasks:predictions_score"]
-    assert len(client.views(project.id)) == 2
+    assert [view["data"]["title"] for view in client.views(project.id)] == [TAB_TITLE, "Default"]
 
 
 def test_connecting_by_hand_leaves_a_bare_webhook_that_gets_its_header(
@@ -100,6 +115,7 @@ def test_a_backend_that_does_not_answer_is_an_error_and_the_rest_is_configured(c
     done = {item.subject: item for item in configure(client, project.id, "http://127.0.0.1:9", AUTH)}
     assert done["backend"].severity is Severity.ERROR
     assert "python -m backend up" in done["backend"].remedy
+    assert done["backend"].text == "Label Studio does not reach http://127.0.0.1:9 (Connection refused)"
     assert client.ml_backends(project.id) == []
     assert done["sampling"].severity is done["tab"].severity is Severity.MENDED
 
@@ -113,10 +129,252 @@ def test_a_backend_that_is_down_after_connecting_is_told(client: LabelStudio, ma
     assert done["webhook"].severity is Severity.OK
 
 
-def test_what_hinders_the_order_is_told(client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend) -> None:
-    project = make_project(1, maximum_annotations=2, config='<View><Text name="t" value="$image"/></View>')
-    done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH)}
-    assert done["annotations"].severity is Severity.WARNING
-    assert "labelled 2 times" in done["annotations"].text
-    assert done["config"].severity is Severity.ERROR
-    assert "no Image" in done["config"].text
+def test_a_configuration_that_cannot_be_used_changes_nothing(
+    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend, tmp_path: Path
+) -> None:
+    """Boxes only, no image, no control that draws, broken XML in all but name: what is wrong is said, and the network is not blamed."""
+    boxes = '<View><Image name="i" value="$image"/><RectangleLabels name="r" toName="i"><Label value="a"/></RectangleLabels></View>'
+    no_image = '<View><Text name="t" value="$image"/></View>'
+    points = '<View><Image name="i" value="$image"/><KeyPointLabels name="k" toName="i"><Label value="a"/></KeyPointLabels></View>'
+    for config, told in ((boxes, "draws only with RectangleLabels"), (no_image, "no Image"), (points, "only KeyPointLabels")):
+        project = make_project(1, config=config, sampling="Sequential sampling", maximum_annotations=2)
+        before = everything(client, project.id)
+        record = Record(Storage(tmp_path), project.id)
+        done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH, record=record)}
+        assert everything(client, project.id) == before
+        assert record.read() == {}
+        assert stub_backend.calls == []
+        assert told in done["config"].text
+        assert done["config"].severity is done["backend"].severity is Severity.ERROR
+        assert "nothing was changed" in done["backend"].text
+        assert not any("reaches it" in item.remedy or "SUBNETS" in item.remedy for item in done.values())
+        assert "labelled 2 times" in done["annotations"].text
+
+
+def test_what_the_backend_refuses_is_not_blamed_on_the_network(
+    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
+) -> None:
+    """A wrong password and a /setup that is refused each name what mends them."""
+    project = make_project(1)
+    for refused, status, remedy in (("extra params", 200, "correct what the reason names"), ("", 401, "export the BASIC_AUTH_USER")):
+        stub_backend.refused, stub_backend.status = refused, status
+        done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH)}
+        assert done["backend"].remedy.startswith(remedy)
+        assert done["backend"].text.startswith(stub_backend.url)
+        assert "non_field" not in done["backend"].text
+        assert client.webhooks(project.id) == []
+
+
+def test_masks_that_are_hidden_are_shown_again(
+    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend, annotators: list[Annotator]
+) -> None:
+    """Label Studio forgets the order when the switch is turned off; both come back."""
+    project = make_project(2)
+    regions = [{"type": "brushlabels", "from_name": "labels", "to_name": "image", "value": {"brushlabels": ["Axon"], "rle": [1]}}]
+    row = {"result": regions, "model_version": "v1.r1"}
+    rows = [{**row, "task": project.tasks[0], "score": 0.6}, {**row, "task": project.tasks[1], "score": 0.3}]
+    client.import_predictions(project.id, rows)
+    client.switch_version(project.id, "v1.r1")
+    configure(client, project.id, stub_backend.url, AUTH, order="v1.r1")
+    client.update_project(project.id, show_collab_predictions=False)
+    assert client.project(project.id).model_version == ""
+    found = {item.subject: item for item in check(client, project.id, stub_backend.url, AUTH, order="v1.r1")}["masks"]
+    assert (found.severity, found.remedy) == (Severity.ERROR, f"python -m backend connect --project {project.id}")
+    done = configure(client, project.id, stub_backend.url, AUTH, order="v1.r1")
+    assert [item.subject for item in done if item.severity is Severity.MENDED] == ["masks"]
+    served = annotators[1].client.next_task(project.id) or {}
+    assert (served["id"], len(served["predictions"][0]["result"])) == (project.tasks[1], 1)
+
+
+def test_what_else_hinders_annotators_is_told(client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend) -> None:
+    """Each with the click that mends it; a person's choice is not changed."""
+    options = {"maximum_annotations": 2, "enable_empty_annotation": False}
+    project = make_project(1, **options)
+    done = [item for item in configure(client, project.id, stub_backend.url, AUTH) if item.severity is Severity.WARNING]
+    assert [item.subject for item in done] == ["annotations", "annotations"]
+    assert "labelled 2 times" in done[0].text
+    assert all("Settings" in item.remedy for item in done)
+    assert options.items() <= client.project_options(project.id).items()
+
+
+def test_instructions_are_written_where_there_are_none(
+    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend, tmp_path: Path
+) -> None:
+    """They are brought up to date while they are ours; a person's are never touched, and emptied ones stay empty."""
+    theirs = make_project(1, expert_instruction="<p>Nuclei <b>only</b>.</p>")
+    configure(client, theirs.id, stub_backend.url, AUTH)
+    assert client.project_options(theirs.id)["expert_instruction"] == "<p>Nuclei <b>only</b>.</p>"
+
+    project = make_project(1, expert_instruction="  ")
+    record = Record(Storage(tmp_path), project.id)
+
+    def connect(pages: str) -> str:
+        own = OwnService(stub_backend.url, AUTH, pages)
+        found = {item.subject: item for item in configure(client, project.id, own.url, AUTH, own=own, record=record)}
+        again = {item.severity for item in configure(client, project.id, own.url, AUTH, own=own, record=record)}
+        assert again == {Severity.OK}, "Label Studio keeps the text as it was written"
+        assert found["instructions"].severity in (Severity.OK, Severity.MENDED)
+        return str(client.project_options(project.id)["expert_instruction"])
+
+    text = connect("https://queries.example.org")
+    for part in ("Regions", "brush", "eraser", "Skip", "order", f'href="https://queries.example.org/projects/{project.id}"'):
+        assert part in text
+    assert f'href="http://lab:9090/projects/{project.id}"' in connect("http://lab:9090")
+    client.update_project(project.id, expert_instruction="My own words")
+    assert connect("https://queries.example.org") == "My own words"
+    client.update_project(project.id, expert_instruction="")
+    assert connect("https://queries.example.org") == ""
+
+
+def test_the_tab_of_an_earlier_edition_is_brought_to_the_new_form(
+    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
+) -> None:
+    """Only if no person has changed it, who may have wanted the columns."""
+    hidden = ["annotations_results", "predictions_results", "file_upload", "storage_filename", "updated_by"]
+    hidden = [f"tasks:{name}" for name in hidden]
+    item = {"filter": "filter:tasks:total_annotations", "operator": "equal", "type": "Number", "value": 0}
+    yesterday = {
+        "title": TAB_TITLE,
+        "type": "list",
+        "target": "tasks",
+        "ordering": ["tasks:predictions_score"],
+        "gridWidth": 4,
+        "columnsDisplayType": {"tasks:predictions_score": "Number"},
+        "hiddenColumns": {"explore": hidden, "labeling": hidden},
+        "filters": {"conjunction": "and", "items": [item]},
+    }
+    for changed in ({}, {"hiddenColumns": {"explore": hidden[1:], "labeling": hidden}}, {"type": "grid"}):
+        project = make_project(1)
+        client.create_view(project.id, {"title": "Theirs", "type": "list", "target": "tasks"})
+        client.create_view(project.id, {**yesterday, **changed})
+        done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH)}
+        views = client.views(project.id)
+        titles = [view["data"]["title"] for view in views]
+        if changed:
+            assert (done["tab"].severity, titles) == (Severity.OK, ["Theirs", TAB_TITLE])
+            assert changed.items() <= views[1]["data"].items()
+        else:
+            assert (done["tab"].severity, titles) == (Severity.MENDED, [TAB_TITLE, "Theirs"])
+            assert views[0]["data"]["type"] == "grid"
+            assert "tasks:predictions_score" in views[0]["data"]["hiddenColumns"]["explore"]
+            assert "tasks:image" not in views[0]["data"]["hiddenColumns"]["explore"]
+            assert views[0]["data"]["filters"]["items"] == [item]
+
+
+def test_a_project_without_tasks_gets_its_tab_later(
+    client: LabelStudio, http: httpx.Client, make_project: MakeProject, stub_backend: StubBackend
+) -> None:
+    """Label Studio answers 500 to a tab that orders no tasks by their scores, and ours is the first that people see."""
+    project = make_project(0)
+    done = configure(client, project.id, stub_backend.url, AUTH)
+    assert {item.severity for item in done} == {Severity.OK, Severity.MENDED}
+    assert client.views(project.id) == []
+    add_tasks(http, project.id, 2)
+    configure(client, project.id, stub_backend.url, AUTH)
+    first = client.views(project.id)[0]
+    assert first["data"]["title"] == TAB_TITLE
+    assert http.get("/api/tasks", params={"view": first["id"], "project": project.id}).raise_for_status().json()["total"] == 2
+
+
+@pytest.mark.parametrize("address", ["http://LOCALHOST:{port}/", "http://127.0.0.1:{port}", "http://someone:secret@localhost:{port}", ""])
+def test_one_service_has_one_connection_under_whatever_name(
+    client: LabelStudio, http: httpx.Client, make_project: MakeProject, stub_backend: StubBackend, address: str
+) -> None:
+    """Connected by hand with extra params: they stay, no second connection is made, and that of an earlier edition goes.
+
+    "" stands for a name that only /health can tell.
+    """
+    port = stub_backend.url.rsplit(":", 1)[1]
+    own, by_hand = OwnService(stub_backend.url, AUTH), address.format(port=port) or stub_backend.url
+    if not address:
+        stub_backend.instance = "of-this-test"
+        own = OwnService("http://lab.invalid:9090", AUTH, instance=stub_backend.instance)
+    project = make_project(1)
+    body = {"project": project.id, "url": by_hand, "title": "by hand", "extra_params": {"budget": 7}, "auth_method": "BASIC_AUTH"}
+    http.post("/api/ml", json={**body, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1]}).raise_for_status()
+    theirs = client.create_webhook(project.id, "http://127.0.0.1:9/webhook", {})
+    for second in (False, True):
+        if second:  # as an earlier edition made it
+            client.create_ml_backend(project.id, url=f"{stub_backend.url}/", title=BACKEND_TITLE, auth_method="NONE")
+            told = {item.subject: item for item in check(client, project.id, own.url, AUTH, own=own)}
+            assert "connected twice" in told["backend"].text
+        configure(client, project.id, own.url, AUTH, own=own)
+        [backend] = client.ml_backends(project.id)
+        assert (backend["title"], backend["url"], backend["extra_params"]) == ("by hand", by_hand, {"budget": 7})
+        hooks = {hook["id"]: hook for hook in client.webhooks(project.id)}
+        assert hooks.pop(theirs["id"])["headers"] == {}
+        assert [hook["headers"] for hook in hooks.values()] == [{"Authorization": HEADER}]
+        assert {item.severity for item in check(client, project.id, own.url, AUTH, own=own)} == {Severity.OK}
+
+
+def test_other_peoples_connections_stay(client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend) -> None:
+    """Another service of the same kind, with a title like ours, is not taken for this one; ours is made beside it, and both are told."""
+    stub_backend.instance = "of-another"
+    project = make_project(1)
+    own = OwnService("http://127.0.0.1:9", AUTH, instance="mine")
+    theirs = client.create_ml_backend(project.id, url=stub_backend.url, title=BACKEND_TITLE, extra_params={"budget": 2})
+    done = {item.subject: item for item in configure(client, project.id, own.url, AUTH, own=own)}
+    assert done["backend"].severity is Severity.ERROR  # nothing answers at ours
+    assert [item["id"] for item in client.ml_backends(project.id)] == [theirs["id"]]
+    assert [hook["url"] for hook in client.webhooks(project.id)] == [f"{stub_backend.url}/webhook"]
+
+
+def test_a_connection_follows_the_service_to_another_address(
+    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend, tmp_path: Path
+) -> None:
+    """Another PORT or BACKEND_URL: the connection that was made here is moved with its extra params, and its webhook with it."""
+    project = make_project(1)
+    record = Record(Storage(tmp_path), project.id)
+    with web_server(lambda _: (200, {}, b'{"status": "UP"}')) as port:
+        before = f"http://127.0.0.1:{port}"
+        configure(client, project.id, before, None, record=record)
+    [made] = client.ml_backends(project.id)
+    done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH, record=record)}
+    assert done["backend"].severity is Severity.MENDED
+    [moved] = client.ml_backends(project.id)
+    assert (moved["id"], moved["url"], moved["state"]) == (made["id"], stub_backend.url, "CO")
+    assert [hook["url"] for hook in client.webhooks(project.id)] == [f"{stub_backend.url}/webhook"]
+    assert {item.severity for item in check(client, project.id, stub_backend.url, AUTH, record=record)} == {Severity.OK}
+
+
+def test_what_was_there_before_is_recorded_once(
+    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend, tmp_path: Path
+) -> None:
+    """All that undoing takes, without passwords; a second connect does not take our own values for the lab's."""
+    project = make_project(1, sampling="Sequential sampling", expert_instruction="")
+    client.update_project(project.id, show_collab_predictions=False)
+    hook = client.create_webhook(project.id, "http://127.0.0.1:9/theirs", {"X-Token": "secret-of-theirs"})
+    tab = client.create_view(project.id, {"title": "Theirs", "type": "list", "target": "tasks"})
+    record = Record(Storage(tmp_path), project.id)
+    configure(client, project.id, stub_backend.url, AUTH, record=record)
+    first = record.read()
+    found = first["found"]
+    options = {"sampling": "Sequential sampling", "show_collab_predictions": False, "expert_instruction": "", "model_version": ""}
+    assert options.items() <= found["project"].items()
+    assert [(each["id"], each["headers"]) for each in found["webhooks"]] == [(hook["id"], ["X-Token"])]
+    assert ([each["id"] for each in found["views"]], found["ml_backends"], first["first"]) == ([tab["id"]], [], True)
+    assert first["made"]["ml_backends"] == [each["id"] for each in client.ml_backends(project.id)]
+    assert set(first["made"]["webhooks"]) == {each["id"] for each in client.webhooks(project.id)} - {hook["id"]}
+    assert set(first["made"]["views"]) == {each["id"] for each in client.views(project.id)} - {tab["id"]}
+    assert first["set"]["sampling"] == UNCERTAINTY
+    for secret in (AUTH[1], HEADER, "secret-of-theirs"):
+        assert secret not in json.dumps(first)
+    configure(client, project.id, stub_backend.url, ("lab", "another"), record=record)
+    assert record.read() == first
+
+
+def test_names_of_one_address() -> None:
+    """The spelling does not matter; another port, path or host does."""
+    own = OwnService("http://127.0.0.1:9090", names=("http://lab-server:9090/", "https://queries.example.org/al"))
+    for url in ("http://localhost:9090", "HTTP://[::1]:9090/", "http://Lab-Server:9090", "https://queries.example.org:443/al/"):
+        assert own.is_at(url), url
+    for url in ("http://127.0.0.1:9091", "https://127.0.0.1:9090", "https://queries.example.org", "http://lab:9090", "http://[", ""):
+        assert not own.is_at(url), url
+    assert own.is_hook({"url": "http://localhost:9090/webhook/"})
+    assert not own.is_hook({"url": "http://localhost:9090/webhooks"})
+    assert not own.is_hook({"url": "http://localhost:9090"})
+
+
+def everything(client: LabelStudio, project: int) -> list[object]:
+    """All of a project that connecting could change."""
+    return [client.project_options(project), client.webhooks(project), client.ml_backends(project), client.views(project)]

@@ -1,0 +1,21 @@
+"""Connecting a project of Label Studio to this service."""
+
+from backend.finding import Finding, Severity
+from backend.labelstudio.connect.connection import check, configure
+from backend.labelstudio.connect.options import UNCERTAINTY
+from backend.labelstudio.connect.own_service import BACKEND_TITLE, BasicAuth, OwnService
+from backend.labelstudio.connect.record import Record
+from backend.labelstudio.connect.tab import TAB_TITLE
+
+__all__ = [
+    "BACKEND_TITLE",
+    "TAB_TITLE",
+    "UNCERTAINTY",
+    "BasicAuth",
+    "Finding",
+    "OwnService",
+    "Record",
+    "Severity",
+    "check",
+    "configure",
+]

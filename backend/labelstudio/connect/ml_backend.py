@@ -1,0 +1,131 @@
+"""The project's connection to this service: one, under whatever name it was made, with the extra params that it has."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+
+from backend.finding import Finding, Severity
+from backend.labelstudio.connect.inspection import Inspection
+from backend.labelstudio.connect.own_service import BACKEND_TITLE, HOOK, normalise
+
+CONNECTED = ("CO", None)
+"""States of a connection that works."""
+_UP = "check that `python -m backend up` runs, and that Label Studio reaches it at this address (BACKEND_URL)"
+
+
+def check_backend(found: Inspection) -> list[Finding]:
+    """One connection, with the right user and password, that Label Studio can use."""
+    ours = found.own.of_these(found.backends)
+    if not ours:
+        ours = [item for item in found.backends if _moved(found, item)][:1]
+    if not ours:
+        return _connect(found)
+    kept, *others = ours
+    listed = _check_kept(found, kept)
+    for other in others:
+        listed += _second(found, kept, other)
+    strange = [str(item["url"]) for item in found.backends if item["id"] not in {each["id"] for each in ours}]
+    if strange:
+        text = f"other backends are connected too ({', '.join(strange)}); their predictions do not order the tasks"
+        listed.append(Finding("backend", Severity.WARNING, text, "Settings, Model: look whether they are meant"))
+    return listed or [Finding("backend", Severity.OK, f"{kept['url']} is connected")]
+
+
+def explain_refusal(error: str, url: str) -> str:
+    """What Label Studio says when it does not connect, without its markup and the names of its classes."""
+    if "health check failed" in error:
+        cause = re.search(r"\[Errno -?\d+\] ([^\"'\\)]+)", error) or re.search(r"(timed out|\d{3} \w+ Error[^'\"\\]*)", error)
+        return f"Label Studio does not reach {url}{f' ({cause[1].strip()})' if cause else ''}"
+    if "authentication parameters" in error:
+        return f"{url} does not accept the user and password of BASIC_AUTH_USER and BASIC_AUTH_PASS"
+    if refused := re.search(r"Reason: (.*?)\.?\\+n?Check the ML backend", error):
+        return f"{url} refuses this project: {refused[1]}"
+    return error
+
+
+def remedy_of(error: str) -> str:
+    """What fixes a connection that Label Studio refused with these words."""
+    if "reserved network" in error or "banned" in error.lower():
+        return "start Label Studio with USE_DEFAULT_BANNED_SUBNETS=false, which lets it reach private addresses; then connect again"
+    if "authentication parameters" in error or "BASIC_AUTH_USER" in error:
+        return "export the BASIC_AUTH_USER and BASIC_AUTH_PASS that the running service has; then connect again"
+    if "valid ML backend" in error and "Reason" in error:
+        return "correct what the reason names; then connect again"
+    return f"{_UP}; then connect again"
+
+
+def _connect(found: Inspection) -> list[Finding]:
+    fields = {"url": found.own.url, "title": BACKEND_TITLE, "is_interactive": False, **_auth(found)}
+
+    def create() -> None:
+        made = found.client.create_ml_backend(found.project.id, **fields)
+        found.note_made("ml_backends", made)
+        found.backends.append(made)
+
+    return found.fix("backend", f"{found.own.url} is not connected", "connected", create)
+
+
+def _check_kept(found: Inspection, kept: dict[str, Any]) -> list[Finding]:
+    """Its user and password, and whether Label Studio can use it; else it is moved to the address that the settings tell."""
+    url, auth = str(kept["url"]), _auth(found)
+    state = kept.get("state")
+    elsewhere = normalise(url) != normalise(found.own.url)
+    if state not in CONNECTED and elsewhere:
+        text = f"Label Studio cannot use {url}, under which this service was connected"
+        return found.fix("backend", text, f"moved to {found.own.url}", lambda: _move(found, kept))
+    wrong = kept.get("auth_method") != auth["auth_method"] or (kept.get("basic_auth_user") or "") != auth.get("basic_auth_user", "")
+    if wrong or _other_password(found):
+        text = f"the connection to {url} has not the user and password of BASIC_AUTH_USER and BASIC_AUTH_PASS"
+        return found.fix("backend", text, "corrected", lambda: _update(found, kept, url))
+    if state not in CONNECTED:
+        reason = str(kept.get("error_message") or kept.get("readable_state") or state)
+        return [Finding("backend", Severity.ERROR, f"Label Studio cannot use {url}: {reason}", remedy_of(reason))]
+    return []
+
+
+def _update(found: Inspection, kept: dict[str, Any], url: str) -> None:
+    # Label Studio validates address and password together, so both are told; what is left out stays, extra params among it.
+    kept |= found.client.update_ml_backend(int(kept["id"]), url=url, project=found.project.id, **_auth(found))
+
+
+def _move(found: Inspection, kept: dict[str, Any]) -> None:
+    before = normalise(str(kept["url"]).rstrip("/") + HOOK)
+    _update(found, kept, found.own.url)
+    for hook in found.hooks:
+        if normalise(str(hook.get("url"))) == before:
+            found.client.update_webhook(int(hook["id"]), url=found.own.url + HOOK)
+
+
+def _second(found: Inspection, kept: dict[str, Any], other: dict[str, Any]) -> list[Finding]:
+    """A connection that leads here beside the one in use: removed if it is one that connecting has made and says nothing of its own."""
+    text = f"this service is connected twice, at {kept['url']} and at {other['url']}"
+    ours = other.get("title") == BACKEND_TITLE or found.is_made("ml_backends", other["id"])
+    if ours and other.get("extra_params") in (None, {}, "", kept.get("extra_params")):
+        removed = partial(found.client.delete_ml_backend, int(other["id"]))
+        return found.fix(
+            "backend", text, f"the second one, which connecting had made, removed; {kept['url']} stays", removed, Severity.WARNING
+        )
+    text += f"; the extra params of the first one hold ({kept.get('extra_params') or 'none'})"
+    return [Finding("backend", Severity.WARNING, text, "Settings, Model: keep the one that is meant")]
+
+
+def _moved(found: Inspection, item: dict[str, Any]) -> bool:
+    """Whether a connection is one that was ours until the service got another address: recorded, and nothing answers there now."""
+    return found.is_made("ml_backends", item["id"]) and item.get("state") not in CONNECTED
+
+
+def _auth(found: Inspection) -> dict[str, Any]:
+    if found.own.basic_auth is None:
+        return {"auth_method": "NONE"}
+    user, password = found.own.basic_auth
+    return {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
+
+
+def _other_password(found: Inspection) -> bool:
+    """Label Studio never tells a connection's password; a webhook's header betrays that it has been changed since."""
+    wanted = found.own.headers
+    return bool(wanted) and any(
+        "Authorization" in (hook.get("headers") or {}) and hook["headers"] != wanted for hook in found.hooks if found.own.is_hook(hook)
+    )
