@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from model.experiment.results import RANDOM, Run
 from model.experiment.runner import GROWING, run_experiment
 from model.experiment.transfer import study as transfer_study
 from model.files import check_writable, check_writable_folder
+from model.mask_coding import Meaning
 from model.options import (
     Candidates,
     CandidatesFromAll,
@@ -28,12 +30,15 @@ from model.options import (
     Data,
     Experiments,
     Initial,
+    InvertMasks,
     Jobs,
     MakeRecipe,
+    MaskNumbers,
     Seed,
     Sizes,
     SplitFile,
     TrueMasks,
+    mask_options,
     numbers,
     recipe_options,
     strategy_options,
@@ -41,7 +46,9 @@ from model.options import (
 from model.pool import Pool, scan
 from model.progress_bar import ProgressBar
 from model.ranking_table import write_table
+from model.recipe import Recipe
 from model.round import Round
+from model.small_objects import choose_side, warn_of_losses
 from model.strategies import DEFAULT, get_strategy, strategy_names
 from model.strategies.base import NETWORKS_TRAINED
 from model.strategies.task_dependent import CANDIDATES
@@ -65,7 +72,7 @@ console = Console(stderr=True, markup=False, highlight=False)
 def rank_command(
     *,
     recipe: MakeRecipe,
-    images: Annotated[Path, typer.Option(help="Folder of images.")],
+    images: Annotated[Path, typer.Option(help="Folder of images; those in its sub-folders belong to it.")],
     masks: Annotated[Path, typer.Option(help="Folder of masks; an image that has a mask of the same name is labelled.")],
     budget: Annotated[int, typer.Option(min=1, help="How many images to ask for.")],
     out: Annotated[Path, typer.Option(help="The CSV to write: rank,file,batch,expected_dice,reason.")] = Path("ranking.csv"),
@@ -73,7 +80,10 @@ def rank_command(
     work: Annotated[
         Path | None, typer.Option(help="Folder that keeps what is computed, so that a stopped run goes on. Default: a cache of yours.")
     ] = None,
+    subfolders: Annotated[bool, typer.Option(help="Whether images in sub-folders are read.")] = True,
     classes: Classes = None,
+    mask_numbers: MaskNumbers = Meaning.AUTO,
+    invert_masks: InvertMasks = None,
     candidates: Candidates = CANDIDATES,
     true_masks: TrueMasks = False,
     candidates_from_all: CandidatesFromAll = False,
@@ -84,18 +94,23 @@ def rank_command(
     Example: python -m model rank --images images --masks masks --budget 5 --out ranking.csv
     """
     with _explained():
-        made = recipe()
+        recipe()  # errors in options come before anything is read
         chosen = get_strategy(strategy, **strategy_options(strategy, candidates, true_masks, candidates_from_all))
         check_writable(out)
         check_writable_folder(work or CACHE, "--work")
         with ProgressBar(console) as bar:
             whole, part = bar.add_task("", total=None, visible=False), bar.add_task("Reading images", total=None)
-            pool = scan(
-                images,
-                masks,
-                classes=classes,
-                max_side=made.max_side,
-                on_file=lambda done, total: bar.report(part, done, total),
+            pool, made = fit_objects(
+                recipe,
+                lambda side: scan(
+                    images,
+                    masks,
+                    classes=classes,
+                    mask_options=mask_options(mask_numbers, invert_masks),
+                    max_side=side,
+                    subfolders=subfolders,
+                    on_file=lambda done, total: bar.report(part, done, total),
+                ),
             )
             for _, message in pool.problems:
                 _say(f"Left out: {message}", style="yellow")
@@ -111,7 +126,7 @@ def rank_command(
                 pool.classes,
                 made,
                 seed,
-                work or work_folder(CACHE, images, masks, pool, made, seed),
+                work or work_folder(CACHE, images, pool, made, seed),
                 image_digests=pool.digests,
                 on_progress=show,
             )
@@ -147,6 +162,8 @@ def experiment_command(
     repeats: Annotated[int, typer.Option(min=1, help="Networks trained and averaged for each score.")] = 1,
     jobs: Jobs = 1,
     classes: Classes = None,
+    mask_numbers: MaskNumbers = Meaning.AUTO,
+    invert_masks: InvertMasks = None,
     candidates: Candidates = CANDIDATES,
     true_masks: TrueMasks = False,
     candidates_from_all: CandidatesFromAll = False,
@@ -158,6 +175,7 @@ def experiment_command(
     """
     with _explained():
         names = tuple(name.strip() for name in strategies.split(",") if name.strip())
+        told = mask_options(mask_numbers, invert_masks)
         protocol = Protocol(
             data=data,
             split=split,
@@ -171,10 +189,13 @@ def experiment_command(
             seed=seed,
             options={name: options for name in names if (options := strategy_options(name, candidates, true_masks, candidates_from_all))},
             classes=classes,
+            masks=told,
         )
         with ProgressBar(console) as bar:
             task = bar.add_task("Experiment", total=None)
-            _tell(protocol.read_pool())
+            pool, made = fit_objects(recipe, lambda side: read_pool(data, split, side, classes, told))
+            protocol = replace(protocol, recipe=made)
+            _tell(pool)
 
             def show(run: Run, done: int, total: int) -> None:
                 bar.report(task, done, total)
@@ -209,18 +230,22 @@ def converge_command(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings on each set.")] = 2,
     jobs: Jobs = 1,
     classes: Classes = None,
+    mask_numbers: MaskNumbers = Meaning.AUTO,
+    invert_masks: InvertMasks = None,
 ) -> None:
     """Find out how many training steps your images need, before an experiment: too few make all strategies look alike."""
     with _explained(), ProgressBar(console) as bar:
         task = bar.add_task("Trainings", total=None)
-        trained_by = recipe().replace(steps=1, row_steps=1)
-        _tell(read_pool(data, split, trained_by.max_side, classes))
+        told = mask_options(mask_numbers, invert_masks)
+        pool, made = fit_objects(recipe, lambda side: read_pool(data, split, side, classes, told))
+        _tell(pool)
         convergence_study(
             data,
             split,
-            trained_by,
+            made.replace(steps=1, row_steps=1),
             out,
             classes=classes,
+            masks=told,
             sizes=numbers(sizes, "--sizes"),
             steps=numbers(steps, "--steps"),
             draws=draws,
@@ -245,22 +270,51 @@ def transfer_command(
     initial: Initial = 3,
     jobs: Jobs = 1,
     classes: Classes = None,
+    mask_numbers: MaskNumbers = Meaning.AUTO,
+    invert_masks: InvertMasks = None,
     seed: Seed = 0,
 ) -> None:
     """Check on your own labelled images whether the similarity d, made from pseudo-labels, ranks pairs as true masks would."""
     with _explained(), ProgressBar(console) as bar:
-        protocol = Protocol(data, split, (DEFAULT,), experiments, initial, (initial + budget,), recipe(), seed=seed, classes=classes)
+        told = mask_options(mask_numbers, invert_masks)
         task = bar.add_task("Networks on single images", total=None)
-        _tell(protocol.read_pool())
+        pool, made = fit_objects(recipe, lambda side: read_pool(data, split, side, classes, told))
+        protocol = Protocol(
+            data, split, (DEFAULT,), experiments, initial, (initial + budget,), made, seed=seed, classes=classes, masks=told
+        )
+        _tell(pool)
         transfer_study(protocol, budget, out, jobs=jobs, on_done=lambda done, total: bar.report(task, done, total))
         print((out / "transfer.md").read_text())
         _say(f"Written: {out / 'transfer.json'}, {out / 'transfer.md'}")
 
 
 def _tell(pool: Pool) -> None:
+    for note in pool.notes:
+        _say(note)
     for _, message in pool.warnings:
         _say(f"Please look: {message}", style="yellow")
     _say(f"{len(pool.ids)} images, {len(pool.labelled)} of them labelled, {pool.classes} classes with the background.")
+
+
+def fit_objects(recipe: MakeRecipe, read: Callable[[int], Pool]) -> tuple[Pool, Recipe]:
+    """The pool at the working size of a recipe, and the recipe; both larger where objects would vanish and no size was asked for.
+
+    `read` makes the pool at a working size in pixels. Says what was chosen, or what is lost.
+    """
+    made = recipe()
+    pool = read(made.max_side)
+    side = choose_side(pool.losses, made.max_side, len(pool.labelled)) if recipe.fits_objects else made.max_side
+    if side > made.max_side:
+        longer = round((side / made.max_side) ** 2)
+        _say(
+            f"Works at --image-size {side}, as {pool.losses.describe(made.max_side)} would lose most of their pixels at {made.max_side}. "
+            f"It takes up to {longer} times as long.",
+        )
+        made = made.replace(max_side=side)
+        pool = read(side)
+    if warning := warn_of_losses(pool.losses, made.max_side):
+        _say(f"Please look: {warning}", style="yellow")
+    return pool, made
 
 
 def _say(text: str, style: str | None = None) -> None:

@@ -17,8 +17,6 @@ from model import tiff
 from model.arrays import Array
 from model.errors import ImageError
 
-EXTENSIONS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
-"""Names that count as images in a folder (any case)."""
 MIN_SIDE = 32
 """Pixels; below this a U-Net has nothing left to look at after five halvings."""
 MAX_PIXELS = 178_956_970
@@ -261,7 +259,8 @@ def _orient(array: Array, orientation: int) -> Array:
 def _pixels(data: bytes, header: _Header, name: str, stored: bool) -> Decoded:
     if header.kind == "TIFF":
         return Decoded(*tiff.read_pixels(data, name, stored))
-    return Decoded(_pixels_of_others(data, header, stored), header.kind in LOSSY)
+    exact = header.kind == "WEBP" and data[12:16] == b"VP8L"  # WebP has a lossless kind
+    return Decoded(_pixels_of_others(data, header, stored), header.kind in LOSSY and not exact)
 
 
 def _pixels_of_others(data: bytes, header: _Header, stored: bool) -> Array:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -9,7 +10,8 @@ from PIL import Image
 from model.arrays import Array
 from model.errors import ImageError, MaskError
 from model.files import write_atomically
-from model.images import read_raw, resample
+from model.images import decode, read_bytes, resample
+from model.two_levels import find_foreground
 
 MAX_CLASSES = 32
 """Largest number of classes believed without being told; more values than that are blurred edges or object numbers."""
@@ -19,6 +21,22 @@ MANY = 5
 """Masks from which on an id that only one of them has is pointed out."""
 WHITE = 255
 """The foreground of a binary mask as drawn by ImageJ, Label Studio and most others."""
+
+GRAYISH = 24
+"""Most that the channels of a gray JPEG saved in colours differ."""
+PIXELS_PER_COLOUR = 16
+"""Fewer pixels for each colour are a photograph, not a mask."""
+
+
+class Stored(NamedTuple):
+    """The numbers of a mask file, and how they were found."""
+
+    values: Array
+    """Integers (H, W)."""
+    coloured: bool = False
+    """The file is in colours, which stand for numbers: red, green and blue written side by side, so that black is 0."""
+    blurred: str = ""
+    """Why black and white was made of it, in words; empty if it was not."""
 
 
 def read_mask(path: str | Path, *, shape: tuple[int, int], classes: int | None = None) -> Array:
@@ -31,12 +49,21 @@ def read_mask(path: str | Path, *, shape: tuple[int, int], classes: int | None =
 
 
 def read_values(path: str | Path, *, shape: tuple[int, int] | None = None) -> Array:
-    """Read the numbers of a mask file as stored, integers (H, W): 0/255 stay 0/255. Raises MaskError if unreadable or not of `shape`."""
+    """Read the numbers of a mask file as stored, integers (H, W): 0/255 stay 0/255. Raises MaskError as `read_stored`."""
+    return read_stored(path, shape=shape).values
+
+
+def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> Stored:
+    """Read the numbers of a mask file as stored, and how they were found.
+
+    Black and white with blurred edges becomes 0/255; colours become numbers, black 0 (see `Stored.coloured`).
+    Raises MaskError if the file is unreadable, not of `shape` (height, width), or of a format that changes ids.
+    """
     try:
-        values = read_raw(path, stored=True)
+        decoded = decode(read_bytes(Path(path)), str(path), stored=True)
     except ImageError as error:
         raise MaskError(f"mask {error}") from error
-    values = _one_channel(values, str(path))
+    values, coloured = _one_channel(decoded.array, str(path), decoded.lossy)
     if values.dtype.kind == "f":
         if not (values == np.rint(values)).all() or np.abs(values).max() > 2**31:
             raise MaskError(f"mask {path}: found fractions, expected whole class ids; save class ids as an 8-bit PNG.")
@@ -51,7 +78,23 @@ def read_values(path: str | Path, *, shape: tuple[int, int] | None = None) -> Ar
         )
         found, expected = (f"{w} x {h} pixels (width x height)" for h, w in (values.shape, shape))
         raise MaskError(f"mask {path}: found {found}, but its image has {expected}{turned}; export the mask at the size of its image.")
-    return values
+    return _sharpened(Stored(values, coloured), decoded.lossy, str(path))
+
+
+def _sharpened(stored: Stored, lossy: bool, name: str) -> Stored:
+    """Black and white in place of what a lossy format or a resizing has made of it. Raises MaskError for other lossy masks."""
+    found = present_values(stored.values)
+    if stored.coloured or _is_black_white(found):
+        return stored
+    foreground = find_foreground(stored.values, lossy=lossy) if stored.values.dtype == np.uint8 else None
+    if foreground is not None:
+        return Stored((foreground * WHITE).astype(np.uint8), blurred="in a lossy format (JPEG, WebP)" if lossy else "with gray edges")
+    if lossy:
+        raise MaskError(
+            f"mask {name}: found {found.size} different values ({_listed(found)}) in a lossy format, expected 0 and 255 alone. "
+            "JPEG is lossy, as WebP may be, and changes numbers; save masks as PNG, from the original, not from this file."
+        )
+    return stored
 
 
 def class_ids(values: Array, classes: int | None = None, *, name: str = "mask") -> Array:
@@ -82,11 +125,11 @@ def check_values(found: Array, classes: int | None, *, name: str = "mask") -> No
     limit = MAX_CLASSES if classes is None else classes
     if (classes in (None, 2) and _is_black_white(found)) or (found[0] >= 0 and found[-1] < limit):
         return
-    listed = ", ".join(map(str, found.tolist() if found.size <= 8 else [*found[:5].tolist(), "...", found[-1]]))
+    listed = _listed(found)
     if found.size > max(8, limit):
         remedy = (
-            "numbers that count objects (as ImageJ and Cellpose write them) are no classes: set every object to 255 or its class id; "
-            "JPEG is lossy and blurs ids: save masks as PNG"
+            "if they count objects (as ImageJ and Cellpose write them), add --mask-numbers objects, or set every object to 255 or its "
+            "class id; JPEG is lossy and blurs ids: save masks as PNG"
         )
         raise MaskError(f"mask {name}: found {found.size} different values ({listed}), expected at most {limit} class ids; {remedy}.")
     expected = f"{'0/255, or ' if classes in (None, 2) else ''}class ids 0 to {limit - 1}"
@@ -124,8 +167,8 @@ def id_warnings(found: Mapping[str, Array], classes: int) -> list[tuple[str, str
         notes.append(
             (
                 name,
-                f"holds numbers up to {classes - 1}. If they count objects (as in masks of ImageJ or Cellpose), set every object "
-                f"to 255, or to its class id; {remedy}.",
+                f"holds numbers up to {classes - 1}. If they count objects (as in masks of ImageJ or Cellpose), add --mask-numbers "
+                f"objects, or set every object to 255, or to its class id; {remedy}.",
             )
         )
     gaps = [str(value) for value, names in having.items() if not names]
@@ -196,15 +239,30 @@ def _is_black_white(found: Array) -> bool:
     return bool(found.size) and bool(np.isin(found, (0, WHITE)).all())
 
 
-def _one_channel(values: Array, name: str) -> Array:
-    """(H, W), (H, W, 2 to 4) to (H, W), if the colour channels agree and an alpha channel holds nothing of its own."""
+def _one_channel(values: Array, name: str, lossy: bool) -> tuple[Array, bool]:
+    """(H, W), (H, W, 2 to 4) to (H, W), and whether colours were numbered for it. An alpha channel must hold nothing of its own."""
     if values.ndim == 2:
-        return values
+        return values, False
     colours = values if values.shape[2] == 3 else values[..., :-1]
-    if not (colours == colours[..., :1]).all():
-        raise MaskError(f"mask {name}: found colours, expected one number a pixel; save class ids 0, 1, 2, ... as a gray or palette PNG.")
-    if values.shape[2] != 3 and colours.min() == colours.max() and values[..., -1].min() != values[..., -1].max():
+    if values.shape[2] != 3 and (colours == colours[:1, :1]).all() and values[..., -1].min() != values[..., -1].max():
         raise MaskError(
             f"mask {name}: only the transparency (alpha) varies, expected ids in the pixels; save it as a gray PNG without alpha."
         )
-    return colours[..., 0]
+    if (colours == colours[..., :1]).all():
+        return colours[..., 0], False
+    if lossy and np.ptp(colours.astype(np.int16), axis=2).max() <= GRAYISH:
+        return colours[..., 1], False  # gray saved in the colours of JPEG
+    if colours.dtype.kind == "u" and colours.dtype.itemsize <= 2 and not lossy:
+        numbers = np.zeros(colours.shape[:2], dtype=np.int64)
+        for channel in range(colours.shape[2]):
+            numbers = (numbers << 8 * colours.dtype.itemsize) | colours[..., channel]
+        if len(np.unique(numbers)) <= numbers.size / PIXELS_PER_COLOUR:
+            return numbers, True
+    cause = "; JPEG is lossy and blends colours" if lossy else ""
+    raise MaskError(
+        f"mask {name}: found colours{cause}, expected one number a pixel; save class ids 0, 1, 2, ... as a gray or palette PNG."
+    )
+
+
+def _listed(found: Array) -> str:
+    return ", ".join(map(str, found.tolist() if found.size <= 8 else [*found[:5].tolist(), "...", found[-1]]))

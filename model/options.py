@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from model.device import default_device, default_width
+from model.mask_coding import MaskOptions, Meaning
 from model.recipe import DEEPEST, LOWEST, Recipe
 from model.strategies import get_strategy
 
@@ -22,6 +24,16 @@ Experiments = Annotated[int, typer.Option(min=1, help="Repetitions with other in
 Initial = Annotated[int, typer.Option(min=1, help="Images labelled at the start, drawn at random.")]
 Sizes = Annotated[str, typer.Option(help="Training-set sizes with commas between.")]
 Classes = Annotated[int | None, typer.Option(min=2, max=256, help="Number of classes with the background. Default: read from the masks.")]
+MaskNumbers = Annotated[
+    Meaning,
+    typer.Option("--mask-numbers", help="What numbers in masks mean: classes, or objects, numbered in each mask and all of one class."),
+]
+InvertMasks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--invert-masks", help="'all', or the file name of a mask in which background and objects are exchanged; may be repeated."
+    ),
+]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
 Candidates = Annotated[int, typer.Option(min=1, help="Images of which networks are trained in a round of task_dependent (|K|).")]
 TrueMasks = Annotated[
@@ -35,8 +47,13 @@ CandidatesFromAll = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 
 ImageSize = Annotated[
-    int,
-    typer.Option("--image-size", min=LOWEST["max_side"], help="Pixels; images are shrunk so that their longest side has this length."),
+    int | None,
+    typer.Option(
+        "--image-size",
+        min=LOWEST["max_side"],
+        help=f"Pixels; images are shrunk so that their longest side has this length. Default: {_defaults.max_side}, or more where the "
+        "objects in the masks would vanish.",
+    ),
 ]
 Width = Annotated[
     int | None, typer.Option(min=LOWEST["width"], help="Channels of the U-Net at full resolution. Default: 16 on a CPU, 64 on a GPU.")
@@ -49,12 +66,26 @@ Batch = Annotated[int, typer.Option(min=LOWEST["batch"], help="Crops a step.")]
 Steps = Annotated[int, typer.Option(min=LOWEST["steps"], help="Training steps of a network on a labelled set.")]
 RowSteps = Annotated[int, typer.Option(min=LOWEST["row_steps"], help="Training steps of a network on a single pseudo-labelled image.")]
 
-MakeRecipe = Callable[[], Recipe]
-"""A command's parameter that `recipe_options` turns into options; a function, so that errors in them are explained like its others."""
+
+@dataclass(frozen=True)
+class MakeRecipe:
+    """A command's parameter that `recipe_options` turns into options; called for the recipe, so that errors in them are explained like its
+    others."""
+
+    options: Mapping[str, Any]
+
+    def __call__(self) -> Recipe:
+        """The recipe of the options. Raises RecipeError."""
+        return make_recipe(**self.options)
+
+    @property
+    def fits_objects(self) -> bool:
+        """Whether the working size is chosen by the masks."""
+        return self.options.get("image_size") is None
 
 
 def make_recipe(
-    image_size: ImageSize = _defaults.max_side,
+    image_size: ImageSize = None,
     width: Width = None,
     depth: Depth = _defaults.depth,
     encoder: Encoder = _defaults.encoder,
@@ -70,7 +101,7 @@ def make_recipe(
         encoder_weights=encoder_weights,
         width=default_width(default_device()) if width is None else width,
         depth=depth,
-        max_side=image_size,
+        max_side=_defaults.max_side if image_size is None else image_size,
         crop=crop,
         batch=batch,
         steps=steps,
@@ -89,7 +120,7 @@ def recipe_options(*, without: Collection[str] = ()) -> Callable[[Callable[..., 
         @functools.wraps(command)
         def run(**values: Any) -> None:
             chosen = {option.name: values.pop(option.name) for option in options}
-            command(recipe=lambda: make_recipe(**chosen), **values)
+            command(recipe=MakeRecipe(chosen), **values)
 
         of_recipe = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in options]
         seed = [parameters.pop("seed")] if "seed" in parameters else []
@@ -104,6 +135,11 @@ def strategy_options(strategy: str, candidates: int, true_masks: bool, candidate
     flags = {"true_masks": true_masks, "candidates_from_all": candidates_from_all}
     given = {"candidates": candidates} | {name: True for name, flag in flags.items() if flag}
     return {name: value for name, value in given.items() if name in get_strategy(strategy).options()}
+
+
+def mask_options(mask_numbers: Meaning, invert_masks: list[str] | None) -> MaskOptions:
+    """What the options of a command say about its masks."""
+    return MaskOptions(mask_numbers, tuple(invert_masks or ()))
 
 
 def numbers(text: str, option: str) -> tuple[int, ...]:

@@ -1,41 +1,37 @@
 """The pool: a folder of images, some of them labelled by a mask of the same name, read lazily and kept within a memory budget."""
 
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from model.arrays import Array
 from model.byte_cache import ByteCache
-from model.digests import digest
-from model.errors import ImageError, MaskError, PoolError, TooFewLabelsError
-from model.images import EXTENSIONS, decode_raw, normalise, read_bytes, read_raw, shrink, working_size
+from model.errors import ImageError, PoolError, TooFewLabelsError
+from model.examination import Note, Pair, Size
+from model.folders import EXTENSIONS, Files, find_files, match_masks, shorten
+from model.images import normalise, read_raw, shrink, working_size
+from model.lazy_arrays import LazyArrays
 from model.machine import usable_cores
-from model.masks import (
-    check_values,
-    class_ids,
-    id_warnings,
-    infer_classes,
-    mask_warnings,
-    present_values,
-    read_mask,
-    read_values,
-    resize_mask,
-)
+from model.mask_coding import ALL, PLAIN, Coding, MaskOptions, decide
+from model.mask_warnings import blurred_notes, share_warnings, thin_warnings
+from model.masks import id_warnings, mask_warnings, read_stored, resize_mask
+from model.small_objects import Losses, count_losses
 
 CACHE_BYTES = 2 * 1024**3
 """Bytes of decoded images and masks kept in memory, 2 GiB: about 680 images of 512 x 512; the least recently used go first."""
 SCAN_THREADS = 8
 """Files read at once during a scan, at most; decoders release the interpreter lock."""
-
-Size = tuple[int, int]
-Note = tuple[str, str]
+LOOKED_AT = 64
+"""Masks whose numbers and objects are looked at closely; the others are like them."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Images and masks by image id, which is the file name ("set01.png"); arrays are at working resolution and read-only when scanned.
+    """Images and masks by image id, which is the file's path within its folder ("set01.png", "plate1/set01.png").
+
+    Arrays are at working resolution and read-only when scanned.
 
     `scan` builds it from folders; tests and services may build it from dictionaries of arrays.
     """
@@ -61,6 +57,14 @@ class Pool:
     of folders that hold files of other kinds."""
     blank: frozenset[str] = frozenset()
     """Labelled image ids whose mask marks nothing."""
+    notes: tuple[str, ...] = ()
+    """What was taken for granted in reading the files, a sentence or two each."""
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    """How the numbers of the masks were read where they are not class ids, JSON-ready; see `mask_coding.Coding.describe`."""
+    mask_paths: Mapping[str, Path] = field(default_factory=dict)
+    """Labelled image id to the file of its mask; empty when built from arrays."""
+    losses: Losses = field(default_factory=Losses)
+    """Which objects of the masks the working size loses."""
 
     @property
     def unlabelled(self) -> tuple[str, ...]:
@@ -95,199 +99,194 @@ def scan(
     masks_dir: str | Path | None = None,
     *,
     classes: int | None = None,
+    mask_options: MaskOptions = PLAIN,
     max_side: int | None = None,
+    subfolders: bool = True,
     cache_bytes: int = CACHE_BYTES,
     on_file: Callable[[int, int], None] | None = None,
 ) -> Pool:
-    """Read every image once, and its mask if there is one of the same stem, and build the Pool of those that are usable.
+    """Read every image once, and its mask if there is one of the same name, and build the Pool of those that are usable.
 
-    Sub-folders and hidden files are ignored, files of other kinds named in `Pool.warnings`. An unusable file is noted in `Pool.problems`
-    and stops nothing; an image with an unusable mask is left out as a whole. `classes`: inferred from the masks if None (2 without masks).
-    `max_side` in pixels: see `images.working_size`. `on_file(done, total)` is called in this thread after each image; what it raises ends
-    the scan.
+    Sub-folders are read as well, hidden files ignored, files of other kinds named in `Pool.warnings`. An unusable file is noted in
+    `Pool.problems` and stops nothing; an image with an unusable mask is left out as a whole. `classes`: inferred from the masks if None (2
+    without masks). `max_side` in pixels: see `images.working_size`. `on_file(done, total)` is called in this thread after each image; what
+    it raises ends the scan.
     Raises PoolError if a folder is missing, holds no images, or holds a name twice, or if no image at all is usable.
     """
     if classes is not None and not 2 <= classes <= 256:
         raise PoolError(f"classes is {classes}, expected 2 (background and foreground) to 256; leave it out to read it from the masks.")
     working_size((1, 1), max_side)
-    image_paths, mask_paths = _both_folders(Path(images_dir), Path(masks_dir) if masks_dir is not None else None)
+    images, masks = _both_folders(Path(images_dir), Path(masks_dir) if masks_dir is not None else None, subfolders)
+    pairs, orphans = _pairs(images, masks)
+    _check_names(mask_options, pairs)
     cache = ByteCache(cache_bytes)
-
-    def examine(stem: str) -> "_Examined":
-        return _examine(image_paths[stem], mask_paths.get(stem), max_side, classes, cache)
-
-    examined: list[_Examined] = []
+    near = {pair.image_id for pair in [pair for pair in pairs if pair.mask_path is not None][:LOOKED_AT]}
     with ThreadPoolExecutor(min(SCAN_THREADS, usable_cores())) as executor:
         try:
-            for result in executor.map(examine, image_paths):
-                examined.append(result)
+            examined = executor.map(lambda pair: pair.examine(max_side, cache, pair.image_id in near), pairs)
+            for done, _ in enumerate(examined, start=1):
                 if on_file:
-                    on_file(len(examined), len(image_paths))
+                    on_file(done, len(pairs))
         except BaseException:  # Ctrl-C, or a cancel raised by on_file: do not read the other thousands first
             executor.shutdown(wait=False, cancel_futures=True)
             raise
-    found = {str(result.mask_path): result.found for result in examined if result.problem is None and result.found is not None}
-    odd_ids: list[Note] = []
-    if classes is None:
-        classes = infer_classes(found.values())
-        odd_ids = [(Path(mask).name, f"{mask}: {text}") for mask, text in id_warnings(found, classes)]
-    for result in examined:
-        result.check(classes)
-    usable = {result.path.name: result for result in examined if result.problem is None}
-    problems = [result.problem for result in examined if result.problem is not None]
-    if not usable:
-        raise PoolError(f"{images_dir}: none of the {len(examined)} images is usable; the first problem: {problems[0][1]}")
-    odd_ids += _passed_over(Path(images_dir), *([Path(masks_dir)] if masks_dir is not None else []))
-    orphans = sorted(mask_paths.keys() - image_paths.keys())
-    problems += [(mask_paths[s].name, f"{mask_paths[s]}: no image is called {s!r}; rename the mask like its image.") for s in orphans]
-    return _assemble(usable, classes, max_side, cache, problems, odd_ids)
+        contents = {pair.mask_name: pair.content for pair in pairs if pair.content is not None}
+        coding, notes, refused = decide(contents, classes, mask_options)
+        for pair in pairs:
+            if pair.mask_name in refused:
+                pair.refuse(refused[pair.mask_name])
+        usable = {pair.image_id: pair for pair in pairs if pair.problem is None}
+        problems = [pair.problem for pair in pairs if pair.problem is not None]
+        if not usable:
+            raise PoolError(f"{images_dir}: none of the {len(pairs)} images is usable; the first problem: {problems[0][1]}")
+        return _assemble(
+            _Scanned(usable, coding, mask_options, max_side, cache),
+            problems=[*problems, *orphans, *images.problems, *(masks.problems if masks else [])],
+            warnings=_of_masks(usable, coding, mask_options, classes) + _passed_over(images, masks),
+            notes=[*_of_folders(images), *_assumed(usable), *_blurred(usable), *notes],
+            executor=executor,
+        )
 
 
-def _passed_over(*folders: Path) -> list[Note]:
-    """One note for each folder that holds files of other kinds, hidden ones apart."""
-    notes = []
-    for folder in folders:
-        others = sorted(p.name for p in folder.iterdir() if p.suffix.lower() not in EXTENSIONS and p.name[0] != "." and not p.is_dir())
-        if others:
-            listed = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-            notes.append((folder.name, f"{folder}: passed over {listed}; only files ending in {', '.join(EXTENSIONS)} are read."))
-    return notes
-
-
-class _Lazy(Mapping[str, Array]):
-    """A read-only mapping whose values are loaded when asked for and shared through a ByteCache."""
-
-    def __init__(self, kind: str, keys: tuple[str, ...], load: Callable[[str], Array], cache: ByteCache) -> None:
-        self._kind, self._keys, self._load, self._cache = kind, dict.fromkeys(keys), load, cache
-
-    def __getitem__(self, key: str) -> Array:
-        if key not in self._keys:
-            raise KeyError(f"{key!r} is not among the {len(self._keys)} {self._kind} of this pool")
-        array = self._cache.get((self._kind, key))
-        return self._cache.put((self._kind, key), self._load(key)) if array is None else array
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._keys
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._keys)
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-
-@dataclass
-class _Examined:
-    """What the scan remembers of one image: not its pixels."""
-
-    path: Path
-    mask_path: Path | None
-    digest: str = ""
-    """Of the bytes of the image file."""
-    size: Size = (0, 0)
-    found: Array | None = None
-    """The different numbers in the mask, 1-D; None without a usable mask."""
-    problem: Note | None = None
-
-    def check(self, classes: int) -> None:
-        """Note a problem if the mask's values do not fit the number of classes."""
-        if self.problem is None and self.found is not None and self.mask_path is not None:
-            try:
-                check_values(self.found, classes, name=str(self.mask_path))
-            except MaskError as error:
-                self.problem = (self.mask_path.name, _left_out(error, self.path))
-
-
-def _examine(path: Path, mask_path: Path | None, max_side: int | None, classes: int | None, cache: ByteCache) -> _Examined:
-    result = _Examined(path, mask_path)
-    try:
-        content = read_bytes(path)
-        result.digest = digest(content)
-        raw = decode_raw(content, str(path))
-        result.size = (raw.shape[0], raw.shape[1])
-        cache.put(("images", path.name), normalise(shrink(raw, max_side), name=str(path)))
-        if mask_path is not None:
-            result.found = present_values(read_values(mask_path, shape=result.size))
-            check_values(result.found, classes, name=str(mask_path))
-    except ImageError as error:
-        result.problem = (path.name, str(error))
-    except MaskError as error:
-        assert mask_path is not None
-        result.problem = (mask_path.name, _left_out(error, path))
-    return result
-
-
-def _left_out(error: MaskError, path: Path) -> str:
-    return f"{error} The image {path.name} is left out until then."
-
-
-def _assemble(
-    usable: dict[str, _Examined], classes: int, max_side: int | None, cache: ByteCache, problems: list[Note], odd_ids: list[Note]
-) -> Pool:
-    ids = tuple(sorted(usable))
-    labelled = tuple(name for name in ids if usable[name].found is not None)
-
-    def image(name: str) -> Array:
-        result = usable[name]
-        raw = read_raw(result.path)
-        if raw.shape[:2] != result.size:
-            raise ImageError(f"{result.path}: found {raw.shape[:2]} (height, width), but {result.size} at the scan; start again.")
-        return normalise(shrink(raw, max_side), name=str(result.path))
-
-    def label(name: str) -> Array:
-        result = usable[name]
-        assert result.mask_path is not None
-        mask = read_mask(result.mask_path, shape=result.size, classes=classes)
-        return resize_mask(mask, working_size(result.size, max_side))
-
-    odd = odd_ids.copy()
-    blank: set[str] = set()
-    for name in labelled:
-        result = usable[name]
-        assert result.found is not None
-        assert result.mask_path is not None
-        odd += [(result.mask_path.name, f"{result.mask_path}: {text}.") for text in mask_warnings(class_ids(result.found, classes))]
-        if not result.found.any():
-            blank.add(name)
-    return Pool(
-        ids=ids,
-        labelled=labelled,
-        classes=classes,
-        images=_Lazy("images", ids, image, cache),
-        labels=_Lazy("labels", labelled, label, cache),
-        digests={name: usable[name].digest for name in ids},
-        sizes={name: usable[name].size for name in ids},
-        problems=tuple(sorted(problems)),
-        warnings=tuple(odd),
-        blank=frozenset(blank),
-    )
-
-
-def _both_folders(images_dir: Path, masks_dir: Path | None) -> tuple[dict[str, Path], dict[str, Path]]:
-    images = files_by_stem(images_dir, "images")
-    if not images:
-        raise PoolError(f"{images_dir}: no images found, expected files ending in {', '.join(EXTENSIONS)}; check the folder.")
+def _both_folders(images_dir: Path, masks_dir: Path | None, subfolders: bool) -> tuple[Files, Files | None]:
+    images = find_files(images_dir, "images", subfolders=subfolders, without=masks_dir)
+    if not images.by_stem:
+        inside = f" itself, but {images.passed_over} in sub-folders (leave out --no-subfolders)" if images.passed_over else ""
+        raise PoolError(f"{images_dir}: no images found{inside}, expected files ending in {', '.join(EXTENSIONS)}; check the folder.")
     if masks_dir is None:
-        return images, {}
-    masks = files_by_stem(masks_dir, "masks")
+        return images, None
+    masks = find_files(masks_dir, "masks", subfolders=subfolders, without=images_dir)
     if images_dir.resolve() == masks_dir.resolve():
         raise PoolError(f"{images_dir}: given for images and for masks, expected two folders; move the masks to one of their own.")
     return images, masks
 
 
-def files_by_stem(folder: Path, what: str) -> dict[str, Path]:
-    """Image files of a folder by stem, ascending by file name; links that lead nowhere too, so that whoever reads them says so.
+def _pairs(images: Files, masks: Files | None) -> tuple[list[Pair], list[Note]]:
+    """All images with their masks, and the masks that belong to none."""
+    matched, orphans = match_masks(images, masks) if masks else ({}, [])
+    pairs = [Pair(images.name(stem), path) for stem, path in images.by_stem.items()]
+    for pair, stem in zip(pairs, images.by_stem, strict=True):
+        if masks and stem in matched:
+            pair.mask_path = matched[stem]
+            pair.mask_name = pair.mask_path.relative_to(masks.folder).as_posix()
+    return pairs, orphans
 
-    Raises PoolError if the folder is missing or holds a name twice.
-    """
-    if not folder.is_dir():
-        raise PoolError(f"{folder}: no such folder, expected {what} ({', '.join(EXTENSIONS)}); check the path.")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.suffix.lower() not in EXTENSIONS or path.is_dir():
-            continue
-        stem = unicodedata.normalize("NFC", path.stem)  # a Mac may write "ö" as two signs
-        if stem in found:
-            raise PoolError(f"{folder}: {found[stem].name} and {path.name} share a name, expected one file each; rename or remove one.")
-        found[stem] = path
-    return found
+
+def _check_names(options: MaskOptions, pairs: list[Pair]) -> None:
+    names = {pair.mask_name for pair in pairs if pair.mask_name}
+    unknown = [name for name in options.inverted if name not in names and name != ALL]
+    if unknown:
+        raise PoolError(f"--invert-masks {unknown[0]}: no such mask of an image; expected {ALL!r}, or one of {shorten(sorted(names))}.")
+
+
+@dataclass
+class _Scanned:
+    """What arrays are loaded from."""
+
+    usable: dict[str, Pair]
+    coding: Coding
+    options: MaskOptions
+    max_side: int | None
+    cache: ByteCache
+
+    def image(self, image_id: str) -> Array:
+        pair = self.usable[image_id]
+        raw = read_raw(pair.path)
+        if raw.shape[:2] != pair.size:
+            raise ImageError(f"{pair.path}: found {raw.shape[:2]} (height, width), but {pair.size} at the scan; start again.")
+        return normalise(shrink(raw, self.max_side), name=str(pair.path))
+
+    def whole_label(self, image_id: str) -> Array:
+        """Class ids at full size."""
+        pair = self.usable[image_id]
+        assert pair.mask_path is not None
+        values = read_stored(pair.mask_path, shape=pair.size).values
+        return self.coding.ids(values, inverted=self.options.inverts(pair.mask_name), name=str(pair.mask_path))
+
+    def label(self, image_id: str) -> Array:
+        return resize_mask(self.whole_label(image_id), working_size(self.usable[image_id].size, self.max_side))
+
+    def losses(self, labelled: tuple[str, ...], executor: Executor) -> Losses:
+        """What the working size loses of the first LOOKED_AT masks."""
+        total, side = Losses(), self.max_side
+        if side is not None:
+            larger = [i for i in labelled[:LOOKED_AT] if working_size(self.usable[i].size, side) != self.usable[i].size]
+            for losses in executor.map(lambda image_id: count_losses(self.whole_label(image_id), side), larger):
+                total.add(losses)
+        return total
+
+
+def _assemble(scanned: _Scanned, *, problems: list[Note], warnings: list[Note], notes: list[str], executor: Executor) -> Pool:
+    usable, coding, options = scanned.usable, scanned.coding, scanned.options
+    ids = tuple(sorted(usable))
+    labelled = tuple(image_id for image_id in ids if usable[image_id].content is not None)
+    blank = set()
+    for image_id in labelled:
+        pair = usable[image_id]
+        assert pair.content is not None
+        found = coding.ids_of_numbers(
+            pair.content.numbers, pair.content.areas, inverted=options.inverts(pair.mask_name), name=pair.mask_name
+        )
+        if not found.any():
+            blank.add(image_id)
+            warnings.append((pair.mask_name, f"{pair.mask_path}: {mask_warnings(found)[0]}."))
+    return Pool(
+        ids=ids,
+        labelled=labelled,
+        classes=coding.classes,
+        images=LazyArrays("images", ids, scanned.image, scanned.cache),
+        labels=LazyArrays("labels", labelled, scanned.label, scanned.cache),
+        digests={image_id: usable[image_id].digest for image_id in ids},
+        sizes={image_id: usable[image_id].size for image_id in ids},
+        problems=tuple(sorted(problems)),
+        warnings=tuple(warnings),
+        blank=frozenset(blank),
+        notes=tuple(notes),
+        reading=coding.describe() | ({"inverted": sorted(options.inverted)} if options.inverted else {}),
+        mask_paths={image_id: path for image_id in labelled if (path := usable[image_id].mask_path) is not None},
+        losses=scanned.losses(labelled, executor),
+    )
+
+
+def _of_masks(usable: dict[str, Pair], coding: Coding, options: MaskOptions, classes: int | None) -> list[Note]:
+    """What looks odd in the numbers of the masks that are used."""
+    contents = {pair.mask_name: pair.content for pair in usable.values() if pair.content is not None}
+    odd = [("masks", text) for text in share_warnings(contents, coding, options)]
+    if not coding.objects:
+        odd += [("masks", text) for text in thin_warnings(contents)]
+    if classes is None and not coding.objects:
+        found = {name: coding.plain(content.numbers, options.inverts(name)) for name, content in contents.items()}
+        odd += [(name, f"{name}: {text}") for name, text in id_warnings(found, coding.classes)]
+    return odd
+
+
+def _passed_over(*folders: Files | None) -> list[Note]:
+    """One note for each folder that holds files of other kinds, hidden ones apart."""
+    others = [files for files in folders if files is not None and files.others]
+    only = f"only files ending in {', '.join(EXTENSIONS)} are read"
+    return [(files.folder.name, f"{files.folder}: passed over {shorten(files.others)}; {only}.") for files in others]
+
+
+def _of_folders(images: Files) -> list[str]:
+    """How many images lie in sub-folders."""
+    if images.passed_over:
+        return [f"Passed over {images.passed_over} images in sub-folders; without --no-subfolders they are read as well."]
+    count = sum("/" in stem for stem in images.by_stem)
+    if not count:
+        return []
+    return [f"{count} of {len(images.by_stem)} images are in sub-folders ({shorten(images.subfolders)}); --no-subfolders leaves them out."]
+
+
+def _blurred(usable: dict[str, Pair]) -> list[str]:
+    """Of which masks black and white was made."""
+    return blurred_notes({pair.mask_name: pair.content for pair in usable.values() if pair.content is not None})
+
+
+def _assumed(usable: dict[str, Pair]) -> list[str]:
+    """What was taken for granted of images, a line for each kind."""
+    kinds = sorted({pair.assumed for pair in usable.values() if pair.assumed})
+    lines = []
+    for kind in kinds:
+        names = [image_id for image_id, pair in usable.items() if pair.assumed == kind]
+        lines.append(f"{len(names)} images ({shorten(names)}) hold {kind}.")
+    return lines

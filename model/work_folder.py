@@ -10,11 +10,14 @@ from model.pool import Pool
 from model.recipe import Recipe
 
 
-def work_folder(cache: Path, images: Path, masks: Path, pool: Pool, recipe: Recipe, seed: int) -> Path:
+def work_folder(cache: Path, images: Path, pool: Pool, recipe: Recipe, seed: int) -> Path:
     """A folder of its own in `cache` for every input: another mask, image or setting starts afresh instead of mixing in old networks."""
     description: list[Any] = [recipe.to_dict(), seed, pool.classes]
-    for folder, ids in ((images, pool.ids), (masks, pool.labelled)):
-        stems = {Path(i).stem for i in ids}
-        files = sorted(path for path in folder.resolve().iterdir() if path.stem in stems)
+    paths = [[images / i for i in pool.ids], list(pool.mask_paths.values())]
+    for some in paths:
+        stems = {(path.parent.resolve(), path.stem) for path in some}
+        files = [
+            path for folder in sorted({folder for folder, _ in stems}) for path in sorted(folder.iterdir()) if (folder, path.stem) in stems
+        ]
         description.append([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files])
     return cache / digest(description)

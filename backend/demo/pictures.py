@@ -69,16 +69,16 @@ def _pictures(source: str, images: Path, masks: Path | None, served: Path, label
     except ModelError as error:
         raise SettingsError(f"DEMO_IMAGES, DEMO_MASKS: {error}") from error
     served.mkdir(parents=True, exist_ok=True)
-    files = {name: _serve(images / name, served) for name in pool.images}
+    files = {name: _serve(images / name, served, name.replace("/", "__")) for name in pool.images}  # one folder for all sub-folders
     if labels is None:
         labels = ("Foreground",) if pool.classes == 2 else tuple(f"Class {number}" for number in range(1, pool.classes))
     return Pictures(source, files, pool, labels)
 
 
-def _serve(path: Path, folder: Path) -> Path:
+def _serve(path: Path, folder: Path, name: str) -> Path:
     """Copy an image to where Label Studio reads it, if it is not there yet; as PNG where browsers do not show it."""
     shown = path.suffix.lower() in SHOWN
-    target = folder / (path.name if shown else f"{path.name}.png")
+    target = folder / (name if shown else f"{name}.png")
     if not target.exists():
         beside = target.with_name(f".{target.name}")
         if shown:

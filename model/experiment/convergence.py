@@ -15,12 +15,16 @@ from model.experiment.protocol import Split, describe_data, read_pool
 from model.experiment.resume import load_or_begin
 from model.experiment.scores import train_and_score
 from model.files import check_writable, write_bytes
+from model.mask_coding import PLAIN, MaskOptions
 from model.recipe import Recipe
 
+Reading = tuple[int | None, MaskOptions]
+"""The number of classes, if it is stated, and what is said about the masks."""
 
-def score_once(data: Path, split_path: Path, recipe: Recipe, classes: int | None, size: int, draw: int, seed: int) -> float:
+
+def score_once(data: Path, split_path: Path, recipe: Recipe, reading: Reading, size: int, draw: int, seed: int) -> float:
     """Mean test dice of one network trained on `size` pool images; the set depends on `draw` alone, the training on `seed`."""
-    pool, split = read_pool(data, split_path, recipe.max_side, classes), Split.read(split_path)
+    pool, split = read_pool(data, split_path, recipe.max_side, *reading), Split.read(split_path)
     chosen = sorted(str(i) for i in np.random.default_rng(draw).choice(split.pool, size, replace=False))
     return float(np.mean(list(train_and_score(pool, split, chosen, recipe, seed)[1].values())))
 
@@ -32,6 +36,7 @@ def study(
     out: Path,
     *,
     classes: int | None = None,
+    masks: MaskOptions = PLAIN,
     sizes: Sequence[int],
     steps: Sequence[int],
     draws: int,
@@ -45,17 +50,18 @@ def study(
     """
     path = out / "convergence.json"
     check_writable(path)
-    read_pool(data, split, recipe.max_side, classes)
+    reading = (classes, masks)
+    pool = read_pool(data, split, recipe.max_side, *reading)
     largest = len(Split.read(split).pool)
     if not all(1 <= size <= largest for size in sizes):
         raise BudgetError(f"sizes: found {', '.join(map(str, sizes))}, expected 1 to {largest}, the number of pool images in {split}.")
-    settings = {**describe_data(data, split, classes), "recipe": recipe.replace(steps=1).to_dict()}
+    settings = {**describe_data(data, split, classes, pool.reading), "recipe": recipe.replace(steps=1).to_dict()}
     finished = load_or_begin(path, settings, "dice")
     combinations = product(sizes, steps, range(draws), range(seeds))
     names = {combination: "/".join(map(str, combination)) for combination in combinations}
     todo = [unit for unit, name in names.items() if name not in finished["dice"]]
     on_done(len(names) - len(todo), len(names))
-    units = [(data, split, recipe.replace(steps=count), classes, size, draw, seed) for size, count, draw, seed in todo]
+    units = [(data, split, recipe.replace(steps=count), reading, size, draw, seed) for size, count, draw, seed in todo]
     for (_, _, trained_by, _, size, draw, seed), value in results_of(jobs, score_once, units):
         finished["dice"][names[size, trained_by.steps, draw, seed]] = round(value, 4)
         write_bytes(path, json.dumps(finished, indent=1).encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -13,13 +14,15 @@ import numpy as np
 
 from model.digests import digest, digest_of_files
 from model.errors import BudgetError, PoolError, StrategyError
-from model.pool import Pool, files_by_stem, scan
+from model.folders import find_files
+from model.mask_coding import PLAIN, MaskOptions
+from model.pool import Pool, scan
 from model.recipe import Recipe
 from model.strategies import Strategy, get_strategy
 
 RANDOM_DRAWS = 8  # random sequences averaged, as in the paper
 MUST_AGREE = (
-    *("data", "data_digest", "split", "split_digest", "classes", "pool_size"),
+    *("data", "data_digest", "split", "split_digest", "classes", "masks", "pool_size"),
     *("initial_size", "seed", "recipe", "options"),
 )
 
@@ -73,6 +76,7 @@ class Protocol:
     seed: int = 0
     options: dict[str, dict[str, Any]] = field(default_factory=dict)  # of strategies, by name
     classes: int | None = None  # with the background; None: read from the masks
+    masks: MaskOptions = PLAIN
 
     def __post_init__(self) -> None:
         for name, value in {
@@ -109,7 +113,11 @@ class Protocol:
 
     def read_pool(self) -> Pool:
         """All images of the data with their masks, at working resolution. Raises PoolError when one of the split is missing or unusable."""
-        return read_pool(self.data, self.split, self.recipe.max_side, self.classes)
+        return read_pool(self.data, self.split, self.recipe.max_side, self.classes, self.masks)
+
+    def describe_data(self) -> dict[str, Any]:
+        """`describe_data` of its own."""
+        return describe_data(self.data, self.split, self.classes, self.read_pool().reading)
 
     def initial_set(self, experiment: int, split: Split) -> tuple[str, ...]:
         """The labelled images that one experiment starts with, drawn at random; the same for all its arms."""
@@ -128,7 +136,7 @@ class Protocol:
         """What results.json keeps of it."""
         return {
             "command": command,
-            **describe_data(self.data, self.split, self.classes),
+            **self.describe_data(),
             "pool_size": len(self.read_split().pool),
             "strategies": list(self.strategies),
             "options": self.options,
@@ -142,27 +150,29 @@ class Protocol:
         }
 
 
-def describe_data(data: Path, split: Path, classes: int | None) -> dict[str, Any]:
-    """What tells data and split from others of the same name, wherever they lie; the number of classes where it was stated.
+def describe_data(data: Path, split: Path, classes: int | None, reading: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells data and split from others of the same name, wherever they lie; the number of classes where it was stated, and
+    `reading`, see `Pool.reading`, where it is not the plain one.
 
     Files that the split does not name do not count.
     """
     parts = Split.read(split)
-    stems = {unicodedata.normalize("NFC", Path(name).stem) for name in (*parts.pool, *parts.test)}
-    files = [[path for stem, path in files_by_stem(data / kind, kind).items() if stem in stems] for kind in ("images", "masks")]
+    stems = {unicodedata.normalize("NFC", Path(name).with_suffix("").as_posix()) for name in (*parts.pool, *parts.test)}
+    files = [[path for stem, path in find_files(data / kind, kind).by_stem.items() if stem in stems] for kind in ("images", "masks")]
     return {
         "data": data.name,
         "data_digest": digest_of_files(*files),
         "split": split.name,
         "split_digest": digest(parts.pool, parts.test),
         **({} if classes is None else {"classes": classes}),
+        **({"masks": dict(reading)} if reading else {}),
     }
 
 
 @lru_cache(maxsize=2)
-def read_pool(data: Path, split_path: Path, max_side: int, classes: int | None = None) -> Pool:
+def read_pool(data: Path, split_path: Path, max_side: int, classes: int | None = None, masks: MaskOptions = PLAIN) -> Pool:
     """The images and masks of an experiment, read once in each process. Raises PoolError when one of the split cannot be used."""
-    pool = scan(data / "images", data / "masks", max_side=max_side, classes=classes)
+    pool = scan(data / "images", data / "masks", max_side=max_side, classes=classes, mask_options=masks)
     split = Split.read(split_path)
     missing = sorted({*split.pool, *split.test} - set(pool.labelled))
     if missing:

@@ -67,7 +67,7 @@ class Scorer:
 
     def _folder(self, chosen: tuple[str, ...], repeat: int) -> Path:
         described = {
-            **describe_data(self.protocol.data, self.protocol.split, self.protocol.classes),
+            **describe_data(self.protocol.data, self.protocol.split, self.protocol.classes, self.pool.reading),
             "recipe": self.protocol.recipe.to_dict(),
             "seed": self.protocol.seed,
         }

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from model.dice import dice
 from model.experiment.processes import results_of
-from model.experiment.protocol import Protocol, describe_data
+from model.experiment.protocol import Protocol
 from model.experiment.resume import load_or_begin
 from model.files import check_writable, write_bytes
 from model.round import Round
@@ -32,8 +32,7 @@ def study(protocol: Protocol, budget: int, out: Path, *, jobs: int, on_done: Cal
     """
     path = out / "transfer.json"
     check_writable(path)
-    described = describe_data(protocol.data, protocol.split, protocol.classes)
-    settings = {**described, "recipe": protocol.recipe.to_dict(), "seed": protocol.seed, "initial": protocol.initial}
+    settings = {**protocol.describe_data(), "recipe": protocol.recipe.to_dict(), "seed": protocol.seed, "initial": protocol.initial}
     finished = load_or_begin(path, settings, "rows")
     units = []
     for experiment in range(protocol.experiments):

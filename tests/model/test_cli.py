@@ -163,6 +163,59 @@ def test_an_experiment_keeps_to_the_number_of_classes_that_is_stated(shared_data
     assert "expected 0/255, or class ids 0 to 1" in few.stderr
 
 
+def test_what_was_made_of_the_masks_is_said_once_beside_the_results(shared_cases: Path, tmp_path: Path) -> None:
+    """In ranking, experiment, convergence and transfer; each has the options of the other reading."""
+    source = shared_cases / "08-object-numbers"
+    done = rank(source, "--out", f"{tmp_path}/ranking.csv", "--strategy", "random")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("The masks number their objects (up to 5 in one) and are read as one class") == 1
+    assert "8 images, 4 of them labelled, 2 classes with the background." in done.stderr
+    other = rank(source, "--out", f"{tmp_path}/ranking.csv", "--strategy", "random", "--mask-numbers", "classes")
+    assert "6 classes with the background." in other.stderr
+    (tmp_path / "split.json").write_text(json.dumps({"pool": ["c0.png", "c1.png", "c2.png"], "test": ["c3.png"]}))
+    given = ["--data", str(source), "--split", f"{tmp_path}/split.json", *FAST[:-4]]
+    small = {
+        "transfer": ["--experiments", "1", "--initial", "1", "--budget", "1", *FAST[-4:]],
+        "converge": ["--sizes", "1", "--steps", "2", "--draws", "1", "--seeds", "1"],
+        "experiment": ["--experiments", "1", "--draws", "1", "--initial", "1", "--sizes", "2", "--strategies", "random", *FAST[-4:]],
+    }
+    for command, options in small.items():
+        done = model(command, *given, *options, "--out", f"{tmp_path}/{command}")
+        assert done.exit_code == 0, done.stderr
+        assert done.stderr.count("are read as one class") == 1
+    again = model(command, *given, *options, "--out", f"{tmp_path}/{command}", "--invert-masks", "all")
+    assert again.exit_code == 2
+    assert "masks.inverted: found nothing" in again.stderr, "results of another reading do not go on"
+
+
+def test_the_table_names_images_in_sub_folders_by_their_path(shared_cases: Path, tmp_path: Path) -> None:
+    done = rank(shared_cases / "24-subfolders", "--out", f"{tmp_path}/ranking.csv", "--candidates", "2")
+    assert done.exit_code == 0, done.stderr
+    files = [row["file"] for row in csv.DictReader((tmp_path / "ranking.csv").open())]
+    assert sorted(files) == sorted(f"plate1/c{number}.png" for number in range(3, 12))
+    flat = rank(shared_cases / "24-subfolders", "--no-subfolders")
+    assert flat.exit_code == 2
+    assert "Passed over 9 images in sub-folders" in flat.stderr
+
+
+def test_the_working_size_keeps_small_objects(shared_cases: Path, tmp_path: Path) -> None:
+    """Of 2 x 2 pixels in 2048 x 2048, without a word about sizes; a size that is asked for is kept, and what it loses is said."""
+    subprocess.run([sys.executable, str(shared_cases / "07-small-objects" / "make.py"), str(tmp_path)], check=True)
+    for image in sorted((tmp_path / "images").iterdir())[4:]:
+        image.unlink()
+    options = ["--images", f"{tmp_path}/images", "--masks", f"{tmp_path}/masks", "--budget", "1", "--out", f"{tmp_path}/ranking.csv"]
+    options += ["--strategy", "random", "--steps", "1", "--width", "4"]
+    done = model("rank", *options)
+    assert done.exit_code == 0, done.stderr
+    assert "Works at --image-size 2048, as 899 of 899 objects in the masks would lose most of their pixels at 512." in done.stderr
+    assert "Please look" not in done.stderr
+    told = model("rank", *options, "--image-size", "512")
+    assert told.exit_code == 0, told.stderr
+    assert "At --image-size 512, 899 of 899 objects in the masks lose most of their pixels; --image-size 2048 keeps them" in told.stderr
+    assert "Works at" not in told.stderr
+
+
 def test_one_bad_image_is_named_and_does_not_stop_the_others(folder: Path) -> None:
     bad = sorted((folder / "images").iterdir())[-1]
     bad.write_bytes(bad.read_bytes()[:1000])

@@ -1,0 +1,91 @@
+"""What the numbers of one mask look like: how much each covers, whether it is one piece, and what it lies beside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from model.arrays import Array
+
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+WHOLE = 0.95
+"""Share of its pixels in one connected piece from which on a number counts as one object, crumbs apart."""
+MOST_NUMBERS = 20_000
+"""Different numbers in a mask beyond which it is noise, and not looked at any further."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is remembered of a mask's numbers, not its pixels."""
+
+    numbers: Numbers
+    """The different numbers, ascending, (n,)."""
+    areas: Numbers
+    """Pixels of each, (n,)."""
+    whole: Flags | None = None
+    """Whether each is one connected piece, (n,); None if nobody looked."""
+    neighbours: Numbers | None = None
+    """How many others but 0 each touches, (n,)."""
+    interior: Numbers | None = None
+    """Pixels of each that have only pixels of the same number around them, (n,)."""
+    coloured: bool = False
+    """Colours stand for the numbers."""
+    blurred: str = ""
+    """See `masks.Stored`."""
+
+    @property
+    def present(self) -> Flags:
+        """Which of the numbers are not 0, (n,)."""
+        return self.numbers != 0
+
+    def share(self, number: int) -> float:
+        """The part of the pixels that has a number."""
+        return float(self.areas[self.numbers == number].sum() / self.areas.sum())
+
+
+def describe_content(values: Array, *, closely: bool = True, coloured: bool = False, blurred: str = "") -> Content:
+    """Count the numbers of a mask, integers (H, W); with `closely` also look where they lie, if there are several beside 0."""
+    if values.dtype == np.uint8:  # np.unique sorts all pixels; counting is 20 times faster
+        counts = np.bincount(values.ravel(), minlength=256)
+        numbers = np.flatnonzero(counts)
+        areas = counts[numbers]
+    else:
+        numbers, areas = np.unique(values, return_counts=True)
+    content = Content(numbers.astype(np.int64), areas.astype(np.int64), coloured=coloured, blurred=blurred)
+    if not closely or not 1 < content.present.sum() <= MOST_NUMBERS:
+        return content
+    index = np.searchsorted(numbers, values).astype(np.int32)
+    return Content(
+        content.numbers, content.areas, _whole(index, areas), _neighbours(index, content.present), _interior(index), coloured, blurred
+    )
+
+
+def _whole(index: npt.NDArray[np.int32], areas: Numbers) -> Flags:
+    """Whether each number is one piece but for crumbs; `index` (H, W) says which number a pixel has."""
+    whole = np.ones(len(areas), dtype=bool)
+    for number, box in enumerate(ndimage.find_objects(index + 1)):
+        pieces, count = ndimage.label(index[box] == number, np.ones((3, 3)))
+        if count > 1:
+            whole[number] = np.bincount(pieces.ravel())[1:].max() >= WHOLE * areas[number]
+    return whole
+
+
+def _neighbours(index: npt.NDArray[np.int32], present: Flags) -> Numbers:
+    count = len(present)
+    pairs = set()
+    for first, second in ((index[:, :-1], index[:, 1:]), (index[:-1], index[1:])):
+        beside = (first != second) & present[first] & present[second]
+        pairs.update(np.unique(first[beside].astype(np.int64) * count + second[beside]).tolist())
+    both = {(pair // count, pair % count) for pair in pairs}
+    touching = both | {(b, a) for a, b in both}
+    return np.bincount([a for a, _ in touching], minlength=count).astype(np.int64)
+
+
+def _interior(index: npt.NDArray[np.int32]) -> Numbers:
+    inside = ndimage.minimum_filter(index, 3) == ndimage.maximum_filter(index, 3)
+    return np.bincount(index[inside], minlength=int(index.max()) + 1).astype(np.int64)
