@@ -50,8 +50,12 @@ class DrawnMasks:
     def show(self, round_name: str) -> None:
         """Note that a round's masks are on show from now on; to be called just before Label Studio is switched to it."""
         name = f"{self._folder(round_name)}/{SINCE}"
-        if self._storage.read_json(name) is None:
+        if not self.was_shown(round_name):
             self._storage.write_json(name, {"since": time.time()})
+
+    def was_shown(self, round_name: str) -> bool:
+        """Whether a round's masks may have been on show, so that somebody may have one open."""
+        return self._storage.read_json(f"{self._folder(round_name)}/{SINCE}") is not None
 
     def shown(self) -> list[tuple[float, str]]:
         """The rounds by when they came on show, in seconds since 1970, oldest first."""

@@ -101,9 +101,14 @@ class Keys:
         """Lock of one kind of work."""
         return self._key(f"fence:{what}")
 
-    def blank(self, round_name: str) -> str:
-        """Set of tasks of a round whose mask was drawn and shows nothing, or cannot be drawn; Label Studio cannot tell."""
-        return self._key(f"blank:{round_name}")
+    @property
+    def superseded(self) -> str:
+        """Hash: round whose order is not in force any more to when that was seen first, seconds since 1970."""
+        return self._key("superseded")
+
+    def drawn(self, round_name: str) -> str:
+        """Set of tasks of a round whose mask was drawn, also where it shows nothing or cannot be drawn; Label Studio cannot tell."""
+        return self._key(f"drawn:{round_name}")
 
     def rows(self, round_name: str) -> str:
         """Set of the units of a round that are done."""

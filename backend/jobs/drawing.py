@@ -55,9 +55,9 @@ def draw(
     return regions
 
 
-def note_blank(context: Context, round_name: str, tasks: list[int]) -> None:
-    """Remember tasks whose mask shows nothing, or cannot be drawn, so that they are not drawn again at every look."""
+def note_drawn(context: Context, round_name: str, tasks: list[int]) -> None:
+    """Remember tasks whose mask is drawn, also where it shows nothing or cannot be drawn, so that none is drawn at every look."""
     if tasks:
-        key = context.keys.blank(round_name)
+        key = context.keys.drawn(round_name)
         context.redis.sadd(key, *tasks)
         context.redis.expire(key, KEPT_SECONDS)

@@ -16,7 +16,7 @@ from backend.insight.drawn import DrawnMasks
 from backend.jobs import events, missing, queue, skipped
 from backend.jobs.connection import as_text
 from backend.jobs.context import Context, Setup
-from backend.jobs.drawing import draw, note_blank
+from backend.jobs.drawing import draw, note_drawn
 from backend.jobs.events import Work
 from backend.jobs.explanation import explain
 from backend.jobs.missing import Lacks
@@ -26,6 +26,8 @@ from backend.jobs.records import current_record
 from backend.jobs.refit import refit_masks
 from backend.jobs.round import FIRST_ORDER
 from backend.jobs.round_end import tell_round
+from backend.jobs.superseded import clear_superseded
+from backend.jobs.training import label_changes
 from backend.labelstudio import priorities
 from backend.labelstudio.priorities import Priority
 from backend.labelstudio.skips import read_skips, skipped_since
@@ -71,6 +73,7 @@ def look(context: Context, progress: Progress) -> None:
         tell_round(context, record)
         _take_up_returned(context, setup, record)
     refit_masks(context, setup.config, record)
+    clear_superseded(context, progress, setup.project.model_version)
     state = _state(context, setup, record, labelled)
     if _unchanged(context, state):
         return
@@ -155,10 +158,11 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str)
         return  # it tells what it has seen once it has read the labels; the next look compares with that
     names = ["trained_count", "trained_changed", "trained_labels"]
     count, before, seen = (as_text(value or b"") for value in context.redis.hmget(context.keys.info, names))
+    differs = label_changes(context, setup, labelled, changed)
     if labelled != int(count or 0):
         log.info("%d labelled tasks, %s at the last training", labelled, count or 0)
         events.want(context.redis, context.project_id, Work.TRAINING, labels=max(0, labelled - int(count or 0)))
-    elif before and before != changed:
+    elif before and differs & {"trained_changed", "trained_annotations"}:
         log.info("a label was changed at %s, the last training saw those until %s", changed, before)
         events.want(context.redis, context.project_id, Work.TRAINING, labels=1)
     elif seen and labelled and json.loads(seen) != list(setup.config.labels):
@@ -262,7 +266,7 @@ def _place_new(context: Context, setup: Setup, record: dict[str, Any], progress:
         place = float(np.random.default_rng([record["seed"], task]).uniform(batch_ends, 1.0))
         entries.append(Priority(task, min(max(place, 1e-6), 1 - 1e-6), with_mask.get(task)))
     report = priorities.add_provisional(context.client, context.project_id, entries)
-    note_blank(context, record["round"], [task for task in new[:MASKS_A_LOOK] if not with_mask.get(task)])
+    note_drawn(context, record["round"], new[:MASKS_A_LOOK])
     log.info("%d new tasks have a provisional place, %d of them a mask", report.written, report.masks)
     return len(new)
 
@@ -272,15 +276,15 @@ def _add_masks(context: Context, setup: Setup, record: dict[str, Any], progress:
     version = _version(context, record)
     if version == NO_VERSION:
         return 0
-    blank = {int(member) for member in context.redis.smembers(context.keys.blank(record["round"]))}
-    unmasked = priorities.unmasked(context.client, context.project_id, empty=blank)
+    drawn = {int(member) for member in context.redis.smembers(context.keys.drawn(record["round"]))}
+    unmasked = priorities.unmasked(context.client, context.project_id, drawn=drawn)
     if not unmasked:
         return 0
     now = unmasked[:MASKS_A_LOOK]
     regions = draw(context, version, setup.config, now, progress)
     DrawnMasks(context.storage, context.folder).keep(record["round"], version, regions)
     added = priorities.top_up(context.client, context.project_id, explain(regions, record))
-    note_blank(context, record["round"], [task for task in now if not regions.get(task)])
+    note_drawn(context, record["round"], now)
     log.info("%d masks added, %d to go", added, len(unmasked) - len(now))
     if len(unmasked) > len(now):
         events.want(context.redis, context.project_id, Work.LOOK)

@@ -79,7 +79,7 @@ def draw_again(context: Context, round_name: str) -> None:
     fields = [as_text(field) for field in context.redis.hkeys(context.keys.missing)]
     tasks = [field.partition(":")[2] for field in fields if field.startswith(f"{Lacks.MASK}:")]
     if tasks:
-        context.redis.srem(context.keys.blank(round_name), *tasks)
+        context.redis.srem(context.keys.drawn(round_name), *tasks)
         context.redis.hdel(context.keys.missing, *(f"{Lacks.MASK}:{task}" for task in tasks))
 
 

@@ -11,6 +11,7 @@ from backend.errors import RegionError
 from backend.insight.drawn import DrawnMasks
 from backend.jobs.connection import as_text
 from backend.jobs.context import Context
+from backend.jobs.drawing import note_drawn
 from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED
 from backend.labelstudio.config import LabelConfig
 from backend.labelstudio.regions import Region, fits, from_mask, to_mask
@@ -47,12 +48,14 @@ def refit_masks(context: Context, config: LabelConfig, record: dict[str, Any]) -
 
 def _refit(context: Context, config: LabelConfig, record: dict[str, Any]) -> int:
     round_name = str(record["round"])
-    context.redis.delete(context.keys.blank(round_name))  # what showed nothing under the other labels may show something now
     changed: dict[int, list[Region]] = {}
+    showing: list[int] = []
 
     def change(task: int) -> None:
         for prediction, before in context.client.task_regions(task, round_name).items():
             regions = refitted(before, config)
+            if regions:
+                showing.append(task)
             if regions != before and context.client.update_prediction(prediction, result=regions):
                 changed[task] = regions
 
@@ -63,6 +66,8 @@ def _refit(context: Context, config: LabelConfig, record: dict[str, Any]) -> int
     tasks = [int(task["id"]) for task in context.client.pages(context.project_id, masked, IDS_A_PAGE)]
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(change, tasks))
+    context.redis.delete(context.keys.drawn(round_name))  # what shows nothing under the other labels may show something now
+    note_drawn(context, round_name, showing)
     DrawnMasks(context.storage, context.folder).keep(round_name, str(record["version"]), changed)
     emptied = sum(not regions for regions in changed.values())
     log.warning("the labelling configuration has changed: %d masks of %s changed, %d of them emptied", len(changed), round_name, emptied)

@@ -17,7 +17,7 @@ from backend.errors import BackendError, FenceLostError, LabelStudioError
 from backend.insight.drawn import DrawnMasks
 from backend.insight.preparation import prepare
 from backend.jobs.context import Context
-from backend.jobs.drawing import draw, note_blank
+from backend.jobs.drawing import draw, note_drawn
 from backend.jobs.explanation import explain
 from backend.jobs.progress import Progress
 from backend.jobs.publication import announce, deciding
@@ -65,6 +65,8 @@ def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) 
     before = _intent(context, name).get("before")
     context.redis.set(context.keys.wanted_round, name)  # what still runs for another round stops
     progress.check()
+    if DrawnMasks(context.storage, context.folder).was_shown(name):
+        priorities.resume(context.client, context.project_id, name)
     places = _places(context, record, name) if record else []
     masks = 0
     if record is not None and places:
@@ -111,7 +113,7 @@ def _write(
     config = context.setup().config
     regions = draw(context, wish.version, config, to_draw, progress)
     shown = [task for task in to_draw if regions.get(task)]
-    note_blank(context, name, [task for task in to_draw if not regions.get(task)])
+    note_drawn(context, name, to_draw)
     prepare(context, name, wish.version, config, [place.task_id for place in places], regions, progress)
     switched = False
 
@@ -158,10 +160,11 @@ def _write(
 
 
 def _take_back(context: Context, name: str, in_force: str) -> None:
-    """Have the order in force served again, and remove what was imported."""
+    """Have the order in force served again, and remove what was imported unless somebody may have opened it meanwhile."""
     if context.client.project(context.project_id).model_version == name:
         context.client.switch_version(context.project_id, in_force)
-    context.client.delete_version(context.project_id, name)
+    elif not DrawnMasks(context.storage, context.folder).was_shown(name):
+        context.client.delete_version(context.project_id, name)
 
 
 def _put_in_use(context: Context, wish: Wish) -> None:

@@ -15,7 +15,7 @@ from backend.insight.drawn import DrawnMasks
 from backend.insight.preparation import prepare
 from backend.jobs import asked, events
 from backend.jobs.context import Context
-from backend.jobs.drawing import draw, note_blank
+from backend.jobs.drawing import draw, note_drawn
 from backend.jobs.events import Work
 from backend.jobs.explanation import explain
 from backend.jobs.progress import Progress
@@ -46,6 +46,8 @@ def end_round(context: Context, progress: Progress, name: str) -> dict[str, Any]
     folder = RoundFolder(context, name)
     snapshot = folder.snapshot()
     served = context.client.project(context.project_id).model_version == name
+    if not served and DrawnMasks(context.storage, context.folder).was_shown(name):
+        served = priorities.resume(context.client, context.project_id, name)
     if served:  # an earlier run of the job came as far as the switch
         progress.too_late_to_stop()
     progress.check()
@@ -133,7 +135,7 @@ def _drafted(
     config = context.setup().config  # as it is now: what does not fit it, Label Studio drops
     regions = draw(context, snapshot.version, config, to_draw, progress)
     if snapshot.version != NO_VERSION:
-        note_blank(context, folder.name, [task for task in to_draw if not regions.get(task)])
+        note_drawn(context, folder.name, to_draw)
     prepare(
         context,
         folder.name,

@@ -14,6 +14,7 @@ import numpy as np
 from backend.errors import StoppedError
 from backend.insight.live_quality import LiveQuality
 from backend.jobs import events, missing
+from backend.jobs.connection import as_text
 from backend.jobs.context import Context, Setup
 from backend.jobs.events import Work
 from backend.jobs.label_review import nothing_to_learn, review, undecisive
@@ -49,7 +50,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
         with deciding(context):
             return _publish(context, done, fence, begun)
     setup = context.setup()
-    attempt = _seen(*context.client.labelled_since(context.project_id), setup.config.labels)
+    attempt = _seen(setup, *context.client.labelled_since(context.project_id))
     live = LiveQuality(context.storage, context.folder, setup.config)
     labels = read_labels(context, setup, progress, live.see)
     live.save()
@@ -147,16 +148,33 @@ def labels_came(context: Context) -> bool:
     pending = events.pending(redis, project_id, Work.TRAINING)
     if not pending.outstanding or pending.labels > 0 or pending.tried >= pending.since:  # a run that began since did not come to its end
         return pending.outstanding
-    seen = _seen(*context.client.labelled_since(project_id), context.setup().config.labels)
-    if redis.hmget(context.keys.info, list(seen)) != [value.encode() for value in seen.values()]:
+    if label_changes(context, context.setup(), *context.client.labelled_since(project_id)):
         return True
     events.finish(redis, project_id, Work.TRAINING, begun)
     return False
 
 
-def _seen(count: int, changed: str, labels: tuple[str, ...]) -> dict[str, str]:
-    """What a training notes that it saw: the labelled tasks, when one of them was changed last, and the labels of the configuration."""
-    return {"trained_count": str(count), "trained_changed": changed, "trained_labels": json.dumps(labels)}
+def _seen(setup: Setup, count: int, changed: str) -> dict[str, str]:
+    """What a training notes that it saw: labelled tasks, when one of them was changed last, annotations, labels of the configuration."""
+    seen = {"trained_count": str(count), "trained_changed": changed, "trained_annotations": str(setup.project.annotations)}
+    return {**seen, "trained_labels": json.dumps(setup.config.labels)}
+
+
+def label_changes(context: Context, setup: Setup, count: int, changed: str) -> set[str]:
+    """What differs from what the last training saw, by the names of `_seen`; `count` and `changed` are those of `labelled_since`.
+
+    A task is also changed by other things than its labels, such as the deletion of a prediction: that is no difference.
+    """
+    seen = _seen(setup, count, changed)
+    before = dict(zip(seen, context.redis.hmget(context.keys.info, list(seen)), strict=True))
+    # An earlier edition has not noted the annotations.
+    differs = {name for name, value in seen.items() if before[name] != value.encode() and (before[name] or name != "trained_annotations")}
+    if differs != {"trained_changed"} or not before["trained_changed"] or not before["trained_annotations"]:
+        return differs
+    if context.client.annotations_changed(context.project_id, as_text(before["trained_changed"])):
+        return differs
+    context.redis.hset(context.keys.info, "trained_changed", changed)
+    return set()
 
 
 def needs_training(context: Context, setup: Setup) -> str:

@@ -46,6 +46,7 @@ class Project:
     tasks: int
     labelled: int  # tasks that Label Studio counts as finished
     skip_queue: str = ""  # what becomes of skipped tasks (backend.labelstudio.skips)
+    annotations: int = 0  # several of one task too, but no skips
 
 
 @dataclass(frozen=True)
@@ -182,10 +183,18 @@ class LabelStudio(Connections):
     def labelled_since(self, project_id: int) -> tuple[int, str]:
         """Number of labelled tasks, and when one of them was changed last (ISO 8601, empty without any), in one request.
 
-        Label Studio changes a task whenever one of its annotations is made, changed or deleted.
+        Label Studio changes a task whenever one of its annotations or predictions is made, changed or deleted alone, and for other reasons.
         """
         found = self.query(project_id, LABELLED, ordering=["-tasks:updated_at"], page_size=1)
         return int(found["total"]), str(found["tasks"][0].get("updated_at") or "") if found["tasks"] else ""
+
+    def annotations_changed(self, project_id: int, since: str) -> bool:
+        """Whether an annotation that is no skip was made or changed after `since`, a time of `labelled_since`."""
+        later = {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": since}
+        tasks = self.pages(project_id, [*LABELLED, later], LABELLED_A_PAGE, fields="all")
+        # Label Studio writes times in UTC with a fixed layout, so they sort as text.
+        labels = (annotation for task in tasks for annotation in task["annotations"] if not annotation.get("was_cancelled"))
+        return any(str(annotation.get("updated_at") or "") > since for annotation in labels)
 
     def query(
         self,
@@ -242,8 +251,13 @@ class LabelStudio(Connections):
             raise self._unknown(project_id)
         return {str(version): int(count) for version, count in answer.items()}
 
+    def holding(self, project_id: int, version: str) -> Iterator[int]:
+        """Ids of the tasks that have a prediction of a version, or of one whose name contains that name; ascending, page by page."""
+        holds = {"filter": "filter:tasks:predictions_model_versions", "operator": "contains", "type": "List", "value": [version]}
+        return (int(task["id"]) for task in self.pages(project_id, [holds], TASKS_A_PAGE))
+
     def predictions(self, project_id: int, version: str) -> list[StoredPrediction]:
-        """All predictions of one version, by task id then id. SLOW with masks: Label Studio sends all regions of all versions."""
+        """All predictions of one version, by task id then id. For tests: Label Studio sends all regions of all versions."""
         found = [_prediction(item) for item in self._list("GET", "/api/predictions/", query={"project": project_id})]
         return sorted((item for item in found if item.model_version == version), key=lambda item: (item.task_id, item.id))
 
@@ -309,6 +323,7 @@ def _project(item: dict[str, Any]) -> Project:
         tasks=int(item.get("task_number") or 0),
         labelled=int(item.get("num_tasks_with_annotations") or 0),
         skip_queue=str(item.get("skip_queue") or ""),
+        annotations=int(item.get("total_annotations_number") or 0),
     )
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from backend.errors import LabelStudioError, PriorityError
@@ -28,9 +27,6 @@ CHUNK = 2500
 are faster: 10,000 tasks in chunks of 500 took 107 s."""
 CHUNK_BYTES = 16 << 20
 """Bytes of regions per import; Label Studio holds a request in memory several times."""
-BULK_DELETE = 1000
-"""Predictions of a version deleted at once. Label Studio deletes them in one transaction, about 6 s of work for 1000, in which annotators'
-submits wait; more are deleted one by one, which takes seven times as long but lets everybody through."""
 WRITERS = 4
 """Requests at a time while masks are added to single predictions."""
 _SAME = 1e-9
@@ -64,13 +60,17 @@ class WriteReport:
     written: int  # predictions written by this call; 0 if an earlier one had written them
     masks: int  # of them with regions
     gone: tuple[int, ...] = ()  # task ids that are deleted or labelled meanwhile, ascending
-    removed: dict[str, int] = field(default_factory=dict)  # predictions of older rounds deleted
     seconds: float = 0.0
 
 
 def is_round(version: str) -> bool:
     """Tell whether a prediction's version is the name of one of our rounds, such as "v7.r3"; others are never deleted."""
     return re.fullmatch(r"v\d+\.r\d+", version) is not None
+
+
+def round_number(version: str) -> int:
+    """3 of "v7.r3": a later order has a larger number. Raises ValueError for a version that is no round's."""
+    return int(version.rpartition(".r")[2])
 
 
 def score_of(rank: int, count: int) -> float:
@@ -102,11 +102,12 @@ def write_order(
 ) -> WriteReport:
     """Put an order over the unlabelled tasks in force, under the version `round_name`.
 
-    Imports all predictions, counts them in Label Studio, switches the project to the new version, reads the order back, and deletes the
-    older rounds. Until the switch the previous order is in force, whatever fails, and it is again if what is read back differs. A second
+    Imports all predictions, counts them in Label Studio, switches the project to the new version, and reads the order back. Until the
+    switch the previous order is in force, whatever fails, and it is again if what is read back differs. Predictions of older rounds stay:
+    an open page names the one it shows when it is submitted, and Label Studio refuses what names one that is gone (`superseded`). A second
     call with the same name and order repairs what a killed one left, and duplicates nothing. Deleted tasks are passed over. `checkpoint`
-    is called with "imported", "switched", "cleaned" after each step; raising in it stops there (a superseded round). Raises ValueError
-    for scores outside (0, 1), duplicate tasks and a name that is no round's; PriorityError naming the tasks that Label Studio dropped.
+    is called with "imported" and "switched" after each step; raising in it stops there (a superseded round). Raises ValueError for scores
+    outside (0, 1), duplicate tasks and a name that is no round's; PriorityError naming the tasks that Label Studio dropped.
     """
     started, tell = time.monotonic(), checkpoint or (lambda _: None)
     _check(round_name, priorities)
@@ -119,12 +120,23 @@ def write_order(
             client.switch_version(project_id, round_name)
     gone = _verify(client, project_id, round_name, priorities, previous)
     tell("switched")
-    removed = _clean(client, project_id, round_name)
-    tell("cleaned")
     masks = sum(bool(priority.regions) for priority in written)
-    report = WriteReport(round_name, len(written), masks, gone, removed, time.monotonic() - started)
+    report = WriteReport(round_name, len(written), masks, gone, time.monotonic() - started)
     log.info("order %s of %d tasks written, %d masks, %.1f s", round_name, len(written), masks, report.seconds)
     return report
+
+
+def resume(client: LabelStudio, project_id: int, round_name: str) -> bool:
+    """Serve a round again that may have been in force, so that writing it goes on from there; False if nothing of it is left.
+
+    Its predictions may be open in a browser since, so that they must not be deleted and written anew.
+    """
+    if client.project(project_id).model_version == round_name:
+        return True
+    if not client.versions(project_id).get(round_name):
+        return False
+    client.switch_version(project_id, round_name)
+    return True
 
 
 def order(client: LabelStudio, project_id: int) -> list[Place]:
@@ -150,30 +162,17 @@ def unplaced(client: LabelStudio, project_id: int) -> list[int]:
     return _unplaced(client, project_id)
 
 
-def unmasked(client: LabelStudio, project_id: int, *, empty: Collection[int] = ()) -> list[int]:
+def unmasked(client: LabelStudio, project_id: int, *, drawn: Collection[int] = ()) -> list[int]:
     """Ids of the tasks that should hold a mask by now and do not, next to be served first.
 
-    These are among the next MASKS_AHEAD tasks, or all where there are up to MASKS_FOR_ALL. A mask without foreground has no regions, so
-    that Label Studio cannot tell it from a missing one: pass the ids of tasks known to have one as `empty`.
+    These are among the next MASKS_AHEAD tasks, or all where there are up to MASKS_FOR_ALL. Label Studio cannot tell which of a task's
+    predictions draws something without sending all of them: pass the ids of those `drawn`, also where the mask shows nothing.
     """
-    round_name = client.project(project_id).model_version
-    if not is_round(round_name):
+    if not is_round(client.project(project_id).model_version):
         return []
     count = client.count(project_id, "unlabelled")
     ahead = count if count <= MASKS_FOR_ALL else MASKS_AHEAD
-    page = client.query(project_id, UNLABELLED, ordering=["tasks:predictions_score"], page_size=max(ahead, 1))["tasks"]
-    due = {int(task["id"]): int(task["total_predictions"]) for task in page if task.get("predictions_score") is not None}
-    with_regions = [
-        *UNLABELLED,
-        {"filter": "filter:tasks:predictions_results", "operator": "contains", "type": "String", "value": '"original_width"'},
-    ]
-    masked = {int(task["id"]) for task in client.query(project_id, with_regions, page_size=max(count, 1))["tasks"]}
-    # Where a task has predictions of other versions too, one must look which of them holds the regions.
-    return [
-        task
-        for task, predictions in due.items()
-        if task not in empty and (task not in masked or (predictions > 1 and not _has_regions(client, task, round_name)))
-    ]
+    return [place.task_id for place in next_tasks(client, project_id, max(ahead, 1)) if place.task_id not in drawn]
 
 
 def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[Priority]) -> WriteReport:
@@ -190,8 +189,7 @@ def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[P
     waiting = set(unplaced(client, project_id))
     wanted = [priority for priority in priorities if priority.task_id in waiting]
     _import(client, project_id, round_name, wanted)
-    if client.project(project_id).model_version != round_name:  # a new round took over meanwhile, and may have cleaned up before us
-        client.delete_version(project_id, round_name)
+    if client.project(project_id).model_version != round_name:  # a new round took over meanwhile
         raise PriorityError(
             f"Round {round_name} of project {project_id} was replaced while tasks were added to it; add them to the new one."
         )
@@ -200,26 +198,22 @@ def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[P
         raise PriorityError(f"Label Studio gave no place to {_named(missing)} of project {project_id}; recompute the queries.")
     gone = tuple(sorted({priority.task_id for priority in priorities} - {priority.task_id for priority in wanted}))
     masks = sum(bool(priority.regions) for priority in wanted)
-    return WriteReport(round_name, len(wanted), masks, gone, {}, time.monotonic() - started)
+    return WriteReport(round_name, len(wanted), masks, gone, time.monotonic() - started)
 
 
 def top_up(client: LabelStudio, project_id: int, regions: Mapping[int, Regions]) -> int:
     """Add masks to tasks (keys: task ids) that hold only a place in the order in force; the places stay. Returns how many got one.
 
-    Changes the prediction in place, about 0.15 s each, so that a task never has two of a version (the lower would count) nor none.
-    Tasks deleted or masked meanwhile are passed over, and a second prediction of the round, if there is one, is deleted.
+    Changes the prediction in place, about 0.15 s each, so that a task never has two of a version (the lower would count) nor none; where
+    there are two nevertheless, either may be open, and both get it. Tasks deleted or masked meanwhile are passed over.
     """
     round_name = client.project(project_id).model_version
     if not is_round(round_name):
         return 0
 
     def add(task: int) -> bool:
-        found = [item for item in client.task_predictions(task) if item.model_version == round_name]
-        best = min(found, key=lambda item: (item.score if item.score is not None else math.inf, item.id), default=None)
-        if best is None:
-            return False
-        client.delete_predictions(item.id for item in found if item.id != best.id)
-        return not best.regions and client.update_prediction(best.id, result=list(regions[task]))
+        bare = [item.id for item in client.task_predictions(task) if item.model_version == round_name and not item.regions]
+        return sum(client.update_prediction(each, result=list(regions[task])) for each in bare) > 0
 
     wanted = [task for task in regions if regions[task]]
     with ThreadPoolExecutor(max_workers=WRITERS) as pool:
@@ -248,8 +242,16 @@ def _named(task_ids: Collection[int]) -> str:
 
 
 def _import_anew(client: LabelStudio, project_id: int, round_name: str, priorities: Sequence[Priority]) -> list[Priority]:
-    """Write a round that is not in force yet, and count it; returns what was written. Nothing of it is left after PriorityError."""
+    """Write a round that has never been in force, and count it; returns what was written. Nothing of it is left after PriorityError."""
     client.delete_version(project_id, round_name)  # what a killed call left
+    try:
+        return _import_counted(client, project_id, round_name, priorities)
+    except PriorityError:
+        client.delete_version(project_id, round_name)
+        raise
+
+
+def _import_counted(client: LabelStudio, project_id: int, round_name: str, priorities: Sequence[Priority]) -> list[Priority]:
     wanted = list(priorities)
     try:
         _import(client, project_id, round_name, wanted)
@@ -265,27 +267,23 @@ def _import_anew(client: LabelStudio, project_id: int, round_name: str, prioriti
     stored = client.versions(project_id).get(round_name, 0)
     if stored == len(wanted):
         return wanted
-    # Fewer: deleted with their tasks since. More: somebody else writes the same round. Exact, but slow.
-    held = [item.task_id for item in client.predictions(project_id, round_name)]
-    missing = ({priority.task_id for priority in wanted} - set(held)) & set(client.task_ids(project_id))
-    if missing or len(set(held)) != len(held):
-        client.delete_version(project_id, round_name)
+    # Fewer: deleted with their tasks since. More: somebody else writes the same round.
+    held = set(client.holding(project_id, round_name))
+    missing = ({priority.task_id for priority in wanted} - held) & set(client.task_ids(project_id))
+    if missing or stored > len(held):
         found = f"lacks {_named(missing)}" if missing else "holds some tasks twice"
         raise PriorityError(
             f"Round {round_name} of project {project_id} {found}, expected each of {len(wanted)} tasks once; "
             "the previous order stays in force. Another process may write the same round; recompute the queries."
         )
-    return [priority for priority in wanted if priority.task_id in set(held)]
+    return [priority for priority in wanted if priority.task_id in held]
 
 
 def _import(client: LabelStudio, project_id: int, round_name: str, priorities: Sequence[Priority]) -> None:
     for chunk in _chunks(round_name, priorities):
         created = client.import_predictions(project_id, chunk)
         if created != len(chunk):
-            held = {item.task_id for item in client.predictions(project_id, round_name)}
-            dropped = {int(item["task"]) for item in chunk} - held
-            if client.project(project_id).model_version != round_name:
-                client.delete_version(project_id, round_name)
+            dropped = {int(item["task"]) for item in chunk} - set(client.holding(project_id, round_name))
             raise PriorityError(
                 f"Label Studio took {created} of {len(chunk)} predictions of project {project_id} and silently dropped {_named(dropped)}: "
                 "their regions do not fit its labelling configuration, which may have changed. The previous order stays in force; "
@@ -330,8 +328,7 @@ def _verify(client: LabelStudio, project_id: int, round_name: str, priorities: S
     if not wrong:
         return tuple(sorted(lacking))
     if previous != round_name:
-        client.update_project(project_id, model_version=previous)
-        client.delete_version(project_id, round_name)
+        client.update_project(project_id, model_version=previous)  # its predictions stay: they were in force for a moment
     state = "another order is in force under that name" if previous == round_name else "the previous order is in force again"
     raise PriorityError(
         f"Round {round_name} of project {project_id} reads back differently for {_named(wrong)}; {state}. Recompute the queries."
@@ -340,19 +337,3 @@ def _verify(client: LabelStudio, project_id: int, round_name: str, priorities: S
 
 def _unplaced(client: LabelStudio, project_id: int) -> list[int]:
     return [int(task["id"]) for task in client.pages(project_id, [*UNLABELLED, _scored(False)], IDS_A_PAGE)]
-
-
-def _clean(client: LabelStudio, project_id: int, round_name: str) -> dict[str, int]:
-    """Delete all other rounds; predictions of other names, which somebody else imported, stay."""
-    removed = {}
-    for version, count in client.versions(project_id).items():
-        if is_round(version) and version != round_name:
-            if count > BULK_DELETE:
-                client.delete_predictions(item.id for item in client.predictions(project_id, version))
-            client.delete_version(project_id, version)
-            removed[version] = count
-    return removed
-
-
-def _has_regions(client: LabelStudio, task_id: int, round_name: str) -> bool:
-    return any(item.regions for item in client.task_predictions(task_id) if item.model_version == round_name)

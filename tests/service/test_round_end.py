@@ -88,7 +88,7 @@ def in_force(context: Context) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("what", ["cancelled", "superseded"])
-@pytest.mark.parametrize(("step", "ends"), [("imported", False), ("switched", True), ("cleaned", True)])
+@pytest.mark.parametrize(("step", "ends"), [("imported", False), ("switched", True)])
 def test_an_order_is_put_in_force_wholly_or_not_at_all(
     context: Context, monkeypatch: pytest.MonkeyPatch, what: str, step: str, ends: bool
 ) -> None:
@@ -107,9 +107,8 @@ def test_an_order_is_put_in_force_wholly_or_not_at_all(
 
 
 @pytest.mark.parametrize("meanwhile", ["a label", "cancelled", "superseded"])
-@pytest.mark.parametrize("step", ["switched", "cleaned"])
 def test_what_fails_after_the_switch_goes_on_with_the_same_order(
-    context: Context, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch, step: str, meanwhile: str
+    context: Context, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     """On SQLite Label Studio answers 500 while another process writes. Whatever comes before it is asked again, the order is in force."""
     monkeypatch.setattr(work, "FIRST_PAUSE", 0.1)
@@ -132,7 +131,7 @@ def test_what_fails_after_the_switch_goes_on_with_the_same_order(
         status_code = failures.pop()
         raise LabelStudioError(f"answered {status_code}: database is locked", status=status_code)
 
-    during(monkeypatch, step, fail)
+    during(monkeypatch, "switched", fail)
     assert work.finish_round(project, name)["tasks"] == 6
     assert not failures
     assert in_force(context) == (name, name)

@@ -1,0 +1,46 @@
+"""When an order was superseded, and what becomes of its predictions."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from backend.jobs.connection import as_text
+from backend.jobs.context import Context
+from backend.jobs.progress import Progress
+from backend.labelstudio import superseded
+
+log = logging.getLogger(__name__)
+
+KEPT_SECONDS = 24 * 3600.0
+"""How long the predictions of a superseded order stay: as long as Label Studio keeps a task for who has opened it (TASK_LOCK_TTL)."""
+SECONDS_A_LOOK = 10.0
+"""Time for deleting in one look, some hundred predictions: Label Studio has annotators to answer."""
+
+
+def clear_superseded(context: Context, progress: Progress, in_force: str, *, now: float | None = None) -> int:
+    """Note which orders are superseded, and delete predictions of those that have been so for KEPT_SECONDS; returns how many went.
+
+    To be called by the holder of the look fence while no order is being written. `now` in seconds since 1970. What Redis has lost, or an
+    earlier release has left, counts as superseded from now on.
+    """
+    now = time.time() if now is None else now
+    key = context.keys.superseded
+    noted = {as_text(version): float(when) for version, when in context.redis.hgetall(key).items()}
+    rounds = superseded.superseded(context.client, context.project_id, in_force)
+    if unknown := [version for version in rounds if version not in noted]:
+        context.redis.hset(key, mapping=dict.fromkeys(unknown, now))
+    if over := [version for version in noted if version not in rounds]:  # gone, or in force again
+        context.redis.hdel(key, *over)
+    due = [version for version in rounds if noted.get(version, now) <= now - KEPT_SECONDS]
+    if not due:
+        return 0
+    until = time.monotonic() + SECONDS_A_LOOK
+
+    def go_on() -> bool:
+        progress.check()
+        return time.monotonic() < until
+
+    done = superseded.remove(context.client, context.project_id, due, go_on=go_on)
+    log.info("%d predictions of superseded orders deleted, of %s", done, ", ".join(due))
+    return done
