@@ -142,7 +142,8 @@ def _look_into_the_map(browser: Browser, state: dict[str, Any]) -> None:
     press(browser, ".heatmap canvas", Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
     told = text_of(browser, "#heatmap-cell")
     map_ = browser.execute_async_script(
-        "const done = arguments[0]; fetch(document.querySelector('[data-heatmap]').dataset.heatmap).then(a => a.json()).then(done)"
+        "const done = arguments[0], {heatmap} = document.querySelector('[data-heatmap]').dataset;"
+        "fetch(new URL(heatmap, location.origin)).then(a => a.json()).then(done)"
     )
     row, column = map_["groups"][1][0], map_["groups"][2 if len(map_["groups"]) > 2 else 1][0]
     assert told.startswith(f"Trained on task {row}, predicts task {column}: {map_['values'][1][2] / 100:.2f}")
