@@ -29,7 +29,7 @@ from backend.jobs.round_end import tell_round
 from backend.jobs.superseded import clear_superseded
 from backend.jobs.training import label_changes
 from backend.labelstudio import priorities
-from backend.labelstudio.priorities import Priority
+from backend.labelstudio.rounds import Priority
 from backend.labelstudio.skips import read_skips, skipped_since
 from backend.settings import FEWEST_LABELS_TO_RANK
 from backend.versions import NO_VERSION

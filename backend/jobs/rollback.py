@@ -25,7 +25,8 @@ from backend.jobs.records import RECORD, current_record, number_of, round_names
 from backend.jobs.refit import drawn_for
 from backend.jobs.round_end import tell_round
 from backend.labelstudio import priorities
-from backend.labelstudio.priorities import Priority
+from backend.labelstudio.round_rows import discard_rows
+from backend.labelstudio.rounds import Priority
 from backend.uses import ROLLBACK, describe_change
 from backend.versions import now
 
@@ -121,6 +122,8 @@ def _write(
         nonlocal switched
         log.info("%s: %s", name, step)
         progress.check()
+        if step == "writing":
+            return
         progress.too_late_to_stop()  # the switch and what follows belong together
         if step == "imported":
             DrawnMasks(context.storage, context.folder).show(name)
@@ -164,7 +167,7 @@ def _take_back(context: Context, name: str, in_force: str) -> None:
     if context.client.project(context.project_id).model_version == name:
         context.client.switch_version(context.project_id, in_force)
     elif not DrawnMasks(context.storage, context.folder).was_shown(name):
-        context.client.delete_version(context.project_id, name)
+        discard_rows(context.client, context.project_id, name)
 
 
 def _put_in_use(context: Context, wish: Wish) -> None:

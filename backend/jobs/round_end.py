@@ -23,6 +23,7 @@ from backend.jobs.records import RECORD, round_names
 from backend.jobs.refit import drawn_for
 from backend.jobs.round_folder import RoundFolder, Snapshot
 from backend.labelstudio import priorities
+from backend.labelstudio.rounds import Regions
 from backend.versions import NO_VERSION, now
 from model.errors import ModelError
 from model.round import Round
@@ -30,7 +31,7 @@ from model.strategies import Query, Ranking, Strategy, get_strategy
 
 log = logging.getLogger(__name__)
 
-Masks = Mapping[int, priorities.Regions]
+Masks = Mapping[int, Regions]
 """Task id to the regions it shows."""
 ROUNDS_KEPT = 5
 """Folders of earlier rounds that stay on disk."""
@@ -183,6 +184,8 @@ def _put_in_force(context: Context, record: dict[str, Any], regions: Masks, prog
 
     def checkpoint(step: str) -> None:
         progress.check()
+        if step == "writing":
+            return
         progress.too_late_to_stop()  # the switch and what follows belong together
         if step == "imported":
             DrawnMasks(context.storage, context.folder).show(name)

@@ -7,8 +7,10 @@ import time
 
 from backend.jobs.connection import as_text
 from backend.jobs.context import Context
+from backend.jobs.locks import Fence
 from backend.jobs.progress import Progress
 from backend.labelstudio import superseded
+from backend.labelstudio.rounds import is_round, round_number
 
 log = logging.getLogger(__name__)
 
@@ -21,26 +23,34 @@ SECONDS_A_LOOK = 10.0
 def clear_superseded(context: Context, progress: Progress, in_force: str, *, now: float | None = None) -> int:
     """Note which orders are superseded, and delete predictions of those that have been so for KEPT_SECONDS; returns how many went.
 
-    To be called by the holder of the look fence while no order is being written. `now` in seconds since 1970. What Redis has lost, or an
-    earlier release has left, counts as superseded from now on.
+    To be called by the holder of the look fence. `now` in seconds since 1970. What Redis has lost, or an earlier release has left, counts
+    as superseded from now on. Deletes nothing while an order is written, which may take over predictions of superseded ones.
     """
+    if not is_round(in_force):
+        return 0
     now = time.time() if now is None else now
     key = context.keys.superseded
     noted = {as_text(version): float(when) for version, when in context.redis.hgetall(key).items()}
-    rounds = superseded.superseded(context.client, context.project_id, in_force)
+    kept = superseded.rounds_kept(context.client, context.project_id)
+    rounds = [version for version in kept if round_number(version) < round_number(in_force)]
     if unknown := [version for version in rounds if version not in noted]:
         context.redis.hset(key, mapping=dict.fromkeys(unknown, now))
     if over := [version for version in noted if version not in rounds]:  # gone, or in force again
         context.redis.hdel(key, *over)
     due = [version for version in rounds if noted.get(version, now) <= now - KEPT_SECONDS]
-    if not due:
+    if not due or round_number(kept[-1]) > round_number(in_force):  # then an order has been begun, and its job will go on
+        return 0
+    writing = Fence(context.redis, context.keys.fence("round"))
+    if not writing.take():
         return 0
     until = time.monotonic() + SECONDS_A_LOOK
 
     def go_on() -> bool:
         progress.check()
+        writing.check()
         return time.monotonic() < until
 
-    done = superseded.remove(context.client, context.project_id, due, go_on=go_on)
+    with writing:
+        done = superseded.remove(context.client, context.project_id, due, go_on=go_on)
     log.info("%d predictions of superseded orders deleted, of %s", done, ", ".join(due))
     return done

@@ -6,42 +6,27 @@ for every annotator. So a prediction's score is a place in the order, rank/(n+1)
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from backend.errors import LabelStudioError, PriorityError
+from backend.errors import PriorityError
 from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED, LabelStudio
+from backend.labelstudio.round_rows import import_rows, write_rows
+from backend.labelstudio.rounds import Priority, Regions, is_round, named
 
 MASKS_FOR_ALL = 500
 """Up to so many unlabelled tasks, each gets its mask at once."""
 MASKS_AHEAD = 200
 """Above that, so many of the next tasks in the order hold a mask; `top_up` follows the annotators."""
-CHUNK = 2500
-"""Predictions per import. Each import makes Label Studio count the predictions of ALL tasks of the project anew, so few large ones
-are faster: 10,000 tasks in chunks of 500 took 107 s."""
-CHUNK_BYTES = 16 << 20
-"""Bytes of regions per import; Label Studio holds a request in memory several times."""
 WRITERS = 4
 """Requests at a time while masks are added to single predictions."""
 _SAME = 1e-9
 
 log = logging.getLogger(__name__)
-Regions = Sequence[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Priority:
-    """The place of a task (lowest score first, in (0, 1)) and the mask drawn on it; `regions` None: none yet."""
-
-    task_id: int
-    score: float
-    regions: Regions | None = None
 
 
 @dataclass(frozen=True)
@@ -61,16 +46,6 @@ class WriteReport:
     masks: int  # of them with regions
     gone: tuple[int, ...] = ()  # task ids that are deleted or labelled meanwhile, ascending
     seconds: float = 0.0
-
-
-def is_round(version: str) -> bool:
-    """Tell whether a prediction's version is the name of one of our rounds, such as "v7.r3"; others are never deleted."""
-    return re.fullmatch(r"v\d+\.r\d+", version) is not None
-
-
-def round_number(version: str) -> int:
-    """3 of "v7.r3": a later order has a larger number. Raises ValueError for a version that is no round's."""
-    return int(version.rpartition(".r")[2])
 
 
 def score_of(rank: int, count: int) -> float:
@@ -106,15 +81,16 @@ def write_order(
     switch the previous order is in force, whatever fails, and it is again if what is read back differs. Predictions of older rounds stay:
     an open page names the one it shows when it is submitted, and Label Studio refuses what names one that is gone (`superseded`). A second
     call with the same name and order repairs what a killed one left, and duplicates nothing. Deleted tasks are passed over. `checkpoint`
-    is called with "imported" and "switched" after each step; raising in it stops there (a superseded round). Raises ValueError for scores
-    outside (0, 1), duplicate tasks and a name that is no round's; PriorityError naming the tasks that Label Studio dropped.
+    is called with "imported" and "switched" after each step, and with "writing" now and then while the first takes long; raising in it
+    stops there (a superseded round). Raises ValueError for scores outside (0, 1), duplicate tasks and a name that is no round's;
+    PriorityError naming the tasks that Label Studio dropped.
     """
     started, tell = time.monotonic(), checkpoint or (lambda _: None)
     _check(round_name, priorities)
     previous = client.project(project_id).model_version
     written: list[Priority] = []
     if previous != round_name:
-        written = _import_anew(client, project_id, round_name, priorities)
+        written = write_rows(client, project_id, round_name, previous, priorities, lambda: tell("writing"))
         tell("imported")
         if written:
             client.switch_version(project_id, round_name)
@@ -188,14 +164,14 @@ def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[P
     _check(round_name, priorities)
     waiting = set(unplaced(client, project_id))
     wanted = [priority for priority in priorities if priority.task_id in waiting]
-    _import(client, project_id, round_name, wanted)
+    import_rows(client, project_id, round_name, wanted)
     if client.project(project_id).model_version != round_name:  # a new round took over meanwhile
         raise PriorityError(
             f"Round {round_name} of project {project_id} was replaced while tasks were added to it; add them to the new one."
         )
     missing = set(unplaced(client, project_id)) & {priority.task_id for priority in wanted}
     if missing:
-        raise PriorityError(f"Label Studio gave no place to {_named(missing)} of project {project_id}; recompute the queries.")
+        raise PriorityError(f"Label Studio gave no place to {named(missing)} of project {project_id}; recompute the queries.")
     gone = tuple(sorted({priority.task_id for priority in priorities} - {priority.task_id for priority in wanted}))
     masks = sum(bool(priority.regions) for priority in wanted)
     return WriteReport(round_name, len(wanted), masks, gone, time.monotonic() - started)
@@ -226,85 +202,13 @@ def _check(round_name: str, priorities: Sequence[Priority]) -> None:
     _check_unique([priority.task_id for priority in priorities])
     wrong = [priority.task_id for priority in priorities if not 0 < priority.score < 1]
     if wrong:
-        raise ValueError(f"the scores of {_named(wrong)} are not between 0 and 1; Label Studio would drop them silently.")
+        raise ValueError(f"the scores of {named(wrong)} are not between 0 and 1; Label Studio would drop them silently.")
 
 
 def _check_unique(task_ids: Sequence[int]) -> None:
     if len(set(task_ids)) != len(task_ids):
         twice = {task for task in task_ids if task_ids.count(task) > 1}
-        raise ValueError(f"{_named(twice)} more than once, expected each task once.")
-
-
-def _named(task_ids: Collection[int]) -> str:
-    listed = sorted(task_ids)
-    more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
-    return f"task{'s' if len(listed) != 1 else ''} {', '.join(map(str, listed[:20]))}{more}"
-
-
-def _import_anew(client: LabelStudio, project_id: int, round_name: str, priorities: Sequence[Priority]) -> list[Priority]:
-    """Write a round that has never been in force, and count it; returns what was written. Nothing of it is left after PriorityError."""
-    client.delete_version(project_id, round_name)  # what a killed call left
-    try:
-        return _import_counted(client, project_id, round_name, priorities)
-    except PriorityError:
-        client.delete_version(project_id, round_name)
-        raise
-
-
-def _import_counted(client: LabelStudio, project_id: int, round_name: str, priorities: Sequence[Priority]) -> list[Priority]:
-    wanted = list(priorities)
-    try:
-        _import(client, project_id, round_name, wanted)
-    except LabelStudioError as error:
-        if error.status != 400:
-            raise
-        existing = set(client.task_ids(project_id))  # a single deleted task makes Label Studio refuse all of them
-        wanted = [priority for priority in priorities if priority.task_id in existing]
-        client.delete_version(project_id, round_name)
-        if len(wanted) == len(priorities):
-            raise
-        _import(client, project_id, round_name, wanted)
-    stored = client.versions(project_id).get(round_name, 0)
-    if stored == len(wanted):
-        return wanted
-    # Fewer: deleted with their tasks since. More: somebody else writes the same round.
-    held = set(client.holding(project_id, round_name))
-    missing = ({priority.task_id for priority in wanted} - held) & set(client.task_ids(project_id))
-    if missing or stored > len(held):
-        found = f"lacks {_named(missing)}" if missing else "holds some tasks twice"
-        raise PriorityError(
-            f"Round {round_name} of project {project_id} {found}, expected each of {len(wanted)} tasks once; "
-            "the previous order stays in force. Another process may write the same round; recompute the queries."
-        )
-    return [priority for priority in wanted if priority.task_id in held]
-
-
-def _import(client: LabelStudio, project_id: int, round_name: str, priorities: Sequence[Priority]) -> None:
-    for chunk in _chunks(round_name, priorities):
-        created = client.import_predictions(project_id, chunk)
-        if created != len(chunk):
-            dropped = {int(item["task"]) for item in chunk} - set(client.holding(project_id, round_name))
-            raise PriorityError(
-                f"Label Studio took {created} of {len(chunk)} predictions of project {project_id} and silently dropped {_named(dropped)}: "
-                "their regions do not fit its labelling configuration, which may have changed. The previous order stays in force; "
-                "recompute the queries."
-            )
-
-
-def _chunks(round_name: str, priorities: Sequence[Priority]) -> Iterator[list[dict[str, Any]]]:
-    chunk: list[dict[str, Any]] = []
-    size = 0
-    for priority in priorities:
-        regions = list(priority.regions or ())
-        item = {"task": priority.task_id, "result": regions, "score": priority.score, "model_version": round_name}
-        weight = len(json.dumps(regions, separators=(",", ":")))
-        if chunk and (len(chunk) == CHUNK or size + weight > CHUNK_BYTES):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(item)
-        size += weight
-    if chunk:
-        yield chunk
+        raise ValueError(f"{named(twice)} more than once, expected each task once.")
 
 
 def _placed(client: LabelStudio, project_id: int) -> dict[int, float]:
@@ -331,7 +235,7 @@ def _verify(client: LabelStudio, project_id: int, round_name: str, priorities: S
         client.update_project(project_id, model_version=previous)  # its predictions stay: they were in force for a moment
     state = "another order is in force under that name" if previous == round_name else "the previous order is in force again"
     raise PriorityError(
-        f"Round {round_name} of project {project_id} reads back differently for {_named(wrong)}; {state}. Recompute the queries."
+        f"Round {round_name} of project {project_id} reads back differently for {named(wrong)}; {state}. Recompute the queries."
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.priorities import is_round, round_number
+from backend.labelstudio.rounds import is_round, round_number
 
 NAMED = "labelled"
 """Version of the predictions that labels were made from. They stay: the page of a submitted label names its prediction at each Update."""
@@ -19,12 +19,9 @@ NAMED = "labelled"
 log = logging.getLogger(__name__)
 
 
-def superseded(client: LabelStudio, project_id: int, in_force: str) -> list[str]:
-    """Rounds of before the one in force that still have predictions, the oldest first; none while no round is in force."""
-    if not is_round(in_force):
-        return []
-    found = [version for version, count in client.versions(project_id).items() if count and is_round(version)]
-    return sorted((version for version in found if round_number(version) < round_number(in_force)), key=round_number)
+def rounds_kept(client: LabelStudio, project_id: int) -> list[str]:
+    """All rounds that have predictions in Label Studio, the oldest first."""
+    return sorted((version for version, count in client.versions(project_id).items() if count and is_round(version)), key=round_number)
 
 
 def remove(client: LabelStudio, project_id: int, rounds: Collection[str], *, go_on: Callable[[], bool]) -> int:

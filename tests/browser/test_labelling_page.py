@@ -97,6 +97,8 @@ def _expect_instructions(browser: Browser, page: str) -> None:
 
 
 def _prediction(annotator: Annotator, task: int) -> list[dict[str, object]]:
-    """The regions of the only prediction that Label Studio holds for a task."""
-    (prediction,) = annotator.http.get(f"/api/tasks/{task}/").raise_for_status().json()["predictions"]
+    """The regions of a task's only prediction of the order in force."""
+    shown = annotator.http.get(f"/api/tasks/{task}/").raise_for_status().json()
+    version = annotator.http.get(f"/api/projects/{shown['project']}/").raise_for_status().json()["model_version"]
+    (prediction,) = [item for item in shown["predictions"] if item["model_version"] == version]
     return list(prediction["result"])

@@ -15,6 +15,7 @@ from backend.errors import LabelStudioError, UnreachableError
 from backend.jobs import events, look, rollback, work
 from backend.jobs.context import Context
 from backend.jobs.events import Work
+from backend.jobs.locks import Fence
 from backend.jobs.progress import Progress
 from backend.jobs.records import current_record
 from backend.jobs.superseded import KEPT_SECONDS, clear_superseded
@@ -31,10 +32,17 @@ DAY = KEPT_SECONDS
 
 
 @pytest.fixture
+def ordered(context: Context) -> Context:
+    """An order in force, without a model."""
+    work.finish_round(context.project_id, begin(context))
+    return context
+
+
+@pytest.fixture
 def labelled(context: Context) -> Context:
     """Two versions of a model, v2 in use, and its order with masks in force."""
     for name in ("v1", "v2"):
-        publish_version(context.settings.model_dir, context.project_id, name, steps=30)
+        publish_version(context.settings.model_dir, context.project_id, name, steps=5)
     work.finish_round(context.project_id, begin(context))
     return context
 
@@ -128,52 +136,56 @@ def test_what_was_open_while_a_rollback_was_taken_back_can_be_submitted(labelled
     submit(label_studio, task, prediction)
 
 
-def test_superseded_orders_go_a_day_later(labelled: Context, label_studio: LabelStudioServer) -> None:
+def test_superseded_orders_go_a_day_later(ordered: Context, label_studio: LabelStudioServer) -> None:
     """Not before; and but for what labels name nothing of them stays, of labelled tasks neither."""
-    project, studio = labelled.project_id, labelled.client
-    first = (current_record(labelled) or {})["round"]
-    task, prediction = opened(labelled)
+    project, studio = ordered.project_id, ordered.client
+    first = (current_record(ordered) or {})["round"]
+    task, prediction = opened(ordered)
     label = submit(label_studio, task, prediction)
-    work.finish_round(project, begin(labelled))
-    second = (current_record(labelled) or {})["round"]
+    work.finish_round(project, begin(ordered))
+    second = (current_record(ordered) or {})["round"]
     started = time.time()
-    look.look(labelled, progress(labelled))
-    assert clear(labelled, started + DAY - 60) == 0
+    look.look(ordered, progress(ordered))
+    assert clear(ordered, started + DAY - 60) == 0
     assert studio.versions(project) == {first: 6, second: 5}
-    assert clear(labelled, time.time() + DAY) == 6
+    writing = Fence(ordered.redis, ordered.keys.fence("round"))
+    assert writing.take()
+    with writing:  # an order is being written, maybe over old predictions
+        assert clear(ordered, time.time() + DAY) == 0
+    assert clear(ordered, time.time() + DAY) == 6
     assert studio.versions(project) == {second: 5, NAMED: 1}
     with client(label_studio) as http:
         assert http.patch(f"/api/annotations/{label}/", json={"result": [], "parent_prediction": prediction}).status_code == 200
-    assert not labelled.redis.hgetall(labelled.keys.superseded) or clear(labelled, time.time()) == 0
-    assert labelled.redis.hlen(labelled.keys.superseded) == 0
+    assert not ordered.redis.hgetall(ordered.keys.superseded) or clear(ordered, time.time()) == 0
+    assert ordered.redis.hlen(ordered.keys.superseded) == 0
 
 
 def clear(context: Context, now: float) -> int:
     return clear_superseded(context, progress(context), context.client.project(context.project_id).model_version, now=now)
 
 
-def test_what_redis_has_lost_counts_from_now(labelled: Context) -> None:
+def test_what_redis_has_lost_counts_from_now(ordered: Context) -> None:
     """So does what an earlier release has left."""
-    work.finish_round(labelled.project_id, begin(labelled))
+    work.finish_round(ordered.project_id, begin(ordered))
     now = time.time()
-    assert clear(labelled, now) == 0
-    labelled.redis.delete(labelled.keys.superseded)
-    assert clear(labelled, now + DAY) == 0
-    assert clear(labelled, now + 2 * DAY) == 6
+    assert clear(ordered, now) == 0
+    ordered.redis.delete(ordered.keys.superseded)
+    assert clear(ordered, now + DAY) == 0
+    assert clear(ordered, now + 2 * DAY) == 6
 
 
-def test_an_order_that_comes_in_force_again_is_kept_for_another_day(labelled: Context) -> None:
+def test_an_order_that_comes_in_force_again_is_kept_for_another_day(ordered: Context) -> None:
     """A person may choose any version in Label Studio's settings; the look puts the newest back."""
-    project = labelled.project_id
-    first = (current_record(labelled) or {})["round"]
-    work.finish_round(project, begin(labelled))
-    second, now = (current_record(labelled) or {})["round"], time.time()
-    assert clear(labelled, now) == 0
-    labelled.client.switch_version(project, first)
-    assert clear(labelled, now + DAY) == 0
-    labelled.client.switch_version(project, second)
-    assert clear(labelled, now + 1.5 * DAY) == 0
-    assert clear(labelled, now + 2.5 * DAY) == 6
+    project = ordered.project_id
+    first = (current_record(ordered) or {})["round"]
+    work.finish_round(project, begin(ordered))
+    second, now = (current_record(ordered) or {})["round"], time.time()
+    assert clear(ordered, now) == 0
+    ordered.client.switch_version(project, first)
+    assert clear(ordered, now + DAY) == 0
+    ordered.client.switch_version(project, second)
+    assert clear(ordered, now + 1.5 * DAY) == 0
+    assert clear(ordered, now + 2.5 * DAY) == 6
 
 
 def test_an_order_that_was_never_in_force_goes_at_once(labelled: Context, label_studio: LabelStudioServer) -> None:
@@ -191,21 +203,21 @@ def test_an_order_that_was_never_in_force_goes_at_once(labelled: Context, label_
     assert labelled.client.versions(labelled.project_id) == before
 
 
-def test_deleting_predictions_of_labelled_tasks_trains_nothing(labelled: Context, label_studio: LabelStudioServer) -> None:
+def test_deleting_predictions_of_labelled_tasks_trains_nothing(ordered: Context, label_studio: LabelStudioServer) -> None:
     """Label Studio changes the time of a task whose prediction is deleted; a label that is changed is noticed as before."""
-    project = labelled.project_id
-    task, prediction = opened(labelled)
+    project = ordered.project_id
+    task, prediction = opened(ordered)
     label = submit(label_studio, task, prediction)
-    work.finish_round(project, begin(labelled))
-    count, changed = labelled.client.labelled_since(project)
-    seen: dict[Any, Any] = {"trained_count": count, "trained_changed": changed, "trained_annotations": labelled.setup().project.annotations}
-    labelled.redis.hset(labelled.keys.info, mapping=seen)
-    assert clear(labelled, time.time()) == 0
-    assert clear(labelled, time.time() + DAY) == 6
-    assert labelled.client.labelled_since(project)[1] > changed
-    look.look(labelled, progress(labelled))
-    assert not events.pending(labelled.redis, project, Work.TRAINING).outstanding
+    work.finish_round(project, begin(ordered))
+    count, changed = ordered.client.labelled_since(project)
+    seen: dict[Any, Any] = {"trained_count": count, "trained_changed": changed, "trained_annotations": ordered.setup().project.annotations}
+    ordered.redis.hset(ordered.keys.info, mapping=seen)
+    assert clear(ordered, time.time()) == 0
+    assert clear(ordered, time.time() + DAY) == 6
+    assert ordered.client.labelled_since(project)[1] > changed
+    look.look(ordered, progress(ordered))
+    assert not events.pending(ordered.redis, project, Work.TRAINING).outstanding
     with client(label_studio) as http:
         http.patch(f"/api/annotations/{label}/", json={"result": []}).raise_for_status()
-    look.look(labelled, progress(labelled))
-    assert events.pending(labelled.redis, project, Work.TRAINING).outstanding
+    look.look(ordered, progress(ordered))
+    assert events.pending(ordered.redis, project, Work.TRAINING).outstanding

@@ -14,7 +14,7 @@ from backend.insight.pictures import SIMILARITY, picture_name
 from backend.jobs import events
 from backend.jobs.connection import as_text
 from backend.jobs.context import Context
-from backend.labelstudio.priorities import is_round
+from backend.labelstudio.rounds import is_round
 from backend.web.answers import wants_page
 from backend.web.cross_site import page_token
 from backend.web.pages.page import gather

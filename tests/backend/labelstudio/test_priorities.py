@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from backend.errors import LabelStudioError, PriorityError
-from backend.labelstudio import priorities
+from backend.labelstudio import priorities, round_rows
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.config import EXAMPLE, parse
 from backend.labelstudio.priorities import (
-    Priority,
     add_provisional,
     in_order,
     masks_wanted,
@@ -28,6 +27,7 @@ from backend.labelstudio.priorities import (
     write_order,
 )
 from backend.labelstudio.regions import from_mask
+from backend.labelstudio.rounds import Priority
 from tests.backend.labelstudio.conftest import Annotator, MakeProject, add_tasks
 
 
@@ -168,7 +168,7 @@ def test_a_failed_write_leaves_the_previous_order_in_force(
     project = make_project(6)
     first, second = shuffled(project.tasks, 1), shuffled(project.tasks, 2)
     write_order(client, project.id, "v1.r1", in_order(first))
-    monkeypatch.setattr(priorities, "CHUNK", 4)
+    monkeypatch.setattr(round_rows, "CHUNK", 4)
     faulty = Faulty(label_studio.url, label_studio.token, fault)
     with pytest.raises(LabelStudioError, match=error):
         write_order(faulty, project.id, "v1.r2", in_order(second))

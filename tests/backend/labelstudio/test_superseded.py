@@ -9,11 +9,14 @@ import httpx
 import pytest
 
 from backend.errors import PriorityError
-from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.priorities import Priority, add_provisional, in_order, resume, top_up, write_order
-from backend.labelstudio.superseded import NAMED, remove, superseded
+from backend.labelstudio import round_rows
+from backend.labelstudio.client import LabelStudio, StoredPrediction
+from backend.labelstudio.priorities import add_provisional, in_order, resume, top_up, write_order
+from backend.labelstudio.round_rows import discard_rows
+from backend.labelstudio.rounds import Priority
+from backend.labelstudio.superseded import NAMED, remove, rounds_kept
 from tests.backend.labelstudio.conftest import Annotator, Made, MakeProject, add_tasks
-from tests.backend.labelstudio.test_priorities import Faulty, held, mask_regions
+from tests.backend.labelstudio.test_priorities import Faulty, Stopped, held, mask_regions, shuffled
 
 Write = Callable[[LabelStudio, Made], None]
 
@@ -57,20 +60,20 @@ def masks_added(client: LabelStudio, project: Made) -> None:
     top_up(client, project.id, {task: mask_regions(task) for task in project.tasks})
 
 
-@pytest.mark.parametrize("opened", [opened_in_the_stream, opened_by_a_click])
 @pytest.mark.parametrize(
     "meanwhile", [another_order, an_order_repeated_after_another_hand, an_order_that_reads_back_differently, masks_added]
 )
 def test_an_open_page_can_be_submitted_whatever_is_written_meanwhile(
-    client: LabelStudio, make_project: MakeProject, annotators: list[Annotator], opened: Any, meanwhile: Write
+    client: LabelStudio, make_project: MakeProject, annotators: list[Annotator], meanwhile: Write
 ) -> None:
     project = make_project(4)
     write_order(client, project.id, "v1.r1", in_order(project.tasks, {project.tasks[0]: mask_regions()}))
-    task, prediction = opened(annotators[0], project)
+    opened = [opened_in_the_stream(annotators[0], project), opened_by_a_click(annotators[1], project)]
     meanwhile(client, project)
-    annotation = annotators[0].submit(task, mask_regions(7), parent_prediction=prediction)
-    saved = annotators[0].http.get(f"/api/annotations/{annotation}/").raise_for_status().json()
-    assert (saved["parent_prediction"], saved["result"]) == (prediction, mask_regions(7))
+    for annotator, (task, prediction) in zip(annotators, opened, strict=True):
+        annotation = annotator.submit(task, mask_regions(7), parent_prediction=prediction)
+        saved = annotator.http.get(f"/api/annotations/{annotation}/").raise_for_status().json()
+        assert (saved["parent_prediction"], saved["result"]) == (prediction, mask_regions(7))
 
 
 def test_what_is_opened_during_an_order_that_comes_to_nothing_can_be_submitted(
@@ -124,13 +127,73 @@ def test_superseded_orders_go_task_by_task_and_what_labels_name_stays(
         if name == "v1.r1":
             task, prediction = opened_in_the_stream(annotators[0], project)
     label = annotators[0].submit(task, mask_regions(), parent_prediction=prediction)
-    assert superseded(client, project.id, "v2.r10") == ["v1.r1", "v1.r2"]
-    assert superseded(client, project.id, "their model") == []
+    assert rounds_kept(client, project.id) == ["v1.r1", "v1.r2", "v2.r10"]
     steps = iter([True, True, False])
     assert remove(client, project.id, ["v1.r1", "v1.r2"], go_on=lambda: next(steps)) == 4
     assert remove(client, project.id, ["v1.r1", "v1.r2"], go_on=lambda: True) == 4
     assert client.versions(project.id) == {"theirs": 4, "v2.r10": 4, NAMED: 1}
-    assert superseded(client, project.id, "v2.r10") == []
+    assert rounds_kept(client, project.id) == ["v2.r10"]
     update = {"result": mask_regions(5), "parent_prediction": prediction}
     answer = annotators[0].http.patch(f"/api/annotations/{label}/", json=update)
     assert answer.raise_for_status().json()["result"] == mask_regions(5)
+
+
+def test_a_task_keeps_only_so_many_predictions_however_often_it_is_ordered(
+    client: LabelStudio, http: httpx.Client, make_project: MakeProject, annotators: list[Annotator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders come faster than old ones go: the oldest predictions are written over where they are, and what is open stays valid."""
+    monkeypatch.setattr(round_rows, "KEPT", 3)
+    monkeypatch.setattr(round_rows, "BATCH", 2)
+    project = make_project(6)
+    client.import_predictions(project.id, [{"task": project.tasks[0], "result": [], "score": 0.1, "model_version": "theirs"}] * 3)
+    write_order(client, project.id, "v1.r1", in_order(project.tasks))
+    open_pages = {opened_in_the_stream(annotators[0], project)}
+    for number in range(2, 8):
+        tasks = shuffled(client.task_ids(project.id, "unlabelled"), number)
+        if number == 5:  # fewer predictions than the others have
+            add_tasks(http, project.id, 1)
+        if number == 6:
+            http.delete(f"/api/tasks/{project.tasks[4]}/").raise_for_status()
+        write_order(client, project.id, f"v1.r{number}", in_order(tasks, {task: mask_regions(number) for task in tasks[:2]}))
+        served = [task for task in tasks if number < 6 or task != project.tasks[4]]
+        assert held(client, project.id) == served
+        shown = {task: rows_of(client, task, f"v1.r{number}") for task in served}
+        assert [task for task, [row] in shown.items() if row.regions] == [task for task in served if task in tasks[:2]]
+        for task in served:
+            assert len([row for row in client.task_predictions(task) if row.model_version != "theirs"]) <= 4
+        open_pages.add(opened_in_the_stream(annotators[0], project))
+        open_pages.add((served[-1], shown[served[-1]][0].id))
+    assert len(client.task_predictions(project.tasks[0])) == 4 + 3
+    for task, prediction in sorted(open_pages):
+        if task in client.task_ids(project.id):
+            annotators[0].submit(task, mask_regions(), parent_prediction=prediction)
+
+
+def test_a_write_over_old_predictions_that_is_stopped_goes_on_where_it_was(
+    client: LabelStudio, make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is deleted of what may be open, whether the job is killed, or its regions are refused."""
+    monkeypatch.setattr(round_rows, "KEPT", 2)
+    monkeypatch.setattr(round_rows, "BATCH", 2)
+    project = make_project(5)
+    for number in (1, 2, 3):
+        write_order(client, project.id, f"v1.r{number}", in_order(project.tasks))
+    ids = {row.id for task in project.tasks for row in client.task_predictions(task)}
+
+    def stop(step: str) -> None:
+        if step == "writing":
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        write_order(client, project.id, "v1.r4", in_order(project.tasks[::-1]), checkpoint=stop)
+    assert client.versions(project.id) == {"v1.r1": 3, "v1.r2": 5, "v1.r3": 5, "v1.r4": 2}
+    discard_rows(client, project.id, "v1.r4")
+    assert held(client, project.id) == project.tasks
+    new_order = shuffled(project.tasks, 4)
+    assert write_order(client, project.id, "v1.r4", in_order(new_order)).written == 5
+    assert held(client, project.id) == new_order
+    assert {row.id for task in project.tasks for row in client.task_predictions(task)} == ids
+
+
+def rows_of(client: LabelStudio, task: int, version: str) -> list[StoredPrediction]:
+    return [row for row in client.task_predictions(task) if row.model_version == version]

@@ -1,0 +1,36 @@
+"""What the predictions of a round are called, and what one of them holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Regions = Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Priority:
+    """The place of a task (lowest score first, in (0, 1)) and the mask drawn on it; `regions` None: none yet."""
+
+    task_id: int
+    score: float
+    regions: Regions | None = None
+
+
+def is_round(version: str) -> bool:
+    """Tell whether a prediction's version is the name of one of our rounds, such as "v7.r3"; others are never deleted."""
+    return re.fullmatch(r"v\d+\.r\d+", version) is not None
+
+
+def round_number(version: str) -> int:
+    """3 of "v7.r3": a later order has a larger number. Raises ValueError for a version that is no round's."""
+    return int(version.rpartition(".r")[2])
+
+
+def named(task_ids: Collection[int]) -> str:
+    """Tasks as a message names them: "tasks 3, 5"; of many, the first 20."""
+    listed = sorted(task_ids)
+    more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
+    return f"task{'s' if len(listed) != 1 else ''} {', '.join(map(str, listed[:20]))}{more}"
