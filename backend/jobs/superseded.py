@@ -32,13 +32,14 @@ def clear_superseded(context: Context, progress: Progress, in_force: str, *, now
     key = context.keys.superseded
     noted = {as_text(version): float(when) for version, when in context.redis.hgetall(key).items()}
     kept = superseded.rounds_kept(context.client, context.project_id)
-    rounds = [version for version in kept if round_number(version) < round_number(in_force)]
+    begun = [version for version in kept if round_number(version) > round_number(in_force) and not _given_up(context, version)]
+    rounds = [version for version in kept if version not in (in_force, *begun)]
     if unknown := [version for version in rounds if version not in noted]:
         context.redis.hset(key, mapping=dict.fromkeys(unknown, now))
     if over := [version for version in noted if version not in rounds]:  # gone, or in force again
         context.redis.hdel(key, *over)
     due = [version for version in rounds if noted.get(version, now) <= now - KEPT_SECONDS]
-    if not due or round_number(kept[-1]) > round_number(in_force):  # then an order has been begun, and its job will go on
+    if not due or begun:
         return 0
     writing = Fence(context.redis, context.keys.fence("round"))
     if not writing.take():
@@ -54,3 +55,9 @@ def clear_superseded(context: Context, progress: Progress, in_force: str, *, now
         done = superseded.remove(context.client, context.project_id, due, go_on=go_on)
     log.info("%d predictions of superseded orders deleted, of %s", done, ", ".join(due))
     return done
+
+
+def _given_up(context: Context, version: str) -> bool:
+    """Whether no job will go on with an order that has been begun; its predictions may be such as were written over, and open."""
+    wanted = as_text(context.redis.get(context.keys.wanted_round) or b"")
+    return wanted != version or bool(context.redis.sismember(context.keys.cancelled, version))

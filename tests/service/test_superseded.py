@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from backend.demo.server import LabelStudioServer
-from backend.errors import LabelStudioError, UnreachableError
+from backend.errors import FenceLostError, LabelStudioError, UnreachableError
 from backend.jobs import events, look, rollback, work
 from backend.jobs.context import Context
 from backend.jobs.events import Work
@@ -24,7 +24,7 @@ from backend.labelstudio.config import EXAMPLE, parse
 from backend.labelstudio.regions import from_mask
 from backend.labelstudio.superseded import NAMED
 from tests.service.conftest import picture, publish_version
-from tests.service.test_round_end import begin, client, context
+from tests.service.test_round_end import begin, client, context, during
 
 __all__ = ["context"]
 
@@ -201,6 +201,27 @@ def test_an_order_that_was_never_in_force_goes_at_once(labelled: Context, label_
     with pytest.raises(LabelStudioError, match="500"):
         rollback.roll_back(broken, progress(labelled), rollback.Wish("v1", "test", ""), job_id="never")
     assert labelled.client.versions(labelled.project_id) == before
+
+
+def test_an_order_that_was_given_up_stops_no_clearing(ordered: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person cancels when it has been imported; while its job may go on, nothing goes."""
+    project, now = ordered.project_id, time.time()
+    work.finish_round(project, begin(ordered))
+    in_force, name = (current_record(ordered) or {})["round"], begin(ordered)
+    assert clear(ordered, now) == 0
+
+    def kill() -> None:
+        raise FenceLostError("killed")
+
+    with monkeypatch.context() as patch:
+        during(patch, "imported", kill)
+        work.finish_round(project, name)
+    assert ordered.client.versions(project)[name] == 6
+    assert clear(ordered, now + DAY) == 0
+    ordered.redis.sadd(ordered.keys.cancelled, name)
+    assert clear(ordered, now + DAY) == 6
+    assert clear(ordered, now + 2 * DAY) == 6
+    assert ordered.client.versions(project) == {in_force: 6}
 
 
 def test_deleting_predictions_of_labelled_tasks_trains_nothing(ordered: Context, label_studio: LabelStudioServer) -> None:
