@@ -100,7 +100,7 @@ class Transport:
         headers = {"Content-Type": "application/json"} if content is not None else {}
 
         def send() -> httpx.Response:
-            return self._http.request(
+            answer = self._http.request(
                 method,
                 self.url + path,
                 params=query,
@@ -109,6 +109,9 @@ class Transport:
                 auth=self._auth if auth else None,
                 timeout=self._timeout if timeout is None else httpx.Timeout(timeout, connect=5.0),
             )
+            if answer.is_success and _is_page(answer):
+                raise _BusyError(answer)
+            return answer
 
         response = self._guarded(method, send)
         if response.status_code == 404 and missing_ok:
@@ -121,7 +124,9 @@ class Transport:
         except ValueError as error:
             start = response.text[:80]
             raise LabelStudioError(
-                f"{method} {self.url}{path} answered {start!r}, expected JSON; check that LABEL_STUDIO_URL is a Label Studio."
+                f"{method} {self.url}{path} answered {start!r}, expected JSON; a proxy may have answered for a Label Studio that is away; "
+                "if this stays, check that LABEL_STUDIO_URL is a Label Studio.",
+                status=502 if _is_page(response) else None,
             ) from error
 
     def download(self, address: str) -> bytes:
@@ -312,6 +317,11 @@ def _raise_if_busy(answer: Any, again: Collection[int]) -> Any:
     if isinstance(answer, httpx.Response) and answer.status_code in again:
         raise _BusyError(answer)
     return answer
+
+
+def _is_page(response: httpx.Response) -> bool:
+    """Whether this is a page for people: what proxies answer, with status 200, while the server behind them is away."""
+    return response.headers.get("content-type", "").startswith("text/html")
 
 
 def _detail(response: httpx.Response) -> str:

@@ -125,6 +125,10 @@ def test_many_tasks_are_read_page_by_page(client: LabelStudio, make_project: Mak
     assert [task["id"] for task in client.tasks(project.id, "unlabelled")] == project.tasks
 
 
+PAGE = 203
+"""A page for people, from a proxy whose server is away."""
+
+
 class Answers(BaseHTTPRequestHandler):
     """Answers the statuses of a list, the last one for ever; counts the requests."""
 
@@ -136,7 +140,10 @@ class Answers(BaseHTTPRequestHandler):
         Answers.seen.append(self.command)
         status = Answers.statuses.pop(0) if len(Answers.statuses) > 1 else Answers.statuses[0]
         content = b'{"detail": "database is locked"}' if status >= 400 else b'{"created": 1, "release": "9"}'
+        if status == PAGE:
+            content = b"<html><body>Back in a minute"
         self.send_response(status)
+        self.send_header("Content-Type", "text/html; charset=utf-8" if status == PAGE else "application/json")
         if status in (301, 302):
             self.send_header("Location", "https://elsewhere.example/api")
         self.send_header("Content-Length", str(len(content)))
@@ -166,6 +173,19 @@ def test_a_busy_server_is_asked_again(busy: LabelStudio) -> None:
     Answers.statuses = [503]
     with pytest.raises(LabelStudioError, match="answered 503: database is locked"):
         busy.server_version()
+
+
+def test_a_page_of_a_proxy_is_waited_for_like_its_502(busy: LabelStudio) -> None:
+    """With status 200 and nothing of what was asked for; where it stays, who waits for a busy server goes on waiting."""
+    Answers.statuses = [PAGE, PAGE, 200]
+    assert busy.server_version() == "9"
+    Answers.statuses = [PAGE]
+    with pytest.raises(LabelStudioError, match="a proxy may have answered") as caught:
+        busy.server_version()
+    assert caught.value.passing
+    with pytest.raises(LabelStudioError) as caught:
+        busy.import_predictions(1, [])
+    assert caught.value.passing
 
 
 def test_what_may_have_been_done_is_not_repeated(busy: LabelStudio) -> None:
