@@ -20,6 +20,7 @@ from backend import redis_server
 from backend.errors import ProcessError
 from backend.jobs.connection import CONTROL_WORKERS
 from backend.port_holder import describe_holder
+from backend.private_folder import keep_private, private_files
 from backend.processes import Program, free_port
 from backend.redis_server import EmbeddedRedis
 from backend.settings import EMBEDDED_REDIS_FILE, MARK, Settings
@@ -155,10 +156,10 @@ def _as_variable(value: object) -> str:
 def alone(folder: Path) -> Iterator[None]:
     """Hold a folder's lock, so that no second service writes there. Raises ProcessError when another process holds it.
 
-    The kernel frees it when this process ends, however it ends.
+    The kernel frees it when this process ends, however it ends. The folder, and what is written meanwhile, is for this user alone.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "up.lock").open("a+") as file:
+    keep_private(folder, log.warning)
+    with private_files(), (folder / "up.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -11,6 +11,7 @@ from backend import service
 from backend.cli.shell import explained, say
 from backend.errors import BackendError
 from backend.logs import configure_logging
+from backend.private_folder import keep_private
 from backend.settings import Settings, check_encoder, read_settings
 from backend.supervisor import Supervisor
 
@@ -88,6 +89,7 @@ def _checked_settings() -> Settings:
     settings = read_settings()
     configure_logging(settings)
     _ = settings.api_key, settings.redis_address
+    keep_private(settings.model_dir, say)
     return settings
 
 
