@@ -24,6 +24,7 @@ from backend.settings import MARK, parse_project_settings
 from backend.storage import Storage
 from backend.versions import Versions
 from backend.web import payload
+from backend.web.auth import require_project
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ def webhook() -> tuple[Response, int] | Response:
     content = payload.json_object()
     action = payload.text(content, "action")
     project_id = payload.project_number(content.get("project"))
+    require_project(project_id)
     context = project_context(project_id)
     if action == START_TRAINING:
         require_known(context)

@@ -133,7 +133,7 @@ def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
     stack.wait_for_round(project.id, cold=True)
     hooks = stack.client.webhooks(project.id)
     assert [hook["url"] for hook in hooks] == [f"{url}/webhook"]
-    assert hooks[0]["headers"]["Authorization"].startswith("Basic ")
+    assert hooks[0]["headers"]["Authorization"].startswith(f"Bearer {project.id}.")
     assert [item["url"] for item in stack.client.ml_backends(project.id)] == [url]
     assert open_context(project.id).project_settings().budget == 3
     own = own_service(stack.settings, instance_here(stack.settings))

@@ -25,6 +25,7 @@ from backend.labelstudio.config import EXAMPLE, parse
 from backend.labelstudio.connect.own_service import INSTANCE_HEADER
 from backend.labelstudio.regions import to_mask
 from backend.web.gunicorn_worker import HEAD_SECONDS, REQUEST_SECONDS, Channel
+from backend.webhook_key import webhook_headers
 from model.dice import dice
 from tests.service.conftest import AUTH, Web, picture, publish_version
 
@@ -365,6 +366,26 @@ def test_everything_else_needs_the_password(web: Web, auth: tuple[str, str] | No
             assert answer.headers["WWW-Authenticate"].startswith("Basic")
             assert "BASIC_AUTH_USER" in answer.json()["message"]
         assert client.get("/health").status_code == 200
+
+
+def test_webhook_s_own_credential_opens_nothing_else(web: Web, redis: Redis) -> None:
+    """Every member of the organization can read it in Label Studio: it tells of labels of its own project, and that is all."""
+    with httpx.Client(base_url=web.url, headers=webhook_headers(AUTH, 2), timeout=60) as client:
+        assert client.post("/webhook", json=event("ANNOTATION_CREATED", annotation=ANNOTATION)).status_code == 201
+        assert state(redis, Work.TRAINING).labels == 1
+        redis.sadd(PROJECTS, 3)
+        foreign = client.post("/webhook", json={**event("ANNOTATION_CREATED", annotation=ANNOTATION), "project": {"id": 3}})
+        assert (foreign.status_code, "project 2" in foreign.json()["message"]) == (403, True)
+        assert not events.pending(redis, 3, Work.TRAINING).outstanding
+        for path in ("/projects/2/cancel", "/projects/2/rollback", "/projects/2/recompute", "/setup", "/predict"):
+            assert client.post(path, json=SETUP).status_code == 401, path
+        for path in ("/webhook", "/projects/2", "/projects/2/status", "/versions", "/metrics"):
+            assert client.get(path).status_code == 401, path
+    right = webhook_headers(AUTH, 2)["Authorization"]
+    for wrong in (f"{right}0", right.replace("2.", "3.", 1), "Bearer 2.", f"Bearer {'9' * 5000}.x", "Bearer ²."):
+        headers = {b"Authorization": wrong.encode()}
+        answer = httpx.post(f"{web.url}/webhook", json=event("ANNOTATION_CREATED"), headers=headers, timeout=60)
+        assert answer.status_code == 401, wrong[:40]
 
 
 def test_webhooks_of_concurrent_annotators_are_quick(web: Web, redis: Redis) -> None:

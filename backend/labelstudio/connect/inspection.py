@@ -30,6 +30,11 @@ class Inspection:
     views: list[dict[str, Any]] = field(default_factory=list)
 
     @property
+    def hook_headers(self) -> dict[str, str]:
+        """What the project's webhook must send."""
+        return self.own.hook_headers(self.project.id)
+
+    @property
     def command(self) -> str:
         """What fixes most of it."""
         return f"python -m backend connect --project {self.project.id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from functools import partial
 from typing import Any
@@ -125,7 +126,13 @@ def _auth(found: Inspection) -> dict[str, Any]:
 
 def _other_password(found: Inspection) -> bool:
     """Label Studio never tells a connection's password; a webhook's header betrays that it has been changed since."""
-    wanted = found.own.headers
-    return bool(wanted) and any(
-        "Authorization" in (hook.get("headers") or {}) and hook["headers"] != wanted for hook in found.hooks if found.own.is_hook(hook)
-    )
+    if found.own.basic_auth is None:
+        return False
+    # Those of yesterday showed the password itself.
+    right = (found.hook_headers["Authorization"], _basic(*found.own.basic_auth))
+    headers = [hook.get("headers") or {} for hook in found.hooks if found.own.is_hook(hook)]
+    return any(each["Authorization"] not in right for each in headers if "Authorization" in each)
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from backend.labelstudio.probe import is_loopback
+from backend.webhook_key import webhook_headers
 
 BasicAuth = tuple[str, str]
 BACKEND_TITLE = "Task-dependent active learning"
@@ -42,12 +41,9 @@ class OwnService:
     instance: str = ""
     """What its /health tells, by which it is known under any name; "" if that is not known here."""
 
-    @cached_property
-    def headers(self) -> dict[str, str]:
-        """What a webhook must send."""
-        if self.basic_auth is None:
-            return {}
-        return {"Authorization": "Basic " + base64.b64encode(":".join(self.basic_auth).encode()).decode()}
+    def hook_headers(self, project_id: int) -> dict[str, str]:
+        """What a project's webhook must send; every member of the organization can read it in Label Studio."""
+        return webhook_headers(self.basic_auth, project_id)
 
     def is_at(self, url: object) -> bool:
         """Whether an address leads to this service: one of its names, or an address whose /health tells that it is this one."""

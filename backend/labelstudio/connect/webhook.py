@@ -1,4 +1,4 @@
-"""The webhook that tells this service of labels: one, with the password that the service asks for."""
+"""The webhook that tells this service of labels: one, with a credential that opens nothing else."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def check_webhook(found: Inspection) -> list[Finding]:
         return _make(found, url) if connected or not found.change else _without_backend(url)
     kept, *others = sorted(ours, key=lambda hook: (normalise(str(hook["url"])) != normalise(url), int(hook["id"])))
     listed = []
-    right = {"headers": found.own.headers, "is_active": True, "send_payload": True, "send_for_all_actions": True}
-    if wrong := _difference(kept, found.own.headers):
+    right = {"headers": found.hook_headers, "is_active": True, "send_payload": True, "send_for_all_actions": True}
+    if wrong := _difference(kept, found.hook_headers):
         listed += found.fix(
             "webhook",
             f"the webhook to {kept['url']} {wrong}",
@@ -37,7 +37,7 @@ def check_webhook(found: Inspection) -> list[Finding]:
 
 def _make(found: Inspection, url: str) -> list[Finding]:
     def create() -> None:
-        found.note_made("webhooks", found.client.create_webhook(found.project.id, url, found.own.headers))
+        found.note_made("webhooks", found.client.create_webhook(found.project.id, url, found.hook_headers))
 
     return found.fix("webhook", f"there is no webhook to {url}", "made", create)
 
@@ -52,6 +52,8 @@ def _without_backend(url: str) -> list[Finding]:
 def _difference(hook: dict[str, Any], headers: dict[str, str]) -> str:
     """What is wrong with a webhook, "" if nothing; the password is not told."""
     if hook.get("headers") != headers:
+        if str((hook.get("headers") or {}).get("Authorization", "")).startswith("Basic ") and headers:
+            return "shows the service's password to every member of the organization; set a new BASIC_AUTH_PASS, as this one is known"
         return "has no Authorization header, or another" if headers else "has headers, although no Basic auth is set"
     if not hook.get("is_active"):
         return "is switched off"

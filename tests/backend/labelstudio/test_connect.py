@@ -22,6 +22,7 @@ from backend.labelstudio.connect import (
     configure,
 )
 from backend.storage import Storage
+from backend.webhook_key import webhook_headers
 from tests.backend.labelstudio.conftest import Annotator, MakeProject, StubBackend, add_tasks
 from tests.web_server import web_server
 
@@ -49,7 +50,7 @@ def test_a_new_project_is_connected_and_configured_once(client: LabelStudio, mak
         assert {item.severity for item in configure(client, project.id, stub_backend.url + "/", AUTH)} == {Severity.OK}
     assert {item.severity for item in check(client, project.id, stub_backend.url, AUTH)} == {Severity.OK}
     [hook] = client.webhooks(project.id)
-    assert (hook["url"], hook["headers"]) == (f"{stub_backend.url}/webhook", {"Authorization": HEADER})
+    assert (hook["url"], hook["headers"]) == (f"{stub_backend.url}/webhook", webhook_headers(AUTH, project.id))
     assert len(client.ml_backends(project.id)) == 1
     assert client.project(project.id).sampling == UNCERTAINTY
     [tab] = [view for view in client.views(project.id) if view["data"]["title"] == TAB_TITLE]
@@ -71,13 +72,28 @@ def test_connecting_by_hand_leaves_a_bare_webhook_that_gets_its_header(
     done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH)}
     assert (done["webhook"].severity, done["backend"].severity) == (Severity.MENDED, Severity.OK)
     [hook] = client.webhooks(project.id)
-    assert (hook["id"], hook["headers"]) == (bare["id"], {"Authorization": HEADER})
+    assert (hook["id"], hook["headers"]) == (bare["id"], webhook_headers(AUTH, project.id))
     stub_backend.calls.clear()
     annotators[0].submit(project.tasks[1])
     deadline = time.monotonic() + 5
     while not stub_backend.events() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert stub_backend.events() == [(HEADER, "ANNOTATION_CREATED")]
+    assert stub_backend.events() == [(hook["headers"]["Authorization"], "ANNOTATION_CREATED")]
+
+
+def test_what_every_member_can_read_in_label_studio_holds_no_password(
+    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend, annotators: list[Annotator]
+) -> None:
+    """Neither the connection nor the webhook; one of yesterday, that showed it, is changed, and it is told to choose another."""
+    project = make_project(1)
+    client.create_webhook(project.id, f"{stub_backend.url}/webhook", {"Authorization": HEADER})
+    [told] = [item for item in configure(client, project.id, stub_backend.url, AUTH) if item.subject == "webhook"]
+    assert (told.severity, "set a new BASIC_AUTH_PASS" in told.text) == (Severity.MENDED, True)
+    for path in ("/api/webhooks/", "/api/ml"):
+        shown = annotators[0].http.get(path, params={"project": project.id}).raise_for_status().text
+        assert stub_backend.url in shown
+        assert AUTH[1] not in shown
+        assert HEADER.removeprefix("Basic ") not in shown
 
 
 def test_a_second_webhook_is_removed_and_other_peoples_stay(
@@ -85,7 +101,7 @@ def test_a_second_webhook_is_removed_and_other_peoples_stay(
 ) -> None:
     project = make_project(1)
     theirs = client.create_webhook(project.id, "http://127.0.0.1:9/webhook", {})
-    first = client.create_webhook(project.id, f"{stub_backend.url}/webhook", {"Authorization": HEADER})
+    first = client.create_webhook(project.id, f"{stub_backend.url}/webhook", webhook_headers(AUTH, project.id))
     client.create_webhook(project.id, f"{stub_backend.url}/webhook", {})
     done = [item for item in configure(client, project.id, stub_backend.url, AUTH) if item.subject == "webhook"]
     assert [item.severity for item in done] == [Severity.MENDED]
@@ -303,7 +319,7 @@ def test_one_service_has_one_connection_under_whatever_name(
         assert (backend["title"], backend["url"], backend["extra_params"]) == ("by hand", by_hand, {"budget": 7})
         hooks = {hook["id"]: hook for hook in client.webhooks(project.id)}
         assert hooks.pop(theirs["id"])["headers"] == {}
-        assert [hook["headers"] for hook in hooks.values()] == [{"Authorization": HEADER}]
+        assert [hook["headers"] for hook in hooks.values()] == [webhook_headers(AUTH, project.id)]
         assert {item.severity for item in check(client, project.id, own.url, AUTH, own=own)} == {Severity.OK}
 
 
