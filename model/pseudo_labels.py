@@ -21,7 +21,9 @@ CACHE_BYTES = 512 * 1024**2
 FEWEST_PIXELS = 8
 """Pixels of foreground, and of background, below which a pseudo-label shows nothing to learn from: less than 3 x 3 ..."""
 SMALLEST_SHARE = 0.0005
-"""... or less than this share of the image: 131 pixels, a disc of 13 across, in 512 x 512."""
+"""... or less than this share of the image: 131 pixels, a disc of 13 across, in 512 x 512 ..."""
+SPECK_PIXELS = 132
+"""... unless there are more than these: many small objects in a large image are no specks."""
 SUMMARY = "summary"
 DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 """What reading a file that is not there, half-written or of another version raises."""
@@ -89,7 +91,7 @@ def trainable(pseudo_label: Mask) -> bool:
     mask with a speck in it, which is an error of f_L's more often than an object, would do so as well.
     """
     others = pseudo_label.size - int(np.bincount(pseudo_label.ravel()).max())
-    return others >= max(FEWEST_PIXELS, SMALLEST_SHARE * pseudo_label.size)
+    return others >= max(FEWEST_PIXELS, min(SMALLEST_SHARE * pseudo_label.size, SPECK_PIXELS))
 
 
 def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:

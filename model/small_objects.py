@@ -83,12 +83,12 @@ def choose_side(losses: Losses, side: int, images: int) -> int:
     return min([side, *affordable], key=lambda candidate: (sum(losses.lost_pixels[candidate, n] for n in losses.pixels), candidate))
 
 
-def warn_of_losses(losses: Losses, side: int) -> str:
-    """What a working size loses, and which size keeps it; empty if it loses little."""
+def warn_of_losses(losses: Losses, side: int, setting: str = "--image-size") -> str:
+    """What a working size loses, and which size keeps it; empty if it loses little. `setting` is what people set it by."""
     if not (losses.loses(side) or losses.loses_small_ones(side)):
         return ""
-    found = f"At --image-size {side}, {losses.describe(side)} lose most of their pixels"
+    found = f"At {setting} {side}, {losses.describe(side)} lose most of their pixels"
     keeping = next((larger for larger in SIDES if larger > side and not (losses.loses(larger) or losses.loses_small_ones(larger))), None)
     if keeping is None:
         return f"{found}, and even {SIDES[-1]} loses some: cut the images into tiles."
-    return f"{found}; --image-size {keeping} keeps them, and takes about {round((keeping / side) ** 2)} times as long."
+    return f"{found}; {setting} {keeping} keeps them, and takes about {round((keeping / side) ** 2)} times as long."

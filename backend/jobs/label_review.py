@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from backend.jobs.snapshot import Labels
 from backend.labelstudio.config import LabelConfig
+from model.small_objects import warn_of_losses
 
 SUBJECT = "labels"
 """Notes about labels have a subject that begins with it."""
@@ -48,6 +49,7 @@ def review(labels: Labels, config: LabelConfig) -> dict[str, str]:
         f"{SUBJECT}: identical": _identical(labels),
         f"{SUBJECT}: classes": _classes(labels, config),
         f"{SUBJECT}: overlaps": _overlaps(labels),
+        f"{SUBJECT}: small": _small(labels),
     }
 
 
@@ -126,6 +128,11 @@ def _overlaps(labels: Labels) -> str:
         return ""
     task, text = next(iter(labels.overlaps.items()))
     return f"In {len(labels.overlaps)} labels objects of two labels overlap; task {task}: {text}. The larger object keeps what is outside."
+
+
+def _small(labels: Labels) -> str:
+    text = warn_of_losses(labels.losses, labels.max_side, '"max_side":')
+    return f'{text} It is a part of "recipe" in the extra params of the connection.' if text else ""
 
 
 def _count(tasks: Collection[str]) -> str:

@@ -25,6 +25,8 @@ from model.digests import digest
 from model.errors import ModelError
 from model.images import decode_image, decode_raw, normalise, shrink
 from model.masks import resize_mask
+from model.pool import LOOKED_AT
+from model.small_objects import Losses, count_losses
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +122,8 @@ class Labels:
     overlaps: dict[str, str] = field(default_factory=dict)  # task id to where two labels claim the same pixels
     only_help: set[str] = field(default_factory=set)  # tasks whose label holds points or boxes, and nothing that is learnt
     missing: set[str] = field(default_factory=set)  # of the problems, tasks whose image may come back
+    losses: Losses = field(default_factory=Losses)  # objects that are too small for the working size
+    max_side: int = 0  # pixels of the working size
     seen: int = 0  # labelled tasks, usable or not
     unusable: list[int] = field(default_factory=list)  # ids of tasks that Label Studio counts as labelled and no label was read of
 
@@ -136,7 +140,7 @@ def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int,
     """
     listed = list(context.client.tasks(context.project_id, "labelled"))
     tasks = [task for task in listed if chosen(task) is not None]
-    labels = Labels(seen=len(tasks))
+    labels = Labels(seen=len(tasks), max_side=setup.recipe.max_side)
     with ThreadPoolExecutor(DOWNLOADS) as executor:
         contents = executor.map(lambda task: _content(context, setup.config, task), tasks)
         for done, (task, content) in enumerate(zip(tasks, contents, strict=True), start=1):
@@ -177,6 +181,8 @@ def _add(
     drawing = draw_regions(annotation.get("result") or [], setup.config, size, name=name)
     full = drawing.mask
     mask = resize_mask(full, (image.shape[0], image.shape[1]))
+    if mask.shape != full.shape and len(labels.masks) < LOOKED_AT:
+        labels.losses.add(count_losses(full, setup.recipe.max_side))
     if on_label is not None:
         on_label(int(task["id"]), annotation, full)
     labels.masks[identity] = mask

@@ -74,9 +74,12 @@ def test_masks_of_one_class_teach_nothing() -> None:
     assert trainable(np.eye(9, dtype=np.uint8))
 
 
-@pytest.mark.parametrize(("side", "pixels", "enough"), [(48, 7, False), (48, 8, True), (512, 131, False), (512, 132, True)])
+@pytest.mark.parametrize(
+    ("side", "pixels", "enough"),
+    [(48, 7, False), (48, 8, True), (512, 131, False), (512, 132, True), (2048, 131, False), (2048, 1200, True)],
+)
 def test_a_speck_teaches_nothing(side: int, pixels: int, enough: bool) -> None:
-    """Of foreground or of background."""
+    """Of foreground or of background; 300 objects of 2 x 2 pixels in a large image are no specks."""
     mask = np.zeros(side * side, np.uint8)
     mask[:pixels] = 1
     assert trainable(mask.reshape(side, side)) == trainable(1 - mask.reshape(side, side)) == enough

@@ -16,9 +16,11 @@ from backend.demo.server import LabelStudioServer
 from backend.doctor.labels import check_labels
 from backend.finding import Severity
 from backend.jobs import events, look, status, work
-from backend.jobs.context import Context, open_context
+from backend.jobs.context import Context, Setup, open_context
+from backend.jobs.label_review import review
 from backend.jobs.progress import Progress
 from backend.jobs.records import current_record
+from backend.jobs.snapshot import read_labels
 from backend.labelstudio import priorities
 from backend.labelstudio.config import EXAMPLE, parse
 from backend.labelstudio.regions import from_mask
@@ -125,6 +127,20 @@ def test_labels_that_mark_nothing_are_told_and_make_no_model(lab: Lab) -> None:
     assert (len(record.tasks), record.undecisive) == (5, tuple(map(str, lab.tasks[:3])))
     assert record.held_out_dice == pytest.approx(np.mean([record.held_out[str(task)] for task in lab.tasks[3:5]]), abs=1e-4)
     assert f"3 of 5 labels mark nothing (tasks {', '.join(map(str, lab.tasks[:3]))})" in lab.warnings()
+
+
+def test_objects_that_the_working_size_loses_are_told(lab: Lab) -> None:
+    """With the size that keeps them, among the notes of a training."""
+    dots = np.zeros((80, 96))
+    dots[4:76:9, 5:91:9] = 1
+    lab.label(lab.tasks[0], dots)
+    setup = lab.context.setup()
+    for side, told in ((32, '"max_side": 768 keeps them'), (96, "")):
+        options = setup.options.model_copy(update={"recipe": {"max_side": side}})
+        chosen = Setup(setup.project, setup.config, options, setup.settings)
+        note = review(read_labels(lab.context, chosen, lambda *_: None), setup.config)["labels: small"]
+        assert told in note
+        assert bool(told) == bool(note)
 
 
 def test_a_version_of_empty_labels_of_an_early_edition_blocks_nothing(lab: Lab) -> None:
