@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from redis.exceptions import RedisError
 
-from backend.errors import SupersededError, VersionError
+from backend.errors import SupersededError, TaskImageError, VersionError
 from backend.jobs import asked, events, missing
 from backend.jobs.connection import KEPT_SECONDS, as_text
 from backend.jobs.context import Context, Setup
@@ -163,7 +163,7 @@ def prepare_units(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -
         strategy = get_strategy(snapshot.strategy, **snapshot.options)
         round_.check_budget(snapshot.batch_size)
         units = list(strategy.units(round_))
-    except ModelError as error:
+    except (ModelError, TaskImageError) as error:
         log.warning("a cold start instead: %s", error)
         snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
         folder.save(snapshot)

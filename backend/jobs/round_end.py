@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.cold_start import NAME as COLD_START
@@ -13,15 +13,17 @@ from backend.cold_start import cold_order
 from backend.errors import TaskImageError
 from backend.insight.drawn import DrawnMasks
 from backend.insight.preparation import prepare
-from backend.jobs import asked, events
+from backend.jobs import asked, events, missing
 from backend.jobs.context import Context
 from backend.jobs.drawing import draw, note_drawn
 from backend.jobs.events import Work
 from backend.jobs.explanation import explain
+from backend.jobs.missing import Lacks
 from backend.jobs.progress import Progress
 from backend.jobs.records import RECORD, round_names
 from backend.jobs.refit import drawn_for
 from backend.jobs.round_folder import RoundFolder, Snapshot
+from backend.jobs.snapshot import TaskImages
 from backend.labelstudio import priorities
 from backend.labelstudio.rounds import Regions
 from backend.versions import NO_VERSION, now
@@ -104,10 +106,22 @@ def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tup
         except (ModelError, TaskImageError) as error:
             log.warning("a cold start instead: %s", error)
             snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
-    order = cold_order(images, snapshot.labelled, progress)
+    order = _cold_order(folder.context, images, snapshot.labelled, progress)
     reason = f"chosen by its looks, unlike those labelled or before it ({snapshot.message})"
     queries = tuple(Query(image, rank, rank <= snapshot.batch_size, reason) for rank, image in enumerate(order, start=1))
     return Ranking(queries), snapshot
+
+
+def _cold_order(context: Context, images: TaskImages, labelled: Sequence[str], progress: Progress) -> list[str]:
+    """The order by looks of all images that can be read; one may have gone since the snapshot, and comes last."""
+    try:
+        return cold_order(images, labelled, progress)
+    except (ModelError, TaskImageError) as error:
+        log.warning("an image cannot be read any more: %s", error)
+        gone = images.unreadable(progress)
+        missing.add(context, Lacks.ORDER, list(gone))
+        kept = images.only(identity for identity in images if identity not in gone)
+        return cold_order(kept, [identity for identity in labelled if identity not in gone], progress)
 
 
 def complete_units(strategy: Strategy, round_: Round) -> None:
@@ -115,8 +129,8 @@ def complete_units(strategy: Strategy, round_: Round) -> None:
     for unit in strategy.units(round_):
         try:
             strategy.run_unit(round_, unit)
-        except (ModelError, TaskImageError, RuntimeError, ValueError) as error:
-            round_.failed[unit] = str(error)
+        except (ModelError, TaskImageError, RuntimeError, ValueError, MemoryError) as error:
+            round_.failed[unit] = str(error) or "not enough memory"
             log.error("%s is left out of the round: %s", unit, error)
 
 

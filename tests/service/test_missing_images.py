@@ -196,6 +196,27 @@ def test_whatever_one_image_does_to_its_decoder_the_others_go_on(lab: Lab, monke
     assert any(f"task {lab.uploads[1]}: there is not enough memory" in text for text in status(lab.project)["warnings"])
 
 
+def test_an_image_that_goes_while_the_round_runs_comes_last(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On whatever machine: the order is written, by looks where the comparison needs that image."""
+    publish_version(lab.settings.model_dir, lab.project)
+    for number, task in enumerate(lab.uploads[:3]):
+        lab.label(task, number)
+    name = work.start_round(lab.project, "test")["round"]
+    from model import images
+
+    def failing(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> images.Decoded:
+        if name == f"task {lab.stored[0]}":
+            raise MemoryError
+        return real(data, name, stored=stored)
+
+    monkeypatch.setattr(images, "decode", failing)
+    assert work.finish_round(lab.project, name)["tasks"] == 4
+    record = current_record(open_context(lab.project))
+    assert record is not None
+    assert record["order"][0] == lab.stored[1]
+    assert f"task {lab.stored[0]}" in record["message"]
+
+
 def test_a_deleted_project_is_told_and_leaves_no_images(lab: Lab) -> None:
     """Its models and its record stay."""
     publish_version(lab.settings.model_dir, lab.project)
