@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from backend.errors import FenceLostError
 
 SECONDS = 45.0
-"""Time after its last renewal at which a fence is free again. rq starts an abandoned job anew after about 61 s."""
+"""Time after its last renewal at which a fence is free again; a job whose worker was killed begins anew after as long (SILENT_SECONDS)."""
 
 # A key that is gone (Redis restarted without its last second) is taken back if nobody else was given a number meanwhile.
 _RENEW = """

@@ -28,6 +28,11 @@ log = logging.getLogger("backend.jobs.worker")
 IDLE_SECONDS = 45
 """An idle worker wakes so often (less 15 s) and looks for jobs whose worker was killed; rq's own 420 s would leave them waiting."""
 MAINTENANCE_SECONDS = 20
+HEARTBEAT_SECONDS = 10
+"""A worker that has a job says so often that it is alive ..."""
+SILENT_SECONDS = 45
+"""... and one that has not for so long was killed, and its job is begun anew; a fence that it held is free by then, too. With rq's own
+numbers it is 90 s, in which an annotator waits for the order that memory has run out for."""
 
 
 class CountedWorker(Worker):
@@ -42,6 +47,11 @@ class CountedWorker(Worker):
         if self.birth_date is not None:
             (self.connection if pipeline is None else pipeline).hset(self.key, mapping=self.serialize())
             worker_registration.register(self, pipeline)
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """Seconds from now after which the job counts as abandoned, unless there is a further heartbeat."""
+        del job, working_time
+        return SILENT_SECONDS
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Fork a work horse for the job and wait for its end; the horse inherits what is bound here."""
@@ -80,6 +90,7 @@ def create_worker(settings: Settings, names: list[str], redis: Any = None) -> Wo
         connection=redis,
         maintenance_interval=MAINTENANCE_SECONDS,
         worker_ttl=IDLE_SECONDS,
+        job_monitoring_interval=HEARTBEAT_SECONDS,
         exception_handlers=[tally.note_abandoned],
     )
 
