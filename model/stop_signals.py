@@ -42,12 +42,13 @@ def end_at_once() -> None:
 def raised() -> Iterator[None]:
     """In this block a signal is raised as `Stopped`.
 
-    After it, a command that called `end_at_once` ignores signals, as only its end is left.
+    When that has happened, a command that called `end_at_once` ignores further signals: only its end is left.
     """
     if threading.current_thread() is not threading.main_thread():  # only that one may handle signals, and gets them
         yield
         return
-    handlers, hook = {number: signal.getsignal(number) for number in SIGNALS}, sys.unraisablehook
+    handlers: dict[signal.Signals, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    hook = sys.unraisablehook
     press = _Press()
     _handle(press)
 
@@ -61,9 +62,12 @@ def raised() -> Iterator[None]:
     sys.unraisablehook = raise_again
     try:
         yield
+    except Stopped:
+        handlers = {number: signal.SIG_IGN if handler is _leave else handler for number, handler in handlers.items()}
+        raise
     finally:
         sys.unraisablehook = hook
-        _restore({number: signal.SIG_IGN if handler is _leave else handler for number, handler in handlers.items()})
+        _restore(handlers)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable
 
@@ -32,7 +31,6 @@ def up() -> None:
         say("\n".join(f"{name.upper()}={value}" for name, value in settings.described.items()))
         if away := _ask_label_studio(settings):
             say(f"Warning: {away}")
-        signal.signal(signal.SIGTERM, _exit)
         with service.alone(settings.model_dir), Supervisor() as supervisor:
             everything = service.Service(settings, say=say)
             everything.start(supervisor)
@@ -64,7 +62,6 @@ def worker() -> None:
     """
     with explained():
         settings = _checked_settings()
-        signal.signal(signal.SIGTERM, _exit)
         with Supervisor() as supervisor:
             service.Service(settings, say=say).start_workers(supervisor)
             supervisor.watch()
@@ -79,7 +76,6 @@ def scheduler() -> None:
     from backend.jobs import schedule
 
     with explained():
-        signal.signal(signal.SIGTERM, _exit)  # the first program of a container has no handler of its own
         _checked_settings()
         schedule.main()
 
@@ -133,7 +129,3 @@ def _tell_when_it_answers(settings: Settings) -> Callable[[], bool]:
 
 def _never() -> bool:
     return False
-
-
-def _exit(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)

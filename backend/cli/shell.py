@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from rich.console import Console
 from backend.errors import BackendError
 from backend.settings import get_settings
 from backend.terminal import follow_with_bar
+from model import stop_signals
 
 FAILED = 1
 """Exit code when a job failed or was cancelled."""
@@ -87,12 +87,13 @@ def confirm(text: str) -> None:
 def explained() -> Iterator[None]:
     """Turn errors that a user can mend into one line and an exit code; a traceback means a defect of ours."""
     try:
-        yield
+        with stop_signals.raised():
+            yield
     except BackendError as error:
         complain(f"Error: {error}")
         raise typer.Exit(MEND) from error
     except RedisError as error:
         complain(f"Error: Redis does not answer ({error}); start it, or correct REDIS_URL. python -m backend doctor looks at everything.")
         raise typer.Exit(MEND) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(128 + signal.SIGINT) from None
+    except stop_signals.Stopped as stopped:
+        raise typer.Exit(stopped.exit_code) from None

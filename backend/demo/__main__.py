@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from model import stop_signals
+
+stop_signals.end_at_once()
+
+# ruff: noqa: E402 - they take seconds, in which Ctrl-C may come
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +15,6 @@ from redis.exceptions import RedisError
 
 from backend.demo import demo
 from backend.errors import BackendError
-
-INTERRUPTED = 130
 
 
 def main(
@@ -26,12 +29,13 @@ def main(
     """Everything on this machine: Label Studio, backend, a project with its first labels, a trained model and a written order."""
     demo.quiet_logs()
     try:
-        demo.run(demo.Options(folder, images, masks, count, size, seed, exit_))
+        with stop_signals.raised():
+            demo.run(demo.Options(folder, images, masks, count, size, seed, exit_))
     except (BackendError, RedisError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(2) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+    except stop_signals.Stopped as stopped:
+        raise typer.Exit(stopped.exit_code) from None
 
 
 typer.run(main)

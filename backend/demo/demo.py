@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,7 +72,6 @@ def run(options: Options) -> None:
     start = time.monotonic()
     # Before anything is made: a typo in RECIPE would be told by the training, after everything else.
     check_encoder(read_settings(**_FIXED, label_studio_url="http://127.0.0.1", port=1, basic_auth_pass="none").recipe)
-    signal.signal(signal.SIGTERM, _end)
     folder = options.folder.resolve()
     with service.alone(folder), Supervisor() as supervisor:
         known = state.load(folder)
@@ -251,10 +249,6 @@ def _say(text: str) -> None:
 
 def _print(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True, end="")
-
-
-def _end(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)
 
 
 def quiet_logs() -> None:
