@@ -54,12 +54,11 @@ def review(labels: Labels, config: LabelConfig) -> dict[str, str]:
 
 
 def _left_out(labels: Labels) -> str:
-    problems = {task: text for task, text in labels.problems.items() if task not in labels.gone}
-    if not problems:
+    if not labels.problems:
         return ""
-    first = [f"task {task}: {text}" for task, text in list(problems.items())[:MOST_TASKS_NAMED]]
-    more = len(problems) - len(first)
-    return f"{len(problems)} labels are left out of the training: {'; '.join(first)}{f'; and {more} more' if more else ''}"
+    first = [f"task {task}: {text}" for task, text in list(labels.problems.items())[:MOST_TASKS_NAMED]]
+    more = len(labels.problems) - len(first)
+    return f"{len(labels.problems)} labels are left out of the training: {'; '.join(first)}{f'; and {more} more' if more else ''}"
 
 
 def _gone(labels: Labels, config: LabelConfig) -> str:
@@ -69,7 +68,7 @@ def _gone(labels: Labels, config: LabelConfig) -> str:
     listed = ", ".join(map(repr, names))
     new = next((label for label in config.labels if label not in names), "new name")
     return (
-        f"{len(labels.gone)} of {labels.seen} labels are left out of the training, as they say {listed}, which the labelling configuration "
+        f"{len(labels.gone)} of {labels.seen} labels are not learnt from, as they say {listed}, which the labelling configuration "
         f"does not have ({_tasks(labels.gone)}). Was it renamed? Keep the old name as alias and no label is lost, such as "
         f'<Label value="{new}" alias="{names[0]}"/>; or put it back under Settings, Labeling Interface; or relabel these tasks.'
     )

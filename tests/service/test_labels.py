@@ -201,7 +201,7 @@ def test_a_renamed_label_takes_its_masks_along_and_no_version_of_fewer_labels_ta
     result = lab.train()
     assert (result["version"], result["published"], context.versions.current()) == ("v2", False, "v1")
     assert "Version v2 was trained but is not in use: trained on fewer labels, 1 in place of 2" in lab.warnings()
-    assert "2 of 3 labels are left out of the training, as they say 'Axon'" in lab.warnings()
+    assert "2 of 3 labels are not learnt from, as they say 'Axon'" in lab.warnings()
     assert '<Label value="Neurite" alias="Axon"/>' in lab.warnings()
     lab.write_order()
     record = current_record(context)
@@ -213,6 +213,6 @@ def test_a_renamed_label_takes_its_masks_along_and_no_version_of_fewer_labels_ta
     lab.look()
     lab.train()
     assert "v1 was trained on the labels" not in lab.warnings()
-    assert "left out" not in lab.warnings()
+    assert "learnt from" not in lab.warnings()
     assert {label for _, _, labels in lab.shown().values() for label in labels} == {"Axon"}
     assert [place.task_id for place in priorities.order(context.client, context.project_id)] == record["order"]
