@@ -31,8 +31,6 @@ from model.trained import TrainedModel
 log = logging.getLogger(__name__)
 
 START_TRAINING = "START_TRAINING"
-MODELS_KEPT = 8
-"""Networks kept in memory by the web process, the least recently used go first; 8 MB each at the default width."""
 UNRANKED_SCORE = 1.0
 """Score of a prediction for a task that is in no round: after all that are."""
 
@@ -59,7 +57,7 @@ class Models:
             log.info("%s loaded", version)
         self._loaded[context.project_id] = loaded
         self._loaded.move_to_end(context.project_id)
-        while len(self._loaded) > MODELS_KEPT:
+        while len(self._loaded) > context.settings.models_kept:
             self._loaded.popitem(last=False)
         return loaded
 

@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     nightly: str = Field("0 2 * * *", description="Cron time (local) at which every project is trained and ranked anew; 'off': never.")
     max_body_mb: float = Field(64, gt=0, description="Largest request body in MiB.")
     max_images: int = Field(2000, ge=1, description="Unlabelled images that a round compares; further ones follow in task order.")
+    image_hosts: str = Field(
+        "", description="Servers of private networks that images may be fetched from, with commas (storage.lab, 10.0.0.5:9000)."
+    )
+    models_kept: int = Field(8, ge=1, description="Models that the web server keeps in memory, the one used longest ago goes first.")
     max_megapixels: float | None = Field(
         None, gt=0, description="Largest image that is worked on, in million pixels; unset: what the memory allows."
     )
@@ -191,6 +195,11 @@ class Settings(BaseSettings):
     def torch_threads(self) -> int:
         """Processor threads that one job's networks use."""
         return self.threads or max(1, usable_cores() // self.workers)
+
+    @property
+    def allowed_image_hosts(self) -> tuple[str, ...]:
+        """IMAGE_HOSTS one by one, in small letters."""
+        return tuple(name.strip().lower() for name in self.image_hosts.split(",") if name.strip())
 
     @property
     def most_pixels(self) -> int:

@@ -23,7 +23,8 @@ _EXPORT = "copy a key from Label Studio (Account & Settings), export LABEL_STUDI
 def connect(settings: Settings) -> LabelStudio:
     """A client that gives up early. Raises SettingsError, LabelStudioError."""
     public = settings.label_studio_public_url
-    return LabelStudio(settings.label_studio_url, settings.api_key, timeout=SECONDS, attempts=2, public_url=public)
+    hosts = settings.allowed_image_hosts
+    return LabelStudio(settings.label_studio_url, settings.api_key, timeout=SECONDS, attempts=2, public_url=public, image_hosts=hosts)
 
 
 def check(settings: Settings) -> list[Finding]:

@@ -118,12 +118,12 @@ class Setup:
 
 
 @lru_cache(maxsize=1)
-def _client(url: str, key: str, public_url: str | None) -> LabelStudio:
-    return LabelStudio(url, key, public_url=public_url)
+def _client(url: str, key: str, public_url: str | None, image_hosts: tuple[str, ...]) -> LabelStudio:
+    return LabelStudio(url, key, public_url=public_url, image_hosts=image_hosts)
 
 
 def open_context(project_id: int, settings: Settings | None = None) -> Context:
     """The context of a job in this process. Raises SettingsError."""
     settings = settings or get_settings()
-    client = _client(settings.label_studio_url, settings.api_key, settings.label_studio_public_url)
+    client = _client(settings.label_studio_url, settings.api_key, settings.label_studio_public_url, settings.allowed_image_hosts)
     return Context(project_id, settings, connection(settings), client, Storage.of(settings))

@@ -68,7 +68,7 @@ class Addresses:
                 return self._own(rest)
             if redirected:
                 break
-            return Place(url, keyed=True) if self.may_see_the_key(url) else dataclasses.replace(self._own(rest), otherwise=url)
+            return Place(url, keyed=False) if self.may_see_the_key(url) else dataclasses.replace(self._own(rest), otherwise=url)
         return Place(url, keyed=False)
 
     def seems_own(self, address: str | httpx.URL) -> bool:
@@ -86,7 +86,8 @@ class Addresses:
 
     def _own(self, rest: str) -> Place:
         url = parse(f"{self._base}".rstrip("/") + rest)
-        return Place(url, self.may_see_the_key(url))
+        # Only where images are served: what the key opens elsewhere is nothing that a task may ask for.
+        return Place(url, OWN_PATH.match(rest) is not None and self.may_see_the_key(url))
 
     def _without_prefix(self, path: str) -> str:
         """A path of this server without the sub-path of its host name: in uploads it stands before `/data`."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ import httpx
 
 from backend.errors import LabelStudioError, NoAnswerError
 from backend.labelstudio.addresses import Addresses, Place
+from backend.labelstudio.allowed_hosts import AllowedHosts
 from backend.proxy import open_client
 
 MAX_BYTES = 1 << 30
@@ -37,11 +39,11 @@ Hop = Callable[[httpx.URL, bool, Callable[[], httpx.Response]], httpx.Response]
 class Download:
     """Downloads of one client; safe to share between threads."""
 
-    def __init__(self, addresses: Addresses, auth: httpx.Auth, timeout: httpx.Timeout) -> None:
-        """`timeout` is that of Label Studio itself."""
+    def __init__(self, addresses: Addresses, auth: httpx.Auth, timeout: httpx.Timeout, allowed: AllowedHosts) -> None:
+        """`timeout` is that of Label Studio itself; `allowed` are the other servers that may be asked."""
         # No connection is used twice, as only a new one can be cut.
         self._http = open_client(limits=httpx.Limits(max_keepalive_connections=0), cookies=CookieJar(NO_COOKIES))
-        self._addresses, self._auth, self._timeout = addresses, auth, timeout
+        self._addresses, self._auth, self._timeout, self._allowed = addresses, auth, timeout, allowed
 
     def close(self) -> None:
         """Close the connections."""
@@ -53,9 +55,14 @@ class Download:
         Raises LabelStudioError for what is no image: too large, too slow, in a circle.
         """
         until = time.monotonic() + SECONDS
+        led = False  # Label Studio leads to its storages itself, which an administrator has connected
         for _ in range(MOST_REDIRECTS + 1):
             url, keyed = place.url, place.keyed
-            response = hop(url, keyed, lambda url=url, keyed=keyed: self._stream(url, keyed, until))  # type: ignore[misc]
+            free = keyed or led or self._addresses.may_see_the_key(url)
+            if not free:
+                self._allowed.require(url)
+            response = hop(url, keyed, lambda url=url, keyed=keyed, free=free: self._stream(url, keyed, free, until))  # type: ignore[misc]
+            led = keyed
             if not response.is_redirect or "location" not in response.headers:
                 return response, keyed
             target = url.join(response.headers["location"])
@@ -67,10 +74,11 @@ class Download:
                 )
         raise LabelStudioError(f"the address leads in a circle (TooManyRedirects: more than {MOST_REDIRECTS}); correct it.")
 
-    def _stream(self, url: httpx.URL, keyed: bool, until: float) -> httpx.Response:
+    def _stream(self, url: httpx.URL, keyed: bool, free: bool, until: float) -> httpx.Response:
         auth, timeout = (self._auth, self._timeout) if keyed else (None, TIMEOUT)
         chunks, size, started = [], 0, time.monotonic()
-        with _Cut() as cut:
+        check = None if free else partial(self._allowed.require_peer, url)
+        with _Cut(check) as cut:
             try:
                 cut.after(min(ANSWER_SECONDS, until - time.monotonic()))
                 with self._http.stream("GET", url, auth=auth, timeout=timeout, extensions={"trace": cut.trace}) as response:
@@ -95,8 +103,10 @@ class Download:
 class _Cut:
     """Ends a request after a time by shutting its connections: no time limit of the library bounds headers that drip."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[str], None] | None = None) -> None:
+        """`check` is given the address of each peer before anything is sent, and raises where nothing may be."""
         self.done = False
+        self._check = check
         self._sockets: list[socket.socket] = []
         self._timer: threading.Timer | None = None
 
@@ -111,7 +121,10 @@ class _Cut:
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """Called by the library at each step of a request; it must not take a connection that is open already."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            self._sockets.append(info["return_value"].get_extra_info("socket"))
+            connected = info["return_value"].get_extra_info("socket")
+            self._sockets.append(connected)
+            if self._check is not None and event.endswith("connect_tcp.complete"):
+                self._check(str(connected.getpeername()[0]))
 
     def _shut(self) -> None:
         self.done = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from backend.errors import LabelStudioError, UnknownProjectError
@@ -12,13 +13,21 @@ class JsonClient:
     """One server seen with one user's key; safe to share between threads."""
 
     def __init__(
-        self, url: str, api_key: str, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS, public_url: str | None = None
+        self,
+        url: str,
+        api_key: str,
+        *,
+        timeout: float = TIMEOUT,
+        attempts: int = ATTEMPTS,
+        public_url: str | None = None,
+        image_hosts: Collection[str] | None = None,
     ) -> None:
         """`timeout` in seconds per request; `attempts` per request while the server is away or overloaded. Makes no request.
 
-        `public_url` is the address of browsers: images under it are asked for at `url`, with the key.
+        `public_url` is the address of browsers: images under it are asked for at `url`, with the key. `image_hosts`
+        are servers in private networks that may be asked for images beside public ones; None: all of them.
         """
-        self._http = Transport(url, api_key, timeout=timeout, attempts=attempts, public_url=public_url)
+        self._http = Transport(url, api_key, timeout=timeout, attempts=attempts, public_url=public_url, image_hosts=image_hosts)
         self.url = self._http.url
 
     def require_final(self) -> None:

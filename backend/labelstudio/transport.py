@@ -17,6 +17,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from backend.errors import ApiKeyError, LabelStudioError, NoAnswerError, UnreachableError
 from backend.labelstudio.addresses import Addresses, Place
+from backend.labelstudio.allowed_hosts import AllowedHosts
 from backend.labelstudio.download import Download
 from backend.labelstudio.probe import is_loopback, redirection, require_final
 from backend.proxy import open_client, proxy_text
@@ -43,11 +44,18 @@ class Transport:
     """Requests to one server with one API key. Safe to share between threads."""
 
     def __init__(
-        self, url: str, api_key: str, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS, public_url: str | None = None
+        self,
+        url: str,
+        api_key: str,
+        *,
+        timeout: float = TIMEOUT,
+        attempts: int = ATTEMPTS,
+        public_url: str | None = None,
+        image_hosts: Collection[str] | None = None,
     ) -> None:
         """Check the form of address and key; makes no request. Raises LabelStudioError, ApiKeyError.
 
-        `public_url` is the address at which browsers reach the same server.
+        `public_url` is the address at which browsers reach the same server; `image_hosts` see `AllowedHosts`.
         """
         self.url = url.strip().rstrip("/")
         parts = urlsplit(self.url)
@@ -67,7 +75,7 @@ class Transport:
             raise self._key_error(error.body) from error
         self._auth = _SdkAuth(self._sdk, self._http, self.url)
         self._addresses = Addresses(self.url, [public_url])
-        self._downloads = Download(self._addresses, self._auth, self._timeout)
+        self._downloads = Download(self._addresses, self._auth, self._timeout, AllowedHosts(image_hosts))
         self._host_name_until = 0.0
         self._host_name_lock = threading.Lock()
 
@@ -144,6 +152,10 @@ class Transport:
         if not own and response.status_code == 401:  # not about our key, which that server never sees
             host = response.request.url.host
             raise LabelStudioError(f"{host} answered 401 (a password is needed there), expected an image that can be read.", status=401)
+        if not response.is_success and not (own and response.status_code == 401):
+            # Without the text of the answer: it would reach log and page, whatever it is.
+            server = response.request.url.netloc.decode("ascii")
+            raise LabelStudioError(f"{server} answered {response.status_code}, expected an image.", status=response.status_code)
         self._check(response)
         return response.content
 

@@ -69,7 +69,8 @@ def settings(redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path, monkeypa
 
 def use_settings(monkeypatch: pytest.MonkeyPatch, **values: Any) -> Settings:
     """Put settings in force in this process, as if the environment said so."""
-    chosen = read_settings(**{"label_studio_url": "http://127.0.0.1:9", "label_studio_api_key": "none", "threads": 1, **values})
+    of_tests = {"label_studio_url": "http://127.0.0.1:9", "label_studio_api_key": "none", "threads": 1, "image_hosts": "127.0.0.1"}
+    chosen = read_settings(**{**of_tests, **values})
     for name, value in service.environment(chosen).items():
         if name not in ("PYTHONPATH", "PYTHONUNBUFFERED"):
             monkeypatch.setenv(name, value)
@@ -133,6 +134,7 @@ def web(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -
         label_studio_api_key="none",
         max_body_mb=2,
         recipe=TINY,
+        image_hosts="127.0.0.1",
     )
     with Redis.from_url(redis_server.address) as client:
         client.flushall()
