@@ -1,0 +1,132 @@
+"""The gate: an annotator at work while new orders are written loses nothing, and Label Studio refuses nothing.
+
+They draw with the mouse. What was saved is compared pixel by pixel with what was offered and drawn.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from backend import jobs
+from tests.browser.chromium import Browser, wait
+from tests.browser.labelling_page import LabellingPage, Line, Mask, RequestLog, around, covered, marked
+from tests.end_to_end.test_mishaps import quiet
+from tests.end_to_end.test_round import connect
+from tests.stack import RECIPE, Annotator, CellProject, Stack, recompute
+
+pytestmark = pytest.mark.timeout(900)
+QUICK = {**RECIPE, "max_side": 64, "crop": 32, "steps": 30, "row_steps": 5}
+"""Masks that mark something are enough here."""
+BUDGET = 2
+"""Of the stack's projects."""
+ADDED: Line = ((40, 470), (240, 470), (240, 400))
+"""Drawn onto the model's region, (x, y) in pixels of the image."""
+NEW: Line = ((300, 480), (470, 480))
+"""Drawn as a region of its own."""
+Order = Callable[[Stack, CellProject], None]
+
+
+@pytest.fixture(scope="module")
+def project(stack: Stack, make_project: Callable[..., CellProject]) -> CellProject:
+    """Its model is v2, with v1 behind it."""
+    made = make_project(12, "Loop")
+    connect(stack, made)
+    stack.configure(made, folds=0, recipe=QUICK)  # every version is published
+    stack.wait_for_round(made.id, cold=True)
+    other = Annotator(stack, stack.server.create_user(f"other-{time.time_ns()}@example.com"))
+    other.label(made, 3)
+    first = stack.wait_for_round(made.id)
+    other.label(made, 2)  # the batch
+    stack.wait_for_round(made.id, other_than=first["round"]["name"])
+    return made
+
+
+@pytest.fixture(scope="module")
+def annotator(stack: Stack) -> Annotator:
+    return Annotator(stack, stack.server.create_user(f"ada-{time.time_ns()}@example.com"))
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, stack: Stack, project: CellProject, annotator: Annotator) -> LabellingPage:
+    page = LabellingPage(browser, stack.server, annotator.account, project.id)
+    page.sign_in()
+    return page
+
+
+@pytest.fixture
+def page(stack: Stack, signed_in: LabellingPage) -> Iterator[LabellingPage]:
+    """The page with the task that "Label All Tasks" opened; Label Studio refuses none of its requests."""
+    log = RequestLog(stack.server)
+    signed_in.label_all_tasks()
+    yield signed_in
+    assert log.refused() == []
+    assert signed_in.errors == []
+
+
+def a_round(stack: Stack, project: CellProject) -> None:
+    """With a training before it, as when labels have come."""
+    stack.wait_for_order(project, lambda: jobs.enqueue_round(project.id, "test", train=True))
+
+
+def rollback(stack: Stack, project: CellProject) -> None:
+    """To the first version, whose masks are others."""
+    quiet(stack, project)
+    last = list(jobs.follow(project.id, jobs.enqueue_rollback(project.id, "v1")))[-1]
+    assert last["state"] == "finished", last
+
+
+@pytest.mark.parametrize("new_order", [a_round, recompute, rollback])
+def test_saved_although_a_new_order_came(
+    stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage, new_order: Order
+) -> None:
+    """Open, draw, a new order meanwhile, draw on, submit: all that was offered and drawn is saved, and the next image comes."""
+    task = page.task
+    offered = _offered(stack, task)
+    wait(page.browser, lambda _: len(page.regions) == 1, "the model's region")
+    page.select_region()
+    page.draw(ADDED)
+    new_order(stack, project)
+    page.choose_label("Cell")
+    page.draw(NEW)
+    assert page.submit() != task
+    saved = _saved(annotator, task)
+    assert covered(saved, ADDED) == covered(saved, NEW) == 1.0
+    elsewhere = ~around(ADDED) & ~around(NEW)
+    assert any((saved[elsewhere] == mask[elsewhere]).all() for mask in offered)
+
+
+def test_skip_and_label_on(stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage) -> None:
+    """Skip, although an order came since the image was opened; skip one of the new batch, too; label on: the next order comes by itself."""
+    quiet(stack, project)
+    recompute(stack, project)
+    skipped = [page.task]
+    page.skip()
+    state = jobs.status(project.id)
+    assert page.task in [task["task"] for task in state["next_tasks"] if task["in_batch"]]
+    skipped.append(page.task)
+    page.skip()
+    labelled = []
+    for _ in range(BUDGET):
+        labelled.append(page.task)
+        page.choose_label("Cell")
+        page.draw(NEW)
+        page.submit()
+    stack.wait_for_round(project.id, other_than=state["round"]["name"])
+    assert page.label_all_tasks() not in skipped + labelled
+    for task in labelled:
+        assert covered(_saved(annotator, task), NEW) == 1.0
+
+
+def _offered(stack: Stack, task: int) -> list[Mask]:
+    """The masks that the page may show: the model's, and of an order that came when it was just open."""
+    predictions = stack.http.get("/api/predictions/", params={"task": task}).raise_for_status().json()
+    return [marked(item["result"]) for item in predictions]
+
+
+def _saved(annotator: Annotator, task: int) -> Mask:
+    """The mask of the only annotation."""
+    (annotation,) = annotator.http.get(f"/api/tasks/{task}/").raise_for_status().json()["annotations"]
+    return marked(annotation["result"])
