@@ -76,7 +76,6 @@ def bordered(mask: Numbers) -> Numbers:
         ([discs(seed, 4) for seed in range(4)], ".png", lambda mask: mask.astype(np.uint8)),
         ([discs(1, 5)], ".png", lambda mask: mask.astype(np.uint8)),
     ],
-    ids=str,
 )
 def test_numbered_objects_are_one_class(tmp_path: Path, masks: list[Numbers], suffix: str, write: Callable[[Numbers], Content]) -> None:
     """Whatever file they are in, with gaps, touching, the same count in each mask, in colours: said in one line, with the other reading."""
