@@ -6,6 +6,7 @@ displayed: EXIF and TIFF orientation tags are applied before anyone sees the arr
 
 import io
 import re
+import warnings
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -25,6 +26,9 @@ CLIP_FRACTION = 0.001
 """Share of pixels cut off at either end of the intensities before standardising: hot and dead pixels, glare."""
 CLIP_PIXELS = 32
 """At most this many pixels' worth is cut: 0.1 % of a 2048 x 2048 image is more than the area of five nuclei, which may be all there are."""
+
+# Pillow warns of half as many pixels as it refuses; MAX_PIXELS is this module's own word on it.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 _ORIENTATION_TAG = 274
 _FORMATS = "PNG, JPEG or TIFF (BMP and WebP are read as well)"

@@ -18,9 +18,9 @@ SURE = 0.9
 USUAL = 0.8
 """Share of the masks in which numbers touch from which on they are regions side by side."""
 ENOUGH = 3
-"""Masks, or numbers, from which on a regularity is believed."""
+"""Masks from which on a regularity is believed, if there are so many."""
 ALIKE = 10
-"""Times that the largest of a lone mask's objects may exceed the smallest in area."""
+"""Times that the largest object of one or two masks may exceed the smallest in area."""
 
 
 class Verdict(StrEnum):
@@ -59,24 +59,28 @@ def judge(contents: Sequence[Content], background: int = 0) -> Verdict:
 def _few_objects(masks: list[list[_Seen]]) -> bool:
     """Whether up to FEW_CLASSES numbers, each one piece, are objects."""
     sets = {tuple(one.number for one in mask) for mask in masks}
-    if np.mean([any(one.neighbours for one in mask) for mask in masks]) >= USUAL:
-        return len(sets) > 1 and not _same_order_of_size(masks)
-    if len(masks) < ENOUGH and len(sets) == 1:
-        areas = [[one.area for one in mask] for mask in masks]
-        return len(masks[0]) >= ENOUGH and all(max(some) <= ALIKE * min(some) for some in areas)
-    if len(sets) > 1 and all(numbers == tuple(range(1, len(numbers) + 1)) for numbers in sets):
-        return True  # some programs number by size
-    return not _same_order_of_size(masks)
+    from_one = all(numbers == tuple(range(1, len(numbers) + 1)) for numbers in sets)
+    nested = all(set(some) <= set(others) or set(others) <= set(some) for some in sets for others in sets)
+    ordered = _same_order_of_size(masks)
+    if np.mean([any(one.neighbours for one in mask) for mask in masks]) >= USUAL:  # regions side by side
+        return len(sets) > 1 and nested and not ordered
+    if len(sets) == 1:
+        sizes = [one.area for mask in masks for one in mask]
+        return not ordered and len(sizes) > 2 and (len(masks) >= ENOUGH or max(sizes) <= ALIKE * min(sizes))
+    if from_one:
+        return True  # even if the same are the largest: some programs number by size
+    in_none = len({number for numbers in sets for number in numbers}) > max(len(numbers) for numbers in sets)
+    return (nested or in_none) and not ordered  # of numbers that are left of more no mask has all
 
 
 def _same_order_of_size(masks: list[list[_Seen]]) -> bool:
-    """Whether of any two numbers the same one is the larger in nearly all of at least ENOUGH masks."""
+    """Whether of any two numbers the same one is the larger in nearly all masks; of a lone mask nobody knows."""
     signs: dict[tuple[int, int], list[float]] = defaultdict(list)
     for mask in masks:
         for position, one in enumerate(mask):
             for other in mask[position + 1 :]:
                 signs[one.number, other.number].append(np.sign(one.area - other.area))
-    known = [values for values in signs.values() if len(values) >= ENOUGH]
+    known = [values for values in signs.values() if len(values) >= min(ENOUGH, max(len(masks), 2))]
     return bool(known) and float(np.mean([abs(np.mean(values)) for values in known])) >= SURE
 
 

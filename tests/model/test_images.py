@@ -185,14 +185,18 @@ def test_one_file_of_several_of_an_ome_tiff_is_the_plane_that_it_holds(tmp_path:
 
 
 def test_no_warning_of_a_library_reaches_the_terminal(tmp_path: Path) -> None:
-    """A TIFF that its library complains of, in a process of its own as a user starts it."""
+    """A TIFF that its library complains of, and an image that is large for another, in a process of its own as a user starts it."""
     whole = io.BytesIO()
     tifffile.imwrite(whole, noise(40, 50), description="ImageJ=1.53t\nimages=9\nslices=9\n", metadata=None)
     damaged = whole.getvalue()
     (tmp_path / "a.tif").write_bytes(damaged)
-    code = f"from model.images import read_raw; print(read_raw({str(tmp_path / 'a.tif')!r}).shape)"
+    Image.fromarray(noise(40, 50)).save(tmp_path / "a.png")
+    code = (
+        "from PIL import Image; from model.images import read_raw; Image.MAX_IMAGE_PIXELS = 1500; "
+        f"print(*(read_raw({str(tmp_path)!r} + name).shape for name in ('/a.tif', '/a.png')))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("(40, 50)\n", "")
+    assert (done.stdout, done.stderr) == ("(40, 50) (40, 50)\n", "")
 
 
 @pytest.mark.parametrize(

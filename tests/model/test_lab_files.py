@@ -52,6 +52,14 @@ def with_gaps(masks: list[Numbers], highest: int) -> list[Numbers]:
     return [renumbered(mask, sorted(numbers[: mask.max()].tolist())) for mask, numbers in zip(masks, chosen, strict=True)]
 
 
+def apart(seed: int) -> Numbers:
+    """One region of each class, of usual sizes."""
+    rows, columns = np.mgrid[:96, :96]
+    moved = np.random.default_rng(seed).integers(-3, 4)
+    places = ((1, 25, 25, 20), (2, 70, 25, 12), (3, 25, 75, 7))
+    return sum(number * (np.hypot(rows - row - moved, columns - column) <= radius) for number, row, column, radius in places)
+
+
 def bordered(mask: Numbers) -> Numbers:
     return np.where((mask == 0) & (ndimage.grey_dilation(mask, (3, 3)) > 0), 255, mask)
 
@@ -75,6 +83,10 @@ def bordered(mask: Numbers) -> Numbers:
         ([discs(seed, 60 + 5 * seed, 4, 160) for seed in range(3)], ".png", lambda mask: mask.astype(np.uint8)),
         ([discs(seed, 4) for seed in range(4)], ".png", lambda mask: mask.astype(np.uint8)),
         ([discs(1, 5)], ".png", lambda mask: mask.astype(np.uint8)),
+    ],
+    ids=[
+        *("uint8", "uint16", "int32", "float32", "palette", "colours", "colours on white", "2 masks", "gaps", "gaps in few", "16 bit"),
+        *("touching", "few touching", "many", "same count", "a single mask"),
     ],
 )
 def test_numbered_objects_are_one_class(tmp_path: Path, masks: list[Numbers], suffix: str, write: Callable[[Numbers], Content]) -> None:
@@ -103,9 +115,11 @@ def test_a_border_of_another_number_around_each_object_changes_nothing(tmp_path:
         ([stripes(seed) for seed in range(4)], True),
         ([np.where(stripes(seed) == 3, stripes(seed) * (seed % 2), stripes(seed)) for seed in range(4)], True),
         ([(mask > 0).astype(int) + ndimage.binary_erosion(mask, iterations=8) for mask in (discs(seed, 1, 30) for seed in range(4))], True),
+        ([apart(seed) for seed in range(4)], True),
+        ([apart(seed) for seed in range(2)], True),
         ([scattered(1, 3)], False),
     ],
-    ids=["scattered", "in many pieces", "few large", "one missing", "nested", "a single mask"],
+    ids=["scattered", "in many pieces", "few large", "one missing", "nested", "apart", "apart in 2", "a single mask"],
 )
 def test_classes_are_not_taken_for_objects(tmp_path: Path, masks: list[Numbers], said: bool) -> None:
     """Also few large regions; where each is one piece in each mask, both readings are named."""
