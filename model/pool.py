@@ -24,7 +24,9 @@ CACHE_BYTES = 2 * 1024**3
 SCAN_THREADS = 8
 """Files read at once during a scan, at most; decoders release the interpreter lock."""
 LOOKED_AT = 64
-"""Masks whose numbers and objects are looked at closely; the others are like them."""
+"""Masks whose numbers are looked at closely; the others are like them."""
+SHRUNK = 16
+"""Masks that are shrunk to see what of them is lost, which takes up to a second each."""
 
 
 @dataclass(frozen=True)
@@ -207,11 +209,11 @@ class _Scanned:
         return resize_mask(self.whole_label(image_id), working_size(self.usable[image_id].size, self.max_side))
 
     def losses(self, labelled: tuple[str, ...], executor: Executor) -> Losses:
-        """What the working size loses of the first LOOKED_AT masks."""
+        """What the working size loses of the first SHRUNK masks of large images."""
         total, side = Losses(), self.max_side
         if side is not None:
-            larger = [i for i in labelled[:LOOKED_AT] if working_size(self.usable[i].size, side) != self.usable[i].size]
-            for losses in executor.map(lambda image_id: count_losses(self.whole_label(image_id), side), larger):
+            larger = [i for i in labelled if working_size(self.usable[i].size, side) != self.usable[i].size]
+            for losses in executor.map(lambda image_id: count_losses(self.whole_label(image_id), side), larger[:SHRUNK]):
                 total.add(losses)
         return total
 

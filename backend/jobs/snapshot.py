@@ -25,7 +25,7 @@ from model.digests import digest
 from model.errors import ModelError
 from model.images import decode_image, decode_raw, normalise, shrink
 from model.masks import resize_mask
-from model.pool import LOOKED_AT
+from model.pool import SHRUNK
 from model.small_objects import Losses, count_losses
 
 log = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ def _add(
     drawing = draw_regions(annotation.get("result") or [], setup.config, size, name=name)
     full = drawing.mask
     mask = resize_mask(full, (image.shape[0], image.shape[1]))
-    if mask.shape != full.shape and len(labels.masks) < LOOKED_AT:
+    if mask.shape != full.shape and len(labels.masks) < SHRUNK:
         labels.losses.add(count_losses(full, setup.recipe.max_side))
     if on_label is not None:
         on_label(int(task["id"]), annotation, full)
