@@ -104,6 +104,8 @@ def read_pictures(options: Options, served: Path) -> Pictures:
         shown = pictures.generated(served.parents[1], served, options.count, options.size, options.seed)
     for problem in shown.problems:
         _say(f"  left out: {problem}")
+    for note in shown.notes if options.images is not None else []:
+        _say(f"  {note}")
     _say(f"  {len(shown.files)} images, {len(shown.pool.labelled)} with a known mask")
     return shown
 

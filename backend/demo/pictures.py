@@ -37,6 +37,11 @@ class Pictures:
         """What could not be used, and why."""
         return [text for _, text in self.pool.problems]
 
+    @property
+    def notes(self) -> list[str]:
+        """What was taken for granted in reading them, and what looks odd; the options named are those of `python -m model rank`."""
+        return [*self.pool.notes, *(f"please look: {text}" for _, text in self.pool.warnings)]
+
     def first(self, count: int, seed: int) -> list[str]:
         """Names of `count` images with masks, drawn at random, as the paper begins; fewer if there are not so many."""
         names = sorted(self.pool.labels)

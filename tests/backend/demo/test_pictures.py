@@ -11,6 +11,7 @@ from backend.demo import pictures
 from backend.demo.project import label_config
 from backend.errors import SettingsError
 from backend.labelstudio.config import parse
+from tests.model.lab_files import discs, picture, save
 
 
 def test_generated_ones_stay(tmp_path: Path) -> None:
@@ -47,6 +48,19 @@ def test_own_folders(tmp_path: Path) -> None:
     assert own.labels == ("Class 1", "Class 2")
     assert len(own.problems) == 1
     assert "e.png" in own.problems[0]
+
+
+def test_sub_folders_are_served_side_by_side_and_numbered_objects_are_one_label(tmp_path: Path) -> None:
+    """Two images of one name stay two, and what was taken for granted is said."""
+    masks = [discs(seed, count) for seed, count in enumerate([3, 5])]
+    for plate, mask in zip(("p1", "p2"), masks, strict=True):
+        save(tmp_path / "images" / plate / "a.png", picture(mask))
+        save(tmp_path / "masks" / plate / "a.png", mask.astype(np.uint8))
+    own = pictures.from_folders(tmp_path / "images", tmp_path / "masks", tmp_path / "files")
+    assert {name: path.name for name, path in own.files.items()} == {"p1/a.png": "p1__a.png", "p2/a.png": "p2__a.png"}
+    assert len({path.parent for path in own.files.values()}) == 1
+    assert own.labels == ("Foreground",)
+    assert any("number their objects" in note for note in own.notes)
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
