@@ -14,7 +14,7 @@ from model.device import autocast
 from model.trained import TrainedModel
 from model.unet import memory_format
 
-TILE = 1024  # pixels; larger images are predicted in tiles of this side
+TILE = 1120  # pixels; larger images are predicted in tiles of this side: with their overlap 2 cover 2048, 3 cover 3072, 4 cover 4096
 OVERLAP = 128  # pixels shared by neighbouring tiles, where the predictions fade into each other
 BATCH_PIXELS = 512 * 512  # images of one size are predicted together up to this many pixels
 
@@ -94,8 +94,8 @@ def _forward_tiled(model: TrainedModel, batch: torch.Tensor, tile: int) -> torch
     height, width = batch.shape[2:]
     total = torch.zeros((1, model.classes, height, width), device=batch.device)
     weights = torch.zeros((1, 1, height, width), device=batch.device)
-    for top in _starts(height, tile):
-        for left in _starts(width, tile):
+    for top in tile_starts(height, tile):
+        for left in tile_starts(width, tile):
             part = batch[:, :, top : top + tile, left : left + tile]
             weight = _fade(part.shape[2], batch.device)[:, None] * _fade(part.shape[3], batch.device)[None, :]
             total[:, :, top : top + tile, left : left + tile] += _forward(model, part) * weight
@@ -103,7 +103,7 @@ def _forward_tiled(model: TrainedModel, batch: torch.Tensor, tile: int) -> torch
     return total / weights
 
 
-def _starts(length: int, tile: int) -> list[int]:
+def tile_starts(length: int, tile: int) -> list[int]:
     """First pixels of tiles that cover `length`, the last one flush with the end."""
     if length <= tile:
         return [0]

@@ -1,9 +1,11 @@
 """From networks to masks."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from model.inference import extract_features, predict_mask, predict_masks, predict_probabilities
+from model.inference import OVERLAP, TILE, extract_features, predict_mask, predict_masks, predict_probabilities, tile_starts
 from model.recipe import Recipe
 from model.trained import TrainedModel
 from model.training import train
@@ -35,6 +37,15 @@ def test_tiles_agree_with_the_whole_image(model: TrainedModel) -> None:
     whole, tiled = predict_probabilities(model, image), predict_probabilities(model, image, tile=96)
     assert np.abs(whole - tiled).mean() < 0.01
     assert (whole.argmax(0) == tiled.argmax(0)).mean() > 0.99
+
+
+@pytest.mark.parametrize(("length", "count"), [(1024, 1), (1536, 2), (2048, 2), (3072, 3), (4096, 4)])
+def test_usual_sizes_take_the_fewest_tiles(length: int, count: int) -> None:
+    """That a network, with what they share, can cover them by: a third tile in each direction doubles the time."""
+    starts = tile_starts(length, TILE)
+    assert len(starts) == count
+    assert starts[-1] + TILE >= length
+    assert all(second - first <= TILE - OVERLAP for first, second in itertools.pairwise(starts))
 
 
 def test_a_batch_gives_what_single_images_give(model: TrainedModel) -> None:
