@@ -28,7 +28,7 @@ def note_estimate(context: Context, progress: Progress) -> None:
     except (BackendError, ModelError, RuntimeError) as error:
         log.info("the time of a training is not known: %s", error)
         return
-    context.redis.hset(context.keys.info, TRAINING_ESTIMATE, f"{seconds:.0f}")
+    context.redis.hset(context.keys.info, TRAINING_ESTIMATE, f"{max(seconds, 0.1):.1f}")
     log.info("a training takes about %.0f s on this machine", seconds)
 
 

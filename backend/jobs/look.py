@@ -103,9 +103,9 @@ def _reason_for_round(context: Context, record: dict[str, Any], waited_for: set[
     """Why the order in force is to be renewed; empty while it holds. `waited_for` are the open tasks that somebody is still served."""
     if record["cold_start"] and _has_enough(context) and context.versions.current() != record["version"]:
         return "there are enough labels to compare images"
-    if record["batch"] and not set(record["batch"]) & waited_for:
-        return "the batch is finished"
     labelled = set(context.client.task_ids(context.project_id, "labelled"))
+    if record["batch"] and not set(record["batch"]) & waited_for - labelled:  # also with what came since the open ones were read
+        return "the batch is finished"
     # Records of earlier editions do not tell which labels could not be used: there, those of tasks that were open then count.
     unseen = labelled - {*record["labels"], *record["unusable"]} if "unusable" in record else labelled & set(record["order"])
     if len(unseen) >= record["budget"]:

@@ -56,7 +56,7 @@ def test_questions_tell_of_the_versions_and_settings_of_now(storage: Storage, re
     assert "the place of none" in ask(page, "[data-dialog=train]", "train")
     answer(page)
     put_in_use(storage, "v1")
-    shows(page, "v1", "#undo")
+    shows(page, "in use", "#undo")
     assert "the place of v1" in ask(page, "[data-dialog=train]", "train")
     answer(page)
 
