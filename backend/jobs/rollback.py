@@ -25,7 +25,6 @@ from backend.jobs.records import RECORD, current_record, number_of, round_names
 from backend.jobs.refit import drawn_for
 from backend.jobs.round_end import tell_round
 from backend.labelstudio import priorities
-from backend.labelstudio.round_rows import discard_rows
 from backend.labelstudio.rounds import Priority
 from backend.uses import ROLLBACK, describe_change
 from backend.versions import now
@@ -163,11 +162,9 @@ def _write(
 
 
 def _take_back(context: Context, name: str, in_force: str) -> None:
-    """Have the order in force served again, and remove what was imported unless somebody may have opened it meanwhile."""
+    """Have the order in force served again; what was written stays for a day, as somebody may have opened it meanwhile."""
     if context.client.project(context.project_id).model_version == name:
         context.client.switch_version(context.project_id, in_force)
-    elif not DrawnMasks(context.storage, context.folder).was_shown(name):
-        discard_rows(context.client, context.project_id, name)
 
 
 def _put_in_use(context: Context, wish: Wish) -> None:

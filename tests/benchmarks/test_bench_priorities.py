@@ -22,7 +22,7 @@ SINGLE = 100
 
 @pytest.mark.benchmark
 def test_writing_the_order_of_a_thousand_tasks(label_studio: LabelStudioServer) -> None:
-    """Aim: in force within 5 s without masks, on two idle cores; the deletion of the round before it comes afterwards.
+    """Aim: in force within 5 s without masks, on two idle cores. Predictions of the rounds before it stay.
 
     The rival is the plain loop of the SDK's examples: one request a prediction, nothing read back.
     """

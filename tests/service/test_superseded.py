@@ -12,7 +12,7 @@ import pytest
 
 from backend.demo.server import LabelStudioServer
 from backend.errors import FenceLostError, LabelStudioError, UnreachableError
-from backend.jobs import events, look, rollback, work
+from backend.jobs import events, look, queue, rollback, work
 from backend.jobs.context import Context
 from backend.jobs.events import Work
 from backend.jobs.locks import Fence
@@ -217,8 +217,9 @@ def test_an_order_that_was_given_up_stops_no_clearing(ordered: Context, monkeypa
         during(patch, "imported", kill)
         work.finish_round(project, name)
     assert ordered.client.versions(project)[name] == 6
+    queue.enqueue_units(ordered.redis, project, name, [])
     assert clear(ordered, now + DAY) == 0
-    ordered.redis.sadd(ordered.keys.cancelled, name)
+    queue.cancel(project)
     assert clear(ordered, now + DAY) == 6
     assert clear(ordered, now + 2 * DAY) == 6
     assert ordered.client.versions(project) == {in_force: 6}

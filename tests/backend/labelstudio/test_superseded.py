@@ -12,7 +12,7 @@ from backend.errors import PriorityError
 from backend.labelstudio import round_rows
 from backend.labelstudio.client import LabelStudio, StoredPrediction
 from backend.labelstudio.priorities import add_provisional, in_order, resume, top_up, write_order
-from backend.labelstudio.round_rows import discard_rows
+from backend.labelstudio.round_rows import kept
 from backend.labelstudio.rounds import Priority
 from backend.labelstudio.superseded import NAMED, remove, rounds_kept
 from tests.backend.labelstudio.conftest import Annotator, Made, MakeProject, add_tasks
@@ -187,12 +187,28 @@ def test_a_write_over_old_predictions_that_is_stopped_goes_on_where_it_was(
     with pytest.raises(Stopped):
         write_order(client, project.id, "v1.r4", in_order(project.tasks[::-1]), checkpoint=stop)
     assert client.versions(project.id) == {"v1.r1": 3, "v1.r2": 5, "v1.r3": 5, "v1.r4": 2}
-    discard_rows(client, project.id, "v1.r4")
     assert held(client, project.id) == project.tasks
     new_order = shuffled(project.tasks, 4)
     assert write_order(client, project.id, "v1.r4", in_order(new_order)).written == 5
     assert held(client, project.id) == new_order
     assert {row.id for task in project.tasks for row in client.task_predictions(task)} == ids
+
+
+@pytest.mark.parametrize(
+    ("tasks", "masks", "side", "expected"),
+    [
+        (24, 24, 512, 10),  # a small project: as many as a page may list
+        (1000, 0, 512, 10),
+        (1000, 200, 512, 3),
+        (1000, 200, 2048, 1),
+        (10_000, 200, 512, 1),  # what was shown until now stays, whatever it takes
+    ],
+)
+def test_how_many_predictions_a_task_keeps(tasks: int, masks: int, side: int, expected: int) -> None:
+    """1,000 tasks, 200 of them with a mask, hold at most 4,000 rows, whether they are ordered 50 times a day or each minute."""
+    weight = {512: 27_000, 2048: 350_000}[side]
+    regions = {task: [{"value": "x" * weight}] for task in range(1, masks + 1)}
+    assert kept(in_order(list(range(1, tasks + 1)), regions)) == expected
 
 
 def rows_of(client: LabelStudio, task: int, version: str) -> list[StoredPrediction]:
