@@ -14,7 +14,7 @@ from backend import jobs
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, Line, Mask, RequestLog, around, covered, marked
 from tests.end_to_end.test_mishaps import quiet
-from tests.end_to_end.test_round import connect
+from tests.end_to_end.test_round import connect, order
 from tests.stack import RECIPE, Annotator, CellProject, Stack, recompute
 
 pytestmark = pytest.mark.timeout(900)
@@ -76,7 +76,17 @@ def rollback(stack: Stack, project: CellProject) -> None:
     assert last["state"] == "finished", last
 
 
-@pytest.mark.parametrize("new_order", [a_round, recompute, rollback])
+def top_up(stack: Stack, project: CellProject) -> None:
+    """Images are added, which get a place and a mask in the order in force."""
+    image = stack.server.address(stack.server.files / "cells" / "images" / project.pool.ids[0])
+    before = set(stack.client.task_ids(project.id))
+    stack.http.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}] * 2).raise_for_status()
+    new = set(stack.client.task_ids(project.id)) - before
+    stack.wait(lambda: new <= set(order(stack, project)), "a place for the new tasks")
+    stack.wait(lambda: all(any(mask.any() for mask in _offered(stack, task)) for task in new), "their masks")
+
+
+@pytest.mark.parametrize("new_order", [a_round, recompute, rollback, top_up])
 def test_saved_although_a_new_order_came(
     stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage, new_order: Order
 ) -> None:
