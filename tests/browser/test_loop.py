@@ -20,6 +20,8 @@ from tests.stack import RECIPE, Annotator, CellProject, Stack, recompute
 pytestmark = pytest.mark.timeout(900)
 QUICK = {**RECIPE, "max_side": 64, "crop": 32, "steps": 30, "row_steps": 5}
 """Masks that mark something are enough here."""
+BUDGET = 2
+"""Of the stack's projects."""
 ADDED: Line = ((40, 470), (240, 470), (240, 400))
 """Drawn onto the model's region, (x, y) in pixels of the image."""
 NEW: Line = ((300, 480), (470, 480))
@@ -104,6 +106,28 @@ def test_saved_although_a_new_order_came(
     assert covered(saved, ADDED) == covered(saved, NEW) == 1.0
     elsewhere = ~around(ADDED) & ~around(NEW)
     assert any((saved[elsewhere] == mask[elsewhere]).all() for mask in offered)
+
+
+def test_skip_and_label_on(stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage) -> None:
+    """Skip, although an order came since the image was opened; skip one of the new batch, too; label on: the next order comes by itself."""
+    quiet(stack, project)
+    recompute(stack, project)
+    skipped = [page.task]
+    page.skip()
+    state = jobs.status(project.id)
+    assert page.task in [task["task"] for task in state["next_tasks"] if task["in_batch"]]
+    skipped.append(page.task)
+    page.skip()
+    labelled = []
+    for _ in range(BUDGET):
+        labelled.append(page.task)
+        page.choose_label("Cell")
+        page.draw(NEW)
+        page.submit()
+    stack.wait_for_round(project.id, other_than=state["round"]["name"])
+    assert page.label_all_tasks() not in skipped + labelled
+    for task in labelled:
+        assert covered(_saved(annotator, task), NEW) == 1.0
 
 
 def _offered(stack: Stack, task: int) -> list[Mask]:
