@@ -103,6 +103,6 @@ def test_never_the_same_image(stack: Stack, project: CellProject, pages: list[La
         http = Annotator(stack, page.account).http
         (annotation,) = http.get(f"/api/tasks/{task}/").raise_for_status().json()["annotations"]
         author = http.get("/api/current-user/whoami").raise_for_status().json()["id"]
-        assert annotation["completed_by"] == author
+        assert annotation["completed_by"]["id"] == author
         assert covered(marked(annotation["result"]), line) == 1.0
     assert (log.refused(), ada.errors, ben.errors) == ([], [], [])
