@@ -14,6 +14,11 @@ SUBJECT = "labels"
 MOST_TASKS_NAMED = 5
 
 
+def name_task(task: str, problem: str) -> str:
+    """A problem of a task's label with the task's number in front, which most problems name themselves."""
+    return problem if problem.startswith(f"task {task}") else f"task {task}: {problem}"
+
+
 def undecisive(labels: Labels) -> list[str]:
     """Tasks whose label must not decide which version is better, in the order of task ids.
 
@@ -56,7 +61,7 @@ def review(labels: Labels, config: LabelConfig) -> dict[str, str]:
 def _left_out(labels: Labels) -> str:
     if not labels.problems:
         return ""
-    first = [f"task {task}: {text}" for task, text in list(labels.problems.items())[:MOST_TASKS_NAMED]]
+    first = [name_task(task, text) for task, text in list(labels.problems.items())[:MOST_TASKS_NAMED]]
     more = len(labels.problems) - len(first)
     return f"{len(labels.problems)} labels are left out of the training: {'; '.join(first)}{f'; and {more} more' if more else ''}"
 

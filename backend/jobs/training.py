@@ -17,7 +17,7 @@ from backend.jobs import events, missing
 from backend.jobs.connection import as_text
 from backend.jobs.context import Context, Setup
 from backend.jobs.events import Work
-from backend.jobs.label_review import nothing_to_learn, review, undecisive
+from backend.jobs.label_review import name_task, nothing_to_learn, review, undecisive
 from backend.jobs.locks import Fence
 from backend.jobs.missing import Lacks
 from backend.jobs.progress import Progress
@@ -80,7 +80,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
         folds=folds,
         present={task: labels.present[task] for task in labels.ids},
         undecisive=tuple(undecisive(labels)),
-        warnings=tuple(f"task {task}: {problem}" for task, problem in labels.problems.items()),
+        warnings=tuple(name_task(task, problem) for task, problem in labels.problems.items()),
     )
     # An earlier run may have done it, and then found the shared storage away.
     model, record = context.versions.unfinished(wanted) or _train(setup, labels, wanted, progress, started)
