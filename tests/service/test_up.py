@@ -96,7 +96,7 @@ def test_everything_runs_survives_and_ends(tmp_path: Path, environment: dict[str
         assert httpx.get(f"{url}/health", timeout=60).json()["status"] == "UP"
 
         redis = Redis.from_url((tmp_path / "data" / EMBEDDED_REDIS_FILE).read_text())
-        assert eventually(lambda: len(Worker.all(redis)) == 2, 240), running.text
+        assert eventually(lambda: len(Worker.all(redis)) == 3, 240), running.text
         status = Up(tmp_path / "data", environment | {"MODEL_DIR": str(tmp_path / "data")}, "status", "--json")
         assert status.process.wait(60) == 0
         assert status.text.strip() == "{}"
