@@ -36,7 +36,7 @@ def recompute(
     project: Project,
     budget: Annotated[int | None, typer.Option(help="Images to ask for in this round, in place of the project's budget.")] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="How this round chooses images, in place of the project's strategy (README.md lists them).")
+        str | None, typer.Option(help="How this round chooses images, in place of the project's strategy (docs/settings.md lists them).")
     ] = None,
     wait: Wait = False,
 ) -> None:

@@ -109,7 +109,7 @@ def guarded(subject: str, check: Check) -> list[Finding]:
     try:
         return check()
     except SettingsError as error:
-        return [Finding(subject, Severity.ERROR, str(error), "see the settings in README.md")]
+        return [Finding(subject, Severity.ERROR, str(error), "see docs/settings.md")]
     except (BackendError, ModelError) as error:
         return [Finding(subject, Severity.ERROR, str(error))]
     except RedisError as error:

@@ -17,23 +17,18 @@ from backend.cli import app
 from backend.settings import Settings
 from backend.storage import Storage
 from backend.versions import Versions
-from tests.deployment.composed import COMPOSE, EXAMPLE, ROOT, VARIABLE
+from tests.deployment.composed import COMPOSE, EXAMPLE, VARIABLE
+from tests.documents import README, page
 from tests.object_store import BUCKET, ObjectStore
 from tests.service.conftest import publish_version
 
-TEXT = (ROOT / "docs" / "deployment.md").read_text()
 SERVICES = set(yaml.safe_load(COMPOSE.read_text())["services"])
 VOLUMES = {"web": "/data", "label-studio": "/label-studio/data"}
 
 
-def blocks(language: str) -> list[str]:
-    """The contents of the fenced blocks of a language, without the indentation of lists."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", TEXT, re.DOTALL | re.MULTILINE)
-    return [re.sub(rf"^{indent}", "", content, flags=re.MULTILINE) for indent, content in found]
-
-
-COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
-COMPOSE_COMMANDS = [line[line.index("docker compose") :] for line in COMMANDS if "docker compose" in line]
+DEPLOYMENT = page("deployment.md")
+COMMANDS = DEPLOYMENT.commands
+COMPOSE_COMMANDS = [line[line.index("docker compose") :] for line in (*README.commands, *COMMANDS) if "docker compose" in line]
 
 
 @pytest.mark.parametrize("command", COMPOSE_COMMANDS)
@@ -59,7 +54,7 @@ def test_compose_commands_name_services_that_there_are(command: str) -> None:
 
 def test_files_to_write_beside_the_compose_file_fit_it(tmp_path: Path) -> None:
     """Each is valid by the schema and speaks of services that there are."""
-    overrides = blocks("yaml")
+    overrides = DEPLOYMENT.blocks("yaml")
     assert len(overrides) == 2
     for number, text in enumerate(overrides):
         assert set(yaml.safe_load(text)["services"]) <= SERVICES
@@ -72,7 +67,7 @@ def test_files_to_write_beside_the_compose_file_fit_it(tmp_path: Path) -> None:
 
 def test_variables_to_set_are_read_by_somebody() -> None:
     known = set(VARIABLE.findall(COMPOSE.read_text())) | {name.upper() for name in Settings.model_fields}
-    named = {line.split("=")[0] for block in blocks("ini") for line in block.splitlines()}
+    named = {line.split("=")[0] for block in DEPLOYMENT.blocks("ini") for line in block.splitlines()}
     assert named
     assert {name for name in named if not name.startswith("AWS_")} <= known
     assert {name for name in named if name.startswith("AWS_")} <= set(re.findall(r"^#(\w+)=", EXAMPLE.read_text(), re.MULTILINE))

@@ -29,10 +29,10 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.config import parse
 from backend.pre_annotation import PreAnnotator
 from backend.uses import ROLLBACK, TRAINING
+from tests.documents import README, page
 from tests.end_to_end.test_mishaps import quiet
 from tests.end_to_end.test_round import connect
 from tests.stack import CONFIG, RECIPE, Annotator, CellProject, Stack
-from tests.test_readme import COMMANDS
 
 pytestmark = pytest.mark.timeout(900)
 Mask = list[list[int]]
@@ -279,18 +279,18 @@ def test_killed_half_way(stack: Stack, project: CellProject) -> None:
     assert context.versions.current() == target
 
 
-def test_the_readme_s_commands_do_what_it_says(stack: Stack, project: CellProject) -> None:
-    """As written, one after the other, with this project's number; `up` has a test of its own."""
+def test_the_commands_of_the_documents_do_what_they_say(stack: Stack, project: CellProject) -> None:
+    """As written, one after the other, with this project's number; connect is there twice, and `up` has a test of its own."""
     context = open_context(project.id)
     versions = len(context.versions.names())
     ran = []
-    for command in COMMANDS:
+    for command in (*README.commands, *page("commands.md").commands):
         words = shlex.split(command.partition(" -m backend ")[2].replace("--project 1", f"--project {project.id}"))
         if words and words != ["up"]:
             done = CliRunner().invoke(app, words)
             assert done.exit_code == 0, f"{command}\n{done.output}"
             ran.append(words[0])
-    assert ran == ["connect", "status", "recompute", "train", "versions", "rollback", "doctor"]
+    assert ran == ["connect", "connect", "status", "recompute", "train", "versions", "rollback", "unskip", "doctor"]
     assert len(context.versions.names()) > versions
     assert context.versions.current() == "v1"
     assert stack.client.project(project.id).model_version.startswith("v1.")

@@ -1,0 +1,171 @@
+"""What README and docs say is so: links lead somewhere, commands are understood or run, every setting stands there, messages are real."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import shutil
+from functools import cache
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from backend.cli import app as service
+from backend.settings import ProjectSettings, Settings
+from model import cli
+from model.recipe import Recipe
+from model.strategies import strategy_names
+from tests.documents import PAGES, README, ROOT, Page, page, seconds_of_training
+
+OTHER_PROGRAMS = ("export ", "make ", "docker ", "cp ", "mkdir ", "git pull", "gunzip ", "curl ", "PYTHONPATH=")
+"""How the other commands begin. Those with `docker compose` and the backup are tested in tests/deployment."""
+FOREIGN_MESSAGES = {"URL resolves to a reserved network address", "required variable ... is missing a value"}
+"""Of Label Studio and of docker compose."""
+
+
+def program(command: str, package: str) -> str | None:
+    """What follows `python -m package` in a command line; None in other lines."""
+    found = re.search(rf"python -m {package} (.*)", command)
+    return found[1] if found else None
+
+
+ALL_COMMANDS = [command for each in PAGES for command in (*each.commands, *each.mentioned_commands)]
+OF_SERVICE = sorted({given for command in ALL_COMMANDS if (given := program(command, "backend"))})
+OF_SCIENCE = sorted({given for command in ALL_COMMANDS if (given := program(command, "model"))})
+RUN = sorted(
+    {given for name in ("README.md", "without-label-studio.md") for command in page(name).commands if (given := program(command, "model"))}
+)
+
+
+@pytest.mark.parametrize("each", PAGES, ids=lambda each: each.name)
+def test_every_link_leads_to_a_file_and_a_heading(each: Page) -> None:
+    for link in each.links:
+        name, _, anchor = link.partition("#")
+        target = (each.path.parent / name).resolve() if name else each.path
+        assert target.exists(), f"{each.name}: {link}"
+        if anchor:
+            assert anchor in Page(target).anchors, f"{each.name}: {link}"
+
+
+@pytest.mark.parametrize("each", PAGES, ids=lambda each: each.name)
+def test_every_page_begins_with_a_heading(each: Page) -> None:
+    assert each.text.startswith("# ")
+
+
+@pytest.mark.parametrize(
+    ("app", "given"),
+    [*((service, given) for given in OF_SERVICE), *((cli.app, given) for given in OF_SCIENCE)],
+    ids=[*OF_SERVICE, *OF_SCIENCE],
+)
+def test_every_command_is_understood(app: typer.Typer, given: str) -> None:
+    """Names, options and the kinds of their values, by the command line itself; nothing is run."""
+    name, *arguments = shlex.split(given)
+    command = {each.name or each.callback.__name__: each for each in app.registered_commands if each.callback}[name]
+    if arguments:  # a command that is only mentioned has none
+        alone = typer.Typer(add_completion=False)
+        alone.registered_commands.append(command)
+        typer.main.get_command(alone).make_context(name, arguments)
+
+
+def test_every_other_command_is_of_a_known_program() -> None:
+    others = [command for each in PAGES for command in each.commands if "python -" not in command]
+    assert [command for command in others if not command.startswith(OTHER_PROGRAMS)] == []
+
+
+def test_the_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = {command.split()[1] for command in ALL_COMMANDS if command.startswith("make ")}
+    assert {"demo", "test"} <= {command.split()[1] for command in README.commands if command.startswith("make ")}
+    assert all(re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_python_in_the_pages_finds_what_it_imports() -> None:
+    """Its trainings take minutes, so that it is not run here."""
+    texts = [
+        text
+        for each in PAGES
+        for block in each.blocks("sh")
+        for _, text in re.findall(r"<<'(\w+)'\n(.*?)^\1$", block, re.DOTALL | re.MULTILINE)
+    ]
+    assert texts
+    for text in texts:
+        imports = [node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        exec(compile(ast.Module([*imports], []), "page", "exec"), {})
+
+
+@pytest.fixture
+def folder(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder: images/ and masks/ partly labelled, data/ fully."""
+    source = shared_data / "usiigaci_t98g"
+    names = sorted(path.name for path in (source / "images").iterdir())[:16]
+    for target, some in (("images", names[:9]), ("masks", names[:3]), ("data/images", names), ("data/masks", names)):
+        (tmp_path / target).mkdir(parents=True)
+        for name in some:
+            shutil.copy(source / Path(target).name / name, tmp_path / target)
+    (tmp_path / "data/split.json").write_text(json.dumps({"pool": names[:13], "test": names[13:]}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "CACHE", tmp_path / "cache")
+    return tmp_path
+
+
+@pytest.mark.parametrize("given", RUN)
+def test_commands_of_the_science_run_as_written(folder: Path, given: str) -> None:
+    """With a recipe of seconds added, and in one process where the user has several."""
+    arguments = shlex.split(given.replace("--jobs 2", ""))
+    if arguments[0] == "converge":
+        arguments[arguments.index("--steps") + 1] = "2,4"
+    if arguments[0] == "experiment":
+        arguments[arguments.index("--experiments") + 1] = "1"
+    done = CliRunner().invoke(cli.app, [*arguments, *seconds_of_training(arguments[0])])
+    assert done.exit_code == 0, done.output
+    assert (folder / arguments[arguments.index("--out") + 1]).exists()
+
+
+def test_every_setting_is_listed() -> None:
+    text = page("settings.md").text
+    for name in Settings.model_fields:
+        assert f"| `{name.upper()}` |" in text, name
+    for name in (*ProjectSettings.model_fields, *strategy_names()):
+        assert f"| `{name}` |" in text, name
+
+
+def test_the_defaults_are_those_of_the_code() -> None:
+    text = page("settings.md").text
+    for name, value in Recipe().to_dict().items():
+        given = re.findall(rf"^\| `{name}` \| (.*?) \|", text, re.MULTILINE)
+        assert given[-1].strip("`").split(",")[0] == str("" if value is None else value), name
+    for name, field in Settings.model_fields.items():
+        (written,) = re.findall(rf"^\| `{name.upper()}` \| (.*?) ?\|", text, re.MULTILINE)
+        default = field.get_default(call_default_factory=True)
+        assert written.strip("`") == ("" if default in (None, {}) else str(default)), name
+
+
+@cache
+def _printed() -> str:
+    """The words of every text in the code, in their order; variables are left out."""
+    texts = [(ROOT / name).read_text() for name in ("docker-compose.yml", "Makefile", ".ci/python")]
+    for path in (path for name in ("backend", "model", "tests") for path in (ROOT / name).rglob("*.py") if path != Path(__file__)):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                texts.append("".join(str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return "\n".join(" ".join(re.findall(r"\w+|\0", text)) for text in texts)
+
+
+QUOTES = [
+    quote for row in re.findall(r"^\| (`.*?) \| ", page("troubleshooting.md").text, re.MULTILINE) for quote in re.findall("`(.*?)`", row)
+]
+
+
+@pytest.mark.parametrize("quote", [quote for quote in QUOTES if quote not in FOREIGN_MESSAGES])
+def test_every_message_is_one_that_the_code_prints(quote: str) -> None:
+    """Three words in a row, or as many as there are between names and numbers, stand so in the code."""
+    parts = [re.findall(r"\w+", part) for part in re.split(r"\.\.\.|\d+|'[^']*'|[:,;]", quote)]
+    length = min(3, max(len(part) for part in parts))
+    runs = [" ".join(part[start : start + length]) for part in parts for start in range(len(part) - length + 1)]
+    assert any(run in _printed() for run in runs), quote
