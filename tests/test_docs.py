@@ -169,3 +169,8 @@ def test_every_message_is_one_that_the_code_prints(quote: str) -> None:
     length = min(3, max(len(part) for part in parts))
     runs = [" ".join(part[start : start + length]) for part in parts for start in range(len(part) - length + 1)]
     assert any(run in _printed() for run in runs), quote
+
+
+def test_the_results_are_short() -> None:
+    """At most 1,200 words as `wc -w` counts them; how they came about is in the appendix."""
+    assert len(page("experiments.md").text.split()) <= 1200
