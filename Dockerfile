@@ -33,6 +33,6 @@ USER 10001
 VOLUME /data
 EXPOSE 9090
 # Workers and the scheduler have checks of their own (docker-compose.yml).
-HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "backend.health", "web"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-m", "backend.run.health", "web"]
 ENTRYPOINT ["python", "-m", "backend"]
 CMD ["web"]

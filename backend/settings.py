@@ -27,6 +27,7 @@ from model.machine import usable_cores, usable_memory
 MARK = "SERVICE_MARK"
 """Variable that tells the web server which service started it; no setting."""
 EMBEDDED_REDIS_FILE = "redis-url"
+BACKEND_FILE = "backend-url"
 """File in MODEL_DIR that holds the address of the embedded Redis while it runs, for commands started in another shell."""
 DEFAULT_STRATEGY = "task_dependent"
 MOST_BUDGET = 1000
@@ -242,7 +243,7 @@ def _known_strategy(value: str) -> str:
 
 def _known_recipe(value: dict[str, Any]) -> dict[str, Any]:
     from model.errors import RecipeError
-    from model.recipe import Recipe
+    from model.network.recipe import Recipe
 
     try:
         Recipe.from_dict(value)
@@ -256,13 +257,13 @@ def check_encoder(recipe: dict[str, Any]) -> None:
 
     Only where another than the classical one is chosen, as it takes seconds; the weights are not fetched.
     """
-    from model.recipe import Recipe
+    from model.network.recipe import Recipe
 
     wanted = Recipe.from_dict(recipe)
     if wanted.encoder == Recipe.encoder and wanted.encoder_weights is None:
         return
     from model.errors import RecipeError
-    from model.unet import build_network
+    from model.network.unet import build_network
 
     try:
         weights = wanted.encoder_weights if wanted.encoder == Recipe.encoder else None

@@ -10,6 +10,6 @@ from model.machine import limit_threads  # noqa: E402 - after the line above
 
 limit_threads()
 
-from model.cli import app  # noqa: E402 - it takes seconds, in which Ctrl-C may come
+from model.cli.app import app  # noqa: E402 - it takes seconds, in which Ctrl-C may come
 
 app(prog_name="python -m model")

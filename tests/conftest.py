@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 from backend.demo.server import Account, LabelStudioServer
-from backend.processes import free_port
+from backend.run.processes import free_port
 from backend.settings import get_settings
 from tests.browser.chromium import browser
 from tests.object_store import object_store

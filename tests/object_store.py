@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from backend.processes import free_port
+from backend.run.processes import free_port
 
 BUCKET = "models"
 REGION = "us-east-1"

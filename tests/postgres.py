@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from backend.demo.server import ROOT, Account, LabelStudioServer
-from backend.processes import Program, free_port
+from backend.run.processes import Program, free_port
 
 INSTALL = "apt-get install postgresql"
 PATIENCE = 120.0

@@ -16,18 +16,18 @@ from typing import Any
 import httpx
 import pytest
 
-from backend import service
 from backend.demo.server import Account, LabelStudioServer
-from backend.jobs import connection as connections
-from backend.jobs import status
-from backend.jobs.locks import Fence
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import parse
-from backend.labelstudio.regions import from_mask
-from backend.processes import alive, free_port
+from backend.labelstudio.labels.config import parse
+from backend.labelstudio.labels.regions import from_mask
+from backend.project.status import read_status
+from backend.queue import connection as connections
+from backend.queue.lease import Fence
+from backend.run import service
+from backend.run.processes import alive, free_port
+from backend.run.supervisor import Supervisor
 from backend.settings import Settings, get_settings, read_settings
-from backend.supervisor import Supervisor
-from model.pool import Pool, scan
+from model.data.pool import Pool, scan
 from tests.service.test_processes import eventually
 
 RECIPE = {"width": 8, "depth": 3, "max_side": 96, "crop": 64, "batch": 2, "steps": 60, "row_steps": 20}
@@ -90,7 +90,7 @@ class Stack:
         """Wait for a round that is in force, and return the status then."""
 
         def written() -> dict[str, Any] | None:
-            state = status(project)
+            state = read_status(project)
             name = state["round"]["name"] if state["round"] else ""
             return state if name and name != other_than and state["round"]["cold_start"] == cold else None
 
@@ -99,9 +99,9 @@ class Stack:
 
     def wait_for_order(self, project: CellProject, ask: Callable[[], Any]) -> None:
         """Ask for an order, and wait until another one than before is written and all that belongs to it is done."""
-        before = status(project.id)["round"]["name"]
+        before = read_status(project.id)["round"]["name"]
         ask()
-        self.wait(lambda: status(project.id)["round"]["name"] != before, f"another order than {before}")
+        self.wait(lambda: read_status(project.id)["round"]["name"] != before, f"another order than {before}")
 
 
 def recompute(stack: Stack, project: CellProject) -> None:

@@ -5,7 +5,81 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
+
+ROOMS = [
+    "model.errors",
+    "model.arrays",
+    "model.files",
+    "model.hashing",
+    "model.machine",
+    "model.stop_signals",
+    "model.data",
+    "model.network",
+    "model.similarity",
+    "model.selection",
+    "model.strategies",
+    "model.experiment",
+    "model.cli",
+    "model.__main__",
+    "backend.errors",
+    "backend.proxy",
+    "backend.cold_start",
+    "backend",
+    "backend.settings",
+    "backend.finding",
+    "backend.logs",
+    "backend.labelstudio.http",
+    "backend.labelstudio.labels",
+    "backend.labelstudio",
+    "backend.labelstudio.order",
+    "backend.store",
+    "backend.labelstudio.connect",
+    "backend.queue",
+    "backend.project",
+    "backend.jobs.masks",
+    "backend.jobs.round",
+    "backend.jobs",
+    "backend.run",
+    "backend.health",
+    "backend.doctor",
+    "backend.cli",
+    "backend.__main__",
+    "backend.metrics",
+    "backend.web",
+    "backend.web.pages",
+    "backend.app",
+    "backend.demo",
+]
+"""A room is a folder, or a file beside the folders. Each imports from rooms before it, never from one after it."""
+MOST_MODULES = 15
+
+
+def room_of(module: str) -> str:
+    """The room that a dotted name lies in: the folder of a module or of a name in one; itself at the top of a package."""
+    parts = module.split(".")
+    while parts and not (ROOT.joinpath(*parts).is_dir() or ROOT.joinpath(*parts).with_suffix(".py").exists()):
+        parts.pop()
+    inside = len(parts) > 2 and not ROOT.joinpath(*parts).is_dir()
+    return ".".join(parts[:-1] if inside else parts)
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """The rooms of this project that a file imports from, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("backend", "model"):
+            found |= {room_of(f"{node.module}.{alias.name}") for alias in node.names}
+        if isinstance(node, ast.Import):
+            found |= {room_of(alias.name) for alias in node.names if alias.name.split(".")[0] in ("backend", "model")}
+    return found
+
+
+def own_files(package: str) -> list[Path]:
+    """The files of a package; the add-on is a package of Label Studio's."""
+    return [path for path in (ROOT / package).rglob("*.py") if "label_studio_addon" not in path.parts]
 
 
 def imported(path: Path) -> set[str]:
@@ -47,3 +121,19 @@ def test_the_top_level_holds_only_what_is_expected_there() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
     top = {name.split("/")[0] for name in tracked if name and not name.startswith(".")}
     assert top <= expected
+
+
+@pytest.mark.parametrize("package", ["model", "backend"])
+def test_imports_point_one_way(package: str) -> None:
+    """So there are no circles between rooms, and what a room may use can be read from its place in the list."""
+    for path in own_files(package):
+        room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+        for other in imported_rooms(path) - {room}:
+            assert ROOMS.index(other) < ROOMS.index(room), f"{path.relative_to(ROOT)} imports from {other}"
+
+
+@pytest.mark.parametrize("package", ["model", "backend"])
+def test_a_room_can_be_seen_at_a_glance(package: str) -> None:
+    for folder in {path.parent for path in own_files(package)}:
+        modules = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(modules) <= MOST_MODULES, f"{folder.relative_to(ROOT)}: {len(modules)} modules"

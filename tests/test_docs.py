@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from backend.cli import app as service
 from backend.settings import ProjectSettings, Settings
-from model import cli
-from model.recipe import Recipe
+from model.cli import app
+from model.network.recipe import Recipe
 from model.strategies import strategy_names
 from tests.documents import PAGES, README, ROOT, Page, page, seconds_of_training
 
@@ -58,7 +58,7 @@ def test_every_page_begins_with_a_heading(each: Page) -> None:
 
 @pytest.mark.parametrize(
     ("app", "given"),
-    [*((service, given) for given in OF_SERVICE), *((cli.app, given) for given in OF_SCIENCE)],
+    [*((service, given) for given in OF_SERVICE), *((app.app, given) for given in OF_SCIENCE)],
     ids=[*OF_SERVICE, *OF_SCIENCE],
 )
 def test_every_command_is_understood(app: typer.Typer, given: str) -> None:
@@ -108,7 +108,7 @@ def folder(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             shutil.copy(source / Path(target).name / name, tmp_path / target)
     (tmp_path / "data/split.json").write_text(json.dumps({"pool": names[:13], "test": names[13:]}))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(app, "CACHE", tmp_path / "cache")
     return tmp_path
 
 
@@ -120,7 +120,7 @@ def test_commands_of_the_science_run_as_written(folder: Path, given: str) -> Non
         arguments[arguments.index("--steps") + 1] = "2,4"
     if arguments[0] == "experiment":
         arguments[arguments.index("--experiments") + 1] = "1"
-    done = CliRunner().invoke(cli.app, [*arguments, *seconds_of_training(arguments[0])])
+    done = CliRunner().invoke(app.app, [*arguments, *seconds_of_training(arguments[0])])
     assert done.exit_code == 0, done.output
     assert (folder / arguments[arguments.index("--out") + 1]).exists()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 
 from backend.cli.shell import MEND, AnyProject, AsJson, explained, tell, tell_json
+from backend.cli.terminal import examination
 from backend.settings import read_settings
-from backend.terminal import examination
 
 
 def doctor(project: AnyProject = None, as_json: AsJson = False) -> None:

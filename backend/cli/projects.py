@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from backend.cli.shell import MEND, AnyProject, AsJson, Project, Wait, console, explained, started, tell, tell_json
+from backend.cli.terminal import describe, findings
 from backend.settings import check_encoder, read_settings
-from backend.terminal import describe, findings
 
 
 def connect(project: Project) -> None:
@@ -16,17 +16,17 @@ def connect(project: Project) -> None:
 
     Example: python -m backend connect --project 3
     """
-    from backend import project_connection
     from backend.finding import Severity
     from backend.labelstudio.client import LabelStudio
+    from backend.project import connection
 
     with explained():
         settings = read_settings()
         check_encoder(settings.recipe)
         client = LabelStudio(settings.label_studio_url, settings.api_key)
         client.require_final()
-        own = project_connection.own_service(settings, project_connection.instance_here(settings))
-        found = project_connection.configure(settings, client, project, own)
+        own = connection.own_service(settings, connection.instance_here(settings))
+        found = connection.configure(settings, client, project, own)
     console.print(findings(found), end="", highlight=False, markup=False, soft_wrap=True)
     if any(finding.severity == Severity.ERROR for finding in found):
         raise typer.Exit(MEND)
@@ -46,13 +46,13 @@ def recompute(
 
     Example: python -m backend recompute --project 3 --budget 10 --strategy trusted --wait
     """
-    from backend import jobs
-    from backend.jobs.context import open_context
-    from backend.jobs.known import require_known
+    from backend.project.context import open_context
+    from backend.project.registry import require_known
+    from backend.queue.enqueue import enqueue_round
 
     with explained():
         require_known(open_context(project), ask=True)
-        started(project, jobs.enqueue_round(project, "asked for on the command line", budget=budget, strategy=strategy), wait)
+        started(project, enqueue_round(project, "asked for on the command line", budget=budget, strategy=strategy), wait)
 
 
 def train(project: Project, wait: Wait = False) -> None:
@@ -60,13 +60,13 @@ def train(project: Project, wait: Wait = False) -> None:
 
     Example: python -m backend train --project 3 --wait
     """
-    from backend import jobs
-    from backend.jobs.context import open_context
-    from backend.jobs.known import require_known
+    from backend.project.context import open_context
+    from backend.project.registry import require_known
+    from backend.queue.enqueue import enqueue_training
 
     with explained():
         require_known(open_context(project), ask=True)
-        started(project, jobs.enqueue_training(project, reason="asked for on the command line"), wait)
+        started(project, enqueue_training(project, reason="asked for on the command line"), wait)
 
 
 def status(project: AnyProject = None, as_json: AsJson = False) -> None:
@@ -76,18 +76,18 @@ def status(project: AnyProject = None, as_json: AsJson = False) -> None:
 
     Example: python -m backend status --json
     """
-    from backend import jobs
-    from backend.jobs import events
-    from backend.jobs.connection import check, connection
-    from backend.jobs.known import require_known_here
+    from backend.project.registry import require_known_here
+    from backend.project.status import read_status
+    from backend.queue import pending_work
+    from backend.queue.connection import check, connection
 
     with explained():
         settings = read_settings()
         check(settings)
         if project is not None:
             require_known_here(project, settings)
-        known = events.projects(connection(settings))
-        states: dict[int, dict[str, Any]] = {number: jobs.status(number) for number in ([project] if project is not None else known)}
+        known = pending_work.projects(connection(settings))
+        states: dict[int, dict[str, Any]] = {number: read_status(number) for number in ([project] if project is not None else known)}
     if as_json:
         tell_json(states[project] if project is not None else states)
     elif not states:

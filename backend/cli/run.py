@@ -6,13 +6,13 @@ import os
 import time
 from collections.abc import Callable
 
-from backend import service
 from backend.cli.shell import explained, say
 from backend.errors import BackendError
 from backend.logs import configure_logging
-from backend.private_folder import keep_private
+from backend.run import service
+from backend.run.private_folder import keep_private
+from backend.run.supervisor import Supervisor
 from backend.settings import Settings, check_encoder, read_settings
-from backend.supervisor import Supervisor
 
 LOOK_SECONDS = 10.0
 """Between looks for a Label Studio that is away, and how long one may take."""
@@ -73,11 +73,11 @@ def scheduler() -> None:
 
     Example: REDIS_URL=redis://... python -m backend scheduler
     """
-    from backend.jobs import schedule
+    from backend.run import scheduler
 
     with explained():
         _checked_settings()
-        schedule.main()
+        scheduler.main()
 
 
 def _checked_settings() -> Settings:

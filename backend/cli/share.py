@@ -5,7 +5,7 @@ from __future__ import annotations
 from backend.cli.shell import console, explained
 from backend.errors import SettingsError
 from backend.settings import read_settings
-from backend.storage import Storage
+from backend.store.storage import Storage
 
 
 def share() -> None:

@@ -13,9 +13,9 @@ import typer
 from redis.exceptions import RedisError
 from rich.console import Console
 
+from backend.cli.terminal import follow_with_bar
 from backend.errors import BackendError
 from backend.settings import get_settings
-from backend.terminal import follow_with_bar
 from model import stop_signals
 
 FAILED = 1
@@ -60,12 +60,12 @@ def tell_json(content: Any) -> None:
 
 def started(project: int, job: str, wait: bool) -> None:
     """Tell which job was started and, if asked, follow it to its end. Exits with FAILED when it failed or was cancelled."""
-    from backend import jobs
+    from backend.queue.follow import follow
 
     if not wait:
         tell(f"Started job {job}; python -m backend status --project {project} tells how far it is.")
         return
-    last = follow_with_bar(jobs.follow(project, job), errors)
+    last = follow_with_bar(follow(project, job), errors)
     tell(f"{last['state'].capitalize()}: {last.get('message') or job}")
     if last["state"] != "finished":
         raise typer.Exit(FAILED)

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from backend.cli.shell import Project, Wait, Yes, confirm, explained, started, tell
+from backend.cli.terminal import describe_unskip
 from backend.settings import get_settings
-from backend.terminal import describe_unskip
 
 
 def unskip(
@@ -26,15 +26,16 @@ def unskip(
 
     Example: python -m backend unskip --project 3 --task 12 --task 17 --yes
     """
-    from backend import jobs
-    from backend.jobs.known import require_known_here
+    from backend.project.registry import require_known_here
+    from backend.project.status import read_status
+    from backend.queue.enqueue import enqueue_unskip
 
     with explained():
         require_known_here(project, get_settings())
-        skipped = jobs.status(project)["skipped"]
+        skipped = read_status(project)["skipped"]
         if not task and not skipped["count"]:
             tell("No skipped image is known that nobody is served; nothing was changed.")
             return
         if not yes:
             confirm(describe_unskip(task or [], skipped))
-        started(project, jobs.enqueue_unskip(project, task or []), wait)
+        started(project, enqueue_unskip(project, task or []), wait)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from backend.cli.shell import AsJson, Project, Wait, Yes, confirm, explained, started, tell, tell_json
+from backend.cli.terminal import describe_rollback, versions_table
 from backend.settings import get_settings
-from backend.terminal import describe_rollback, versions_table
 
 
 def versions(project: Project, as_json: AsJson = False) -> None:
@@ -19,12 +19,12 @@ def versions(project: Project, as_json: AsJson = False) -> None:
 
     Example: python -m backend versions --project 3
     """
-    from backend import jobs
-    from backend.jobs.known import require_known_here
+    from backend.project.registry import require_known_here
+    from backend.project.version_list import list_versions
 
     with explained():
         require_known_here(project, get_settings())
-        found = jobs.versions(project)
+        found = list_versions(project)
     if as_json:
         tell_json(found)
     else:
@@ -47,18 +47,19 @@ def rollback(
 
     Example: python -m backend rollback --project 3 v2 --yes --reason "v3 draws the background"
     """
-    from backend import jobs
-    from backend.jobs.known import require_known_here
+    from backend.project.registry import require_known_here
+    from backend.project.version_list import plan_rollback
+    from backend.queue.enqueue import enqueue_rollback
 
     with explained():
         require_known_here(project, get_settings())
-        plan = jobs.plan_rollback(project, version)
+        plan = plan_rollback(project, version)
         if plan["nothing_to_do"]:
             tell(f"{version} is in use already; nothing was changed.")
             return
         if not yes:
             confirm(describe_rollback(plan))
-        started(project, jobs.enqueue_rollback(project, version, reason=reason, who=_user()), wait)
+        started(project, enqueue_rollback(project, version, reason=reason, who=_user()), wait)
 
 
 def _user() -> str:

@@ -14,19 +14,22 @@ from typing import Any
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from backend import jobs, service
+from backend.cli.terminal import findings, follow_with_bar
 from backend.demo import pictures, state
 from backend.demo.pictures import Pictures
 from backend.demo.project import DemoProject
 from backend.demo.server import ROOT, START_SECONDS, LabelStudioServer
 from backend.errors import BackendError, QueueError
 from backend.labelstudio.client import LabelStudio
-from backend.project_connection import configure, instance_here, own_service
-from backend.redis_server import write_private
-from backend.service import Service
+from backend.project.connection import configure, instance_here, own_service
+from backend.project.status import read_status
+from backend.queue.enqueue import enqueue_round
+from backend.queue.follow import follow
+from backend.run import service
+from backend.run.redis_server import write_private
+from backend.run.service import Service
+from backend.run.supervisor import Supervisor
 from backend.settings import FEWEST_LABELS_TO_RANK, Settings, check_encoder, get_settings, read_settings
-from backend.supervisor import Supervisor
-from backend.terminal import findings, follow_with_bar
 from model.machine import usable_cores
 
 FOLDER = ROOT / "data" / "demo"
@@ -172,20 +175,20 @@ def label_first(project: DemoProject, shown: Pictures, seed: int) -> int:
 
 def _order(project: int, labelled: int) -> None:
     """Have the first order written, unless an earlier run did."""
-    now = jobs.status(project)
+    now = read_status(project)
     if now["round"]:
         _say("The order of the last run is in force.")
         return
     enough = labelled >= FEWEST_LABELS_TO_RANK
     _say("Training on the labels and computing the order." if enough else "Computing a first order.")
-    job = jobs.enqueue_round(project, "the demo's first order", train=enough and not now["version"])
-    last = follow_with_bar(jobs.follow(project, job), console)
+    job = enqueue_round(project, "the demo's first order", train=enough and not now["version"])
+    last = follow_with_bar(follow(project, job), console)
     if last["state"] != "finished":
         raise QueueError(f"The round {last['state']}: {last.get('message')}; see the files in the logs folder, then run `make demo` again.")
 
 
 def _tell(server: LabelStudioServer, project: int, labelled: int, settings: Settings, folder: Path, seconds: float) -> None:
-    now = jobs.status(project)
+    now = read_status(project)
     lost = lost_labels(now, labelled)
     for text in lost:
         console.print(f"ATTENTION: {text}", style="bold red", markup=False, soft_wrap=True)
@@ -231,7 +234,7 @@ def _news(project: int) -> Callable[[], bool]:
 
 def _names(project: int) -> dict[str, str]:
     try:
-        now = jobs.status(project)
+        now = read_status(project)
     except (BackendError, RedisError):  # restarting; the next look sees it
         return {}
     round_, version, error = now.get("round") or {}, now.get("version") or {}, now.get("last_error") or {}

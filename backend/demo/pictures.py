@@ -13,9 +13,9 @@ from PIL import Image
 from backend.demo import generator
 from backend.errors import SettingsError
 from model.arrays import Array
+from model.data.images import read_raw
+from model.data.pool import Pool, scan
 from model.errors import ModelError
-from model.images import read_raw
-from model.pool import Pool, scan
 
 SHOWN = (".png", ".jpg", ".jpeg")
 """Browsers show these; TIFF is turned into PNG for the page."""

@@ -12,8 +12,8 @@ import httpx
 from backend.demo.pictures import Pictures
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import LabelConfig, parse
-from backend.labelstudio.regions import from_mask
+from backend.labelstudio.labels.config import LabelConfig, parse
+from backend.labelstudio.labels.regions import from_mask
 
 COLOURS = ("#ff5d3c", "#2f9be0", "#3fb36c", "#c46be0", "#e0b02f", "#e0669f")
 _SECONDS = 60.0

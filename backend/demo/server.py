@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from backend.errors import ProcessError
-from backend.processes import Program, Running, free_port
+from backend.run.processes import Program, Running, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / ".venv-label-studio" / "bin" / "label-studio"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backend.demo.server import PORT, Account
 from backend.errors import SettingsError
-from backend.redis_server import write_private
+from backend.run.redis_server import write_private
 
 FILE = "state.json"
 EMAIL = "admin@example.com"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from backend import project_connection
 from backend.doctor.label_studio import connect
 from backend.doctor.redis_server import open_redis
 from backend.errors import SettingsError
 from backend.finding import Finding, Severity
-from backend.jobs.context import Context
 from backend.labelstudio.connect.own_service import HOOK, normalise
+from backend.project import connection
+from backend.project.context import Context
 from backend.settings import Settings
-from backend.storage import Storage
+from backend.store.storage import Storage
 
 
 def check_project(settings: Settings, project_id: int) -> list[Finding]:
@@ -21,8 +21,8 @@ def check_project(settings: Settings, project_id: int) -> list[Finding]:
 def check_connected(settings: Settings, project_id: int) -> list[Finding]:
     """What connecting sets, and webhooks that an earlier connection has left behind."""
     client = connect(settings)
-    own = project_connection.own_service(settings, project_connection.instance_here(settings))
-    found = project_connection.check(settings, client, project_id, own)
+    own = connection.own_service(settings, connection.instance_here(settings))
+    found = connection.check(settings, client, project_id, own)
     connected = {normalise(str(backend.get("url") or "")) for backend in client.ml_backends(project_id)}
     for hook in client.webhooks(project_id):
         base, found_hook, end = str(hook.get("url") or "").rstrip("/").rpartition(HOOK)

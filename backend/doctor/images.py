@@ -11,11 +11,11 @@ from backend.doctor.label_studio import connect
 from backend.errors import TaskImageError
 from backend.finding import Finding, Severity
 from backend.labelstudio.client import UNLABELLED, LabelStudio
-from backend.labelstudio.config import LabelConfig, parse
 from backend.labelstudio.images import Failures, address, fetch, one_image, require_size
+from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.settings import Settings
+from model.data.images import decode_raw
 from model.errors import ModelError
-from model.images import decode_raw
 
 TASKS_SEEN, MOST_PLACES = 200, 4
 """Of so many tasks, one each is looked at of so many servers, buckets and kinds of paths."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from backend.doctor.labels import is_about_labels
 from backend.doctor.redis_server import open_redis
 from backend.finding import Finding, Severity
-from backend.jobs import queue
-from backend.jobs.connection import Keys, as_text
-from backend.jobs.events import Work
-from backend.jobs.status import last_errors
+from backend.project.status import last_errors
+from backend.queue import enqueue
+from backend.queue.connection import Keys, as_text
+from backend.queue.pending_work import Work
 from backend.settings import Settings
 
 
@@ -18,7 +18,7 @@ def check_jobs(settings: Settings, project_id: int) -> list[Finding]:
     again = {
         Work.TRAINING: f"python -m backend train --project {project_id} --wait",
         Work.ROUND: f"python -m backend recompute --project {project_id} --wait",
-        queue.ROLLBACK: f"python -m backend recompute --project {project_id} --wait",
+        enqueue.ROLLBACK: f"python -m backend recompute --project {project_id} --wait",
     }
     found = []
     for kind, error in sorted(last_errors(redis, project_id).items()):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from backend.doctor.redis_server import open_redis
 from backend.errors import VersionError
 from backend.finding import Finding, Severity
-from backend.jobs.connection import Keys, as_text
-from backend.jobs.label_review import SUBJECT
+from backend.project.label_review import SUBJECT
+from backend.queue.connection import Keys, as_text
 from backend.settings import Settings
-from backend.storage import Storage
-from backend.versions import VersionRecord, Versions
+from backend.store.storage import Storage
+from backend.store.versions import VersionRecord, Versions
 
 
 def check_labels(settings: Settings, project_id: int) -> list[Finding]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from backend.errors import BackendError
 from backend.finding import Finding, Severity
 from backend.settings import Settings
-from backend.storage import Storage
-from backend.versions import Versions
+from backend.store.storage import Storage
+from backend.store.versions import Versions
 from model.errors import ModelError
 
 

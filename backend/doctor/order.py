@@ -5,12 +5,12 @@ from __future__ import annotations
 from backend.doctor.label_studio import connect
 from backend.doctor.redis_server import open_redis
 from backend.finding import Finding, Severity
-from backend.jobs import queue
-from backend.jobs.events import Work
-from backend.jobs.records import round_in_force
-from backend.labelstudio import priorities
+from backend.labelstudio.order import priorities
+from backend.queue import enqueue
+from backend.queue.pending_work import Work
 from backend.settings import Settings
-from backend.storage import Storage
+from backend.store.round_record import round_in_force
+from backend.store.storage import Storage
 
 
 def check_order(settings: Settings, project_id: int) -> list[Finding]:
@@ -21,7 +21,7 @@ def check_order(settings: Settings, project_id: int) -> list[Finding]:
     open_tasks = client.count(project_id, "unlabelled")
     if not open_tasks:
         return [Finding("order", Severity.OK, "no task is open")]
-    if queue.active(redis, project_id, Work.ROUND):
+    if enqueue.active(redis, project_id, Work.ROUND):
         return [Finding("order", Severity.OK, "is being computed just now; look again when it is done")]
     if record is None:
         return [Finding("order", Severity.ERROR, f"there is none yet for {open_tasks} open tasks, so they are served at random", command)]

@@ -16,9 +16,9 @@ from backend.doctor.redis_server import open_redis
 from backend.doctor.skips import check_skips
 from backend.errors import BackendError, SettingsError
 from backend.finding import Finding, Severity
-from backend.jobs import events
+from backend.queue import pending_work
 from backend.settings import Settings
-from backend.storage import Storage
+from backend.store.storage import Storage
 
 Check = Callable[[], list[Finding]]
 
@@ -26,7 +26,7 @@ Check = Callable[[], list[Finding]]
 def known(settings: Settings) -> list[int]:
     """The numbers of all projects that this service has seen, from Redis, or from the storage while Redis is away."""
     try:
-        return events.projects(open_redis(settings))
+        return pending_work.projects(open_redis(settings))
     except (RedisError, SettingsError):
         pass
     try:

@@ -10,8 +10,8 @@ from rq.registry import FailedJobRegistry, StartedJobRegistry
 
 from backend.doctor.redis_server import open_redis
 from backend.finding import Finding, Severity
-from backend.jobs.connection import COMPUTE, CONTROL, named
-from backend.jobs.heartbeats import WORKER, alive
+from backend.queue.connection import COMPUTE, CONTROL, named
+from backend.queue.heartbeats import WORKER, alive
 from backend.settings import Settings
 
 LONGEST_WAIT = {CONTROL: 300.0, COMPUTE: 3600.0}

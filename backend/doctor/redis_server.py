@@ -9,7 +9,7 @@ from redis.exceptions import AuthenticationError, RedisError
 
 from backend.errors import SettingsError
 from backend.finding import Finding, Severity
-from backend.jobs.connection import connect
+from backend.queue.connection import connect
 from backend.settings import Settings, masked_url
 
 SECONDS = 3.0

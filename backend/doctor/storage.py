@@ -7,7 +7,7 @@ import shutil
 from backend.errors import StorageError
 from backend.finding import Finding, Severity
 from backend.settings import Settings
-from backend.storage import Storage
+from backend.store.storage import Storage
 
 LITTLE = 5 << 30
 """Bytes: a model takes 10 to 130 MB, a round of a thousand images up to a GB."""

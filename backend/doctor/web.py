@@ -6,8 +6,8 @@ import ipaddress
 
 import httpx
 
-from backend import service
 from backend.finding import Finding, Severity
+from backend.project.connection import read_own_url
 from backend.settings import Settings
 
 SECONDS = 5.0
@@ -20,7 +20,7 @@ _SET = (
 
 def check(settings: Settings) -> list[Finding]:
     """Asks it as Label Studio does."""
-    url = service.own_url(settings)
+    url = read_own_url(settings)
     try:
         answer = httpx.get(f"{url}/health", timeout=SECONDS)
         kind = answer.json().get("model_class") if answer.is_success else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backend.doctor.redis_server import open_redis
 from backend.finding import Finding, Severity
-from backend.jobs.heartbeats import DUTIES, SCHEDULER, WORKER, alive
+from backend.queue.heartbeats import DUTIES, SCHEDULER, WORKER, alive
 from backend.settings import Settings
 
 

@@ -8,12 +8,12 @@ import time
 import numpy as np
 
 from backend.errors import BackendError
-from backend.jobs.connection import TRAINING_ESTIMATE
-from backend.jobs.context import Context, Setup
-from backend.jobs.progress import Progress
 from backend.jobs.training import planned_steps
+from backend.project.context import Context, Setup
+from backend.queue.connection import TRAINING_ESTIMATE
+from backend.queue.progress import Progress
 from model.errors import ModelError
-from model.training import train
+from model.network.training import train
 
 log = logging.getLogger(__name__)
 

@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.errors import BackendError, FenceLostError, LabelStudioError
-from backend.insight.drawn import DrawnMasks
-from backend.insight.preparation import prepare
-from backend.jobs.context import Context
-from backend.jobs.drawing import draw, note_drawn
-from backend.jobs.explanation import explain
-from backend.jobs.progress import Progress
-from backend.jobs.publication import announce, deciding
-from backend.jobs.records import RECORD, current_record, number_of, round_names
-from backend.jobs.refit import drawn_for
-from backend.jobs.round_end import tell_round
-from backend.labelstudio import priorities
-from backend.labelstudio.rounds import Priority
-from backend.uses import ROLLBACK, describe_change
-from backend.versions import now
+from backend.jobs.masks.predict_masks import draw, note_drawn
+from backend.jobs.masks.refit import drawn_for
+from backend.jobs.promotion import announce, deciding
+from backend.jobs.round.finish import tell_round
+from backend.jobs.round.preparation import prepare
+from backend.labelstudio.order import priorities
+from backend.labelstudio.order.rounds import Priority
+from backend.project.context import Context
+from backend.project.explanation import explain
+from backend.queue.progress import Progress
+from backend.store.round_record import RECORD, number_of, round_in_force, round_names
+from backend.store.shown_masks import DrawnMasks
+from backend.store.version_history import ROLLBACK, describe_change
+from backend.store.versions import now
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +54,9 @@ def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) 
         return in_use_already(wish.version)
     name = _begun(context, job_id)
     context.versions.load(wish.version)  # a damaged one must not be noticed half-way
-    record = current_record(context)
+    record = round_in_force(context.storage, context.project_id)
     if name is None:
-        number = max((number_of(each) for each in round_names(context)), default=0) + 1
+        number = max((number_of(each) for each in round_names(context.storage, context.project_id)), default=0) + 1
         name = f"{wish.version}.r{number}"
         intent = {"job": job_id, "before": context.versions.current(), "time": now(), **dataclasses.asdict(wish)}
         context.storage.write_json(f"{context.folder}/rounds/{name}/{INTENT}", intent)
@@ -94,7 +94,7 @@ def nothing_to_do(context: Context, wish: Wish, job_id: str) -> bool:
         return current == wish.version
     begun = _intent(context, name).get("time", "")
     mine = any(use.by == ROLLBACK and use.version == wish.version and use.time >= begun for use in context.versions.uses.all())
-    record = current_record(context)
+    record = round_in_force(context.storage, context.project_id)
     return (mine and current != wish.version) or (record is not None and number_of(record["round"]) > number_of(name))
 
 
@@ -185,7 +185,9 @@ def _places(context: Context, record: dict[str, Any], name: str) -> list[Priorit
 
 def _begun(context: Context, job_id: str) -> str | None:
     """The round that an earlier run of this job has begun to write."""
-    return next((name for name in reversed(round_names(context)) if _intent(context, name).get("job") == job_id), None)
+    return next(
+        (name for name in reversed(round_names(context.storage, context.project_id)) if _intent(context, name).get("job") == job_id), None
+    )
 
 
 def _intent(context: Context, name: str) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 
-from backend.jobs import queue
-from backend.jobs.connection import as_text
-from backend.jobs.context import Context
-from backend.jobs.events import Work
-from backend.jobs.locks import Fence
-from backend.jobs.progress import Progress
-from backend.labelstudio import superseded
-from backend.labelstudio.rounds import is_round, round_number
+from backend.labelstudio.order import superseded
+from backend.labelstudio.order.rounds import is_round, round_number
+from backend.project.context import Context
+from backend.queue import enqueue
+from backend.queue.connection import as_text
+from backend.queue.lease import Fence
+from backend.queue.pending_work import Work
+from backend.queue.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -62,4 +62,4 @@ def clear_superseded(context: Context, progress: Progress, in_force: str, *, now
 def _given_up(context: Context, version: str) -> bool:
     """Whether no job will go on with an order that has been begun; its predictions may be such as were written over, and open."""
     wanted = as_text(context.redis.get(context.keys.wanted_round) or b"")
-    return wanted != version or not queue.active(context.redis, context.project_id, Work.ROUND)
+    return wanted != version or not enqueue.active(context.redis, context.project_id, Work.ROUND)

@@ -12,24 +12,25 @@ from typing import Any
 import numpy as np
 
 from backend.errors import StoppedError
-from backend.insight.live_quality import LiveQuality
-from backend.jobs import events, missing
-from backend.jobs.connection import as_text
-from backend.jobs.context import Context, Setup
-from backend.jobs.events import Work
-from backend.jobs.label_review import name_task, nothing_to_learn, review, undecisive
-from backend.jobs.locks import Fence
-from backend.jobs.missing import Lacks
-from backend.jobs.progress import Progress
-from backend.jobs.publication import announce, deciding
-from backend.jobs.snapshot import Labels, read_labels
-from backend.uses import TRAINING
-from backend.versions import FEWER, VersionRecord, assign_folds, decide, now, trained_by
-from model.dice import dice
-from model.inference import predict_masks
-from model.recipe import Recipe
-from model.trained import TrainedModel
-from model.training import train
+from backend.jobs.promotion import announce, deciding
+from backend.project import missing_images
+from backend.project.context import Context, Setup
+from backend.project.label_review import name_task, nothing_to_learn, review, undecisive
+from backend.project.live_quality import LiveQuality
+from backend.project.missing_images import Lacks
+from backend.project.task_data import Labels, read_labels
+from backend.queue import pending_work
+from backend.queue.connection import as_text
+from backend.queue.lease import Fence
+from backend.queue.pending_work import Work
+from backend.queue.progress import Progress
+from backend.store.version_history import TRAINING
+from backend.store.versions import FEWER, VersionRecord, assign_folds, decide, now, trained_by
+from model.network.checkpoint import TrainedModel
+from model.network.dice import dice
+from model.network.inference import predict_masks
+from model.network.recipe import Recipe
+from model.network.training import train
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
     what it published. Without usable labels nothing is trained.
     """
     started = time.monotonic()
-    begun = events.begin(context.redis, context.project_id, Work.TRAINING)
+    begun = pending_work.begin(context.redis, context.project_id, Work.TRAINING)
     done = context.versions.of_job(job_id)
     if done is not None:
         with deciding(context):
@@ -54,7 +55,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
     live = LiveQuality(context.storage, context.folder, setup.config)
     labels = read_labels(context, setup, progress, live.see)
     live.save()
-    missing.remember(context, Lacks.TRAINING, labels.missing)
+    missing_images.remember(context, Lacks.TRAINING, labels.missing)
     for name, value in attempt.items():
         context.redis.hset(context.keys.info, name, value)
     notes = review(labels, setup.config)
@@ -64,7 +65,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
             log.warning("%s", text)
     nothing = _nothing_to_train_on(labels, notes)
     if nothing:
-        events.finish(context.redis, context.project_id, Work.TRAINING, begun)
+        pending_work.finish(context.redis, context.project_id, Work.TRAINING, begun)
         log.info("not trained: %s", nothing)
         return {"version": None, "published": False, "labels": 0, "reason": nothing}
     current = context.versions.current_record()
@@ -112,14 +113,14 @@ def _train(setup: Setup, labels: Labels, wanted: VersionRecord, progress: Progre
     return model, dataclasses.replace(wanted, held_out=held_out, held_out_dice=mean, seconds=seconds)
 
 
-def _publish(context: Context, record: VersionRecord, fence: Fence, begun: events.Begun) -> dict[str, Any]:
+def _publish(context: Context, record: VersionRecord, fence: Fence, begun: pending_work.Begun) -> dict[str, Any]:
     """Put a saved version in use if it is to be; safe to repeat, also after it was put in use and rolled back."""
     if record.published and record.name not in {use.version for use in context.versions.uses.all()}:
         context.versions.make_current(record.name, by=TRAINING, reason=record.reason, confirm=fence.check)
     context.note("version", _about_version(record))
     announce(context)
     fence.check()
-    events.finish(context.redis, context.project_id, Work.TRAINING, begun)
+    pending_work.finish(context.redis, context.project_id, Work.TRAINING, begun)
     log.info(
         "%s trained on %d labels in %.0f s, held-out dice %s, %s: %s",
         record.name,
@@ -144,13 +145,13 @@ def labels_came(context: Context) -> bool:
     An event may tell of less: what was deleted may have been a skip. Then what is wanted is done.
     """
     redis, project_id = context.redis, context.project_id
-    begun = events.standing(redis, project_id, Work.TRAINING)
-    pending = events.pending(redis, project_id, Work.TRAINING)
+    begun = pending_work.standing(redis, project_id, Work.TRAINING)
+    pending = pending_work.pending(redis, project_id, Work.TRAINING)
     if not pending.outstanding or pending.labels > 0 or pending.tried >= pending.since:  # a run that began since did not come to its end
         return pending.outstanding
     if label_changes(context, context.setup(), *context.client.labelled_since(project_id)):
         return True
-    events.finish(redis, project_id, Work.TRAINING, begun)
+    pending_work.finish(redis, project_id, Work.TRAINING, begun)
     return False
 
 
@@ -274,7 +275,7 @@ def fenced_training(context: Context, job_id: str, *, wait: float, needed: Calla
     except StoppedError:
         raise
     except Exception as error:
-        events.fail(context.redis, context.project_id, Work.TRAINING)
+        pending_work.fail(context.redis, context.project_id, Work.TRAINING)
         context.note_error("training", job_id, f"{type(error).__name__}: {error}")
         raise
     finally:

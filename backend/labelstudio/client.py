@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from backend.errors import LabelStudioError
 from backend.labelstudio.connections import Connections
-from backend.labelstudio.transport import BULK_TIMEOUT
+from backend.labelstudio.http.transport import BULK_TIMEOUT
 
 Only = Literal["all", "labelled", "unlabelled"]
 Query = list[dict[str, Any]]

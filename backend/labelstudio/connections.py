@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backend.labelstudio.json_client import JsonClient
+from backend.labelstudio.http.json_client import JsonClient
 
 
 class Connections(JsonClient):

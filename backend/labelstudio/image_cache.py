@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rq.timeouts import BaseTimeoutException
 
+from model.data.images import decode_image, encoded_size
 from model.files import write_atomically
-from model.images import decode_image, encoded_size
 
 MAX_AGE = 24 * 3600.0
 """Seconds a downloaded image is used without asking again, in case the file behind an address is replaced."""

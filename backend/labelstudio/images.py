@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 from rq.timeouts import BaseTimeoutException
 
 from backend.errors import ApiKeyError, BackendError, LabelStudioError, NoAnswerError, TaskImageError, UnreachableError
-from backend.labelstudio.addresses import OWN_PATH
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import LabelConfig
+from backend.labelstudio.http.addresses import OWN_PATH
 from backend.labelstudio.image_cache import MAX_AGE, ImageCache
+from backend.labelstudio.labels.config import LabelConfig
+from model.data.images import encoded_size
 from model.errors import ModelError
-from model.images import encoded_size
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 
-from backend.jobs.backlog import Backlog
 from backend.metrics import PREFIX
 from backend.metrics.counters import COUNTERS
 from backend.metrics.jobs import job_metrics
 from backend.metrics.projects import project_metrics
+from backend.queue.backlog import Backlog
 
 log = logging.getLogger(__name__)
 

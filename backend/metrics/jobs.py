@@ -12,14 +12,14 @@ from redis import Redis
 from rq.registry import DeferredJobRegistry, FailedJobRegistry, StartedJobRegistry
 from rq.utils import utcparse
 
-from backend.jobs import queue, tally
-from backend.jobs.connection import COMPUTE, CONTROL, as_text, named
-from backend.jobs.events import Work
-from backend.jobs.heartbeats import Alive, alive
 from backend.metrics import PREFIX
+from backend.queue import enqueue, job_statistics
+from backend.queue.connection import COMPUTE, CONTROL, as_text, named
+from backend.queue.heartbeats import Alive, alive
+from backend.queue.pending_work import Work
 
 QUEUES = (CONTROL, COMPUTE)
-KINDS = (Work.TRAINING, Work.FIRST_ORDER, queue.START, queue.UNIT, queue.FINISH, queue.ROLLBACK, Work.LOOK, Work.CONFIGURE)
+KINDS = (Work.TRAINING, Work.FIRST_ORDER, enqueue.START, enqueue.UNIT, enqueue.FINISH, enqueue.ROLLBACK, Work.LOOK, Work.CONFIGURE)
 OTHER = "other"
 """Jobs of the schedule itself."""
 MOST_IDS = 10_000
@@ -31,7 +31,7 @@ _ID = re.compile(rf"({'|'.join(KINDS)})-(\d+)-")
 
 
 def kind_and_project(job_id: str) -> tuple[str, int | None]:
-    """What a job's id tells (see backend.jobs.queue), without fetching the job."""
+    """What a job's id tells (see backend.queue.enqueue), without fetching the job."""
     match = _ID.match(job_id)
     return (match[1], int(match[2])) if match else (OTHER, None)
 
@@ -41,7 +41,7 @@ def job_metrics(redis: Redis) -> Iterator[Metric]:
     now = time.time()
     states = {"running": StartedJobRegistry, "deferred": DeferredJobRegistry, "failed": FailedJobRegistry}
     with redis.pipeline(transaction=False) as pipe:
-        pipe.hgetall(tally.KEY)
+        pipe.hgetall(job_statistics.KEY)
         for name in QUEUES:
             waiting = named(name, redis)
             pipe.llen(waiting.key)
@@ -104,7 +104,7 @@ def _durations(counted: dict[bytes, bytes]) -> Metric:
     family = HistogramMetricFamily(
         f"{PREFIX}_job_duration_seconds", "Runs of jobs by how they ended, each try of its own.", labels=["kind", "outcome"]
     )
-    for entry in tally.durations(counted):
+    for entry in job_statistics.durations(counted):
         family.add_metric([entry.kind, entry.outcome], entry.cumulative(), entry.seconds)
     return family
 

@@ -9,19 +9,19 @@ from datetime import datetime
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from redis import Redis
 
-from backend.jobs import events
-from backend.jobs.connection import Keys, as_text
-from backend.jobs.events import Work
 from backend.metrics import PREFIX
+from backend.queue import pending_work
+from backend.queue.connection import Keys, as_text
+from backend.queue.pending_work import Work
 
 _FACTS = ("version", "held_out_dice", "trained", "rounds_written", "round_time")
-"""Fields of a project's info: see backend.jobs.publication and backend.jobs.round_end."""
+"""Fields of a project's info: see backend.jobs.promotion and backend.jobs.round.finish."""
 
 
 def project_metrics(redis: Redis) -> Iterator[Metric]:
     """One value a project of each metric, in three round trips for all. Raises RedisError."""
-    ids = events.projects(redis)
-    pendings = events.pendings(redis, ids, Work.TRAINING)
+    ids = pending_work.projects(redis)
+    pendings = pending_work.pendings(redis, ids, Work.TRAINING)
     with redis.pipeline(transaction=False) as pipe:
         for project in ids:
             pipe.hmget(Keys(project).info, *_FACTS)

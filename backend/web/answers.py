@@ -23,7 +23,7 @@ from backend.errors import (
     UnreachableError,
     VersionError,
 )
-from backend.jobs.connection import explain
+from backend.queue.connection import explain
 from backend.web.requests import request_id
 
 log = logging.getLogger(__name__)

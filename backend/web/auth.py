@@ -7,8 +7,8 @@ import hmac
 from flask import Flask, Response, g, request
 
 from backend.errors import RequestError
+from backend.labelstudio.connect.webhook_key import project_of
 from backend.web.answers import error_answer
-from backend.webhook_key import project_of
 
 OPEN = ("/health",)
 """Asked by load balancers and containers, which have no password; it tells nothing."""

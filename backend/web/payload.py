@@ -12,7 +12,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter, Map
 
 from backend.errors import RequestError
-from backend.jobs.known import MOST_PROJECTS
+from backend.project.registry import MOST_PROJECTS
 
 
 class Number(IntegerConverter):

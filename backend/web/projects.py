@@ -5,10 +5,12 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app, jsonify, redirect, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from backend import jobs
 from backend.errors import QueueError, RequestError
-from backend.jobs import events
-from backend.jobs.connection import as_text
+from backend.project.status import read_status
+from backend.queue import pending_work
+from backend.queue.connection import as_text
+from backend.queue.enqueue import cancel, enqueue_rollback, enqueue_round, enqueue_training, enqueue_unskip
+from backend.queue.follow import follow
 from backend.settings import MOST_BUDGET, parse_project_settings, parse_round_options
 from backend.web import payload
 from backend.web.answers import wants_page
@@ -23,14 +25,14 @@ def list_projects() -> Response | WerkzeugResponse:
     """The numbers of all projects that are connected here; people find the page of all projects instead."""
     if wants_page():
         return redirect(url_for("pages.projects"))
-    return jsonify({"projects": events.projects(current_app.config["REDIS"])})
+    return jsonify({"projects": pending_work.projects(current_app.config["REDIS"])})
 
 
 @projects.get("/<int:project_id>/status")
 def status(project_id: int) -> Response:
-    """The state of a project (see backend.jobs.status)."""
+    """The state of a project (see backend.project.status)."""
     require_known(project_context(project_id), ask=True)
-    return jsonify(jobs.status(project_id))
+    return jsonify(read_status(project_id))
 
 
 @projects.post("/<int:project_id>/recompute")
@@ -41,7 +43,7 @@ def recompute(project_id: int) -> tuple[Response, int]:
     """
     wishes = parse_round_options(payload.json_object(optional=True))
     require_known(project_context(project_id), ask=True)
-    job = jobs.enqueue_round(project_id, "asked for on the web", budget=wishes.budget, strategy=wishes.strategy)
+    job = enqueue_round(project_id, "asked for on the web", budget=wishes.budget, strategy=wishes.strategy)
     return jsonify({"job": job, "page": current_app.config["SETTINGS"].page_of(project_id)}), 202
 
 
@@ -61,7 +63,7 @@ def recompute_options(project_id: int) -> Response:
 def train(project_id: int) -> tuple[Response, int]:
     """Train on all labels now; answers at once with the job that does it."""
     require_known(project_context(project_id), ask=True)
-    return jsonify({"job": jobs.enqueue_training(project_id, reason="asked for on the web")}), 202
+    return jsonify({"job": enqueue_training(project_id, reason="asked for on the web")}), 202
 
 
 @projects.post("/<int:project_id>/rollback")
@@ -70,7 +72,7 @@ def rollback(project_id: int) -> tuple[Response, int]:
     version = payload.text(payload.json_object(), "version")
     require_known(project_context(project_id), ask=True)
     who = (request.authorization.username if request.authorization else None) or ""
-    return jsonify({"job": jobs.enqueue_rollback(project_id, version, reason="asked for on the web", who=who)}), 202
+    return jsonify({"job": enqueue_rollback(project_id, version, reason="asked for on the web", who=who)}), 202
 
 
 @projects.post("/<int:project_id>/unskip")
@@ -78,7 +80,7 @@ def unskip(project_id: int) -> tuple[Response, int]:
     """Put skipped tasks back, {"tasks": [numbers]} or all that nobody is waited for; answers at once with the job that does it."""
     tasks = payload.task_numbers(payload.json_object(optional=True))
     require_known(project_context(project_id), ask=True)
-    return jsonify({"job": jobs.enqueue_unskip(project_id, tasks)}), 202
+    return jsonify({"job": enqueue_unskip(project_id, tasks)}), 202
 
 
 @projects.get("/<int:project_id>/jobs/<job_id>")
@@ -86,13 +88,13 @@ def job(project_id: int, job_id: str) -> Response:
     """How far a job of the project is, and the jobs that continue it (see backend.jobs.follow)."""
     require_known(project_context(project_id))
     try:
-        return jsonify(next(jobs.follow(project_id, job_id)))
+        return jsonify(next(follow(project_id, job_id)))
     except QueueError as error:
         raise RequestError(str(error), 404) from error
 
 
 @projects.post("/<int:project_id>/cancel")
-def cancel(project_id: int) -> Response:
+def cancel_work(project_id: int) -> Response:
     """Cancel what runs and waits for the project."""
     require_known(project_context(project_id), ask=True)
-    return jsonify({"jobs": jobs.cancel(project_id)})
+    return jsonify({"jobs": cancel(project_id)})

@@ -13,18 +13,19 @@ from flask import Blueprint, Response, current_app, jsonify, request
 
 from backend import logs
 from backend.errors import RequestError
-from backend.jobs import events, known
-from backend.jobs.connection import PREFIX
-from backend.jobs.context import Context, open_context
-from backend.jobs.events import Work
-from backend.labelstudio.config import parse
 from backend.labelstudio.connect.own_service import INSTANCE_HEADER
-from backend.segmenter import START_TRAINING, Segmenter
+from backend.labelstudio.labels.config import parse
+from backend.project import registry
+from backend.project.context import Context, open_context
+from backend.queue import pending_work
+from backend.queue.connection import PREFIX
+from backend.queue.pending_work import Work
 from backend.settings import MARK, parse_project_settings
-from backend.storage import Storage
-from backend.versions import Versions
+from backend.store.storage import Storage
+from backend.store.versions import Versions
 from backend.web import payload
 from backend.web.auth import require_project
+from backend.web.segmenter import START_TRAINING, Segmenter
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def setup() -> Response:
     parse_project_settings(extra, current_app.config["SETTINGS"].project_defaults)
     context = project_context(project_id)
     redis = context.redis
-    new = events.register(redis, project_id, hostname=str(content.get("hostname") or ""))
+    new = pending_work.register(redis, project_id, hostname=str(content.get("hostname") or ""))
     fingerprint = f"{config!r} {extra!r}"
     with redis.pipeline() as pipe:
         pipe.hget(context.keys.info, "setup")
@@ -70,7 +71,7 @@ def setup() -> Response:
         pipe.set(f"{PREFIX}:{project_id}:configured", int(time.time()), nx=True, ex=SECONDS_BETWEEN_CONFIGURING)
         before, _, first = pipe.execute()
     if new or first or before != fingerprint.encode():
-        events.want(redis, project_id, Work.CONFIGURE)
+        pending_work.want(redis, project_id, Work.CONFIGURE)
     return jsonify({"model_version": Segmenter(project_id, schema, context=context).version})
 
 
@@ -107,7 +108,7 @@ def webhook() -> tuple[Response, int] | Response:
     if action == START_TRAINING:
         require_known(context)
         return jsonify(Segmenter(project_id, None, context=context).fit(action, content)), 201
-    event = events.read_event(action, content)
+    event = pending_work.read_event(action, content)
     backlog = current_app.config["BACKLOG"]
     if len(backlog) == 0:  # else Redis is away, and cannot tell
         require_known(context)
@@ -121,7 +122,7 @@ def versions() -> Response:
     """The versions of all projects, or of ?project=; Label Studio does not say which project it asks for."""
     settings, redis = current_app.config["SETTINGS"], current_app.config["REDIS"]
     asked = request.args.get("project")
-    numbers = [payload.project_number(asked)] if asked is not None else events.projects(redis)
+    numbers = [payload.project_number(asked)] if asked is not None else pending_work.projects(redis)
     storage = Storage.of(settings)
     found = {name for number in numbers for name in Versions(storage, number).names()}
     return jsonify({"versions": sorted(found, key=lambda name: int(name[1:]))})
@@ -136,8 +137,8 @@ def project_context(project_id: int) -> Context:
 
 
 def require_known(context: Context, *, ask: bool = False) -> None:
-    """Raise NotConnectedError or UnknownProjectError (404) for a project that this service does not know (see backend.jobs.known).
+    """Raise NotConnectedError or UnknownProjectError (404) for a project that this service does not know (see backend.project.registry).
 
     A GET, which any page of the web can make a browser send, enrols none.
     """
-    known.require_known(context, ask=ask, enrol=request.method not in ("GET", "HEAD"))
+    registry.require_known(context, ask=ask, enrol=request.method not in ("GET", "HEAD"))

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from model.data.mask_coding import PLAIN, MaskOptions
 from model.errors import BudgetError
 from model.experiment.processes import results_of
 from model.experiment.protocol import Split, describe_data, read_pool
 from model.experiment.resume import load_or_begin
 from model.experiment.scores import train_and_score
 from model.files import check_writable, write_bytes
-from model.mask_coding import PLAIN, MaskOptions
-from model.recipe import Recipe
+from model.network.recipe import Recipe
 
 Reading = tuple[int | None, MaskOptions]
 """The number of classes, if it is stated, and what is said about the masks."""

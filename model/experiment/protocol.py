@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from model.digests import digest, digest_of_files
+from model.data.folders import find_files
+from model.data.mask_coding import PLAIN, MaskOptions
+from model.data.pool import Pool, scan
 from model.errors import BudgetError, PoolError, StrategyError
-from model.folders import find_files
-from model.mask_coding import PLAIN, MaskOptions
-from model.pool import Pool, scan
-from model.recipe import Recipe
+from model.hashing import digest, digest_of_files
+from model.network.recipe import Recipe
 from model.strategies import Strategy, get_strategy
 
 RANDOM_DRAWS = 8  # random sequences averaged, as in the paper

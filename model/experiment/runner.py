@@ -18,7 +18,7 @@ from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Key, Resu
 from model.experiment.scores import Scorer
 from model.experiment.stopwatch import Stopwatch
 from model.files import check_writable
-from model.round import Round
+from model.similarity.round import Round
 from model.strategies import get_strategy
 
 GROWING = ("experiments", "random_draws", "repeats")  # settings of the protocol that a finished experiment may raise

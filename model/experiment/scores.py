@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from model.dice import dice
-from model.digests import digest
+from model.data.pool import Pool
 from model.errors import CheckpointError
 from model.experiment.protocol import Protocol, Split, describe_data
 from model.files import write_bytes
-from model.inference import predict_masks
-from model.pool import Pool
-from model.recipe import Recipe
-from model.trained import TrainedModel
-from model.training import train
+from model.hashing import digest
+from model.network.checkpoint import TrainedModel
+from model.network.dice import dice
+from model.network.inference import predict_masks
+from model.network.recipe import Recipe
+from model.network.training import train
 
 WORST_SHARE = 0.2  # of the test images make up the worst fifth
 

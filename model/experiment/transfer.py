@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
-from model.dice import dice
 from model.experiment.processes import results_of
 from model.experiment.protocol import Protocol
 from model.experiment.resume import load_or_begin
 from model.files import check_writable, write_bytes
-from model.round import Round
+from model.network.dice import dice
 from model.selection import expected_dice, maximin
 from model.similarity import complete, predictions_of
+from model.similarity.round import Round
 
 Matrix = npt.NDArray[np.float64]
 SHARES = (0.25, 0.5, 1.0)  # of U that K may be

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from model.round import Round
+from model.similarity.round import Round
 
 NETWORKS_TRAINED = "networks trained"  # how the report of `run_units` ends, apart from those of each network's own steps
 

@@ -11,12 +11,12 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from model.bags import bag_units, load_bags, train_bag
 from model.errors import StrategyError
-from model.features import cosine_similarity, pool_features
-from model.inference import predict_probabilities
-from model.round import Round
+from model.network.inference import predict_probabilities
+from model.similarity.round import Round
+from model.strategies.bagging import bag_units, load_bags, train_bag
 from model.strategies.base import Ranking, Strategy, as_ranking
+from model.strategies.features import cosine_similarity, pool_features
 
 MOST_SUBSETS = 2_000_000  # subsets searched exhaustively (seconds); above it the original's greedy search
 SEARCHES = ("auto", "exhaustive", "greedy")

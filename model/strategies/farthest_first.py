@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from model.features import cosine_similarity, pool_features
-from model.round import Round
+from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking
+from model.strategies.features import cosine_similarity, pool_features
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from model.round import Round
+from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking
 
 

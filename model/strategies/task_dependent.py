@@ -13,8 +13,8 @@ import numpy.typing as npt
 from model import selection
 from model.arrays import Mask
 from model.errors import StrategyError
-from model.round import Round
 from model.similarity import RowStore, complete, train_row
+from model.similarity.round import Round
 from model.strategies.base import Comparison, Query, Ranking, Strategy
 
 CANDIDATES = 16  # |K|: networks trained a round; more tell more and cost more

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from model.inference import predict_probabilities
-from model.round import Round
+from model.network.inference import predict_probabilities
+from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking
 
 

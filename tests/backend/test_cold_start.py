@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backend.cold_start import cold_order, statistics
-from model.images import normalise
+from model.data.images import normalise
 
 
 def appearance(kind: int, seed: int) -> np.ndarray:

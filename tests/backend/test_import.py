@@ -26,7 +26,7 @@ def test_a_missing_package_says_which_command_installs_it() -> None:
 
 def test_asking_for_a_job_needs_no_torch() -> None:
     """Commands answer at once: who enqueues does not import the networks' libraries."""
-    done = run("import sys, backend.jobs, backend.jobs.schedule; assert 'torch' not in sys.modules, 'torch was imported'")
+    done = run("import sys, backend.queue.enqueue, backend.run.scheduler; assert 'torch' not in sys.modules, 'torch was imported'")
     assert done.returncode == 0, done.stderr
 
 
@@ -38,6 +38,6 @@ def test_threads_that_wait_do_not_spin() -> None:
         "    def find_spec(self, name, *rest):\n"
         "        if name == 'torch': print('at torch:', os.environ.get('OMP_WAIT_POLICY'))\n"
         "sys.meta_path.insert(0, Finder())\n"
-        "import backend.web.gunicorn_config"
+        "import backend.web.gunicorn_config, backend.app"
     )
     assert "at torch: PASSIVE" in done.stdout, done.stderr

@@ -7,8 +7,8 @@ import torch
 from flask import Flask, Response, jsonify, request
 
 from backend.settings import get_settings
-from model.recipe import Recipe
-from model.training import train
+from model.network.recipe import Recipe
+from model.network.training import train
 
 SIDE = 128  # pixels: one crop of the default recipe
 

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from model.arrays import Image, Mask
-from model.pseudo_labels import CACHE_BYTES, PseudoLabels
-from model.recipe import Recipe
-from model.round import Round
+from model.network.pseudo_labels import CACHE_BYTES, PseudoLabels
+from model.network.recipe import Recipe
+from model.similarity.round import Round
 from model.strategies.task_dependent import TaskDependent
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,9 +11,9 @@ from label_studio_sdk import LabelStudio as SDK
 
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import EXAMPLE, parse
-from backend.labelstudio.priorities import in_order, write_order
-from backend.labelstudio.regions import from_mask
+from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.labelstudio.labels.regions import from_mask
+from backend.labelstudio.order.priorities import in_order, write_order
 
 TASKS = 1000
 SINGLE = 100

@@ -17,16 +17,16 @@ import pytest
 from PIL import Image
 from redis import Redis
 
-from backend.jobs import events
-from backend.jobs.connection import PROJECTS
-from backend.jobs.events import Work
-from backend.labelstudio.config import EXAMPLE
-from backend.processes import free_port
-from backend.storage import Storage
-from backend.versions import VersionRecord, Versions, now
-from model.recipe import Recipe
-from model.trained import TrainedModel
-from model.unet import build_network
+from backend.labelstudio.labels.config import EXAMPLE
+from backend.queue import pending_work
+from backend.queue.connection import PROJECTS
+from backend.queue.pending_work import Work
+from backend.run.processes import free_port
+from backend.store.storage import Storage
+from backend.store.versions import VersionRecord, Versions, now
+from model.network.checkpoint import TrainedModel
+from model.network.recipe import Recipe
+from model.network.unet import build_network
 from tests.service.conftest import AUTH, Web, redis, redis_server, start_web, web
 
 __all__ = ["redis", "redis_server", "web"]
@@ -94,7 +94,7 @@ def test_webhook_of_twenty_at_once(web: Web, redis: Redis, tmp_path: Path) -> No
         ours, theirs = (_submits(url, times) for url, times in ((web.url, 400), (rival.url, 60)))
     finally:
         rival.running.stop()
-    assert events.pending(redis, 2, Work.TRAINING).labels == 400
+    assert pending_work.pending(redis, 2, Work.TRAINING).labels == 400
     told("webhook, 20 at once", ours, "synchronous fit", theirs)
 
 
@@ -118,8 +118,8 @@ def _submits(url: str, times: int) -> list[float]:
 
 TRAINING = """
 import numpy as np
-from model.recipe import Recipe
-from model.training import train
+from model.network.recipe import Recipe
+from model.network.training import train
 image = np.random.default_rng(0).normal(0, 1, (512, 512, 3)).astype(np.float32)
 begun = lambda step, steps, loss: print(step, flush=True) if step == 1 else None
 train([image], [(image[..., 0] > 0).astype(np.uint8)], classes=2, recipe=Recipe(), seed=0, steps=100_000, on_step=begun)

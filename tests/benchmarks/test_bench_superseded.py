@@ -13,11 +13,11 @@ import pytest
 
 from backend.demo.server import DATABASE, LabelStudioServer
 from backend.labelstudio.client import UNLABELLED, LabelStudio
-from backend.labelstudio.config import EXAMPLE, parse
-from backend.labelstudio.priorities import in_order, write_order
-from backend.labelstudio.regions import from_mask
-from backend.labelstudio.round_rows import kept
-from backend.labelstudio.superseded import remove
+from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.labelstudio.labels.regions import from_mask
+from backend.labelstudio.order.priorities import in_order, write_order
+from backend.labelstudio.order.round_rows import kept
+from backend.labelstudio.order.superseded import remove
 
 TASKS, MASKS = 1000, 200
 MEASURED = 10

@@ -15,15 +15,15 @@ import pytest
 import torch
 from segmentation_models_pytorch.losses import DiceLoss
 
-from model.augmentation import CropSampler
-from model.dice import dice
+from model.data.pool import Pool, scan
 from model.experiment.protocol import Split
-from model.pool import Pool, scan
-from model.recipe import Recipe
-from model.round import Round
+from model.network.augmentation import CropSampler
+from model.network.dice import dice
+from model.network.recipe import Recipe
+from model.network.training import train
+from model.network.unet import build_network
 from model.similarity import train_row
-from model.training import train
-from model.unet import build_network
+from model.similarity.round import Round
 
 PAIRS = 3  # of ours and the rival, in turn
 RECIPES = {

@@ -17,7 +17,7 @@ from selenium.webdriver.remote.command import Command
 from selenium.webdriver.support.ui import WebDriverWait
 
 from backend.demo.server import Account, LabelStudioServer
-from backend.processes import Program, free_port
+from backend.run.processes import Program, free_port
 
 PROGRAMS = ("chromium", "chromedriver")
 INSTALL = "apt-get install chromium chromium-driver"

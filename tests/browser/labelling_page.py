@@ -17,8 +17,8 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 
 from backend.demo.server import Account, LabelStudioServer
-from backend.labelstudio.config import parse
-from backend.labelstudio.regions import to_mask
+from backend.labelstudio.labels.config import parse
+from backend.labelstudio.labels.regions import to_mask
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
 from tests.stack import CONFIG

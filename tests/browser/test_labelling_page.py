@@ -8,7 +8,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from backend.jobs import status
+from backend.project.status import read_status
 from tests.browser import pictures
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, marked
@@ -55,7 +55,7 @@ def test_a_pre_annotation_is_drawn_and_submitted(
     _expect_with_itsmarked(page, annotators[1], second)
     (submitted,) = annotators[1].http.get(f"/api/tasks/{first}/").raise_for_status().json()["annotations"]
     assert (marked(submitted["result"]) == marked(offered)).all()
-    stack.wait(lambda: status(project.id)["next_tasks"][0]["task"] == second, "the service to know of the label")
+    stack.wait(lambda: read_status(project.id)["next_tasks"][0]["task"] == second, "the service to know of the label")
 
 
 def _expect_with_itsmarked(page: LabellingPage, annotator: Annotator, task: int) -> None:

@@ -11,9 +11,9 @@ from redis import Redis
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
-from backend.jobs import connection
-from backend.storage import Storage
-from backend.versions import VersionRecord, Versions
+from backend.queue import connection
+from backend.store.storage import Storage
+from backend.store.versions import VersionRecord, Versions
 from tests.browser.chromium import WINDOW, Browser, wait
 from tests.browser.test_status_page import press, shows, text_of
 from tests.service.conftest import AUTH, Web, defaults, redis, redis_server, web

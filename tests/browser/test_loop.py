@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from backend import jobs
+from backend.project.status import read_status
+from backend.queue.enqueue import enqueue_rollback, enqueue_round
+from backend.queue.follow import follow
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, Line, Mask, RequestLog, around, covered, marked
 from tests.end_to_end.test_mishaps import quiet
@@ -68,13 +70,13 @@ def page(stack: Stack, signed_in: LabellingPage) -> Iterator[LabellingPage]:
 
 def a_round(stack: Stack, project: CellProject) -> None:
     """With a training before it, as when labels have come."""
-    stack.wait_for_order(project, lambda: jobs.enqueue_round(project.id, "test", train=True))
+    stack.wait_for_order(project, lambda: enqueue_round(project.id, "test", train=True))
 
 
 def rollback(stack: Stack, project: CellProject) -> None:
     """To the first version, whose masks are others."""
     quiet(stack, project)
-    last = list(jobs.follow(project.id, jobs.enqueue_rollback(project.id, "v1")))[-1]
+    last = list(follow(project.id, enqueue_rollback(project.id, "v1")))[-1]
     assert last["state"] == "finished", last
 
 
@@ -114,7 +116,7 @@ def test_skip_and_label_on(stack: Stack, project: CellProject, annotator: Annota
     recompute(stack, project)
     skipped = [page.task]
     page.skip()
-    state = jobs.status(project.id)
+    state = read_status(project.id)
     assert page.task in [task["task"] for task in state["next_tasks"] if task["in_batch"]]
     skipped.append(page.task)
     page.skip()

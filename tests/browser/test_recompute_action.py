@@ -11,7 +11,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from backend.demo.server import Account
-from backend.jobs import follow, status
+from backend.project.status import read_status
+from backend.queue.follow import follow
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
 from tests.end_to_end.test_round import connect, order
@@ -102,10 +103,10 @@ def test_recompute_in_the_actions_menu(
     job = re.search(r"round-\d+-\w+", told)
     assert job is not None
     assert list(follow(project.id, job[0]))[-1]["state"] == "finished"
-    after = status(project.id)["round"]
+    after = read_status(project.id)["round"]
     assert after["name"] != before["name"]
     assert (after["budget"], after["strategy"]) == (3, "random")
-    assert [task["in_batch"] for task in status(project.id)["next_tasks"]] == [True, True, True, False]
+    assert [task["in_batch"] for task in read_status(project.id)["next_tasks"]] == [True, True, True, False]
     open_tab(browser, stack, project.id)
     wait(browser, lambda page: shown_order(page) == order(stack, project), "the new order")
     assert stack.client.project(project.id).model_version == after["name"]

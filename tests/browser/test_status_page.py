@@ -10,7 +10,9 @@ import pytest
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
-from backend import jobs
+from backend.project.status import read_status
+from backend.project.version_list import list_versions
+from backend.queue.enqueue import cancel
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
 from tests.end_to_end.test_round import connect, order
@@ -83,7 +85,7 @@ def quiet(stack: Stack, project: CellProject) -> dict[str, Any]:
     """Wait until nothing runs or waits."""
 
     def state() -> dict[str, Any] | None:
-        found = jobs.status(project.id)
+        found = read_status(project.id)
         return None if found["running"] or found["waiting"] or found["labels"]["waiting"] else found
 
     found: dict[str, Any] = stack.wait(state, "quiet", seconds=LONG)
@@ -176,7 +178,7 @@ def _a_submit_is_measured(browser: Browser, stack: Stack, project: CellProject, 
     """The label of a task that showed a mask: live quality, a further version on the learning curve, and the next image."""
     first, second = shown_tasks(browser)[:2]
     annotator.label(project, 1)
-    stack.wait(lambda: jobs.catalogue.versions(project.id)["versions"][-1]["name"] == "v2", "a second version", seconds=LONG)
+    stack.wait(lambda: list_versions(project.id)["versions"][-1]["name"] == "v2", "a second version", seconds=LONG)
     quiet(stack, project)
     shows(browser, "median dice of mask shown", "#figures")
     shows(browser, "v2", "#undo")
@@ -186,7 +188,7 @@ def _a_submit_is_measured(browser: Browser, stack: Stack, project: CellProject, 
 
 def _grow(browser: Browser, stack: Stack, project: CellProject, annotator: Annotator) -> None:
     """The other labels of the batch, for pictures with more to see."""
-    before = jobs.status(project.id)["round"]["name"]
+    before = read_status(project.id)["round"]["name"]
     annotator.label(project, 2)
     after = stack.wait_for_round(project.id, other_than=before, seconds=LONG)
     quiet(stack, project)
@@ -207,7 +209,7 @@ def wait_for_pictures(browser: Browser) -> None:
 
 def _cancel(browser: Browser, stack: Stack, project: CellProject) -> None:
     """A training that would take hours is seen to move, and ends within seconds when it is cancelled."""
-    before = jobs.catalogue.versions(project.id)
+    before = list_versions(project.id)
     stack.configure(project, recipe=ENDLESS, folds=0)
     quiet(stack, project)
     press(browser, "[data-dialog=train]")
@@ -225,16 +227,16 @@ def _cancel(browser: Browser, stack: Stack, project: CellProject) -> None:
         shows(browser, "Stopped by a person", "#now")
         assert "up to date" not in text_of(browser)
     finally:
-        jobs.cancel(project.id)  # or all later tests would wait for its end
+        cancel(project.id)  # or all later tests would wait for its end
     stack.configure(project, **({"recipe": PICTURE_RECIPE} if pictures.WANTED else {}))
     quiet(stack, project)
     wait(browser, lambda page: not page.find_elements(By.ID, "cancel"), "nothing running")
-    assert jobs.catalogue.versions(project.id)["versions"] == before["versions"]
+    assert list_versions(project.id)["versions"] == before["versions"]
 
 
 def _roll_back(browser: Browser, stack: Stack, project: CellProject) -> None:
     """The earlier version is in use, on the page and in Label Studio, in the same order; and forward again is offered."""
-    found = jobs.catalogue.versions(project.id)
+    found = list_versions(project.id)
     current = found["current"]
     other = next(version["name"] for version in found["versions"] if not version["current"])
     tasks = order(stack, project)

@@ -12,9 +12,9 @@ from PIL import Image
 
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import parse
-from backend.labelstudio.priorities import in_order, write_order
-from backend.labelstudio.regions import from_mask
+from backend.labelstudio.labels.config import parse
+from backend.labelstudio.labels.regions import from_mask
+from backend.labelstudio.order.priorities import in_order, write_order
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, Mask
 from tests.stack import CONFIG

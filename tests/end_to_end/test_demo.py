@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from backend.processes import alive
+from backend.run.processes import alive
 from tests.service.test_processes import eventually
 
 ROOT = Path(__file__).resolve().parents[2]

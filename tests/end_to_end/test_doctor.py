@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from backend.cli import MEND, app
-from backend.jobs import status
-from backend.jobs.connection import Keys
-from backend.jobs.context import open_context
-from backend.jobs.locks import Fence
+from backend.project.context import open_context
+from backend.project.status import read_status
+from backend.queue.connection import Keys
+from backend.queue.lease import Fence
 from tests.end_to_end.test_round import connect
 from tests.stack import CellProject, Stack
 
@@ -114,7 +114,7 @@ def test_a_broken_connection_is_mended_by_the_command(stack: Stack, project: Cel
 def test_an_order_that_is_not_served_is_mended_by_the_command(stack: Stack, project: CellProject) -> None:
     """Predictions that were deleted, and tasks without a place."""
     with nobody_mends(project):
-        stack.client.delete_version(project.id, status(project.id)["round"]["name"])
+        stack.client.delete_version(project.id, read_status(project.id)["round"]["name"])
         code, _, found = doctor(project)
         assert (code, list(found)) == (MEND, ["order"])
         assert found["order"]["remedy"] == f"python -m backend recompute --project {project.id} --wait"
@@ -144,7 +144,7 @@ def test_a_failed_job_is_mended_by_the_command(stack: Stack, project: CellProjec
 def test_an_image_that_is_gone(stack: Stack, project: CellProject) -> None:
     """The task is named; a cached copy does not hide it."""
     folder = stack.server.files / "cells" / "images"
-    task = stack.client.task(status(project.id)["next_tasks"][0]["task"]) or {}
+    task = stack.client.task(read_status(project.id)["next_tasks"][0]["task"]) or {}
     image = folder / task["data"]["image"].rsplit("/", 1)[1]
     beside = image.with_suffix(".gone")
     image.rename(beside)
@@ -168,7 +168,7 @@ def test_two_annotations_a_task_and_an_unusable_configuration(stack: Stack, proj
         assert (found["annotations"]["severity"], found["config"]["severity"]) == ("warning", "error")
         assert all("Settings" in found[subject]["remedy"] for subject in ("annotations", "config"))
         stack.http.patch(f"/api/projects/{project.id}", json=before).raise_for_status()
-        stack.client.update_project(project.id, model_version=status(project.id)["round"]["name"])
+        stack.client.update_project(project.id, model_version=read_status(project.id)["round"]["name"])
         assert doctor(project) == (0, {}, {})
 
 

@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from backend.demo.server import PROGRAM, LabelStudioServer
-from backend.jobs import queue
-from backend.jobs.connection import connection
-from backend.jobs.events import Work
 from backend.labelstudio.connect import configure
+from backend.queue import enqueue
+from backend.queue.connection import connection
+from backend.queue.pending_work import Work
 from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack
 
 ACTION = "recompute_queries"
@@ -78,7 +78,7 @@ def test_for_the_creator_and_the_owner_only(stack: Stack, owner: Annotator, anno
         assert started.json()["page"] == f"{stack.settings.own_url}/projects/{project}"
         assert started.json()["job"] in started.json()["detail"]
     stack.wait(lambda: stack.web.get(f"/projects/{project}/status").json()["round"]["budget"] == 4, "a round of that budget")
-    stack.wait(lambda: not queue.active(connection(), project, Work.ROUND), "its end, or the next would be the same")
+    stack.wait(lambda: not enqueue.active(connection(), project, Work.ROUND), "its end, or the next would be the same")
     assert run(creator, project).status_code == 202
     stack.wait(lambda: stack.web.get(f"/projects/{project}/status").json()["round"]["budget"] == 2, "a round of the project's budget again")
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from backend.jobs.connection import Keys, connection
-from backend.labelstudio.config import EXAMPLE, parse
-from backend.labelstudio.regions import from_mask
-from model.pool import Pool
+from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.labelstudio.labels.regions import from_mask
+from backend.queue.connection import Keys, connection
+from model.data.pool import Pool
 from tests.end_to_end.test_round import connect, order
 from tests.service.conftest import picture, publish_version
 from tests.stack import Annotator, CellProject, Stack

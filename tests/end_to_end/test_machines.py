@@ -11,13 +11,15 @@ import pytest
 from redis import Redis
 from rq import Worker
 
-from backend import service
-from backend.jobs import enqueue_round, enqueue_training, follow, status
-from backend.processes import Program, free_port
-from backend.redis_server import EmbeddedRedis
+from backend.project.status import read_status
+from backend.queue.enqueue import enqueue_round, enqueue_training
+from backend.queue.follow import follow
+from backend.run import service
+from backend.run.processes import Program, free_port
+from backend.run.redis_server import EmbeddedRedis
+from backend.run.supervisor import Supervisor
 from backend.settings import Settings, get_settings
-from backend.storage import Storage
-from backend.supervisor import Supervisor
+from backend.store.storage import Storage
 from tests.end_to_end.test_round import order
 from tests.object_store import BUCKET, ObjectStore
 from tests.stack import PATIENCE, RECIPE, Annotator, CellProject, Stack
@@ -64,7 +66,7 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
 
         supervisor.add(worker(two, tmp_path), ready=lambda: Worker.count(client) == 2, timeout=PATIENCE)
         looks = list(follow(project.id, enqueue_round(project.id, "test")))
-        state = status(project.id)
+        state = read_status(project.id)
         rows = [row for row in Storage.of(one).files(f"projects/{project.id}/rounds") if "/rows/" in row and row.endswith(".json")]
         done = [set(machine.model_dir.glob("projects/*/rounds/*/rows/*.json")) for machine in (one, two)]
     assert looks[-1]["state"] == "finished", looks[-1]
@@ -91,5 +93,5 @@ def on(machine: Settings, object_store: ObjectStore) -> Iterator[None]:
 
 def worker(machine: Settings, logs: Path) -> Program:
     """A worker of one machine."""
-    command: list[Any] = service.python("backend.jobs.worker", "compute")
+    command: list[Any] = service.python("backend.run.worker", "compute")
     return Program("worker", command, environment=service.environment(machine), log=logs / f"{machine.model_dir.name}.log", grace=4)

@@ -8,10 +8,15 @@ import httpx
 import pytest
 from rq.job import Job
 
-from backend.jobs import agenda, cancel, enqueue_round, events, follow, progress, queue, status, versions
-from backend.jobs.connection import Keys, connection
-from backend.jobs.events import Work
-from backend.jobs.locks import Fence
+from backend.jobs import due_work
+from backend.project.status import read_status
+from backend.project.version_list import list_versions
+from backend.queue import enqueue, pending_work, progress
+from backend.queue.connection import Keys, connection
+from backend.queue.enqueue import cancel, enqueue_round
+from backend.queue.follow import follow
+from backend.queue.lease import Fence
+from backend.queue.pending_work import Work
 from tests.end_to_end.test_round import connect, order
 from tests.stack import CONFIG, RECIPE, Annotator, CellProject, Stack, no_training
 
@@ -39,7 +44,7 @@ def ranked(stack: Stack, project: CellProject) -> Iterator[CellProject]:
     quiet(stack, project)
     yield project
     cancel(project.id)
-    events.release(connection(), project.id)
+    pending_work.release(connection(), project.id)
 
 
 def set_row_steps(stack: Stack, project: CellProject, row_steps: int) -> None:
@@ -51,8 +56,8 @@ def quiet(stack: Stack, project: CellProject) -> None:
     """Wait until nothing runs or waits, and nothing is wanted."""
 
     def idle() -> bool:
-        state = status(project.id)
-        wanted = any(events.pending(connection(), project.id, work).outstanding for work in (Work.TRAINING, Work.ROUND))
+        state = read_status(project.id)
+        wanted = any(pending_work.pending(connection(), project.id, work).outstanding for work in (Work.TRAINING, Work.ROUND))
         return not state["running"] and not state["waiting"] and not wanted
 
     stack.wait(idle, "quiet")
@@ -62,7 +67,7 @@ def wait_for_a_row(stack: Stack, project: CellProject) -> None:
     """Wait until networks of a round are trained."""
 
     def in_a_row() -> bool:
-        running = status(project.id)["running"]
+        running = read_status(project.id)["running"]
         return bool(running and running["step"] == "Networks trained")
 
     stack.wait(in_a_row, "a row")
@@ -73,7 +78,7 @@ def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> N
 
     The round takes the place of another one, which stops before it writes anything.
     """
-    before = status(ranked.id)
+    before = read_status(ranked.id)
     set_row_steps(stack, ranked, ENDLESS)
     superseded = enqueue_round(ranked.id, "test")
     wait_for_a_row(stack, ranked)
@@ -82,9 +87,9 @@ def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> N
     last = list(follow(ranked.id, superseded))[-1]
     assert last["state"] == "cancelled"
     assert "superseded" in last["message"]
-    assert status(ranked.id)["round"] == before["round"]
+    assert read_status(ranked.id)["round"] == before["round"]
     wait_for_a_row(stack, ranked)
-    stack.wait(lambda: [each for each in progress.running(connection(), ranked.id) if each["kind"] == queue.UNIT], "a network under way")
+    stack.wait(lambda: [each for each in progress.running(connection(), ranked.id) if each["kind"] == enqueue.UNIT], "a network under way")
     stack.kill("worker-1")
     state = stack.wait_for_round(ranked.id, other_than=before["round"]["name"])
     trained = int(state["version"]["name"][1:])
@@ -97,14 +102,14 @@ def test_a_cancelled_round_stops_and_the_order_stays(stack: Stack, ranked: CellP
     set_row_steps(stack, ranked, ENDLESS)
     Annotator(stack, stack.server.admin).label(ranked, 2)  # the batch: a round begins
     wait_for_a_row(stack, ranked)
-    before, served = status(ranked.id), order(stack, ranked)
+    before, served = read_status(ranked.id), order(stack, ranked)
     cancelled = stack.web.post(f"/projects/{ranked.id}/cancel").raise_for_status().json()["jobs"]
     assert {list(follow(ranked.id, job))[-1]["state"] for job in cancelled} == {"cancelled"}
     connection().hdel(Keys(ranked.id).info, "looked")  # or it would find that nothing has changed
-    assert list(follow(ranked.id, queue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
-    assert not events.pending(connection(), ranked.id, Work.ROUND).outstanding
-    stack.wait(lambda: not status(ranked.id)["running"] and not status(ranked.id)["waiting"], "everything to stop")
-    state = status(ranked.id)
+    assert list(follow(ranked.id, enqueue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
+    assert not pending_work.pending(connection(), ranked.id, Work.ROUND).outstanding
+    stack.wait(lambda: not read_status(ranked.id)["running"] and not read_status(ranked.id)["waiting"], "everything to stop")
+    state = read_status(ranked.id)
     unchanged = ("round", "version", "next_tasks", "last_error")
     assert {name: state[name] for name in unchanged} == {name: before[name] for name in unchanged}
     assert order(stack, ranked) == served
@@ -113,12 +118,12 @@ def test_a_cancelled_round_stops_and_the_order_stays(stack: Stack, ranked: CellP
     set_row_steps(stack, ranked, SEEN)
     again = list(follow(ranked.id, enqueue_round(ranked.id, "test")))[-1]
     assert again["state"] == "finished"
-    assert not status(ranked.id)["warnings"]
+    assert not read_status(ranked.id)["warnings"]
 
 
 def test_labels_submitted_while_the_web_server_is_dead_are_found(stack: Stack, ranked: CellProject) -> None:
     """It is killed, comes back by itself, and what was submitted meanwhile is trained on."""
-    before = status(ranked.id)
+    before = read_status(ranked.id)
     stack.kill("web")
     annotator = Annotator(stack, stack.server.admin)
     task = annotator.next(ranked.id)
@@ -126,32 +131,32 @@ def test_labels_submitted_while_the_web_server_is_dead_are_found(stack: Stack, r
     with pytest.raises(httpx.TransportError):
         stack.web.get("/health")
     annotator.submit(task["id"], ranked.regions(task["id"]))
-    stack.wait(lambda: status(ranked.id)["version"]["labels"] == before["version"]["labels"] + 1, "a training on the label")
+    stack.wait(lambda: read_status(ranked.id)["version"]["labels"] == before["version"]["labels"] + 1, "a training on the label")
     stack.wait(stack.service.healthy, "the web server to answer again")
-    assert task["id"] not in [each["task"] for each in status(ranked.id)["next_tasks"]]
+    assert task["id"] not in [each["task"] for each in read_status(ranked.id)["next_tasks"]]
 
 
 def test_a_label_changed_while_the_web_server_is_dead_is_found(stack: Stack, ranked: CellProject) -> None:
     """No event tells of it, and the number of labels stays."""
-    before = versions(ranked.id)["versions"][-1]["name"]
+    before = list_versions(ranked.id)["versions"][-1]["name"]
     task = next(stack.client.tasks(ranked.id, "labelled"))
     stack.kill("web")
     answer = stack.http.patch(f"/api/annotations/{task['annotations'][0]['id']}/", json={"result": []})
     answer.raise_for_status()
-    found = stack.wait(lambda: versions(ranked.id)["versions"][-1]["name"] != before, "a training on the changed label")
+    found = stack.wait(lambda: list_versions(ranked.id)["versions"][-1]["name"] != before, "a training on the changed label")
     assert found
     stack.wait(stack.service.healthy, "the web server to answer again")
     quiet(stack, ranked)
-    newest = versions(ranked.id)["versions"][-1]["name"]
+    newest = list_versions(ranked.id)["versions"][-1]["name"]
     connection().hdel(Keys(ranked.id).info, "looked")
-    assert list(follow(ranked.id, queue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
-    assert not events.pending(connection(), ranked.id, Work.TRAINING).outstanding, "what a training saw is no change"
-    assert versions(ranked.id)["versions"][-1]["name"] == newest
+    assert list(follow(ranked.id, enqueue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
+    assert not pending_work.pending(connection(), ranked.id, Work.TRAINING).outstanding, "what a training saw is no change"
+    assert list_versions(ranked.id)["versions"][-1]["name"] == newest
 
 
 def test_label_studio_away_at_the_end_of_a_round(stack: Stack, ranked: CellProject) -> None:
     """The networks that were trained are not trained again: the round waits, says so, and puts its order in force; the logs stay short."""
-    before = status(ranked.id)["round"]["name"]
+    before = read_status(ranked.id)["round"]["name"]
     logged = {log: log.stat().st_size for log in stack.logs.glob("worker*.log")}
     job = enqueue_round(ranked.id, "test")
     wait_for_a_row(stack, ranked)
@@ -161,17 +166,17 @@ def test_label_studio_away_at_the_end_of_a_round(stack: Stack, ranked: CellProje
         stack.server.stop()
     try:
         waiting = "Waiting for Label Studio"
-        state = stack.wait(lambda: (job := status(ranked.id)["running"]) and job["step"] == waiting and job, waiting)
-        assert state["kind"] == queue.FINISH
+        state = stack.wait(lambda: (job := read_status(ranked.id)["running"]) and job["step"] == waiting and job, waiting)
+        assert state["kind"] == enqueue.FINISH
     finally:
         stack.server.start()
     last = list(follow(ranked.id, job))[-1]
     assert last["state"] == "finished"
-    after = status(ranked.id)["round"]["name"]
+    after = read_status(ranked.id)["round"]["name"]
     assert after != before
     assert Job.fetch(last["job"], connection=connection()).meta["round"] == after, "a further round came"
-    assert order(stack, ranked) == [task["task"] for task in status(ranked.id)["next_tasks"]]
-    assert list(follow(ranked.id, queue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
+    assert order(stack, ranked) == [task["task"] for task in read_status(ranked.id)["next_tasks"]]
+    assert list(follow(ranked.id, enqueue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
     for log, size in logged.items():
         assert b"Traceback" not in log.read_bytes()[size:], log
 
@@ -179,7 +184,7 @@ def test_label_studio_away_at_the_end_of_a_round(stack: Stack, ranked: CellProje
 def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(stack: Stack, ranked: CellProject) -> None:
     """The same labels give the same batch, so that it is known before. Tasks come and go meanwhile: all end up in the order, each with one
     prediction, and nothing of another version is left behind."""
-    batch = [task["task"] for task in status(ranked.id)["next_tasks"] if task["in_batch"]]
+    batch = [task["task"] for task in read_status(ranked.id)["next_tasks"] if task["in_batch"]]
     job = enqueue_round(ranked.id, "test")
     wait_for_a_row(stack, ranked)
     annotator = Annotator(stack, stack.server.admin)
@@ -192,9 +197,9 @@ def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(stack: St
         annotator.submit(task, ranked.regions(task))
     last = list(follow(ranked.id, job))[-1]
     assert last["state"] == "finished"
-    name = status(ranked.id)["round"]["name"]
+    name = read_status(ranked.id)["round"]["name"]
     state = stack.wait(
-        lambda: (found := status(ranked.id))["round"]["name"] != name and not found["running"] and found, "the round after the batch"
+        lambda: (found := read_status(ranked.id))["round"]["name"] != name and not found["running"] and found, "the round after the batch"
     )
     assert state["round"]["reason"] == "the batch is finished"
     open_tasks = stack.client.task_ids(ranked.id, "unlabelled")
@@ -202,9 +207,9 @@ def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(stack: St
     assert sorted(order(stack, ranked)) == open_tasks
     assert stack.client.versions(ranked.id)[state["round"]["name"]] == len(open_tasks)
     quiet(stack, ranked)
-    assert agenda._changed(ranked.id) == ""
+    assert due_work._changed(ranked.id) == ""
     annotator.submit(open_tasks[0], [])
-    assert agenda._changed(ranked.id) != "", "the night would pass over it"
+    assert due_work._changed(ranked.id) != "", "the night would pass over it"
 
 
 def test_another_project_at_the_same_time(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
@@ -257,8 +262,8 @@ def test_what_goes_wrong_is_told_and_mended(stack: Stack, make_project: MakeProj
 
     changed = CONFIG.replace('<Label value="Cell"/>', '<Label value="Cell"/><Label value="Dirt"/>')
     client.patch(f"/api/projects/{project.id}", json={"label_config": changed}).raise_for_status()
-    stack.wait(lambda: status(project.id)["version"]["name"] != state["version"]["name"], "a version for the new labels")
-    stack.wait(lambda: (found := status(project.id))["round"]["version"] == found["version"]["name"], "its masks")
+    stack.wait(lambda: read_status(project.id)["version"]["name"] != state["version"]["name"], "a version for the new labels")
+    stack.wait(lambda: (found := read_status(project.id))["round"]["version"] == found["version"]["name"], "its masks")
 
     backend = stack.client.ml_backends(project.id)[0]["id"]
     quiet(stack, project)

@@ -16,19 +16,22 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from backend import jobs
 from backend.cli import app
 from backend.errors import CancelledError, UnreachableError
 from backend.jobs import rollback
-from backend.jobs.context import Context, open_context
-from backend.jobs.locks import Fence
-from backend.jobs.progress import Progress
+from backend.jobs.masks.pre_annotation import PreAnnotator
 from backend.jobs.rollback import Wish
-from backend.labelstudio import priorities
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import parse
-from backend.pre_annotation import PreAnnotator
-from backend.uses import ROLLBACK, TRAINING
+from backend.labelstudio.labels.config import parse
+from backend.labelstudio.order import priorities
+from backend.project.context import Context, open_context
+from backend.project.status import read_status
+from backend.project.version_list import plan_rollback
+from backend.queue.enqueue import enqueue_rollback, enqueue_round, enqueue_training
+from backend.queue.follow import follow
+from backend.queue.lease import Fence
+from backend.queue.progress import Progress
+from backend.store.version_history import ROLLBACK, TRAINING
 from tests.documents import README, page
 from tests.end_to_end.test_mishaps import quiet
 from tests.end_to_end.test_round import connect
@@ -87,22 +90,22 @@ def drawn_by(stack: Stack, project: CellProject, version: str) -> dict[int, Mask
 
 def roll(project: CellProject, version: str, **words: str) -> dict[str, Any]:
     """Roll back and wait; returns the last look at the job."""
-    return list(jobs.follow(project.id, jobs.enqueue_rollback(project.id, version, **words)))[-1]
+    return list(follow(project.id, enqueue_rollback(project.id, version, **words)))[-1]
 
 
 def test_back_and_forward(stack: Stack, project: CellProject) -> None:
     """The masks on show, /setup and /predict are the chosen version's at once; the order stays; and the way back is the same command."""
     places, of_two = order(stack, project), masks(stack, project)
     assert of_two == drawn_by(stack, project, "v2")
-    before = jobs.status(project.id)
+    before = read_status(project.id)
 
     last = roll(project, "v1", reason="v2 draws the background", who="ada")
-    assert (last["state"], jobs.status(project.id)["version"]["name"]) == ("finished", "v1")
+    assert (last["state"], read_status(project.id)["version"]["name"]) == ("finished", "v1")
     assert last["message"].startswith("v1 is in use instead of v2; 4 tasks are in the same order")
     assert order(stack, project) == places
     of_one = masks(stack, project)
     assert of_one == drawn_by(stack, project, "v1") != of_two
-    state = jobs.status(project.id)
+    state = read_status(project.id)
     assert state["round"]["name"].startswith("v1.r")
     assert stack.client.versions(project.id)[state["round"]["name"]] == len(places)
     assert state["next_tasks"] == before["next_tasks"]
@@ -113,10 +116,10 @@ def test_back_and_forward(stack: Stack, project: CellProject) -> None:
     assert [region["value"]["rle"] for region in served["result"]] == of_one[places[0].task_id]
 
     assert "in use already" in roll(project, "v1")["message"]
-    assert jobs.status(project.id)["round"] == state["round"]
-    trained = list(jobs.follow(project.id, jobs.enqueue_training(project.id)))[-1]
+    assert read_status(project.id)["round"] == state["round"]
+    trained = list(follow(project.id, enqueue_training(project.id)))[-1]
     assert "trained on the same labels as v2" in trained["message"]  # nothing new was learnt: it would only undo the rollback
-    assert jobs.status(project.id)["version"]["name"] == "v1"
+    assert read_status(project.id)["version"]["name"] == "v1"
 
     assert roll(project, "v2")["state"] == "finished"
     assert (order(stack, project), masks(stack, project)) == (places, of_two)
@@ -132,19 +135,19 @@ def test_back_and_forward(stack: Stack, project: CellProject) -> None:
 
 def test_in_the_middle_of_a_round(stack: Stack, project: CellProject) -> None:
     """The round of the other version stops at once, and begins anew with the one that was chosen; nobody has to ask for it again."""
-    before = jobs.status(project.id)["round"]["name"]
+    before = read_status(project.id)["round"]["name"]
     stack.configure(project, folds=0, recipe={**RECIPE, "row_steps": 1_000_000})  # it does not end by itself
-    asked = jobs.enqueue_round(project.id, "test")
+    asked = enqueue_round(project.id, "test")
 
     def in_a_row() -> bool:
-        running = jobs.status(project.id)["running"]
+        running = read_status(project.id)["running"]
         return bool(running and running["rows_total"])
 
     stack.wait(in_a_row, "a row")
-    assert jobs.plan_rollback(project.id, "v1")["stops_round"]
+    assert plan_rollback(project.id, "v1")["stops_round"]
     stack.configure(project, folds=0)
     assert roll(project, "v1")["state"] == "finished"
-    assert list(jobs.follow(project.id, asked))[-1]["state"] == "cancelled"
+    assert list(follow(project.id, asked))[-1]["state"] == "cancelled"
     later = stack.wait_for_round(project.id, other_than=before)
     if later["round"]["reason"].startswith("rolled back"):
         later = stack.wait_for_round(project.id, other_than=later["round"]["name"])
@@ -210,7 +213,7 @@ def nothing_changes(stack: Stack, project: CellProject) -> Iterator[None]:
             open_context(project.id).versions.current(),
             stack.client.project(project.id).model_version,
             order(stack, project),
-            jobs.status(project.id)["round"],
+            read_status(project.id)["round"],
         )
 
     before, shown = state(), masks(stack, project)
@@ -269,7 +272,7 @@ def test_killed_half_way(stack: Stack, project: CellProject) -> None:
             assert result["before"] != target
             assert order(stack, project) == places
             assert masks(stack, project) == drawn_by(stack, project, target)
-            assert jobs.status(project.id)["round"]["name"] == stack.client.project(project.id).model_version == result["round"]
+            assert read_status(project.id)["round"]["name"] == stack.client.project(project.id).model_version == result["round"]
         dying.stdin.close()
     assert run(context, target, "again")["round"] == ""  # in use already
     assert run(context, target, job_id)["round"] == result["round"]  # a third run does no harm

@@ -8,15 +8,18 @@ from collections.abc import Callable
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from backend.jobs import agenda, events, follow, queue, status
-from backend.jobs.connection import connection
-from backend.jobs.context import open_context
-from backend.jobs.events import Work
-from backend.labelstudio import priorities
-from backend.labelstudio.config import parse
+from backend.jobs import due_work
 from backend.labelstudio.connect import UNCERTAINTY, Severity
-from backend.labelstudio.regions import to_mask
-from backend.project_connection import configure, instance_here, own_service
+from backend.labelstudio.labels.config import parse
+from backend.labelstudio.labels.regions import to_mask
+from backend.labelstudio.order import priorities
+from backend.project.connection import configure, instance_here, own_service
+from backend.project.context import open_context
+from backend.project.status import read_status
+from backend.queue import enqueue, pending_work
+from backend.queue.connection import connection
+from backend.queue.follow import follow
+from backend.queue.pending_work import Work
 from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack, no_training
 
 MakeProject = Callable[..., CellProject]
@@ -114,8 +117,8 @@ def test_tasks_added_and_deleted(stack: Stack, make_project: MakeProject) -> Non
     assert gone not in placed
     assert not priorities.unplaced(stack.client, project.id)
     left = [task["task"] for task in state["next_tasks"] if task["task"] != gone]
-    stack.wait(lambda: [task["task"] for task in status(project.id)["next_tasks"]] == left, "the deleted task to be noticed")
-    assert status(project.id)["round"]["name"] == state["round"]["name"]
+    stack.wait(lambda: [task["task"] for task in read_status(project.id)["next_tasks"]] == left, "the deleted task to be noticed")
+    assert read_status(project.id)["round"]["name"] == state["round"]["name"]
 
 
 def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
@@ -141,11 +144,11 @@ def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
 
     # What the service writes comes back to it as events; they end there.
     settled = connection()
-    stack.wait(lambda: not events.pending(settled, project.id, Work.LOOK).outstanding, "the last look")
-    before = {work: events.pending(settled, project.id, work).wanted for work in Work}
+    stack.wait(lambda: not pending_work.pending(settled, project.id, Work.LOOK).outstanding, "the last look")
+    before = {work: pending_work.pending(settled, project.id, work).wanted for work in Work}
     for _ in range(3):
-        assert list(follow(project.id, queue.enqueue_look(project.id)))[-1]["state"] == "finished"
-    after = {work: events.pending(settled, project.id, work).wanted for work in Work}
+        assert list(follow(project.id, enqueue.enqueue_look(project.id)))[-1]["state"] == "finished"
+    after = {work: pending_work.pending(settled, project.id, work).wanted for work in Work}
     del before[Work.LOOK], after[Work.LOOK]  # the tick wants one every few seconds
     assert after == before
 
@@ -181,16 +184,16 @@ def test_start_training_and_recompute(
     trained = stack.wait_for_round(project.id, other_than=state["round"]["name"])
     assert trained["version"]["labels"] == 3
 
-    stack.wait(lambda: not queue.active(connection(), project.id, Work.ROUND), "the round's end")  # or it would be joined
+    stack.wait(lambda: not enqueue.active(connection(), project.id, Work.ROUND), "the round's end")  # or it would be joined
     job = stack.web.post(f"/projects/{project.id}/recompute").raise_for_status().json()["job"]
     looks = list(follow(project.id, job))
     assert looks[-1]["state"] == "finished"
     assert stack.wait_for_round(project.id, other_than=trained["round"]["name"])["version"] == trained["version"]
 
-    monkeypatch.setattr(events, "projects", lambda _: [project.id])
-    stack.wait(lambda: not queue.active(connection(), project.id, Work.ROUND), "the round's end")
-    agenda.nightly()
-    assert not queue.active(connection(), project.id, Work.ROUND)
+    monkeypatch.setattr(pending_work, "projects", lambda _: [project.id])
+    stack.wait(lambda: not enqueue.active(connection(), project.id, Work.ROUND), "the round's end")
+    due_work.nightly()
+    assert not enqueue.active(connection(), project.id, Work.ROUND)
 
     name = trained["version"]["name"]
     description = stack.settings.model_dir / f"projects/{project.id}/versions/{name}/model.json"
@@ -199,7 +202,7 @@ def test_start_training_and_recompute(
     description.write_text(json.dumps(content))
     last = list(follow(project.id, stack.web.post(f"/projects/{project.id}/train").raise_for_status().json()["job"]))[-1]
     assert last["state"] == "finished"
-    kept = status(project.id)
+    kept = read_status(project.id)
     assert kept["version"]["name"] == name
     (told,) = [warning for warning in kept["warnings"] if "was trained but is not in use" in warning]
     assert "clearly worse" in told

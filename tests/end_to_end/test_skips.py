@@ -11,10 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from backend.cli import app
-from backend.jobs import follow, queue, status
-from backend.jobs.connection import connection
-from backend.jobs.events import Work
-from backend.labelstudio import priorities
+from backend.labelstudio.order import priorities
+from backend.project.status import read_status
+from backend.queue import enqueue
+from backend.queue.connection import connection
+from backend.queue.follow import follow
+from backend.queue.pending_work import Work
 from tests.end_to_end.test_round import connect
 from tests.stack import Annotator, CellProject, Stack, no_training
 
@@ -24,8 +26,8 @@ pytestmark = pytest.mark.timeout(900)
 def looked(project: CellProject) -> dict[str, Any]:
     """The state after a look at the project that has begun since: the first of two may be one that ran already."""
     for _ in range(2):
-        assert list(follow(project.id, queue.enqueue_look(project.id)))[-1]["state"] == "finished"
-    return status(project.id)
+        assert list(follow(project.id, enqueue.enqueue_look(project.id)))[-1]["state"] == "finished"
+    return read_status(project.id)
 
 
 def served(annotator: Annotator, project: CellProject) -> int:
@@ -86,7 +88,7 @@ def test_an_annotator_who_skips_everything(stack: Stack, make_project: Callable[
     assert annotator.next(project.id) is None
     state = looked(project)
     assert (state["next_tasks"], state["skipped"]["tasks"]) == ([], sorted(tasks))
-    assert not queue.active(connection(), project.id, Work.ROUND)  # there is nothing to wait for, nor to order
+    assert not enqueue.active(connection(), project.id, Work.ROUND)  # there is nothing to wait for, nor to order
 
     told = doctor(project)
     assert told["severity"] == "warning"

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from model.recipe import Recipe
-from model.round import Round
+from model.network.recipe import Recipe
+from model.similarity.round import Round
 
 Images = dict[str, npt.NDArray[np.float32]]
 Masks = dict[str, npt.NDArray[np.uint8]]

@@ -18,16 +18,16 @@ import torch
 from PIL import Image
 from redis import Redis
 
-from backend import service
-from backend.jobs import connection as connections
-from backend.labelstudio.config import EXAMPLE, parse
-from backend.processes import Program, Running, free_port
-from backend.redis_server import EmbeddedRedis
+from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.queue import connection as connections
+from backend.run import service
+from backend.run.processes import Program, Running, free_port
+from backend.run.redis_server import EmbeddedRedis
 from backend.settings import Settings, get_settings, read_settings
-from backend.storage import Storage
-from backend.versions import VersionRecord, Versions, now
-from model.recipe import Recipe
-from model.training import train
+from backend.store.storage import Storage
+from backend.store.versions import VersionRecord, Versions, now
+from model.network.recipe import Recipe
+from model.network.training import train
 
 TINY = {"width": 4, "depth": 2, "max_side": 64, "crop": 32, "batch": 2, "steps": 20, "row_steps": 10}
 """A recipe that trains in about a second."""
@@ -178,7 +178,7 @@ def picture(number: int) -> tuple[bytes, np.ndarray[Any, np.dtype[np.uint8]]]:
 
 def publish_version(model_dir: Path, project_id: int, name: str = "v1", *, steps: int = 60, label_config: str = EXAMPLE) -> None:
     """Train a tiny network on discs and put it in use."""
-    from model.images import decode_image
+    from model.data.images import decode_image
 
     recipe = Recipe.from_dict({**TINY, "max_side": 96, "steps": steps})
     config = parse(label_config)

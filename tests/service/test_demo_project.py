@@ -11,11 +11,11 @@ from backend.demo import demo, generator, pictures, state
 from backend.demo.project import DemoProject
 from backend.demo.server import LabelStudioServer
 from backend.errors import SettingsError
-from backend.labelstudio.annotations import chosen
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import parse
 from backend.labelstudio.images import fetch
-from backend.labelstudio.regions import to_mask
+from backend.labelstudio.labels.annotations import chosen
+from backend.labelstudio.labels.config import parse
+from backend.labelstudio.labels.regions import to_mask
 
 
 def test_made_once_and_labelled_exactly(label_studio: LabelStudioServer, tmp_path: Path) -> None:

@@ -17,16 +17,16 @@ from redis import Redis
 from rq.job import Job
 from typer.testing import CliRunner
 
-from backend import service
 from backend.cli import MEND, app
 from backend.doctor import examination, examine, projects, web
 from backend.doctor.examination import together
 from backend.finding import Finding, Severity
-from backend.jobs import queue
-from backend.processes import Program, free_port
-from backend.redis_server import EmbeddedRedis
+from backend.queue import enqueue
+from backend.run import service
+from backend.run.processes import Program, free_port
+from backend.run.redis_server import EmbeddedRedis
+from backend.run.supervisor import Supervisor
 from backend.settings import Settings, read_settings
-from backend.supervisor import Supervisor
 from tests.service.conftest import publish_version, use_settings
 from tests.service.test_processes import eventually
 from tests.web_server import Answer, web_server
@@ -88,7 +88,7 @@ def test_a_web_server_that_ends_between_two_questions(tmp_path: Path) -> None:
 def test_workers_and_scheduler_that_are_not_there(redis: Redis, settings: Settings, tmp_path: Path) -> None:
     """The commands that it names start them, and then it is satisfied; looking changes nothing in Redis and storage."""
     publish_version(settings.model_dir, 1, steps=2)
-    waiting = queue.enqueue_training(1)
+    waiting = enqueue.enqueue_training(1)
     job = Job.fetch(waiting, connection=redis)
     job.enqueued_at = datetime.now(UTC) - timedelta(hours=3)
     job.save()

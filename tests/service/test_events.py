@@ -9,12 +9,14 @@ from types import SimpleNamespace
 import pytest
 from redis import Redis
 
-from backend.jobs import agenda, events, follow, queue
-from backend.jobs.backlog import Backlog
-from backend.jobs.connection import Keys, as_text, connect
-from backend.jobs.events import Event, Work
-from backend.processes import free_port
-from backend.redis_server import EmbeddedRedis
+from backend.jobs import due_work
+from backend.queue import enqueue, pending_work
+from backend.queue.backlog import Backlog
+from backend.queue.connection import Keys, as_text, connect
+from backend.queue.follow import follow
+from backend.queue.pending_work import Event, Work
+from backend.run.processes import free_port
+from backend.run.redis_server import EmbeddedRedis
 from backend.settings import Settings
 from tests.service.conftest import use_settings
 
@@ -24,7 +26,7 @@ LABEL = Event(Work.TRAINING, 1, (5,))
 @pytest.fixture
 def quick(redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A second of quiet, or three labels."""
-    events.register(redis, 1)
+    pending_work.register(redis, 1)
     return use_settings(monkeypatch, redis_url=redis_server.address, model_dir=tmp_path, quiet_seconds=1, labels_to_train=3)
 
 
@@ -36,80 +38,80 @@ def jobs(redis: Redis) -> list[str]:
 def test_a_training_starts_after_quiet(redis: Redis, quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not while labels keep coming: a second of quiet begins with the last one."""
     clock = SimpleNamespace(seconds=1000.0)
-    for module in (agenda, events):
+    for module in (due_work, pending_work):
         monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: clock.seconds))
     for _ in range(2):
-        events.record(redis, 1, LABEL)
+        pending_work.record(redis, 1, LABEL)
         clock.seconds += 0.6
-        assert agenda.gather(redis, quick) == []
+        assert due_work.gather(redis, quick) == []
     clock.seconds += 0.5
-    (job,) = agenda.gather(redis, quick)
+    (job,) = due_work.gather(redis, quick)
     assert job.startswith("training-1-")
-    assert agenda.gather(redis, quick) == []  # it waits for a worker: no second one
+    assert due_work.gather(redis, quick) == []  # it waits for a worker: no second one
 
 
 def test_enough_labels_do_not_wait(redis: Redis, quick: Settings) -> None:
     """Three are enough here; a pile of events makes one job."""
     for _ in range(50):
-        events.record(redis, 1, LABEL)
-    assert len(agenda.gather(redis, quick)) == 1
+        pending_work.record(redis, 1, LABEL)
+    assert len(due_work.gather(redis, quick)) == 1
     assert len(jobs(redis)) == 1
 
 
 def test_events_during_a_training_mean_exactly_one_more(redis: Redis, quick: Settings) -> None:
     """The job notes where the counters stood when it began."""
-    events.record(redis, 1, LABEL)
-    begun = events.begin(redis, 1, Work.TRAINING)
+    pending_work.record(redis, 1, LABEL)
+    begun = pending_work.begin(redis, 1, Work.TRAINING)
     for _ in range(7):
-        events.record(redis, 1, LABEL)
-    events.finish(redis, 1, Work.TRAINING, begun)
-    pending = events.pending(redis, 1, Work.TRAINING)
+        pending_work.record(redis, 1, LABEL)
+    pending_work.finish(redis, 1, Work.TRAINING, begun)
+    pending = pending_work.pending(redis, 1, Work.TRAINING)
     assert (pending.outstanding, pending.labels) == (True, 7)
-    events.finish(redis, 1, Work.TRAINING, events.begin(redis, 1, Work.TRAINING))
-    assert not events.pending(redis, 1, Work.TRAINING).outstanding
-    assert agenda.gather(redis, quick) == []
+    pending_work.finish(redis, 1, Work.TRAINING, pending_work.begin(redis, 1, Work.TRAINING))
+    assert not pending_work.pending(redis, 1, Work.TRAINING).outstanding
+    assert due_work.gather(redis, quick) == []
 
 
 def test_a_training_inside_a_round_counts(redis: Redis, quick: Settings) -> None:
     """Whoever holds the fence trains; a job beside it would do the same again."""
     for _ in range(3):
-        events.record(redis, 1, LABEL)
+        pending_work.record(redis, 1, LABEL)
     redis.set(Keys(1).fence("training"), 1)
-    assert agenda.gather(redis, quick) == []
+    assert due_work.gather(redis, quick) == []
     redis.delete(Keys(1).fence("training"))
-    assert len(agenda.gather(redis, quick)) == 1
+    assert len(due_work.gather(redis, quick)) == 1
 
 
 def test_failures_are_tried_again_later_and_later(redis: Redis, quick: Settings) -> None:
     """And nothing is lost by them."""
-    events.record(redis, 1, LABEL)
+    pending_work.record(redis, 1, LABEL)
     for failures, pause in ((1, 15), (2, 30), (7, 600), (40, 600)):
-        while events.pending(redis, 1, Work.TRAINING).failures < failures:
-            events.fail(redis, 1, Work.TRAINING)
-        pending = events.pending(redis, 1, Work.TRAINING)
+        while pending_work.pending(redis, 1, Work.TRAINING).failures < failures:
+            pending_work.fail(redis, 1, Work.TRAINING)
+        pending = pending_work.pending(redis, 1, Work.TRAINING)
         assert not pending.due(Work.TRAINING, quick, pending.tried + pause - 5)
         assert pending.due(Work.TRAINING, quick, pending.tried + pause + 5)
-    assert events.pending(redis, 1, Work.TRAINING).outstanding
+    assert pending_work.pending(redis, 1, Work.TRAINING).outstanding
 
 
 def test_projects_are_apart(redis: Redis, quick: Settings) -> None:
     """Each its own counters and job."""
-    events.register(redis, 2)
+    pending_work.register(redis, 2)
     for project in (1, 2):
         for _ in range(3):
-            events.record(redis, project, LABEL)
-    started = agenda.gather(redis, quick)
+            pending_work.record(redis, project, LABEL)
+    started = due_work.gather(redis, quick)
     assert sorted(job.split("-")[1] for job in started) == ["1", "2"]
-    events.forget(redis, 2)
-    assert events.projects(redis) == [1]
+    pending_work.forget(redis, 2)
+    assert pending_work.projects(redis) == [1]
 
 
 def test_a_tick_looks_at_every_project_once(redis: Redis, quick: Settings) -> None:
     """Ticks do not pile up while nobody works."""
     del quick
     for _ in range(3):
-        agenda.tick()
-    assert events.pending(redis, 1, Work.LOOK).wanted == 1
+        due_work.tick()
+    assert pending_work.pending(redis, 1, Work.LOOK).wanted == 1
 
 
 def test_a_restart_of_redis_loses_no_event(tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_a_restart_of_redis_loses_no_event(tmp_path: Path) -> None:
         until = time.monotonic() + 20
         while len(backlog) and time.monotonic() < until:
             time.sleep(0.1)
-        assert events.pending(redis, 1, Work.TRAINING).labels == 20
+        assert pending_work.pending(redis, 1, Work.TRAINING).labels == 20
         assert redis.scard(Keys(1).labelled) == 20
     finally:
         server.stop()
@@ -140,35 +142,35 @@ def test_a_restart_of_redis_loses_no_event(tmp_path: Path) -> None:
 def test_a_round_waits_for_the_training_before_it(redis: Redis, quick: Settings) -> None:
     """A recompute while a training runs uses its model; a second click joins the first."""
     del quick
-    training = queue.enqueue_training(1)
-    assert queue.enqueue_training(1) == training
-    ranking = queue.enqueue_round(1, "asked for")
-    assert queue.enqueue_round(1, "asked for") == ranking
+    training = enqueue.enqueue_training(1)
+    assert enqueue.enqueue_training(1) == training
+    ranking = enqueue.enqueue_round(1, "asked for")
+    assert enqueue.enqueue_round(1, "asked for") == ranking
     assert jobs(redis) == [training]  # the round is deferred
-    assert queue.waiting(redis, 1) == [Work.TRAINING, "round"]
+    assert enqueue.waiting(redis, 1) == [Work.TRAINING, "round"]
     assert next(follow(1, ranking))["state"] == "queued"
 
 
 def test_cancel_takes_everything_back(redis: Redis, quick: Settings) -> None:
     """Also what was only wanted, so that nothing starts again by itself a second later."""
     for _ in range(3):
-        events.record(redis, 1, LABEL)
-    queue.enqueue_training(1)
-    ranking = queue.enqueue_round(1, "asked for")
-    assert len(queue.cancel(1)) == 2
+        pending_work.record(redis, 1, LABEL)
+    enqueue.enqueue_training(1)
+    ranking = enqueue.enqueue_round(1, "asked for")
+    assert len(enqueue.cancel(1)) == 2
     assert jobs(redis) == []
-    assert agenda.gather(redis, quick) == []
+    assert due_work.gather(redis, quick) == []
     (last,) = follow(1, ranking)
     assert last["state"] == "cancelled"
-    assert queue.cancel(1) == []
-    assert events.held(redis, 1, labelled=5)  # what a look sees: the same labels again
-    assert events.held(redis, 1, labelled=5)
+    assert enqueue.cancel(1) == []
+    assert pending_work.held(redis, 1, labelled=5)  # what a look sees: the same labels again
+    assert pending_work.held(redis, 1, labelled=5)
     assert "Cancelled by a person" in as_text(redis.hget(Keys(1).notes, "cancelled"))
-    assert not events.held(redis, 1, labelled=6)  # a label that no event told of
+    assert not pending_work.held(redis, 1, labelled=6)  # a label that no event told of
     assert not redis.hexists(Keys(1).notes, "cancelled")
-    events.record(redis, 1, LABEL)
+    pending_work.record(redis, 1, LABEL)
     time.sleep(1.1)
-    assert len(agenda.gather(redis, quick)) == 1  # the next label starts anew
-    queue.cancel(1)
-    events.record(redis, 1, LABEL)
-    assert not events.held(redis, 1, labelled=6)
+    assert len(due_work.gather(redis, quick)) == 1  # the next label starts anew
+    enqueue.cancel(1)
+    pending_work.record(redis, 1, LABEL)
+    assert not pending_work.held(redis, 1, labelled=6)

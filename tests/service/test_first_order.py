@@ -9,17 +9,19 @@ import pytest
 from redis import Redis
 
 from backend.demo.server import LabelStudioServer
-from backend.jobs import agenda, asked, events, look, queue, status, work
-from backend.jobs.connection import COMPUTE, CONTROL, named
-from backend.jobs.context import Context, open_context
-from backend.jobs.events import Work
-from backend.jobs.progress import Progress
-from backend.jobs.records import current_record
-from backend.jobs.worker import create_worker
-from backend.labelstudio import priorities
-from backend.labelstudio.config import EXAMPLE
-from backend.redis_server import EmbeddedRedis
+from backend.jobs import due_work, entry_points, sync
+from backend.labelstudio.labels.config import EXAMPLE
+from backend.labelstudio.order import priorities
+from backend.project.context import Context, open_context
+from backend.project.status import read_status
+from backend.queue import enqueue, pending_work, round_request
+from backend.queue.connection import COMPUTE, CONTROL, named
+from backend.queue.pending_work import Work
+from backend.queue.progress import Progress
+from backend.run.redis_server import EmbeddedRedis
+from backend.run.worker import create_worker
 from backend.settings import get_settings
+from backend.store.round_record import round_in_force
 from tests.service.conftest import TINY, use_settings
 
 
@@ -50,29 +52,29 @@ def context(
         found = open_context(project)
         for task in found.client.task_ids(project)[:2]:
             http.post(f"/api/tasks/{task}/annotations/", json={"result": []}).raise_for_status()
-    events.register(redis, project)
+    pending_work.register(redis, project)
     return found
 
 
 def look_at(context: Context) -> None:
-    look.look(context, Progress(context.redis, context.project_id, "test", "look"))
+    sync.look(context, Progress(context.redis, context.project_id, "test", "look"))
 
 
 def work_off(context: Context, name: str) -> None:
     """Have a real worker of one queue do all that waits there; several times, as jobs want further ones."""
     for _ in range(3):
-        agenda.gather(context.redis, get_settings())
+        due_work.gather(context.redis, get_settings())
         create_worker(get_settings(), [name], context.redis).work(burst=True, logging_level="WARNING")
 
 
 def test_is_written_while_all_workers_for_trainings_are_busy(context: Context) -> None:
     """A project with labels has its order although no training, of whatever project, comes to its end."""
-    queue.enqueue_training(context.project_id + 1)
+    enqueue.enqueue_training(context.project_id + 1)
     look_at(context)
     work_off(context, CONTROL)
     waiting = {job.meta["project"] for job in named(COMPUTE).get_jobs()}
     assert context.project_id + 1 in waiting
-    record = current_record(context)
+    record = round_in_force(context.storage, context.project_id)
     assert record is not None
     assert (record["reason"], record["cold_start"]) == ("the first order", True)
     assert [place.task_id for place in priorities.order(context.client, context.project_id)] == record["order"]
@@ -81,36 +83,36 @@ def test_is_written_while_all_workers_for_trainings_are_busy(context: Context) -
 
 def test_time_of_a_training_is_told_before_it_begins(context: Context) -> None:
     """It is measured with the first order."""
-    assert status(context.project_id)["training_seconds"] is None
-    work.write_first_order(context.project_id)
-    assert status(context.project_id)["version"] is None
-    assert status(context.project_id)["training_seconds"] > 0
+    assert read_status(context.project_id)["training_seconds"] is None
+    entry_points.write_first_order(context.project_id)
+    assert read_status(context.project_id)["version"] is None
+    assert read_status(context.project_id)["training_seconds"] > 0
 
 
 def test_leaves_to_the_next_round_what_a_person_asked_for(context: Context) -> None:
     """A strategy cannot choose before there is a model; the wish stands."""
-    queue.enqueue_round(context.project_id, "asked for", strategy="ensemble")
-    work.write_first_order(context.project_id)
-    assert current_record(context) is not None
-    assert asked.standing(context.redis, context.project_id).strategy == "ensemble"
-    assert events.pending(context.redis, context.project_id, Work.ROUND).outstanding
+    enqueue.enqueue_round(context.project_id, "asked for", strategy="ensemble")
+    entry_points.write_first_order(context.project_id)
+    assert round_in_force(context.storage, context.project_id) is not None
+    assert round_request.standing(context.redis, context.project_id).strategy == "ensemble"
+    assert pending_work.pending(context.redis, context.project_id, Work.ROUND).outstanding
 
 
 def test_second_run_changes_nothing(context: Context) -> None:
     """A job that runs twice, or comes when a round has written an order already, leaves that in force."""
-    work.write_first_order(context.project_id)
-    before = current_record(context)
-    events.want(context.redis, context.project_id, Work.FIRST_ORDER)
-    assert "already" in work.write_first_order(context.project_id)["reason"]
-    assert current_record(context) == before
-    assert not events.pending(context.redis, context.project_id, Work.FIRST_ORDER).outstanding
+    entry_points.write_first_order(context.project_id)
+    before = round_in_force(context.storage, context.project_id)
+    pending_work.want(context.redis, context.project_id, Work.FIRST_ORDER)
+    assert "already" in entry_points.write_first_order(context.project_id)["reason"]
+    assert round_in_force(context.storage, context.project_id) == before
+    assert not pending_work.pending(context.redis, context.project_id, Work.FIRST_ORDER).outstanding
 
 
 def test_cancelled_is_not_written_until_a_label_comes(context: Context) -> None:
     """As everything that a person cancelled."""
     look_at(context)
-    queue.cancel(context.project_id)
+    enqueue.cancel(context.project_id)
     work_off(context, CONTROL)
     look_at(context)
-    assert not events.pending(context.redis, context.project_id, Work.FIRST_ORDER).outstanding
-    assert current_record(context) is None
+    assert not pending_work.pending(context.redis, context.project_id, Work.FIRST_ORDER).outstanding
+    assert round_in_force(context.storage, context.project_id) is None

@@ -6,9 +6,9 @@ import pytest
 from redis import Redis
 from rq.worker_registration import REDIS_WORKER_KEYS, clean_worker_registry
 
-from backend.jobs.connection import COMPUTE, CONTROL, named
-from backend.jobs.heartbeats import alive
-from backend.jobs.worker import create_worker
+from backend.queue.connection import COMPUTE, CONTROL, named
+from backend.queue.heartbeats import alive
+from backend.run.worker import create_worker
 from backend.settings import Settings
 
 

@@ -8,10 +8,10 @@ from rq import Queue
 from typer.testing import CliRunner
 
 from backend.cli import app
-from backend.jobs import events
-from backend.jobs.connection import COMPUTE, CONTROL
-from backend.processes import free_port
-from backend.redis_server import EmbeddedRedis
+from backend.queue import pending_work
+from backend.queue.connection import COMPUTE, CONTROL
+from backend.run.processes import free_port
+from backend.run.redis_server import EmbeddedRedis
 from tests.service.conftest import TINY, publish_version, use_settings
 
 COMMANDS = ["status", "versions", "rollback v1 --yes", "recompute", "train"]
@@ -46,7 +46,7 @@ def test_label_studio_is_asked_before_a_job_is_made(command: str, redis: Redis) 
     assert code == 2
     assert "Label Studio" in output
     assert [Queue(name, connection=redis).count for name in (COMPUTE, CONTROL)] == [0, 0]
-    assert events.projects(redis) == []
+    assert pending_work.projects(redis) == []
 
 
 @pytest.mark.usefixtures("service")
@@ -65,4 +65,4 @@ def test_a_project_that_only_the_storage_knows_is_known(tmp_path: Path, redis: R
     assert shell("versions", 7)[0] == 0
     code, output = shell("train", 7)
     assert code == 0, output
-    assert events.projects(redis) == [7]
+    assert pending_work.projects(redis) == [7]

@@ -11,13 +11,15 @@ from redis import Redis
 
 from backend.demo.server import LabelStudioServer
 from backend.errors import BackendError
-from backend.jobs import agenda, events, queue, status, work
-from backend.jobs.events import Event, Work
-from backend.jobs.schedule import create_scheduler
-from backend.labelstudio.config import EXAMPLE
-from backend.redis_server import EmbeddedRedis
-from backend.segmenter import Segmenter
+from backend.jobs import due_work, entry_points
+from backend.labelstudio.labels.config import EXAMPLE
+from backend.project.status import read_status
+from backend.queue import enqueue, pending_work
+from backend.queue.pending_work import Event, Work
+from backend.run.redis_server import EmbeddedRedis
+from backend.run.scheduler import create_scheduler
 from backend.settings import Settings
+from backend.web.segmenter import Segmenter
 from tests.service.conftest import TINY, use_settings
 
 
@@ -28,8 +30,8 @@ def test_told_kept_and_done_later(
     headers = {"Authorization": f"Token {label_studio.token}"}
     answer = httpx.post(f"{label_studio.url}/api/projects", json={"title": "Away", "label_config": EXAMPLE}, headers=headers, timeout=60)
     project = int(answer.raise_for_status().json()["id"])
-    events.register(redis, project)
-    events.record(redis, project, Event(Work.TRAINING, 1, (1,)))
+    pending_work.register(redis, project)
+    pending_work.record(redis, project, Event(Work.TRAINING, 1, (1,)))
 
     def settings(url: str, key: str) -> Settings:
         return use_settings(
@@ -42,18 +44,18 @@ def test_told_kept_and_done_later(
     ):
         settings(url, key)
         with pytest.raises(BackendError):
-            work.train(project, "new labels")
-        assert message in status(project)["last_error"]["message"]
-        pending = events.pending(redis, project, Work.TRAINING)
+            entry_points.train(project, "new labels")
+        assert message in read_status(project)["last_error"]["message"]
+        pending = pending_work.pending(redis, project, Work.TRAINING)
         assert (pending.outstanding, pending.labels) == (True, 1)
 
     settings(label_studio.url, label_studio.token)
-    assert work.train(project, "new labels")["reason"] == "no label yet"
-    assert status(project)["last_error"] is None
-    assert not events.pending(redis, project, Work.TRAINING).outstanding
+    assert entry_points.train(project, "new labels")["reason"] == "no label yet"
+    assert read_status(project)["last_error"] is None
+    assert not pending_work.pending(redis, project, Work.TRAINING).outstanding
 
-    agenda.nightly()  # there is no order yet
-    assert queue.waiting(redis, project) == [queue.START]
+    due_work.nightly()  # there is no order yet
+    assert enqueue.waiting(redis, project) == [enqueue.START]
 
 
 def test_the_schedule(redis: Redis, settings: Settings) -> None:

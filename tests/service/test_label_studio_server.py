@@ -10,7 +10,7 @@ from PIL import Image
 
 from backend.demo.server import Account, LabelStudioServer
 from backend.errors import ProcessError
-from backend.processes import alive
+from backend.run.processes import alive
 
 CONFIG = '<View><Image name="image" value="$image"/><BrushLabels name="b" toName="image"><Label value="Axon"/></BrushLabels></View>'
 

@@ -15,17 +15,19 @@ from rq.job import Job
 from backend.demo.server import LabelStudioServer
 from backend.doctor.labels import check_labels
 from backend.finding import Severity
-from backend.jobs import events, look, status, work
-from backend.jobs.context import Context, Setup, open_context
-from backend.jobs.label_review import review
-from backend.jobs.progress import Progress
-from backend.jobs.records import current_record
-from backend.jobs.snapshot import read_labels
-from backend.labelstudio import priorities
-from backend.labelstudio.config import EXAMPLE, parse
-from backend.labelstudio.regions import from_mask
-from backend.redis_server import EmbeddedRedis
-from backend.versions import VersionRecord
+from backend.jobs import entry_points, sync
+from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.labelstudio.labels.regions import from_mask
+from backend.labelstudio.order import priorities
+from backend.project.context import Context, Setup, open_context
+from backend.project.label_review import review
+from backend.project.status import read_status
+from backend.project.task_data import read_labels
+from backend.queue import pending_work
+from backend.queue.progress import Progress
+from backend.run.redis_server import EmbeddedRedis
+from backend.store.round_record import round_in_force
+from backend.store.versions import VersionRecord
 from tests.service.conftest import TINY, picture, use_settings
 
 RENAMED = EXAMPLE.replace("Axon", "Neurite")
@@ -50,20 +52,20 @@ class Lab:
         self.http.patch(f"/api/projects/{self.context.project_id}/", json={"label_config": config}).raise_for_status()
 
     def train(self) -> dict[str, Any]:
-        return work.train(self.context.project_id, "test")
+        return entry_points.train(self.context.project_id, "test")
 
     def look(self) -> None:
-        look.look(self.context, Progress(self.context.redis, self.context.project_id, "test", "look"))
+        sync.look(self.context, Progress(self.context.redis, self.context.project_id, "test", "look"))
 
     def write_order(self) -> None:
         """A round from its start to its end; of fewer than three labels, so that nothing is trained in it."""
-        started = work.start_round(self.context.project_id, "test")
+        started = entry_points.start_round(self.context.project_id, "test")
         Job.fetch(started["next"], connection=self.context.redis).delete()  # done here, as no worker runs
-        work.finish_round(self.context.project_id, str(started["round"]))
+        entry_points.finish_round(self.context.project_id, str(started["round"]))
 
     def shown(self) -> dict[int, tuple[int, float, list[str]]]:
         """What is on show: task to the prediction's id, its score and the labels of its regions."""
-        record = current_record(self.context)
+        record = round_in_force(self.context.storage, self.context.project_id)
         assert record is not None
         found = {}
         for task in record["order"]:
@@ -73,7 +75,7 @@ class Lab:
         return found
 
     def warnings(self) -> str:
-        return "\n".join(status(self.context.project_id)["warnings"])
+        return "\n".join(read_status(self.context.project_id)["warnings"])
 
     def _predictions(self, task: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.http.get("/api/predictions/", params={"task": task}).raise_for_status().json()
@@ -101,7 +103,7 @@ def lab(
     http = httpx.Client(base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60)
     project = int(http.post("/api/projects", json={"title": "Labels", "label_config": EXAMPLE}).raise_for_status().json()["id"])
     http.post(f"/api/projects/{project}/import", json=[{"data": {"image": image_url(each)}} for each in range(8)]).raise_for_status()
-    events.register(redis, project)
+    pending_work.register(redis, project)
     context = open_context(project)
     return Lab(context, http, context.client.task_ids(project))
 
@@ -204,7 +206,7 @@ def test_a_renamed_label_takes_its_masks_along_and_no_version_of_fewer_labels_ta
     assert "2 of 3 labels are not learnt from, as they say 'Axon'" in lab.warnings()
     assert '<Label value="Neurite" alias="Axon"/>' in lab.warnings()
     lab.write_order()
-    record = current_record(context)
+    record = round_in_force(context.storage, context.project_id)
     assert record is not None
     assert record["cold_start"]
     assert "trained on other labels (Axon) than the configuration has now" in record["message"]

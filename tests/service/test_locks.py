@@ -13,16 +13,16 @@ import pytest
 from redis import Redis
 
 from backend.errors import FenceLostError
-from backend.jobs.connection import connect
-from backend.jobs.locks import Fence
-from backend.redis_server import EmbeddedRedis
+from backend.queue.connection import connect
+from backend.queue.lease import Fence
+from backend.run.redis_server import EmbeddedRedis
 from tests.service.test_processes import eventually
 
 COUNT = """
 import sys, time
 from pathlib import Path
-from backend.jobs.connection import connect
-from backend.jobs.locks import Fence
+from backend.queue.connection import connect
+from backend.queue.lease import Fence
 
 redis, total = connect(sys.argv[1]), Path(sys.argv[2])
 for _ in range(40):
@@ -39,8 +39,8 @@ WRITE = """
 import sys, time
 from pathlib import Path
 from backend.errors import FenceLostError
-from backend.jobs.connection import connect
-from backend.jobs.locks import Fence
+from backend.queue.connection import connect
+from backend.queue.lease import Fence
 
 name, redis, folder, until = sys.argv[1], connect(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[3], sys.argv[4])
 fence = Fence(redis, "f", seconds=1.0)

@@ -13,10 +13,10 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 from redis import Redis
 
-from backend.jobs import events
-from backend.labelstudio.config import EXAMPLE
+from backend.app import create_app
+from backend.labelstudio.labels.config import EXAMPLE
+from backend.queue import pending_work
 from backend.settings import Settings
-from backend.web import create_app
 
 PROJECT = {"id": 2, "title": "Axons", "label_config": EXAMPLE}
 ANNOTATION = {"id": 9, "task": 26, "completed_by": 1, "was_cancelled": False, "result": [{"type": "brushlabels", "value": {"rle": [1]}}]}
@@ -66,7 +66,7 @@ def replaced(body: Any, path: tuple[Any, ...], value: Any) -> Any:
 @pytest.fixture
 def client(settings: Settings, redis: Redis) -> FlaskClient:
     """The application in this process, over the real Redis; it knows project 2."""
-    events.register(redis, 2)
+    pending_work.register(redis, 2)
     return create_app(settings).test_client()
 
 

@@ -22,15 +22,15 @@ from redis import Redis
 from rq.job import Job, JobStatus
 from rq.registry import StartedJobRegistry, clean_registries
 
-from backend import service
-from backend.jobs import connection as connections
-from backend.jobs import events, queue, tally
-from backend.jobs.connection import COMPUTE, PROJECTS, Keys, named
-from backend.jobs.events import Event, Work
-from backend.jobs.queue import FINISH, UNIT
-from backend.labelstudio.config import EXAMPLE
-from backend.processes import Program, Running, free_port
-from backend.redis_server import EmbeddedRedis
+from backend.labelstudio.labels.config import EXAMPLE
+from backend.queue import connection as connections
+from backend.queue import enqueue, job_statistics, pending_work
+from backend.queue.connection import COMPUTE, PROJECTS, Keys, named
+from backend.queue.enqueue import FINISH, UNIT
+from backend.queue.pending_work import Event, Work
+from backend.run import service
+from backend.run.processes import Program, Running, free_port
+from backend.run.redis_server import EmbeddedRedis
 from backend.settings import get_settings
 from tests.service.conftest import TINY, Web, publish_version, start_web, use_settings
 from tests.service.test_processes import eventually
@@ -87,7 +87,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         workers = [
             Program(
                 log.stem,
-                service.python("backend.jobs.worker", "compute"),
+                service.python("backend.run.worker", "compute"),
                 environment={**service.environment(settings), "LOG_JSON": "false" if log is logs[0] else "true"},
                 log=log,
                 grace=0.5,
@@ -148,9 +148,9 @@ def test_jobs_of_several_workers_are_counted_however_they_end(running: Service) 
     running.wait(1, "tdal_jobs", kind=UNIT, state="failed")
     running.wait(2, "tdal_project_failed_jobs", project="4")
 
-    hanging = [queue.enqueue_training(project) for project in (5, 6)]  # one for each worker: they wait for Label Studio
+    hanging = [enqueue.enqueue_training(project) for project in (5, 6)]  # one for each worker: they wait for Label Studio
     running.wait(2, "tdal_workers", queue="compute", state="busy")
-    queue.enqueue_training(7)
+    enqueue.enqueue_training(7)
     running.wait(2, "tdal_jobs", kind="training", state="running")
     running.wait(1, "tdal_queue_jobs", queue="compute")
     assert running.value("tdal_jobs", kind="training", state="queued") == 1
@@ -177,7 +177,7 @@ def test_jobs_of_several_workers_are_counted_however_they_end(running: Service) 
     assert running.value(name, kind=UNIT, outcome="failed") == 3
     total = running.value("tdal_job_duration_seconds_sum", kind="training", outcome="killed") or 0
     assert total > 0
-    limits = [limit for limit in tally.LIMITS if total <= limit]
+    limits = [limit for limit in job_statistics.LIMITS if total <= limit]
     assert running.value("tdal_job_duration_seconds_bucket", kind="training", outcome="killed", le=str(limits[0])) == 1
 
     text, as_json = (log.read_text() for log in running.logs[:2])
@@ -196,13 +196,13 @@ def test_a_job_whose_worker_vanished_is_counted(running: Service) -> None:
     """rq finds it when its sign of life is overdue."""
     redis = running.redis
     apart = named("compute-elsewhere", redis)
-    apart.enqueue_call("backend.jobs.work.train", args=(9, "x"), job_id="training-9-x", meta={"project": 9, "kind": "training"})
+    apart.enqueue_call("backend.jobs.entry_points.train", args=(9, "x"), job_id="training-9-x", meta={"project": 9, "kind": "training"})
     job = Job.fetch("training-9-x", connection=redis)
     job.prepare_for_execution("gone", redis.pipeline())
     job.set_status(JobStatus.STARTED)
     redis.zadd(StartedJobRegistry(queue=apart).key, {f"{job.id}:1": time.time() - 1})
     before = running.value("tdal_job_duration_seconds_count", kind="training", outcome="killed") or 0
-    clean_registries(apart, [tally.note_abandoned])
+    clean_registries(apart, [job_statistics.note_abandoned])
     assert running.value("tdal_job_duration_seconds_count", kind="training", outcome="killed") == before + 1
 
 
@@ -210,11 +210,11 @@ def test_projects(running: Service) -> None:
     """What jobs have left in Redis about each; a value that nobody knows is left out."""
     redis = running.redis
     info = {"version": "v7", "held_out_dice": 0.8125, "trained": 12, "rounds_written": 4, "round_time": "2020-01-01T00:00:00+00:00"}
-    events.register(redis, 11, **{name: str(value) for name, value in info.items()})
-    events.register(redis, 12)
+    pending_work.register(redis, 11, **{name: str(value) for name, value in info.items()})
+    pending_work.register(redis, 12)
     for project in (11, 12):
         for _ in range(3):
-            events.record(redis, project, Event(Work.TRAINING, 1, (5,)))
+            pending_work.record(redis, project, Event(Work.TRAINING, 1, (5,)))
     redis.hset(Keys(11).errors, "round", "{}")
     assert running.value("tdal_project_model_version", project="11") == 7
     assert running.value("tdal_project_model_version", project="12") == 0
@@ -251,7 +251,7 @@ def test_a_hundred_projects_and_a_long_queue_are_quick(running: Service) -> None
     """A scrape reads Redis in a handful of round trips, whatever there is."""
     redis = running.redis
     for project in range(100, 200):
-        events.register(redis, project, version="v1", held_out_dice="0.5", round_time="2026-01-01T00:00:00+00:00")
+        pending_work.register(redis, project, version="v1", held_out_dice="0.5", round_time="2026-01-01T00:00:00+00:00")
     elsewhere = [f"row-{100 + number % 100}-v1-r1-{number}" for number in range(20_000)]
     redis.zadd(f"rq:failed:{COMPUTE}", {job: time.time() + 60 for job in elsewhere})
     seconds = []
@@ -295,7 +295,7 @@ def test_no_secret_is_in_a_log(running: Service) -> None:
 
 
 def _enqueue_units(redis: Redis, project: int, round_name: str) -> list[str]:
-    queue.enqueue_units(redis, project, round_name, ["one"])
+    enqueue.enqueue_units(redis, project, round_name, ["one"])
     job = f"{UNIT}-{project}-{round_name.replace('.', '-')}-0"
     assert Job.exists(job, connection=redis)
     return [job]

@@ -18,16 +18,18 @@ from redis import Redis
 from backend.demo.server import LabelStudioServer
 from backend.doctor import examine
 from backend.finding import Severity
-from backend.jobs import events, status, work
-from backend.jobs.context import open_context
-from backend.jobs.events import Work
-from backend.jobs.missing import TRIED
-from backend.jobs.records import current_record
-from backend.labelstudio.config import EXAMPLE, parse
-from backend.labelstudio.regions import from_mask
-from backend.redis_server import EmbeddedRedis
-from backend.segmenter import Segmenter
+from backend.jobs import entry_points
+from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.labelstudio.labels.regions import from_mask
+from backend.project.context import open_context
+from backend.project.missing_images import TRIED
+from backend.project.status import read_status
+from backend.queue import pending_work
+from backend.queue.pending_work import Work
+from backend.run.redis_server import EmbeddedRedis
 from backend.settings import Settings
+from backend.store.round_record import round_in_force
+from backend.web.segmenter import Segmenter
 from tests.object_store import BUCKET, ObjectStore
 from tests.service.conftest import TINY, picture, publish_version, use_settings
 
@@ -65,11 +67,11 @@ class Lab:
 
     def round(self) -> dict[str, Any]:
         """Run a round; its record."""
-        name = work.start_round(self.project, "test")["round"]
+        name = entry_points.start_round(self.project, "test")["round"]
         context = open_context(self.project)
-        work.finish_round(self.project, name)  # it does what no worker has done
+        entry_points.finish_round(self.project, name)  # it does what no worker has done
         context.redis.delete(context.keys.jobs)  # those that this was done in place of
-        record = current_record(context)
+        record = round_in_force(context.storage, context.project_id)
         assert record is not None
         assert record["round"] == name
         return record
@@ -105,7 +107,7 @@ def lab(
         stream = io.BytesIO()
         Image.fromarray(np.zeros((1100, 1100), dtype=np.uint8)).save(stream, "PNG")
         found.large = found.upload(stream.getvalue())
-        events.register(redis, project)
+        pending_work.register(redis, project)
         yield found
 
 
@@ -133,7 +135,7 @@ def _store(lab: Lab) -> None:
 def look(lab: Lab) -> None:
     """As each minute; missing images are tried now."""
     open_context(lab.project).redis.hdel(open_context(lab.project).keys.info, TRIED)
-    work.look(lab.project)
+    entry_points.look(lab.project)
 
 
 def test_a_storage_that_is_away_costs_its_own_images_only(lab: Lab) -> None:
@@ -149,23 +151,23 @@ def test_a_storage_that_is_away_costs_its_own_images_only(lab: Lab) -> None:
         assert sorted(record["order"]) == sorted([*lab.uploads[2:], lab.stored[1], lab.large])
         assert "does not answer" in record["unreadable"][str(lab.stored[1])]
         assert "1100 x 1100" in record["unreadable"][str(lab.large)]
-        assert any("2 images cannot be read" in text for text in status(lab.project)["warnings"])
+        assert any("2 images cannot be read" in text for text in read_status(lab.project)["warnings"])
         results = Segmenter(lab.project, EXAMPLE).predict(lab.tasks)
         empty = {task["id"] for task, result in zip(lab.tasks, results, strict=True) if not result["result"]}
         assert empty == {*lab.stored, lab.large}
-        assert work.train(lab.project, "test")["labels"] == 2
+        assert entry_points.train(lab.project, "test")["labels"] == 2
         look(lab)
         found = examine(lab.settings, lab.project).projects[lab.project]
         (images,) = [each for each in found if each.subject == "images" and "does not answer" in each.text]
         assert images.severity is Severity.ERROR
         assert images.remedy.startswith(f"start the server at 127.0.0.1:{lab.store.gate.port}")
-        assert not events.pending(open_context(lab.project).redis, lab.project, Work.ROUND).outstanding
+        assert not pending_work.pending(open_context(lab.project).redis, lab.project, Work.ROUND).outstanding
     for _ in range(3):  # of the missing images, some are tried each time
         look(lab)
     redis = open_context(lab.project).redis
-    assert events.pending(redis, lab.project, Work.TRAINING).outstanding
-    assert events.pending(redis, lab.project, Work.ROUND).outstanding
-    assert work.train(lab.project, "test")["labels"] == 3
+    assert pending_work.pending(redis, lab.project, Work.TRAINING).outstanding
+    assert pending_work.pending(redis, lab.project, Work.ROUND).outstanding
+    assert entry_points.train(lab.project, "test")["labels"] == 3
     assert set(lab.round()["unreadable"]) == {str(lab.large)}
 
 
@@ -176,7 +178,7 @@ def test_whatever_one_image_does_to_its_decoder_the_others_go_on(lab: Lab, monke
     lab.label(lab.uploads[1], 1)
     bad = {f"task {lab.uploads[1]}": MemoryError(), f"task {lab.uploads[2]}": RuntimeError("DefaultCPUAllocator: can't allocate memory")}
     bad[f"task {lab.uploads[3]}"] = AssertionError("a decoder's own")
-    from model import images
+    from model.data import images
 
     def failing(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> images.Decoded:
         if name in bad:
@@ -192,8 +194,8 @@ def test_whatever_one_image_does_to_its_decoder_the_others_go_on(lab: Lab, monke
     results = Segmenter(lab.project, EXAMPLE).predict(lab.tasks)
     drawn = {task["id"] for task, result in zip(lab.tasks, results, strict=True) if result["result"]}
     assert drawn == {lab.uploads[0], *lab.stored}
-    assert work.train(lab.project, "test")["labels"] == 1
-    assert any(f"task {lab.uploads[1]}: there is not enough memory" in text for text in status(lab.project)["warnings"])
+    assert entry_points.train(lab.project, "test")["labels"] == 1
+    assert any(f"task {lab.uploads[1]}: there is not enough memory" in text for text in read_status(lab.project)["warnings"])
 
 
 def test_an_image_that_goes_while_the_round_runs_comes_last(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,8 +203,8 @@ def test_an_image_that_goes_while_the_round_runs_comes_last(lab: Lab, monkeypatc
     publish_version(lab.settings.model_dir, lab.project)
     for number, task in enumerate(lab.uploads[:3]):
         lab.label(task, number)
-    name = work.start_round(lab.project, "test")["round"]
-    from model import images
+    name = entry_points.start_round(lab.project, "test")["round"]
+    from model.data import images
 
     def failing(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> images.Decoded:
         if name == f"task {lab.stored[0]}":
@@ -210,8 +212,8 @@ def test_an_image_that_goes_while_the_round_runs_comes_last(lab: Lab, monkeypatc
         return real(data, name, stored=stored)
 
     monkeypatch.setattr(images, "decode", failing)
-    assert work.finish_round(lab.project, name)["tasks"] == 4
-    record = current_record(open_context(lab.project))
+    assert entry_points.finish_round(lab.project, name)["tasks"] == 4
+    record = round_in_force(open_context(lab.project).storage, lab.project)
     assert record is not None
     assert record["order"][0] == lab.stored[1]
     assert f"task {lab.stored[0]}" in record["message"]
@@ -224,8 +226,8 @@ def test_a_deleted_project_is_told_and_leaves_no_images(lab: Lab) -> None:
     cache = open_context(lab.project).image_cache
     assert any(cache.iterdir())
     lab.http.delete(f"/api/projects/{lab.project}").raise_for_status()
-    work.look(lab.project)
+    entry_points.look(lab.project)
     assert not cache.exists()
-    assert lab.project not in events.projects(open_context(lab.project).redis)
-    assert any(f"has no project {lab.project}" in text for text in status(lab.project)["warnings"])
-    assert status(lab.project)["version"]["name"] == "v1"
+    assert lab.project not in pending_work.projects(open_context(lab.project).redis)
+    assert any(f"has no project {lab.project}" in text for text in read_status(lab.project)["warnings"])
+    assert read_status(lab.project)["version"]["name"] == "v1"

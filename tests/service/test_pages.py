@@ -15,18 +15,18 @@ from redis import Redis
 from rq.cron import CronScheduler
 from rq.cron_scheduler_registry import get_registry_key
 
+from backend.app import create_app
 from backend.doctor.workers import check
-from backend.insight.similarity_map import similarity_map
-from backend.insight.thumbnails import thumbnail
-from backend.jobs import events
-from backend.jobs.connection import COMPUTE, CONTROL, PROJECTS, Keys
-from backend.jobs.events import Work
-from backend.jobs.worker import create_worker
+from backend.jobs.round.similarity_map import similarity_map
+from backend.jobs.round.thumbnails import thumbnail
 from backend.labelstudio.connect import Severity
-from backend.storage import Storage
-from backend.versions import VersionRecord, Versions
-from backend.web import create_app
-from model.images import decode_raw
+from backend.queue import pending_work
+from backend.queue.connection import COMPUTE, CONTROL, PROJECTS, Keys
+from backend.queue.pending_work import Work
+from backend.run.worker import create_worker
+from backend.store.storage import Storage
+from backend.store.versions import VersionRecord, Versions
+from model.data.images import decode_raw
 from tests.service.conftest import AUTH, Web, picture, use_settings
 
 PROJECT = 7
@@ -40,7 +40,7 @@ def storage(web: Web, redis: Redis) -> Iterator[Storage]:
     """The storage of the web server, with a project that is connected and has nothing yet."""
     storage = Storage(web.settings.model_dir)
     storage.remove(FOLDER)
-    events.register(redis, PROJECT, title="Axons <b>& co</b>", tasks="12", labelled="3")
+    pending_work.register(redis, PROJECT, title="Axons <b>& co</b>", tasks="12", labelled="3")
     yield storage
     storage.remove(FOLDER)
 
@@ -396,7 +396,7 @@ def test_other_sites_reach_no_other_address_either(web: Web, full: Storage, redi
     body = json.dumps({"action": "START_TRAINING", "project": {"id": PROJECT}})
     headers = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
     assert web.client.post("/webhook", content=body, headers=headers).status_code == 403
-    assert (enqueued(redis), events.pending(redis, PROJECT, Work.ROUND).wanted) == (0, 0)
+    assert (enqueued(redis), pending_work.pending(redis, PROJECT, Work.ROUND).wanted) == (0, 0)
 
 
 def test_without_a_password_only_known_names_of_this_machine_may_act(

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ProcessError
-from backend.processes import Program, alive, free_port
-from backend.supervisor import Supervisor
+from backend.run.processes import Program, alive, free_port
+from backend.run.supervisor import Supervisor
 
 SLEEP = "import time; time.sleep(600)"
 HORSE = """
@@ -103,7 +103,7 @@ def test_a_killed_supervisor_leaves_nothing(tmp_path: Path) -> None:
     code = f"""
 import sys, time
 from pathlib import Path
-from backend.processes import Program
+from backend.run.processes import Program
 running = Program("horse", [sys.executable, "-c", {HORSE!r}, sys.argv[1] + "/starts"], grace=0.3).start()
 while len(running.pids()) < 3: time.sleep(0.02)
 Path(sys.argv[1], "pids.tmp").write_text(" ".join(map(str, running.pids())))

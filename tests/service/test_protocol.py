@@ -18,15 +18,15 @@ from redis import Redis
 from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser
 
-from backend.jobs import asked, events
-from backend.jobs.connection import PROJECTS, Keys
-from backend.jobs.events import Work
-from backend.labelstudio.config import EXAMPLE, parse
 from backend.labelstudio.connect.own_service import INSTANCE_HEADER
-from backend.labelstudio.regions import to_mask
+from backend.labelstudio.connect.webhook_key import webhook_headers
+from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.labelstudio.labels.regions import to_mask
+from backend.queue import pending_work, round_request
+from backend.queue.connection import PROJECTS, Keys
+from backend.queue.pending_work import Work
 from backend.web.gunicorn_worker import HEAD_SECONDS, REQUEST_SECONDS, Channel
-from backend.webhook_key import webhook_headers
-from model.dice import dice
+from model.network.dice import dice
 from tests.service.conftest import AUTH, Web, picture, publish_version
 
 UID = "2.1795346628"
@@ -54,8 +54,8 @@ def connected(web: Web, redis: Redis) -> None:
     redis.delete(Keys(2).events)
 
 
-def state(redis: Redis, work: Work) -> events.Pending:
-    return events.pending(redis, 2, work)
+def state(redis: Redis, work: Work) -> pending_work.Pending:
+    return pending_work.pending(redis, 2, work)
 
 
 def test_health_is_open_and_names_the_model(web: Web) -> None:
@@ -214,7 +214,7 @@ def test_another_configuration_than_the_training_s(web: Web, redis: Redis, image
     body = {**predict_body([{"id": 3, "data": {"image": image_url(3)}}], "9.1"), "label_config": changed}
     (item,) = web.post("/predict", body).json()["results"]
     assert {tuple(region["value"]["brushlabels"]) for region in item["result"]} == {("Axon",)}
-    assert events.pending(redis, 9, Work.LOOK).outstanding
+    assert pending_work.pending(redis, 9, Work.LOOK).outstanding
     assert "labels have changed" in web.get("/projects/9/status").json()["warnings"][0]
 
 
@@ -223,7 +223,7 @@ def test_projects_are_apart(web: Web, redis: Redis) -> None:
     web.post("/setup", {**SETUP, "project": "3.1"})
     redis.delete(Keys(3).events)
     web.post("/webhook", event("ANNOTATION_CREATED", annotation=ANNOTATION, task=TASK))
-    assert events.pending(redis, 3, Work.TRAINING).wanted == 0
+    assert pending_work.pending(redis, 3, Work.TRAINING).wanted == 0
 
 
 def test_recompute_and_status(web: Web) -> None:
@@ -259,7 +259,7 @@ def test_a_recompute_may_ask_for_a_budget_and_a_strategy(web: Web, redis: Redis)
     answer = web.post("/projects/2/recompute", {"budget": 3, "strategy": "random"})
     assert answer.status_code == 202
     assert answer.json()["page"] == f"{web.url}/projects/2"
-    stands = asked.standing(redis, 2)
+    stands = round_request.standing(redis, 2)
     assert (stands.budget, stands.strategy) == (3, "random")
     web.post("/projects/2/cancel", None)
 
@@ -376,7 +376,7 @@ def test_webhook_s_own_credential_opens_nothing_else(web: Web, redis: Redis) -> 
         redis.sadd(PROJECTS, 3)
         foreign = client.post("/webhook", json={**event("ANNOTATION_CREATED", annotation=ANNOTATION), "project": {"id": 3}})
         assert (foreign.status_code, "project 2" in foreign.json()["message"]) == (403, True)
-        assert not events.pending(redis, 3, Work.TRAINING).outstanding
+        assert not pending_work.pending(redis, 3, Work.TRAINING).outstanding
         for path in ("/projects/2/cancel", "/projects/2/rollback", "/projects/2/recompute", "/setup", "/predict"):
             assert client.post(path, json=SETUP).status_code == 401, path
         for path in ("/webhook", "/projects/2", "/projects/2/status", "/versions", "/metrics"):

@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 from redis import Redis
 
-from backend.jobs import events
-from backend.redis_server import EmbeddedRedis
+from backend.app import create_app
+from backend.queue import pending_work
+from backend.run.redis_server import EmbeddedRedis
 from backend.settings import Settings
-from backend.web import create_app
 from tests.service.conftest import AUTH, use_settings
 
 PAGE = {"Accept": "text/html"}
@@ -25,7 +25,7 @@ ADDRESSES = ("/health", "/", "/projects", "/projects/2", "/projects/2/status", "
 @pytest.fixture
 def client(settings: Settings, redis: Redis) -> FlaskClient:
     """The application without a password; it knows project 2."""
-    events.register(redis, 2)
+    pending_work.register(redis, 2)
     return create_app(settings).test_client()
 
 
@@ -41,7 +41,7 @@ def test_foreign_names_are_refused(client: FlaskClient, host: str) -> None:
 @pytest.mark.parametrize("host", OWN)
 def test_own_names_are_answered(settings: Settings, redis: Redis, host: str) -> None:
     """Those of this machine, in digits, and of BACKEND_URL and PUBLIC_URL."""
-    events.register(redis, 2)
+    pending_work.register(redis, 2)
     addresses = {"backend_url": "http://backend.lab:9090", "public_url": "https://pages.lab"}
     app = create_app(settings.model_copy(update=addresses))
     assert app.test_client().get("/projects/2/status", headers={"Host": host}).status_code == 200
@@ -49,7 +49,7 @@ def test_own_names_are_answered(settings: Settings, redis: Redis, host: str) -> 
 
 def test_with_a_password_any_name_may_be_asked(settings: Settings, redis: Redis) -> None:
     """As behind a proxy: a browser gives the password to no name that a foreign site made up."""
-    events.register(redis, 2)
+    pending_work.register(redis, 2)
     login = {"basic_auth_user": AUTH[0], "basic_auth_pass": SecretStr(AUTH[1])}
     client = create_app(settings.model_copy(update=login)).test_client()
     assert client.get("/projects/2/status", headers={"Host": "lab.example"}, auth=AUTH).status_code == 200
@@ -82,7 +82,7 @@ def own_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis
     server.start()
     use_settings(monkeypatch, redis_url=server.address, model_dir=tmp_path / "models")
     with Redis.from_url(server.address) as client:
-        events.register(client, 2)
+        pending_work.register(client, 2)
         yield client
     server.stop()
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from redis.exceptions import RedisError
 
-from backend import jobs
 from backend.demo import demo
 from backend.errors import SupersededError
-from backend.jobs.context import open_context
-from backend.jobs.round import wanted
-from backend.processes import free_port
-from backend.redis_server import EmbeddedRedis
+from backend.jobs.round.start import wanted
+from backend.project.context import open_context
+from backend.project.status import read_status
+from backend.run.processes import free_port
+from backend.run.redis_server import EmbeddedRedis
 from tests.service.conftest import use_settings
 
 
@@ -34,5 +34,5 @@ def test_the_demo_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """It tells what is new every ten seconds, and starts Redis anew when it has ended."""
     use_settings(monkeypatch, redis_url=f"redis://127.0.0.1:{free_port()}", model_dir=tmp_path)
     with pytest.raises(RedisError):
-        jobs.status(1)
+        read_status(1)
     assert demo._names(1) == {}

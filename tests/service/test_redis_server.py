@@ -12,9 +12,9 @@ from redis import AuthenticationError, Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from backend.processes import alive, free_port
-from backend.redis_server import EmbeddedRedis
-from backend.supervisor import Supervisor
+from backend.run.processes import alive, free_port
+from backend.run.redis_server import EmbeddedRedis
+from backend.run.supervisor import Supervisor
 
 
 def test_it_survives_a_kill_with_its_data(tmp_path: Path) -> None:

@@ -18,18 +18,20 @@ from redis import Redis
 from rq.job import Job
 from typer.testing import CliRunner
 
-from backend import service
 from backend.cli import FAILED, MEND, app
 from backend.errors import VersionError
-from backend.jobs import agenda, catalogue, events, publication, queue
-from backend.jobs.connection import CONTROL, Keys
-from backend.jobs.context import open_context
-from backend.jobs.events import Work
-from backend.jobs.locks import Fence
+from backend.jobs import due_work, promotion
+from backend.project import version_list
+from backend.project.context import open_context
+from backend.queue import enqueue, pending_work
+from backend.queue.connection import CONTROL, Keys
+from backend.queue.lease import Fence
+from backend.queue.pending_work import Work
+from backend.run import service
 from backend.settings import Settings
-from backend.storage import Storage
-from backend.uses import ROLLBACK
-from backend.versions import Versions
+from backend.store.storage import Storage
+from backend.store.version_history import ROLLBACK
+from backend.store.versions import Versions
 from tests.service.conftest import publish_version, use_settings
 
 CONFIRMED = 240.0
@@ -47,29 +49,29 @@ def versions(settings: Settings) -> Versions:
 def test_it_waits_for_no_training(redis: Redis, versions: Versions) -> None:
     """It goes to the queue of short jobs; no other order is begun until it is done."""
     del versions
-    events.register(redis, 1)
-    queue.enqueue_training(1)
-    job = Job.fetch(queue.enqueue_rollback(1, "v1"), connection=redis)
+    pending_work.register(redis, 1)
+    enqueue.enqueue_training(1)
+    job = Job.fetch(enqueue.enqueue_rollback(1, "v1"), connection=redis)
     assert (job.origin, job.get_status().value) == (CONTROL, "queued")
-    assert queue.waiting(redis, 1) == [Work.TRAINING, queue.ROLLBACK]
-    events.want(redis, 1, Work.ROUND)
-    assert queue.active(redis, 1, Work.ROUND)
-    assert not any(started.startswith("round") for started in agenda.gather(redis, open_context(1).settings))
+    assert enqueue.waiting(redis, 1) == [Work.TRAINING, enqueue.ROLLBACK]
+    pending_work.want(redis, 1, Work.ROUND)
+    assert enqueue.active(redis, 1, Work.ROUND)
+    assert not any(started.startswith("round") for started in due_work.gather(redis, open_context(1).settings))
 
 
 def test_the_last_wish_counts(redis: Redis, versions: Versions) -> None:
     """The same version is joined; another one takes the place of what waits; a cancel takes all of it back."""
-    first = queue.enqueue_rollback(1, "v1")
-    assert queue.enqueue_rollback(1, "v1") == first
-    second = queue.enqueue_rollback(1, "v2")
+    first = enqueue.enqueue_rollback(1, "v1")
+    assert enqueue.enqueue_rollback(1, "v1") == first
+    second = enqueue.enqueue_rollback(1, "v2")
     assert second != first
     assert Job.fetch(first, connection=redis).get_status().value == "canceled"
-    assert queue.cancel(1) == [second]
-    assert queue.waiting(redis, 1) == []
+    assert enqueue.cancel(1) == [second]
+    assert enqueue.waiting(redis, 1) == []
     with pytest.raises(VersionError, match="no version 'v9'; there are: v1, v2"):
-        queue.enqueue_rollback(1, "v9")
+        enqueue.enqueue_rollback(1, "v9")
     with pytest.raises(VersionError, match=r"no version '\.\./v1'"):
-        queue.enqueue_rollback(1, "../v1")
+        enqueue.enqueue_rollback(1, "../v1")
     assert versions.current() == "v2"
 
 
@@ -77,18 +79,18 @@ def test_one_at_a_time_chooses_the_version(redis: Redis, versions: Versions) -> 
     """A training that ends while a rollback puts its version in use waits for it, and then sees it."""
     del versions
     context = open_context(1)
-    with publication.deciding(context):
+    with promotion.deciding(context):
         assert not Fence(redis, Keys(1).fence("version")).take(wait=0.2)
-    with publication.deciding(context) as fence:
+    with promotion.deciding(context) as fence:
         fence.check()
 
 
 def test_a_cancelled_round_s_own_training_stops_as_well(redis: Redis, versions: Versions) -> None:
     """It is known under a name of its own."""
     del versions
-    round_job = queue.enqueue_round(1, "asked for")
-    queue.cancel(1)
-    assert redis.sismember(Keys(1).cancelled, queue.training_id(round_job))
+    round_job = enqueue.enqueue_round(1, "asked for")
+    enqueue.cancel(1)
+    assert redis.sismember(Keys(1).cancelled, enqueue.training_id(round_job))
 
 
 def test_what_people_are_told_before(redis: Redis, settings: Settings, versions: Versions) -> None:
@@ -97,18 +99,18 @@ def test_what_people_are_told_before(redis: Redis, settings: Settings, versions:
     storage.write_json("projects/1/current-round.json", {"round": "v2.r4"})
     storage.write_json("projects/1/rounds/v2.r4/record.json", {"round": "v2.r4", "order": list(range(1, 601))})
     redis.sadd(Keys(1).labelled, 1, 2)
-    plan = catalogue.plan_rollback(1, "v1")
+    plan = version_list.plan_rollback(1, "v1")
     assert (plan["from"]["name"], plan["to"]["name"], plan["nothing_to_do"]) == ("v2", "v1", False)
     assert (plan["round"], plan["tasks"], plan["masks"]) == ("v2.r4", 598, 200)
     assert not plan["stops_round"]
     assert not plan["training"]
-    queue.enqueue_round(1, "asked for")  # it waits for a worker, as one does between two of its networks
-    assert catalogue.plan_rollback(1, "v1")["stops_round"]
-    assert catalogue.plan_rollback(1, "v2")["nothing_to_do"]
+    enqueue.enqueue_round(1, "asked for")  # it waits for a worker, as one does between two of its networks
+    assert version_list.plan_rollback(1, "v1")["stops_round"]
+    assert version_list.plan_rollback(1, "v2")["nothing_to_do"]
     (settings.model_dir / "projects/1/versions/v1/model.json").write_text("{")
     with pytest.raises(VersionError, match="damaged"):
-        catalogue.plan_rollback(1, "v1")
-    assert "damaged" in catalogue.versions(1)["versions"][0]["damaged"]
+        version_list.plan_rollback(1, "v1")
+    assert "damaged" in version_list.list_versions(1)["versions"][0]["damaged"]
     assert versions.current() == "v2"
 
 
@@ -142,7 +144,7 @@ def test_the_shell_refuses_what_makes_no_sense(redis: Redis, versions: Versions)
     assert "there are: v1, v2" in unknown.stderr
     same = runner.invoke(app, ["rollback", "--project", "1", "v2", "--yes"])
     assert (same.exit_code, same.stdout) == (0, "v2 is in use already; nothing was changed.\n")
-    assert queue.waiting(redis, 1) == []
+    assert enqueue.waiting(redis, 1) == []
 
 
 def on_a_terminal(settings: Settings, answer: str) -> tuple[int, str]:
@@ -173,10 +175,10 @@ def test_the_shell_asks_and_does_what_it_is_told(redis: Redis, settings: Setting
     code, shown = on_a_terminal(settings, "")
     assert (code, "Nothing was changed." in shown) == (FAILED, True)
     assert "To undo it: python -m backend rollback --project 1 v2" in shown
-    assert queue.waiting(redis, 1) == []
+    assert enqueue.waiting(redis, 1) == []
     code, shown = on_a_terminal(settings, "y")
     assert (code, "Started job rollback-1-" in shown) == (0, True)
-    assert queue.waiting(redis, 1) == [queue.ROLLBACK]
+    assert enqueue.waiting(redis, 1) == [enqueue.ROLLBACK]
 
 
 COMMANDS = {command.callback.__name__: command.callback for command in app.registered_commands if command.callback}

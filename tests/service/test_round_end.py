@@ -12,14 +12,17 @@ from rq.job import Job, JobStatus
 
 from backend.demo.server import LabelStudioServer
 from backend.errors import LabelStudioError
-from backend.jobs import events, look, queue, status, work
-from backend.jobs.context import Context, open_context
-from backend.jobs.events import Work
-from backend.jobs.locks import Fence
-from backend.jobs.records import current_record
-from backend.labelstudio import priorities
-from backend.labelstudio.config import EXAMPLE
-from backend.redis_server import EmbeddedRedis
+from backend.jobs import entry_points, sync
+from backend.labelstudio.labels.config import EXAMPLE
+from backend.labelstudio.order import priorities
+from backend.project.context import Context, open_context
+from backend.project.status import read_status
+from backend.queue import enqueue, pending_work
+from backend.queue.lease import Fence
+from backend.queue.pending_work import Work
+from backend.run.redis_server import EmbeddedRedis
+from backend.store.round_record import round_in_force
+from backend.store.storage import Storage
 from tests.service.conftest import TINY, use_settings
 
 Checkpoint = Callable[[str], None]
@@ -48,7 +51,7 @@ def context(
         project = int(http.post("/api/projects", json={"title": "End", "label_config": EXAMPLE}).raise_for_status().json()["id"])
         tasks = [{"data": {"image": image_url(number)}} for number in range(6)]
         http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
-    events.register(redis, project)
+    pending_work.register(redis, project)
     return open_context(project)
 
 
@@ -63,7 +66,7 @@ def label(label_studio: LabelStudioServer, task: int) -> None:
 
 def begin(context: Context) -> str:
     """Start a round and come to where only its end is left; returns its name."""
-    return str(work.start_round(context.project_id, "test")["round"])
+    return str(entry_points.start_round(context.project_id, "test")["round"])
 
 
 def during(monkeypatch: pytest.MonkeyPatch, step: str, happens: Callable[[], Any]) -> None:
@@ -83,7 +86,7 @@ def during(monkeypatch: pytest.MonkeyPatch, step: str, happens: Callable[[], Any
 
 def in_force(context: Context) -> tuple[str, str]:
     """The round that Label Studio serves, and the one whose record says so."""
-    record = current_record(context)
+    record = round_in_force(context.storage, context.project_id)
     return context.client.project(context.project_id).model_version, record["round"] if record else ""
 
 
@@ -94,14 +97,17 @@ def test_an_order_is_put_in_force_wholly_or_not_at_all(
 ) -> None:
     """Whether a person cancels or another round is asked for: before the switch the order of before stays, after it all is done."""
     before = begin(context)
-    work.finish_round(context.project_id, before)
+    entry_points.finish_round(context.project_id, before)
     assert in_force(context) == (before, before)
     name = begin(context)
-    stops = {"cancelled": lambda: queue.cancel(context.project_id), "superseded": lambda: queue.enqueue_round(context.project_id, "again")}
+    stops = {
+        "cancelled": lambda: enqueue.cancel(context.project_id),
+        "superseded": lambda: enqueue.enqueue_round(context.project_id, "again"),
+    }
     if what == "superseded":
-        events.record(context.redis, context.project_id, events.Event(Work.TRAINING, 1))  # or it would be joined
+        pending_work.record(context.redis, context.project_id, pending_work.Event(Work.TRAINING, 1))  # or it would be joined
     during(monkeypatch, step, stops[what])
-    result = work.finish_round(context.project_id, name)
+    result = entry_points.finish_round(context.project_id, name)
     assert ("stopped" in result) != ends
     assert in_force(context) == ((name, name) if ends else (before, before))
 
@@ -111,7 +117,7 @@ def test_what_fails_after_the_switch_goes_on_with_the_same_order(
     context: Context, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     """On SQLite Label Studio answers 500 while another process writes. Whatever comes before it is asked again, the order is in force."""
-    monkeypatch.setattr(work, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(entry_points, "FIRST_PAUSE", 0.1)
     project, name = context.project_id, begin(context)
     failures = [503, 500]
 
@@ -122,20 +128,20 @@ def test_what_fails_after_the_switch_goes_on_with_the_same_order(
             if meanwhile == "a label":
                 label(label_studio, context.client.task_ids(project, "unlabelled")[0])
             elif meanwhile == "cancelled":
-                queue.cancel(project)
+                enqueue.cancel(project)
             else:
-                events.record(context.redis, project, events.Event(Work.TRAINING, 1))
-                queue.enqueue_round(project, "again")
+                pending_work.record(context.redis, project, pending_work.Event(Work.TRAINING, 1))
+                enqueue.enqueue_round(project, "again")
         else:
-            assert any("waits for Label Studio: answered 500" in warning for warning in status(project)["warnings"])
+            assert any("waits for Label Studio: answered 500" in warning for warning in read_status(project)["warnings"])
         status_code = failures.pop()
         raise LabelStudioError(f"answered {status_code}: database is locked", status=status_code)
 
     during(monkeypatch, "switched", fail)
-    assert work.finish_round(project, name)["tasks"] == 6
+    assert entry_points.finish_round(project, name)["tasks"] == 6
     assert not failures
     assert in_force(context) == (name, name)
-    told = status(project)["warnings"]
+    told = read_status(project)["warnings"]
     assert not any("waits for Label Studio" in warning for warning in told)
     assert any("it is in use" in warning for warning in told) == (meanwhile == "cancelled")
 
@@ -145,19 +151,19 @@ def test_before_the_switch_it_can_be_cancelled_while_it_waits(context: Context, 
     name = begin(context)
 
     def fail() -> None:
-        queue.cancel(context.project_id)
+        enqueue.cancel(context.project_id)
         raise LabelStudioError("answered 503", status=503)
 
     during(monkeypatch, "imported", fail)
-    assert "stopped" in work.finish_round(context.project_id, name)
+    assert "stopped" in entry_points.finish_round(context.project_id, name)
     assert in_force(context)[1] == ""
-    assert not any("waits for" in warning for warning in status(context.project_id)["warnings"])
+    assert not any("waits for" in warning for warning in read_status(context.project_id)["warnings"])
 
 
 def test_an_error_that_does_not_pass_is_told_at_once(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """And one that might, after a while."""
-    monkeypatch.setattr(work, "FIRST_PAUSE", 0.1)
-    monkeypatch.setattr(work, "LONGEST_OVERLOAD", 0.15)
+    monkeypatch.setattr(entry_points, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(entry_points, "LONGEST_OVERLOAD", 0.15)
     name, asked = begin(context), []
 
     def fail() -> None:
@@ -168,7 +174,7 @@ def test_an_error_that_does_not_pass_is_told_at_once(context: Context, monkeypat
     for code, times in ((400, 1), (500, 2)):
         asked.clear()
         with pytest.raises(LabelStudioError, match=f"answered {code}"):
-            work.finish_round(context.project_id, name)
+            entry_points.finish_round(context.project_id, name)
         assert len(asked) <= times
 
 
@@ -182,7 +188,7 @@ def test_who_has_lost_the_fence_writes_no_more(context: Context, monkeypatch: py
         context.redis.persist(context.keys.fence("round"))
 
     during(monkeypatch, "switched", lose)
-    assert "taken over" in work.finish_round(context.project_id, name)["stopped"]
+    assert "taken over" in entry_points.finish_round(context.project_id, name)["stopped"]
     assert in_force(context) == (name, "")
 
 
@@ -191,23 +197,23 @@ def test_a_look_does_not_judge_by_the_order_of_before(
 ) -> None:
     """A round ends just after the look has read the record of the one before, whose batch is finished: it needs no further round."""
     before = begin(context)
-    work.finish_round(context.project_id, before)
-    record = current_record(context)
+    entry_points.finish_round(context.project_id, before)
+    record = round_in_force(context.storage, context.project_id)
     assert record is not None
     for task in record["batch"]:
         label(label_studio, task)
     name = begin(context)
 
-    def late(context: Context) -> dict[str, Any] | None:
-        old = current_record(context)
-        job = Job.fetch(str(queue.enqueue_units(context.redis, context.project_id, name, [])), connection=context.redis)
-        work.finish_round(context.project_id, name)
+    def late(storage: Storage, project_id: int) -> dict[str, Any] | None:
+        old = round_in_force(storage, project_id)
+        job = Job.fetch(str(enqueue.enqueue_units(context.redis, context.project_id, name, [])), connection=context.redis)
+        entry_points.finish_round(context.project_id, name)
         job.set_status(JobStatus.FINISHED)
-        monkeypatch.setattr(look, "current_record", current_record)
+        monkeypatch.setattr(sync, "round_in_force", round_in_force)
         return old
 
-    monkeypatch.setattr(look, "current_record", late)
-    work.look(context.project_id)
+    monkeypatch.setattr(sync, "round_in_force", late)
+    entry_points.look(context.project_id)
     assert context.redis.hget(context.keys.info, "round") == name.encode()
     assert in_force(context) == (name, name)
-    assert not events.pending(context.redis, context.project_id, Work.ROUND).outstanding
+    assert not pending_work.pending(context.redis, context.project_id, Work.ROUND).outstanding

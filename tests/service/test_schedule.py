@@ -12,9 +12,9 @@ from redis import Redis
 from rq.cron import CronScheduler
 from rq.exceptions import StopRequested
 
-from backend import service
-from backend.jobs.schedule import create_scheduler
-from backend.processes import free_port
+from backend.run import service
+from backend.run.processes import free_port
+from backend.run.scheduler import create_scheduler
 from backend.settings import Settings, read_settings
 
 
@@ -25,7 +25,7 @@ def test_it_ends_quietly_also_while_redis_is_away(tmp_path: Path, projects: int)
         (tmp_path / "projects" / str(number + 1)).mkdir(parents=True)
     settings = read_settings(redis_url=f"redis://127.0.0.1:{free_port()}", model_dir=tmp_path)
     environment = os.environ | service.environment(settings)
-    command = [sys.executable, "-m", "backend.jobs.schedule"]
+    command = [sys.executable, "-m", "backend.run.scheduler"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         said = ""

@@ -12,17 +12,18 @@ import pytest
 
 from backend.demo.server import LabelStudioServer
 from backend.errors import FenceLostError, LabelStudioError, UnreachableError
-from backend.jobs import events, look, queue, rollback, work
-from backend.jobs.context import Context
-from backend.jobs.events import Work
-from backend.jobs.locks import Fence
-from backend.jobs.progress import Progress
-from backend.jobs.records import current_record
+from backend.jobs import entry_points, rollback, sync
 from backend.jobs.superseded import KEPT_SECONDS, clear_superseded
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import EXAMPLE, parse
-from backend.labelstudio.regions import from_mask
-from backend.labelstudio.superseded import NAMED
+from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.labelstudio.labels.regions import from_mask
+from backend.labelstudio.order.superseded import NAMED
+from backend.project.context import Context
+from backend.queue import enqueue, pending_work
+from backend.queue.lease import Fence
+from backend.queue.pending_work import Work
+from backend.queue.progress import Progress
+from backend.store.round_record import round_in_force
 from tests.service.conftest import picture, publish_version
 from tests.service.test_round_end import begin, client, context, during
 
@@ -34,7 +35,7 @@ DAY = KEPT_SECONDS
 @pytest.fixture
 def ordered(context: Context) -> Context:
     """An order in force, without a model."""
-    work.finish_round(context.project_id, begin(context))
+    entry_points.finish_round(context.project_id, begin(context))
     return context
 
 
@@ -43,7 +44,7 @@ def labelled(context: Context) -> Context:
     """Two versions of a model, v2 in use, and its order with masks in force."""
     for name in ("v1", "v2"):
         publish_version(context.settings.model_dir, context.project_id, name, steps=5)
-    work.finish_round(context.project_id, begin(context))
+    entry_points.finish_round(context.project_id, begin(context))
     return context
 
 
@@ -70,8 +71,8 @@ def submit(label_studio: LabelStudioServer, task: int, prediction: int) -> int:
 
 
 def a_round(context: Context) -> None:
-    work.finish_round(context.project_id, begin(context))
-    work.finish_round(context.project_id, begin(context))
+    entry_points.finish_round(context.project_id, begin(context))
+    entry_points.finish_round(context.project_id, begin(context))
 
 
 def a_rollback(context: Context) -> None:
@@ -90,7 +91,7 @@ def a_rollback_that_fails(context: Context) -> None:
     away = dataclasses.replace(context, client=Away(context.client.url, context.settings.api_key))
     with pytest.raises(UnreachableError):
         rollback.roll_back(away, progress(context), rollback.Wish("v1", "test", ""), job_id="away")
-    look.look(context, progress(context))
+    sync.look(context, progress(context))
     assert context.versions.current() == "v2"
 
 
@@ -99,12 +100,12 @@ def new_tasks(context: Context) -> None:
     headers = {"Authorization": f"Token {context.settings.api_key}"}
     address = f"{context.client.url}/api/projects/{context.project_id}/import"
     httpx.post(address, json=[{"data": task["data"]}], headers=headers, timeout=60).raise_for_status()
-    look.look(context, progress(context))
+    sync.look(context, progress(context))
 
 
 def masks_that_redis_has_forgotten(context: Context) -> None:
-    context.redis.delete(context.keys.drawn((current_record(context) or {})["round"]))
-    look.look(context, progress(context))
+    context.redis.delete(context.keys.drawn((round_in_force(context.storage, context.project_id) or {})["round"]))
+    sync.look(context, progress(context))
 
 
 @pytest.mark.parametrize("meanwhile", [a_round, a_rollback, a_rollback_that_fails, new_tasks, masks_that_redis_has_forgotten])
@@ -131,7 +132,9 @@ def test_what_was_open_while_a_rollback_was_taken_back_can_be_submitted(labelled
     broken = dataclasses.replace(labelled, client=Watched(label_studio.url, label_studio.token))
     with pytest.raises(UnreachableError):
         rollback.roll_back(broken, progress(labelled), rollback.Wish("v1", "test", ""), job_id="back")
-    assert labelled.client.project(labelled.project_id).model_version == (current_record(labelled) or {})["round"]
+    assert (
+        labelled.client.project(labelled.project_id).model_version == (round_in_force(labelled.storage, labelled.project_id) or {})["round"]
+    )
     [(task, prediction)] = seen
     submit(label_studio, task, prediction)
 
@@ -139,13 +142,13 @@ def test_what_was_open_while_a_rollback_was_taken_back_can_be_submitted(labelled
 def test_superseded_orders_go_a_day_later(ordered: Context, label_studio: LabelStudioServer) -> None:
     """Not before; and but for what labels name nothing of them stays, of labelled tasks neither."""
     project, studio = ordered.project_id, ordered.client
-    first = (current_record(ordered) or {})["round"]
+    first = (round_in_force(ordered.storage, ordered.project_id) or {})["round"]
     task, prediction = opened(ordered)
     label = submit(label_studio, task, prediction)
-    work.finish_round(project, begin(ordered))
-    second = (current_record(ordered) or {})["round"]
+    entry_points.finish_round(project, begin(ordered))
+    second = (round_in_force(ordered.storage, ordered.project_id) or {})["round"]
     started = time.time()
-    look.look(ordered, progress(ordered))
+    sync.look(ordered, progress(ordered))
     assert clear(ordered, started + DAY - 60) == 0
     assert studio.versions(project) == {first: 6, second: 5}
     writing = Fence(ordered.redis, ordered.keys.fence("round"))
@@ -166,7 +169,7 @@ def clear(context: Context, now: float) -> int:
 
 def test_what_redis_has_lost_counts_from_now(ordered: Context) -> None:
     """So does what an earlier release has left."""
-    work.finish_round(ordered.project_id, begin(ordered))
+    entry_points.finish_round(ordered.project_id, begin(ordered))
     now = time.time()
     assert clear(ordered, now) == 0
     ordered.redis.delete(ordered.keys.superseded)
@@ -177,9 +180,9 @@ def test_what_redis_has_lost_counts_from_now(ordered: Context) -> None:
 def test_an_order_that_comes_in_force_again_is_kept_for_another_day(ordered: Context) -> None:
     """A person may choose any version in Label Studio's settings; the look puts the newest back."""
     project = ordered.project_id
-    first = (current_record(ordered) or {})["round"]
-    work.finish_round(project, begin(ordered))
-    second, now = (current_record(ordered) or {})["round"], time.time()
+    first = (round_in_force(ordered.storage, ordered.project_id) or {})["round"]
+    entry_points.finish_round(project, begin(ordered))
+    second, now = (round_in_force(ordered.storage, ordered.project_id) or {})["round"], time.time()
     assert clear(ordered, now) == 0
     ordered.client.switch_version(project, first)
     assert clear(ordered, now + DAY) == 0
@@ -206,8 +209,8 @@ def test_an_order_that_was_never_in_force_goes_at_once(labelled: Context, label_
 def test_an_order_that_was_given_up_stops_no_clearing(ordered: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person cancels when it has been imported; while its job may go on, nothing goes."""
     project, now = ordered.project_id, time.time()
-    work.finish_round(project, begin(ordered))
-    in_force, name = (current_record(ordered) or {})["round"], begin(ordered)
+    entry_points.finish_round(project, begin(ordered))
+    in_force, name = (round_in_force(ordered.storage, ordered.project_id) or {})["round"], begin(ordered)
     assert clear(ordered, now) == 0
 
     def kill() -> None:
@@ -215,11 +218,11 @@ def test_an_order_that_was_given_up_stops_no_clearing(ordered: Context, monkeypa
 
     with monkeypatch.context() as patch:
         during(patch, "imported", kill)
-        work.finish_round(project, name)
+        entry_points.finish_round(project, name)
     assert ordered.client.versions(project)[name] == 6
-    queue.enqueue_units(ordered.redis, project, name, [])
+    enqueue.enqueue_units(ordered.redis, project, name, [])
     assert clear(ordered, now + DAY) == 0
-    queue.cancel(project)
+    enqueue.cancel(project)
     assert clear(ordered, now + DAY) == 6
     assert clear(ordered, now + 2 * DAY) == 6
     assert ordered.client.versions(project) == {in_force: 6}
@@ -230,16 +233,16 @@ def test_deleting_predictions_of_labelled_tasks_trains_nothing(ordered: Context,
     project = ordered.project_id
     task, prediction = opened(ordered)
     label = submit(label_studio, task, prediction)
-    work.finish_round(project, begin(ordered))
+    entry_points.finish_round(project, begin(ordered))
     count, changed = ordered.client.labelled_since(project)
     seen: dict[Any, Any] = {"trained_count": count, "trained_changed": changed, "trained_annotations": ordered.setup().project.annotations}
     ordered.redis.hset(ordered.keys.info, mapping=seen)
     assert clear(ordered, time.time()) == 0
     assert clear(ordered, time.time() + DAY) == 6
     assert ordered.client.labelled_since(project)[1] > changed
-    look.look(ordered, progress(ordered))
-    assert not events.pending(ordered.redis, project, Work.TRAINING).outstanding
+    sync.look(ordered, progress(ordered))
+    assert not pending_work.pending(ordered.redis, project, Work.TRAINING).outstanding
     with client(label_studio) as http:
         http.patch(f"/api/annotations/{label}/", json={"result": []}).raise_for_status()
-    look.look(ordered, progress(ordered))
-    assert events.pending(ordered.redis, project, Work.TRAINING).outstanding
+    sync.look(ordered, progress(ordered))
+    assert pending_work.pending(ordered.redis, project, Work.TRAINING).outstanding

@@ -16,9 +16,9 @@ import pytest
 from redis import Redis
 from rq import Worker
 
-from backend import keeper
 from backend.demo.server import LabelStudioServer
-from backend.processes import alive, free_port
+from backend.run import process_guard
+from backend.run.processes import alive, free_port
 from backend.settings import EMBEDDED_REDIS_FILE
 from tests.service.test_processes import eventually
 from tests.web_server import Answer, web_server
@@ -53,7 +53,7 @@ class Up:
         return [int(pid) for pid in children.read_text().split()] if children.exists() else []
 
     def pids(self) -> list[int]:
-        return [pid for leader in self.keepers() for pid in [leader, *keeper.session_members(leader)]]
+        return [pid for leader in self.keepers() for pid in [leader, *process_guard.session_members(leader)]]
 
     def keeper_of(self, word: str) -> int:
         """The keeper of the program with that word in its command line."""
@@ -106,7 +106,7 @@ def test_everything_runs_survives_and_ends(tmp_path: Path, environment: dict[str
             assert eventually(lambda: "as lab@example.com." in running.text, 60), running.text
 
         leader = running.keeper_of("compute")
-        os.kill(keeper.session_members(leader)[0], signal.SIGKILL)
+        os.kill(process_guard.session_members(leader)[0], signal.SIGKILL)
         assert eventually(lambda: "worker-1 started again" in running.text, 30), running.text
         pids = running.pids()
         assert len(pids) >= 10

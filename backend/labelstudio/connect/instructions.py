@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 
 from backend.finding import Finding, Severity
-from backend.labelstudio.config import Kind, parse
 from backend.labelstudio.connect.inspection import Inspection
+from backend.labelstudio.labels.config import Kind, parse
 
 NAME = "expert_instruction"
 _SKIPPED = {

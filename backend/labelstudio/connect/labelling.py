@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backend.errors import ConfigError
 from backend.finding import Finding, Severity
-from backend.labelstudio.config import parse
+from backend.labelstudio.labels.config import parse
 
 _WHERE = "Settings, Labeling Interface"
 

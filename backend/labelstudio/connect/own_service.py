@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from backend.labelstudio.probe import is_loopback
-from backend.webhook_key import webhook_headers
+from backend.labelstudio.connect.webhook_key import webhook_headers
+from backend.labelstudio.http.probe import is_loopback
 
 BasicAuth = tuple[str, str]
 BACKEND_TITLE = "Task-dependent active learning"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backend.storage import Storage
+    from backend.store.storage import Storage
 
 SETTINGS = (
     "sampling",

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.finding import Finding, Severity
-from backend.labelstudio.config import parse
 from backend.labelstudio.connect.inspection import Inspection
+from backend.labelstudio.labels.config import parse
 
 TAB_TITLE = "Recommended order"
 ORDERING = ["tasks:predictions_score"]

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend import jobs
 from backend.errors import BackendError
-from backend.insight import live_quality
-from backend.insight.forecast import Advice, Forecast, advise, forecast
-from backend.insight.live_quality import Agreement
-from backend.insight.pictures import INDEX, SIMILARITY
-from backend.jobs import catalogue
-from backend.jobs.context import Context
-from backend.jobs.records import current_record
-from backend.uses import ROLLBACK, Use
+from backend.jobs.round.pictures import INDEX, SIMILARITY
+from backend.project import live_quality, version_list
+from backend.project.context import Context
+from backend.project.forecast import Advice, Forecast, advise, forecast
+from backend.project.live_quality import Agreement
+from backend.project.status import read_status
+from backend.store.round_record import round_in_force
+from backend.store.version_history import ROLLBACK, Use
 from backend.web.pages.charts import WINDOW, Chart, Value, chart
 from backend.web.pages.words import Headline, headline, plural
 
@@ -80,7 +79,7 @@ class Page:
 
 def gather(context: Context) -> Page:
     """The page of a project that is known."""
-    state = jobs.status(context.project_id)
+    state = read_status(context.project_id)
     page = Page(project=context.project_id, state=state, headline=headline(state, context.settings))
     for part in (_add_order, _add_versions, _add_quality):
         try:
@@ -97,7 +96,7 @@ def gather(context: Context) -> Page:
 
 
 def _add_order(context: Context, page: Page) -> None:
-    record = current_record(context)
+    record = round_in_force(context.storage, context.project_id)
     if record is None:
         return
     page.forecast = forecast(record) if page.state["next_tasks"] else None
@@ -134,7 +133,7 @@ def _parts(place: Mapping[str, Any]) -> tuple[str, int | None, str]:
 
 
 def _add_versions(context: Context, page: Page) -> None:
-    page.versions = version_lines(catalogue.versions(context.project_id))[::-1][:VERSIONS_SHOWN]
+    page.versions = version_lines(version_list.list_versions(context.project_id))[::-1][:VERSIONS_SHOWN]
     measured = [line for line in reversed(page.versions) if line.dice is not None]
     if measured:
         page.learning = chart(
@@ -146,7 +145,7 @@ def _add_versions(context: Context, page: Page) -> None:
 
 
 def version_lines(found: Mapping[str, Any]) -> list[VersionLine]:
-    """The versions as people see them, oldest first, from `backend.jobs.catalogue.versions`."""
+    """The versions as people see them, oldest first, from `backend.project.version_list.versions`."""
     uses = [Use.from_dict(use) for use in found["uses"]]
     current = uses[-1].version if uses else None
     used = {use.version for use in uses}

@@ -8,13 +8,13 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, make_response, render_template, send_file
 
-from backend import jobs
 from backend.errors import RequestError
-from backend.insight.pictures import SIMILARITY, picture_name
-from backend.jobs import events
-from backend.jobs.connection import as_text
-from backend.jobs.context import Context
-from backend.labelstudio.rounds import is_round
+from backend.jobs.round.pictures import SIMILARITY, picture_name
+from backend.labelstudio.order.rounds import is_round
+from backend.project.context import Context
+from backend.project.status import read_status
+from backend.queue import pending_work
+from backend.queue.connection import as_text
 from backend.web.answers import wants_page
 from backend.web.cross_site import page_token
 from backend.web.pages.page import gather
@@ -49,7 +49,7 @@ def projects() -> Response | str:
     """All projects for people; that the process answers, for programs."""
     if not wants_page():
         return health()
-    states = [jobs.status(number) for number in events.projects(current_app.config["REDIS"])]
+    states = [read_status(number) for number in pending_work.projects(current_app.config["REDIS"])]
     known = [{"state": state, "headline": headline(state, current_app.config["SETTINGS"])} for state in states]
     return render_template("projects.html", projects=known, **_common())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.settings import FEWEST_LABELS_TO_RANK, Settings
-from backend.uses import goes_forward
+from backend.store.version_history import goes_forward
 
 JOBS = {
     "training": "Training a new model",
@@ -57,7 +57,7 @@ class Headline:
 
 
 def headline(state: Mapping[str, Any], settings: Settings) -> Headline:
-    """What the project does now and what comes next. `state` is that of backend.jobs.status."""
+    """What the project does now and what comes next. `state` is that of backend.project.status."""
     running, stalled = state["running"], state.get("stalled")
     waiting = [kind for kind in state["waiting"] if kind not in _BRIEF]
     if running:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backend.demo.generator import APPEARANCES, SIZE, Sample, generate, write
-from model.pool import scan
+from model.data.pool import scan
 
 
 @pytest.fixture(scope="module")

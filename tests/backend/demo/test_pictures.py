@@ -10,8 +10,8 @@ from PIL import Image
 from backend.demo import pictures
 from backend.demo.project import label_config
 from backend.errors import SettingsError
-from backend.labelstudio.config import parse
-from tests.model.lab_files import discs, picture, save
+from backend.labelstudio.labels.config import parse
+from tests.model.data.lab_files import discs, picture, save
 
 
 def test_generated_ones_stay(tmp_path: Path) -> None:

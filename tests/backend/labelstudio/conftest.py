@@ -14,8 +14,8 @@ import pytest
 
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import EXAMPLE
 from backend.labelstudio.connect.own_service import INSTANCE_HEADER
+from backend.labelstudio.labels.config import EXAMPLE
 
 MakeProject = Callable[..., "Made"]
 PERSONAL = "personal@labelstudio-room.org"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.labelstudio.addresses import Addresses
+from backend.labelstudio.http.addresses import Addresses
 
 INSIDE = "http://label-studio:8080"
 LS = "https://lab.example.org/ls"

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from backend.errors import LabelStudioError, TaskImageError
-from backend.labelstudio.allowed_hosts import AllowedHosts, is_public
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import EXAMPLE, parse
+from backend.labelstudio.http.allowed_hosts import AllowedHosts, is_public
 from backend.labelstudio.images import fetch
+from backend.labelstudio.labels.config import EXAMPLE, parse
 from tests.backend.labelstudio.test_downloads import png
 from tests.web_server import Answer, web_server
 

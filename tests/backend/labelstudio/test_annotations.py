@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from backend.labelstudio.annotations import chosen
+from backend.labelstudio.labels.annotations import chosen
 
 
 def annotation(number: int, second: int, **fields: Any) -> dict[str, Any]:

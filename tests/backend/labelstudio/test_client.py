@@ -13,8 +13,8 @@ import pytest
 
 from backend.demo.server import LabelStudioServer
 from backend.errors import ApiKeyError, LabelStudioError, UnknownProjectError, UnreachableError
-from backend.labelstudio.annotations import chosen
 from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.labels.annotations import chosen
 from tests.backend.labelstudio.conftest import PERSONAL, Annotator, MakeProject
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from backend.errors import ConfigError
-from backend.labelstudio.config import EXAMPLE, Kind, parse
+from backend.labelstudio.labels.config import EXAMPLE, Kind, parse
 
 LABELS = '<Label value="Axon"/><Label value="Myelin" background="red"/>'
 

@@ -21,8 +21,8 @@ from backend.labelstudio.connect import (
     check,
     configure,
 )
-from backend.storage import Storage
-from backend.webhook_key import webhook_headers
+from backend.labelstudio.connect.webhook_key import webhook_headers
+from backend.store.storage import Storage
 from tests.backend.labelstudio.conftest import Annotator, MakeProject, StubBackend, add_tasks
 from tests.web_server import web_server
 

@@ -18,10 +18,11 @@ from PIL import Image
 
 from backend.demo.server import LabelStudioServer
 from backend.errors import TaskImageError, UnreachableError
-from backend.labelstudio import download, image_cache
+from backend.labelstudio import image_cache
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import EXAMPLE, parse
+from backend.labelstudio.http import download
 from backend.labelstudio.images import Failures, fetch
+from backend.labelstudio.labels.config import EXAMPLE, parse
 from tests.web_server import Answer, web_server
 
 CONFIG = parse(EXAMPLE)

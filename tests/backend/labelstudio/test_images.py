@@ -15,8 +15,8 @@ from PIL import Image
 from backend.demo.server import LabelStudioServer
 from backend.errors import TaskImageError
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import EXAMPLE, parse
 from backend.labelstudio.images import fetch
+from backend.labelstudio.labels.config import EXAMPLE, parse
 from tests.backend.labelstudio.conftest import MakeProject
 from tests.web_server import web_server
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from backend.errors import LabelStudioError, PriorityError
-from backend.labelstudio import priorities, round_rows
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import EXAMPLE, parse
-from backend.labelstudio.priorities import (
+from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.labelstudio.labels.regions import from_mask
+from backend.labelstudio.order import priorities, round_rows
+from backend.labelstudio.order.priorities import (
     add_provisional,
     in_order,
     masks_wanted,
@@ -26,8 +27,7 @@ from backend.labelstudio.priorities import (
     unplaced,
     write_order,
 )
-from backend.labelstudio.regions import from_mask
-from backend.labelstudio.rounds import Priority
+from backend.labelstudio.order.rounds import Priority
 from tests.backend.labelstudio.conftest import Annotator, MakeProject, add_tasks
 
 

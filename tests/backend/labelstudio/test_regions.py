@@ -15,8 +15,8 @@ from label_studio_sdk.label_interface.interface import LabelInterface
 from PIL import Image
 
 from backend.errors import RegionError, UnknownLabelError
-from backend.labelstudio.config import parse
-from backend.labelstudio.regions import draw_regions, from_mask, to_mask
+from backend.labelstudio.labels.config import parse
+from backend.labelstudio.labels.regions import draw_regions, from_mask, to_mask
 
 LABELS = '<Label value="Axon"/><Label value="Myelin"/>'
 BRUSH_XML = f'<View><Image name="image" value="$image"/><BrushLabels name="brush" toName="image">{LABELS}</BrushLabels></View>'

@@ -19,9 +19,9 @@ from PIL import Image
 from backend.demo.server import Account, LabelStudioServer
 from backend.errors import TaskImageError
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.config import EXAMPLE, parse
 from backend.labelstudio.images import fetch
-from backend.processes import free_port
+from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.run.processes import free_port
 from tests.backend.labelstudio.reverse_proxy import ReverseProxy, reverse_proxy
 from tests.web_server import web_server
 
@@ -146,7 +146,7 @@ def test_what_cannot_be_fetched_is_not_to_be_deleted(lab: Lab, tmp_path: Path) -
 
 def test_bmp_and_webp_uploads_are_read(lab: Lab, tmp_path: Path) -> None:
     """Label Studio takes and shows them."""
-    from model.images import decode_raw
+    from model.data.images import decode_raw
 
     headers = {"Authorization": f"Token {lab.server.token}"}
     pixels = np.random.default_rng(3).integers(0, 255, (48, 64, 3), dtype=np.uint8)

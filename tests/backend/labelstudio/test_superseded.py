@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from backend.errors import PriorityError
-from backend.labelstudio import round_rows
 from backend.labelstudio.client import LabelStudio, StoredPrediction
-from backend.labelstudio.priorities import add_provisional, in_order, resume, top_up, write_order
-from backend.labelstudio.round_rows import kept
-from backend.labelstudio.rounds import Priority
-from backend.labelstudio.superseded import NAMED, remove, rounds_kept
+from backend.labelstudio.order import round_rows
+from backend.labelstudio.order.priorities import add_provisional, in_order, resume, top_up, write_order
+from backend.labelstudio.order.round_rows import kept
+from backend.labelstudio.order.rounds import Priority
+from backend.labelstudio.order.superseded import NAMED, remove, rounds_kept
 from tests.backend.labelstudio.conftest import Annotator, Made, MakeProject, add_tasks
 from tests.backend.labelstudio.test_priorities import Faulty, Stopped, held, mask_regions, shuffled
 

@@ -6,7 +6,7 @@ import pytest
 
 from model.errors import BudgetError, ResultsError
 from model.experiment.convergence import study, table
-from model.recipe import Recipe
+from model.network.recipe import Recipe
 
 RECIPE = Recipe(width=4, depth=2, max_side=64, crop=32, batch=2, steps=1, row_steps=1)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from model.device import default_device
 from model.errors import ProcessEndedError, ResultsError
 from model.experiment.protocol import Protocol
 from model.experiment.results import INITIAL, RANDOM, WHOLE, Results, Run, missing
 from model.experiment.runner import run_experiment
+from model.network.device import default_device
 from tests.model.experiment.small_runs import TINY, protocol_of
 
 

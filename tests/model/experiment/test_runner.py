@@ -11,18 +11,18 @@ import pytest
 import torch
 
 from model.arrays import Mask
-from model.device import default_device
-from model.dice import dice
+from model.data.masks import write_mask
 from model.errors import BudgetError, OutputError, PoolError, StrategyError
 from model.experiment import transfer
 from model.experiment.protocol import Split
 from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Results
 from model.experiment.runner import run_experiment
-from model.inference import predict_masks
-from model.masks import write_mask
-from model.round import Round
+from model.network.device import default_device
+from model.network.dice import dice
+from model.network.inference import predict_masks
+from model.network.training import train
 from model.similarity import train_row
-from model.training import train
+from model.similarity.round import Round
 from tests.model.experiment.small_runs import TINY, protocol_of
 
 
@@ -96,7 +96,7 @@ def test_a_pool_without_any_foreground_is_said_before_any_work(data: Path, tmp_p
 
 def test_transfer_says_where_the_first_network_finds_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No network is trained on its pseudo-labels."""
-    monkeypatch.setattr("model.pseudo_labels.trainable", lambda _: False)
+    monkeypatch.setattr("model.network.pseudo_labels.trainable", lambda _: False)
     counts: list[tuple[int, int]] = []
     transfer.study(protocol_of(data, experiments=1), 1, tmp_path, jobs=1, on_done=lambda *done: counts.append(done))
     assert counts == [(0, 0)]
@@ -104,7 +104,7 @@ def test_transfer_says_where_the_first_network_finds_nothing(data: Path, tmp_pat
 
 
 def test_an_arm_whose_model_finds_nothing_goes_on_by_chance(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.pseudo_labels.trainable", lambda _: False)
+    monkeypatch.setattr("model.network.pseudo_labels.trainable", lambda _: False)
     results = run_experiment(protocol_of(data, experiments=1, strategies=("task_dependent",), sizes=(3,)), tmp_path)
     assert results.get((0, "task_dependent", 0, 3)).notes == {FALLBACK: 1.0}
     assert "drawn at random: task_dependent 1" in (tmp_path / "report.md").read_text()

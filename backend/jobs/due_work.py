@@ -1,0 +1,99 @@
+"""What happens by itself: gathered events become jobs, each project is looked at every minute, and the night brings a fresh order."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq.registry import clean_registries
+
+from backend import logs
+from backend.errors import BackendError
+from backend.queue import enqueue, job_statistics, pending_work
+from backend.queue.connection import COMPUTE, CONTROL, Keys, connection, named
+from backend.queue.pending_work import Work
+from backend.settings import Settings, get_settings
+
+log = logging.getLogger(__name__)
+
+
+def tick() -> None:
+    """Have every project looked at: new tasks, finished batches, labels that no event told of; starts what is due."""
+    redis = connection()
+    for project_id in pending_work.projects(redis):
+        if not pending_work.pending(redis, project_id, Work.LOOK).outstanding:
+            pending_work.want(redis, project_id, Work.LOOK)
+    for name in (CONTROL, COMPUTE):
+        # Jobs whose worker was killed are run again, even if every other worker is busy.
+        clean_registries(named(name, redis), [job_statistics.note_abandoned])
+    gather(redis, get_settings())
+
+
+def nightly() -> None:
+    """A new round for every project in which something has changed since the last one."""
+    for project_id in pending_work.projects(connection()):
+        with logs.bound(project=project_id):
+            try:
+                reason = _changed(project_id)
+            except (BackendError, RedisError) as error:
+                log.error("no nightly round: %s", error)
+                continue
+            if reason:
+                enqueue.enqueue_round(project_id, f"nightly: {reason}")
+            else:
+                log.info("nothing has changed since the last round")
+
+
+def _changed(project_id: int) -> str:
+    """What is new since the last round; empty if it would tell the same again."""
+    # Imported here: a tick is a new process each minute, and needs no torch.
+    from backend.project.context import open_context
+    from backend.store.round_record import round_in_force
+    from backend.store.versions import NO_VERSION
+
+    context = open_context(project_id)
+    record = round_in_force(context.storage, context.project_id)
+    if record is None:
+        return "there is no order yet"
+    if pending_work.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
+        return "new labels"
+    if (context.versions.current() or NO_VERSION) != record["version"]:
+        return "a new model"
+    open_tasks = set(context.client.task_ids(context.project_id, "unlabelled"))
+    if open_tasks - set(record["order"]):
+        return "new tasks"
+    if set(record["order"]) - open_tasks:  # also where the version that they brought was not good enough
+        return "tasks that are labelled or gone"
+    return ""
+
+
+def gather(redis: Redis, settings: Settings) -> list[str]:
+    """Turn what is wanted and due into jobs, at most one of each kind for a project; returns their ids."""
+    started = []
+    for project_id in pending_work.projects(redis):
+        for work, start in _ENQUEUE.items():
+            if pending_work.pending(redis, project_id, work).due(work, settings, time.time()) and not enqueue.active(
+                redis, project_id, work
+            ):
+                started.append(start(project_id))
+    return started
+
+
+def _train(project_id: int) -> str:
+    return enqueue.enqueue_training(project_id, reason="new labels", only_new=True)
+
+
+def _rank(project_id: int) -> str:
+    reason = connection().hget(Keys(project_id).info, "round_reason")
+    return enqueue.enqueue_round(project_id, reason.decode() if isinstance(reason, bytes) else "again, after a failure")
+
+
+_ENQUEUE = {
+    Work.FIRST_ORDER: enqueue.enqueue_first_order,
+    Work.TRAINING: _train,
+    Work.ROUND: _rank,
+    Work.CONFIGURE: enqueue.enqueue_configure,
+    Work.LOOK: enqueue.enqueue_look,
+}

@@ -1,0 +1,306 @@
+"""The functions that rq runs, by name. Each opens its context, holds its fence, and notes for the status how it ended."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import torch
+from rq import get_current_job
+
+from backend import logs
+from backend.errors import BackendError, LabelStudioError, QueueError, StoppedError, StorageError, UnreachableError
+from backend.finding import Severity
+from backend.jobs import rollback
+from backend.jobs import sync as looking
+from backend.jobs.estimate import note_estimate
+from backend.jobs.round import finish
+from backend.jobs.round import start as rounds
+from backend.jobs.training import fenced_training, labels_came, needs_training
+from backend.labelstudio import skips
+from backend.labelstudio.skips import read_skips
+from backend.project import connection, skipped_tasks
+from backend.project.connection import name_instance, own_service
+from backend.project.context import Context, open_context
+from backend.queue import enqueue, follow, pending_work
+from backend.queue.lease import SECONDS as FENCE_SECONDS
+from backend.queue.lease import Fence
+from backend.queue.pending_work import Work
+from backend.queue.progress import Progress
+from backend.store.round_record import round_in_force
+from model.errors import ModelError
+
+log = logging.getLogger(__name__)
+
+TAKE_OVER_SECONDS = FENCE_SECONDS + 15
+"""How long a job waits for a fence: until that of a killed run is surely free."""
+OTHER_ALIVE = {"reason": "another run of this job is alive and goes on"}
+LONGEST_LOOK = 600.0
+"""How long a rollback waits for a look at the project."""
+LONGEST_TRAINING = 24 * 3600.0
+"""How long a round waits for a training of the project that another worker does."""
+
+
+LONGEST_OUTAGE = 6 * 3600.0
+"""How long the end of a round waits for Label Studio to answer again."""
+LONGEST_OVERLOAD = 600.0
+"""How long it waits for a Label Studio that answers, but with an error that may pass."""
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
+"""Seconds between its tries, doubled each time."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Result = dict[str, Any]
+
+
+def _job(
+    kind: str, *, noted: bool = True
+) -> Callable[[Callable[Concatenate[Context, str, P], Result]], Callable[Concatenate[int, P], Result]]:
+    """Turn a function of a context and a job id into one of a project id, which rq can run.
+
+    What was stopped on purpose ends without failure, as {"stopped": why}. An error is `noted` for the status, counted so that the next
+    try waits longer, and raised; what people must mend is not tried again at once.
+    """
+
+    def decorate(function: Callable[Concatenate[Context, str, P], Result]) -> Callable[Concatenate[int, P], Result]:
+        @wraps(function)
+        def run(project_id: int, *args: P.args, **keywords: P.kwargs) -> Result:
+            context = open_context(project_id)
+            torch.set_num_threads(context.settings.torch_threads)
+            job = get_current_job()
+            job_id = job.id if job else f"direct-{project_id}-{time.time_ns()}"
+            with logs.bound(project=project_id, job=job_id):
+                try:
+                    result = function(context, job_id, *args, **keywords)
+                except StoppedError as stopped:
+                    log.info("%s stopped: %s", kind, stopped)
+                    return {"stopped": str(stopped)}
+                except Exception as error:
+                    message = f"{type(error).__name__}: {error}"
+                    log.error("%s failed: %s", kind, message)
+                    if kind in (Work.ROUND, Work.FIRST_ORDER, Work.LOOK, Work.CONFIGURE):  # a training counts its failures itself
+                        pending_work.fail(context.redis, project_id, Work(kind))
+                    if noted:
+                        context.note_error(kind, job_id, message)
+                    mendable = isinstance(error, BackendError | ModelError) and not isinstance(error, QueueError | StorageError)
+                    if job is not None and mendable:
+                        job.retries_left = 0
+                    raise
+                if noted:
+                    context.note_error(kind, job_id, "")
+                return result
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def _fenced(
+    context: Context, what: str, job_id: str, kind: str, round_name: str = "", wait: float = TAKE_OVER_SECONDS
+) -> Iterator[Progress | None]:
+    """The progress of a job that holds a fence; None when another run that is alive still holds it after `wait` seconds."""
+    fence = Fence(context.redis, context.keys.fence(what))
+    progress = Progress(context.redis, context.project_id, job_id, kind, round_name=round_name)
+    try:
+        until = time.monotonic() + wait
+        while not fence.take(wait=2.0):
+            progress("Waiting for another job of the project", 0, 1)
+            progress.check()
+            if time.monotonic() >= until:
+                yield None
+                return
+        progress.fences.append(fence.check)
+        with fence:
+            yield progress
+    finally:
+        progress.end()
+
+
+def _once_it_answers(context: Context, progress: Progress, attempt: Callable[[], T]) -> T:
+    """What `attempt` returns, which may be repeated, once Label Studio answers.
+
+    The networks of a round are trained by now; a job that failed would be followed by a round that trains them again. Raises
+    UnreachableError after LONGEST_OUTAGE seconds, and LabelStudioError for another error that has not passed after LONGEST_OVERLOAD.
+    """
+    started, pause, subject = time.monotonic(), FIRST_PAUSE, "waiting for Label Studio"
+    try:
+        while True:
+            try:
+                return attempt()
+            except LabelStudioError as error:
+                longest = LONGEST_OUTAGE if isinstance(error, UnreachableError) else LONGEST_OVERLOAD
+                if not error.passing or time.monotonic() + pause > started + longest:
+                    raise
+                context.note(subject, f"The end of a round waits for Label Studio: {error}")
+                log.warning("waiting for Label Studio, asking again in %.0f s: %s", pause, error)
+                end = time.monotonic() + pause
+                while (left := end - time.monotonic()) > 0:
+                    progress("Waiting for Label Studio", 0, 1)
+                    time.sleep(min(1.0, left))
+                pause = min(2 * pause, LONGEST_PAUSE)
+    finally:
+        context.note(subject, "")
+
+
+@_job("training")
+def train(context: Context, job_id: str, reason: str, only_new: bool = False) -> Result:
+    """Train on all labels and publish the version; with `only_new` only if there are labels that no training has seen."""
+    log.info("training: %s", reason)
+
+    def needed() -> bool:
+        return not only_new or labels_came(context)
+
+    result = fenced_training(context, job_id, wait=TAKE_OVER_SECONDS, needed=needed)
+    pending_work.want(context.redis, context.project_id, Work.LOOK)  # the batch may be finished, or the first round be due
+    return result
+
+
+@_job("round")
+def start_round(context: Context, job_id: str, reason: str, train: bool = False) -> Result:
+    """Train if labels came, take the snapshot, draw the pseudo-labels, and enqueue the units and the end; returns {"next": job id}."""
+
+    def needed() -> bool:
+        return train or bool(needs_training(context, context.setup()))
+
+    # Before the fence is taken: a rollback need not wait for a training.
+    if needed():
+        fenced_training(context, enqueue.training_id(job_id), wait=LONGEST_TRAINING, needed=needed)
+    # The end of an earlier round may hold the fence: it comes to its end, or is superseded by this one and stops.
+    with _fenced(context, "round", job_id, "round", wait=LONGEST_TRAINING) as progress:
+        if progress is None:
+            return dict(OTHER_ALIVE)
+        progress.check()
+        folder = rounds.begin_round(context, progress, job_id=job_id, reason=reason)
+        logs.bind(round=folder.name)
+        progress.checks.append(rounds.wanted(context, folder.name))
+        snapshot, units = rounds.prepare_units(folder, folder.snapshot(), progress)
+        progress.check()
+        follow.start_rows(context.redis, context.project_id, folder.name, len(units))
+        finish = enqueue.enqueue_units(context.redis, context.project_id, folder.name, units)
+    log.info(
+        "%s, %d labels, %d to order, %d networks to train: %s",
+        "cold start" if snapshot.cold_start else snapshot.strategy,
+        len(snapshot.labelled),
+        len(snapshot.unlabelled),
+        len(units),
+        reason,
+    )
+    return {"round": folder.name, "next": finish}
+
+
+@_job(Work.FIRST_ORDER)
+def write_first_order(context: Context, job_id: str) -> Result:
+    """Order the tasks of a project that has no order yet, by their looks alone: annotators need not wait for a training."""
+    with _fenced(context, "round", job_id, Work.FIRST_ORDER) as progress:
+        if progress is None:
+            return dict(OTHER_ALIVE)
+        progress.check()
+        if round_in_force(context.storage, context.project_id) is not None or enqueue.round_computes(context.redis, context.project_id):
+            begun = pending_work.begin(context.redis, context.project_id, Work.FIRST_ORDER)
+            pending_work.finish(context.redis, context.project_id, Work.FIRST_ORDER, begun)
+            return {"reason": "there is an order already, or one is nearly there"}
+        folder = rounds.begin_round(context, progress, job_id=job_id, reason=rounds.FIRST_ORDER, work=Work.FIRST_ORDER)
+        logs.bind(round=folder.name)
+        progress.checks.append(rounds.wanted(context, folder.name))
+        record = _once_it_answers(context, progress, lambda: finish.end_round(context, progress, folder.name))
+        note_estimate(context, progress)
+    pending_work.want(context.redis, context.project_id, Work.LOOK)  # labels may have been trained on meanwhile
+    return {"round": folder.name, "tasks": record["tasks"], "batch": record["batch"], "reason": record["message"]}
+
+
+@_job(enqueue.UNIT, noted=False)
+def run_unit(context: Context, job_id: str, round_name: str, unit: str) -> Result:
+    """Train one network of a round. May run on any worker, several at once, and more than once."""
+    checks = (rounds.wanted(context, round_name),)
+    progress = Progress(context.redis, context.project_id, job_id, enqueue.UNIT, checks=checks, round_name=round_name)
+    try:
+        progress.check()
+        rounds.run_unit(context, progress, round_name, unit)
+        return {"round": round_name, "unit": unit}
+    finally:
+        progress.end()
+
+
+@_job("round")
+def finish_round(context: Context, job_id: str, round_name: str) -> Result:
+    """Order all tasks and put the order in force."""
+    with _fenced(context, "round", job_id, enqueue.FINISH, round_name) as progress:
+        if progress is None:
+            return dict(OTHER_ALIVE)
+        progress.checks.append(rounds.wanted(context, round_name))
+        record = _once_it_answers(context, progress, lambda: finish.end_round(context, progress, round_name))
+    context.note_error(enqueue.ROLLBACK, job_id, "")  # of earlier days
+    pending_work.want(context.redis, context.project_id, Work.LOOK)
+    return {"round": round_name, "tasks": record["tasks"], "batch": record["batch"], "reason": record["message"]}
+
+
+@_job(enqueue.ROLLBACK)
+def roll_back(context: Context, job_id: str, version: str, reason: str = "", who: str = "") -> Result:
+    """Put another version in use and its masks on show, in the order in force."""
+    wish = rollback.Wish(version, reason, who)
+    if rollback.nothing_to_do(context, wish, job_id):
+        return rollback.in_use_already(version)
+    log.info("rollback to %s: %s", version, reason)
+    # Rounds that run stop at this, and begin anew afterwards: what is wanted of them stays wanted.
+    context.redis.set(context.keys.wanted_round, f"rollback to {version}")
+    context.redis.hset(context.keys.info, "round_reason", f"again, after the rollback to {version}")
+    with _fenced(context, "round", job_id, enqueue.ROLLBACK, wait=LONGEST_TRAINING) as progress:
+        look = Fence(context.redis, context.keys.fence("look"))  # a look that draws the other version's masks must not add them to these
+        if progress is None:
+            return dict(OTHER_ALIVE)
+        if not look.take(wait=LONGEST_LOOK):
+            raise QueueError(f"A look at the project has not ended for {LONGEST_LOOK / 60:.0f} minutes; nothing was changed. Try again.")
+        progress.fences.append(look.check)
+        with look:
+            result = rollback.roll_back(context, progress, wish, job_id=job_id)
+    pending_work.want(context.redis, context.project_id, Work.LOOK)
+    return result
+
+
+@_job(enqueue.UNSKIP, noted=False)
+def unskip(context: Context, job_id: str, tasks: list[int]) -> Result:
+    """Put skipped tasks back; without `tasks` all that nobody is waited for."""
+    del job_id
+    project = context.client.project(context.project_id)
+    done = skips.put_back(context.client, project.id, tasks or read_skips(context.client, project).done)
+    log.info("put back: %s; still skipped: %s", done.tasks, done.kept)
+    context.redis.hdel(context.keys.info, "looked")
+    pending_work.want(context.redis, context.project_id, Work.LOOK)
+    return {"tasks": list(done.tasks), "kept": list(done.kept), "reason": skipped_tasks.describe(done)}
+
+
+@_job("look")
+def look(context: Context, job_id: str) -> Result:
+    """Look at the project in Label Studio."""
+    begun = pending_work.begin(context.redis, context.project_id, Work.LOOK)
+    with _fenced(context, "look", job_id, "look") as progress:
+        if progress is None:
+            return dict(OTHER_ALIVE)
+        looking.look(context, progress)
+    pending_work.finish(context.redis, context.project_id, Work.LOOK, begun)
+    return {}
+
+
+@_job("configure")
+def configure(context: Context, job_id: str) -> Result:
+    """Check and configure the project in Label Studio."""
+    del job_id
+    begun = pending_work.begin(context.redis, context.project_id, Work.CONFIGURE)
+    own = own_service(context.settings, name_instance(context.redis))
+    findings = connection.configure(context.settings, context.client, context.project_id, own)
+    pending_work.register(context.redis, context.project_id)
+    notes: dict[str, list[str]] = {}
+    for finding in findings:
+        bad = finding.severity in (Severity.WARNING, Severity.ERROR)
+        notes.setdefault(finding.subject, []).extend([f"{finding.text} {finding.remedy}".strip()] if bad else [])
+        log.info("%s: %s: %s", finding.subject, finding.severity, finding.text)
+    for subject, texts in notes.items():
+        context.note(f"connection:{subject}", " ".join(texts))
+    pending_work.finish(context.redis, context.project_id, Work.CONFIGURE, begun)
+    pending_work.want(context.redis, context.project_id, Work.LOOK)
+    return {"findings": [{"subject": f.subject, "severity": str(f.severity), "text": f.text, "remedy": f.remedy} for f in findings]}

@@ -1,0 +1,1 @@
+"""The masks of a model on tasks, as Label Studio shows them."""

@@ -1,0 +1,97 @@
+"""Masks on show after a change of the labelling configuration: those that no longer fit are changed where they are, or emptied."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from backend.errors import RegionError
+from backend.jobs.masks.predict_masks import note_drawn
+from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED
+from backend.labelstudio.labels.config import LabelConfig
+from backend.labelstudio.labels.regions import Region, fits, from_mask, to_mask
+from backend.project.context import Context
+from backend.queue.connection import as_text
+from backend.store.shown_masks import DrawnMasks
+from model.hashing import digest
+
+log = logging.getLogger(__name__)
+
+WORKERS = 4
+"""Requests to Label Studio at a time."""
+
+
+def drawn_for(config: LabelConfig) -> str:
+    """A digest of what regions refer to: they fit any configuration of the same."""
+    return digest([config.image_name, [[control.name, control.kind.value, *control.labels] for control in config.controls]])
+
+
+def refit_masks(context: Context, config: LabelConfig, record: dict[str, Any]) -> int:
+    """Have the masks of the order in force fit the configuration as it is now; returns how many were changed.
+
+    In place, because a page that is open names its prediction, and the places stay. What is said by a control of another name or kind is
+    drawn with those there are now; labels that the configuration does not have any more go. Looks only where it has changed.
+    """
+    now = f"{record['round']} {drawn_for(config)}"
+    before = as_text(context.redis.hget(context.keys.info, "masks_fit") or b"")
+    if before == now:
+        return 0
+    same_round = before.partition(" ")[0] == record["round"]
+    # A record of an earlier edition does not say what its masks were drawn for: what the first look finds.
+    known = before.partition(" ")[2] if same_round else record.get("drawn_for", drawn_for(config))
+    changed = 0 if known == drawn_for(config) else _refit(context, config, record)
+    context.redis.hset(context.keys.info, "masks_fit", now)
+    return changed
+
+
+def _refit(context: Context, config: LabelConfig, record: dict[str, Any]) -> int:
+    round_name = str(record["round"])
+    changed: dict[int, list[Region]] = {}
+    showing: list[int] = []
+
+    def change(task: int) -> None:
+        for prediction, before in context.client.task_regions(task, round_name).items():
+            regions = refitted(before, config)
+            if regions:
+                showing.append(task)
+            if regions != before and context.client.update_prediction(prediction, result=regions):
+                changed[task] = regions
+
+    masked = [
+        *UNLABELLED,
+        {"filter": "filter:tasks:predictions_results", "operator": "contains", "type": "String", "value": '"original_width"'},
+    ]
+    tasks = [int(task["id"]) for task in context.client.pages(context.project_id, masked, IDS_A_PAGE)]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(change, tasks))
+    context.redis.delete(context.keys.drawn(round_name))  # what shows nothing under the other labels may show something now
+    note_drawn(context, round_name, showing)
+    DrawnMasks(context.storage, context.folder).keep(round_name, str(record["version"]), changed)
+    emptied = sum(not regions for regions in changed.values())
+    log.warning("the labelling configuration has changed: %d masks of %s changed, %d of them emptied", len(changed), round_name, emptied)
+    return len(changed)
+
+
+def refitted(regions: Sequence[Region], config: LabelConfig) -> list[Region]:
+    """The regions of a pre-annotation as the configuration can show them; the same where they fit it."""
+    known = [region for region in regions if config.class_id(_label(region)) is not None]
+    if all(fits(region, config) for region in known):
+        return known
+    first = known[0]
+    size = (int(first["original_height"]), int(first["original_width"]))
+    confidence = [0.0] * config.classes
+    for region in known:
+        confidence[config.class_id(_label(region)) or 0] = float(region.get("score") or 0.0)
+    try:
+        mask = to_mask([{**region, "to_name": config.image_name} for region in known], config, size, name="a pre-annotation")
+    except (RegionError, ValueError) as error:
+        log.warning("a pre-annotation cannot be drawn under the new configuration and is emptied: %s", error)
+        return []
+    return from_mask(mask, config, confidence if any(confidence) else None)
+
+
+def _label(region: Region) -> str:
+    labels = (region.get("value") or {}).get(str(region.get("type"))) or [""]
+    return str(labels[0])

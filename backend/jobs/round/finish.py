@@ -1,0 +1,227 @@
+"""The end of a ranking round: the order over all tasks, put in force in Label Studio wholly or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backend.cold_start import NAME as COLD_START
+from backend.cold_start import cold_order
+from backend.errors import TaskImageError
+from backend.jobs.masks.predict_masks import draw, note_drawn
+from backend.jobs.masks.refit import drawn_for
+from backend.jobs.round.folder import RoundFolder, Snapshot
+from backend.jobs.round.preparation import prepare
+from backend.labelstudio.order import priorities
+from backend.labelstudio.order.rounds import Regions
+from backend.project import missing_images
+from backend.project.context import Context
+from backend.project.explanation import explain
+from backend.project.missing_images import Lacks
+from backend.project.task_data import TaskImages
+from backend.queue import pending_work, round_request
+from backend.queue.pending_work import Work
+from backend.queue.progress import Progress
+from backend.store.round_record import RECORD, round_names
+from backend.store.shown_masks import DrawnMasks
+from backend.store.versions import NO_VERSION, now
+from model.errors import ModelError
+from model.similarity.round import Round
+from model.strategies import Query, Ranking, Strategy, get_strategy
+
+log = logging.getLogger(__name__)
+
+Masks = Mapping[int, Regions]
+"""Task id to the regions it shows."""
+ROUNDS_KEPT = 5
+"""Folders of earlier rounds that stay on disk."""
+CANCELLED_TOO_LATE = (
+    "The round {round} was cancelled by a person when its order was being put in force already: it is in use. "
+    "Nothing starts by itself until the next label, or until you recompute the queries."
+)
+
+
+def end_round(context: Context, progress: Progress, name: str) -> dict[str, Any]:
+    """Put the order of a round in force and keep its record; the holder of the project's round fence calls it. Safe to repeat."""
+    started = time.monotonic()
+    folder = RoundFolder(context, name)
+    snapshot = folder.snapshot()
+    served = context.client.project(context.project_id).model_version == name
+    if not served and DrawnMasks(context.storage, context.folder).was_shown(name):
+        served = priorities.resume(context.client, context.project_id, name)
+    if served:  # an earlier run of the job came as far as the switch
+        progress.too_late_to_stop()
+    progress.check()
+    record = folder.record()
+    new = record is None
+    if record is None:
+        record = folder.draft() if served else None
+        regions: Masks = {}  # those of a draft are there already
+        if record is None:
+            ranking, snapshot = _ranking(folder, snapshot, progress)
+            record, regions = _drafted(context, folder, snapshot, ranking, progress)
+        _put_in_force(context, record, regions, progress)
+        record["seconds"] = round(time.monotonic() - started, 1)
+        context.storage.write_json(f"{folder.folder}/{RECORD}", record)
+    progress.check()
+    context.storage.write_json(f"{context.folder}/current-round.json", {"round": name})
+    if new:
+        context.redis.hincrby(context.keys.info, "rounds_written", 1)
+    tell_round(context, record)
+    if record["answered"]:
+        context.redis.srem(context.keys.labelled, *record["answered"])
+    pending_work.finish(context.redis, context.project_id, Work(snapshot.work), pending_work.Begun(**snapshot.begun))
+    round_request.fulfil(context.redis, context.project_id, snapshot.asked)
+    if context.redis.sismember(context.keys.cancelled, name):
+        pending_work.hold(context.redis, context.project_id, CANCELLED_TOO_LATE.format(round=name))
+    _clear_old(context)
+    log.info("%s in force, %d tasks in order, %s", name, len(record["order"]), record["strategy"])
+    return record
+
+
+def tell_round(context: Context, record: dict[str, Any]) -> None:
+    """Tell the web processes which order is in force and since when, so that they need not look at the storage."""
+    context.redis.hset(context.keys.info, mapping={"round": record["round"], "round_time": record["time"]})
+
+
+def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tuple[Ranking, Snapshot]:
+    """The strategy's order over U, or the cold start's."""
+    images = folder.images(snapshot)
+    if not snapshot.unlabelled:
+        return Ranking(()), snapshot
+    if not snapshot.cold_start:
+        try:
+            folder.context.storage.get_folder(folder.folder)
+            round_ = folder.round(snapshot, images, progress)
+            strategy = get_strategy(snapshot.strategy, **snapshot.options)
+            complete_units(strategy, round_)
+            ranking = strategy.rank(round_, snapshot.batch_size)
+            folder.keep()
+            if round_.failed:
+                why = f"{len(round_.failed)} networks could not be trained and are left out: {next(iter(round_.failed.values()))}"
+                snapshot = dataclasses.replace(snapshot, message=why)
+            return ranking, snapshot
+        except (ModelError, TaskImageError) as error:
+            log.warning("a cold start instead: %s", error)
+            snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
+    order = _cold_order(folder.context, images, snapshot.labelled, progress)
+    reason = f"chosen by its looks, unlike those labelled or before it ({snapshot.message})"
+    queries = tuple(Query(image, rank, rank <= snapshot.batch_size, reason) for rank, image in enumerate(order, start=1))
+    return Ranking(queries), snapshot
+
+
+def _cold_order(context: Context, images: TaskImages, labelled: Sequence[str], progress: Progress) -> list[str]:
+    """The order by looks of all images that can be read; one may have gone since the snapshot, and comes last."""
+    try:
+        return cold_order(images, labelled, progress)
+    except (ModelError, TaskImageError) as error:
+        log.warning("an image cannot be read any more: %s", error)
+        gone = images.unreadable(progress)
+        missing_images.add(context, Lacks.ORDER, list(gone))
+        kept = images.only(identity for identity in images if identity not in gone)
+        return cold_order(kept, [identity for identity in labelled if identity not in gone], progress)
+
+
+def complete_units(strategy: Strategy, round_: Round) -> None:
+    """Do here what no worker has managed; a network that fails here as well is noted, and the ranking does without it if it can."""
+    for unit in strategy.units(round_):
+        try:
+            strategy.run_unit(round_, unit)
+        except (ModelError, TaskImageError, RuntimeError, ValueError, MemoryError) as error:
+            round_.failed[unit] = str(error) or "not enough memory"
+            log.error("%s is left out of the round: %s", unit, error)
+
+
+def _drafted(
+    context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: Ranking, progress: Progress
+) -> tuple[dict[str, Any], Masks]:
+    """Order all tasks that Label Studio would serve now and draw their masks; returns the record to be and the regions by task."""
+    progress("Reading tasks", 0, 1)
+    answered = [int(member) for member in context.redis.smembers(context.keys.labelled)]
+    open_tasks = context.client.task_ids(context.project_id, "unlabelled")
+    still = set(open_tasks)
+    ranked = [int(identity) for identity in ranking.order if int(identity) in still]
+    ranked += [int(identity) for identity in snapshot.further if int(identity) in still]
+    placed = set(ranked)
+    order = ranked + [task for task in open_tasks if task not in placed]  # imported since the snapshot, or labelled and still served
+    to_draw = priorities.masks_wanted(order)
+    config = context.setup().config  # as it is now: what does not fit it, Label Studio drops
+    regions = draw(context, snapshot.version, config, to_draw, progress)
+    if snapshot.version != NO_VERSION:
+        note_drawn(context, folder.name, to_draw)
+    prepare(
+        context,
+        folder.name,
+        snapshot.version,
+        config,
+        order,
+        regions,
+        progress,
+        tasks={int(task["id"]): task for task in snapshot.tasks},
+        comparison=ranking.comparison,
+        labelled=snapshot.labelled,
+    )
+
+    queries = {int(query.image): query for query in ranking.queries}
+    record = {
+        "round": folder.name,
+        "time": now(),
+        "reason": snapshot.reason,
+        "strategy": COLD_START if snapshot.cold_start else snapshot.strategy,
+        "budget": snapshot.budget,
+        "cold_start": snapshot.cold_start,
+        "message": snapshot.message,
+        "version": snapshot.version,
+        "drawn_for": drawn_for(config),
+        "seed": snapshot.seed,
+        "labels": [int(identity) for identity in snapshot.labelled],
+        "unusable": list(snapshot.unusable),
+        "order": order,
+        # Also those answered while the round ran: a batch that is wholly answered by its end is a finished one.
+        "batch": [int(query.image) for query in ranking.queries if query.in_batch],
+        "queries": {str(task): _explained(query) for task, query in queries.items() if task in still},
+        "unreadable": snapshot.unreadable,
+        "notes": ranking.notes,
+        "masks": sum(bool(regions.get(task)) for task in order),
+        "answered": answered,
+        "tasks": len(order),
+    }
+    folder.save_draft(record)
+    return record, regions
+
+
+def _put_in_force(context: Context, record: dict[str, Any], regions: Masks, progress: Progress) -> None:
+    """Write the order and its masks to Label Studio; safe to repeat with the same record."""
+    name, order = str(record["round"]), record["order"]
+
+    def checkpoint(step: str) -> None:
+        progress.check()
+        if step == "writing":
+            return
+        progress.too_late_to_stop()  # the switch and what follows belong together
+        if step == "imported":
+            DrawnMasks(context.storage, context.folder).show(name)
+        log.info("the order is %s", step)
+
+    progress("Writing the order", 0, 1)
+    progress.check()
+    if order:
+        entries = priorities.in_order(order, explain(regions, record))
+        priorities.write_order(context.client, context.project_id, name, entries, checkpoint=checkpoint)
+
+
+def _clear_old(context: Context) -> None:
+    """Delete the folders of rounds long past; the records of all stay."""
+    for name in round_names(context.storage, context.project_id)[:-ROUNDS_KEPT]:
+        folder = RoundFolder(context, name)
+        record = folder.record()
+        if record is not None:
+            context.storage.write_json(f"{context.folder}/history/{name}.json", record)
+        context.storage.remove(folder.folder)
+
+
+def _explained(query: Query) -> dict[str, Any]:
+    return {"rank": query.rank, "reason": query.reason, "expected_dice": query.expected_dice, "helps": list(query.helps)}

@@ -1,0 +1,130 @@
+"""A round's folder in the storage: what the round is about, and what is finished of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.errors import SupersededError
+from backend.labelstudio.labels.config import LabelConfig, parse
+from backend.project.context import Context
+from backend.project.task_data import TaskImages, load_masks
+from backend.queue.pending_work import Work
+from backend.queue.progress import Progress
+from backend.store.round_record import RECORD
+from model.network.recipe import Recipe
+from model.similarity.round import Round
+
+SNAPSHOT = "snapshot.json"
+LABELS = "labels.npz"
+DRAFT = "draft.json"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a round is about, fixed at its start. Task ids are text because JSON keys are."""
+
+    round: str
+    job: str  # the job that started it: a second run of it goes on with this round
+    created: str  # ISO 8601, UTC
+    reason: str
+    version: str  # of the model, NO_VERSION before there is one
+    strategy: str
+    options: dict[str, Any]
+    budget: int
+    seed: int
+    recipe: dict[str, Any]
+    label_config: str
+    tasks: list[dict[str, Any]]  # "id" and "data" of every task of U and L that takes part
+    labelled: list[str]  # L
+    further: list[str]  # unlabelled tasks that take no part: too many, or no usable image
+    unreadable: dict[str, str]  # task id to what is wrong with its image
+    begun: dict[str, int]  # what was wanted when it began (backend.queue.pending_work)
+    cold_start: bool = False
+    message: str = ""  # why it is a cold start, or what else people should know
+    work: str = Work.ROUND  # which wish it fulfils
+    unusable: tuple[int, ...] = ()  # labelled tasks of which no label could be read
+    asked: str = ""  # id of what was asked of this round alone (backend.queue.round_request)
+
+    @property
+    def config(self) -> LabelConfig:
+        """The labelling configuration at its start."""
+        return parse(self.label_config)
+
+    @property
+    def unlabelled(self) -> list[str]:
+        """U, in the order of task ids."""
+        known = set(self.labelled)
+        return [str(task["id"]) for task in self.tasks if str(task["id"]) not in known]
+
+    @property
+    def batch_size(self) -> int:
+        """How many images are asked for: the budget, or all that are left."""
+        return min(self.budget, len(self.unlabelled))
+
+
+class RoundFolder:
+    """A round's folder in the storage."""
+
+    def __init__(self, context: Context, name: str) -> None:
+        self.context = context
+        self.name = name
+        self.folder = f"{context.folder}/rounds/{name}"
+
+    @property
+    def path(self) -> Path:
+        """The local folder."""
+        return self.context.storage.path(self.folder)
+
+    def snapshot(self) -> Snapshot:
+        """What the round is about. Raises SupersededError when it has been cleared away."""
+        content = self.context.storage.read_json(f"{self.folder}/{SNAPSHOT}", fresh=True)
+        if content is None:
+            raise SupersededError(f"The round {self.name} is not in the storage any more.")
+        return Snapshot(**content)
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Keep what the round is about."""
+        self.context.storage.write_json(f"{self.folder}/{SNAPSHOT}", dataclasses.asdict(snapshot))
+
+    def record(self) -> dict[str, Any] | None:
+        """What came out of it, None while it is not written."""
+        return self.context.storage.read_json(f"{self.folder}/{RECORD}")
+
+    def draft(self) -> dict[str, Any] | None:
+        """The record as it was when the order began to be put in force, None before."""
+        return self.context.storage.read_json(f"{self.folder}/{DRAFT}")
+
+    def save_draft(self, record: dict[str, Any]) -> None:
+        """Keep what is about to be put in force: a run that goes on after the switch must write the same."""
+        self.context.storage.write_json(f"{self.folder}/{DRAFT}", record)
+
+    def round(self, snapshot: Snapshot, images: TaskImages, progress: Progress) -> Round:
+        """The round as the strategies see it."""
+        storage = self.context.storage
+        for name in (LABELS, "pseudo-labels.npz"):
+            storage.get(f"{self.folder}/{name}")
+        model_folder = storage.get_folder(f"{self.context.folder}/versions/{snapshot.version}")
+        recipe = Recipe.from_dict(snapshot.recipe)
+        masks = load_masks(self.path / LABELS)
+        return Round(
+            images,
+            masks,
+            snapshot.config.classes,
+            recipe,
+            snapshot.seed,
+            self.path,
+            model_folder,
+            image_digests=images.digests,
+            on_progress=progress,
+        )
+
+    def images(self, snapshot: Snapshot) -> TaskImages:
+        """The images of the tasks that take part."""
+        return TaskImages(self.context, snapshot.config, snapshot.tasks, Recipe.from_dict(snapshot.recipe).max_side)
+
+    def keep(self) -> None:
+        """Give what has been written here to the shared storage; also what an earlier run of the job could not."""
+        self.context.storage.put_missing(self.folder)

@@ -1,0 +1,103 @@
+"""The pictures of a round's next tasks, and the map of its similarity, kept in the round's folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from backend.errors import RegionError, TaskImageError
+from backend.jobs.round.similarity_map import similarity_map
+from backend.jobs.round.thumbnails import thumbnail
+from backend.labelstudio.images import address, one_image
+from backend.labelstudio.labels.config import LabelConfig
+from backend.labelstudio.labels.regions import to_mask
+from backend.project.context import Context
+from model.data.images import decode_raw
+from model.errors import ModelError
+from model.files import write_bytes
+from model.strategies.base import Comparison
+
+log = logging.getLogger(__name__)
+
+PICTURES = 40
+"""Tasks from the start of the order that have a picture; the page shows ten, and annotators proceed."""
+INDEX = "pictures.json"
+SIMILARITY = "similarity.json"
+LONGEST_NAME = 80
+
+
+def picture_name(round_folder: str, task: int) -> str:
+    """Where the picture of a task is kept."""
+    return f"{round_folder}/pictures/{task}.jpg"
+
+
+def draw_pictures(
+    context: Context,
+    round_folder: str,
+    config: LabelConfig,
+    order: Sequence[int],
+    regions: Mapping[int, Sequence[dict[str, Any]]],
+    tasks: Mapping[int, Mapping[str, Any]],
+    on_progress: Callable[[str, int, int], None],
+) -> None:
+    """Draw the first tasks of an order with their masks (`regions` by task id), and note their names; `tasks` are those at hand.
+
+    A task whose image cannot be read has a name and no picture.
+    """
+    index: dict[str, dict[str, Any]] = {}
+    first = list(order[:PICTURES])
+    tasks = {**_missing(context, set(first) - set(tasks)), **tasks}
+    for done, number in enumerate(first, start=1):
+        on_progress("Drawing pictures", done, len(first))
+        task = tasks.get(number)
+        if task is None:  # deleted meanwhile
+            continue
+        index[str(number)] = {"name": image_name(task, config), "picture": False}
+        try:
+            content = context.image(task, config)
+            with one_image(number):
+                picture = _picture(content, number, config, regions.get(number))
+            write_bytes(context.storage.path(picture_name(round_folder, number)), picture)
+        except (TaskImageError, ModelError, RegionError) as error:
+            log.warning("task %d has no picture on the status page: %s", number, error)
+            continue
+        index[str(number)]["picture"] = True
+    if index:
+        context.storage.put(f"{round_folder}/pictures")
+    context.storage.write_json(f"{round_folder}/{INDEX}", {"tasks": index})
+
+
+def _picture(content: bytes, number: int, config: LabelConfig, regions: Sequence[dict[str, Any]] | None) -> bytes:
+    raw = decode_raw(content, f"task {number}")
+    if regions is None:
+        return thumbnail(raw, None)
+    return thumbnail(raw, to_mask(regions, config, (raw.shape[0], raw.shape[1]), name=f"task {number}, pre-annotation"))
+
+
+def _missing(context: Context, numbers: set[int]) -> dict[int, Mapping[str, Any]]:
+    """Tasks that came since the snapshot, from the list: asked for one alone, Label Studio has a prediction made and stores it."""
+    if not numbers:
+        return {}
+    return {int(task["id"]): task for task in context.client.tasks(context.project_id, "unlabelled") if int(task["id"]) in numbers}
+
+
+def keep_similarity(context: Context, round_folder: str, comparison: Comparison, labelled: Sequence[str]) -> None:
+    """Keep the map of what the order was decided from."""
+    content = similarity_map(comparison.ids, comparison.similarity, comparison.trained, labelled)
+    context.storage.write_json(f"{round_folder}/{SIMILARITY}", content)
+
+
+def image_name(task: Mapping[str, Any], config: LabelConfig) -> str:
+    """The file name in a task's image address, shortened; empty where there is none."""
+    try:
+        found = address(dict(task), config)
+    except TaskImageError:
+        return ""
+    if found.startswith("data:"):
+        return ""
+    where = urlsplit(found)
+    path = where.query.removeprefix("d=") if where.path == "/data/local-files/" else where.path
+    return PurePosixPath(unquote(path)).name[-LONGEST_NAME:]

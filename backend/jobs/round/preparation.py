@@ -1,0 +1,45 @@
+"""What a round leaves for the status page, beside its order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from backend.errors import StoppedError
+from backend.jobs.round.pictures import draw_pictures, keep_similarity
+from backend.labelstudio.labels.config import LabelConfig
+from backend.project.context import Context
+from backend.store.shown_masks import DrawnMasks
+from model.strategies.base import Comparison
+
+log = logging.getLogger(__name__)
+
+
+def prepare(
+    context: Context,
+    round_name: str,
+    version: str,
+    config: LabelConfig,
+    order: Sequence[int],
+    regions: Mapping[int, Sequence[dict[str, Any]]],
+    on_progress: Callable[[str, int, int], None],
+    *,
+    tasks: Mapping[int, Mapping[str, Any]] | None = None,
+    comparison: Comparison | None = None,
+    labelled: Sequence[str] = (),
+) -> None:
+    """Keep the masks drawn on an order (`regions` by task id), pictures of its first tasks, and what it was decided from.
+
+    To be called before the order is put in force. `tasks` are those at hand; others are asked of Label Studio.
+    """
+    folder = f"{context.folder}/rounds/{round_name}"
+    try:
+        DrawnMasks(context.storage, context.folder).keep(round_name, version, regions)
+        draw_pictures(context, folder, config, order, regions, tasks or {}, on_progress)
+        if comparison is not None:
+            keep_similarity(context, folder, comparison, labelled)
+    except StoppedError:
+        raise
+    except Exception:  # annotators need the order, whatever becomes of the page
+        log.exception("%s: the status page will lack pictures or figures of it", round_name)

@@ -1,0 +1,205 @@
+"""A ranking round in three kinds of jobs: its start (snapshot, pseudo-labels), its units (one network each), and its end (round_end).
+
+What a round is computed from and what is finished of it lies in a folder of its own in the storage, so that any worker may do any part,
+a part that is done stays done, and a job that runs twice finds what the first run left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from redis.exceptions import RedisError
+
+from backend.errors import SupersededError, TaskImageError, VersionError
+from backend.jobs.round.folder import LABELS, SNAPSHOT, RoundFolder, Snapshot
+from backend.labelstudio.image_cache import prune
+from backend.labelstudio.labels.annotations import chosen
+from backend.labelstudio.skips import read_skips
+from backend.project import missing_images
+from backend.project.context import Context, Setup
+from backend.project.missing_images import Lacks
+from backend.project.task_data import TaskImages, read_labels, save_masks
+from backend.queue import pending_work, round_request
+from backend.queue.connection import KEPT_SECONDS, as_text
+from backend.queue.pending_work import Work
+from backend.queue.progress import Progress
+from backend.settings import FEWEST_LABELS_TO_RANK
+from backend.store.round_record import number_of, round_names
+from backend.store.versions import NO_VERSION, now
+from model.errors import ModelError
+from model.strategies import get_strategy
+
+log = logging.getLogger(__name__)
+
+FIRST_ORDER = "the first order"
+"""The reason of a project's first round."""
+
+
+def wanted(context: Context, name: str) -> Callable[[], None]:
+    """A check that raises SupersededError once a newer round than `name` has begun."""
+
+    def check() -> None:
+        newest = name
+        with suppress(RedisError):  # away for a moment: the next check tells
+            newest = as_text(context.redis.get(context.keys.wanted_round) or name)
+        if newest != name:
+            raise SupersededError(f"The round {name} is superseded by {newest}.")
+
+    return check
+
+
+def begin_round(context: Context, progress: Progress, *, job_id: str, reason: str, work: Work = Work.ROUND) -> RoundFolder:
+    """Take the snapshot of a round and make it the wanted one; the holder of the project's round fence calls it.
+
+    `work` is the wish that it fulfils. A second run of the same job finds the snapshot of the first.
+    """
+    # Noted first: what is asked for or changes from now on may not be in this round, and who asks for a round is told by this.
+    context.redis.hset(context.keys.jobs, "snapshotted", job_id)
+    context.redis.hset(context.keys.jobs, "snapshotted_setup", context.redis.hget(context.keys.info, "setup") or "")
+    context.redis.hdel(context.keys.jobs, "snapshotted_options")
+    names = round_names(context.storage, context.project_id)
+    for name in reversed(names):
+        folder = RoundFolder(context, name)
+        content = context.storage.read_json(f"{folder.folder}/{SNAPSHOT}")
+        if content is not None and content["job"] == job_id:
+            break
+    else:
+        setup = context.setup()
+        version = context.versions.current() or NO_VERSION
+        number = max((number_of(name) for name in names), default=0) + 1
+        folder = RoundFolder(context, f"{version}.r{number}")
+        _take_snapshot(context, setup, folder, progress, version=version, job_id=job_id, reason=reason, work=work)
+    snapshot = folder.snapshot()
+    options = json.dumps({"budget": snapshot.budget, "strategy": snapshot.strategy})
+    context.redis.hset(context.keys.jobs, "snapshotted_options", options)
+    context.redis.set(context.keys.wanted_round, folder.name)
+    return folder
+
+
+def _take_snapshot(
+    context: Context, setup: Setup, folder: RoundFolder, progress: Progress, *, version: str, job_id: str, reason: str, work: Work
+) -> None:
+    begun = pending_work.begin(context.redis, context.project_id, work)
+    wish = round_request.standing(context.redis, context.project_id)
+    setup = dataclasses.replace(setup, options=wish.over(setup.options))
+    prune(context.image_cache.parent)
+    labels = read_labels(context, setup, progress)
+    pool = [{"id": task["id"], "data": task["data"]} for task in context.client.tasks(context.project_id, "unlabelled") if not chosen(task)]
+    skipped = read_skips(context.client, setup.project).done
+    pool, passed_over = [task for task in pool if task["id"] not in skipped], [task for task in pool if task["id"] in skipped]
+    compared, further = _limited(pool, context.settings.max_images, setup.options.seed)
+    images = TaskImages(context, setup.config, compared, setup.recipe.max_side)
+    problems = images.unreadable(progress)
+    missing_images.remember(
+        context, Lacks.ORDER, [identity for identity, error in problems.items() if not getattr(error, "lasting", False)]
+    )
+    unreadable = {identity: str(error) for identity, error in problems.items()}
+    for identity, text in unreadable.items():
+        log.warning("task %s takes no part in %s: %s", identity, folder.name, text)
+    context.note("images", _about_images(unreadable))
+    known = {str(task["id"]): task for task in compared if str(task["id"]) not in unreadable}
+    known |= {identity: labels.tasks[identity] for identity in labels.masks}
+    options = {"candidates": setup.options.candidates} if setup.options.candidates is not None else {}
+    snapshot = Snapshot(
+        round=folder.name,
+        job=job_id,
+        created=now(),
+        reason=reason,
+        version=version,
+        strategy=setup.options.strategy,
+        options={key: value for key, value in options.items() if key in get_strategy(setup.options.strategy).options()},
+        budget=setup.options.budget,
+        # The same labels give the same order; other labels draw other candidates.
+        seed=setup.options.seed + len(labels.masks),
+        recipe=setup.recipe.to_dict(),
+        label_config=setup.project.label_config,
+        tasks=sorted(known.values(), key=lambda task: int(task["id"])),
+        labelled=labels.ids,
+        unusable=tuple(labels.unusable),
+        # Nobody who labels here is served a skipped one; it comes last, for whoever joins them.
+        further=[str(task["id"]) for task in further] + sorted(unreadable, key=int) + [str(task["id"]) for task in passed_over],
+        unreadable=unreadable,
+        begun=dataclasses.asdict(begun),
+        work=work,
+        # What a person asks for is a comparison of images, which a first order is not.
+        asked="" if work is Work.FIRST_ORDER else wish.id,
+    )
+    beside = folder.path / f".{LABELS}"
+    save_masks(beside, {identity: labels.masks[identity] for identity in snapshot.labelled})
+    context.storage.move_in(beside, f"{folder.folder}/{LABELS}")
+    folder.save(_with_cold_start(snapshot, _trained_on(context, version) or setup.config.labels))
+
+
+def _trained_on(context: Context, version: str) -> tuple[str, ...]:
+    """The labels that a version was trained on; none where that is not known."""
+    with suppress(VersionError):  # damaged: told when it is loaded
+        return () if version == NO_VERSION else context.versions.record(version).labels
+    return ()
+
+
+def _with_cold_start(snapshot: Snapshot, trained_on: tuple[str, ...]) -> Snapshot:
+    """The snapshot as a cold start where there is too little for a strategy; `trained_on` are the labels that the version knows."""
+    count = len(snapshot.labelled)
+    message = ""
+    if snapshot.version == NO_VERSION:
+        message = "there is no model yet"
+    elif trained_on != snapshot.config.labels:
+        # Strategies know classes by their numbers, which mean something else by now.
+        message = f"{snapshot.version} was trained on other labels ({', '.join(trained_on)}) than the configuration has now"
+    elif count < FEWEST_LABELS_TO_RANK:
+        message = f"{count} labels, expected at least {FEWEST_LABELS_TO_RANK}"
+    return dataclasses.replace(snapshot, cold_start=True, message=message) if message else snapshot
+
+
+def prepare_units(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tuple[Snapshot, list[str]]:
+    """Draw the pseudo-labels and list the strategy's units; where it cannot work, the round becomes a cold start, with a message."""
+    if snapshot.cold_start or not snapshot.unlabelled:
+        return snapshot, []
+    round_ = folder.round(snapshot, folder.images(snapshot), progress)
+    try:
+        strategy = get_strategy(snapshot.strategy, **snapshot.options)
+        round_.check_budget(snapshot.batch_size)
+        units = list(strategy.units(round_))
+    except (ModelError, TaskImageError) as error:
+        log.warning("a cold start instead: %s", error)
+        snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
+        folder.save(snapshot)
+        units = []
+    folder.keep()
+    return snapshot, units
+
+
+def run_unit(context: Context, progress: Progress, name: str, unit: str) -> None:
+    """Train one network of a round and keep what it tells; does nothing when that is done."""
+    folder = RoundFolder(context, name)
+    snapshot = folder.snapshot()
+    context.storage.get(f"{folder.folder}/rows/{unit.encode().hex()[-200:]}.json")
+    round_ = folder.round(snapshot, folder.images(snapshot), progress)
+    get_strategy(snapshot.strategy, **snapshot.options).run_unit(round_, unit)
+    progress.check()
+    folder.keep()
+    with context.redis.pipeline() as pipe:
+        pipe.sadd(context.keys.rows(name), unit)
+        pipe.expire(context.keys.rows(name), KEPT_SECONDS)
+        pipe.execute()
+
+
+def _limited(tasks: list[dict[str, Any]], most: int, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """At most so many of the tasks, drawn at random, and the others."""
+    if len(tasks) <= most:
+        return tasks, []
+    drawn = set(np.random.default_rng(seed).permutation(len(tasks))[:most].tolist())
+    return [task for index, task in enumerate(tasks) if index in drawn], [task for index, task in enumerate(tasks) if index not in drawn]
+
+
+def _about_images(unreadable: dict[str, str]) -> str:
+    if not unreadable:
+        return ""
+    first = next(iter(unreadable.items()))
+    return f"{len(unreadable)} images cannot be read and come last, the first of them task {first[0]}: {first[1]}"

@@ -1,0 +1,297 @@
+"""The look at a project in Label Studio, each minute and after events: what has changed there, and what is to be done about it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from backend.errors import UnknownProjectError, VersionError
+from backend.jobs.masks.predict_masks import draw, note_drawn
+from backend.jobs.masks.refit import refit_masks
+from backend.jobs.promotion import announce
+from backend.jobs.round.finish import tell_round
+from backend.jobs.round.start import FIRST_ORDER
+from backend.jobs.superseded import clear_superseded
+from backend.jobs.training import label_changes
+from backend.labelstudio.order import priorities
+from backend.labelstudio.order.rounds import Priority
+from backend.labelstudio.skips import read_skips, skipped_since
+from backend.project import missing_images, skipped_tasks
+from backend.project.context import Context, Setup
+from backend.project.explanation import explain
+from backend.project.missing_images import Lacks
+from backend.queue import enqueue, pending_work
+from backend.queue.connection import as_text
+from backend.queue.pending_work import Work
+from backend.queue.progress import Progress
+from backend.settings import FEWEST_LABELS_TO_RANK
+from backend.store.round_record import round_in_force
+from backend.store.shown_masks import DrawnMasks
+from backend.store.versions import NO_VERSION
+
+log = logging.getLogger(__name__)
+
+GONE = "gone"
+"""What the note is about that the project is not in Label Studio any more."""
+MASKS_A_LOOK = 50
+"""Masks drawn in one look at most, so that looks at other projects come soon; the rest follows in the next."""
+SECONDS_BETWEEN_FULL_LOOKS = 600.0
+"""A project in which nothing has changed is looked at in full only so often: it lists all its tasks."""
+
+
+def look(context: Context, progress: Progress) -> None:
+    """Compare the project with what is known of it, and start what is due; writes only what is missing, so events it causes end there."""
+    try:
+        setup = context.setup()
+    except UnknownProjectError as error:
+        _give_up(context, error)
+        return
+    context.note(GONE, "")
+    context.note("config", " ".join(setup.config.warnings))
+    context.note("config_changed", _other_labels_than_trained(context, setup))
+    announce(context)
+    if context.redis.hget(context.keys.info, "tasks") == b"0" and setup.project.tasks:
+        pending_work.want(context.redis, context.project_id, Work.CONFIGURE)  # the tab is made only where there are tasks
+    labelled, changed = context.client.labelled_since(context.project_id)
+    context.redis.hset(
+        context.keys.info,
+        mapping={"title": setup.project.title, "tasks": str(setup.project.tasks), "labelled": str(labelled)},
+    )
+    if not pending_work.held(context.redis, context.project_id, labelled):
+        _look_at_labels(context, setup, labelled, changed)
+    busy = enqueue.active(context.redis, context.project_id, Work.ROUND)  # asked first: it may end while the record of before is read
+    record = round_in_force(context.storage, context.project_id)
+    if record is None:
+        _want_first_order(context)
+        return
+    if not busy:
+        tell_round(context, record)
+        _take_up_returned(context, setup, record)
+    refit_masks(context, setup.config, record)
+    clear_superseded(context, progress, setup.project.model_version)
+    state = _state(context, setup, record, labelled)
+    if _unchanged(context, state):
+        return
+    open_tasks = context.client.task_ids(context.project_id, "unlabelled")
+    skips = read_skips(context.client, setup.project)
+    skipped_tasks.note(context.redis, context.project_id, skips)
+    if busy:  # it takes in new tasks at its end, and wants a look then
+        if round_in_force(context.storage, context.project_id) == record:  # else it has just come to its end
+            _note_answered(context, record, open_tasks)
+        return
+    _note_answered(context, record, open_tasks)
+    waited_for = set(open_tasks) - skips.done
+    if waited_for and (reason := _reason_for_round(context, record, waited_for)):
+        _want_round(context, reason)
+    elif _other_labels(context, setup, record):
+        _want_round(context, "the labels of the configuration have changed")
+    if not open_tasks or enqueue.active(context.redis, context.project_id, Work.ROUND):
+        return  # one has begun since
+    _keep_in_force(context, setup, record)
+    placed = _place_new(context, setup, record, progress)
+    added = _add_masks(context, setup, record, progress)
+    if not placed and not added:
+        context.redis.hset(context.keys.info, "looked", f"{time.time()} {state}")
+
+
+def _reason_for_round(context: Context, record: dict[str, Any], waited_for: set[int]) -> str:
+    """Why the order in force is to be renewed; empty while it holds. `waited_for` are the open tasks that somebody is still served."""
+    if record["cold_start"] and _has_enough(context) and context.versions.current() != record["version"]:
+        return "there are enough labels to compare images"
+    labelled = set(context.client.task_ids(context.project_id, "labelled"))
+    if record["batch"] and not set(record["batch"]) & waited_for - labelled:  # also with what came since the open ones were read
+        return "the batch is finished"
+    # Records of earlier editions do not tell which labels could not be used: there, those of tasks that were open then count.
+    unseen = labelled - {*record["labels"], *record["unusable"]} if "unusable" in record else labelled & set(record["order"])
+    if len(unseen) >= record["budget"]:
+        return f"{len(unseen)} labels came since the last order"
+    return ""
+
+
+def _give_up(context: Context, error: UnknownProjectError) -> None:
+    """The project is gone from Label Studio: nothing looks at it any more, and the status says so. Its models stay, its images do not."""
+    log.warning("the project is gone from Label Studio; it is not looked at any more: %s", error)
+    pending_work.forget(context.redis, context.project_id)
+    text = f"{error} Nothing is done for it any more. Its models are still in {context.storage.path(context.folder)}."
+    context.note(GONE, text)
+    shutil.rmtree(context.image_cache, ignore_errors=True)
+
+
+def _note_answered(context: Context, record: dict[str, Any], open_tasks: list[int]) -> None:
+    """Which tasks of the order are labelled or deleted: also those whose event was lost while the web server was away."""
+    noted = {int(member) for member in context.redis.smembers(context.keys.labelled)}
+    done = set(record["order"]) - set(open_tasks)
+    if done - noted:
+        context.redis.sadd(context.keys.labelled, *(done - noted))
+    if reopened := noted & set(record["order"]) - done:
+        context.redis.srem(context.keys.labelled, *reopened)
+
+
+def _state(context: Context, setup: Setup, record: dict[str, Any], labelled: int) -> str:
+    """What the look depends on, as far as few small requests tell; while it stays the same, nothing is to be done."""
+    project = setup.project
+    answered = context.redis.scard(context.keys.labelled)
+    version = context.versions.current()
+    skips = f"{project.skip_queue} {skipped_since(context.client, context.project_id)}"
+    return f"{project.tasks} {project.labelled} {project.model_version} {labelled} {answered} {version} {record['round']} {skips}"
+
+
+def _unchanged(context: Context, state: str) -> bool:
+    """Whether nothing has changed since a look that found nothing to do; now and then it looks nevertheless."""
+    when, _, before = as_text(context.redis.hget(context.keys.info, "looked") or "").partition(" ")
+    return before == state and time.time() - float(when) < SECONDS_BETWEEN_FULL_LOOKS
+
+
+def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str) -> None:
+    """Want a training for labels that no event told of (the service was away), and for other labels in the configuration.
+
+    `changed` is when a labelled task was changed last.
+    """
+    if pending_work.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
+        return
+    if enqueue.active(context.redis, context.project_id, Work.TRAINING):
+        return  # it tells what it has seen once it has read the labels; the next look compares with that
+    names = ["trained_count", "trained_changed", "trained_labels"]
+    count, before, seen = (as_text(value or b"") for value in context.redis.hmget(context.keys.info, names))
+    differs = label_changes(context, setup, labelled, changed)
+    if labelled != int(count or 0):
+        log.info("%d labelled tasks, %s at the last training", labelled, count or 0)
+        pending_work.want(context.redis, context.project_id, Work.TRAINING, labels=max(0, labelled - int(count or 0)))
+    elif before and differs & {"trained_changed", "trained_annotations"}:
+        log.info("a label was changed at %s, the last training saw those until %s", changed, before)
+        pending_work.want(context.redis, context.project_id, Work.TRAINING, labels=1)
+    elif seen and labelled and json.loads(seen) != list(setup.config.labels):
+        log.info("the labels are now %s", ", ".join(setup.config.labels))
+        pending_work.want(context.redis, context.project_id, Work.TRAINING)
+
+
+def _take_up_returned(context: Context, setup: Setup, record: dict[str, Any]) -> None:
+    """Go on with images that could not be read before and can be now."""
+    back = missing_images.returned(context, setup.config)
+    if not back:
+        return
+    missing_images.draw_again(context, record["round"])
+    context.redis.hdel(context.keys.info, "looked")  # this look is a full one
+    if Lacks.TRAINING in back:
+        pending_work.want(context.redis, context.project_id, Work.TRAINING)
+    if Lacks.ORDER in back:
+        _want_round(context, "images that could not be read are there again")
+
+
+def _has_enough(context: Context) -> bool:
+    """Whether the model in use has seen enough labels for its pseudo-labels to be compared."""
+    record = context.versions.current_record()
+    return record is not None and len(record.tasks) >= FEWEST_LABELS_TO_RANK
+
+
+def _other_labels_than_trained(context: Context, setup: Setup) -> str:
+    """What is to be said while the version in use knows other labels than the configuration; empty if it knows these."""
+    with suppress(VersionError):  # damaged: doctor tells
+        current = context.versions.current_record()
+        if current is not None and current.labels != setup.config.labels:
+            return (
+                f"{current.name} was trained on the labels {', '.join(current.labels)}, and the labelling configuration now has "
+                f"{', '.join(setup.config.labels)}: only labels of the same name are pre-annotated, and the order does not compare images, "
+                "until a version trained on these is in use."
+            )
+    return ""
+
+
+def _other_labels(context: Context, setup: Setup, record: dict[str, Any]) -> bool:
+    """Whether the order shows masks of a version with other labels than the configuration, and the one in use has these."""
+    current = context.versions.current_record()
+    if current is None or current.labels != setup.config.labels or record["version"] in (NO_VERSION, current.name):
+        return False
+    try:
+        return context.versions.record(record["version"]).labels != current.labels
+    except VersionError:  # damaged: nothing is known of it
+        return False
+
+
+def _want_round(context: Context, reason: str) -> None:
+    if _want(context, Work.ROUND):
+        log.info("a new round: %s", reason)
+        context.redis.hset(context.keys.info, "round_reason", reason)
+
+
+def _want_first_order(context: Context) -> None:
+    """An order by looks at once, whether there are labels or not; with a model already, a round that compares images."""
+    if context.versions.current() is None:
+        _want(context, Work.FIRST_ORDER)
+    else:
+        _want_round(context, FIRST_ORDER)
+
+
+def _want(context: Context, work: Work) -> bool:
+    """Want some work unless it is wanted or under way already, or a person cancelled it; returns whether it was wanted just now."""
+    if context.redis.hexists(context.keys.info, "held"):
+        return False
+    pending = pending_work.pending(context.redis, context.project_id, work)
+    if pending.outstanding or enqueue.active(context.redis, context.project_id, work):
+        return False
+    pending_work.want(context.redis, context.project_id, work)
+    return True
+
+
+def _keep_in_force(context: Context, setup: Setup, record: dict[str, Any]) -> None:
+    """Connecting a backend, or a person, may have set another version; then the order is not served."""
+    if setup.project.model_version == record["round"]:
+        return
+    if context.client.versions(context.project_id).get(record["round"]):
+        log.info("%r back to %s", setup.project.model_version, record["round"])
+        context.client.switch_version(context.project_id, record["round"])
+    else:
+        _want_round(context, f"the order {record['round']} is not in Label Studio any more")
+
+
+def _place_new(context: Context, setup: Setup, record: dict[str, Any], progress: Progress) -> int:
+    """Give tasks imported since the round a mask and a place: at random among those after the batch, as none has been compared yet.
+
+    Returns how many there were.
+    """
+    new = priorities.unplaced(context.client, context.project_id)
+    if not new:
+        return 0
+    batch = len(set(record["batch"]) & set(record["order"]))
+    batch_ends = priorities.score_of(batch, record["tasks"]) if batch else 0.0
+    with_mask = draw(context, _version(context, record), setup.config, new[:MASKS_A_LOOK], progress)
+    DrawnMasks(context.storage, context.folder).keep(record["round"], _version(context, record), with_mask)
+    entries = []
+    for task in new:
+        place = float(np.random.default_rng([record["seed"], task]).uniform(batch_ends, 1.0))
+        entries.append(Priority(task, min(max(place, 1e-6), 1 - 1e-6), with_mask.get(task)))
+    report = priorities.add_provisional(context.client, context.project_id, entries)
+    note_drawn(context, record["round"], new[:MASKS_A_LOOK])
+    log.info("%d new tasks have a provisional place, %d of them a mask", report.written, report.masks)
+    return len(new)
+
+
+def _add_masks(context: Context, setup: Setup, record: dict[str, Any], progress: Progress) -> int:
+    """Draw the masks of the next tasks that have none yet, as annotators proceed; returns how many were missing."""
+    version = _version(context, record)
+    if version == NO_VERSION:
+        return 0
+    drawn = {int(member) for member in context.redis.smembers(context.keys.drawn(record["round"]))}
+    unmasked = priorities.unmasked(context.client, context.project_id, drawn=drawn)
+    if not unmasked:
+        return 0
+    now = unmasked[:MASKS_A_LOOK]
+    regions = draw(context, version, setup.config, now, progress)
+    DrawnMasks(context.storage, context.folder).keep(record["round"], version, regions)
+    added = priorities.top_up(context.client, context.project_id, explain(regions, record))
+    note_drawn(context, record["round"], now)
+    log.info("%d masks added, %d to go", added, len(unmasked) - len(now))
+    if len(unmasked) > len(now):
+        pending_work.want(context.redis, context.project_id, Work.LOOK)
+    return len(unmasked)
+
+
+def _version(context: Context, record: dict[str, Any]) -> str:
+    """The version that draws masks: the one in use now; the round's while there is none."""
+    return context.versions.current() or str(record["version"])

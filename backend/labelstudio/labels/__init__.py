@@ -1,0 +1,1 @@
+"""Labelling configurations, and the regions of annotations as masks and back."""

@@ -1,0 +1,1 @@
+"""The order that Label Studio serves tasks in, written as predictions."""

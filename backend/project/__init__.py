@@ -1,0 +1,1 @@
+"""One project as web pages, commands and jobs see it."""

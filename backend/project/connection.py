@@ -1,0 +1,105 @@
+"""A project's connection to this service, with what the settings, Redis and the storage tell of both."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from contextlib import suppress
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from backend.errors import SettingsError, StorageError
+from backend.finding import Finding
+from backend.labelstudio import connect
+from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.connect import OwnService, Record
+from backend.queue.connection import PREFIX
+from backend.queue.connection import connect as connect_redis
+from backend.settings import BACKEND_FILE, Settings
+from backend.store.round_record import round_in_force
+from backend.store.storage import Storage
+
+INSTANCE = f"{PREFIX}:instance"
+"""Redis key of what tells this service from others: all of its programs, on whatever machines, have one Redis."""
+INSTANCE_SECONDS = 30.0
+"""How long a web process keeps it in mind."""
+
+
+def read_own_url(settings: Settings) -> str:
+    """The address at which Label Studio reaches this service: of the one that runs on MODEL_DIR, else what the settings say."""
+    if settings.backend_url is None:
+        with suppress(FileNotFoundError):  # none runs, or it has just ended
+            return (settings.model_dir / BACKEND_FILE).read_text().strip()
+    return settings.own_url
+
+
+def own_service(settings: Settings, instance: str = "") -> OwnService:
+    """This service as Label Studio and browsers reach it."""
+    url = read_own_url(settings)
+    pages = settings.public_url or url
+    return OwnService(url, settings.basic_auth, pages, (settings.own_url, settings.local_url, pages), instance)
+
+
+def name_instance(redis: Redis) -> str:
+    """What /health tells, made at the first call; "" while Redis is away."""
+    try:
+        redis.set(INSTANCE, uuid.uuid4().hex, nx=True)
+    except RedisError:
+        return ""
+    return read_instance(redis)
+
+
+def read_instance(redis: Redis) -> str:
+    """The same, for those who may change nothing."""
+    try:
+        value = redis.get(INSTANCE)
+    except RedisError:
+        return ""
+    return value.decode() if isinstance(value, bytes) else str(value or "")
+
+
+class InstanceName:
+    """What a web process answers; Redis is asked now and then, so that /health is quick while Redis is away."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._name = ""
+        self._until = 0.0
+
+    def __call__(self) -> str:
+        if time.monotonic() >= self._until:
+            self._until = time.monotonic() + INSTANCE_SECONDS
+            self._name = name_instance(self._redis) or self._name
+        return self._name
+
+
+def instance_here(settings: Settings) -> str:
+    """The same, for a command that goes on without Redis."""
+    try:
+        return read_instance(connect_redis(settings.redis_address, timeout=2.0, attempts=1))
+    except SettingsError:  # none runs
+        return ""
+
+
+def check(settings: Settings, client: LabelStudio, project_id: int, own: OwnService) -> list[Finding]:
+    """Look at the connection, and change nothing. Raises LabelStudioError, StorageError."""
+    storage = Storage.of(settings)
+    record, order = Record(storage, project_id), _order(storage, project_id)
+    return connect.check(client, project_id, own.url, own.basic_auth, own=own, record=record, order=order)
+
+
+def configure(settings: Settings, client: LabelStudio, project_id: int, own: OwnService) -> list[Finding]:
+    """Connect and configure a project, and record what there was before. Raises LabelStudioError, StorageError."""
+    storage = Storage.of(settings)
+    record, order = Record(storage, project_id), _order(storage, project_id)
+    return connect.configure(client, project_id, own.url, own.basic_auth, own=own, record=record, order=order)
+
+
+def _order(storage: Storage, project_id: int) -> str:
+    """Name of the round in force, "" if there is none or it cannot be read."""
+    try:
+        record = round_in_force(storage, project_id)
+    except StorageError:
+        return ""
+    return str(record["round"]) if record else ""

@@ -1,0 +1,129 @@
+"""What every job needs: settings, connections and storage, opened once per process; and the project it works for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from backend.errors import SettingsError
+from backend.labelstudio.client import LabelStudio, Project
+from backend.labelstudio.images import Failures, fetch, require_size
+from backend.labelstudio.labels.config import LabelConfig, parse
+from backend.project.connection import own_service, read_instance
+from backend.queue.connection import Keys, connection
+from backend.settings import ProjectSettings, Settings, get_settings, parse_project_settings
+from backend.store.storage import Storage
+from backend.store.versions import Versions
+from model.network.device import default_device, default_width
+from model.network.recipe import Recipe
+
+
+@dataclass
+class Context:
+    """One project seen from one job. `client`, `redis` and `storage` are shared by the process."""
+
+    project_id: int
+    settings: Settings
+    redis: Redis
+    client: LabelStudio
+    storage: Storage
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The project's Redis keys."""
+        return Keys(self.project_id)
+
+    @cached_property
+    def versions(self) -> Versions:
+        """The project's model versions."""
+        return Versions(self.storage, self.project_id)
+
+    @cached_property
+    def folder(self) -> str:
+        """Name of the project's folder in the storage."""
+        return f"projects/{self.project_id}"
+
+    @cached_property
+    def image_cache(self) -> Path:
+        """Folder of this machine that keeps downloaded images."""
+        folder = self.settings.model_dir.resolve() / "cache" / f"project-{self.project_id}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @cached_property
+    def failures(self) -> Failures:
+        """Images that did not come while this context is used, by one job or request."""
+        return Failures()
+
+    def image(self, task: Mapping[str, Any], config: LabelConfig) -> bytes:
+        """The image file of a task, which is no larger than can be worked on here. Raises TaskImageError and ImageError, naming the task.
+
+        Raises UnreachableError and ApiKeyError when no image could be fetched at all.
+        """
+        content = fetch(self.client, dict(task), config, self.image_cache, failures=self.failures)
+        require_size(content, task["id"], self.settings.most_pixels)
+        return content
+
+    def setup(self) -> Setup:
+        """The project as it is in Label Studio now. Raises UnknownProjectError, ConfigError, SettingsError."""
+        project = self.client.project(self.project_id)
+        return Setup(project, parse(project.label_config), self.project_settings(), self.settings)
+
+    def project_settings(self) -> ProjectSettings:
+        """The extra params of the project's connection to this service, over the service's defaults."""
+        backends = self.client.ml_backends(self.project_id)
+        own = own_service(self.settings, read_instance(self.redis)).of_these(backends)
+        chosen = own[0] if own else (backends[0] if len(backends) == 1 else {})
+        return parse_project_settings(chosen.get("extra_params"), self.settings.project_defaults)
+
+    def note(self, subject: str, text: str) -> None:
+        """Keep a warning for the status, in place of an earlier one on the subject; an empty text removes it."""
+        if text:
+            self.redis.hset(self.keys.notes, subject, text)
+        else:
+            self.redis.hdel(self.keys.notes, subject)
+
+    def note_error(self, kind: str, job_id: str, message: str) -> None:
+        """Keep the last error of a kind of job for the status; an empty message removes it."""
+        if message:
+            self.redis.hset(self.keys.errors, kind, json.dumps({"job": job_id, "kind": kind, "message": message, "time": time.time()}))
+        else:
+            self.redis.hdel(self.keys.errors, kind)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A project's configuration and settings at one moment."""
+
+    project: Project
+    config: LabelConfig
+    options: ProjectSettings
+    settings: Settings = field(repr=False)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How this project's networks are built and trained: its own settings, over the service's, over the device's."""
+        width = {"width": default_width(default_device())}
+        try:
+            return Recipe.from_dict({**width, **self.settings.recipe, **self.options.recipe})
+        except Exception as error:
+            raise SettingsError(f"RECIPE: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _client(url: str, key: str, public_url: str | None, image_hosts: tuple[str, ...]) -> LabelStudio:
+    return LabelStudio(url, key, public_url=public_url, image_hosts=image_hosts)
+
+
+def open_context(project_id: int, settings: Settings | None = None) -> Context:
+    """The context of a job in this process. Raises SettingsError."""
+    settings = settings or get_settings()
+    client = _client(settings.label_studio_url, settings.api_key, settings.label_studio_public_url, settings.allowed_image_hosts)
+    return Context(project_id, settings, connection(settings), client, Storage.of(settings))

@@ -1,0 +1,97 @@
+"""Images that could not be had or read: remembered, and tried again, so that a project takes them up as soon as they are there."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Any
+
+from backend.errors import TaskImageError
+from backend.labelstudio.image_cache import usable
+from backend.labelstudio.labels.config import LabelConfig
+from backend.project.context import Context
+from backend.queue.connection import as_text
+from model.errors import ModelError
+
+log = logging.getLogger(__name__)
+
+MOST_TRIED = 3
+"""Images tried in one look, drawn at random: where a storage was away, one tells of all."""
+SECONDS_BETWEEN_TRIES = 60.0
+SECONDS_AFTER_A_RETURN = 600.0
+"""A storage that comes and goes does not start a round every minute."""
+TRIED = "missing_tried"
+"""In the project's info: when to try again, seconds since 1970."""
+
+
+class Lacks(StrEnum):
+    """What goes without an image."""
+
+    ORDER = "order"
+    TRAINING = "training"
+    MASK = "mask"
+
+
+def remember(context: Context, what: Lacks, tasks: Collection[int | str]) -> None:
+    """The tasks whose images are missing in a round or a training, in place of those before."""
+    key = context.keys.missing
+    before = {as_text(field) for field in context.redis.hkeys(key) if as_text(field).startswith(f"{what}:")}
+    now = {f"{what}:{task}" for task in tasks}
+    if before - now:
+        context.redis.hdel(key, *(before - now))
+    add(context, what, tasks)
+
+
+def add(context: Context, what: Lacks, tasks: Collection[int | str]) -> None:
+    """Further tasks whose images are missing."""
+    if tasks:
+        context.redis.hset(context.keys.missing, mapping={f"{what}:{task}": "" for task in tasks})
+
+
+def returned(context: Context, config: LabelConfig) -> set[Lacks]:
+    """What can be done now that missing images are there; tries some of them, now and then."""
+    if time.time() < float(context.redis.hget(context.keys.info, TRIED) or 0):
+        return set()
+    missing = [as_text(field) for field in context.redis.hkeys(context.keys.missing)]
+    if not missing:
+        return set()
+    context.redis.hset(context.keys.info, TRIED, str(time.time() + SECONDS_BETWEEN_TRIES))
+    found = set()
+    for field in random.sample(missing, min(MOST_TRIED, len(missing))):
+        what, _, number = field.partition(":")
+        task = _task(context, int(number))
+        if task is not None and not _readable(context, config, task):
+            continue
+        context.redis.hdel(context.keys.missing, field)
+        if task is not None:
+            log.info("the image of task %s can be read now", number)
+            found.add(Lacks(what))
+    if found:
+        context.redis.hset(context.keys.info, TRIED, str(time.time() + SECONDS_AFTER_A_RETURN))
+    return found
+
+
+def draw_again(context: Context, round_name: str) -> None:
+    """Have the masks drawn that a round lacks because of missing images."""
+    fields = [as_text(field) for field in context.redis.hkeys(context.keys.missing)]
+    tasks = [field.partition(":")[2] for field in fields if field.startswith(f"{Lacks.MASK}:")]
+    if tasks:
+        context.redis.srem(context.keys.drawn(round_name), *tasks)
+        context.redis.hdel(context.keys.missing, *(f"{Lacks.MASK}:{task}" for task in tasks))
+
+
+def _task(context: Context, number: int) -> Mapping[str, Any] | None:
+    """A task as it is now, from the list: asked for alone, Label Studio has a prediction made of it."""
+    alone = {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": number}
+    page = context.client.query(context.project_id, [alone], page_size=1)["tasks"]
+    return page[0] if page else None
+
+
+def _readable(context: Context, config: LabelConfig, task: Mapping[str, Any]) -> bool:
+    try:
+        return usable(context.image(task, config))
+    except (TaskImageError, ModelError):
+        return False

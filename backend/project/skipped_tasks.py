@@ -1,0 +1,68 @@
+"""What the last look at a project saw of its skipped tasks, kept in Redis for people to see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import Redis
+
+from backend.labelstudio.skips import PutBack, SkipQueue, Skips
+from backend.queue.connection import Keys
+
+MOST_TASKS_NAMED = 100
+"""Skipped tasks that the status names; it tells the number of all."""
+MOST_IN_A_MESSAGE = 10
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Skipped tasks, as far as they matter to the order."""
+
+    queue: SkipQueue = SkipQueue.OTHERS
+    done: frozenset[int] = frozenset()  # that nobody is waited for
+    partly: Mapping[int, int] = field(default_factory=dict)  # that others are still served: task id to the number of these others
+    people: int = 0  # who have labelled or skipped
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the status: {"count", "tasks": the first ids, "queue", "people"}."""
+        return {"count": len(self.done), "tasks": sorted(self.done)[:MOST_TASKS_NAMED], "queue": str(self.queue), "people": self.people}
+
+
+def describe(done: PutBack) -> str:
+    """What putting back has done, in words."""
+    texts = [f"{_named(done.tasks)} will be served again to those who skipped {_them(done.tasks)}"] if done.tasks else []
+    if done.kept:
+        stays = "stays" if len(done.kept) == 1 else "stay"
+        texts.append(
+            f"{_named(done.kept)} {stays} skipped, because somebody drew on {_them(done.kept)} before: open the task in Label Studio and "
+            "press Cancel skip, which keeps what was drawn as a draft"
+        )
+    return "; ".join(texts) or "no such image is skipped"
+
+
+def _named(tasks: Sequence[int]) -> str:
+    more = f" and {len(tasks) - MOST_IN_A_MESSAGE} more" if len(tasks) > MOST_IN_A_MESSAGE else ""
+    return f"task{'' if len(tasks) == 1 else 's'} {', '.join(map(str, tasks[:MOST_IN_A_MESSAGE]))}{more}"
+
+
+def _them(tasks: Sequence[int]) -> str:
+    return "it" if len(tasks) == 1 else "them"
+
+
+def note(redis: Redis, project_id: int, skips: Skips) -> None:
+    """Keep what a look saw."""
+    content = {"queue": skips.queue, "done": sorted(skips.done), "partly": skips.partly, "people": len(skips.people)}
+    redis.set(Keys(project_id).skipped, json.dumps(content))
+
+
+def noted(redis: Redis, project_id: int) -> Skipped:
+    """What the last look saw; nothing before the first one."""
+    content = redis.get(Keys(project_id).skipped)
+    if not content:
+        return Skipped()
+    found = json.loads(content)
+    partly = {int(task): int(others) for task, others in found["partly"].items()}
+    return Skipped(SkipQueue(found["queue"]), frozenset(found["done"]), partly, int(found["people"]))

@@ -1,0 +1,320 @@
+"""Starting and cancelling jobs, and which of them wait or run."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from redis import Redis
+from rq import Retry
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Dependency, Job, JobStatus
+
+from backend.queue import pending_work, round_request
+from backend.queue.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, as_text, connection, named
+from backend.queue.pending_work import Work
+from backend.queue.round_request import Asked
+from backend.settings import get_settings, parse_round_options
+from backend.store.storage import Storage
+
+START = "round"
+"""Kind of the job that starts a round; its units and its end are jobs of their own."""
+FINISH = "finish"
+UNIT = "row"
+ROLLBACK = "rollback"
+UNSKIP = "unskip"
+CANCELLED = "Cancelled by a person at {time}. Model and order stay as they are until the next label, or until you recompute the queries."
+RETRIES = 2
+"""How often a job is run again that failed or whose worker was killed."""
+
+WAITING = (
+    JobStatus.CREATED,
+    JobStatus.QUEUED,
+    JobStatus.DEFERRED,
+    JobStatus.READY_TO_ENQUEUE,  # for a moment, after the last job that it waited for
+    JobStatus.SCHEDULED,
+    JobStatus.RATE_LIMITED,
+)
+_ALIVE = (JobStatus.STARTED, *WAITING)
+
+
+def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bool = False) -> str:
+    """Train on all labels now; returns the job's id. One that waits already is not joined by a second; one that runs is followed by it.
+
+    With `only_new`, the job does nothing if all labels are trained when it starts.
+    """
+    redis = connection()
+    with _lock(redis, project_id):
+        waiting = _find(redis, project_id, Work.TRAINING, WAITING)
+        if waiting:
+            return waiting.id
+        started = _find(redis, project_id, Work.TRAINING, _ALIVE)
+        # At the front: annotators wait for a new model, and rows of other projects may fill the queue for hours.
+        return _enqueue(
+            redis,
+            project_id,
+            Work.TRAINING,
+            "train",
+            (project_id, reason),
+            {"only_new": only_new},
+            after=[started] if started else [],
+            at_front=True,
+        )
+
+
+def enqueue_round(project_id: int, reason: str, *, train: bool = False, budget: int | None = None, strategy: str | None = None) -> str:
+    """Compute the order anew, after a training if labels came since the last one (or `train`); returns the job's id.
+
+    `budget` and `strategy` hold for one round in place of the project's settings. A round that has not looked at the labels yet, or since
+    whose look nothing has changed, is joined; another one is superseded: it stops, and the new one begins. Either way the round that
+    comes to its end uses what was asked for last. Raises SettingsError.
+    """
+    parse_round_options({"budget": budget, "strategy": strategy})
+    redis = connection()
+    keys = Keys(project_id)
+    with _lock(redis, project_id):
+        before = round_request.standing(redis, project_id)
+        wish = before.changed(budget, strategy)
+        round_request.put(redis, project_id, wish)  # before the look at "snapshotted": a round notes that, and reads what is asked for then
+        started = _find(redis, project_id, START, _ALIVE)
+        if started and as_text(redis.hget(keys.jobs, "snapshotted") or "") != started.id and (not train or started.kwargs.get("train")):
+            return started.id
+        running = started or _find(redis, project_id, FINISH, _ALIVE)
+        if running and not train and _meets(redis, project_id, wish) and not _changed(redis, project_id):
+            round_request.put(redis, project_id, before)
+            return running.id
+        if running:
+            # Its units stop at once, and do not keep the new round waiting in the queue.
+            redis.set(keys.wanted_round, "a new one")
+        pending_work.want(redis, project_id, Work.ROUND)
+        training = _find(redis, project_id, Work.TRAINING, _ALIVE)
+        return _enqueue(
+            redis, project_id, START, "start_round", (project_id, reason), {"train": train}, after=[job for job in (training,) if job]
+        )
+
+
+def _meets(redis: Redis, project_id: int, wish: Asked) -> bool:
+    """Whether the round that looked last is the one that is asked for."""
+    if wish == Asked():
+        return True
+    options = redis.hget(Keys(project_id).jobs, "snapshotted_options")
+    return options is not None and wish.met_by(**json.loads(options))
+
+
+def _changed(redis: Redis, project_id: int) -> bool:
+    """Whether labels or settings are others than when the last snapshot was taken."""
+    keys = Keys(project_id)
+    if pending_work.pending(redis, project_id, Work.TRAINING).outstanding:
+        return True
+    return as_text(redis.hget(keys.info, "setup") or "") != as_text(redis.hget(keys.jobs, "snapshotted_setup") or "")
+
+
+def enqueue_rollback(project_id: int, version: str, *, reason: str = "asked for", who: str = "") -> str:
+    """Put another version in use, back or forward, and its masks on show in Label Studio; returns the job's id.
+
+    `who` asked for it, and why, is remembered (see `backend.jobs.versions`). It does not wait for trainings and networks of rounds: a round
+    that runs is superseded, and begins anew with the version in use afterwards. The last wish counts: another version that still waits
+    for its turn is given up. Raises VersionError, naming the known ones, for a version that does not exist.
+    """
+    from backend.store.versions import Versions
+
+    Versions(Storage.of(get_settings()), project_id).check(version)
+    redis = connection()
+    with _lock(redis, project_id):
+        last = _find(redis, project_id, ROLLBACK, _ALIVE)
+        if last and last.args[1] == version:
+            return last.id
+        if last and last.get_status() in WAITING:
+            redis.sadd(Keys(project_id).cancelled, last.id)
+            with suppress(InvalidJobOperation):  # it has just begun
+                last.cancel()
+            last = None
+        # On the queue of short jobs, so that annotators need not wait for a training to see better masks.
+        arguments = (project_id, version, reason, who)
+        return _enqueue(redis, project_id, ROLLBACK, "roll_back", arguments, on=CONTROL, after=[last] if last else [], at_front=True)
+
+
+def enqueue_unskip(project_id: int, tasks: Sequence[int] = ()) -> str:
+    """Put skipped tasks back, those that nobody is waited for if none are named; returns the job's id."""
+    redis = connection()
+    with _lock(redis, project_id):
+        return _enqueue(redis, project_id, UNSKIP, "unskip", (project_id, list(tasks)), on=CONTROL, at_front=True)
+
+
+def enqueue_configure(project_id: int) -> str:
+    """Check and configure the project in Label Studio; returns the job's id."""
+    redis = connection()
+    with _lock(redis, project_id):
+        alive = _find(redis, project_id, Work.CONFIGURE, _ALIVE)
+        return alive.id if alive else _enqueue(redis, project_id, Work.CONFIGURE, "configure", (project_id,), on=CONTROL)
+
+
+def enqueue_first_order(project_id: int) -> str:
+    """Order the tasks of a project that has no order yet, by their looks alone; returns the job's id.
+
+    Seconds of work, done beside the trainings of this and all other projects.
+    """
+    redis = connection()
+    with _lock(redis, project_id):
+        alive = _find(redis, project_id, Work.FIRST_ORDER, _ALIVE)
+        return alive.id if alive else _enqueue(redis, project_id, Work.FIRST_ORDER, "write_first_order", (project_id,), on=CONTROL)
+
+
+def enqueue_look(project_id: int) -> str:
+    """Look at the project in Label Studio: tasks, batch, configuration; returns the job's id."""
+    redis = connection()
+    with _lock(redis, project_id):
+        alive = _find(redis, project_id, Work.LOOK, _ALIVE)
+        return alive.id if alive else _enqueue(redis, project_id, Work.LOOK, "look", (project_id,), on=CONTROL)
+
+
+def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[str]) -> str:
+    """The units of a round, each a job, and after all of them, done or failed, its end; returns the id of the job that ends it.
+
+    Called again by a second run of the round's start, it finds what the first has enqueued.
+    """
+    keys = Keys(project_id)
+    with _lock(redis, project_id):
+        known = as_text(redis.hget(keys.jobs, f"{FINISH}:{round_name}") or "")
+        if known and fetch(redis, known):
+            return known
+        jobs = []
+        for position, unit in enumerate(units):
+            job_id = (
+                f"{UNIT}-{project_id}-{round_name.replace('.', '-')}-{position}"  # the same at a second run: rq replaces a job of that id
+            )
+            job = fetch(redis, job_id)
+            if job is None or job.get_status() not in _ALIVE:
+                _enqueue(redis, project_id, UNIT, "run_unit", (project_id, round_name, unit), job_id=job_id)
+                job = Job.fetch(job_id, connection=redis)
+            jobs.append(job)
+        finish = _enqueue(redis, project_id, FINISH, "finish_round", (project_id, round_name), after=jobs)
+        redis.hset(keys.jobs, f"{FINISH}:{round_name}", finish)
+        return finish
+
+
+def cancel(project_id: int) -> list[str]:
+    """Cancel everything that runs or waits for the project; returns the ids of the jobs. Models, labels and the order in force stay.
+
+    Nothing starts again by itself until a label comes or somebody asks; the status says so. What was asked of the next round alone is
+    forgotten. Labels that were waiting for the cancelled training are in the next one, whenever it is.
+    """
+    redis = connection()
+    keys = Keys(project_id)
+    with _lock(redis, project_id):
+        round_request.withdraw(redis, project_id)
+        cancellable = (Work.TRAINING, Work.ROUND, Work.FIRST_ORDER)
+        wished = [work for work in cancellable if pending_work.pending(redis, project_id, work).outstanding]
+        for work in cancellable:
+            pending_work.finish(redis, project_id, work, pending_work.standing(redis, project_id, work))
+        names = [name for name in (as_text(redis.get(keys.wanted_round) or ""),) if name]
+        jobs = [job for job in _all(redis, project_id) if job.get_status() in _ALIVE]
+        ids = [job.id for job in jobs if job.meta.get("kind") in (Work.TRAINING, Work.FIRST_ORDER, START, UNIT, FINISH, ROLLBACK)]
+        if ids or names:
+            redis.sadd(keys.cancelled, *ids, *map(training_id, ids), *names)
+            redis.expire(keys.cancelled, KEPT_SECONDS)
+        for job in jobs:
+            if job.id in ids and job.get_status() in WAITING:
+                with suppress(InvalidJobOperation):  # it has ended meanwhile
+                    job.cancel()
+        if ids or wished:
+            pending_work.hold(redis, project_id, CANCELLED.format(time=time.strftime("%H:%M")))
+    return ids
+
+
+def training_id(job_id: str) -> str:
+    """The id under which a round's own training is known."""
+    return f"{job_id}-training"
+
+
+def active(redis: Redis, project_id: int, work: Work) -> bool:
+    """Whether a job of this work waits or runs."""
+    if work is Work.ROUND:  # one at a time writes an order
+        others = (ROLLBACK, Work.FIRST_ORDER)
+        return round_alive(redis, project_id) or any(_find(redis, project_id, kind, _ALIVE) for kind in others)
+    if work is Work.TRAINING and redis.exists(Keys(project_id).fence("training")):
+        return True  # a round trains
+    return _find(redis, project_id, work, _ALIVE) is not None
+
+
+def round_alive(redis: Redis, project_id: int) -> bool:
+    """Whether a round runs or waits, be it for its networks."""
+    return any(_find(redis, project_id, kind, _ALIVE) for kind in (START, FINISH))
+
+
+def round_computes(redis: Redis, project_id: int) -> bool:
+    """Whether a round has begun to train its networks, and will write an order of its own."""
+    return _find(redis, project_id, FINISH, _ALIVE) is not None
+
+
+def waiting(redis: Redis, project_id: int) -> list[str]:
+    """Kinds of the jobs that wait for a worker or for another job."""
+    kinds = (Work.TRAINING, Work.FIRST_ORDER, START, FINISH, ROLLBACK, Work.LOOK, Work.CONFIGURE)
+    return [kind for kind in kinds if _find(redis, project_id, kind, WAITING)]
+
+
+def _enqueue(
+    redis: Redis,
+    project_id: int,
+    kind: str,
+    function: str,
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any] | None = None,
+    *,
+    on: str = COMPUTE,
+    after: list[Job] | None = None,
+    at_front: bool = False,
+    job_id: str | None = None,
+) -> str:
+    """Enqueue a function of backend.jobs.work by name, so that who enqueues need not import it (and torch)."""
+    job_id = job_id or f"{kind}-{project_id}-{uuid.uuid4().hex[:12]}"
+    named(on, redis).enqueue_call(
+        f"backend.jobs.entry_points.{function}",
+        args=arguments,
+        kwargs=keywords or {},
+        job_id=job_id,
+        timeout=int(get_settings().job_hours * 3600),
+        result_ttl=KEPT_SECONDS,
+        failure_ttl=KEPT_SECONDS,
+        depends_on=Dependency(jobs=list(after), allow_failure=True) if after else None,  # a plain dependent of a failed job never runs
+        retry=Retry(max=RETRIES),
+        at_front=at_front,
+        meta={"project": project_id, "kind": str(kind)} | ({"round": arguments[1]} if kind in (UNIT, FINISH) else {}),
+    )
+    keys = Keys(project_id)
+    if kind in (Work.TRAINING, START):
+        pending_work.release(redis, project_id)
+    if kind != UNIT:
+        redis.hset(keys.jobs, str(kind), job_id)
+    redis.zadd(f"{keys.jobs}:all", {job_id: time.time()})
+    redis.zremrangebyscore(f"{keys.jobs}:all", 0, time.time() - KEPT_SECONDS)
+    return job_id
+
+
+def _find(redis: Redis, project_id: int, kind: str, states: tuple[JobStatus, ...]) -> Job | None:
+    """The last job of a kind if it is in one of the states."""
+    job = fetch(redis, as_text(redis.hget(Keys(project_id).jobs, str(kind)) or ""))
+    return job if job is not None and job.get_status() in states else None
+
+
+def _all(redis: Redis, project_id: int) -> list[Job]:
+    """All jobs of a project that Redis still knows, newest first."""
+    ids = [as_text(member) for member in redis.zrevrange(f"{Keys(project_id).jobs}:all", 0, 999)]
+    return [job for job in Job.fetch_many(ids, connection=redis) if job is not None]
+
+
+def fetch(redis: Redis, job_id: str) -> Job | None:
+    """The job of an id, None when it is not kept any more."""
+    try:
+        return Job.fetch(job_id, connection=redis) if job_id else None
+    except (NoSuchJobError, ValueError):  # ValueError: no id that rq could have given
+        return None
+
+
+def _lock(redis: Redis, project_id: int) -> Any:
+    """One process at a time looks whether there is a job and makes one."""
+    return redis.lock(f"{Keys(project_id).jobs}:lock", timeout=20, blocking_timeout=20, sleep=0.02)

@@ -1,0 +1,245 @@
+"""What is wanted of a project and not done yet, counted in Redis so that no event is lost and none is done twice.
+
+For each kind of work there are two counters: how often it was wanted and how far that is done. A job reads the first when it starts and
+sets the second to it when it ends well; whatever came meanwhile leaves a difference, which means exactly one more job.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from redis import Redis
+
+from backend.queue.connection import PROJECTS, Keys
+from backend.settings import Settings
+
+MOST_SECONDS_BETWEEN_FAILURES = 600.0
+"""A job that fails again and again is tried after 15, 30, 60, ... up to so many seconds; a person's wish is done at once."""
+FIRST_SECONDS_BETWEEN_FAILURES = 15.0
+SETTLE_SECONDS = {"look": 1.0, "configure": 3.0, "round": 0.0, "first-order": 0.0}
+"""Seconds from the wish to the job: Label Studio's own request (a connection, an import) should have ended."""
+MOST_TASKS_REMEMBERED = 20_000
+"""Task ids of one event that are kept; the next round looks at all tasks anyway."""
+
+
+class Work(StrEnum):
+    """Kinds of work that events ask for."""
+
+    TRAINING = "training"
+    ROUND = "round"
+    FIRST_ORDER = "first-order"  # by looks alone: seconds, so that nobody waits for a training
+    LOOK = "look"  # at the project in Label Studio: tasks, configuration, batch
+    CONFIGURE = "configure"
+
+
+LABEL_EVENTS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED", "ANNOTATION_DELETED")
+LOOK_EVENTS = ("TASKS_CREATED", "TASKS_DELETED", "PROJECT_UPDATED")
+
+
+@dataclass(frozen=True)
+class Pending:
+    """One kind of work of one project, as the counters tell."""
+
+    wanted: int = 0
+    done: int = 0
+    labels: int = 0  # labels submitted since the last training
+    since: float = 0.0  # when it was wanted last, seconds since 1970
+    tried: float = 0.0  # when it was started last
+    failures: int = 0  # in a row
+
+    @property
+    def outstanding(self) -> bool:
+        """Whether something is wanted and not done."""
+        return self.wanted > self.done
+
+    def due(self, work: Work, settings: Settings, now: float) -> bool:
+        """Whether a job is to be started now."""
+        if not self.outstanding:
+            return False
+        if self.failures:
+            pause = min(MOST_SECONDS_BETWEEN_FAILURES, FIRST_SECONDS_BETWEEN_FAILURES * 2 ** min(self.failures - 1, 10))
+            if now < self.tried + pause:
+                return False
+        if work is Work.TRAINING:
+            return self.labels >= settings.labels_to_train or now >= self.since + settings.quiet_seconds
+        return now >= self.since + SETTLE_SECONDS[work]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What an event of Label Studio means for the service; small, whatever the event carried."""
+
+    work: Work
+    labels: int = 0  # labels it brings
+    tasks: tuple[int, ...] = ()  # that are labelled by it
+    labelled: int | None = None  # labelled tasks of the project after it, where it tells
+
+
+def read_event(action: str, data: Mapping[str, Any]) -> Event | None:
+    """The meaning of a webhook's body; None for actions that mean nothing here."""
+    if action in LOOK_EVENTS:
+        return Event(Work.LOOK)
+    if action not in LABEL_EVENTS:
+        return None
+    labelled = _labelled(data.get("project"))
+    if "DELETED" in action:  # of a label, or of a skip: the training tells
+        return Event(Work.TRAINING, labelled=labelled)
+    given = data.get("annotations") or data.get("annotation")
+    annotations = given if isinstance(given, list) else [given]
+    kept = [annotation for annotation in annotations if not (isinstance(annotation, Mapping) and annotation.get("was_cancelled"))]
+    if not kept:  # skips are no labels; they may finish the batch, and one of a label takes it away
+        return Event(Work.TRAINING if action == "ANNOTATION_UPDATED" else Work.LOOK, labelled=labelled)
+    return Event(Work.TRAINING, len(kept), tuple(_task_ids([data.get("task"), *kept])), labelled)
+
+
+def record(redis: Redis, project_id: int, event: Event) -> None:
+    """Note an event, in one round trip to Redis."""
+    keys = Keys(project_id)
+    with redis.pipeline(transaction=True) as pipe:
+        if event.tasks:
+            pipe.sadd(keys.labelled, *event.tasks)
+        if event.labelled is not None:  # the look would tell it only in a minute
+            pipe.hset(keys.info, "labelled", event.labelled)
+        if event.work is Work.LOOK:
+            pipe.hdel(keys.info, "looked")  # the next look is a full one
+        elif event.labels:
+            _release(pipe, keys)
+        _want(pipe, keys, event.work, event.labels)
+        pipe.execute()
+
+
+def want(redis: Redis, project_id: int, work: Work, *, labels: int = 0) -> None:
+    """Note that some work is wanted."""
+    with redis.pipeline(transaction=True) as pipe:
+        _want(pipe, Keys(project_id), work, labels)
+        pipe.execute()
+
+
+def pending(redis: Redis, project_id: int, work: Work) -> Pending:
+    """How far some work of a project is."""
+    return pendings(redis, [project_id], work)[project_id]
+
+
+def pendings(redis: Redis, project_ids: Sequence[int], work: Work) -> dict[int, Pending]:
+    """How far some work of several projects is, in one round trip."""
+    names = [f"{work}:{field}" for field in ("wanted", "done", "labels", "labels_done", "since", "tried", "failures")]
+    with redis.pipeline(transaction=False) as pipe:
+        for project_id in project_ids:
+            pipe.hmget(Keys(project_id).events, names)
+        answers = pipe.execute()
+    found = {}
+    for project_id, answer in zip(project_ids, answers, strict=True):
+        wanted, done, labels, labels_done, since, tried, failures = (float(value or 0) for value in answer)
+        found[project_id] = Pending(int(wanted), int(done), int(labels - labels_done), since, tried, int(failures))
+    return found
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Where the counters stood when a job began; what it sees of Label Studio is at least as new."""
+
+    wanted: int
+    labels: int
+
+
+def begin(redis: Redis, project_id: int, work: Work) -> Begun:
+    """Note that a job of this work starts; pass the result to `finish`."""
+    redis.hset(Keys(project_id).events, f"{work}:tried", str(time.time()))
+    return standing(redis, project_id, work)
+
+
+def standing(redis: Redis, project_id: int, work: Work) -> Begun:
+    """Where the counters of what is wanted stand."""
+    wanted, labels = redis.hmget(Keys(project_id).events, [f"{work}:wanted", f"{work}:labels"])
+    return Begun(int(wanted or 0), int(labels or 0))
+
+
+def finish(redis: Redis, project_id: int, work: Work, begun: Begun) -> None:
+    """Note that all that was wanted when the job began is done."""
+    values = {f"{work}:done": begun.wanted, f"{work}:labels_done": begun.labels, f"{work}:failures": 0}
+    redis.hset(Keys(project_id).events, mapping={name: str(value) for name, value in values.items()})
+
+
+def fail(redis: Redis, project_id: int, work: Work) -> None:
+    """Note that a job of this work failed, so that the next one waits longer."""
+    key = Keys(project_id).events
+    redis.hset(key, f"{work}:tried", str(time.time()))
+    redis.hincrby(key, f"{work}:failures", 1)
+
+
+def hold(redis: Redis, project_id: int, why: str) -> None:
+    """A person cancelled what was to be done: nothing starts by itself until a label comes or somebody asks. `why` is for the status."""
+    keys = Keys(project_id)
+    redis.hset(keys.info, "held", "")
+    redis.hset(keys.notes, "cancelled", why)
+
+
+def held(redis: Redis, project_id: int, labelled: int) -> bool:
+    """Whether a person cancelled what the project would start by itself; over once the number of labelled tasks has changed."""
+    keys = Keys(project_id)
+    when = redis.hget(keys.info, "held")
+    if when == b"":  # the first look since: labels that no event tells of are told by their number
+        redis.hset(keys.info, "held", str(labelled))
+    elif when is not None and int(when) != labelled:
+        release(redis, project_id)
+        return False
+    return when is not None
+
+
+def release(redis: Redis, project_id: int) -> None:
+    """The project goes on by itself."""
+    with redis.pipeline(transaction=True) as pipe:
+        _release(pipe, Keys(project_id))
+        pipe.execute()
+
+
+def projects(redis: Redis) -> list[int]:
+    """Ids of all known projects, ascending."""
+    return sorted(int(member) for member in redis.smembers(PROJECTS))
+
+
+def register(redis: Redis, project_id: int, **info: str) -> bool:
+    """Make a project known, with facts about it; tells whether it was new."""
+    for name, value in info.items():
+        redis.hset(Keys(project_id).info, name, value)
+    return bool(redis.sadd(PROJECTS, project_id))
+
+
+def forget(redis: Redis, project_id: int) -> None:
+    """A project is gone: no job looks at it any more. Its models stay."""
+    redis.srem(PROJECTS, project_id)
+
+
+def _release(pipe: Any, keys: Keys) -> None:
+    pipe.hdel(keys.info, "held")
+    pipe.hdel(keys.notes, "cancelled")
+
+
+def _want(pipe: Any, keys: Keys, work: Work, labels: int = 0) -> None:
+    pipe.hincrby(keys.events, f"{work}:wanted", 1)
+    pipe.hset(keys.events, f"{work}:since", str(time.time()))
+    if labels:
+        pipe.hincrby(keys.events, f"{work}:labels", labels)
+
+
+def _labelled(project: Any) -> int | None:
+    count = project.get("num_tasks_with_annotations") if isinstance(project, Mapping) else None
+    return count if isinstance(count, int) and not isinstance(count, bool) else None
+
+
+def _task_ids(values: Iterable[Any]) -> list[int]:
+    return list(dict.fromkeys(_ids(values)))[:MOST_TASKS_REMEMBERED]
+
+
+def _ids(values: Iterable[Any]) -> Iterable[int]:
+    """Task ids among tasks (by "id") and annotations (by "task")."""
+    for value in values:
+        if not isinstance(value, Mapping):
+            continue
+        task = value.get("task") if "task" in value else (value.get("id") if "data" in value else None)
+        if isinstance(task, int) and not isinstance(task, bool):
+            yield task

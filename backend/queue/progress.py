@@ -1,0 +1,91 @@
+"""How far a job is, kept in Redis for people to see, and the places where it learns that it should stop."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from backend.errors import CancelledError
+from backend.queue.connection import Keys
+
+SECONDS_BETWEEN_WRITES = 0.5
+SECONDS_BETWEEN_CHECKS = 2.0
+STALE_SECONDS = 120.0
+"""An entry not renewed for so long belongs to a job that was killed; one step of a network never takes so long."""
+
+
+class Progress:
+    """Where a job tells its step; calling it is cheap, and raises StoppedError when the job is to stop."""
+
+    def __init__(
+        self, redis: Redis, project_id: int, job_id: str, kind: str, *, checks: tuple[Callable[[], None], ...] = (), round_name: str = ""
+    ) -> None:
+        """`checks` are called now and then, and raise to stop the job. `round_name` is the round it is part of.
+
+        `fences` are checks that hold to the end: who has lost one must not write any more.
+        """
+        self.redis = redis
+        self.keys = Keys(project_id)
+        self.job_id = job_id
+        self.checks = [self._not_cancelled, *checks]
+        self.fences: list[Callable[[], None]] = []
+        self._entry: dict[str, Any] = {"job": job_id, "kind": kind, "round": round_name, "started": time.time()}
+        self._written = 0.0
+        self._checked = 0.0
+        self._step = ""
+        self._step_started = time.time()
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """`step` in words, `done` of `total` parts of it."""
+        now = time.monotonic()
+        if step != self._step:
+            self._step, self._step_started, self._written = step, time.time(), 0.0
+        if now - self._checked >= SECONDS_BETWEEN_CHECKS:
+            self.check()
+        if now - self._written >= SECONDS_BETWEEN_WRITES:
+            self._written = now
+            spent = time.time() - self._step_started
+            left = round(spent / done * (total - done), 1) if 0 < done <= total else None
+            self._write({"step": step, "done": done, "total": total, "seconds_left": left})
+
+    def check(self) -> None:
+        """Raise StoppedError if this job is to stop now."""
+        self._checked = time.monotonic()
+        for check in (*self.fences, *self.checks):
+            check()
+
+    def too_late_to_stop(self) -> None:
+        """What follows must be done as a whole: from here on a person's cancel and a newer round are passed over, a lost fence is not."""
+        self.checks = []
+
+    def end(self) -> None:
+        """Remove the entry; the job is over."""
+        with suppress(RedisError):  # it goes stale by itself
+            self.redis.hdel(self.keys.progress, self.job_id)
+
+    def _write(self, values: dict[str, Any]) -> None:
+        self._entry |= values | {"updated": time.time()}
+        with suppress(RedisError):  # nobody can look meanwhile; the work goes on
+            self.redis.hset(self.keys.progress, self.job_id, json.dumps(self._entry))
+
+    def _not_cancelled(self) -> None:
+        members = [self.job_id, *([self._entry["round"]] if self._entry["round"] else [])]
+        try:
+            cancelled = any(self.redis.smismember(self.keys.cancelled, members))
+        except RedisError:
+            return
+        if cancelled:
+            raise CancelledError(f"The {self._entry['kind']} was cancelled by a person.")
+
+
+def running(redis: Redis, project_id: int) -> list[dict[str, Any]]:
+    """The entries of the jobs that run for a project, the one started first first."""
+    now = time.time()
+    entries = [json.loads(value) for value in redis.hgetall(Keys(project_id).progress).values()]
+    return sorted((entry for entry in entries if now - entry.get("updated", 0) < STALE_SECONDS), key=lambda entry: float(entry["started"]))

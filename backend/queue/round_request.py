@@ -1,0 +1,74 @@
+"""What a person asked of the next round alone: a budget, a strategy. It stands until a round that used it is in force, or is cancelled.
+
+A round that fails, or is superseded by a scheduled one, leaves it to the next, so that nothing a person asked for is lost in between.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from redis import Redis
+
+from backend.queue.connection import Keys
+from backend.settings import ProjectSettings
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A budget and a strategy in place of the project's own; None: the project's own."""
+
+    id: str = ""  # another one for every change, "" where nothing was asked for
+    budget: int | None = None
+    strategy: str | None = None
+
+    def changed(self, budget: int | None, strategy: str | None) -> Asked:
+        """This with a newer wish over it."""
+        after = Asked(self.id, self.budget if budget is None else budget, self.strategy if strategy is None else strategy)
+        return self if after == self else replace(after, id=uuid.uuid4().hex)
+
+    def met_by(self, budget: int, strategy: str) -> bool:
+        """Whether a round of this budget and strategy is one that was asked for."""
+        return self.budget in (None, budget) and self.strategy in (None, strategy)
+
+    def over(self, options: ProjectSettings) -> ProjectSettings:
+        """The project's settings with what was asked for in their place."""
+        wishes = {"budget": self.budget, "strategy": self.strategy}
+        return options.model_copy(update={name: value for name, value in wishes.items() if value is not None})
+
+
+def standing(redis: Redis, project_id: int) -> Asked:
+    """What the next round is asked for."""
+    return _read(redis.get(Keys(project_id).asked))
+
+
+def put(redis: Redis, project_id: int, wish: Asked) -> None:
+    """Let this stand. The caller holds the lock of the project's jobs."""
+    if wish.id:
+        redis.set(Keys(project_id).asked, json.dumps(asdict(wish)))
+    else:
+        redis.delete(Keys(project_id).asked)
+
+
+def fulfil(redis: Redis, project_id: int, asked_id: str) -> None:
+    """A round that used it is in force; what was asked for since then stands."""
+    key = Keys(project_id).asked
+
+    def remove(pipe: Any) -> None:
+        current = _read(pipe.get(key))
+        pipe.multi()
+        if current.id == asked_id:
+            pipe.delete(key)
+
+    redis.transaction(remove, key)
+
+
+def withdraw(redis: Redis, project_id: int) -> None:
+    """A person cancelled it."""
+    redis.delete(Keys(project_id).asked)
+
+
+def _read(value: bytes | str | None) -> Asked:
+    return Asked(**json.loads(value)) if value else Asked()

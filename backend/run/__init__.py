@@ -1,0 +1,1 @@
+"""How the service's programs are started and kept alive."""

@@ -1,0 +1,115 @@
+"""A worker process: `python -m backend.run.worker control` (a few) or `... compute` (any number, on any machine).
+
+The libraries of the networks are imported before it forks for each job, so that a job starts in milliseconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+from redis import Redis
+from redis.client import Pipeline
+from rq import Queue, Worker, worker_registration
+from rq.executions import Execution
+from rq.job import Job
+
+from backend import logs
+from backend.errors import BackendError, SettingsError
+from backend.queue import job_statistics
+from backend.queue.connection import COMPUTE, CONTROL, named
+from backend.queue.job_statistics import Outcome
+from backend.settings import Settings, get_settings, masked_url
+from model.errors import ModelError
+
+log = logging.getLogger("backend.run.worker")
+
+IDLE_SECONDS = 45
+"""An idle worker wakes so often (less 15 s) and looks for jobs whose worker was killed; rq's own 420 s would leave them waiting."""
+MAINTENANCE_SECONDS = 20
+HEARTBEAT_SECONDS = 10
+"""A worker that has a job says so often that it is alive ..."""
+SILENT_SECONDS = 45
+"""... and one that has not for so long was killed, and its job is begun anew; a fence that it held is free by then, too. With rq's own
+numbers it is 90 s, in which an annotator waits for the order that memory has run out for."""
+
+
+class CountedWorker(Worker):
+    """rq's worker, whose jobs are counted for the metrics, and whose log lines say which job they belong to."""
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Tell Redis again who this is, not only that it is alive.
+
+        After the machine was suspended for minutes, or Redis was emptied, nothing else of it is known there any more.
+        """
+        super().heartbeat(timeout, pipeline)
+        if self.birth_date is not None:
+            (self.connection if pipeline is None else pipeline).hset(self.key, mapping=self.serialize())
+            worker_registration.register(self, pipeline)
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """Seconds from now after which the job counts as abandoned, unless there is a further heartbeat."""
+        del job, working_time
+        return SILENT_SECONDS
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Fork a work horse for the job and wait for its end; the horse inherits what is bound here."""
+        with logs.bound(job=job.id, **{name: job.meta[name] for name in ("project", "round") if name in job.meta}):
+            super().execute_job(job, queue)
+
+    def handle_job_success(self, job: Job, queue: Queue, started_job_registry: Any, execution: Execution) -> None:
+        """What rq does when a job has returned."""
+        super().handle_job_success(job, queue, started_job_registry, execution)
+        result = job.return_value()
+        stopped = isinstance(result, dict) and "stopped" in result
+        job_statistics.note_job(job, Outcome.STOPPED if stopped else Outcome.FINISHED, execution.created_at)
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """What rq does when a job has raised; where an error that was foreseen, and told in one line, comes from helps nobody."""
+        error = exc_info[1]
+        if isinstance(error, BackendError | ModelError):
+            error.__cause__, error.__suppress_context__ = None, True
+            exc_info = (type(error), error, None)
+        super().handle_exception(job, *exc_info)
+
+    def handle_job_failure(
+        self, job: Job, queue: Queue, started_job_registry: Any = None, exc_string: str = "", execution: Execution | None = None
+    ) -> None:
+        """What rq does when a job has raised, in its horse, or when the horse has died, in the worker."""
+        super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
+        outcome = Outcome.FAILED if self.is_horse else Outcome.KILLED
+        job_statistics.note_job(job, outcome, execution.created_at if execution else job.started_at)
+
+
+def create_worker(settings: Settings, names: list[str], redis: Any = None) -> Worker:
+    """A worker on some queues, the first served first. rq waits on its connection for as long as it is idle, so it needs one of its own."""
+    redis = redis or Redis.from_url(settings.redis_address, socket_connect_timeout=5, socket_keepalive=True)
+    return CountedWorker(
+        [named(name, redis) for name in names],
+        connection=redis,
+        maintenance_interval=MAINTENANCE_SECONDS,
+        worker_ttl=IDLE_SECONDS,
+        job_monitoring_interval=HEARTBEAT_SECONDS,
+        exception_handlers=[job_statistics.note_abandoned],
+    )
+
+
+def main(names: list[str]) -> None:
+    """Work on the queues until a signal ends it; both queues when none is named."""
+    names = names or [CONTROL, COMPUTE]
+    unknown = sorted(set(names) - {CONTROL, COMPUTE})
+    if unknown:
+        raise SettingsError(f"Unknown queue {', '.join(unknown)}; expected {CONTROL}, {COMPUTE}, or both.")
+    settings = get_settings()
+    logs.configure_logging(settings)
+    import backend.jobs.entry_points
+
+    storage = masked_url(settings.storage_url) if settings.storage_url else settings.model_dir
+    log.info("worker on %s, %d threads a job, storage %s", ", ".join(names), settings.torch_threads, storage)
+    del backend
+    create_worker(settings, names).work(logging_level="WARNING")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,175 @@
+"""The model as Label Studio's machine-learning package sees one: a class with `predict` and `fit`, one object per project."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from label_studio_ml.model import LabelStudioMLBase
+
+from backend import logs
+from backend.errors import BackendError, UnreachableError
+from backend.jobs.masks.pre_annotation import PreAnnotator
+from backend.labelstudio.images import one_image
+from backend.labelstudio.labels.config import LabelConfig, parse
+from backend.metrics.counters import PREDICTIONS, Drawn
+from backend.project.context import Context
+from backend.queue import enqueue, pending_work
+from backend.queue.connection import as_text
+from backend.queue.pending_work import Work
+from backend.store.round_record import round_in_force
+from backend.store.versions import NO_VERSION
+from model.errors import ModelError
+from model.network.checkpoint import TrainedModel
+
+log = logging.getLogger(__name__)
+
+START_TRAINING = "START_TRAINING"
+UNRANKED_SCORE = 1.0
+"""Score of a prediction for a task that is in no round: after all that are."""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    version: str
+    model: TrainedModel
+    labels: tuple[str, ...]
+
+
+class Models:
+    """The networks in memory, one per project, loaded when first asked for and again when another version is in use. Not for threads."""
+
+    def __init__(self) -> None:
+        self._loaded: OrderedDict[int, _Loaded] = OrderedDict()
+
+    def get(self, context: Context, version: str) -> _Loaded:
+        """The network of a project's version. Raises VersionError, CheckpointError."""
+        loaded = self._loaded.get(context.project_id)
+        if loaded is None or loaded.version != version:
+            record = context.versions.record(version)
+            loaded = _Loaded(version, context.versions.load(version), record.labels)
+            log.info("%s loaded", version)
+        self._loaded[context.project_id] = loaded
+        self._loaded.move_to_end(context.project_id)
+        while len(self._loaded) > context.settings.models_kept:
+            self._loaded.popitem(last=False)
+        return loaded
+
+
+MODELS = Models()
+NETWORK_THREAD = ThreadPoolExecutor(1, thread_name_prefix="network")
+"""Networks work one at a time, as each uses all processor threads, and always in this thread: in a new one, torch first makes its own."""
+
+
+class Segmenter(LabelStudioMLBase):
+    """Segmentation of a project's images by the version in use.
+
+    Written to the signature of label-studio-ml's 2.x (`project_id`, `label_config`, `predict(tasks, context)`, `fit(event, data)`), which
+    1.0.9's base class accepts as well.
+    """
+
+    def __init__(self, project_id: str | int | None = None, label_config: str | None = None, **keywords: Any) -> None:
+        """`project_id` as Label Studio sends it ("2.1795346628") or as a number; `context` may be handed over, for a shared one."""
+        self.context: Context = keywords.pop("context", None) or _context(project_id)
+        # The base class keeps the configuration only for helpers that are not used here; its parser fails on some that ours explains.
+        super().__init__(project_id=str(self.context.project_id), label_config=None, **keywords)
+        self.label_config = label_config
+
+    @property
+    def version(self) -> str:
+        """The version in use, which /setup tells and /predict answers: NO_VERSION before the first."""
+        hint = self.context.redis.hget(self.context.keys.info, "version")
+        if hint is not None:
+            return as_text(hint) or NO_VERSION
+        return self.context.versions.current() or NO_VERSION
+
+    def predict(
+        self, tasks: Sequence[Mapping[str, Any]], context: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> list[dict[str, Any]]:
+        """One item for each task, in order: {"result", "score", "model_version"}. A task that cannot be read gets an empty result.
+
+        `context` (of interactive labelling: what the annotator has drawn) changes nothing: the network sees only the image. `score` is the
+        task's place in the round, as in the priorities; the confidence is in each region.
+        """
+        del context, keywords
+        version = self.version
+        with logs.bound(project=self.context.project_id, version=version):
+            return self._predict(version, tasks)
+
+    def fit(self, event: str, data: Mapping[str, Any], **keywords: Any) -> dict[str, Any]:
+        """Note an event of Label Studio; trains nothing here. START_TRAINING starts a training and then a round at once."""
+        del keywords
+        if event == START_TRAINING:
+            return {"job": enqueue.enqueue_round(self.context.project_id, "Start Training in Label Studio", train=True)}
+        noted = pending_work.read_event(event, data)
+        if noted is not None:
+            pending_work.record(self.context.redis, self.context.project_id, noted)
+        return {}
+
+    def _predict(self, version: str, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        config = parse(self.label_config or "")
+        items: list[dict[str, Any]] = [{"result": [], "score": 0.0, "model_version": version} for _ in tasks]
+        if version == NO_VERSION:
+            log.info("no model yet, %d empty predictions", len(tasks))
+            self._count(Drawn.NO_MODEL, len(tasks))
+            return items
+        scores, away = self._scores(), False
+        for item, task in zip(items, tasks, strict=True):
+            item["score"] = scores.get(int(task["id"]), UNRANKED_SCORE)
+            drawn = Drawn.FAILED
+            try:
+                if not away:
+                    item["result"] = self._regions(version, config, dict(task))
+                    drawn = Drawn.MASK if item["result"] else Drawn.BLANK
+            except UnreachableError as error:  # each further try would last as long, and Label Studio waits 100 s in all
+                away = True
+                log.error("no further predictions: %s", error)
+            except (BackendError, ModelError) as error:
+                log.warning("task %s: no prediction: %s", task["id"], error)
+            self._count(drawn)
+        return items
+
+    def _count(self, drawn: Drawn, tasks: int = 1) -> None:
+        PREDICTIONS.labels(self.context.project_id, drawn.value).inc(tasks)
+
+    def _regions(self, version: str, config: LabelConfig, task: dict[str, Any]) -> list[dict[str, Any]]:
+        data = self.context.image(task, config)
+        drawing = NETWORK_THREAD.submit(copy_context().run, self._draw, version, config, data, task["id"])
+        regions, outdated = drawing.result()
+        if outdated:
+            self._tell_outdated(outdated)
+        return regions
+
+    def _draw(self, version: str, config: LabelConfig, data: bytes, task_id: int) -> tuple[list[dict[str, Any]], str]:
+        torch.set_num_threads(self.context.settings.torch_threads)
+        loaded = MODELS.get(self.context, version)
+        annotator = PreAnnotator(loaded.model, loaded.labels, config)
+        with one_image(task_id):
+            return annotator.regions(data, f"task {task_id}"), annotator.outdated
+
+    def _tell_outdated(self, text: str) -> None:
+        log.warning("%s", text)
+        self.context.note("config_changed", text)
+        if not pending_work.pending(self.context.redis, self.context.project_id, Work.LOOK).outstanding:
+            pending_work.want(self.context.redis, self.context.project_id, Work.LOOK)  # which wants a training if there are labels
+
+    def _scores(self) -> dict[int, float]:
+        try:
+            record = round_in_force(self.context.storage, self.context.project_id)
+        except BackendError as error:
+            log.warning("scores unknown: %s", error)
+            return {}
+        order = record["order"] if record else []
+        return {int(task): rank / (len(order) + 1) for rank, task in enumerate(order, start=1)}
+
+
+def _context(project_id: str | int | None) -> Context:
+    from backend.project.context import open_context
+
+    return open_context(int(str(project_id).split(".")[0]))

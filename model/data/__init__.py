@@ -1,0 +1,1 @@
+"""Images and masks as labs have them, read from files into arrays."""

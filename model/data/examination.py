@@ -1,0 +1,58 @@
+"""What a scan remembers of an image file and of its mask: not their pixels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.data.images import decode, normalise, read_bytes, shrink
+from model.data.lru_cache import ByteCache
+from model.data.mask_content import Content, describe_content
+from model.data.masks import read_stored
+from model.errors import ImageError, MaskError
+from model.hashing import digest
+
+Size = tuple[int, int]
+Note = tuple[str, str]
+
+
+@dataclass
+class Pair:
+    """An image and its mask, if it has one, before and after they were read."""
+
+    image_id: str
+    """Path of the image within its folder."""
+    path: Path
+    mask_name: str = ""
+    """Path of the mask within its folder; empty without one."""
+    mask_path: Path | None = None
+    digest: str = ""
+    """Of the bytes of the image file."""
+    size: Size = (0, 0)
+    """(height, width) of the image as displayed."""
+    assumed: str = ""
+    """See `images.Decoded`."""
+    content: Content | None = None
+    """Of the mask; None without a usable one."""
+    problem: Note | None = None
+    """(file, message) if one of the two cannot be used."""
+
+    def examine(self, max_side: int | None, cache: ByteCache, closely: bool) -> "Pair":
+        """Read both files and note what they are; the image at working size goes into the cache. `closely` as in `describe_content`."""
+        try:
+            content = read_bytes(self.path)
+            self.digest = digest(content)
+            decoded = decode(content, str(self.path))
+            self.size, self.assumed = (decoded.array.shape[0], decoded.array.shape[1]), decoded.assumed
+            cache.put(("images", self.image_id), normalise(shrink(decoded.array, max_side), name=str(self.path)))
+            if self.mask_path is not None:
+                stored = read_stored(self.mask_path, shape=self.size)
+                self.content = describe_content(stored.values, closely=closely, coloured=stored.coloured, blurred=stored.blurred)
+        except ImageError as error:
+            self.problem = (self.image_id, str(error))
+        except MaskError as error:
+            self.refuse(error)
+        return self
+
+    def refuse(self, error: MaskError) -> None:
+        """Leave both out because of what is wrong with the mask."""
+        self.content = None
+        self.problem = (self.mask_name, f"{error} The image {self.image_id} is left out until then.")

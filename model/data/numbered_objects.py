@@ -1,0 +1,104 @@
+"""Do the numbers in masks count objects, as Cellpose, StarDist and ImageJ write them, or are they classes?"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from model.data.mask_content import Content
+
+FEW_CLASSES = 8
+"""More different numbers than this are hardly classes, if each is one piece."""
+SURE = 0.9
+"""Share of the numbers that must be one connected piece each to be objects; a few are cut in two by others."""
+USUAL = 0.8
+"""Share of the masks in which numbers touch from which on they are regions side by side."""
+ENOUGH = 3
+"""Masks from which on a regularity is believed, if there are so many."""
+ALIKE = 10
+"""Times that the largest object of one or two masks may exceed the smallest in area."""
+
+
+class Verdict(StrEnum):
+    """What numbers look like; a doubtful one is told to the user with the way to the other reading."""
+
+    OBJECTS = "objects"
+    CLASSES = "classes"
+    CLASSES_PERHAPS = "classes, but each is one piece in each mask"
+
+
+class _Seen(NamedTuple):
+    """A number in a mask."""
+
+    number: int
+    area: int
+    whole: bool
+    neighbours: int
+
+
+def judge(contents: Sequence[Content], background: int = 0) -> Verdict:
+    """Tell object numbers from class ids by what masks have in common; `background` is the number of the background.
+
+    Object numbers are one connected piece each, and differ from mask to mask: how many there are, and which is larger than which.
+    Classes have several pieces somewhere, or lie side by side in the same order of size everywhere.
+    """
+    masks = [seen for content in contents if len(seen := _seen(content, background)) > 1]
+    masks = _without_borders(masks)
+    numbers = [one for mask in masks for one in mask]
+    if not numbers or min(one.number for one in numbers) < 0 or np.mean([one.whole for one in numbers]) < SURE:
+        return Verdict.CLASSES
+    if len({one.number for one in numbers}) > FEW_CLASSES:
+        return Verdict.OBJECTS
+    return Verdict.OBJECTS if _few_objects(masks) else Verdict.CLASSES_PERHAPS
+
+
+def _few_objects(masks: list[list[_Seen]]) -> bool:
+    """Whether up to FEW_CLASSES numbers, each one piece, are objects."""
+    sets = {tuple(one.number for one in mask) for mask in masks}
+    from_one = all(numbers == tuple(range(1, len(numbers) + 1)) for numbers in sets)
+    nested = all(set(some) <= set(others) or set(others) <= set(some) for some in sets for others in sets)
+    ordered = _same_order_of_size(masks)
+    if np.mean([any(one.neighbours for one in mask) for mask in masks]) >= USUAL:  # regions side by side
+        return len(sets) > 1 and nested and not ordered
+    if len(sets) == 1:
+        sizes = [one.area for mask in masks for one in mask]
+        return not ordered and len(sizes) > 2 and (len(masks) >= ENOUGH or max(sizes) <= ALIKE * min(sizes))
+    if from_one:
+        return True  # even if the same are the largest: some programs number by size
+    in_none = len({number for numbers in sets for number in numbers}) > max(len(numbers) for numbers in sets)
+    return (nested or in_none) and not ordered  # of numbers that are left of more no mask has all
+
+
+def _same_order_of_size(masks: list[list[_Seen]]) -> bool:
+    """Whether of any two numbers the same one is the larger in nearly all masks; of a lone mask nobody knows."""
+    signs: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for mask in masks:
+        for position, one in enumerate(mask):
+            for other in mask[position + 1 :]:
+                signs[one.number, other.number].append(np.sign(one.area - other.area))
+    known = [values for values in signs.values() if len(values) >= min(ENOUGH, max(len(masks), 2))]
+    return bool(known) and float(np.mean([abs(np.mean(values)) for values in known])) >= SURE
+
+
+def _seen(content: Content, background: int) -> list[_Seen]:
+    if content.whole is None or content.neighbours is None:
+        return []
+    others = int(background != 0)  # the background counts as a neighbour unless it is 0
+    rows = zip(content.numbers.tolist(), content.areas.tolist(), content.whole.tolist(), content.neighbours.tolist(), strict=True)
+    return [_Seen(number, area, whole, neighbours - others) for number, area, whole, neighbours in rows if number not in (0, background)]
+
+
+def _without_borders(masks: list[list[_Seen]]) -> list[list[_Seen]]:
+    """The masks without one number that surrounds the others in all of them, as a border between touching cells does."""
+    common = set.intersection(*({one.number for one in mask} for mask in masks)) if masks else set()
+    for number in sorted(common):
+        borders = [one for mask in masks for one in mask if one.number == number]
+        rest = [[one._replace(neighbours=one.neighbours - 1) for one in mask if one.number != number] for mask in masks]
+        around = all(one.neighbours >= SURE * len(mask) for one, mask in zip(borders, rest, strict=True))
+        if around and not all(one.whole for one in borders) and len({tuple(one.number for one in mask) for mask in rest}) > 1:
+            return [mask for mask in rest if len(mask) > 1]
+    return masks

@@ -1,0 +1,1 @@
+"""The network: U-Net, recipe, training, prediction, and the dice of what it predicts."""

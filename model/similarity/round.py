@@ -1,0 +1,157 @@
+"""One ranking round: the snapshot of images and labels that a strategy works on, and what is computed once and shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from model.arrays import Image, Mask
+from model.errors import BudgetError, CheckpointError, TooFewLabelsError
+from model.hashing import digest, digest_of_array
+from model.network.checkpoint import TrainedModel, saved_digest
+from model.network.inference import predict_masks
+from model.network.pseudo_labels import PseudoLabels
+from model.network.recipe import Recipe
+from model.network.training import train
+
+OnProgress = Callable[[str, int, int], None]
+
+
+def ignore_progress(step: str, done: int, total: int) -> None:
+    """The progress callback of those who do not look: `step` in words, `done` of `total` parts."""
+
+
+@dataclass
+class Round:
+    """X = U ∪ L at one moment, the model f_L, and a folder that keeps what was computed, so that a killed round resumes.
+
+    `images` maps the id of every image of X to float32 (H, W, 3) at working resolution, `labels` the ids of L to uint8 (H, W) class ids.
+    Ids are the keys everywhere; they order deterministically, so the same round gives the same result whatever order it is given in.
+    `model_folder` names an f_L that is trained already. `failed` names the networks (units of a strategy) that could not be trained,
+    and says why: a ranking does without them. `image_digests` tells, by id, one image from another under the same name where their source
+    knows that without reading them (a file's digest, an address); the arrays are hashed otherwise.
+    """
+
+    images: Mapping[str, Image]
+    labels: Mapping[str, Mask]
+    classes: int
+    recipe: Recipe
+    seed: int
+    folder: Path
+    model_folder: Path | None = None
+    device: torch.device | None = None
+    failed: dict[str, str] = field(default_factory=dict)
+    image_digests: Mapping[str, str] | None = None
+    on_progress: OnProgress = field(default=ignore_progress)
+
+    def __post_init__(self) -> None:
+        strangers = sorted(set(self.labels) - set(self.images))
+        if strangers:
+            raise ValueError(f"labels of images that are not in the round: {strangers[:5]}")
+        if not self.labels:
+            raise TooFewLabelsError(
+                "Found no labelled image, expected at least 1: label a few images first (3 chosen at random are a good start)."
+            )
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """All of X, in the order of ids."""
+        return tuple(sorted(self.images))
+
+    @cached_property
+    def labelled(self) -> tuple[str, ...]:
+        """L, in the order of ids."""
+        return tuple(sorted(self.labels))
+
+    @cached_property
+    def unlabelled(self) -> tuple[str, ...]:
+        """U, in the order of ids."""
+        return tuple(identity for identity in self.ids if identity not in self.labels)
+
+    def check_budget(self, budget: int) -> None:
+        """Raise BudgetError unless `budget` images can be asked for."""
+        if not self.unlabelled:
+            raise BudgetError(f"All {len(self.ids)} images are labelled, so that none can be asked for; add images without a mask.")
+        if not 1 <= budget <= len(self.unlabelled):
+            raise BudgetError(
+                f"budget: found {budget}, expected 1 to {len(self.unlabelled)}, the number of unlabelled images. "
+                "Choose a smaller budget or add images."
+            )
+
+    @cached_property
+    def model(self) -> TrainedModel:
+        """f_L: loaded if it was trained already, else trained from scratch on all of L and kept."""
+        if self.model_folder is not None:
+            return TrainedModel.load(self.model_folder, self.device)
+        return self.kept(self.folder / "model", lambda: self.train("Training on all labels", self.labelled, self.seed))
+
+    def kept(self, folder: Path, train_it: Callable[[], TrainedModel]) -> TrainedModel:
+        """The network in `folder` if it was trained in just this round, else a new one, which is kept there."""
+        try:
+            model = TrainedModel.load(folder, self.device)
+            if model.record.get("round") == self.identity:
+                return model
+        except CheckpointError:  # not there yet, or cut off while it was written
+            pass
+        model = train_it()
+        model.record["round"] = self.identity
+        model.save(folder)
+        return model
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of what the round's networks come from: f_L where it is given, labelled images and their labels, classes, recipe, seed.
+
+        Raises CheckpointError when the f_L that is given cannot be read.
+        """
+        given = saved_digest(self.model_folder) if self.model_folder is not None else None
+        pairs = [part for i in self.labelled for part in (i, self._digest_of(i), digest_of_array(self.labels[i]))]
+        return digest(self.classes, self.recipe.to_dict(), self.seed, given, *pairs)
+
+    @cached_property
+    def identity_with_images(self) -> str:
+        """Digest of what the round's pseudo-labels come from: its identity and all images."""
+        return digest(self.identity, [self._digest_of(i) for i in self.ids])
+
+    def _digest_of(self, identity: str) -> str:
+        return digest_of_array(self.images[identity]) if self.image_digests is None else self.image_digests[identity]
+
+    def train(
+        self, step: str, ids: tuple[str, ...], seed: int, labels: Mapping[str, Mask] | None = None, steps: int | None = None
+    ) -> TrainedModel:
+        """A network trained from scratch on some images, with their labels or the ones given; reports progress as `step`."""
+        labels = self.labels if labels is None else labels
+        return train(
+            [self.images[identity] for identity in ids],
+            [labels[identity] for identity in ids],
+            classes=self.classes,
+            recipe=self.recipe,
+            seed=seed,
+            steps=steps,
+            on_step=lambda done, total, _: self.on_progress(step, done, total),
+            device=self.device,
+        )
+
+    @cached_property
+    def pseudo_labels(self) -> PseudoLabels:
+        """y_i = f_L(x_i) for every image of X (Eq. 1, step 1): uint8 (H, W) class ids by image id."""
+        path = self.folder / "pseudo-labels.npz"
+        try:
+            return PseudoLabels(path, self.identity_with_images, self.ids)
+        except CheckpointError:  # not there yet, or of another round
+            PseudoLabels.write(path, self.identity_with_images, self.ids, self._predicted())
+            return PseudoLabels(path, self.identity_with_images, self.ids)
+
+    def _predicted(self) -> Iterator[Mask]:
+        for done, mask in enumerate(predict_masks(self.model, (self.images[identity] for identity in self.ids)), start=1):
+            yield mask
+            self.on_progress("Pseudo-labels", done, len(self.ids))
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies what the rows of this round were computed from, so that a resumed round never mixes in another's."""
+        return self.pseudo_labels.fingerprint

@@ -1,0 +1,59 @@
+"""Beyond the paper: the task-dependent method with a guard against pseudo-labels that cannot be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from model.network.dice import dice
+from model.network.inference import predict_masks
+from model.similarity.round import Round
+from model.strategies.bagging import bag_units, load_bags, train_bag
+from model.strategies.task_dependent import TaskDependent
+
+
+@dataclass(frozen=True)
+class Trusted(TaskDependent):
+    """Where f_L has never seen the like, its pseudo-labels are wrong and still agree with each other, so that d looks high there.
+
+    Networks on parts of L show where f_L is guessing: trust t_j is the mean dice between their masks of x_j and y_j, and 1 for the
+    images of L. What is well known cannot teach what is not: d(x_i, x_j) is multiplied by 1 - max(0, t_i - t_j). So an image of low
+    trust counts as badly predicted until one of equally low trust that resembles it is labelled.
+    """
+
+    name: ClassVar[str] = "trusted"
+
+    def units(self, round_: Round) -> tuple[str, ...]:
+        """The networks on parts of L, and one for each image of K."""
+        return (*bag_units(), *super().units(round_))
+
+    def run_unit(self, round_: Round, unit: str) -> None:
+        """Train one of them, unless that is done."""
+        if unit in bag_units():
+            train_bag(round_, unit)
+        else:
+            super().run_unit(round_, unit)
+
+    def similarity(self, round_: Round) -> npt.NDArray[np.float32]:
+        """d between all images as far as it can be trusted, in the order of ids, float32 (N, N)."""
+        return discount(super().similarity(round_), self.trust(round_))
+
+    def trust(self, round_: Round) -> npt.NDArray[np.float64]:
+        """t of every image, in the order of ids: float64 (N,) in [0, 1]."""
+        masks = [predict_masks(bag, (round_.images[identity] for identity in round_.ids)) for bag in load_bags(round_)]
+        trust = np.zeros(len(round_.ids))
+        for index, (identity, *of_bags) in enumerate(zip(round_.ids, *masks, strict=True)):
+            agreement = [dice(mask, round_.pseudo_labels[identity], round_.classes) for mask in of_bags]
+            trust[index] = 1.0 if identity in round_.labels else np.mean(agreement)
+        return trust
+
+
+def discount(similarity: npt.NDArray[np.float32], trust: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """d(x_i, x_j) (1 - max(0, t_i - t_j)) of a similarity (N, N) and a trust (N,); the diagonal stays 1."""
+    result = np.empty_like(similarity)
+    for i, own in enumerate(trust):  # row by row, because (N, N) differences of 10,000 images would take 2 GB
+        result[i] = similarity[i] * (1.0 - np.maximum(0.0, own - trust).astype(np.float32))
+    return result

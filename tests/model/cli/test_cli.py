@@ -1,0 +1,526 @@
+"""The command line on real images."""
+
+import csv
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from model.cli import app
+from model.cli.progress_bar import ProgressBar
+from model.errors import StrategyError
+from model.network.checkpoint import TrainedModel
+from model.strategies.task_dependent import TaskDependent
+
+ROOT = Path(__file__).resolve().parents[3]
+FAST = ["--image-size", "64", "--crop", "32", "--width", "4", "--depth", "3", "--steps", "12", "--row-steps", "4"]
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command keeps goes into a folder of the test's own."""
+    monkeypatch.setattr(app, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("COLUMNS", "300")
+
+
+def model(*arguments: str) -> Result:
+    """The command as a user would type it, in this process."""
+    return CliRunner().invoke(app.app, list(arguments))
+
+
+@pytest.fixture
+def folder(shared_data: Path, tmp_path: Path) -> Path:
+    """Eight real images, three of them with a mask."""
+    source = shared_data / "usiigaci_t98g"
+    names = sorted(path.name for path in (source / "images").iterdir())[:8]
+    for kind, some in (("images", names), ("masks", names[:3])):
+        (tmp_path / kind).mkdir()
+        for name in some:
+            shutil.copy(source / kind / name, tmp_path / kind / name)
+    return tmp_path
+
+
+def rank(folder: Path, *options: str) -> Result:
+    """Rank the images of `folder` for two labels, fast."""
+    paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
+    return model("rank", *paths, "--budget", "2", *FAST, *options)
+
+
+@pytest.mark.parametrize("strategy", ["task_dependent", "random"])
+def test_rank_writes_an_order_over_all_unlabelled_images(folder: Path, strategy: str) -> None:
+    done = model(
+        "rank",
+        "--images",
+        f"{folder}/images",
+        "--masks",
+        f"{folder}/masks",
+        "--budget",
+        "2",
+        "--strategy",
+        strategy,
+        "--candidates",
+        "2",
+        "--out",
+        f"{folder}/ranking.csv",
+        *FAST,
+    )
+    assert done.exit_code == 0, done.stderr
+    rows = list(csv.DictReader((folder / "ranking.csv").open()))
+    assert list(rows[0]) == ["rank", "file", "batch", "expected_dice", "reason"]
+    assert [row["rank"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert sorted(row["file"] for row in rows) == sorted(
+        {p.name for p in (folder / "images").iterdir()} - {p.name for p in (folder / "masks").iterdir()}
+    )
+    assert [row["batch"] for row in rows] == ["1", "1", "0", "0", "0"]
+    assert all(row["reason"] for row in rows)
+    if strategy == "task_dependent":
+        assert all(0 < float(row["expected_dice"]) <= 1 for row in rows)
+
+
+def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And go into what an experiment is told by only where they are set, so that results of before go on."""
+    seen: dict[str, object] = {}
+
+    def get_strategy(name: str, **options: object) -> None:
+        seen.update({"name": name} | options)
+        raise StrategyError("enough")
+
+    monkeypatch.setattr(app, "get_strategy", get_strategy)
+    assert rank(folder, "--candidates", "3", "--true-masks", "--candidates-from-all").exit_code == 2
+    assert seen == {"name": "task_dependent", "candidates": 3, "true_masks": True, "candidates_from_all": True}
+    seen.clear()
+    rank(folder)
+    assert seen == {"name": "task_dependent", "candidates": 16}
+    shown = model("experiment", "--help").output
+    assert "--true-masks" in shown
+    assert "--candidates-from-all" in shown
+
+
+def test_the_networks_of_a_ranking_have_a_line_of_their_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells how long all of them will take; the steps of each, on the other line, do not overwrite it."""
+    lines: dict[str, int] = {}
+    monkeypatch.setattr(ProgressBar, "report", lambda _, line, _done, _total, step=None: lines.update({step: line}))
+    assert rank(folder, "--candidates", "1").exit_code == 0
+    networks = lines.pop("task_dependent: networks trained")
+    assert any(str(step).startswith("Training on") for step in lines)
+    assert networks not in lines.values()
+
+
+def test_rank_of_three_classes(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "axondeepseg_3class"
+    (tmp_path / "masks").mkdir()
+    for name in sorted(path.name for path in (source / "masks").iterdir())[:3]:
+        shutil.copy(source / "masks" / name, tmp_path / "masks")
+    done = model(
+        "rank",
+        "--images",
+        f"{source}/images",
+        "--masks",
+        f"{tmp_path}/masks",
+        "--budget",
+        "3",
+        "--candidates",
+        "2",
+        "--out",
+        f"{tmp_path}/ranking.csv",
+        *FAST,
+    )
+    assert done.exit_code == 0, done.stderr
+    assert len((tmp_path / "ranking.csv").read_text().splitlines()) == 11
+
+
+def test_an_experiment_keeps_to_the_number_of_classes_that_is_stated(shared_data: Path, tmp_path: Path) -> None:
+    """Three classes in the data, four stated: networks have four, results.json says so, and another number does not go on with it."""
+    data = tmp_path / "data"
+    for kind in ("images", "masks"):
+        (data / kind).mkdir(parents=True)
+        for name in sorted(path.name for path in (shared_data / "axondeepseg_3class" / kind).iterdir())[:5]:
+            shutil.copy(shared_data / "axondeepseg_3class" / kind / name, data / kind)
+    names = sorted(path.name for path in (data / "images").iterdir())
+    (data / "split.json").write_text(json.dumps({"pool": names[:4], "test": names[4:]}))
+    given = ["--data", str(data), "--split", f"{data}/split.json", "--out", f"{tmp_path}/out"]
+    arms = [*given, "--strategies", "random", "--experiments", "1", "--draws", "1", "--initial", "2", "--sizes", "3", *FAST]
+    done = model("experiment", *arms, "--classes", "4")
+    assert done.exit_code == 0, done.stderr
+    assert "4 classes with the background." in done.stderr
+    assert "of 3: experiment 1, random, draw 1, 3 images: dice " in done.stderr
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["protocol"]["classes"] == 4
+    again = model("experiment", *arms)
+    assert again.exit_code == 2
+    assert "classes" in again.stderr
+    assert "--classes" in model("converge", "--help").output
+    few = model("converge", *given, "--sizes", "2", "--steps", "1", "--draws", "1", "--seeds", "1", "--classes", "2")
+    assert few.exit_code == 2
+    assert "expected 0/255, or class ids 0 to 1" in few.stderr
+
+
+def test_what_was_made_of_the_masks_is_said_once_beside_the_results(shared_cases: Path, tmp_path: Path) -> None:
+    """In ranking, experiment, convergence and transfer; each has the options of the other reading."""
+    source = shared_cases / "08-object-numbers"
+    done = rank(source, "--out", f"{tmp_path}/ranking.csv", "--strategy", "random")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("The masks number their objects (up to 5 in one) and are read as one class") == 1
+    assert "8 images, 4 of them labelled, 2 classes with the background." in done.stderr
+    other = rank(source, "--out", f"{tmp_path}/ranking.csv", "--strategy", "random", "--mask-numbers", "classes")
+    assert "6 classes with the background." in other.stderr
+    (tmp_path / "split.json").write_text(json.dumps({"pool": ["c0.png", "c1.png", "c2.png"], "test": ["c3.png"]}))
+    given = ["--data", str(source), "--split", f"{tmp_path}/split.json", *FAST[:-4]]
+    small = {
+        "transfer": ["--experiments", "1", "--initial", "1", "--budget", "1", *FAST[-4:]],
+        "converge": ["--sizes", "1", "--steps", "2", "--draws", "1", "--seeds", "1"],
+        "experiment": ["--experiments", "1", "--draws", "1", "--initial", "1", "--sizes", "2", "--strategies", "random", *FAST[-4:]],
+    }
+    for command, options in small.items():
+        done = model(command, *given, *options, "--out", f"{tmp_path}/{command}")
+        assert done.exit_code == 0, done.stderr
+        assert done.stderr.count("are read as one class") == 1
+    again = model(command, *given, *options, "--out", f"{tmp_path}/{command}", "--invert-masks", "all")
+    assert again.exit_code == 2
+    assert "masks.inverted: found nothing" in again.stderr, "results of another reading do not go on"
+
+
+def test_the_table_names_images_in_sub_folders_by_their_path(shared_cases: Path, tmp_path: Path) -> None:
+    done = rank(shared_cases / "24-subfolders", "--out", f"{tmp_path}/ranking.csv", "--candidates", "2")
+    assert done.exit_code == 0, done.stderr
+    files = [row["file"] for row in csv.DictReader((tmp_path / "ranking.csv").open())]
+    assert sorted(files) == sorted(f"plate1/c{number}.png" for number in range(3, 12))
+    flat = rank(shared_cases / "24-subfolders", "--no-subfolders")
+    assert flat.exit_code == 2
+    assert "Passed over 9 images in sub-folders" in flat.stderr
+
+
+def test_the_working_size_keeps_small_objects(shared_cases: Path, tmp_path: Path) -> None:
+    """Of 2 x 2 pixels in 2048 x 2048, without a word about sizes; a size that is asked for is kept, and what it loses is said."""
+    subprocess.run([sys.executable, str(shared_cases / "07-small-objects" / "make.py"), str(tmp_path)], check=True)
+    for image in sorted((tmp_path / "images").iterdir())[4:]:
+        image.unlink()
+    options = ["--images", f"{tmp_path}/images", "--masks", f"{tmp_path}/masks", "--budget", "1", "--out", f"{tmp_path}/ranking.csv"]
+    options += ["--strategy", "random", "--steps", "1", "--width", "4"]
+    done = model("rank", *options)
+    assert done.exit_code == 0, done.stderr
+    assert "Works at --image-size 2048, as 899 of 899 objects in the masks would lose most of their pixels at 512." in done.stderr
+    assert "Please look" not in done.stderr
+    told = model("rank", *options, "--image-size", "512")
+    assert told.exit_code == 0, told.stderr
+    assert "At --image-size 512, 899 of 899 objects in the masks lose most of their pixels; --image-size 2048 keeps them" in told.stderr
+    assert "Works at" not in told.stderr
+
+
+def test_one_bad_image_is_named_and_does_not_stop_the_others(folder: Path) -> None:
+    bad = sorted((folder / "images").iterdir())[-1]
+    bad.write_bytes(bad.read_bytes()[:1000])
+    done = model(
+        "rank",
+        "--images",
+        f"{folder}/images",
+        "--masks",
+        f"{folder}/masks",
+        "--budget",
+        "2",
+        "--strategy",
+        "random",
+        "--out",
+        f"{folder}/ranking.csv",
+        *FAST,
+    )
+    assert done.exit_code == 0, done.stderr
+    assert bad.name in done.stderr
+    assert "Left out" in done.stderr
+    assert len((folder / "ranking.csv").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"--budget": "6"}, "expected 1 to 5"),
+        ({"--strategy": "psychic"}, "task_dependent"),
+        ({"--images": "nowhere"}, "nowhere"),
+        ({"--steps": "0"}, "steps"),
+        ({"--encoder": "resnet_of_dreams"}, "resnet_of_dreams"),
+    ],
+)
+def test_what_is_wrong_is_said_without_a_traceback(folder: Path, change: dict[str, str], text: str) -> None:
+    options = {
+        "--images": f"{folder}/images",
+        "--masks": f"{folder}/masks",
+        "--budget": "2",
+        "--out": f"{folder}/r.csv",
+        "--candidates": "2",
+    }
+    arguments = [part for pair in (options | dict(zip(FAST[::2], FAST[1::2], strict=True)) | change).items() for part in pair]
+    done = model("rank", *arguments)
+    assert done.exit_code == 2
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "r.csv").exists()
+
+
+def rank_with_encoder(folder: Path, *options: str) -> Result:
+    paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
+    return model("rank", *paths, "--budget", "2", "--candidates", "1", "--encoder", "resnet18", *options, *FAST)
+
+
+def test_rank_with_an_encoder_of_the_library(folder: Path) -> None:
+    """Its networks are trained, kept, found again by the next run, and order all images."""
+    first = rank_with_encoder(folder, "--work", f"{folder}/work")
+    assert first.exit_code == 0, first.stderr
+    table = (folder / "ranking.csv").read_text()
+    assert len(table.splitlines()) == 6
+    assert TrainedModel.load(folder / "work" / "model").recipe.encoder == "resnet18"
+    written = (folder / "work" / "model" / "weights.safetensors").stat().st_mtime_ns
+    again = rank_with_encoder(folder, "--work", f"{folder}/work")
+    assert again.exit_code == 0, again.stderr
+    assert (folder / "ranking.csv").read_text() == table
+    assert (folder / "work" / "model" / "weights.safetensors").stat().st_mtime_ns == written
+
+
+def test_pretrained_weights_that_cannot_be_had_are_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine without internet access whose cache is empty."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
+    done = rank_with_encoder(folder, "--encoder-weights", "imagenet")
+    assert done.exit_code == 2
+    assert "The weights 'imagenet' of encoder 'resnet18' could not be fetched" in done.stderr
+    assert "leave encoder_weights empty" in done.stderr
+    assert not (folder / "ranking.csv").exists()
+    unknown = rank_with_encoder(folder, "--encoder-weights", "dreams")
+    assert unknown.exit_code == 2
+    assert "imagenet" in unknown.stderr
+
+
+def test_names_with_brackets_are_shown_as_they_are(folder: Path) -> None:
+    image = sorted((folder / "images").iterdir())[-1]
+    image.rename(image.with_name("a [red] [i].png"))
+    options = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--strategy", "random", "--out", f"{folder}/r.csv"]
+    done = model("rank", *options, "--budget", "5", *FAST)
+    assert done.exit_code == 0, done.output
+    assert "a [red] [i].png" in done.stderr
+    done = model("rank", *options[:2], "--masks", f"{folder}/[/i]", "--budget", "5")
+    assert done.exit_code == 2
+    assert "[/i]" in done.stderr
+
+
+@pytest.mark.parametrize("work", ["some-file", "/proc/foo", None])
+def test_a_work_folder_that_cannot_be_written_is_said_before_any_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, work: str | None
+) -> None:
+    (folder / "some-file").write_text("")
+    monkeypatch.setattr(app, "CACHE", folder / "some-file" / "cache")
+    monkeypatch.setattr(app, "scan", None)
+    done = rank(folder, *([] if work is None else ["--work", str(folder / work)]))
+    assert done.exit_code == 2, done.output
+    assert "cannot be written" in done.stderr
+    assert "--work" in done.stderr
+
+
+def test_messages_are_not_wrapped_in_a_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.console, "_width", 30)
+    done = rank(folder, "--strategy", "random")
+    assert "8 images, 3 of them labelled, 2 classes with the background." in done.stderr.splitlines()
+
+
+def test_a_name_that_is_no_text_keeps_its_bytes(folder: Path) -> None:
+    image = sorted((folder / "images").iterdir())[-1]
+    image.rename(folder / "images" / os.fsdecode(b"\xff.png"))
+    done = rank(folder, "--candidates", "1")
+    assert done.exit_code == 0, done.output
+    assert b",\xff.png,0," in (folder / "ranking.csv").read_bytes() or b",\xff.png,1," in (folder / "ranking.csv").read_bytes()
+
+
+def test_an_out_that_is_a_folder_is_said_before_any_work(folder: Path) -> None:
+    done = model("rank", "--images", f"{folder}/images", "--masks", f"{folder}/masks", "--budget", "2", "--out", str(folder))
+    assert done.exit_code == 2
+    assert "cannot be written" in done.stderr
+
+
+def test_an_experiment_is_the_papers_unless_told_otherwise() -> None:
+    """5 experiments of 3 initial images, training sets of 5, 7, 12, 15, 16, random averaged over 8 draws."""
+    shown = " ".join(model("experiment", "--help").output.split())
+    for option, default in {"experiments": "5", "initial": "3", "sizes": "5,7,12,15,16", "draws": "8"}.items():
+        assert re.search(rf"--{option} ((?!--).)*\[default: {re.escape(default)}[;\]]", shown), option
+
+
+def test_images_in_which_nothing_is_found_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come last without an expected dice, and the user hears so."""
+    monkeypatch.setattr(TaskDependent, "blank", lambda _, round_: frozenset(round_.unlabelled[:2]))
+    done = rank(folder, "--candidates", "2")
+    assert done.exit_code == 0, done.stderr
+    assert "in 2 of the 8 images a first model finds nothing" in done.stderr
+    assert [row["expected_dice"] != "" for row in csv.DictReader((folder / "ranking.csv").open())] == [True] * 3 + [False] * 2
+
+
+def test_a_full_disk_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("model.network.checkpoint.save_file", full)
+    done = rank(folder)
+    assert done.exit_code == 2
+    assert "No space left on device" in done.stderr
+    assert "the same command goes on from there" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [(option, "0") for option in ("--jobs", "--draws", "--repeats", "--experiments", "--candidates", "--width", "--steps", "--row-steps")]
+    + [("--image-size", "31"), ("--crop", "31"), ("--batch", "1"), ("--depth", "6"), ("--classes", "1")],
+)
+def test_numbers_out_of_range_are_said(option: str, value: str) -> None:
+    """By the option's name, before anything is read."""
+    done = model("experiment", "--data", "d", "--split", "s", "--out", "o", option, value)
+    assert done.exit_code == 2
+    assert f"'{option}'" in done.output
+
+
+def test_transfer_resumes_and_refuses_other_data(shared_data: Path, tmp_path: Path) -> None:
+    def arguments(name: str) -> list[str]:
+        data = shared_data / name
+        some = ["--experiments", "1", "--budget", "2", "--image-size", "64", "--crop", "32", "--width", "4", "--depth", "3"]
+        paths = ["--data", str(data), "--split", str(data / "split_16_26.json"), "--out", str(tmp_path)]
+        return ["transfer", *paths, *some, "--steps", "20", "--row-steps", "2"]
+
+    done = model(*arguments("usiigaci_t98g"))
+    assert done.exit_code == 0, done.output
+    table = (tmp_path / "transfer.md").read_text()
+    assert "25% of U" in table
+    assert len(json.loads((tmp_path / "transfer.json").read_text())["rows"]) == 13
+    assert model(*arguments("usiigaci_t98g")).exit_code == 0
+    assert (tmp_path / "transfer.md").read_text() == table
+    other = model(*arguments("bbbc010"))
+    assert other.exit_code == 2
+    assert "data" in other.stderr
+    (tmp_path / "transfer.json").write_text("{")
+    broken = model(*arguments("usiigaci_t98g"))
+    assert broken.exit_code == 2
+    assert "delete" in broken.stderr
+
+
+def test_ctrl_c_ends_an_experiment_at_once(shared_data: Path, tmp_path: Path) -> None:
+    data = shared_data / "dsb2018"
+    arguments = [
+        "experiment",
+        "--data",
+        str(data),
+        "--split",
+        str(data / "split_16_26.json"),
+        "--strategies",
+        "random",
+        "--out",
+        str(tmp_path),
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "model",
+        *arguments,
+        "--strategies",
+        "random",
+        "--jobs",
+        "2",
+        "--image-size",
+        "64",
+        "--crop",
+        "32",
+        "--steps",
+        "100000",
+    ]
+    # A shell that starts the tests in the background makes them, and what they start, ignore Ctrl-C.
+    options = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "start_new_session": True}
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **options) as process:  # type: ignore[call-overload]
+        try:
+            deadline = time.monotonic() + 100
+            while time.monotonic() < deadline and len(children(process.pid)) < 3:  # two workers, and the tracker of their semaphores
+                time.sleep(0.2)
+            time.sleep(3)
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "Stopped" in said
+    assert "Traceback" not in said
+
+
+def children(pid: int) -> list[str]:
+    return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+
+
+def test_a_folder_without_masks_says_to_label(folder: Path) -> None:
+    shutil.rmtree(folder / "masks")
+    (folder / "masks").mkdir()
+    done = model("rank", "--images", f"{folder}/images", "--masks", f"{folder}/masks", "--budget", "2")
+    assert done.exit_code == 2
+    assert "label" in done.stderr
+
+
+def test_a_killed_experiment_goes_on_and_leaves_no_process(shared_data: Path, tmp_path: Path) -> None:
+    data = shared_data / "dsb2018"
+    arguments = [
+        "experiment",
+        "--data",
+        str(data),
+        "--split",
+        str(data / "split_16_26.json"),
+        "--strategies",
+        "random,task_dependent",
+        "--experiments",
+        "1",
+    ]
+    arguments += ["--initial", "3", "--sizes", "4,6", "--draws", "2", "--jobs", "2", "--candidates", "2", "--out", f"{tmp_path}/out", *FAST]
+    process = subprocess.Popen([sys.executable, "-m", "model", *arguments], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    results = tmp_path / "out" / "results.json"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (results.exists() and len(json.loads(results.read_text())["runs"]) >= 2):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = json.loads(results.read_text())["runs"]
+    deadline = time.monotonic() + 20
+    while (
+        time.monotonic() < deadline and subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).returncode == 0
+    ):
+        time.sleep(0.2)
+    assert subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).returncode == 1
+    done = model(*arguments)
+    assert done.exit_code == 0, done.stderr
+    after = {(r["strategy"], r["draw"], r["size"]): r for r in json.loads(results.read_text())["runs"]}
+    assert len(after) == 2 + 2 * 2 + 2
+    for run in before:
+        assert after[run["strategy"], run["draw"], run["size"]] == run
+    assert (tmp_path / "out" / "report.md").exists()
+
+
+def test_converge_prints_a_table(shared_data: Path, tmp_path: Path) -> None:
+    data = shared_data / "dsb2018"
+    shape = ["--image-size", "64", "--crop", "32", "--width", "4", "--depth", "3"]
+    done = model(
+        "converge",
+        "--data",
+        str(data),
+        "--split",
+        str(data / "split_16_26.json"),
+        "--sizes",
+        "2",
+        "--steps",
+        "2,4",
+        "--draws",
+        "1",
+        "--seeds",
+        "2",
+        "--out",
+        str(tmp_path),
+        *shape,
+    )
+    assert done.exit_code == 0, done.stderr
+    assert [line[:8] for line in done.stdout.splitlines()[2:4]] == ["| 2 | 2 ", "| 2 | 4 "]

@@ -1,0 +1,104 @@
+"""Folders and sub-folders: which images are read, and which mask belongs to which."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.data.folders import find_files
+from model.data.pool import scan
+from model.errors import PoolError
+
+
+def put(path: Path, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 2, (32, 40)).astype(np.uint8)).save(path)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Four images, three of them in sub-folders, two of the same name."""
+    for name in ("a.png", "plate1/b.png", "plate1/deep/c.png", "plate2/b.png"):
+        put(tmp_path / "images" / name)
+    return tmp_path / "images"
+
+
+def test_images_in_sub_folders_have_their_path_as_id_and_masks_the_same_path(images: Path, tmp_path: Path) -> None:
+    put(tmp_path / "masks" / "plate1" / "b.tif")
+    pool = scan(images, tmp_path / "masks")
+    assert pool.ids == ("a.png", "plate1/b.png", "plate1/deep/c.png", "plate2/b.png")
+    assert pool.labelled == ("plate1/b.png",)
+    assert pool.notes == ("3 of 4 images are in sub-folders (plate1, plate1/deep, plate2); --no-subfolders leaves them out.",)
+
+
+def test_sub_folders_can_be_left_out_and_are_counted(images: Path) -> None:
+    pool = scan(images, subfolders=False)
+    assert pool.ids == ("a.png",)
+    assert pool.notes == ("Passed over 3 images in sub-folders; without --no-subfolders they are read as well.",)
+    (images / "a.png").unlink()
+    with pytest.raises(PoolError, match="no images found itself, but 3 in sub-folders"):
+        scan(images, subfolders=False)
+
+
+def test_a_name_is_enough_where_only_one_of_the_two_lies_in_a_sub_folder(images: Path, tmp_path: Path) -> None:
+    """Unless two images or two masks have it."""
+    for name in ("c.png", "b.png", "old/a.png"):
+        put(tmp_path / "masks" / name)
+    pool = scan(images, tmp_path / "masks")
+    assert pool.labelled == ("a.png", "plate1/deep/c.png")
+    ((name, text),) = pool.problems
+    assert name == "b.png"
+    assert "'plate1/b', 'plate2/b'; put the mask into the same sub-folder" in text
+
+
+def test_a_mask_of_another_sub_folder_is_none(images: Path, tmp_path: Path) -> None:
+    put(tmp_path / "masks" / "plate3" / "c.png")
+    pool = scan(images, tmp_path / "masks")
+    assert pool.labelled == ()
+    assert [name for name, _ in pool.problems] == ["plate3/c.png"]
+
+
+def test_ome_tiff_and_its_mask_need_not_both_be_called_ome(tmp_path: Path) -> None:
+    put(tmp_path / "images" / "a.ome.tif")
+    put(tmp_path / "masks" / "a.png")
+    assert scan(tmp_path / "images", tmp_path / "masks").labelled == ("a.ome.tif",)
+
+
+def test_folders_of_systems_hidden_ones_and_that_of_the_masks_are_passed_over(images: Path) -> None:
+    for name in ("__MACOSX/x.png", ".ipynb_checkpoints/a-checkpoint.png", "plate1/@eaDir/x.png", "masks/a.png"):
+        put(images / name)
+    for name in ("Thumbs.db", "desktop.ini", "plate1/Thumbs.db", "plate1/.DS_Store"):
+        (images / name).touch()
+    pool = scan(images, images / "masks")
+    assert pool.labelled == ("a.png",)
+    assert len(pool.ids) == 4
+    assert (pool.problems, pool.warnings) == ((), ())
+    (images / "plate1" / "notes.czi").touch()
+    assert "passed over plate1/notes.czi" in scan(images, images / "masks").warnings[0][1]
+
+
+def test_images_and_masks_side_by_side_in_the_folder_of_images(tmp_path: Path) -> None:
+    """As when the folder above both is given."""
+    put(tmp_path / "images" / "a.png")
+    put(tmp_path / "masks" / "a.png")
+    assert scan(tmp_path, tmp_path / "masks").labelled == ("images/a.png",)
+
+
+def test_links_are_followed_once_and_circles_end(images: Path, tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere" / "d.png")
+    (images / "linked").symlink_to(tmp_path / "elsewhere")
+    (images / "again").symlink_to(images / "plate1")
+    (images / "plate1" / "up").symlink_to(images)
+    (tmp_path / "elsewhere" / "self").symlink_to(tmp_path / "elsewhere")
+    assert scan(images).ids == ("a.png", "linked/d.png", "plate1/b.png", "plate1/deep/c.png", "plate2/b.png")
+
+
+def test_a_name_twice_in_a_sub_folder_leaves_out_both_and_stops_nothing(images: Path) -> None:
+    put(images / "plate1" / "b.tif")
+    pool = scan(images)
+    assert pool.ids == ("a.png", "plate1/deep/c.png", "plate2/b.png")
+    assert "b.png and b.tif share a name" in pool.problems[0][1]
+    put(images / "a.tif")
+    with pytest.raises(PoolError, match="share a name"):
+        find_files(images, "images")

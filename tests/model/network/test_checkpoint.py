@@ -1,0 +1,72 @@
+"""Saved networks."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import model as model_package
+from model.errors import CheckpointError
+from model.network.checkpoint import DESCRIPTION, WEIGHTS, TrainedModel
+from model.network.inference import predict_probabilities
+from model.network.recipe import Recipe
+from model.network.training import train
+from tests.model.conftest import blobs
+
+
+@pytest.fixture(scope="module")
+def model(tiny_recipe: Recipe) -> TrainedModel:
+    image, mask = blobs(0)
+    return train([image], [mask], classes=2, recipe=tiny_recipe, seed=0, steps=3)
+
+
+def test_a_saved_network_predicts_the_same(model: TrainedModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "v1")
+    loaded = TrainedModel.load(tmp_path / "v1")
+    image = blobs(7)[0]
+    np.testing.assert_array_equal(predict_probabilities(model, image), predict_probabilities(loaded, image))
+    assert (loaded.recipe, loaded.record, loaded.classes) == (model.recipe, model.record, 2)
+
+
+def test_saving_again_replaces_and_leaves_nothing_beside(model: TrainedModel, tmp_path: Path) -> None:
+    for _ in range(2):
+        model.save(tmp_path / "v1")
+    assert [path.name for path in tmp_path.iterdir()] == ["v1"]
+    assert sorted(path.name for path in (tmp_path / "v1").iterdir()) == [DESCRIPTION, WEIGHTS]
+
+
+def test_nothing_is_kept_in_a_format_that_could_run_code() -> None:
+    source = "".join(path.read_text() for path in Path(model_package.__file__).parent.rglob("*.py"))
+    for danger in ("import pickle", "torch.load(", "torch.save(", "allow_pickle=True", "joblib"):
+        assert danger not in source
+
+
+def test_a_missing_network_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="No saved network"):
+        TrainedModel.load(tmp_path / "none")
+
+
+@pytest.mark.parametrize("file", [WEIGHTS, DESCRIPTION])
+def test_a_half_written_network_is_said(model: TrainedModel, tmp_path: Path, file: str) -> None:
+    model.save(tmp_path / "v1")
+    path = tmp_path / "v1" / file
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(CheckpointError, match="damaged"):
+        TrainedModel.load(tmp_path / "v1")
+
+
+def test_weights_that_do_not_fit_are_said(model: TrainedModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "v1")
+    path = tmp_path / "v1" / DESCRIPTION
+    path.write_text(path.read_text().replace('"width": 4', '"width": 8'))
+    with pytest.raises(CheckpointError, match="do not fit"):
+        TrainedModel.load(tmp_path / "v1")
+
+
+def test_many_writers_of_one_folder_leave_one_whole_network(model: TrainedModel, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(model.save, tmp_path / "v1") for _ in range(24)]:
+            future.result()
+    TrainedModel.load(tmp_path / "v1")
+    assert [path.name for path in tmp_path.iterdir()] == ["v1"]

@@ -1,0 +1,76 @@
+"""The networks."""
+
+import pytest
+import torch
+
+from model.errors import RecipeError
+from model.network.inference import predict_mask
+from model.network.recipe import Recipe
+from model.network.training import train
+from model.network.unet import build_network, memory_format
+from tests.model.conftest import blobs
+
+
+def parameter_count(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("size", [(32, 32), (33, 57), (48, 96)])
+def test_the_classical_network_gives_logits_at_the_size_of_its_input(size: tuple[int, int]) -> None:
+    network = build_network("unet", 3, width=4, depth=4).eval()
+    assert network(torch.zeros(2, 3, *size)).shape == (2, 3, *size)
+
+
+def test_full_resolution_features_reach_the_decoder_by_a_skip() -> None:
+    network = build_network("unet", 2, width=4, depth=3)
+    last = network.decoder.blocks[-1].conv1[0]
+    assert last.in_channels == 8 + 4  # upsampled from below, and the first double convolution's output
+    assert last.out_channels == 4
+
+
+def test_the_classical_width_has_the_parameters_of_the_u_net() -> None:
+    # Ronneberger et al.: 31.0 M with learned up-convolutions, which halve the channels; here they are upsampled and concatenated.
+    assert 28e6 < parameter_count(build_network("unet", 2, width=64, depth=4)) < 36e6
+
+
+def test_width_and_depth_are_settings() -> None:
+    counts = [parameter_count(build_network("unet", 2, width=w, depth=d)) for w, d in [(4, 2), (8, 2), (8, 4)]]
+    assert counts == sorted(counts)
+    assert len(set(counts)) == 3
+
+
+def test_every_network_has_batch_normalisation() -> None:
+    network = build_network("unet", 2, width=4, depth=2)
+    convolutions = sum(isinstance(module, torch.nn.Conv2d) for module in network.modules())
+    normalisations = sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+    assert normalisations == convolutions - 1  # all but the head
+
+
+def test_an_encoder_of_the_library_by_name() -> None:
+    network = build_network("resnet18", 2, width=4, depth=3).eval()
+    assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 64, 64)
+
+
+@pytest.mark.parametrize("encoder", ["resnet_of_dreams", "tu-nonsense", "tu-vit_tiny_patch16_224", "tu-swin_tiny_patch4_window7_224"])
+def test_an_encoder_that_is_not_known_or_cannot_be_used_is_named(encoder: str) -> None:
+    with pytest.raises(RecipeError, match=encoder):
+        build_network(encoder, 2, width=4, depth=3)
+
+
+def test_other_encoders_are_not_in_channels_last_order_on_a_cpu() -> None:
+    """Where mobileone_s0 in float32 ended the process."""
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert memory_format("unet", cpu) == memory_format("mobileone_s0", gpu) == torch.channels_last
+    assert memory_format("mobileone_s0", cpu) == torch.contiguous_format
+
+
+def test_mobileone_is_trained_and_predicts_in_float32() -> None:
+    image, mask = blobs(0)
+    recipe = Recipe(encoder="mobileone_s0", depth=2, max_side=48, crop=32, batch=2, steps=2, precision="float32")
+    model = train([image], [mask], classes=2, recipe=recipe, seed=0, device=torch.device("cpu"))
+    assert predict_mask(model, image).shape == (48, 48)
+
+
+def test_pretrained_weights_of_the_classical_network_do_not_exist() -> None:
+    with pytest.raises(RecipeError, match="no pretrained weights"):
+        build_network("unet", 2, width=4, depth=3, weights="imagenet")
