@@ -62,7 +62,7 @@ def test_every_page_begins_with_the_questions_that_it_answers(each: Page) -> Non
 
 
 def test_code_and_tests_that_pages_name_exist() -> None:
-    """`model/unet.py`, `model/similarity.py: complete`, and the last column of reliability.md."""
+    """`model/network/unet.py`, `model/similarity/completion.py: complete`, and the last column of reliability.md."""
     for each in PAGES:
         text = each.prose if each != page("reliability.md") else ""
         for path, name in re.findall(r"`((?:model|backend|tests)/[\w/.]+)(?:: (\w+))?`", text):
