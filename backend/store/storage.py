@@ -76,7 +76,8 @@ class Storage:
         return path
 
     def get_folder(self, name: str) -> Path:
-        """Fetch the files of a folder, sub-folders included, that are not here; returns its local path, which may not exist."""
+        """Fetch the files of a folder, sub-folders included, or a single file, as far as they are not here; returns its local path, which
+        may not exist."""
         for file in self._shared_files(name):
             self.get(file)
         return self.path(name)

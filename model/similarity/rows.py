@@ -60,4 +60,9 @@ class RowStore:
         write_bytes(self._path(k), json.dumps(content).encode())
 
     def _path(self, k: str) -> Path:
-        return self.folder / f"{digest(k)}.json"  # ids may hold any character
+        return self.folder / self.file_of(k)
+
+    @staticmethod
+    def file_of(k: str) -> str:
+        """The name of the file of row k; ids may hold any character."""
+        return f"{digest(k)}.json"

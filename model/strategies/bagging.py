@@ -26,6 +26,11 @@ def draw_bag(labelled: Sequence[str], random: np.random.Generator) -> tuple[str,
     return tuple(sorted(str(identity) for identity in random.choice(labelled, size, replace=False)))
 
 
+def bag_folder(unit: str) -> str:
+    """Where in the round's folder the network of one of `bag_units` is kept."""
+    return f"bags/{unit}"
+
+
 def train_bag(round_: Round, unit: str) -> None:
     """Train one of `bag_units` and keep it in the round's folder, unless it is there."""
     bag_model(round_, unit)
@@ -43,4 +48,4 @@ def bag_model(round_: Round, unit: str) -> TrainedModel:
     """The network of one of `bag_units`, trained if it is not in the round's folder."""
     number = int(unit.removeprefix(PREFIX))
     bag = draw_bag(round_.labelled, np.random.default_rng([round_.seed, number]))
-    return round_.kept(round_.folder / "bags" / unit, lambda: round_.train(f"Training {unit}", bag, round_.seed + 1 + number))
+    return round_.kept(round_.folder / bag_folder(unit), lambda: round_.train(f"Training {unit}", bag, round_.seed + 1 + number))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from model.network.dice import dice
 from model.network.inference import predict_masks
 from model.similarity.round import Round
-from model.strategies.bagging import bag_units, load_bags, train_bag
+from model.strategies.bagging import bag_folder, bag_units, load_bags, train_bag
 from model.strategies.task_dependent import TaskDependent
 
 
@@ -36,6 +36,10 @@ class Trusted(TaskDependent):
             train_bag(round_, unit)
         else:
             super().run_unit(round_, unit)
+
+    def artifact(self, unit: str) -> str:
+        """The folder of a network on a part of L, or the file of a row."""
+        return bag_folder(unit) if unit in bag_units() else super().artifact(unit)
 
     def similarity(self, round_: Round) -> npt.NDArray[np.float32]:
         """d between all images as far as it can be trusted, in the order of ids, float32 (N, N)."""

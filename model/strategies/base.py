@@ -76,6 +76,13 @@ class Strategy(ABC):
         """Do one of `units` and keep its result in the round's folder; does nothing when it is done already."""
         raise NotImplementedError
 
+    def artifact(self, unit: str) -> str:
+        """Where in the round's folder `run_unit` keeps the result of one of `units`: the name of a file or folder.
+
+        Who finds it there, brought from another machine perhaps, need not do the unit again.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def rank(self, round_: Round, budget: int) -> Ranking:
         """Order all unlabelled images; units that are not done yet are done first, and those that `round_.failed` names are left out.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from model.errors import StrategyError
 from model.network.inference import predict_probabilities
 from model.similarity.round import Round
-from model.strategies.bagging import bag_units, load_bags, train_bag
+from model.strategies.bagging import bag_folder, bag_units, load_bags, train_bag
 from model.strategies.base import Ranking, Strategy, as_ranking
 from model.strategies.features import cosine_similarity, pool_features
 
@@ -42,6 +42,10 @@ class Ensemble(Strategy):
     def run_unit(self, round_: Round, unit: str) -> None:
         """Train one network on its part of L, unless that is done."""
         train_bag(round_, unit)
+
+    def artifact(self, unit: str) -> str:
+        """The folder of a network."""
+        return bag_folder(unit)
 
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The batch, then the other candidates as they represent U, then the rest by uncertainty."""

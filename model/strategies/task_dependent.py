@@ -18,6 +18,7 @@ from model.similarity.round import Round
 from model.strategies.base import Comparison, Query, Ranking, Strategy
 
 CANDIDATES = 16  # |K|: networks trained a round; more tell more and cost more
+ROWS = "rows"  # folder of the rows, within that of the round
 STREAM = 1  # of random numbers, apart from that of the random strategy, whose batch would lie in K otherwise
 BLANK = "the model finds nothing (a speck at most) or only foreground in it, so that it could not be compared: look whether that is right"
 SELECTION_SECONDS = 30.0  # cap on the search for the subset; it usually ends long before
@@ -75,6 +76,10 @@ class TaskDependent(Strategy):
         if rows.get(unit) is None:
             rows.put(unit, train_row(round_, unit, self.masks(round_)))
 
+    def artifact(self, unit: str) -> str:
+        """The file of a row."""
+        return f"{ROWS}/{RowStore.file_of(unit)}"
+
     def similarity(self, round_: Round) -> npt.NDArray[np.float32]:
         """Step 5: d between all images, in the order of ids (Eq. 4), float32 (N, N)."""
         self.run_units(round_)
@@ -116,7 +121,7 @@ class TaskDependent(Strategy):
         return Ranking(tuple(queries), notes, Comparison(tuple(compared), compared_similarity, measured))
 
     def _rows(self, round_: Round) -> RowStore:
-        return RowStore(round_.folder / "rows", f"{round_.fingerprint}-{self.true_masks}", round_.ids)
+        return RowStore(round_.folder / ROWS, f"{round_.fingerprint}-{self.true_masks}", round_.ids)
 
 
 def _explain(image: selection.RankedImage, ids: Sequence[str]) -> Query:

@@ -179,9 +179,9 @@ def run_unit(context: Context, progress: Progress, name: str, unit: str) -> None
     """Train one network of a round and keep what it tells; does nothing when that is done."""
     folder = RoundFolder(context, name)
     snapshot = folder.snapshot()
-    context.storage.get(f"{folder.folder}/rows/{unit.encode().hex()[-200:]}.json")
-    round_ = folder.round(snapshot, folder.images(snapshot), progress)
-    get_strategy(snapshot.strategy, **snapshot.options).run_unit(round_, unit)
+    strategy = get_strategy(snapshot.strategy, **snapshot.options)
+    context.storage.get_folder(f"{folder.folder}/{strategy.artifact(unit)}")  # another machine may have done it
+    strategy.run_unit(folder.round(snapshot, folder.images(snapshot), progress), unit)
     progress.check()
     folder.keep()
     with context.redis.pipeline() as pipe:

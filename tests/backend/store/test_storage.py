@@ -40,6 +40,9 @@ def test_what_one_puts_the_other_gets(pair: tuple[Storage, Storage]) -> None:
     folder = two.get_folder("p/v1")
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {"a.bin", "deep/b.bin"}
     assert (folder / "deep/b.bin").read_bytes() == b"p/v1/deep/b.bin"
+    one.path("p/row.json").write_bytes(b"{}")
+    one.put("p/row.json")
+    assert two.get_folder("p/row.json").read_bytes() == b"{}"
     assert two.names("nothing") == []
     assert not two.get("p/none").exists()
 
