@@ -26,11 +26,11 @@ def check_order(settings: Settings, project_id: int) -> list[Finding]:
     if record is None:
         return [Finding("order", Severity.ERROR, f"there is none yet for {open_tasks} open tasks, so they are served at random", command)]
     serving = client.project(project_id).model_version
-    if serving != record["round"]:
-        text = f"Label Studio serves {serving or 'nothing'!r}, expected the order {record['round']}; so tasks come at random"
+    if serving != record.round:
+        text = f"Label Studio serves {serving or 'nothing'!r}, expected the order {record.round}; so tasks come at random"
         return [Finding("order", Severity.ERROR, text, command)]
     missing = priorities.unplaced(client, project_id)
     if missing:
-        text = f"{len(missing)} of {open_tasks} open tasks have no place in {record['round']} and come last, at random: task {missing[0]}"
+        text = f"{len(missing)} of {open_tasks} open tasks have no place in {record.round} and come last, at random: task {missing[0]}"
         return [Finding("order", Severity.WARNING, text, command)]
-    return [Finding("order", Severity.OK, f"{record['round']} orders all {open_tasks} open tasks")]
+    return [Finding("order", Severity.OK, f"{record.round} orders all {open_tasks} open tasks")]

@@ -59,12 +59,12 @@ def _changed(project_id: int) -> str:
         return "there is no order yet"
     if pending_work.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
         return "new labels"
-    if (context.versions.current() or NO_VERSION) != record["version"]:
+    if (context.versions.current() or NO_VERSION) != record.version:
         return "a new model"
     open_tasks = set(context.client.task_ids(context.project_id, "unlabelled"))
-    if open_tasks - set(record["order"]):
+    if open_tasks - set(record.order):
         return "new tasks"
-    if set(record["order"]) - open_tasks:  # also where the version that they brought was not good enough
+    if set(record.order) - open_tasks:  # also where the version that they brought was not good enough
         return "tasks that are labelled or gone"
     return ""
 

@@ -210,7 +210,7 @@ def write_first_order(context: Context, job_id: str) -> Result:
         record = _once_it_answers(context, progress, lambda: finish.end_round(context, progress, folder.name))
         note_estimate(context, progress)
     pending_work.want(context.redis, context.project_id, Work.LOOK)  # labels may have been trained on meanwhile
-    return {"round": folder.name, "tasks": record["tasks"], "batch": record["batch"], "reason": record["message"]}
+    return {"round": folder.name, "tasks": record.tasks, "batch": record.batch, "reason": record.message}
 
 
 @_job(enqueue.UNIT, noted=False)
@@ -236,7 +236,7 @@ def finish_round(context: Context, job_id: str, round_name: str) -> Result:
         record = _once_it_answers(context, progress, lambda: finish.end_round(context, progress, round_name))
     context.note_error(enqueue.ROLLBACK, job_id, "")  # of earlier days
     pending_work.want(context.redis, context.project_id, Work.LOOK)
-    return {"round": round_name, "tasks": record["tasks"], "batch": record["batch"], "reason": record["message"]}
+    return {"round": round_name, "tasks": record.tasks, "batch": record.batch, "reason": record.message}
 
 
 @_job(enqueue.ROLLBACK)

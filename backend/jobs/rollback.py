@@ -24,7 +24,7 @@ from backend.labelstudio.order.rounds import Priority
 from backend.project.context import Context
 from backend.project.explanation import explain
 from backend.queue.progress import Progress
-from backend.store.round_record import RECORD, number_of, round_in_force, round_names
+from backend.store.round_record import RoundRecord, number_of, put_in_force, round_in_force, round_names
 from backend.store.shown_masks import DrawnMasks
 from backend.store.version_history import ROLLBACK, describe_change
 from backend.store.versions import now
@@ -95,7 +95,7 @@ def nothing_to_do(context: Context, wish: Wish, job_id: str) -> bool:
     begun = _intent(context, name).get("time", "")
     mine = any(use.by == ROLLBACK and use.version == wish.version and use.time >= begun for use in context.versions.uses.all())
     record = round_in_force(context.storage, context.project_id)
-    return (mine and current != wish.version) or (record is not None and number_of(record["round"]) > number_of(name))
+    return (mine and current != wish.version) or (record is not None and number_of(record.round) > number_of(name))
 
 
 def in_use_already(version: str) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def in_use_already(version: str) -> dict[str, Any]:
 
 
 def _write(
-    context: Context, progress: Progress, wish: Wish, name: str, record: dict[str, Any], places: list[Priority], before: str | None
+    context: Context, progress: Progress, wish: Wish, name: str, record: RoundRecord, places: list[Priority], before: str | None
 ) -> int:
     """Draw the masks and put them in force; returns how many tasks show one. What fails before the switch is taken back."""
     started = time.monotonic()
@@ -130,20 +130,21 @@ def _write(
             return
         _put_in_use(context, wish)
         switched = True
-        content = {
-            "round": name,
-            "version": wish.version,
-            "drawn_for": drawn_for(config),
-            "time": now(),
-            "reason": describe_change(before, wish.version),
-            "order_of": record.get("order_of", record["round"]),  # the round that computed the order
-            "masks": len(shown),
-            "answered": [],
-            "seconds": round(time.monotonic() - started, 1),
-        }
-        context.storage.write_json(f"{context.folder}/rounds/{name}/{RECORD}", record | content)
-        context.storage.write_json(f"{context.folder}/current-round.json", {"round": name})
-        tell_round(context, record | content)
+        after = dataclasses.replace(
+            record,
+            round=name,
+            version=wish.version,
+            drawn_for=drawn_for(config),
+            time=now(),
+            reason=describe_change(before, wish.version),
+            order_of=record.origin,
+            masks=len(shown),
+            answered=[],
+            seconds=round(time.monotonic() - started, 1),
+        )
+        after.save(context.storage, context.project_id)
+        put_in_force(context.storage, context.project_id, name)
+        tell_round(context, after)
 
     progress("Writing the masks", 0, 1)
     shown_regions = explain(regions, record)
@@ -156,7 +157,7 @@ def _write(
     except BackendError:
         if not switched:
             with suppress(LabelStudioError):  # away: the look brings the order in force back as soon as it is there again
-                _take_back(context, name, str(record["round"]))
+                _take_back(context, name, str(record.round))
         raise
     return len(shown)
 
@@ -174,13 +175,13 @@ def _put_in_use(context: Context, wish: Wish) -> None:
     context.note("version", "")
 
 
-def _places(context: Context, record: dict[str, Any], name: str) -> list[Priority]:
+def _places(context: Context, record: RoundRecord, name: str) -> list[Priority]:
     """The open tasks and their scores: as Label Studio serves them now, or as the record says where it serves something else."""
-    if context.client.project(context.project_id).model_version in (record["round"], name):
+    if context.client.project(context.project_id).model_version in (record.round, name):
         return [Priority(place.task_id, place.score) for place in priorities.order(context.client, context.project_id)]
     still = set(context.client.task_ids(context.project_id, "unlabelled"))
-    count = len(record["order"])
-    return [Priority(task, priorities.score_of(rank, count)) for rank, task in enumerate(record["order"], start=1) if task in still]
+    count = len(record.order)
+    return [Priority(task, priorities.score_of(rank, count)) for rank, task in enumerate(record.order, start=1) if task in still]
 
 
 def _begun(context: Context, job_id: str) -> str | None:

@@ -7,7 +7,6 @@ import logging
 import shutil
 import time
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,7 @@ from backend.queue.connection import as_text
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
 from backend.settings import FEWEST_LABELS_TO_RANK
-from backend.store.round_record import round_in_force
+from backend.store.round_record import RoundRecord, round_in_force
 from backend.store.shown_masks import DrawnMasks
 from backend.store.versions import NO_VERSION
 
@@ -100,16 +99,16 @@ def look(context: Context, progress: Progress) -> None:
         context.redis.hset(context.keys.info, "looked", f"{time.time()} {state}")
 
 
-def _reason_for_round(context: Context, record: dict[str, Any], waited_for: set[int]) -> str:
+def _reason_for_round(context: Context, record: RoundRecord, waited_for: set[int]) -> str:
     """Why the order in force is to be renewed; empty while it holds. `waited_for` are the open tasks that somebody is still served."""
-    if record["cold_start"] and _has_enough(context) and context.versions.current() != record["version"]:
+    if record.cold_start and _has_enough(context) and context.versions.current() != record.version:
         return "there are enough labels to compare images"
     labelled = set(context.client.task_ids(context.project_id, "labelled"))
-    if record["batch"] and not set(record["batch"]) & waited_for - labelled:  # also with what came since the open ones were read
+    if record.batch and not set(record.batch) & waited_for - labelled:  # also with what came since the open ones were read
         return "the batch is finished"
     # Records of earlier editions do not tell which labels could not be used: there, those of tasks that were open then count.
-    unseen = labelled - {*record["labels"], *record["unusable"]} if "unusable" in record else labelled & set(record["order"])
-    if len(unseen) >= record["budget"]:
+    unseen = labelled - {*record.labels, *record.unusable} if record.unusable is not None else labelled & set(record.order)
+    if len(unseen) >= record.budget:
         return f"{len(unseen)} labels came since the last order"
     return ""
 
@@ -123,23 +122,23 @@ def _give_up(context: Context, error: UnknownProjectError) -> None:
     shutil.rmtree(context.image_cache, ignore_errors=True)
 
 
-def _note_answered(context: Context, record: dict[str, Any], open_tasks: list[int]) -> None:
+def _note_answered(context: Context, record: RoundRecord, open_tasks: list[int]) -> None:
     """Which tasks of the order are labelled or deleted: also those whose event was lost while the web server was away."""
     noted = {int(member) for member in context.redis.smembers(context.keys.labelled)}
-    done = set(record["order"]) - set(open_tasks)
+    done = set(record.order) - set(open_tasks)
     if done - noted:
         context.redis.sadd(context.keys.labelled, *(done - noted))
-    if reopened := noted & set(record["order"]) - done:
+    if reopened := noted & set(record.order) - done:
         context.redis.srem(context.keys.labelled, *reopened)
 
 
-def _state(context: Context, setup: Setup, record: dict[str, Any], labelled: int) -> str:
+def _state(context: Context, setup: Setup, record: RoundRecord, labelled: int) -> str:
     """What the look depends on, as far as few small requests tell; while it stays the same, nothing is to be done."""
     project = setup.project
     answered = context.redis.scard(context.keys.labelled)
     version = context.versions.current()
     skips = f"{project.skip_queue} {skipped_since(context.client, context.project_id)}"
-    return f"{project.tasks} {project.labelled} {project.model_version} {labelled} {answered} {version} {record['round']} {skips}"
+    return f"{project.tasks} {project.labelled} {project.model_version} {labelled} {answered} {version} {record.round} {skips}"
 
 
 def _unchanged(context: Context, state: str) -> bool:
@@ -171,12 +170,12 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str)
         pending_work.want(context.redis, context.project_id, Work.TRAINING)
 
 
-def _take_up_returned(context: Context, setup: Setup, record: dict[str, Any]) -> None:
+def _take_up_returned(context: Context, setup: Setup, record: RoundRecord) -> None:
     """Go on with images that could not be read before and can be now."""
     back = missing_images.returned(context, setup.config)
     if not back:
         return
-    missing_images.draw_again(context, record["round"])
+    missing_images.draw_again(context, record.round)
     context.redis.hdel(context.keys.info, "looked")  # this look is a full one
     if Lacks.TRAINING in back:
         pending_work.want(context.redis, context.project_id, Work.TRAINING)
@@ -203,13 +202,13 @@ def _other_labels_than_trained(context: Context, setup: Setup) -> str:
     return ""
 
 
-def _other_labels(context: Context, setup: Setup, record: dict[str, Any]) -> bool:
+def _other_labels(context: Context, setup: Setup, record: RoundRecord) -> bool:
     """Whether the order shows masks of a version with other labels than the configuration, and the one in use has these."""
     current = context.versions.current_record()
-    if current is None or current.labels != setup.config.labels or record["version"] in (NO_VERSION, current.name):
+    if current is None or current.labels != setup.config.labels or record.version in (NO_VERSION, current.name):
         return False
     try:
-        return context.versions.record(record["version"]).labels != current.labels
+        return context.versions.record(record.version).labels != current.labels
     except VersionError:  # damaged: nothing is known of it
         return False
 
@@ -239,18 +238,18 @@ def _want(context: Context, work: Work) -> bool:
     return True
 
 
-def _keep_in_force(context: Context, setup: Setup, record: dict[str, Any]) -> None:
+def _keep_in_force(context: Context, setup: Setup, record: RoundRecord) -> None:
     """Connecting a backend, or a person, may have set another version; then the order is not served."""
-    if setup.project.model_version == record["round"]:
+    if setup.project.model_version == record.round:
         return
-    if context.client.versions(context.project_id).get(record["round"]):
-        log.info("%r back to %s", setup.project.model_version, record["round"])
-        context.client.switch_version(context.project_id, record["round"])
+    if context.client.versions(context.project_id).get(record.round):
+        log.info("%r back to %s", setup.project.model_version, record.round)
+        context.client.switch_version(context.project_id, record.round)
     else:
-        _want_round(context, f"the order {record['round']} is not in Label Studio any more")
+        _want_round(context, f"the order {record.round} is not in Label Studio any more")
 
 
-def _place_new(context: Context, setup: Setup, record: dict[str, Any], progress: Progress) -> int:
+def _place_new(context: Context, setup: Setup, record: RoundRecord, progress: Progress) -> int:
     """Give tasks imported since the round a mask and a place: at random among those after the batch, as none has been compared yet.
 
     Returns how many there were.
@@ -258,40 +257,40 @@ def _place_new(context: Context, setup: Setup, record: dict[str, Any], progress:
     new = priorities.unplaced(context.client, context.project_id)
     if not new:
         return 0
-    batch = len(set(record["batch"]) & set(record["order"]))
-    batch_ends = priorities.score_of(batch, record["tasks"]) if batch else 0.0
+    batch = len(set(record.batch) & set(record.order))
+    batch_ends = priorities.score_of(batch, record.tasks) if batch else 0.0
     with_mask = draw(context, _version(context, record), setup.config, new[:MASKS_A_LOOK], progress)
-    DrawnMasks(context.storage, context.folder).keep(record["round"], _version(context, record), with_mask)
+    DrawnMasks(context.storage, context.folder).keep(record.round, _version(context, record), with_mask)
     entries = []
     for task in new:
-        place = float(np.random.default_rng([record["seed"], task]).uniform(batch_ends, 1.0))
+        place = float(np.random.default_rng([record.seed, task]).uniform(batch_ends, 1.0))
         entries.append(Priority(task, min(max(place, 1e-6), 1 - 1e-6), with_mask.get(task)))
     report = priorities.add_provisional(context.client, context.project_id, entries)
-    note_drawn(context, record["round"], new[:MASKS_A_LOOK])
+    note_drawn(context, record.round, new[:MASKS_A_LOOK])
     log.info("%d new tasks have a provisional place, %d of them a mask", report.written, report.masks)
     return len(new)
 
 
-def _add_masks(context: Context, setup: Setup, record: dict[str, Any], progress: Progress) -> int:
+def _add_masks(context: Context, setup: Setup, record: RoundRecord, progress: Progress) -> int:
     """Draw the masks of the next tasks that have none yet, as annotators proceed; returns how many were missing."""
     version = _version(context, record)
     if version == NO_VERSION:
         return 0
-    drawn = {int(member) for member in context.redis.smembers(context.keys.drawn(record["round"]))}
+    drawn = {int(member) for member in context.redis.smembers(context.keys.drawn(record.round))}
     unmasked = priorities.unmasked(context.client, context.project_id, drawn=drawn)
     if not unmasked:
         return 0
     now = unmasked[:MASKS_A_LOOK]
     regions = draw(context, version, setup.config, now, progress)
-    DrawnMasks(context.storage, context.folder).keep(record["round"], version, regions)
+    DrawnMasks(context.storage, context.folder).keep(record.round, version, regions)
     added = priorities.top_up(context.client, context.project_id, explain(regions, record))
-    note_drawn(context, record["round"], now)
+    note_drawn(context, record.round, now)
     log.info("%d masks added, %d to go", added, len(unmasked) - len(now))
     if len(unmasked) > len(now):
         pending_work.want(context.redis, context.project_id, Work.LOOK)
     return len(unmasked)
 
 
-def _version(context: Context, record: dict[str, Any]) -> str:
+def _version(context: Context, record: RoundRecord) -> str:
     """The version that draws masks: the one in use now; the round's while there is none."""
-    return context.versions.current() or str(record["version"])
+    return context.versions.current() or str(record.version)

@@ -6,36 +6,36 @@ Label Studio's Info panel shows the text beside the region that is selected.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from backend.labelstudio.labels.regions import Region
+from backend.store.round_record import Place, RoundRecord
 
 LONGEST = 300
 """Characters of a reason that the narrow panel shows in a few lines."""
 
 
-def explain(regions: Mapping[int, Sequence[Region]], record: Mapping[str, Any]) -> dict[int, list[Region]]:
+def explain(regions: Mapping[int, Sequence[Region]], record: RoundRecord) -> dict[int, list[Region]]:
     """The regions of tasks (by task id), each with the reason for the task's place in a round's record; tasks without one stay as they are.
 
     Label Studio hands the text on with the annotation that is made of the mask; nothing here reads it there.
     """
-    places = {task: rank for rank, task in enumerate(record.get("order", []), start=1)}
-    queries = record.get("queries", {})
+    places = {task: rank for rank, task in enumerate(record.order, start=1)}
+    queries = record.queries
     explained = {}
     for task, shown in regions.items():
-        reason = tell_reason(queries.get(str(task), {}))
+        reason = tell_reason(queries.get(task, Place()))
         if reason and shown and task in places:
-            text = _text(reason, places[task], len(places), len(record.get("labels", [])))
+            text = _text(reason, places[task], len(places), len(record.labels))
             explained[task] = [{**region, "meta": {"text": [text]}} for region in shown]
         else:
             explained[task] = list(shown)
     return explained
 
 
-def tell_reason(query: Mapping[str, Any]) -> str:
+def tell_reason(place: Place) -> str:
     """The reason for a place; the strategy, which knows images by their id, says "image" of what people know as a task."""
-    reason = str(query.get("reason", ""))
-    for other in query.get("helps", [])[:1]:
+    reason = place.reason
+    for other in place.helps[:1]:
         reason = reason.replace(f"image {other} ", f"task {other} ")
     return reason
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+
+from backend.store.round_record import Place, RoundRecord
 
 LITTLE = 0.01
 """Dice: a smaller gain is no reason to label an image for an hour."""
@@ -36,19 +37,17 @@ class Forecast:
         return self.after - self.before
 
 
-def forecast(record: Mapping[str, Any]) -> Forecast | None:
+def forecast(record: RoundRecord) -> Forecast | None:
     """The forecast in a round's record; None for a cold start and for strategies that make none."""
-    before = (record.get("notes") or {}).get("worst_before")
-    queries = record.get("queries") or {}
-    order = record.get("order") or []
+    before = record.notes.get("worst_before")
     steps: list[tuple[int, float]] = []
-    for task in order:
-        expected = queries.get(str(task), {}).get("expected_dice")
+    for task in record.order:
+        expected = record.queries.get(task, Place()).expected_dice
         if expected is None:
             break
         steps.append((int(task), float(expected)))
-    batch = min(len(set(record.get("batch") or []) & set(order)), len(steps))
-    if before is None or not batch or record.get("cold_start"):
+    batch = min(len(set(record.batch) & set(record.order)), len(steps))
+    if before is None or not batch or record.cold_start:
         return None
     return Forecast(float(before), steps[batch - 1][1], batch, tuple(steps[:STEPS_SHOWN]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from backend.errors import SettingsError, StorageError, VersionError
 from backend.project import skipped_tasks
@@ -15,11 +15,12 @@ from backend.queue.connection import TRAINING_ESTIMATE, Keys, as_text, connectio
 from backend.queue.heartbeats import alive
 from backend.queue.pending_work import Work
 from backend.settings import ProjectSettings, get_settings, parse_project_settings
-from backend.store.round_record import round_in_force
+from backend.store.round_record import Place, RoundRecord, round_in_force
 from backend.store.storage import Storage
 from backend.store.versions import Versions
 
 NEXT_TASKS = 10
+T = TypeVar("T")
 
 
 def read_status(project_id: int) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def read_status(project_id: int) -> dict[str, Any]:
         },
         "held": "held" in info,
         "training_seconds": _training_seconds(version, info),
-        "round": {"name": record["round"]} | {name: record.get(name) for name in shown} if record else None,
+        "round": {"name": record.round} | {name: getattr(record, name) for name in shown} if record else None,
         "next_tasks": _next_tasks(record, answered | skips.done, skips) if record else [],
         "skipped": skips.to_dict(),
         "running": _running(redis, project_id),
@@ -96,7 +97,7 @@ def _gone(storage: Storage, project_id: int, info: Mapping[str, str]) -> list[st
     ]
 
 
-def _readable(read: Callable[[], dict[str, Any] | None], warnings: list[str]) -> dict[str, Any] | None:
+def _readable(read: Callable[[], T | None], warnings: list[str]) -> T | None:
     """What `read` returns; None with a warning where the file is damaged or gone, as the rest can be told nevertheless."""
     try:
         return read()
@@ -120,19 +121,19 @@ def _training_seconds(version: Mapping[str, Any] | None, info: Mapping[str, str]
     return float(info[TRAINING_ESTIMATE]) if info.get(TRAINING_ESTIMATE) else None
 
 
-def _next_tasks(record: dict[str, Any], done: set[int], skips: Skipped) -> list[dict[str, Any]]:
+def _next_tasks(record: RoundRecord, done: set[int], skips: Skipped) -> list[dict[str, Any]]:
     """The first tasks of the round's order that are neither labelled nor `done` with otherwise."""
-    order = record["order"]
+    order = record.order
     found = [(rank, task) for rank, task in enumerate(order, start=1) if task not in done][:NEXT_TASKS]
-    queries = {task: record["queries"].get(str(task), {}) for _, task in found}
+    queries = {task: record.queries.get(task, Place()) for _, task in found}
     return [
         {
             "task": task,
             "rank": rank,
             "score": rank / (len(order) + 1),
-            "in_batch": task in record["batch"],
+            "in_batch": task in record.batch,
             "reason": tell_reason(queries[task]),
-            "helps": [int(other) for other in queries[task].get("helps", [])],
+            "helps": list(queries[task].helps),
             "served_to": skips.partly.get(task),
         }
         for rank, task in found

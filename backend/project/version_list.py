@@ -70,14 +70,14 @@ def plan_rollback(project_id: int, version: str) -> dict[str, Any]:
     redis, keys = connection(), Keys(project_id)
     record = round_in_force(Storage.of(get_settings()), project_id)
     answered = {int(member) for member in redis.smembers(keys.labelled)}
-    tasks = [task for task in record["order"] if task not in answered] if record else []
+    tasks = [task for task in record.order if task not in answered] if record else []
     kinds = {entry["kind"] for entry in progress.running(redis, project_id)}
     return {
         "project": project_id,
         "nothing_to_do": found["current"] == version,
         "to": by_name[version],
         "from": by_name.get(found["current"]),
-        "round": record["round"] if record else None,
+        "round": record.round if record else None,
         "tasks": len(tasks),
         "masks": len(masks_wanted(tasks)),
         "stops_round": enqueue.round_alive(redis, project_id),

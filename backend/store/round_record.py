@@ -1,12 +1,96 @@
-"""The records of written rounds, for those who only read them."""
+"""The record of a ranking round: what it was made from, and the order that came of it. One JSON file in the round's folder."""
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 from backend.store.storage import Storage
 
 RECORD = "record.json"
+DRAFT = "draft.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Why a task is where it is in the order."""
+
+    rank: int = 0  # counted from 1
+    reason: str = ""
+    expected_dice: float | None = None  # the lowest expected dice once this image and those before it are labelled
+    helps: tuple[int, ...] = ()  # tasks that it helps most, the first one most of all
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Of a record's JSON; what it lacks is empty."""
+        return cls(
+            int(content.get("rank", 0)),
+            str(content.get("reason", "")),
+            content.get("expected_dice"),
+            tuple(int(task) for task in content.get("helps", ())),
+        )
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """What a round did. Tasks are meant by their ids; times are ISO 8601, UTC."""
+
+    round: str  # its name, e.g. "v3.r7"
+    time: str
+    version: str  # of the model whose masks are on show, NO_VERSION before there is one
+    order: list[int]  # all unlabelled tasks, the next one first
+    batch: list[int]  # those that were asked for: also those answered while it ran
+    reason: str = ""  # why there was a round
+    strategy: str = ""
+    budget: int = 0
+    cold_start: bool = False
+    message: str = ""  # why it is a cold start, or what else people should know
+    drawn_for: str | None = None  # the labels of the configuration that the masks fit; None in records of an early release
+    seed: int = 0
+    labels: list[int] = field(default_factory=list)  # L
+    unusable: list[int] | None = None  # labelled tasks of which no label could be read; None in records of an early release
+    queries: dict[int, Place] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)  # task to what is wrong with its image
+    notes: dict[str, Any] = field(default_factory=dict)  # figures of the strategy's own
+    masks: int = 0  # how many tasks show one
+    answered: list[int] = field(default_factory=list)  # tasks that were labelled while it ran
+    tasks: int = 0
+    seconds: float | None = None  # of its finish
+    order_of: str | None = None  # the round that computed the order, after a rollback
+
+    @property
+    def origin(self) -> str:
+        """The round that computed the order: another one after a rollback."""
+        return self.order_of or self.round
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Of a file of this release or an earlier one; what a later one has added is passed over."""
+        known = {each.name: content[each.name] for each in dataclasses.fields(cls) if each.name in content}
+        queries = {int(task): Place.from_dict(place) for task, place in (content.get("queries") or {}).items()}
+        return cls(**known | {"queries": queries})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the file."""
+        content = dataclasses.asdict(self) | {"queries": {str(task): dataclasses.asdict(place) for task, place in self.queries.items()}}
+        return {name: value for name, value in content.items() if value is not None}
+
+    def save(self, storage: Storage, project_id: int, file: str = RECORD) -> None:
+        """Keep it in its round's folder. Raises StorageError."""
+        storage.write_json(f"{round_folder(project_id, self.round)}/{file}", self.to_dict())
+
+    @classmethod
+    def load(cls, storage: Storage, project_id: int, name: str, file: str = RECORD) -> Self | None:
+        """The record of a round, None while there is none. Raises StorageError."""
+        content = storage.read_json(f"{round_folder(project_id, name)}/{file}")
+        return None if content is None else cls.from_dict(content)
+
+
+def round_folder(project_id: int, name: str) -> str:
+    """Where a round's files lie in the storage."""
+    return f"projects/{project_id}/rounds/{name}"
 
 
 def number_of(name: str) -> int:
@@ -20,8 +104,12 @@ def round_names(storage: Storage, project_id: int) -> list[str]:
     return sorted((name for name in storage.names(f"projects/{project_id}/rounds") if number_of(name)), key=number_of)
 
 
-def round_in_force(storage: Storage, project_id: int) -> dict[str, Any] | None:
-    """The record of the round in force, None before the first."""
-    folder = f"projects/{project_id}"
-    pointer = storage.read_json(f"{folder}/current-round.json", fresh=True)
-    return storage.read_json(f"{folder}/rounds/{pointer['round']}/{RECORD}") if pointer else None
+def round_in_force(storage: Storage, project_id: int) -> RoundRecord | None:
+    """The record of the round in force, None before the first. Raises StorageError."""
+    pointer = storage.read_json(f"projects/{project_id}/current-round.json", fresh=True)
+    return RoundRecord.load(storage, project_id, pointer["round"]) if pointer else None
+
+
+def put_in_force(storage: Storage, project_id: int, name: str) -> None:
+    """From now on this round's order counts. Raises StorageError."""
+    storage.write_json(f"projects/{project_id}/current-round.json", {"round": name})

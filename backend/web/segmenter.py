@@ -165,7 +165,7 @@ class Segmenter(LabelStudioMLBase):
         except BackendError as error:
             log.warning("scores unknown: %s", error)
             return {}
-        order = record["order"] if record else []
+        order = record.order if record else []
         return {int(task): rank / (len(order) + 1) for rank, task in enumerate(order, start=1)}
 
 

@@ -76,9 +76,9 @@ def test_is_written_while_all_workers_for_trainings_are_busy(context: Context) -
     assert context.project_id + 1 in waiting
     record = round_in_force(context.storage, context.project_id)
     assert record is not None
-    assert (record["reason"], record["cold_start"]) == ("the first order", True)
-    assert [place.task_id for place in priorities.order(context.client, context.project_id)] == record["order"]
-    assert len(record["order"]) == 4
+    assert (record.reason, record.cold_start) == ("the first order", True)
+    assert [place.task_id for place in priorities.order(context.client, context.project_id)] == record.order
+    assert len(record.order) == 4
 
 
 def test_time_of_a_training_is_told_before_it_begins(context: Context) -> None:

@@ -68,8 +68,8 @@ class Lab:
         record = round_in_force(self.context.storage, self.context.project_id)
         assert record is not None
         found = {}
-        for task in record["order"]:
-            (item,) = [each for each in self._predictions(task) if each["model_version"] == record["round"]]
+        for task in record.order:
+            (item,) = [each for each in self._predictions(task) if each["model_version"] == record.round]
             labels = [region["value"]["brushlabels"][0] for region in item["result"]]
             found[task] = (int(item["id"]), float(item["score"]), labels)
         return found
@@ -208,8 +208,8 @@ def test_a_renamed_label_takes_its_masks_along_and_no_version_of_fewer_labels_ta
     lab.write_order()
     record = round_in_force(context.storage, context.project_id)
     assert record is not None
-    assert record["cold_start"]
-    assert "trained on other labels (Axon) than the configuration has now" in record["message"]
+    assert record.cold_start
+    assert "trained on other labels (Axon) than the configuration has now" in record.message
 
     lab.configure(RENAMED.replace('"Neurite"', '"Neurite" alias="Axon"'))
     lab.look()
@@ -217,4 +217,4 @@ def test_a_renamed_label_takes_its_masks_along_and_no_version_of_fewer_labels_ta
     assert "v1 was trained on the labels" not in lab.warnings()
     assert "learnt from" not in lab.warnings()
     assert {label for _, _, labels in lab.shown().values() for label in labels} == {"Axon"}
-    assert [place.task_id for place in priorities.order(context.client, context.project_id)] == record["order"]
+    assert [place.task_id for place in priorities.order(context.client, context.project_id)] == record.order

@@ -28,7 +28,7 @@ from backend.queue import pending_work
 from backend.queue.pending_work import Work
 from backend.run.redis_server import EmbeddedRedis
 from backend.settings import Settings
-from backend.store.round_record import round_in_force
+from backend.store.round_record import RoundRecord, round_in_force
 from backend.web.segmenter import Segmenter
 from tests.object_store import BUCKET, ObjectStore
 from tests.service.conftest import TINY, picture, publish_version, use_settings
@@ -65,7 +65,7 @@ class Lab:
         (new,) = {task["id"] for task in self.tasks} - before
         return int(new)
 
-    def round(self) -> dict[str, Any]:
+    def round(self) -> RoundRecord:
         """Run a round; its record."""
         name = entry_points.start_round(self.project, "test")["round"]
         context = open_context(self.project)
@@ -73,7 +73,7 @@ class Lab:
         context.redis.delete(context.keys.jobs)  # those that this was done in place of
         record = round_in_force(context.storage, context.project_id)
         assert record is not None
-        assert record["round"] == name
+        assert record.round == name
         return record
 
 
@@ -146,11 +146,11 @@ def test_a_storage_that_is_away_costs_its_own_images_only(lab: Lab) -> None:
         lab.label(task, number)
     with lab.store.away():
         record = lab.round()
-        assert set(record["unreadable"]) == {str(lab.stored[1]), str(lab.large)}
-        assert record["order"][:2] == record["batch"] or set(record["batch"]) == set(lab.uploads[2:])
-        assert sorted(record["order"]) == sorted([*lab.uploads[2:], lab.stored[1], lab.large])
-        assert "does not answer" in record["unreadable"][str(lab.stored[1])]
-        assert "1100 x 1100" in record["unreadable"][str(lab.large)]
+        assert set(record.unreadable) == {str(lab.stored[1]), str(lab.large)}
+        assert record.order[:2] == record.batch or set(record.batch) == set(lab.uploads[2:])
+        assert sorted(record.order) == sorted([*lab.uploads[2:], lab.stored[1], lab.large])
+        assert "does not answer" in record.unreadable[str(lab.stored[1])]
+        assert "1100 x 1100" in record.unreadable[str(lab.large)]
         assert any("2 images cannot be read" in text for text in read_status(lab.project)["warnings"])
         results = Segmenter(lab.project, EXAMPLE).predict(lab.tasks)
         empty = {task["id"] for task, result in zip(lab.tasks, results, strict=True) if not result["result"]}
@@ -168,7 +168,7 @@ def test_a_storage_that_is_away_costs_its_own_images_only(lab: Lab) -> None:
     assert pending_work.pending(redis, lab.project, Work.TRAINING).outstanding
     assert pending_work.pending(redis, lab.project, Work.ROUND).outstanding
     assert entry_points.train(lab.project, "test")["labels"] == 3
-    assert set(lab.round()["unreadable"]) == {str(lab.large)}
+    assert set(lab.round().unreadable) == {str(lab.large)}
 
 
 def test_whatever_one_image_does_to_its_decoder_the_others_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,10 +187,10 @@ def test_whatever_one_image_does_to_its_decoder_the_others_go_on(lab: Lab, monke
 
     monkeypatch.setattr(images, "decode", failing)
     record = lab.round()
-    assert set(record["unreadable"]) == {str(task) for task in (*lab.uploads[2:], lab.large)}
-    assert "not enough memory" in record["unreadable"][str(lab.uploads[2])]
-    assert "AssertionError: a decoder's own" in record["unreadable"][str(lab.uploads[3])]
-    assert record["labels"] == [lab.uploads[0]]
+    assert set(record.unreadable) == {str(task) for task in (*lab.uploads[2:], lab.large)}
+    assert "not enough memory" in record.unreadable[str(lab.uploads[2])]
+    assert "AssertionError: a decoder's own" in record.unreadable[str(lab.uploads[3])]
+    assert record.labels == [lab.uploads[0]]
     results = Segmenter(lab.project, EXAMPLE).predict(lab.tasks)
     drawn = {task["id"] for task, result in zip(lab.tasks, results, strict=True) if result["result"]}
     assert drawn == {lab.uploads[0], *lab.stored}
@@ -215,8 +215,8 @@ def test_an_image_that_goes_while_the_round_runs_comes_last(lab: Lab, monkeypatc
     assert entry_points.finish_round(lab.project, name)["tasks"] == 4
     record = round_in_force(open_context(lab.project).storage, lab.project)
     assert record is not None
-    assert record["order"][0] == lab.stored[1]
-    assert f"task {lab.stored[0]}" in record["message"]
+    assert record.order[0] == lab.stored[1]
+    assert f"task {lab.stored[0]}" in record.message
 
 
 def test_a_deleted_project_is_told_and_leaves_no_images(lab: Lab) -> None:

@@ -21,7 +21,7 @@ from backend.queue import enqueue, pending_work
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.run.redis_server import EmbeddedRedis
-from backend.store.round_record import round_in_force
+from backend.store.round_record import RoundRecord, round_in_force
 from backend.store.storage import Storage
 from tests.service.conftest import TINY, use_settings
 
@@ -87,7 +87,7 @@ def during(monkeypatch: pytest.MonkeyPatch, step: str, happens: Callable[[], Any
 def in_force(context: Context) -> tuple[str, str]:
     """The round that Label Studio serves, and the one whose record says so."""
     record = round_in_force(context.storage, context.project_id)
-    return context.client.project(context.project_id).model_version, record["round"] if record else ""
+    return context.client.project(context.project_id).model_version, record.round if record else ""
 
 
 @pytest.mark.parametrize("what", ["cancelled", "superseded"])
@@ -200,11 +200,11 @@ def test_a_look_does_not_judge_by_the_order_of_before(
     entry_points.finish_round(context.project_id, before)
     record = round_in_force(context.storage, context.project_id)
     assert record is not None
-    for task in record["batch"]:
+    for task in record.batch:
         label(label_studio, task)
     name = begin(context)
 
-    def late(storage: Storage, project_id: int) -> dict[str, Any] | None:
+    def late(storage: Storage, project_id: int) -> RoundRecord | None:
         old = round_in_force(storage, project_id)
         job = Job.fetch(str(enqueue.enqueue_units(context.redis, context.project_id, name, [])), connection=context.redis)
         entry_points.finish_round(context.project_id, name)

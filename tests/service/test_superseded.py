@@ -103,8 +103,14 @@ def new_tasks(context: Context) -> None:
     sync.look(context, progress(context))
 
 
+def order_in_force(context: Context) -> str:
+    record = round_in_force(context.storage, context.project_id)
+    assert record is not None
+    return record.round
+
+
 def masks_that_redis_has_forgotten(context: Context) -> None:
-    context.redis.delete(context.keys.drawn((round_in_force(context.storage, context.project_id) or {})["round"]))
+    context.redis.delete(context.keys.drawn(order_in_force(context)))
     sync.look(context, progress(context))
 
 
@@ -132,9 +138,7 @@ def test_what_was_open_while_a_rollback_was_taken_back_can_be_submitted(labelled
     broken = dataclasses.replace(labelled, client=Watched(label_studio.url, label_studio.token))
     with pytest.raises(UnreachableError):
         rollback.roll_back(broken, progress(labelled), rollback.Wish("v1", "test", ""), job_id="back")
-    assert (
-        labelled.client.project(labelled.project_id).model_version == (round_in_force(labelled.storage, labelled.project_id) or {})["round"]
-    )
+    assert labelled.client.project(labelled.project_id).model_version == order_in_force(labelled)
     [(task, prediction)] = seen
     submit(label_studio, task, prediction)
 
@@ -142,11 +146,11 @@ def test_what_was_open_while_a_rollback_was_taken_back_can_be_submitted(labelled
 def test_superseded_orders_go_a_day_later(ordered: Context, label_studio: LabelStudioServer) -> None:
     """Not before; and but for what labels name nothing of them stays, of labelled tasks neither."""
     project, studio = ordered.project_id, ordered.client
-    first = (round_in_force(ordered.storage, ordered.project_id) or {})["round"]
+    first = order_in_force(ordered)
     task, prediction = opened(ordered)
     label = submit(label_studio, task, prediction)
     entry_points.finish_round(project, begin(ordered))
-    second = (round_in_force(ordered.storage, ordered.project_id) or {})["round"]
+    second = order_in_force(ordered)
     started = time.time()
     sync.look(ordered, progress(ordered))
     assert clear(ordered, started + DAY - 60) == 0
@@ -180,9 +184,9 @@ def test_what_redis_has_lost_counts_from_now(ordered: Context) -> None:
 def test_an_order_that_comes_in_force_again_is_kept_for_another_day(ordered: Context) -> None:
     """A person may choose any version in Label Studio's settings; the look puts the newest back."""
     project = ordered.project_id
-    first = (round_in_force(ordered.storage, ordered.project_id) or {})["round"]
+    first = order_in_force(ordered)
     entry_points.finish_round(project, begin(ordered))
-    second, now = (round_in_force(ordered.storage, ordered.project_id) or {})["round"], time.time()
+    second, now = order_in_force(ordered), time.time()
     assert clear(ordered, now) == 0
     ordered.client.switch_version(project, first)
     assert clear(ordered, now + DAY) == 0
@@ -210,7 +214,7 @@ def test_an_order_that_was_given_up_stops_no_clearing(ordered: Context, monkeypa
     """A person cancels when it has been imported; while its job may go on, nothing goes."""
     project, now = ordered.project_id, time.time()
     entry_points.finish_round(project, begin(ordered))
-    in_force, name = (round_in_force(ordered.storage, ordered.project_id) or {})["round"], begin(ordered)
+    in_force, name = order_in_force(ordered), begin(ordered)
     assert clear(ordered, now) == 0
 
     def kill() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from backend.errors import RegionError
 from backend.jobs.masks.predict_masks import note_drawn
@@ -14,6 +13,7 @@ from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import Region, fits, from_mask, to_mask
 from backend.project.context import Context
 from backend.queue.connection import as_text
+from backend.store.round_record import RoundRecord
 from backend.store.shown_masks import DrawnMasks
 from model.hashing import digest
 
@@ -28,26 +28,26 @@ def drawn_for(config: LabelConfig) -> str:
     return digest([config.image_name, [[control.name, control.kind.value, *control.labels] for control in config.controls]])
 
 
-def refit_masks(context: Context, config: LabelConfig, record: dict[str, Any]) -> int:
+def refit_masks(context: Context, config: LabelConfig, record: RoundRecord) -> int:
     """Have the masks of the order in force fit the configuration as it is now; returns how many were changed.
 
     In place, because a page that is open names its prediction, and the places stay. What is said by a control of another name or kind is
     drawn with those there are now; labels that the configuration does not have any more go. Looks only where it has changed.
     """
-    now = f"{record['round']} {drawn_for(config)}"
+    now = f"{record.round} {drawn_for(config)}"
     before = as_text(context.redis.hget(context.keys.info, "masks_fit") or b"")
     if before == now:
         return 0
-    same_round = before.partition(" ")[0] == record["round"]
+    same_round = before.partition(" ")[0] == record.round
     # A record of an earlier edition does not say what its masks were drawn for: what the first look finds.
-    known = before.partition(" ")[2] if same_round else record.get("drawn_for", drawn_for(config))
+    known = before.partition(" ")[2] if same_round else (record.drawn_for if record.drawn_for is not None else drawn_for(config))
     changed = 0 if known == drawn_for(config) else _refit(context, config, record)
     context.redis.hset(context.keys.info, "masks_fit", now)
     return changed
 
 
-def _refit(context: Context, config: LabelConfig, record: dict[str, Any]) -> int:
-    round_name = str(record["round"])
+def _refit(context: Context, config: LabelConfig, record: RoundRecord) -> int:
+    round_name = str(record.round)
     changed: dict[int, list[Region]] = {}
     showing: list[int] = []
 
@@ -68,7 +68,7 @@ def _refit(context: Context, config: LabelConfig, record: dict[str, Any]) -> int
         list(pool.map(change, tasks))
     context.redis.delete(context.keys.drawn(round_name))  # what shows nothing under the other labels may show something now
     note_drawn(context, round_name, showing)
-    DrawnMasks(context.storage, context.folder).keep(round_name, str(record["version"]), changed)
+    DrawnMasks(context.storage, context.folder).keep(round_name, str(record.version), changed)
     emptied = sum(not regions for regions in changed.values())
     log.warning("the labelling configuration has changed: %d masks of %s changed, %d of them emptied", len(changed), round_name, emptied)
     return len(changed)

@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from backend.cold_start import NAME as COLD_START
 from backend.cold_start import cold_order
@@ -25,7 +24,7 @@ from backend.project.task_data import TaskImages
 from backend.queue import pending_work, round_request
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
-from backend.store.round_record import RECORD, round_names
+from backend.store.round_record import Place, RoundRecord, put_in_force, round_names
 from backend.store.shown_masks import DrawnMasks
 from backend.store.versions import NO_VERSION, now
 from model.errors import ModelError
@@ -44,7 +43,7 @@ CANCELLED_TOO_LATE = (
 )
 
 
-def end_round(context: Context, progress: Progress, name: str) -> dict[str, Any]:
+def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
     """Put the order of a round in force and keep its record; the holder of the project's round fence calls it. Safe to repeat."""
     started = time.monotonic()
     folder = RoundFolder(context, name)
@@ -64,27 +63,27 @@ def end_round(context: Context, progress: Progress, name: str) -> dict[str, Any]
             ranking, snapshot = _ranking(folder, snapshot, progress)
             record, regions = _drafted(context, folder, snapshot, ranking, progress)
         _put_in_force(context, record, regions, progress)
-        record["seconds"] = round(time.monotonic() - started, 1)
-        context.storage.write_json(f"{folder.folder}/{RECORD}", record)
+        record = dataclasses.replace(record, seconds=round(time.monotonic() - started, 1))
+        record.save(context.storage, context.project_id)
     progress.check()
-    context.storage.write_json(f"{context.folder}/current-round.json", {"round": name})
+    put_in_force(context.storage, context.project_id, name)
     if new:
         context.redis.hincrby(context.keys.info, "rounds_written", 1)
     tell_round(context, record)
-    if record["answered"]:
-        context.redis.srem(context.keys.labelled, *record["answered"])
+    if record.answered:
+        context.redis.srem(context.keys.labelled, *record.answered)
     pending_work.finish(context.redis, context.project_id, Work(snapshot.work), pending_work.Begun(**snapshot.begun))
     round_request.fulfil(context.redis, context.project_id, snapshot.asked)
     if context.redis.sismember(context.keys.cancelled, name):
         pending_work.hold(context.redis, context.project_id, CANCELLED_TOO_LATE.format(round=name))
     _clear_old(context)
-    log.info("%s in force, %d tasks in order, %s", name, len(record["order"]), record["strategy"])
+    log.info("%s in force, %d tasks in order, %s", name, len(record.order), record.strategy)
     return record
 
 
-def tell_round(context: Context, record: dict[str, Any]) -> None:
+def tell_round(context: Context, record: RoundRecord) -> None:
     """Tell the web processes which order is in force and since when, so that they need not look at the storage."""
-    context.redis.hset(context.keys.info, mapping={"round": record["round"], "round_time": record["time"]})
+    context.redis.hset(context.keys.info, mapping={"round": record.round, "round_time": record.time})
 
 
 def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tuple[Ranking, Snapshot]:
@@ -135,9 +134,7 @@ def complete_units(strategy: Strategy, round_: Round) -> None:
             log.error("%s is left out of the round: %s", unit, error)
 
 
-def _drafted(
-    context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: Ranking, progress: Progress
-) -> tuple[dict[str, Any], Masks]:
+def _drafted(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: Ranking, progress: Progress) -> tuple[RoundRecord, Masks]:
     """Order all tasks that Label Studio would serve now and draw their masks; returns the record to be and the regions by task."""
     progress("Reading tasks", 0, 1)
     answered = [int(member) for member in context.redis.smembers(context.keys.labelled)]
@@ -165,37 +162,36 @@ def _drafted(
         labelled=snapshot.labelled,
     )
 
-    queries = {int(query.image): query for query in ranking.queries}
-    record = {
-        "round": folder.name,
-        "time": now(),
-        "reason": snapshot.reason,
-        "strategy": COLD_START if snapshot.cold_start else snapshot.strategy,
-        "budget": snapshot.budget,
-        "cold_start": snapshot.cold_start,
-        "message": snapshot.message,
-        "version": snapshot.version,
-        "drawn_for": drawn_for(config),
-        "seed": snapshot.seed,
-        "labels": [int(identity) for identity in snapshot.labelled],
-        "unusable": list(snapshot.unusable),
-        "order": order,
+    record = RoundRecord(
+        round=folder.name,
+        time=now(),
+        version=snapshot.version,
+        order=order,
         # Also those answered while the round ran: a batch that is wholly answered by its end is a finished one.
-        "batch": [int(query.image) for query in ranking.queries if query.in_batch],
-        "queries": {str(task): _explained(query) for task, query in queries.items() if task in still},
-        "unreadable": snapshot.unreadable,
-        "notes": ranking.notes,
-        "masks": sum(bool(regions.get(task)) for task in order),
-        "answered": answered,
-        "tasks": len(order),
-    }
+        batch=[int(query.image) for query in ranking.queries if query.in_batch],
+        reason=snapshot.reason,
+        strategy=COLD_START if snapshot.cold_start else snapshot.strategy,
+        budget=snapshot.budget,
+        cold_start=snapshot.cold_start,
+        message=snapshot.message,
+        drawn_for=drawn_for(config),
+        seed=snapshot.seed,
+        labels=[int(identity) for identity in snapshot.labelled],
+        unusable=list(snapshot.unusable),
+        queries={int(query.image): _place(query) for query in ranking.queries if int(query.image) in still},
+        unreadable=snapshot.unreadable,
+        notes=dict(ranking.notes),
+        masks=sum(bool(regions.get(task)) for task in order),
+        answered=answered,
+        tasks=len(order),
+    )
     folder.save_draft(record)
     return record, regions
 
 
-def _put_in_force(context: Context, record: dict[str, Any], regions: Masks, progress: Progress) -> None:
+def _put_in_force(context: Context, record: RoundRecord, regions: Masks, progress: Progress) -> None:
     """Write the order and its masks to Label Studio; safe to repeat with the same record."""
-    name, order = str(record["round"]), record["order"]
+    name = record.round
 
     def checkpoint(step: str) -> None:
         progress.check()
@@ -208,8 +204,8 @@ def _put_in_force(context: Context, record: dict[str, Any], regions: Masks, prog
 
     progress("Writing the order", 0, 1)
     progress.check()
-    if order:
-        entries = priorities.in_order(order, explain(regions, record))
+    if record.order:
+        entries = priorities.in_order(record.order, explain(regions, record))
         priorities.write_order(context.client, context.project_id, name, entries, checkpoint=checkpoint)
 
 
@@ -219,9 +215,9 @@ def _clear_old(context: Context) -> None:
         folder = RoundFolder(context, name)
         record = folder.record()
         if record is not None:
-            context.storage.write_json(f"{context.folder}/history/{name}.json", record)
+            context.storage.write_json(f"{context.folder}/history/{name}.json", record.to_dict())
         context.storage.remove(folder.folder)
 
 
-def _explained(query: Query) -> dict[str, Any]:
-    return {"rank": query.rank, "reason": query.reason, "expected_dice": query.expected_dice, "helps": list(query.helps)}
+def _place(query: Query) -> Place:
+    return Place(query.rank, query.reason, query.expected_dice, tuple(int(image) for image in query.helps))

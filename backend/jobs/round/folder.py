@@ -13,13 +13,12 @@ from backend.project.context import Context
 from backend.project.task_data import TaskImages, load_masks
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
-from backend.store.round_record import RECORD
+from backend.store.round_record import DRAFT, RoundRecord
 from model.network.recipe import Recipe
 from model.similarity.round import Round
 
 SNAPSHOT = "snapshot.json"
 LABELS = "labels.npz"
-DRAFT = "draft.json"
 
 
 @dataclass(frozen=True)
@@ -89,17 +88,17 @@ class RoundFolder:
         """Keep what the round is about."""
         self.context.storage.write_json(f"{self.folder}/{SNAPSHOT}", dataclasses.asdict(snapshot))
 
-    def record(self) -> dict[str, Any] | None:
+    def record(self) -> RoundRecord | None:
         """What came out of it, None while it is not written."""
-        return self.context.storage.read_json(f"{self.folder}/{RECORD}")
+        return RoundRecord.load(self.context.storage, self.context.project_id, self.name)
 
-    def draft(self) -> dict[str, Any] | None:
+    def draft(self) -> RoundRecord | None:
         """The record as it was when the order began to be put in force, None before."""
-        return self.context.storage.read_json(f"{self.folder}/{DRAFT}")
+        return RoundRecord.load(self.context.storage, self.context.project_id, self.name, DRAFT)
 
-    def save_draft(self, record: dict[str, Any]) -> None:
+    def save_draft(self, record: RoundRecord) -> None:
         """Keep what is about to be put in force: a run that goes on after the switch must write the same."""
-        self.context.storage.write_json(f"{self.folder}/{DRAFT}", record)
+        record.save(self.context.storage, self.context.project_id, DRAFT)
 
     def round(self, snapshot: Snapshot, images: TaskImages, progress: Progress) -> Round:
         """The round as the strategies see it."""

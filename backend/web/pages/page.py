@@ -103,12 +103,12 @@ def _add_order(context: Context, page: Page) -> None:
     if page.forecast:
         page.forecast_chart = _forecast_chart(page.forecast)
     rounds = f"{context.folder}/rounds"
-    origin = str(record.get("order_of") or record["round"])  # a rollback takes over the order of an earlier round
+    origin = record.origin  # a rollback takes over the order of an earlier round
     if context.storage.get(f"{rounds}/{origin}/{SIMILARITY}").exists():
         page.similarity = origin
     pictures: dict[str, Any] = {}
     try:
-        pictures = (context.storage.read_json(f"{rounds}/{record['round']}/{INDEX}") or {}).get("tasks", {})
+        pictures = (context.storage.read_json(f"{rounds}/{record.round}/{INDEX}") or {}).get("tasks", {})
     finally:
         for place in page.state["next_tasks"]:
             known = pictures.get(str(place["task"]), {})

@@ -3,6 +3,7 @@
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import to_mask
 from backend.project.explanation import LONGEST, explain
+from backend.store.round_record import Place, RoundRecord
 
 REGION = {
     "id": "a",
@@ -17,8 +18,8 @@ REGION = {
 
 def test_each_region_tells_why_its_image_is_next() -> None:
     """With the place, the progress, and tasks as people know them; the regions given in stay as they are."""
-    query = {"reason": "expected to raise image 12 from 0.52 to 0.66; represents 4 images", "helps": [12]}
-    record = {"order": [7, 3, 9, 4], "labels": [1, 2], "queries": {"3": query, "7": {"reason": "x" * 999}}}
+    places = {3: Place(reason="expected to raise image 12 from 0.52 to 0.66; represents 4 images", helps=(12,)), 7: Place(reason="x" * 999)}
+    record = RoundRecord("v1.r1", "", "v1", order=[7, 3, 9, 4], batch=[], labels=[1, 2], queries=places)
     found = explain({3: [REGION, {**REGION, "id": "b"}], 7: [REGION], 9: [REGION], 5: [REGION], 4: []}, record)
     assert [region["meta"] for region in found[3]] == 2 * [
         {

@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 
 from backend.project.forecast import Forecast, Verdict, advise, forecast, recent_rise
+from backend.store.round_record import Place, RoundRecord
 
 RISING = Forecast(0.52, 0.66, 2, ((1, 0.6), (2, 0.66)))
 FLAT = Forecast(0.66, 0.665, 2, ((1, 0.662), (2, 0.665)))
 
 
-def record(**changes: Any) -> dict[str, Any]:
-    queries = {str(task): {"expected_dice": dice} for task, dice in ((4, 0.6), (7, 0.66), (2, 0.67))}
-    return {"order": [4, 7, 2, 9], "batch": [4, 7], "queries": queries, "notes": {"worst_before": 0.52}, "cold_start": False, **changes}
+def record(**changes: Any) -> RoundRecord:
+    places = {task: Place(expected_dice=dice) for task, dice in ((4, 0.6), (7, 0.66), (2, 0.67))}
+    known = {"order": [4, 7, 2, 9], "batch": [4, 7], "queries": places, "notes": {"worst_before": 0.52}}
+    return RoundRecord("v1.r1", "", "v1", **known | changes)
 
 
 def test_the_forecast_is_that_of_the_batch_and_of_each_further_label() -> None:

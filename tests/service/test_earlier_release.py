@@ -1,0 +1,90 @@
+"""What an earlier release left in the storage and in Redis is read: its versions, a round in progress, the project's history.
+
+tests/recorded holds a copy of such an installation: five versions, of which v4 is in use and v5 is not, the order of v3.r6 in force, and
+the round v4.r7 about to finish. Weights and pictures are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from backend.jobs.round.folder import RoundFolder
+from backend.project import live_quality
+from backend.project.context import Context, open_context
+from backend.project.status import read_status
+from backend.project.version_list import list_versions, plan_rollback
+from backend.queue import pending_work
+from backend.queue.pending_work import Work
+from backend.settings import Settings
+from backend.store.round_record import RoundRecord, round_in_force
+from backend.web.pages.page import gather
+
+RECORDED = Path(__file__).resolve().parents[1] / "recorded"
+
+
+@pytest.fixture
+def context(settings: Settings, redis: Redis) -> Context:
+    shutil.copytree(RECORDED / "projects", settings.model_dir / "projects")
+    for key, (kind, value) in json.loads((RECORDED / "redis.json").read_text()).items():
+        if kind == "hash":
+            redis.hset(key, mapping=value)
+        elif kind == "set":
+            redis.sadd(key, *value)
+        else:
+            redis.set(key, value)
+    return open_context(1)
+
+
+def written(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((RECORDED / "projects" / "1" / name).read_text())
+    return content
+
+
+def test_the_order_in_force_is_read_and_written_again_unchanged(context: Context) -> None:
+    """A file that this release writes over has all that the earlier one wrote into it."""
+    record = round_in_force(context.storage, 1)
+    assert record is not None
+    before = written("rounds/v3.r6/record.json")
+    assert (record.round, record.order, record.batch) == ("v3.r6", before["order"], before["batch"])
+    assert {str(task): place.reason for task, place in record.queries.items()} == {
+        task: query["reason"] for task, query in before["queries"].items()
+    }
+    record.save(context.storage, 1)
+    again = RoundRecord.load(context.storage, 1, "v3.r6")
+    assert again == record
+    after = context.storage.read_json("projects/1/rounds/v3.r6/record.json", fresh=True) or {}
+    assert {name: after[name] for name in before if name != "queries"} == {name: before[name] for name in before if name != "queries"}
+
+
+def test_the_round_in_progress_is_read(context: Context) -> None:
+    snapshot = RoundFolder(context, "v4.r7").snapshot()
+    before = written("rounds/v4.r7/snapshot.json")
+    assert (snapshot.version, snapshot.budget, snapshot.labelled) == ("v4", before["budget"], before["labelled"])
+    assert RoundFolder(context, "v4.r7").record() is None
+    assert pending_work.pending(context.redis, 1, Work.ROUND).outstanding == (snapshot.work == Work.ROUND)
+
+
+def test_versions_and_their_history_are_read(context: Context) -> None:
+    found = list_versions(1)
+    assert [version["name"] for version in found["versions"]] == ["v1", "v2", "v3", "v4", "v5"]
+    assert not any(version["damaged"] for version in found["versions"])
+    assert found["current"] == "v4"
+    assert [use["version"] for use in found["uses"]] == ["v1", "v2", "v3", "v4"]
+    assert [each.task for each in live_quality.read(context.storage, context.folder)] == [12, 10, 9]
+
+
+def test_people_see_the_project_as_before(context: Context) -> None:
+    state = read_status(1)
+    assert (state["title"], state["version"]["name"], state["round"]["name"]) == ("Cells", "v4", "v3.r6")
+    labelled = {int(task) for task in context.redis.smembers(context.keys.labelled)}
+    order = [task for task in written("rounds/v3.r6/record.json")["order"] if task not in labelled]
+    assert [place["task"] for place in state["next_tasks"]] == order
+    assert not gather(context).problems
+    plan = plan_rollback(1, "v2")
+    assert (plan["from"]["name"], plan["to"]["name"], plan["round"]) == ("v4", "v2", "v3.r6")
