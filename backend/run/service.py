@@ -28,7 +28,7 @@ from backend.settings import BACKEND_FILE, EMBEDDED_REDIS_FILE, MARK, Settings
 
 log = logging.getLogger(__name__)
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 WEB_SECONDS = 120.0
 """Importing the networks' libraries takes a few seconds, on a busy machine many."""
 WORKER_GRACE = 8.0
