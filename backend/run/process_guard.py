@@ -1,9 +1,9 @@
 """A small parent for one program, so that nothing of it outlives whoever started it.
 
-Run as a script, with the standard library alone: `python keeper.py GRACE PROGRAM ARGUMENT...`. It starts the program in a session
+Run as a script, with the standard library alone: `python process_guard.py GRACE PROGRAM ARGUMENT...`. It starts the program in a session
 of its own, passes signals on, and when the program has ended kills what is left in that session: rq's work horse, for example,
 survives its killed worker and would go on beside the retry. Standard input is the lifeline: the starter holds the other end, and
-when it closes (the starter was killed) the program is stopped. When the keeper itself is killed, Linux kills the program.
+when it closes (the starter was killed) the program is stopped. When the guard itself is killed, Linux kills the program.
 """
 
 from __future__ import annotations

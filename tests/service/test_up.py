@@ -180,7 +180,7 @@ def test_kill_9_leaves_nothing(tmp_path: Path, environment: dict[str, str]) -> N
         assert eventually(lambda: "Backend at" in running.text, START_SECONDS), running.text
         pids = running.pids()
         assert len(pids) >= 5
-        assert {"gunicorn.error", "backend.web"} <= {json.loads(line)["logger"] for line in running.text.splitlines()}
+        assert {"gunicorn.error", "backend.app"} <= {json.loads(line)["logger"] for line in running.text.splitlines()}
         running.process.kill()
         running.process.wait()
         assert eventually(lambda: not any(alive(pid) for pid in pids), 30)
