@@ -78,7 +78,7 @@ class TrainedModel:
             network.load_state_dict(weights)
         except RuntimeError as error:
             raise CheckpointError(f"The weights in {folder} do not fit their description ({str(error)[:200]}). {REMEDY}") from error
-        network = network.to(device, memory_format=memory_format(recipe.encoder, device)).eval()
+        network = network.to(device).to(memory_format=memory_format(recipe.encoder, device)).eval()
         return cls(network, description["classes"], recipe, description["record"])
 
 

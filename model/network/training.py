@@ -8,7 +8,6 @@ from copy import deepcopy
 
 import numpy as np
 import torch
-from segmentation_models_pytorch.losses import DiceLoss
 from torch import nn
 
 from model.arrays import Image, Mask
@@ -18,6 +17,7 @@ from model.network.checkpoint import TrainedModel
 from model.network.device import autocast, default_device, describe
 from model.network.dice import dice
 from model.network.inference import predict_masks
+from model.network.loss import segmentation_loss
 from model.network.recipe import Recipe
 from model.network.unet import build_network, memory_format
 
@@ -59,7 +59,7 @@ def train(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         network = build_network(recipe.encoder, classes, width=recipe.width, depth=recipe.depth, weights=recipe.encoder_weights)
-    network = network.to(device, memory_format=memory_format(recipe.encoder, device)).train()
+    network = network.to(device).to(memory_format=memory_format(recipe.encoder, device)).train()
     record = {"seed": seed, "steps": steps, "images": len(images), "machine": describe(device, recipe.precision)}
     model = TrainedModel(network, classes, recipe, record)
     sampler = CropSampler(images, labels, recipe.crop, seed, device, memory_format(recipe.encoder, device))
@@ -77,14 +77,12 @@ def _optimise(
     network, recipe, device = model.network, model.recipe, model.device
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=WARM_UP)
-    soft_dice = DiceLoss("multiclass", classes=list(range(1, model.classes)), from_logits=True)
     best_dice, best, without_gain = -1.0, None, 0
     for step in range(1, steps + 1):
         crops, targets = sampler.draw(recipe.batch)
         with autocast(device, recipe.precision):
             logits = network(crops)
-        logits = logits.float()
-        loss = soft_dice(logits, targets) + nn.functional.cross_entropy(logits, targets)
+        loss = segmentation_loss(logits.float(), targets)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)

@@ -30,7 +30,7 @@ def test_asking_for_a_job_needs_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_threads_that_wait_do_not_spin() -> None:
+def test_threads_that_wait_do_not_spin_and_no_library_is_loaded_for_nothing() -> None:
     """The thread library reads its policy when torch is loaded; set later, it is ignored, and a prediction takes six times as long."""
     done = run(
         "import os, sys; os.environ.pop('OMP_WAIT_POLICY', None)\n"
@@ -38,6 +38,8 @@ def test_threads_that_wait_do_not_spin() -> None:
         "    def find_spec(self, name, *rest):\n"
         "        if name == 'torch': print('at torch:', os.environ.get('OMP_WAIT_POLICY'))\n"
         "sys.meta_path.insert(0, Finder())\n"
-        "import backend.web.gunicorn_config, backend.app"
+        "import backend.web.gunicorn_config, backend.app, backend.jobs.entry_points\n"
+        "print('slow:', sys.modules.keys() & {'segmentation_models_pytorch', 'timm', 'torchvision', 'torch._dynamo'})"
     )
     assert "at torch: PASSIVE" in done.stdout, done.stderr
+    assert "slow: set()" in done.stdout  # seconds of every start; only other encoders than the classical one need them

@@ -1,7 +1,10 @@
 """The networks."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from model.errors import RecipeError
 from model.network.inference import predict_mask
@@ -22,10 +25,8 @@ def test_the_classical_network_gives_logits_at_the_size_of_its_input(size: tuple
 
 
 def test_full_resolution_features_reach_the_decoder_by_a_skip() -> None:
-    network = build_network("unet", 2, width=4, depth=3)
-    last = network.decoder.blocks[-1].conv1[0]
-    assert last.in_channels == 8 + 4  # upsampled from below, and the first double convolution's output
-    assert last.out_channels == 4
+    weights = build_network("unet", 2, width=4, depth=3).state_dict()["decoder.blocks.2.conv1.0.weight"]
+    assert weights.shape[:2] == (4, 8 + 4)  # upsampled from below, and the first double convolution's output
 
 
 def test_the_classical_width_has_the_parameters_of_the_u_net() -> None:
@@ -44,6 +45,18 @@ def test_every_network_has_batch_normalisation() -> None:
     convolutions = sum(isinstance(module, torch.nn.Conv2d) for module in network.modules())
     normalisations = sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
     assert normalisations == convolutions - 1  # all but the head
+
+
+def test_weights_and_seeds_of_earlier_editions_give_what_they_gave() -> None:
+    """Recorded when the decoder was that of segmentation_models_pytorch: weights, batch statistics, and what came out."""
+    recorded = load_file(Path(__file__).parent / "data" / "unet.safetensors")
+    image, logits = recorded.pop("image"), recorded.pop("logits")
+    torch.manual_seed(0)
+    network = build_network("unet", 3, width=2, depth=3).eval()
+    for name, weights in network.named_parameters():
+        torch.testing.assert_close(weights, recorded[f"network.{name}"])
+    network.load_state_dict({name.removeprefix("network."): weights for name, weights in recorded.items()})
+    torch.testing.assert_close(network(image), logits)
 
 
 def test_an_encoder_of_the_library_by_name() -> None:
