@@ -74,7 +74,7 @@ class Page:
     @property
     def sentences(self) -> list[str]:
         """The sentences of the paragraphs; a dot inside `code` or a name ends none."""
-        return [part for text in self.paragraphs for part in re.split(r"(?<=[.!?])[\"”)]?\s+(?=[`“\"(]?[A-Z0-9])", text) if part]
+        return [part for text in self.paragraphs for part in re.split(r"(?<=[.!?])[\"”)]?\s+(?=[“\"(]?[A-Z0-9`])", text) if part]
 
     @property
     def links(self) -> list[str]:

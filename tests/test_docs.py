@@ -189,3 +189,9 @@ def test_every_message_is_one_that_the_code_prints(quote: str) -> None:
     length = min(3, len(longest))
     runs = [" ".join(longest[start : start + length]) for start in range(len(longest) - length + 1)]
     assert all(run in _printed() for run in runs), [run for run in runs if run not in _printed()]
+
+
+@pytest.mark.parametrize("each", PAGES, ids=lambda each: each.name)
+def test_sentences_can_be_read_once(each: Page) -> None:
+    """At most 30 words; the README's are shorter still."""
+    assert [sentence for sentence in each.sentences if len(sentence.split()) > 30] == []
