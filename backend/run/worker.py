@@ -105,6 +105,11 @@ def main(names: list[str]) -> None:
     logs.configure_logging(settings)
     import backend.jobs.entry_points
 
+    if COMPUTE in names:  # its jobs train; those for short jobs seldom need a network
+        import model.network.classical_unet
+        import model.network.loss
+
+        del model
     storage = masked_url(settings.storage_url) if settings.storage_url else settings.model_dir
     log.info("worker on %s, %d threads a job, storage %s", ", ".join(names), settings.torch_threads, storage)
     del backend

@@ -17,7 +17,6 @@ from model.network.checkpoint import TrainedModel
 from model.network.device import autocast, default_device, describe
 from model.network.dice import dice
 from model.network.inference import predict_masks
-from model.network.loss import segmentation_loss
 from model.network.recipe import Recipe
 from model.network.unet import build_network, memory_format
 
@@ -75,6 +74,9 @@ def _optimise(
     model: TrainedModel, sampler: CropSampler, steps: int, held_out: tuple[Sequence[Image], Sequence[Mask]] | None, on_step: OnStep | None
 ) -> dict[str, torch.Tensor] | None:
     network, recipe, device = model.network, model.recipe, model.device
+    from model.network.loss import segmentation_loss  # here, as the library behind it takes seconds, and not every program trains
+
+    loss_of = segmentation_loss(model.classes)
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=WARM_UP)
     best_dice, best, without_gain = -1.0, None, 0
@@ -82,7 +84,7 @@ def _optimise(
         crops, targets = sampler.draw(recipe.batch)
         with autocast(device, recipe.precision):
             logits = network(crops)
-        loss = segmentation_loss(logits.float(), targets)
+        loss = loss_of(logits.float(), targets)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)

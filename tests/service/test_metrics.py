@@ -182,7 +182,7 @@ def test_jobs_of_several_workers_are_counted_however_they_end(running: Service) 
 
     text, as_json = (log.read_text() for log in running.logs[:2])
     for project, job in zip((5, 6), hanging, strict=True):
-        in_text = f" INFO backend.jobs.work [project={project} job={job}]: training: asked for" in text
+        in_text = f" INFO backend.jobs.entry_points [project={project} job={job}]: training: asked for" in text
         in_json = any(_belongs(line, project=project, job=job, message="training: asked for") for line in _lines(running.logs[1]))
         assert in_text or in_json
     assert "horse" in text  # rq's own word on the killed one
@@ -233,7 +233,7 @@ def test_the_page_names_what_there_is(running: Service) -> None:
     text = running.web.get("/metrics").text
     given = {family.name for family in parse_text(text)} - {"python_info", "python_gc_objects_collected"}
     ours = {family.name + ("_total" if family.type == "counter" else "") for family in parse_text(text) if family.name.startswith("tdal_")}
-    table = set(re.findall(r"^\| `(\w+)", DOCS, re.MULTILINE))
+    table = set(re.findall(r"^\| `(tdal_\w+)", DOCS, re.MULTILINE))
     assert table == ours
     rules = re.findall(r"expr: (.+)", DOCS)
     assert len(rules) >= 3

@@ -49,7 +49,7 @@ def test_every_network_has_batch_normalisation() -> None:
 
 def test_weights_and_seeds_of_earlier_editions_give_what_they_gave() -> None:
     """Recorded when the decoder was that of segmentation_models_pytorch: weights, batch statistics, and what came out."""
-    recorded = load_file(Path(__file__).parent / "data" / "unet.safetensors")
+    recorded = load_file(Path(__file__).resolve().parents[2] / "recorded" / "unet.safetensors")
     image, logits = recorded.pop("image"), recorded.pop("logits")
     torch.manual_seed(0)
     network = build_network("unet", 3, width=2, depth=3).eval()
