@@ -94,7 +94,8 @@ class Fence:
 
     def _renew(self) -> bool:
         asked = time.monotonic()
-        renewed = bool(self._redis.eval(_RENEW, 2, self.key, f"{self.key}:number", self.number, self._milliseconds))  # type: ignore[arg-type]
+        keys = (self.key, f"{self.key}:number")
+        renewed = bool(self._redis.eval(_RENEW, 2, *keys, str(self.number), self._milliseconds))
         if renewed:
             self._valid_until = asked + self._seconds
         return renewed

@@ -57,7 +57,8 @@ def notification(browser: Browser, words: str, place: str = "") -> tuple[str, st
     """The text at the bottom of the page, once it holds the words, and where its link leads: read at once, as it goes after seconds."""
     script = """
         const [words, place] = arguments;
-        const item = [...document.querySelectorAll('[role=region] li')].find(item => item.innerText.includes(words));
+        const items = [...document.querySelectorAll('[role=region] li')];
+        const item = items.find(item => item.innerText.includes(words));
         const link = place && item?.querySelector(place);
         return item && (link || !place) ? [item.innerText, link ? link.href : ''] : null;
     """

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,10 @@ class Composed:
     def wait(self, *names: str) -> None:
         """Wait until the services' health checks pass."""
         for name in names:
-            self.running[name].wait_until(lambda name=name: self.check(name).returncode == 0, timeout=START_SECONDS)  # type: ignore[misc]
+            self.running[name].wait_until(partial(self._healthy, name), timeout=START_SECONDS)
+
+    def _healthy(self, name: str) -> bool:
+        return self.check(name).returncode == 0
 
     def check(self, name: str) -> subprocess.CompletedProcess[str]:
         """Run a service's health check as compose does."""

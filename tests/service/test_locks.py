@@ -42,7 +42,8 @@ from backend.errors import FenceLostError
 from backend.queue.connection import connect
 from backend.queue.lease import Fence
 
-name, redis, folder, until = sys.argv[1], connect(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[3], sys.argv[4])
+name, redis, folder = sys.argv[1], connect(sys.argv[2]), Path(sys.argv[3])
+until = folder / sys.argv[4]
 fence = Fence(redis, "f", seconds=1.0)
 assert fence.take(wait=60, poll=0.01)
 with fence:

@@ -82,7 +82,8 @@ def normalise(url: str) -> str:
         scheme, host, port = parts.scheme.lower(), (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         return url.strip()
-    return f"{scheme}://{'localhost' if is_loopback(host) else host}:{port or _PORTS.get(scheme, '')}{parts.path.rstrip('/')}"
+    name = "localhost" if is_loopback(host) else host
+    return f"{scheme}://{name}:{port or _PORTS.get(scheme, '')}{parts.path.rstrip('/')}"
 
 
 def _ask(url: str) -> str:

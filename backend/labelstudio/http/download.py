@@ -61,7 +61,7 @@ class Download:
             free = keyed or led or self._addresses.may_see_the_key(url)
             if not free:
                 self._allowed.require(url)
-            response = hop(url, keyed, lambda url=url, keyed=keyed, free=free: self._stream(url, keyed, free, until))  # type: ignore[misc]
+            response = hop(url, keyed, partial(self._stream, url, keyed, free, until))
             led = keyed
             if not response.is_redirect or "location" not in response.headers:
                 return response, keyed

@@ -1,5 +1,7 @@
 """Training from scratch."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,9 +15,9 @@ from model.network.training import train
 from tests.model.conftest import Images, Masks, blobs
 
 
-def trained(discs: tuple[Images, Masks], recipe: Recipe, ids: list[str], **options: object) -> TrainedModel:
+def trained(discs: tuple[Images, Masks], recipe: Recipe, ids: list[str], **options: Any) -> TrainedModel:
     images, masks = discs
-    return train([images[i] for i in ids], [masks[i] for i in ids], classes=2, recipe=recipe, seed=3, **options)  # type: ignore[arg-type]
+    return train([images[i] for i in ids], [masks[i] for i in ids], classes=2, recipe=recipe, seed=3, **options)
 
 
 def test_a_network_learns_to_segment_images_that_it_has_not_seen(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> None:
