@@ -17,7 +17,7 @@ from rq.job import Dependency, Job, JobStatus
 from backend.queue import pending_work, round_request
 from backend.queue.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, as_text, connection, named
 from backend.queue.pending_work import Work
-from backend.queue.round_request import Asked
+from backend.queue.round_request import RoundRequest
 from backend.settings import get_settings, parse_round_options
 from backend.store.storage import Storage
 
@@ -77,15 +77,16 @@ def enqueue_round(project_id: int, reason: str, *, train: bool = False, budget: 
     redis = connection()
     keys = Keys(project_id)
     with _lock(redis, project_id):
-        before = round_request.standing(redis, project_id)
-        wish = before.changed(budget, strategy)
-        round_request.put(redis, project_id, wish)  # before the look at "snapshotted": a round notes that, and reads what is asked for then
+        before = round_request.read_pending(redis, project_id)
+        request = before.changed(budget, strategy)
+        # Before "snapshotted" is read: a round notes that, and reads what is requested then.
+        round_request.set_pending(redis, project_id, request)
         started = _find(redis, project_id, START, _ALIVE)
         if started and as_text(redis.hget(keys.jobs, "snapshotted") or "") != started.id and (not train or started.kwargs.get("train")):
             return started.id
         running = started or _find(redis, project_id, FINISH, _ALIVE)
-        if running and not train and _meets(redis, project_id, wish) and not _changed(redis, project_id):
-            round_request.put(redis, project_id, before)
+        if running and not train and _meets(redis, project_id, request) and not _changed(redis, project_id):
+            round_request.set_pending(redis, project_id, before)
             return running.id
         if running:
             # Its units stop at once, and do not keep the new round waiting in the queue.
@@ -97,12 +98,12 @@ def enqueue_round(project_id: int, reason: str, *, train: bool = False, budget: 
         )
 
 
-def _meets(redis: Redis, project_id: int, wish: Asked) -> bool:
+def _meets(redis: Redis, project_id: int, request: RoundRequest) -> bool:
     """Whether the round that looked last is the one that is asked for."""
-    if wish == Asked():
+    if request == RoundRequest():
         return True
     options = redis.hget(Keys(project_id).jobs, "snapshotted_options")
-    return options is not None and wish.met_by(**json.loads(options))
+    return options is not None and request.met_by(**json.loads(options))
 
 
 def _changed(redis: Redis, project_id: int) -> bool:
@@ -206,7 +207,7 @@ def cancel(project_id: int) -> list[str]:
     redis = connection()
     keys = Keys(project_id)
     with _lock(redis, project_id):
-        round_request.withdraw(redis, project_id)
+        round_request.cancel(redis, project_id)
         cancellable = (Work.TRAINING, Work.ROUND, Work.FIRST_ORDER)
         wished = [work for work in cancellable if pending_work.pending(redis, project_id, work).outstanding]
         for work in cancellable:

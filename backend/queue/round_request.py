@@ -1,4 +1,4 @@
-"""What a person asked of the next round alone: a budget, a strategy. It stands until a round that used it is in force, or is cancelled.
+"""A request for the next round alone: a budget, a strategy. It is pending until a round that used it is in force, or is cancelled.
 
 A round that fails, or is superseded by a scheduled one, leaves it to the next, so that nothing a person asked for is lost in between.
 """
@@ -17,16 +17,16 @@ from backend.settings import ProjectSettings
 
 
 @dataclass(frozen=True)
-class Asked:
+class RoundRequest:
     """A budget and a strategy in place of the project's own; None: the project's own."""
 
     id: str = ""  # another one for every change, "" where nothing was asked for
     budget: int | None = None
     strategy: str | None = None
 
-    def changed(self, budget: int | None, strategy: str | None) -> Asked:
-        """This with a newer wish over it."""
-        after = Asked(self.id, self.budget if budget is None else budget, self.strategy if strategy is None else strategy)
+    def changed(self, budget: int | None, strategy: str | None) -> RoundRequest:
+        """This with a newer request over it."""
+        after = RoundRequest(self.id, self.budget if budget is None else budget, self.strategy if strategy is None else strategy)
         return self if after == self else replace(after, id=uuid.uuid4().hex)
 
     def met_by(self, budget: int, strategy: str) -> bool:
@@ -35,25 +35,25 @@ class Asked:
 
     def over(self, options: ProjectSettings) -> ProjectSettings:
         """The project's settings with what was asked for in their place."""
-        wishes = {"budget": self.budget, "strategy": self.strategy}
-        return options.model_copy(update={name: value for name, value in wishes.items() if value is not None})
+        requested = {"budget": self.budget, "strategy": self.strategy}
+        return options.model_copy(update={name: value for name, value in requested.items() if value is not None})
 
 
-def standing(redis: Redis, project_id: int) -> Asked:
+def read_pending(redis: Redis, project_id: int) -> RoundRequest:
     """What the next round is asked for."""
     return _read(redis.get(Keys(project_id).asked))
 
 
-def put(redis: Redis, project_id: int, wish: Asked) -> None:
-    """Let this stand. The caller holds the lock of the project's jobs."""
-    if wish.id:
-        redis.set(Keys(project_id).asked, json.dumps(asdict(wish)))
+def set_pending(redis: Redis, project_id: int, request: RoundRequest) -> None:
+    """Keep this as the pending request. The caller holds the lock of the project's jobs."""
+    if request.id:
+        redis.set(Keys(project_id).asked, json.dumps(asdict(request)))
     else:
         redis.delete(Keys(project_id).asked)
 
 
-def fulfil(redis: Redis, project_id: int, asked_id: str) -> None:
-    """A round that used it is in force; what was asked for since then stands."""
+def complete(redis: Redis, project_id: int, asked_id: str) -> None:
+    """A round that used it is in force; what was requested since then stays pending."""
     key = Keys(project_id).asked
 
     def remove(pipe: Any) -> None:
@@ -65,10 +65,10 @@ def fulfil(redis: Redis, project_id: int, asked_id: str) -> None:
     redis.transaction(remove, key)
 
 
-def withdraw(redis: Redis, project_id: int) -> None:
+def cancel(redis: Redis, project_id: int) -> None:
     """A person cancelled it."""
     redis.delete(Keys(project_id).asked)
 
 
-def _read(value: bytes | str | None) -> Asked:
-    return Asked(**json.loads(value)) if value else Asked()
+def _read(value: bytes | str | None) -> RoundRequest:
+    return RoundRequest(**json.loads(value)) if value else RoundRequest()

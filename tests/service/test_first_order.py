@@ -94,7 +94,7 @@ def test_leaves_to_the_next_round_what_a_person_asked_for(context: Context) -> N
     enqueue.enqueue_round(context.project_id, "asked for", strategy="ensemble")
     entry_points.write_first_order(context.project_id)
     assert round_in_force(context.storage, context.project_id) is not None
-    assert round_request.standing(context.redis, context.project_id).strategy == "ensemble"
+    assert round_request.read_pending(context.redis, context.project_id).strategy == "ensemble"
     assert pending_work.pending(context.redis, context.project_id, Work.ROUND).outstanding
 
 

@@ -259,7 +259,7 @@ def test_a_recompute_may_ask_for_a_budget_and_a_strategy(web: Web, redis: Redis)
     answer = web.post("/projects/2/recompute", {"budget": 3, "strategy": "random"})
     assert answer.status_code == 202
     assert answer.json()["page"] == f"{web.url}/projects/2"
-    stands = round_request.standing(redis, 2)
+    stands = round_request.read_pending(redis, 2)
     assert (stands.budget, stands.strategy) == (3, "random")
     web.post("/projects/2/cancel", None)
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("settings")
 
 def snapshot_taken(redis: Redis, job: str) -> str:
     """What the start of a round does first, in a project of budget 5; returns the id of what it is asked for."""
-    wish = round_request.standing(redis, 1)
+    wish = round_request.read_pending(redis, 1)
     options = wish.over(parse_project_settings(None))
     redis.hset(Keys(1).jobs, "snapshotted", job)
     redis.hset(Keys(1).jobs, "snapshotted_options", json.dumps({"budget": options.budget, "strategy": options.strategy}))
@@ -29,14 +29,14 @@ def snapshot_taken(redis: Redis, job: str) -> str:
 
 
 def standing(redis: Redis) -> tuple[int | None, str | None]:
-    found = round_request.standing(redis, 1)
+    found = round_request.read_pending(redis, 1)
     return found.budget, found.strategy
 
 
 def test_it_holds_over_the_projects_settings(redis: Redis) -> None:
     """Only what was asked for."""
     enqueue.enqueue_round(1, "asked for", budget=3)
-    options = round_request.standing(redis, 1).over(parse_project_settings({"budget": 7, "strategy": "random", "seed": 2}))
+    options = round_request.read_pending(redis, 1).over(parse_project_settings({"budget": 7, "strategy": "random", "seed": 2}))
     assert (options.budget, options.strategy, options.seed) == (3, "random", 2)
 
 
@@ -83,12 +83,12 @@ def test_it_stands_until_a_round_that_used_it_is_in_force(redis: Redis) -> None:
     """The end of an older round does not take it away; a failure leaves it to the next try."""
     old = snapshot_taken(redis, enqueue.enqueue_round(1, "nightly"))
     used = snapshot_taken(redis, enqueue.enqueue_round(1, "asked for", budget=3))
-    round_request.fulfil(redis, 1, old)
+    round_request.complete(redis, 1, old)
     assert standing(redis) == (3, None)
     newer = snapshot_taken(redis, enqueue.enqueue_round(1, "asked for", budget=4))
-    round_request.fulfil(redis, 1, used)
+    round_request.complete(redis, 1, used)
     assert standing(redis) == (4, None)
-    round_request.fulfil(redis, 1, newer)
+    round_request.complete(redis, 1, newer)
     assert standing(redis) == (None, None)
 
 

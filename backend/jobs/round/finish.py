@@ -73,7 +73,7 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
     if record.answered:
         context.redis.srem(context.keys.labelled, *record.answered)
     pending_work.finish(context.redis, context.project_id, Work(snapshot.work), pending_work.Begun(**snapshot.begun))
-    round_request.fulfil(context.redis, context.project_id, snapshot.asked)
+    round_request.complete(context.redis, context.project_id, snapshot.asked)
     if context.redis.sismember(context.keys.cancelled, name):
         pending_work.hold(context.redis, context.project_id, CANCELLED_TOO_LATE.format(round=name))
     _clear_old(context)

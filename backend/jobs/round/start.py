@@ -86,7 +86,7 @@ def _take_snapshot(
     context: Context, setup: Setup, folder: RoundFolder, progress: Progress, *, version: str, job_id: str, reason: str, work: Work
 ) -> None:
     begun = pending_work.begin(context.redis, context.project_id, work)
-    wish = round_request.standing(context.redis, context.project_id)
+    wish = round_request.read_pending(context.redis, context.project_id)
     setup = dataclasses.replace(setup, options=wish.over(setup.options))
     prune(context.image_cache.parent)
     labels = read_labels(context, setup, progress)
