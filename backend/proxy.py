@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import ssl
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -42,10 +44,16 @@ def proxy_text(url: str) -> str:
     return f", through the proxy {found} of the environment; NO_PROXY={urlsplit(url).hostname} goes around it" if found else ""
 
 
+@cache
+def known_authorities() -> ssl.SSLContext:
+    """Whom to trust that a server is who it says; read once in a process and its forks, as it takes as long as twenty requests."""
+    return httpx.create_ssl_context()
+
+
 def open_client(**options: Any) -> httpx.Client:
     """An httpx client. Raises SettingsError for a proxy in the environment that cannot be used."""
     try:
-        return httpx.Client(**options)
+        return httpx.Client(verify=known_authorities(), **options)
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         named = ", ".join(f"{name}_proxy" for name in sorted(getproxies()) if name != "no")
         raise SettingsError(

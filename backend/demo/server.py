@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from backend.errors import ProcessError
+from backend.proxy import known_authorities
 from backend.run.processes import Program, Running, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +99,7 @@ class LabelStudioServer:
     def healthy(self) -> bool:
         """Tell whether it answers."""
         try:
-            return httpx.get(f"{self.url}/health", timeout=5).status_code == 200
+            return httpx.get(f"{self.url}/health", timeout=5, verify=known_authorities()).status_code == 200
         except httpx.HTTPError:
             return False
 

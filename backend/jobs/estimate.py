@@ -10,21 +10,28 @@ import numpy as np
 from backend.errors import BackendError
 from backend.jobs.training import planned_steps
 from backend.project.context import Context, Setup
-from backend.queue.connection import TRAINING_ESTIMATE
+from backend.queue.connection import TRAINING_ESTIMATE, as_text, step_seconds
 from backend.queue.progress import Progress
 from model.errors import ModelError
+from model.hashing import digest
 from model.network.training import train
 
 log = logging.getLogger(__name__)
 
 STEPS_TRIED = 3
 """The first also pays for allocations, so it is not counted."""
+MEASURED_SECONDS = 3600
+"""How long what was timed is believed: for each, a worker for short jobs loads the networks' libraries, which takes seconds."""
 
 
 def note_estimate(context: Context, progress: Progress) -> None:
-    """Time a few steps of the project's recipe and keep what a first training will take; only tells, so it never fails."""
+    """Keep what the project's first training will take, from a few steps that are timed; only tells, so it never fails.
+
+    Projects of one recipe share what was timed.
+    """
     try:
-        seconds = estimate_training(context.setup(), progress)
+        setup = context.setup()
+        seconds = _step_seconds(context, setup, progress) * planned_steps(setup.recipe, setup.options.folds)
     except (BackendError, ModelError, RuntimeError) as error:
         log.info("the time of a training is not known: %s", error)
         return
@@ -32,8 +39,17 @@ def note_estimate(context: Context, progress: Progress) -> None:
     log.info("a training takes about %.0f s on this machine", seconds)
 
 
-def estimate_training(setup: Setup, progress: Progress) -> float:
-    """Seconds that a training with all its folds takes here, while nothing else runs than does now."""
+def _step_seconds(context: Context, setup: Setup, progress: Progress) -> float:
+    measured = step_seconds(digest(setup.recipe.to_dict(), setup.config.classes))
+    if known := context.redis.get(measured):
+        return float(as_text(known))
+    seconds = time_a_step(setup, progress)
+    context.redis.set(measured, f"{seconds:.6f}", ex=MEASURED_SECONDS)
+    return seconds
+
+
+def time_a_step(setup: Setup, progress: Progress) -> float:
+    """Seconds that a step of a training takes here, while nothing else runs than does now."""
     side = setup.recipe.crop
     noise = np.random.default_rng(0).random((side, side, 3), dtype=np.float32)
     mask = np.zeros((side, side), dtype=np.uint8)
@@ -44,4 +60,4 @@ def estimate_training(setup: Setup, progress: Progress) -> float:
         progress("Timing a training", step, steps)
 
     train([noise], [mask], classes=setup.config.classes, recipe=setup.recipe, seed=0, steps=STEPS_TRIED, on_step=on_step)
-    return (moments[-1] - moments[0]) / (len(moments) - 1) * planned_steps(setup.recipe, setup.options.folds)
+    return (moments[-1] - moments[0]) / (len(moments) - 1)

@@ -117,6 +117,13 @@ class Keys:
 
 TRAINING_ESTIMATE = "training_estimate"
 """Field of a project's info: seconds that a training takes, measured by the machine that wrote the first order."""
+
+
+def step_seconds(recipe: str) -> str:
+    """Seconds that a step of a recipe's training takes, by the digest of the recipe, for all projects (backend.jobs.estimate)."""
+    return f"{PREFIX}:step-seconds:{recipe}"
+
+
 PROJECTS = f"{PREFIX}:projects"
 """Set of the ids of all known projects."""
 

@@ -17,6 +17,7 @@ import httpx
 from pydantic import SecretStr
 
 from backend.errors import ProcessError
+from backend.proxy import known_authorities
 from backend.queue.connection import CONTROL_WORKERS
 from backend.run import redis_server
 from backend.run.port_holder import describe_holder
@@ -108,7 +109,7 @@ class Service:
     def healthy(self) -> bool:
         """Tell whether the web server, and no other program on its port, answers."""
         try:
-            answer = httpx.get(f"{self.settings.local_url}/health", auth=self.settings.basic_auth, timeout=5)
+            answer = httpx.get(f"{self.settings.local_url}/health", auth=self.settings.basic_auth, timeout=5, verify=known_authorities())
             return answer.status_code == 200 and answer.json().get("mark") == self.mark
         except (httpx.HTTPError, ValueError, AttributeError):
             return False

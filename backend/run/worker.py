@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Any
 
 from redis import Redis
@@ -17,6 +18,7 @@ from rq.job import Job
 
 from backend import logs
 from backend.errors import BackendError, SettingsError
+from backend.proxy import open_client
 from backend.queue import job_statistics
 from backend.queue.connection import COMPUTE, CONTROL, named
 from backend.queue.job_statistics import Outcome
@@ -95,6 +97,22 @@ def create_worker(settings: Settings, names: list[str], redis: Any = None) -> Wo
     )
 
 
+def load_what_jobs_need(names: list[str]) -> None:
+    """Once, before this process forks for each job."""
+    import backend.jobs.entry_points
+
+    with suppress(SettingsError):  # a job tells of it
+        open_client().close()
+    if COMPUTE in names:  # its jobs train; those for short jobs seldom need a network
+        import model.network.classical_unet
+        import model.network.loss
+        import model.strategies
+
+        model.strategies.strategy_names()
+        del model
+    del backend
+
+
 def main(names: list[str]) -> None:
     """Work on the queues until a signal ends it; both queues when none is named."""
     names = names or [CONTROL, COMPUTE]
@@ -103,16 +121,9 @@ def main(names: list[str]) -> None:
         raise SettingsError(f"Unknown queue {', '.join(unknown)}; expected {CONTROL}, {COMPUTE}, or both.")
     settings = get_settings()
     logs.configure_logging(settings)
-    import backend.jobs.entry_points
-
-    if COMPUTE in names:  # its jobs train; those for short jobs seldom need a network
-        import model.network.classical_unet
-        import model.network.loss
-
-        del model
+    load_what_jobs_need(names)
     storage = masked_url(settings.storage_url) if settings.storage_url else settings.model_dir
     log.info("worker on %s, %d threads a job, storage %s", ", ".join(names), settings.torch_threads, storage)
-    del backend
     create_worker(settings, names).work(logging_level="WARNING")
 
 

@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from backend.demo.server import LabelStudioServer
-from backend.jobs import due_work, entry_points, sync
+from backend.jobs import due_work, entry_points, estimate, sync
 from backend.labelstudio.labels.config import EXAMPLE
 from backend.labelstudio.order import priorities
 from backend.project.context import Context, open_context
@@ -82,11 +82,17 @@ def test_is_written_while_all_workers_for_trainings_are_busy(context: Context) -
 
 
 def test_time_of_a_training_is_told_before_it_begins(context: Context) -> None:
-    """It is measured with the first order."""
+    """It is measured with the first order; another project of the same recipe is told the same, and nothing is timed again."""
     assert read_status(context.project_id)["training_seconds"] is None
     entry_points.write_first_order(context.project_id)
     assert read_status(context.project_id)["version"] is None
-    assert read_status(context.project_id)["training_seconds"] > 0
+    measured = read_status(context.project_id)["training_seconds"]
+    assert measured > 0
+    (key,) = context.redis.keys("tdal:step-seconds:*")
+    context.redis.set(key, 10 * float(context.redis.get(key) or 0), keepttl=True)
+    estimate.note_estimate(context, Progress(context.redis, context.project_id, "test", Work.FIRST_ORDER))
+    assert read_status(context.project_id)["training_seconds"] > 5 * measured
+    assert context.redis.ttl(key) > 0
 
 
 def test_leaves_to_the_next_round_what_a_person_asked_for(context: Context) -> None:
