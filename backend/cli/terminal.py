@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from backend.project.version_list import RollbackPlan
 from backend.store.version_history import ROLLBACK, describe_change
 
 if TYPE_CHECKING:
@@ -142,19 +143,19 @@ def versions_table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def describe_rollback(plan: Mapping[str, Any]) -> str:
+def describe_rollback(plan: RollbackPlan) -> str:
     """What a rollback will do (see `plan_rollback`), before somebody says yes to it."""
-    to, before = plan["to"], plan["from"]
+    to, before = plan.to, plan.before
     lines = [f"{_quality(to)} will be put in use{f' instead of {_quality(before)}' if before else ''}."]
-    if plan["tasks"]:
-        later = f", the other {plan['tasks'] - plan['masks']} as annotators proceed" if plan["masks"] < plan["tasks"] else ""
-        lines.append(f"{plan['masks']} open tasks will show its masks{later}; their order, labels and all versions stay.")
-    if plan["stops_round"]:
+    if plan.tasks:
+        later = f", the other {plan.tasks - plan.masks} as annotators proceed" if plan.masks < plan.tasks else ""
+        lines.append(f"{plan.masks} open tasks will show its masks{later}; their order, labels and all versions stay.")
+    if plan.stops_round:
         lines.append(f"A round runs or waits: it begins anew with {to['name']} afterwards.")
-    if plan["training"]:
+    if plan.training:
         lines.append(f"A training runs: its version takes the place of {to['name']} unless it is clearly worse.")
     if before:
-        lines.append(f"To undo it: python -m backend rollback --project {plan['project']} {before['name']}")
+        lines.append(f"To undo it: python -m backend rollback --project {plan.project} {before['name']}")
     return "\n".join(lines)
 
 

@@ -54,7 +54,7 @@ def rollback(
     with explained():
         require_known_here(project, get_settings())
         plan = plan_rollback(project, version)
-        if plan["nothing_to_do"]:
+        if plan.nothing_to_do:
             tell(f"{version} is in use already; nothing was changed.")
             return
         if not yes:

@@ -50,7 +50,7 @@ def read(storage: Storage, folder: str) -> list[Agreement]:
     try:
         found = [Agreement(**{key: value for key, value in entry.items() if key in known}) for entry in content["agreements"]]
     except (KeyError, TypeError, AttributeError) as error:
-        raise StorageError(f"{folder}/{FILE} is damaged ({error}); restore it from a backup, or remove it.") from error
+        raise StorageError(f"{folder}/{FILE} is damaged ({error}); restore it from a backup, or move it to another place.") from error
     return sorted(found, key=lambda agreement: agreement.time)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from backend.errors import VersionError
@@ -55,12 +56,25 @@ def _shown(found: Versions, name: str, current: bool) -> dict[str, Any]:
     }
 
 
-def plan_rollback(project_id: int, version: str) -> dict[str, Any]:
-    """What a rollback to a version would do, for people to confirm; JSON-ready, from the storage and Redis alone.
+@dataclass(frozen=True)
+class RollbackPlan:
+    """What a rollback to a version would do, for people to confirm."""
 
-    {"project", "nothing_to_do": whether the version is in use, "to", "from": entries of `versions` ("from" may be None), "round": the order
-    in force or None, "tasks": how many open tasks it has, "masks": how many of them show other masks at once, "stops_round", "training":
-    whether one runs}. Raises VersionError, naming the known ones, for a version that does not exist or is damaged.
+    project: int
+    nothing_to_do: bool  # the version is in use already
+    to: dict[str, Any]  # an entry of `list_versions`
+    before: dict[str, Any] | None  # that of the version in use, None where there is none
+    round: str | None  # the order in force
+    tasks: int  # how many open tasks it has
+    masks: int  # how many of them show other masks at once
+    stops_round: bool
+    training: bool  # whether one runs
+
+
+def plan_rollback(project_id: int, version: str) -> RollbackPlan:
+    """What putting a version in use would do, from the storage and Redis alone.
+
+    Raises VersionError, naming the known ones, for a version that does not exist or is damaged.
     """
     found = list_versions(project_id)
     Versions(Storage.of(get_settings()), project_id).check(version)
@@ -72,14 +86,14 @@ def plan_rollback(project_id: int, version: str) -> dict[str, Any]:
     answered = {int(member) for member in redis.smembers(keys.labelled)}
     tasks = [task for task in record.order if task not in answered] if record else []
     kinds = {entry["kind"] for entry in progress.running(redis, project_id)}
-    return {
-        "project": project_id,
-        "nothing_to_do": found["current"] == version,
-        "to": by_name[version],
-        "from": by_name.get(found["current"]),
-        "round": record.round if record else None,
-        "tasks": len(tasks),
-        "masks": len(masks_wanted(tasks)),
-        "stops_round": enqueue.round_alive(redis, project_id),
-        "training": Work.TRAINING in kinds,
-    }
+    return RollbackPlan(
+        project=project_id,
+        nothing_to_do=found["current"] == version,
+        to=by_name[version],
+        before=by_name.get(found["current"]),
+        round=record.round if record else None,
+        tasks=len(tasks),
+        masks=len(masks_wanted(tasks)),
+        stops_round=enqueue.round_alive(redis, project_id),
+        training=Work.TRAINING in kinds,
+    )

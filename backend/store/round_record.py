@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from backend.errors import StorageError
 from backend.store.storage import Storage
 
 RECORD = "record.json"
@@ -83,9 +84,16 @@ class RoundRecord:
 
     @classmethod
     def load(cls, storage: Storage, project_id: int, name: str, file: str = RECORD) -> Self | None:
-        """The record of a round, None while there is none. Raises StorageError."""
-        content = storage.read_json(f"{round_folder(project_id, name)}/{file}")
-        return None if content is None else cls.from_dict(content)
+        """The record of a round, None while there is none. Raises StorageError, also where it lacks what a record has."""
+        where = f"{round_folder(project_id, name)}/{file}"
+        content = storage.read_json(where)
+        try:
+            return None if content is None else cls.from_dict(content)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise StorageError(
+                f"{storage.path(where)} is no record of a round ({error}); bring it back from a backup, "
+                f"or compute a new order: python -m backend recompute --project {project_id}"
+            ) from error
 
 
 def round_folder(project_id: int, name: str) -> str:

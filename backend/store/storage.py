@@ -176,9 +176,9 @@ class Storage:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise StorageError(f"{path} cannot be read ({error}); restore it from a backup, or remove it.") from error
+            raise StorageError(f"{path} cannot be read ({error}); restore it from a backup, or move it to another place.") from error
         if not isinstance(content, dict):
-            raise StorageError(f"{path} holds no JSON object; restore it from a backup, or remove it.")
+            raise StorageError(f"{path} holds no JSON object; restore it from a backup, or move it to another place.")
         return content
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:

@@ -144,7 +144,7 @@ def test_in_the_middle_of_a_round(stack: Stack, project: CellProject) -> None:
         return bool(running and running["rows_total"])
 
     stack.wait(in_a_row, "a row")
-    assert plan_rollback(project.id, "v1")["stops_round"]
+    assert plan_rollback(project.id, "v1").stops_round
     stack.configure(project, folds=0)
     assert roll(project, "v1")["state"] == "finished"
     assert list(follow(project.id, asked))[-1]["state"] == "cancelled"

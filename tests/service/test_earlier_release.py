@@ -87,4 +87,5 @@ def test_people_see_the_project_as_before(context: Context) -> None:
     assert [place["task"] for place in state["next_tasks"]] == order
     assert not gather(context).problems
     plan = plan_rollback(1, "v2")
-    assert (plan["from"]["name"], plan["to"]["name"], plan["round"]) == ("v4", "v2", "v3.r6")
+    assert plan.before is not None
+    assert (plan.before["name"], plan.to["name"], plan.round) == ("v4", "v2", "v3.r6")

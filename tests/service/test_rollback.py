@@ -97,16 +97,19 @@ def test_what_people_are_told_before(redis: Redis, settings: Settings, versions:
     """How many tasks change, from which version to which; one that is damaged is refused before anything is asked."""
     storage = Storage(settings.model_dir)
     storage.write_json("projects/1/current-round.json", {"round": "v2.r4"})
-    storage.write_json("projects/1/rounds/v2.r4/record.json", {"round": "v2.r4", "order": list(range(1, 601))})
+    storage.write_json(
+        "projects/1/rounds/v2.r4/record.json", {"round": "v2.r4", "time": "", "version": "v2", "order": list(range(1, 601)), "batch": []}
+    )
     redis.sadd(Keys(1).labelled, 1, 2)
     plan = version_list.plan_rollback(1, "v1")
-    assert (plan["from"]["name"], plan["to"]["name"], plan["nothing_to_do"]) == ("v2", "v1", False)
-    assert (plan["round"], plan["tasks"], plan["masks"]) == ("v2.r4", 598, 200)
-    assert not plan["stops_round"]
-    assert not plan["training"]
+    assert plan.before is not None
+    assert (plan.before["name"], plan.to["name"], plan.nothing_to_do) == ("v2", "v1", False)
+    assert (plan.round, plan.tasks, plan.masks) == ("v2.r4", 598, 200)
+    assert not plan.stops_round
+    assert not plan.training
     enqueue.enqueue_round(1, "asked for")  # it waits for a worker, as one does between two of its networks
-    assert version_list.plan_rollback(1, "v1")["stops_round"]
-    assert version_list.plan_rollback(1, "v2")["nothing_to_do"]
+    assert version_list.plan_rollback(1, "v1").stops_round
+    assert version_list.plan_rollback(1, "v2").nothing_to_do
     (settings.model_dir / "projects/1/versions/v1/model.json").write_text("{")
     with pytest.raises(VersionError, match="damaged"):
         version_list.plan_rollback(1, "v1")

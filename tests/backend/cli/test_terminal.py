@@ -1,6 +1,7 @@
 """What people read on the terminal."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from backend.cli.terminal import (
 )
 from backend.doctor import Examination
 from backend.finding import Finding, Severity
+from backend.project.version_list import RollbackPlan
 
 STATE: dict[str, Any] = {
     "project": 3,
@@ -125,7 +127,7 @@ def test_the_versions_as_a_table() -> None:
 def test_what_a_rollback_will_do() -> None:
     """Which versions, how many tasks, what is stopped, and the way back."""
     newer = VERSION | {"name": "v2", "held_out_dice": 0.6, "labels": 5}
-    plan = {"project": 3, "to": VERSION, "from": newer, "round": "v2.r4", "tasks": 700, "masks": 200, "stops_round": True, "training": True}
+    plan = RollbackPlan(3, False, VERSION, newer, "v2.r4", tasks=700, masks=200, stops_round=True, training=True)
     text = describe_rollback(plan)
     for part in (
         "v1 (held-out dice 0.712, 3 labels, 2026-01-02T10:00:00+00:00) will be put in use instead of v2 (held-out dice 0.600, 5 labels",
@@ -135,7 +137,7 @@ def test_what_a_rollback_will_do() -> None:
         "To undo it: python -m backend rollback --project 3 v2",
     ):
         assert part in text
-    assert len(describe_rollback(plan | {"from": None, "tasks": 0, "stops_round": False, "training": False}).splitlines()) == 1
+    assert len(describe_rollback(replace(plan, before=None, tasks=0, stops_round=False, training=False)).splitlines()) == 1
 
 
 def test_an_examination_is_summed_up() -> None:
