@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.errors import SettingsError
 from model.machine import usable_cores, usable_memory
+from model.options import Option
 
 MARK = "SERVICE_MARK"
 """Variable that tells the web server which service started it; no setting."""
@@ -31,6 +32,8 @@ BACKEND_FILE = "backend-url"
 """File in MODEL_DIR that holds the address of the embedded Redis while it runs, for commands started in another shell."""
 DEFAULT_STRATEGY = "task_dependent"
 MOST_BUDGET = 1000
+GATHERED: Final = "options of strategies"
+"""What the options of strategies are called while settings are read; in extra params each is a key of its own."""
 BYTES_A_PIXEL = 48
 """Memory that drawing a mask takes for each pixel of the image, with two classes (measured)."""
 FEWEST_LABELS_TO_RANK = 3
@@ -241,6 +244,12 @@ def _known_strategy(value: str) -> str:
     return value
 
 
+def _declared_options() -> dict[str, Option]:
+    from model.strategies import strategy_options
+
+    return {name: option for name, (option, _) in strategy_options().items()}
+
+
 def _known_recipe(value: dict[str, Any]) -> dict[str, Any]:
     from model.errors import RecipeError
     from model.network.recipe import Recipe
@@ -276,14 +285,49 @@ Budget = Annotated[int, Field(ge=1, le=MOST_BUDGET)]
 Strategy = Annotated[str, AfterValidator(_known_strategy)]
 
 
-class ProjectSettings(BaseModel):
-    """Settings of one project: the extra params of its connection in Label Studio, a JSON object."""
+class _WithStrategyOptions(BaseModel):
+    """Settings beside which the options of strategies stand, each a key of its own as the strategies declare it.
+
+    They are gathered in `strategy_options`, which is no key itself. Those of strategies that are not in use count for nothing.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    strategy_options: dict[str, Any] = Field(default_factory=dict, alias=GATHERED, description="Options of strategies, by name.")
+
+    @classmethod
+    def known_keys(cls) -> tuple[str, ...]:
+        """Every key that is understood."""
+        return *(name for name, field in cls.model_fields.items() if field.alias is None), *_declared_options()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if not values.keys() - cls.model_fields.keys():
+            return values  # the declarations need not be looked at, which loads torch
+        declared = _declared_options()
+        given = {key: value for key, value in values.items() if key in declared and value is not None}
+        return {key: value for key, value in values.items() if key not in declared} | {GATHERED: given}
+
+    @field_validator("strategy_options")
+    @classmethod
+    def _check_options(cls, values: dict[str, Any]) -> dict[str, Any]:
+        wrong = []
+        for name, value in values.items():
+            try:
+                _declared_options()[name].check(value)
+            except ValueError as error:
+                wrong.append(str(error).rstrip("."))
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return values
+
+
+class ProjectSettings(_WithStrategyOptions):
+    """Settings of one project: the extra params of its connection in Label Studio, a JSON object."""
+
     budget: Budget = Field(5, description="Images asked for in one batch.")
     strategy: Strategy = Field(DEFAULT_STRATEGY, description="How images are chosen.")
-    candidates: int | None = Field(None, ge=1, le=1000, description="Networks trained in a round of task_dependent (|K|).")
     seed: int = Field(0, ge=0, description="Same seed, labels and images: same order.")
     folds: int = Field(3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published.")
     recipe: dict[str, Any] = Field(default_factory=dict, description="Training settings in place of the service's.")
@@ -294,10 +338,8 @@ class ProjectSettings(BaseModel):
         return _known_recipe(value)
 
 
-class RoundOptions(BaseModel):
-    """What one round may be asked to do otherwise than the project's settings say; None: as they say."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+class RoundOptions(_WithStrategyOptions):
+    """What one round may be asked to do otherwise than the project's settings say; None, or no option: as they say."""
 
     budget: Budget | None = None
     strategy: Strategy | None = None
@@ -360,11 +402,14 @@ def masked_url(url: str) -> str:
 def _explained(error: ValidationError, model: type[BaseModel], *, environment: bool = False) -> str:
     """One sentence for each wrong value; unknown keys together, with the known ones. Secrets are never quoted."""
     unknown = [str(problem["loc"][0]) for problem in error.errors() if problem["type"] == "extra_forbidden"]
-    parts = []
+    parts: list[str] = []
     for problem in error.errors():
         if problem["type"] == "extra_forbidden":
             continue
         name = ".".join(map(str, problem["loc"])) or "values"
+        if name == GATHERED:  # each is named in the message
+            parts.append(problem["msg"].removeprefix("Value error, "))
+            continue
         name = name.upper() if environment else name
         message = problem["msg"].removeprefix("Value error, ")
         secret = any(word in name.lower() for word in ("key", "pass", "url"))
@@ -372,5 +417,6 @@ def _explained(error: ValidationError, model: type[BaseModel], *, environment: b
         message = message.rstrip(".")
         parts.append(message + found if name.lower() == "values" else f"{name}: {message}{found}")
     if unknown:
-        parts.append(f"unknown keys {', '.join(sorted(unknown))}; known are {', '.join(model.model_fields)}")
+        known = model.known_keys() if issubclass(model, _WithStrategyOptions) else model.model_fields
+        parts.append(f"unknown keys {', '.join(sorted(unknown))}; known are {', '.join(known)}")
     return "; ".join(parts) + "."

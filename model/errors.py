@@ -2,7 +2,7 @@
 
 
 class ModelError(Exception):
-    """Base of all errors that a user can mend; anything else that escapes is a defect of ours."""
+    """Base of all errors that a user can fix; anything else that escapes is a defect of ours."""
 
 
 class ImageError(ModelError):

@@ -12,7 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = [
     "model.errors",
     "model.arrays",
+    "model.exit_codes",
     "model.files",
+    "model.options",
     "model.hashing",
     "model.machine",
     "model.stop_signals",

@@ -18,7 +18,8 @@ from backend.cli import app as service
 from backend.settings import ProjectSettings, Settings
 from model.cli import app
 from model.network.recipe import Recipe
-from model.strategies import strategy_names
+from model.options import options_of
+from model.strategies import strategies, strategy_options
 from tests.documents import PAGES, README, ROOT, Page, page, seconds_of_training
 
 OTHER_PROGRAMS = ("export ", "make ", "docker ", "cp ", "mkdir ", "git pull", "gunzip ", "curl ", "PYTHONPATH=")
@@ -148,15 +149,21 @@ def test_every_setting_is_listed() -> None:
     text = page("settings.md").text
     for name in Settings.model_fields:
         assert f"| `{name.upper()}` |" in text, name
-    for name in (*ProjectSettings.model_fields, *strategy_names()):
+    for name in ProjectSettings.known_keys():
         assert f"| `{name}` |" in text, name
+    for name, strategy in strategies().items():
+        assert f"| `{name}` | {strategy.asks_for} |" in text, name
 
 
 def test_the_defaults_are_those_of_the_code() -> None:
     text = page("settings.md").text
-    for name, value in Recipe().to_dict().items():
-        given = re.findall(rf"^\| `{name}` \| (.*?) \|", text, re.MULTILINE)
-        assert given[-1].strip("`").split(",")[0] == str("" if value is None else value), name
+    for name, (option, takers) in strategy_options().items():
+        listed = ", ".join(f"`{taker}`" for taker in takers)
+        assert f"| `{name}` | {listed} | `{json.dumps(option.default).strip(chr(34))}` | {option.help} |" in text, name
+    for name, option in options_of(Recipe).items():
+        given, meaning = re.findall(rf"^\| `{name}` \| (.*?) ?\| (.*?) \|$", text, re.MULTILINE)[-1]
+        assert given.strip("` ").split(",")[0] == str("" if option.default is None else option.default), name
+        assert meaning == option.help
     for name, field in Settings.model_fields.items():
         (written,) = re.findall(rf"^\| `{name.upper()}` \| (.*?) ?\|", text, re.MULTILINE)
         default = field.get_default(call_default_factory=True)

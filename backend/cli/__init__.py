@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from backend.cli import doctor, projects, run, share, skips, versions
-from backend.cli.shell import CODES, FAILED, MEND
+from backend.cli.shell import FAILED, MEND
+from model.exit_codes import CODES
 
 __all__ = ["FAILED", "MEND", "app"]
 

@@ -17,12 +17,9 @@ from backend.cli.terminal import follow_with_bar
 from backend.errors import BackendError
 from backend.settings import get_settings
 from model import stop_signals
+from model.exit_codes import ExitCode
 
-FAILED = 1
-"""Exit code when a job failed or was cancelled."""
-MEND = 2
-"""Exit code when the input or the surroundings have to be mended."""
-CODES = "Exit codes: 0 done, 1 the job failed or was cancelled, 2 something to mend, which the message names."
+FAILED, MEND = ExitCode.FAILED, ExitCode.FIX
 
 console = Console()
 errors = Console(stderr=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -66,19 +66,28 @@ def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bo
         )
 
 
-def enqueue_round(project_id: int, reason: str, *, train: bool = False, budget: int | None = None, strategy: str | None = None) -> str:
+def enqueue_round(
+    project_id: int,
+    reason: str,
+    *,
+    train: bool = False,
+    budget: int | None = None,
+    strategy: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> str:
     """Compute the order anew, after a training if labels came since the last one (or `train`); returns the job's id.
 
-    `budget` and `strategy` hold for one round in place of the project's settings. A round that has not looked at the labels yet, or since
-    whose look nothing has changed, is joined; another one is superseded: it stops, and the new one begins. Either way the round that
-    comes to its end uses what was asked for last. Raises SettingsError.
+    `budget`, `strategy` and `options` of strategies hold for one round in place of the project's settings.
+    A round that has not looked at the labels yet, or since whose look nothing has changed, is joined.
+    Another one is superseded: it stops, and the new one begins.
+    Either way the round that comes to its end uses what was asked for last. Raises SettingsError.
     """
-    parse_round_options({"budget": budget, "strategy": strategy})
+    parse_round_options({"budget": budget, "strategy": strategy, **(options or {})})
     redis = connection()
     keys = Keys(project_id)
     with _lock(redis, project_id):
         before = round_request.read_pending(redis, project_id)
-        request = before.changed(budget, strategy)
+        request = before.changed(budget, strategy, options or {})
         # Before "snapshotted" is read: a round notes that, and reads what is requested then.
         round_request.set_pending(redis, project_id, request)
         started = _find(redis, project_id, START, _ALIVE)

@@ -1,4 +1,6 @@
-"""A request for the next round alone: a budget, a strategy. It is pending until a round that used it is in force, or is cancelled.
+"""A request for the next round alone: a budget, a strategy, options of it.
+
+It is pending until a round that used it is in force, or is cancelled.
 
 A round that fails, or is superseded by a scheduled one, leaves it to the next, so that nothing a person asked for is lost in between.
 """
@@ -7,7 +9,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from redis import Redis
@@ -18,24 +21,41 @@ from backend.settings import ProjectSettings
 
 @dataclass(frozen=True)
 class RoundRequest:
-    """A budget and a strategy in place of the project's own; None: the project's own."""
+    """A budget, a strategy and its options in place of the project's own.
+
+    None, or an option that is left out: the project's own.
+    """
 
     id: str = ""  # another one for every change, "" where nothing was asked for
     budget: int | None = None
     strategy: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
-    def changed(self, budget: int | None, strategy: str | None) -> RoundRequest:
+    def changed(self, budget: int | None, strategy: str | None, options: Mapping[str, Any]) -> RoundRequest:
         """This with a newer request over it."""
-        after = RoundRequest(self.id, self.budget if budget is None else budget, self.strategy if strategy is None else strategy)
+        after = RoundRequest(
+            self.id,
+            self.budget if budget is None else budget,
+            self.strategy if strategy is None else strategy,
+            {**self.options, **options},
+        )
         return self if after == self else replace(after, id=uuid.uuid4().hex)
 
-    def met_by(self, budget: int, strategy: str) -> bool:
-        """Whether a round of this budget and strategy is one that was asked for."""
-        return self.budget in (None, budget) and self.strategy in (None, strategy)
+    def met_by(self, budget: int, strategy: str, options: Mapping[str, Any] | None = None) -> bool:
+        """Whether a round of these is one that was asked for; options that the strategy does not take count for nothing."""
+        if self.budget not in (None, budget) or self.strategy not in (None, strategy):
+            return False
+        if not self.options:
+            return True
+        from model.strategies import default_options  # which loads torch
+
+        used = {**default_options(strategy), **(options or {})}
+        return all(used.get(name, value) == value for name, value in self.options.items())
 
     def over(self, options: ProjectSettings) -> ProjectSettings:
         """The project's settings with what was asked for in their place."""
-        requested = {"budget": self.budget, "strategy": self.strategy}
+        requested: dict[str, Any] = {"budget": self.budget, "strategy": self.strategy}
+        requested["strategy_options"] = {**options.strategy_options, **self.options}
         return options.model_copy(update={name: value for name, value in requested.items() if value is not None})
 
 

@@ -15,7 +15,7 @@ from backend.settings import MOST_BUDGET, parse_project_settings, parse_round_op
 from backend.web import payload
 from backend.web.answers import wants_page
 from backend.web.protocol import project_context, require_known
-from model.strategies import strategy_names
+from model.strategies import strategy_names, strategy_options
 
 projects = Blueprint("projects", __name__, url_prefix="/projects")
 
@@ -39,11 +39,11 @@ def status(project_id: int) -> Response:
 def recompute(project_id: int) -> tuple[Response, int]:
     """Compute the order anew; answers at once with the job that does it, and the page that shows how far it is.
 
-    An optional {"budget", "strategy"} holds for this round only.
+    An optional {"budget", "strategy", and options of it} holds for this round only.
     """
     wishes = parse_round_options(payload.json_object(optional=True))
     require_known(project_context(project_id), ask=True)
-    job = enqueue_round(project_id, "asked for on the web", budget=wishes.budget, strategy=wishes.strategy)
+    job = enqueue_round(project_id, "asked for on the web", budget=wishes.budget, strategy=wishes.strategy, options=wishes.strategy_options)
     return jsonify({"job": job, "page": current_app.config["SETTINGS"].page_of(project_id)}), 202
 
 
@@ -54,8 +54,27 @@ def recompute_options(project_id: int) -> Response:
     require_known(context)
     extra = as_text(context.redis.hget(context.keys.info, "extra_params") or "")
     options = parse_project_settings(extra, context.settings.project_defaults)
+    listed = [
+        {
+            "name": name,
+            "help": declared.help,
+            "strategies": takers,
+            "kind": declared.kind.__name__,
+            "value": options.strategy_options.get(name, declared.default),
+            "least": declared.least,
+            "most": declared.most,
+            "choices": declared.choices,
+        }
+        for name, (declared, takers) in strategy_options().items()
+    ]
     return jsonify(
-        {"budget": options.budget, "most_budget": MOST_BUDGET, "strategy": options.strategy, "strategies": list(strategy_names())}
+        {
+            "budget": options.budget,
+            "most_budget": MOST_BUDGET,
+            "strategy": options.strategy,
+            "strategies": list(strategy_names()),
+            "options": listed,
+        }
     )
 
 

@@ -16,24 +16,21 @@ from safetensors import SafetensorError
 
 from model import stop_signals
 from model.cli.options import (
-    Candidates,
-    CandidatesFromAll,
     Classes,
     Data,
     Experiments,
+    GivenRecipe,
+    GivenStrategyOptions,
     Initial,
     InvertMasks,
     Jobs,
-    MakeRecipe,
     MaskNumbers,
     Seed,
     Sizes,
     SplitFile,
-    TrueMasks,
+    declared_options,
     mask_options,
     numbers,
-    recipe_options,
-    strategy_options,
 )
 from model.cli.progress_bar import ProgressBar
 from model.cli.ranking_table import write_table
@@ -41,7 +38,8 @@ from model.cli.work_folder import work_folder
 from model.data.mask_coding import Meaning
 from model.data.pool import Pool, scan
 from model.data.small_objects import choose_side, warn_of_losses
-from model.errors import ModelError
+from model.errors import ModelError, ProcessEndedError
+from model.exit_codes import CODES, ExitCode
 from model.experiment.convergence import study as convergence_study
 from model.experiment.protocol import RANDOM_DRAWS, Protocol, read_pool
 from model.experiment.results import RANDOM, Run
@@ -52,9 +50,7 @@ from model.network.recipe import Recipe
 from model.similarity.round import Round
 from model.strategies import DEFAULT, get_strategy, strategy_names
 from model.strategies.base import NETWORKS_TRAINED
-from model.strategies.task_dependent import CANDIDATES
 
-FAILED = 2  # exit code when the input has to be mended
 CACHE = Path.home() / ".cache" / "task-dependent-active-learning"
 
 app = typer.Typer(
@@ -67,11 +63,12 @@ app = typer.Typer(
 console = Console(stderr=True, markup=False, highlight=False)
 
 
-@app.command(name="rank")
-@recipe_options()
+@app.command(name="rank", epilog=CODES)
+@declared_options(strategies=True)
 def rank_command(
     *,
-    recipe: MakeRecipe,
+    recipe: GivenRecipe,
+    options: GivenStrategyOptions,
     images: Annotated[Path, typer.Option(help="Folder of images; those in its sub-folders belong to it.")],
     masks: Annotated[Path, typer.Option(help="Folder of masks; an image that has a mask of the same name is labelled.")],
     budget: Annotated[int, typer.Option(min=1, help="How many images to ask for.")],
@@ -84,9 +81,6 @@ def rank_command(
     classes: Classes = None,
     mask_numbers: MaskNumbers = Meaning.AUTO,
     invert_masks: InvertMasks = None,
-    candidates: Candidates = CANDIDATES,
-    true_masks: TrueMasks = False,
-    candidates_from_all: CandidatesFromAll = False,
     seed: Seed = 0,
 ) -> None:
     """Rank the unlabelled images of a folder: which should be labelled next, and why.
@@ -95,7 +89,7 @@ def rank_command(
     """
     with _explained():
         recipe()  # errors in options come before anything is read
-        chosen = get_strategy(strategy, **strategy_options(strategy, candidates, true_masks, candidates_from_all))
+        chosen = get_strategy(strategy, **options.of(strategy))
         check_writable(out)
         check_writable_folder(work or CACHE, "--work")
         with ProgressBar(console) as bar:
@@ -144,11 +138,12 @@ def rank_command(
         _say(f"Written: {out}")
 
 
-@app.command(name="experiment")
-@recipe_options()
+@app.command(name="experiment", epilog=CODES)
+@declared_options(strategies=True)
 def experiment_command(
     *,
-    recipe: MakeRecipe,
+    recipe: GivenRecipe,
+    options: GivenStrategyOptions,
     data: Data,
     split: SplitFile,
     out: Annotated[Path, typer.Option(help="Folder for results.json, curve.png and report.md.")],
@@ -164,9 +159,6 @@ def experiment_command(
     classes: Classes = None,
     mask_numbers: MaskNumbers = Meaning.AUTO,
     invert_masks: InvertMasks = None,
-    candidates: Candidates = CANDIDATES,
-    true_masks: TrueMasks = False,
-    candidates_from_all: CandidatesFromAll = False,
     seed: Seed = 0,
 ) -> None:
     """Repeat the paper's experiment on your own labelled images: do the strategies beat random choice?
@@ -187,7 +179,7 @@ def experiment_command(
             random_draws=draws,
             repeats=repeats,
             seed=seed,
-            options={name: options for name in names if (options := strategy_options(name, candidates, true_masks, candidates_from_all))},
+            options={name: chosen for name in names if (chosen := options.of(name))},
             classes=classes,
             masks=told,
         )
@@ -216,11 +208,11 @@ def experiment_command(
         _say(f"Written: {out / 'results.json'}, {out / 'curve.png'}, {out / 'report.md'}")
 
 
-@app.command(name="converge")
-@recipe_options(without=("steps", "row_steps"))
+@app.command(name="converge", epilog=CODES)
+@declared_options(recipe_without=("steps", "row_steps"))
 def converge_command(
     *,
-    recipe: MakeRecipe,
+    recipe: GivenRecipe,
     data: Data,
     split: SplitFile,
     out: Annotated[Path, typer.Option(help="Folder for convergence.json and convergence.md.")],
@@ -257,11 +249,11 @@ def converge_command(
         _say(f"Written: {out / 'convergence.json'}, {out / 'convergence.md'}")
 
 
-@app.command(name="transfer")
-@recipe_options()
+@app.command(name="transfer", epilog=CODES)
+@declared_options()
 def transfer_command(
     *,
-    recipe: MakeRecipe,
+    recipe: GivenRecipe,
     data: Data,
     split: SplitFile,
     out: Annotated[Path, typer.Option(help="Folder for transfer.json and transfer.md.")],
@@ -296,7 +288,7 @@ def _tell(pool: Pool) -> None:
     _say(f"{len(pool.ids)} images, {len(pool.labelled)} of them labelled, {pool.classes} classes with the background.")
 
 
-def fit_objects(recipe: MakeRecipe, read: Callable[[int], Pool]) -> tuple[Pool, Recipe]:
+def fit_objects(recipe: GivenRecipe, read: Callable[[int], Pool]) -> tuple[Pool, Recipe]:
     """The pool at the working size of a recipe, and the recipe; both larger where objects would vanish and no size was asked for.
 
     `read` makes the pool at a working size in pixels. Says what was chosen, or what is lost.
@@ -324,20 +316,20 @@ def _say(text: str, style: str | None = None) -> None:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Errors that a user can mend end the command with one message, not with a traceback."""
+    """Errors that a user can fix end the command with one message, not with a traceback."""
     try:
         with stop_signals.raised():
             yield
     except ModelError as error:
         _say(f"{type(error).__name__}: {error}", style="red")
-        raise typer.Exit(FAILED) from error
+        raise typer.Exit(ExitCode.FAILED if isinstance(error, ProcessEndedError) else ExitCode.FIX) from error
     except (OSError, SafetensorError) as error:
         _say(
             f"{type(error).__name__}: {error}. Check that the disk has room and that the folders can be read and written; "
             "what is finished is kept, and the same command goes on from there.",
             style="red",
         )
-        raise typer.Exit(FAILED) from error
+        raise typer.Exit(ExitCode.FAILED) from error
     except stop_signals.Stopped as stopped:
         _say("Stopped. The same command goes on from here.")
         raise typer.Exit(stopped.exit_code) from None

@@ -7,16 +7,15 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from model.data.mask_coding import MaskOptions, Meaning
 from model.network.device import default_device, default_width
-from model.network.recipe import DEEPEST, LOWEST, Recipe
-from model.strategies import get_strategy
-
-_defaults = Recipe()
+from model.network.recipe import Recipe
+from model.options import Option, options_of
+from model.strategies import default_options, strategy_options
 
 Data = Annotated[Path, typer.Option(help="Folder with images/ and masks/, all labelled.")]
 SplitFile = Annotated[Path, typer.Option("--split", help='JSON file {"pool": [file, ...], "test": [file, ...]}.')]
@@ -35,106 +34,82 @@ InvertMasks = Annotated[
     ),
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
-Candidates = Annotated[int, typer.Option(min=1, help="Images of which networks are trained in a round of task_dependent (|K|).")]
-TrueMasks = Annotated[
-    bool,
-    typer.Option("--true-masks", help="task_dependent compares labelled images by their masks, not by what the network finds in them."),
-]
-CandidatesFromAll = Annotated[
-    bool,
-    typer.Option("--candidates-from-all", help="task_dependent draws the images of --candidates from all, not only from the unlabelled."),
-]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
-
-ImageSize = Annotated[
-    int | None,
-    typer.Option(
-        "--image-size",
-        min=LOWEST["max_side"],
-        help=f"Pixels; images are shrunk so that their longest side has this length. Default: {_defaults.max_side}, or more where the "
-        "objects in the masks would vanish.",
-    ),
-]
-Width = Annotated[
-    int | None, typer.Option(min=LOWEST["width"], help="Channels of the U-Net at full resolution. Default: 16 on a CPU, 64 on a GPU.")
-]
-Depth = Annotated[int, typer.Option(min=LOWEST["depth"], max=DEEPEST, help="Poolings of the U-Net.")]
-Encoder = Annotated[str, typer.Option(help="'unet' (classical), or any encoder of segmentation_models_pytorch.")]
-Weights = Annotated[str | None, typer.Option(help="Pretrained weights of such an encoder, for example 'imagenet'.")]
-Crop = Annotated[int, typer.Option(min=LOWEST["crop"], help="Side of the training crops in pixels.")]
-Batch = Annotated[int, typer.Option(min=LOWEST["batch"], help="Crops a step.")]
-Steps = Annotated[int, typer.Option(min=LOWEST["steps"], help="Training steps of a network on a labelled set.")]
-RowSteps = Annotated[int, typer.Option(min=LOWEST["row_steps"], help="Training steps of a network on a single pseudo-labelled image.")]
 
 
 @dataclass(frozen=True)
-class MakeRecipe:
-    """A command's parameter that `recipe_options` turns into options; called for the recipe, so that errors in them are explained like its
-    others."""
+class Given:
+    """What the command line says about declared options, by name; None where it says nothing."""
 
-    options: Mapping[str, Any]
+    values: Mapping[str, Any]
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The options that the command line says something about."""
+        return {name: value for name, value in self.values.items() if value is not None}
+
+
+class GivenRecipe(Given):
+    """Called for the recipe, so that errors in its options are explained like a command's others."""
 
     def __call__(self) -> Recipe:
         """The recipe of the options. Raises RecipeError."""
-        return make_recipe(**self.options)
+        return Recipe(**{"width": default_width(default_device())} | self.said)
 
     @property
     def fits_objects(self) -> bool:
         """Whether the working size is chosen by the masks."""
-        return self.options.get("image_size") is None
+        return "max_side" not in self.said
 
 
-def make_recipe(
-    image_size: ImageSize = None,
-    width: Width = None,
-    depth: Depth = _defaults.depth,
-    encoder: Encoder = _defaults.encoder,
-    encoder_weights: Weights = None,
-    crop: Crop = _defaults.crop,
-    batch: Batch = _defaults.batch,
-    steps: Steps = _defaults.steps,
-    row_steps: RowSteps = _defaults.row_steps,
-) -> Recipe:
-    """The recipe of these options. Raises RecipeError."""
-    return Recipe(
-        encoder=encoder,
-        encoder_weights=encoder_weights,
-        width=default_width(default_device()) if width is None else width,
-        depth=depth,
-        max_side=_defaults.max_side if image_size is None else image_size,
-        crop=crop,
-        batch=batch,
-        steps=steps,
-        row_steps=row_steps,
-    )
+class GivenStrategyOptions(Given):
+    """The options of all strategies."""
+
+    def of(self, strategy: str) -> dict[str, Any]:
+        """Those that a strategy takes, at their defaults where nothing is said. Raises StrategyError for an unknown name."""
+        return {name: self.said.get(name, default) for name, default in default_options(strategy).items()}
 
 
-def recipe_options(*, without: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of `make_recipe`, less some, in place of its parameter `recipe`."""
-    options = [option for name, option in inspect.signature(make_recipe, eval_str=True).parameters.items() if name not in without]
+def declared_options(
+    *, recipe_without: Collection[str] = (), strategies: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each field of a recipe, less some, in place of its parameter `recipe`.
+
+    With `strategies` also one for each option of a strategy, in place of its parameter `options`.
+    """
+    recipe = [_parameter(option) for name, option in options_of(Recipe).items() if name not in recipe_without]
+    takers = strategy_options().values() if strategies else ()
+    of_strategies = [_parameter(option, f"For {', '.join(names)}.") for option, names in takers]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         parameters = dict(inspect.signature(command, eval_str=True).parameters)
-        del parameters["recipe"]
+        for name in ("recipe", "options") if strategies else ("recipe",):
+            del parameters[name]
 
         @functools.wraps(command)
         def run(**values: Any) -> None:
-            chosen = {option.name: values.pop(option.name) for option in options}
-            command(recipe=MakeRecipe(chosen), **values)
+            given: dict[str, Any] = {"recipe": GivenRecipe({each.name: values.pop(each.name) for each in recipe})}
+            if strategies:
+                given["options"] = GivenStrategyOptions({each.name: values.pop(each.name) for each in of_strategies})
+            command(**given, **values)
 
-        of_recipe = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in options]
         seed = [parameters.pop("seed")] if "seed" in parameters else []
-        run.__signature__ = inspect.Signature([*parameters.values(), *of_recipe, *seed])  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature([*parameters.values(), *of_strategies, *recipe, *seed])  # type: ignore[attr-defined]
         return run
 
     return decorate
 
 
-def strategy_options(strategy: str, candidates: int, true_masks: bool, candidates_from_all: bool) -> dict[str, Any]:
-    """Those of the options on the command line that a strategy takes, flags only if set. Raises StrategyError for an unknown name."""
-    flags = {"true_masks": true_masks, "candidates_from_all": candidates_from_all}
-    given = {"candidates": candidates} | {name: True for name, flag in flags.items() if flag}
-    return {name: value for name, value in given.items() if name in get_strategy(strategy).options()}
+def _parameter(declared: Option, note: str = "") -> inspect.Parameter:
+    """A parameter of a command that the command line shows as the option. None stands for nothing said; flags can only be set."""
+    flag = declared.flag or f"--{declared.name.replace('_', '-')}"
+    default = declared.automatic or ("" if declared.default in (None, False) else f"{declared.default}")
+    shown = f"Default: {default}." if default else ""
+    help_ = " ".join(filter(None, (declared.help.replace("`", "'"), note, shown)))
+    limits: dict[str, Any] = {"min": declared.least, "max": declared.most} if declared.kind in (int, float) else {}
+    kind: Any = Literal.__getitem__(declared.choices) if declared.choices else declared.kind
+    annotation = Annotated[kind | None, typer.Option(flag, help=help_, show_default=False, **limits)]
+    return inspect.Parameter(declared.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 def mask_options(mask_numbers: Meaning, invert_masks: list[str] | None) -> MaskOptions:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from model.errors import ResultsError
 from model.files import write_bytes
+from model.strategies import default_options, strategies
 
 INITIAL = "initial"  # the first labelled set, drawn once per experiment and shared by all its arms
 RANDOM = "random"  # the baseline; the only strategy with more than one draw
@@ -280,9 +281,11 @@ def _short(value: Any) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def _with_options_of(strategies: Collection[str], protocol: dict[str, Any]) -> dict[str, Any]:
-    options = protocol.get("options", {})
-    return {**protocol, "options": {name: value for name, value in options.items() if name in strategies}}
+def _with_options_of(names: Collection[str], protocol: dict[str, Any]) -> dict[str, Any]:
+    """The protocol with the options of some strategies alone; an option that it does not tell had its default."""
+    told = protocol.get("options", {})
+    complete = {name: (default_options(name) if name in strategies() else {}) | told.get(name, {}) for name in names}
+    return {**protocol, "options": complete}
 
 
 def _grown(found: Any, asked: Any) -> Any:

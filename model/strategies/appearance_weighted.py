@@ -26,6 +26,9 @@ class Alike(TaskDependent):
     """
 
     name: ClassVar[str] = "alike"
+    asks_for: ClassVar[str] = (
+        "the same, but one image is believed to teach another only where they look alike: try it, and `ensemble`, where images differ much"
+    )
 
     def similarity(self, round_: Round) -> npt.NDArray[np.float32]:
         """d between all images as far as they look alike, in the order of ids, float32 (N, N)."""

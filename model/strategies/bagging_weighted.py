@@ -25,6 +25,7 @@ class Trusted(TaskDependent):
     """
 
     name: ClassVar[str] = "trusted"
+    asks_for: ClassVar[str] = "the paper's method with another guard, against images where the first model only guesses"
 
     def units(self, round_: Round) -> tuple[str, ...]:
         """The networks on parts of L, and one for each image of K."""

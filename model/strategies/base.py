@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from model.errors import StrategyError
+from model.options import check_options
 from model.similarity.round import Round
 
 NETWORKS_TRAINED = "networks trained"  # how the report of `run_units` ends, apart from those of each network's own steps
@@ -58,14 +59,13 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Strategy(ABC):
-    """A way to choose queries. Subclasses are frozen dataclasses whose fields are their options, so that logs show them."""
+    """A way to choose queries. A subclass is a frozen dataclass whose fields are its options, declared by `model.options.option`."""
 
     name: ClassVar[str]
+    asks_for: ClassVar[str] = ""  # which images, in words that complete "it asks for ..."
 
-    @classmethod
-    def options(cls) -> tuple[str, ...]:
-        """The names of its options."""
-        return tuple(option.name for option in dataclasses.fields(cls))
+    def __post_init__(self) -> None:
+        check_options(self, StrategyError)
 
     def units(self, round_: Round) -> tuple[str, ...]:
         """The independent trainings that `rank` needs, by name; they may run anywhere, in any order, more than once."""

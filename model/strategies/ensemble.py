@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import StrategyError
 from model.network.inference import predict_probabilities
+from model.options import option
 from model.similarity.round import Round
 from model.strategies.bagging import bag_folder, bag_units, load_bags, train_bag
 from model.strategies.base import Ranking, Strategy, as_ranking
@@ -28,11 +28,10 @@ class Ensemble(Strategy):
     """Four networks; the half of U on which they disagree most are candidates; of these the subset that represents U best."""
 
     name: ClassVar[str] = "ensemble"
-    search: str = "auto"  # exhaustive where feasible, or one of "exhaustive" and "greedy"
-
-    def __post_init__(self) -> None:
-        if self.search not in SEARCHES:
-            raise StrategyError(f"search: found {self.search!r}, expected one of {', '.join(SEARCHES)}.")
+    asks_for: ClassVar[str] = "uncertain images that represent the others: the paper's rival"
+    search: str = option(
+        "auto", "How the batch is searched: `exhaustive`, `greedy`, or exhaustive where that takes seconds.", choices=SEARCHES
+    )
 
     def units(self, round_: Round) -> tuple[str, ...]:
         """The three networks on a part of L each."""

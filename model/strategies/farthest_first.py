@@ -18,6 +18,7 @@ class FarthestFirst(Strategy):
     """The greedy k-centre algorithm of Sener & Savarese (2018), on the features that the ensemble method uses."""
 
     name: ClassVar[str] = "farthest_first"
+    asks_for: ClassVar[str] = "the images that look least like those labelled"
 
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The unlabelled images, each the farthest from those before it and from L, in cosine distance."""

@@ -16,6 +16,7 @@ class Random(Strategy):
     """Every unlabelled image is as likely as any other to come next."""
 
     name: ClassVar[str] = "random"
+    asks_for: ClassVar[str] = "any"
 
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The unlabelled images in an order drawn from the round's seed."""

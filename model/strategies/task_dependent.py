@@ -13,11 +13,11 @@ import numpy.typing as npt
 from model import selection
 from model.arrays import Mask
 from model.errors import StrategyError
+from model.options import option
 from model.similarity import RowStore, complete, train_row
 from model.similarity.round import Round
 from model.strategies.base import Comparison, Query, Ranking, Strategy
 
-CANDIDATES = 16  # |K|: networks trained a round; more tell more and cost more
 ROWS = "rows"  # folder of the rows, within that of the round
 STREAM = 1  # of random numbers, apart from that of the random strategy, whose batch would lie in K otherwise
 BLANK = "the model finds nothing (a speck at most) or only foreground in it, so that it could not be compared: look whether that is right"
@@ -29,13 +29,12 @@ class TaskDependent(Strategy):
     """Label the images from which a network would learn to predict even the hardest image best."""
 
     name: ClassVar[str] = "task_dependent"
-    candidates: int = CANDIDATES  # |K|, at most as many as there are to draw from
-    candidates_from_all: bool = False  # beyond the paper: draw K from all of X, not only from U
-    true_masks: bool = False  # beyond the paper: the annotator's mask in place of the pseudo-label where an image is labelled
-
-    def __post_init__(self) -> None:
-        if self.candidates < 1:
-            raise StrategyError(f"candidates: found {self.candidates}, expected at least 1 image to train a network on.")
+    asks_for: ClassVar[str] = "the images from which a network learns to predict even the hardest image: the paper's method"
+    # |K|, at most as many as there are to draw from
+    candidates: int = option(16, "Networks on single images that a round trains (K): more tell more and cost more.", least=1, most=1000)
+    # Beyond the paper are the next two.
+    candidates_from_all: bool = option(False, "Whether these are drawn from all images, not only from the unlabelled.")
+    true_masks: bool = option(False, "Whether labelled images are compared by their masks, not by what the network finds in them.")
 
     def masks(self, round_: Round) -> Mapping[str, Mask]:
         """Step 1: the pseudo-labels y = f_L(x) of all images (Eq. 1)."""

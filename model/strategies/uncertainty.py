@@ -18,6 +18,7 @@ class Uncertainty(Strategy):
     """By the entropy of f_L's class probabilities, mean over the pixels, highest first (Settles 2009, section 3.1)."""
 
     name: ClassVar[str] = "uncertainty"
+    asks_for: ClassVar[str] = "the images of which the model is least certain"
 
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The unlabelled images by mean entropy in bits; ties by id."""

@@ -58,7 +58,9 @@ def test_for_the_creator_and_the_owner_only(stack: Stack, owner: Annotator, anno
     creator, member = annotators
     project = make(creator)
     configure(stack.client, project, stack.settings.own_url, stack.settings.basic_auth)
-    budget, strategy = form(creator, project)
+    budget, strategy, *options = form(creator, project)
+    candidates = next(option for option in options if option["name"] == "option_candidates")
+    assert (candidates["value"], candidates["min"], candidates["max"]) == (3, 1, 1000)
     assert (budget["value"], budget["min"], budget["max"]) == (2, 1, 1000)
     assert strategy["value"] == "task_dependent"
     assert {"random", "trusted"} <= set(strategy["options"])
@@ -73,7 +75,7 @@ def test_for_the_creator_and_the_owner_only(stack: Stack, owner: Annotator, anno
 
     for allowed in (creator, owner):
         assert listed(allowed, project)["disabled"] is False
-        started = run(allowed, project, budget="4", strategy="random")
+        started = run(allowed, project, budget="4", strategy="random", option_candidates="2", option_true_masks="true")
         assert started.status_code == 202, started.text
         assert started.json()["page"] == f"{stack.settings.own_url}/projects/{project}"
         assert started.json()["job"] in started.json()["detail"]
@@ -82,7 +84,12 @@ def test_for_the_creator_and_the_owner_only(stack: Stack, owner: Annotator, anno
     assert run(creator, project).status_code == 202
     stack.wait(lambda: stack.web.get(f"/projects/{project}/status").json()["round"]["budget"] == 2, "a round of the project's budget again")
 
-    for fields, words in (({"budget": "0"}, "budget"), ({"budget": "x"}, "'x'"), ({"strategy": "best"}, "task_dependent")):
+    for fields, words in (
+        ({"budget": "0"}, "budget"),
+        ({"budget": "x"}, "'x'"),
+        ({"strategy": "best"}, "task_dependent"),
+        ({"option_candidates": "0"}, "candidates"),
+    ):
         wrong = run(creator, project, **fields)
         assert (wrong.status_code, words in wrong.json()["detail"]) == (400, True), wrong.text
 

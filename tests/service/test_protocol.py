@@ -249,6 +249,7 @@ def test_a_recompute_may_ask_for_a_budget_and_a_strategy(web: Web, redis: Redis)
         ({"budget": 1001}, 422, "1000"),
         ({"strategy": "best"}, 422, "task_dependent"),
         ({"seed": 1}, 422, "unknown keys seed; known are budget, strategy"),
+        ({"candidates": 0}, 422, "candidates: found 0, expected a whole number"),
         ([3], 400, "a list"),
     ]
     for body, status, words in refused:
@@ -256,11 +257,13 @@ def test_a_recompute_may_ask_for_a_budget_and_a_strategy(web: Web, redis: Redis)
         assert (answer.status_code, words in answer.json()["message"]) == (status, True), answer.text
     assert web.client.post("/projects/2/recompute", content=b"{").status_code == 400
     assert web.get("/projects/2/status").json()["waiting"] == []
-    answer = web.post("/projects/2/recompute", {"budget": 3, "strategy": "random"})
+    (search,) = [option for option in known["options"] if option["name"] == "search"]
+    assert (search["strategies"], search["value"], "greedy" in search["choices"]) == (["ensemble"], "auto", True)
+    answer = web.post("/projects/2/recompute", {"budget": 3, "strategy": "random", "candidates": 4})
     assert answer.status_code == 202
     assert answer.json()["page"] == f"{web.url}/projects/2"
     stands = round_request.read_pending(redis, 2)
-    assert (stands.budget, stands.strategy) == (3, "random")
+    assert (stands.budget, stands.strategy, stands.options) == (3, "random", {"candidates": 4})
     web.post("/projects/2/cancel", None)
 
 

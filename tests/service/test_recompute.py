@@ -67,6 +67,12 @@ def test_asking_for_what_runs_already_joins_it(redis: Redis) -> None:
     snapshot_taken(redis, scheduled)
     assert enqueue.enqueue_round(1, "asked for", budget=5, strategy="task_dependent") == scheduled
     assert standing(redis) == (None, None)
+    assert enqueue.enqueue_round(1, "asked for", options={"candidates": 16, "search": "greedy"}) == scheduled
+    assert enqueue.enqueue_round(1, "asked for", options={"candidates": 3}) != scheduled
+    assert round_request.read_pending(redis, 1).over(parse_project_settings({"true_masks": True})).strategy_options == {
+        "true_masks": True,
+        "candidates": 3,
+    }
     assert enqueue.enqueue_round(1, "asked for", budget=6, strategy="task_dependent") != scheduled
 
 

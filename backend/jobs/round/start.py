@@ -33,7 +33,7 @@ from backend.settings import FEWEST_LABELS_TO_RANK
 from backend.store.round_record import number_of, round_names
 from backend.store.versions import NO_VERSION, now
 from model.errors import ModelError
-from model.strategies import get_strategy
+from model.strategies import default_options, get_strategy
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def begin_round(context: Context, progress: Progress, *, job_id: str, reason: st
         folder = RoundFolder(context, f"{version}.r{number}")
         _take_snapshot(context, setup, folder, progress, version=version, job_id=job_id, reason=reason, work=work)
     snapshot = folder.snapshot()
-    options = json.dumps({"budget": snapshot.budget, "strategy": snapshot.strategy})
+    options = json.dumps({"budget": snapshot.budget, "strategy": snapshot.strategy, "options": snapshot.options})
     context.redis.hset(context.keys.jobs, "snapshotted_options", options)
     context.redis.set(context.keys.wanted_round, folder.name)
     return folder
@@ -105,7 +105,7 @@ def _take_snapshot(
     context.note("images", _about_images(unreadable))
     known = {str(task["id"]): task for task in compared if str(task["id"]) not in unreadable}
     known |= {identity: labels.tasks[identity] for identity in labels.masks}
-    options = {"candidates": setup.options.candidates} if setup.options.candidates is not None else {}
+    taken = default_options(setup.options.strategy)
     snapshot = Snapshot(
         round=folder.name,
         job=job_id,
@@ -113,7 +113,7 @@ def _take_snapshot(
         reason=reason,
         version=version,
         strategy=setup.options.strategy,
-        options={key: value for key, value in options.items() if key in get_strategy(setup.options.strategy).options()},
+        options={name: value for name, value in setup.options.strategy_options.items() if name in taken},
         budget=setup.options.budget,
         # The same labels give the same order; other labels draw other candidates.
         seed=setup.options.seed + len(labels.masks),

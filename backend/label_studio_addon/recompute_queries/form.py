@@ -1,11 +1,14 @@
-"""The form in the dialog: budget and strategy, filled with the project's own settings, which the backend tells."""
+"""The form in the dialog: budget, strategy and its options, filled with the project's own settings, which the backend tells."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from recompute_queries import backend
 
+OPTION = "option_"
+"""How the names of the fields for options begin."""
 SECONDS = 3.0
 """The dialog is open and shows a spinner meanwhile."""
 
@@ -31,15 +34,37 @@ def fields(project: Any) -> list[dict[str, Any]]:
         "value": known["strategy"],
         "options": known["strategies"],
     }
-    return [{"columnCount": 1, "fields": [budget, strategy]}]
+    return [{"columnCount": 1, "fields": [budget, strategy, *(_field(option) for option in known.get("options", []))]}]
 
 
 def wishes(data: dict[str, Any]) -> dict[str, Any]:
-    """What was filled in, as the backend wants it. Raises ValueError for a budget that is no number."""
+    """What was filled in, as the backend wants it, which checks it. Raises ValueError for a budget that is no number."""
     budget, strategy = str(data.get("budget") or "").strip(), data.get("strategy")
     found: dict[str, Any] = {"strategy": strategy} if strategy else {}
     if budget:
         if not (budget.isascii() and budget.isdigit()):
             raise ValueError(f"Budget: found {budget[:40]!r}, expected a whole number such as 5.")
         found["budget"] = int(budget)
-    return found
+    options = {name.removeprefix(OPTION): value for name, value in data.items() if name.startswith(OPTION)}
+    return found | {name: _value(str(value)) for name, value in options.items() if str(value or "").strip()}
+
+
+def _field(option: dict[str, Any]) -> dict[str, Any]:
+    """How an option of strategies is filled in."""
+    label = f"{option['name']} (for {', '.join(option['strategies'])}): {option['help'].replace('`', '')}"
+    content = {"name": OPTION + option["name"], "label": label, "value": option["value"]}
+    if option["kind"] == "bool":
+        return content | {"type": "select", "value": str(option["value"]).lower(), "options": ["false", "true"]}
+    if option["choices"]:
+        return content | {"type": "select", "options": option["choices"]}
+    if option["kind"] == "int":
+        return content | {"type": "counter", "min": option["least"], "max": option["most"]}
+    return content | {"type": "input"}
+
+
+def _value(text: str) -> Any:
+    """A number, true or false where the text is one: the page sends everything as text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

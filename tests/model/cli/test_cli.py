@@ -87,7 +87,7 @@ def test_rank_writes_an_order_over_all_unlabelled_images(folder: Path, strategy:
 
 
 def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And go into what an experiment is told by only where they are set, so that results of before go on."""
+    """With their defaults where nothing is said."""
     seen: dict[str, object] = {}
 
     def get_strategy(name: str, **options: object) -> None:
@@ -99,7 +99,7 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
     assert seen == {"name": "task_dependent", "candidates": 3, "true_masks": True, "candidates_from_all": True}
     seen.clear()
     rank(folder)
-    assert seen == {"name": "task_dependent", "candidates": 16}
+    assert seen == {"name": "task_dependent", "candidates": 16, "true_masks": False, "candidates_from_all": False}
     shown = model("experiment", "--help").output
     assert "--true-masks" in shown
     assert "--candidates-from-all" in shown
@@ -365,7 +365,7 @@ def test_a_full_disk_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("model.network.checkpoint.save_file", full)
     done = rank(folder)
-    assert done.exit_code == 2
+    assert done.exit_code == 1
     assert "No space left on device" in done.stderr
     assert "the same command goes on from there" in done.stderr
     assert "Traceback" not in done.stderr

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from model.errors import ResultsError
 from model.experiment.results import INITIAL, WHOLE, Results, Run, missing, planned_runs
+from model.strategies import default_options
 
 PROTOCOL: dict[str, Any] = {
     "data": "axons",
@@ -194,6 +195,19 @@ def test_resume_compares_the_options_of_strategies_on_both_sides(tmp_path: Path)
     assert Results.resume(path, asked, ("options",)).protocol["options"] == {"a": {"candidates": 2}, "b": {"candidates": 9}}
     with pytest.raises(ResultsError, match=r"options\.a\.candidates: found 2, asked 3"):
         Results.resume(path, {"strategies": ["a"], "options": {"a": {"candidates": 3}}}, ("options",))
+
+
+def test_an_option_that_results_do_not_tell_had_its_default(tmp_path: Path) -> None:
+    """So that results of a release before the option go on."""
+    path = tmp_path / "results.json"
+    Results({"strategies": ["task_dependent"], "options": {"task_dependent": {"candidates": 16}}}).save(path)
+
+    def asked(**options: object) -> dict[str, object]:
+        return {"strategies": ["task_dependent"], "options": {"task_dependent": default_options("task_dependent") | options}}
+
+    assert Results.resume(path, asked(), ("options",)).protocol["options"]["task_dependent"]["true_masks"] is False
+    with pytest.raises(ResultsError, match=r"options\.task_dependent\.true_masks: found false, asked true"):
+        Results.resume(path, asked(true_masks=True), ("options",))
 
 
 def test_resume_names_what_differs_and_the_remedy(tmp_path: Path) -> None:
