@@ -34,8 +34,8 @@ DEFAULT_STRATEGY = "task_dependent"
 MOST_BUDGET = 1000
 GATHERED: Final = "options of strategies"
 """What the options of strategies are called while settings are read; in extra params each is a key of its own."""
-BYTES_A_PIXEL = 48
-"""Memory that drawing a mask takes for each pixel of the image, with two classes (measured)."""
+MOST_BYTES = 512_000_000
+"""Memory for one image, of 64 million pixels: with its libraries, a process stays below 1.5 GB (measured)."""
 FEWEST_LABELS_TO_RANK = 3
 """Below so many labels f_L knows too little for its pseudo-labels to be compared; the cold-start order is used."""
 
@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     )
     models_kept: int = Field(8, ge=1, description="Models that the web server keeps in memory, the one used longest ago goes first.")
     max_megapixels: float | None = Field(
-        None, gt=0, description="Largest image that is worked on, in million pixels; unset: what the memory allows."
+        None, gt=0, description="Largest image that is worked on, in million pixels, up to 178; unset: 64, or what the memory allows."
     )
     job_hours: float = Field(24, gt=0, description="Hours after which a job is given up.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -208,9 +208,11 @@ class Settings(BaseSettings):
     @property
     def most_pixels(self) -> int:
         """Pixels of the largest image that is worked on: all workers and the web server may have one in hand at once."""
+        from model.data.images import BYTES_A_PIXEL, MAX_PIXELS
+
         if self.max_megapixels is not None:
-            return round(self.max_megapixels * 1e6)
-        return usable_memory() // (BYTES_A_PIXEL * (self.workers + 1))
+            return min(round(self.max_megapixels * 1e6), MAX_PIXELS)
+        return min(usable_memory() // (self.workers + 1) // 2, MOST_BYTES) // BYTES_A_PIXEL
 
     @property
     def described(self) -> dict[str, str]:

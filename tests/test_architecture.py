@@ -28,6 +28,7 @@ ROOMS = [
     "model.__main__",
     "backend.errors",
     "backend.proxy",
+    "backend.stopping",
     "backend.cold_start",
     "backend",
     "backend.settings",

@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import torch
 from rq import get_current_job
 
-from backend import logs
+from backend import logs, stopping
 from backend.errors import BackendError, LabelStudioError, QueueError, StoppedError, StorageError, UnreachableError
 from backend.finding import Severity
 from backend.jobs import rollback
@@ -31,6 +31,7 @@ from backend.queue.lease import SECONDS as FENCE_SECONDS
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
+from backend.stopping import stopped_by
 from backend.store.round_record import round_in_force
 from model.errors import ModelError
 
@@ -39,8 +40,8 @@ log = logging.getLogger(__name__)
 TAKE_OVER_SECONDS = FENCE_SECONDS + 15
 """How long a job waits for a fence: until that of a killed run is surely free."""
 OTHER_ALIVE = {"reason": "another run of this job is alive and goes on"}
-LONGEST_LOOK = 600.0
-"""How long a rollback waits for a look at the project."""
+LONGEST_LOOK = 120.0
+"""How long a rollback waits for a look at the project, which it has told to stop."""
 LONGEST_TRAINING = 24 * 3600.0
 """How long a round waits for a training of the project that another worker does."""
 
@@ -72,8 +73,9 @@ def _job(
             context = open_context(project_id)
             torch.set_num_threads(context.settings.torch_threads)
             job = get_current_job()
-            job_id = job.id if job else f"direct-{project_id}-{time.time_ns()}"
-            with logs.bound(project=project_id, job=job_id):
+            context.job_id = job_id = job.id if job else f"direct-{project_id}-{time.time_ns()}"
+            cancelled = Progress(context.redis, project_id, job_id, kind).check
+            with logs.bound(project=project_id, job=job_id), stopped_by(cancelled):
                 try:
                     result = function(context, job_id, *args, **keywords)
                 except StoppedError as stopped:
@@ -115,7 +117,7 @@ def _fenced(
                 yield None
                 return
         progress.fences.append(fence.check)
-        with fence:
+        with fence, stopped_by(progress.check):
             yield progress
     finally:
         progress.end()
@@ -138,10 +140,8 @@ def _once_it_answers(context: Context, progress: Progress, attempt: Callable[[],
                     raise
                 context.note(subject, f"The end of a round waits for Label Studio: {error}")
                 log.warning("waiting for Label Studio, asking again in %.0f s: %s", pause, error)
-                end = time.monotonic() + pause
-                while (left := end - time.monotonic()) > 0:
-                    progress("Waiting for Label Studio", 0, 1)
-                    time.sleep(min(1.0, left))
+                progress("Waiting for Label Studio", 0, 1)
+                stopping.pause(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
     finally:
         context.note(subject, "")
@@ -220,7 +220,8 @@ def run_unit(context: Context, job_id: str, round_name: str, unit: str) -> Resul
     progress = Progress(context.redis, context.project_id, job_id, enqueue.UNIT, checks=checks, round_name=round_name)
     try:
         progress.check()
-        rounds.run_unit(context, progress, round_name, unit)
+        with stopped_by(progress.check):
+            rounds.run_unit(context, progress, round_name, unit)
         return {"round": round_name, "unit": unit}
     finally:
         progress.end()
@@ -253,8 +254,13 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
         look = Fence(context.redis, context.keys.fence("look"))  # a look that draws the other version's masks must not add them to these
         if progress is None:
             return dict(OTHER_ALIVE)
-        if not look.take(wait=LONGEST_LOOK):
-            raise QueueError(f"A look at the project has not ended for {LONGEST_LOOK / 60:.0f} minutes; nothing was changed. Try again.")
+        enqueue.stop_look(context.redis, context.project_id)  # another one follows
+        until = time.monotonic() + LONGEST_LOOK
+        while not look.take(wait=2.0):
+            progress("Waiting for a look at the project", 0, 1)
+            progress.check()
+            if time.monotonic() >= until:
+                raise QueueError(f"A look at the project has not ended for {LONGEST_LOOK:.0f} seconds; nothing was changed. Try again.")
         progress.fences.append(look.check)
         with look:
             result = rollback.roll_back(context, progress, wish, job_id=job_id)

@@ -24,6 +24,7 @@ from backend.queue.connection import as_text
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
+from backend.stopping import stopped_by
 from backend.store.version_history import TRAINING
 from backend.store.versions import FEWER, VersionRecord, assign_folds, decide, now, trained_by
 from model.network.checkpoint import TrainedModel
@@ -266,7 +267,7 @@ def fenced_training(context: Context, job_id: str, *, wait: float, needed: Calla
             if time.monotonic() >= until:
                 return {**nothing, "reason": "another run of this training is alive and goes on"}
         progress.fences.append(fence.check)
-        with fence:
+        with fence, stopped_by(progress.check):
             if not needed():
                 return {**nothing, "reason": "another training has just done it"}
             result = run_training(context, progress, fence, job_id=job_id)

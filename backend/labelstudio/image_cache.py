@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import threading
+import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from rq.timeouts import BaseTimeoutException
 
-from model.data.images import decode_image, encoded_size
+from backend.errors import StoppedError
+from backend.labelstudio.room import Guard, in_room
+from model.data.images import decode_image
 from model.files import write_atomically
+
+log = logging.getLogger(__name__)
 
 MAX_AGE = 24 * 3600.0
 """Seconds a downloaded image is used without asking again, in case the file behind an address is replaced."""
 _CHECK_SIDE = 512
 """Pixels: what can be normalised at this size can be worked on at any."""
-LARGE_PIXELS = 16_000_000
-_large = threading.Lock()
 _SUFFIX = ".image"
 """Of files whose content has been decoded once; earlier releases kept what came, under the same name without it."""
 
@@ -45,37 +46,29 @@ class ImageCache:
             before.unlink()
         return None
 
-    def put(self, address: str, content: bytes) -> None:
+    def put(self, address: str, content: bytes, guard: Guard = in_room) -> None:
         """Keep what came from an address, if it is an image that can be worked on."""
-        if usable(content):
-            with write_atomically(self._path(address)) as file:
-                file.write(content)
+        if usable(content, guard):
+            try:
+                with write_atomically(self._path(address)) as file:
+                    file.write(content)
+            except OSError as error:  # the disk is full: it is there all the same
+                log.warning("an image is not kept: %s", error)
 
     def _path(self, address: str) -> Path:
         return self._folder / (hashlib.sha256(f"{self._server} {address}".encode()).hexdigest() + _SUFFIX)
 
 
-def usable(content: bytes) -> bool:
+def usable(content: bytes, guard: Guard = in_room) -> bool:
     """Whether an image file can be decoded wholly and has contrast: no log-in page, nothing cut off."""
     try:
-        with alone_if_large(content):
+        with guard(content):
             decode_image(content, "image", max_side=_CHECK_SIDE)
-    except BaseTimeoutException:  # of the whole job
+    except (BaseTimeoutException, StoppedError):  # of the whole job
         raise
     except Exception:  # what it is will be told by who decodes it for its work
         return False
     return True
-
-
-@contextmanager
-def alone_if_large(content: bytes) -> Iterator[None]:
-    """Several threads read images; of the large ones, which take hundreds of megabytes each, only one does at a time."""
-    height, width = encoded_size(content, "image")
-    if height * width < LARGE_PIXELS:
-        yield
-        return
-    with _large:
-        yield
 
 
 def prune(caches: Path, *, max_age: float = MAX_AGE) -> None:

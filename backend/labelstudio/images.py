@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,8 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.http.addresses import OWN_PATH
 from backend.labelstudio.image_cache import MAX_AGE, ImageCache
 from backend.labelstudio.labels.config import LabelConfig
-from model.data.images import encoded_size
+from backend.labelstudio.room import Guard, in_room
+from model.data.images import MAX_PIXELS, decoding_pixels, encoded_size
 from model.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -48,18 +50,26 @@ def address(task: dict[str, Any], config: LabelConfig) -> str:
     return value
 
 
+MOST_DRIPPING = 3
+"""Addresses of one server that gave nothing, after which no further one of it is asked: each may have taken minutes."""
+
+
 class Failures:
     """What did not come within one job: a server that is away, or an address that drips, is waited for once. For several threads."""
 
     def __init__(self) -> None:
         self._servers: dict[str, NoAnswerError] = {}
         self._addresses: dict[str, NoAnswerError] = {}
+        self._times: Counter[str] = Counter()
 
     def note(self, address: str, error: NoAnswerError) -> None:
         """Remember that an address gave nothing, and its whole server or bucket if that does not answer."""
         self._addresses[address] = error
         parts = urlsplit(address)
-        if parts.netloc and (error.server or parts.scheme in _CLOUD):
+        if not parts.netloc:
+            return
+        self._times[parts.netloc] += 1
+        if error.server or parts.scheme in _CLOUD or self._times[parts.netloc] >= MOST_DRIPPING:
             self._servers[parts.netloc] = error
 
     def of(self, address: str) -> NoAnswerError | None:
@@ -75,11 +85,13 @@ def fetch(
     *,
     max_age: float = MAX_AGE,
     failures: Failures | None = None,
+    guard: Guard = in_room,
 ) -> bytes:
     """The encoded bytes of a task's image: an upload, a local file, a web address, or cloud storage that the project is connected to.
 
     Kept in `cache_dir` by its address for `max_age` seconds if it can be decoded, so that a second call needs no network. `task` needs
-    "id" and "data"; what is in `failures` is not asked again. Raises TaskImageError naming the task when the image is gone, is no
+    "id" and "data"; what is in `failures` is not asked again; it is decoded within `guard`.
+    Raises TaskImageError naming the task when the image is gone, is no
     address, may not be read or does not come; UnreachableError and ApiKeyError when no image could be fetched at all.
     """
     where = address(task, config)
@@ -92,17 +104,20 @@ def fetch(
         if before := failures.of(where):
             raise _not_coming(task, where, before)
         content = _download(client, task, where, failures)
-        cache.put(where, content)
+        cache.put(where, content, guard)
     return content
 
 
 def require_size(content: bytes, task_id: int | str, most: int) -> None:
     """Look at the header before anything is decoded. Raises TaskImageError for more than `most` pixels, ImageError for no image."""
-    height, width = encoded_size(content, f"task {task_id}")
-    if height * width > most:
+    counted = decoding_pixels(content, f"task {task_id}")
+    if counted > most:
+        height, width = encoded_size(content, f"task {task_id}")
+        kind = "" if height * width > most else f", which take as much memory as {counted / 1e6:.0f} million of 8-bit colour,"
+        setting = ", or set MAX_MEGAPIXELS higher where there is memory for it" if counted <= MAX_PIXELS else ""
         raise TaskImageError(
-            f"task {task_id}: its image of {width} x {height} pixels is larger than the memory of this machine allows, expected at most "
-            f"{most / 1e6:.0f} million pixels; cut it into tiles or export it smaller, or give more memory (setting MAX_MEGAPIXELS).",
+            f"task {task_id}: its image of {width} x {height} pixels{kind} is larger than is worked on here, expected at most "
+            f"{most / 1e6:.0f} million pixels (MAX_MEGAPIXELS); cut it into tiles or export it smaller{setting}.",
             lasting=True,
         )
 

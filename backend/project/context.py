@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,10 +15,11 @@ from redis import Redis
 
 from backend.errors import SettingsError
 from backend.labelstudio.client import LabelStudio, Project
-from backend.labelstudio.images import Failures, fetch, require_size
+from backend.labelstudio.images import Failures, fetch, one_image, require_size
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.project.connection import own_service, read_instance
 from backend.queue.connection import Keys, connection
+from backend.queue.in_hand import InHand
 from backend.settings import ProjectSettings, Settings, get_settings, parse_project_settings
 from backend.store.storage import Storage
 from backend.store.versions import Versions
@@ -34,6 +36,8 @@ class Context:
     redis: Redis
     client: LabelStudio
     storage: Storage
+    job_id: str = ""
+    """The rq job that works on it; empty in the web server."""
 
     @cached_property
     def keys(self) -> Keys:
@@ -62,14 +66,41 @@ class Context:
         """Images that did not come while this context is used, by one job or request."""
         return Failures()
 
+    @cached_property
+    def in_hand(self) -> InHand:
+        """The images that are worked on."""
+        return InHand(self.redis, self.project_id, self.job_id)
+
+    @contextmanager
+    def work_on(self, task_id: int | str, content: bytes) -> Iterator[None]:
+        """Work on the image of a task: whatever goes wrong within is that image's fault, and the others go on. Raises TaskImageError."""
+        with one_image(task_id), self.in_hand.work(task_id, content):
+            yield
+
     def image(self, task: Mapping[str, Any], config: LabelConfig) -> bytes:
         """The image file of a task, which is no larger than can be worked on here. Raises TaskImageError and ImageError, naming the task.
 
         Raises UnreachableError and ApiKeyError when no image could be fetched at all.
         """
-        content = fetch(self.client, dict(task), config, self.image_cache, failures=self.failures)
-        require_size(content, task["id"], self.settings.most_pixels)
+        number = task["id"]
+        self.in_hand.require_harmless(number)
+        with one_image(number):
+            content = fetch(
+                self.client,
+                dict(task),
+                config,
+                self.image_cache,
+                failures=self.failures,
+                guard=lambda content: self._small_enough(number, content),
+            )
+            require_size(content, number, self.settings.most_pixels)
         return content
+
+    @contextmanager
+    def _small_enough(self, task_id: int | str, content: bytes) -> Iterator[None]:
+        require_size(content, task_id, self.settings.most_pixels)
+        with self.in_hand.work(task_id, content):
+            yield
 
     def setup(self) -> Setup:
         """The project as it is in Label Studio now. Raises UnknownProjectError, ConfigError, SettingsError."""

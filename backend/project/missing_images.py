@@ -92,6 +92,7 @@ def _task(context: Context, number: int) -> Mapping[str, Any] | None:
 
 def _readable(context: Context, config: LabelConfig, task: Mapping[str, Any]) -> bool:
     try:
-        return usable(context.image(task, config))
+        content = context.image(task, config)
+        return usable(content, lambda content: context.work_on(int(task["id"]), content))
     except (TaskImageError, ModelError):
         return False

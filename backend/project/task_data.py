@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 
 from backend.errors import RegionError, TaskImageError, UnknownLabelError
-from backend.labelstudio.image_cache import alone_if_large
-from backend.labelstudio.images import one_image
 from backend.labelstudio.labels.annotations import chosen
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import draw_regions
 from backend.project.context import Context, Setup
+from backend.stopping import in_threads
 from model.arrays import Image, Mask
-from model.data.images import decode_image, decode_raw, normalise, shrink
+from model.data.images import decode_image, decode_shrunk, normalise
 from model.data.lru_cache import ByteCache
-from model.data.masks import resize_mask
+from model.data.masks import present_values, resize_mask
 from model.data.pool import SHRUNK
 from model.data.small_objects import Losses, count_losses
 from model.errors import ModelError
@@ -63,7 +62,7 @@ class TaskImages(Mapping[str, Image]):
         image = self._cache.get(key)
         if image is None:
             content = self.encoded(identity)
-            with one_image(identity), alone_if_large(content):
+            with self._context.work_on(identity, content):
                 image = self._cache.put(key, decode_image(content, f"task {identity}", max_side=self._max_side))
         return image
 
@@ -96,15 +95,11 @@ class TaskImages(Mapping[str, Image]):
             return None
 
         found: dict[str, TaskImageError | ModelError] = {}
-        with ThreadPoolExecutor(DOWNLOADS) as executor:
-            try:
-                for done, (identity, error) in enumerate(zip(self, executor.map(problem, self), strict=True), start=1):
-                    if error is not None:
-                        found[identity] = error
-                    on_progress("Reading images", done, len(self))
-            except BaseException:
-                executor.shutdown(cancel_futures=True)
-                raise
+        with closing(in_threads(problem, self, DOWNLOADS)) as problems:
+            for done, (identity, error) in enumerate(zip(self, problems, strict=True), start=1):
+                if error is not None:
+                    found[identity] = error
+                on_progress("Reading images", done, len(self))
         return found
 
 
@@ -141,12 +136,12 @@ def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int,
     listed = list(context.client.tasks(context.project_id, "labelled"))
     tasks = [task for task in listed if chosen(task) is not None]
     labels = Labels(seen=len(tasks), max_side=setup.recipe.max_side)
-    with ThreadPoolExecutor(DOWNLOADS) as executor:
-        contents = executor.map(lambda task: _content(context, setup.config, task), tasks)
-        for done, (task, content) in enumerate(zip(tasks, contents, strict=True), start=1):
+    with closing(in_threads(lambda task: _fetch(context, setup.config, task), tasks, DOWNLOADS)) as problems:
+        for done, (task, problem) in enumerate(zip(tasks, problems, strict=True), start=1):
             try:
-                with one_image(task["id"]):
-                    _add(labels, task, content, setup, on_label)
+                if problem is not None:
+                    raise problem
+                _add(context, labels, task, setup, on_label)
             except (TaskImageError, RegionError, ModelError) as error:
                 labels.problems[str(task["id"])] = str(error)
                 if isinstance(error, UnknownLabelError):
@@ -159,41 +154,39 @@ def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int,
     return labels
 
 
-def _content(context: Context, config: LabelConfig, task: dict[str, Any]) -> bytes | TaskImageError | ModelError:
+def _fetch(context: Context, config: LabelConfig, task: dict[str, Any]) -> TaskImageError | ModelError | None:
+    """Have the image of a task in the cache; the files of all labels at once might not fit into memory."""
     try:
-        return context.image(task, config)
+        context.image(task, config)
     except (TaskImageError, ModelError) as error:
         return error
+    return None
 
 
-def _add(
-    labels: Labels, task: dict[str, Any], content: bytes | TaskImageError | ModelError, setup: Setup, on_label: OnLabel | None
-) -> None:
-    if isinstance(content, Exception):
-        raise content
-    identity = str(task["id"])
-    annotation = chosen(task)
+def _add(context: Context, labels: Labels, task: dict[str, Any], setup: Setup, on_label: OnLabel | None) -> None:
+    identity, annotation = str(task["id"]), chosen(task)
     assert annotation is not None
-    raw = decode_raw(content, f"task {identity}")
-    size = (raw.shape[0], raw.shape[1])
-    image = normalise(shrink(raw, setup.recipe.max_side), name=f"task {identity}")
-    name = f"task {identity}, annotation {annotation.get('id')}"
-    drawing = draw_regions(annotation.get("result") or [], setup.config, size, name=name)
-    full = drawing.mask
-    mask = resize_mask(full, (image.shape[0], image.shape[1]))
-    if mask.shape != full.shape and len(labels.masks) < SHRUNK:
-        labels.losses.add(count_losses(full, setup.recipe.max_side))
-    if on_label is not None:
-        on_label(int(task["id"]), annotation, full)
+    content = context.image(task, setup.config)
+    with context.work_on(identity, content):
+        small, size = decode_shrunk(content, f"task {identity}", setup.recipe.max_side)
+        image = normalise(small, name=f"task {identity}")
+        name = f"task {identity}, annotation {annotation.get('id')}"
+        drawing = draw_regions(annotation.get("result") or [], setup.config, size, name=name)
+        full = drawing.mask
+        mask = resize_mask(full, (image.shape[0], image.shape[1]))
+        if mask.shape != full.shape and len(labels.masks) < SHRUNK:
+            labels.losses.add(count_losses(full, setup.recipe.max_side))
+        if on_label is not None:
+            on_label(int(task["id"]), annotation, full)
+        labels.present[identity] = present_values(full).tolist()
+        labels.digests[identity] = hashlib.sha256(full.data).hexdigest()[:16]
     labels.masks[identity] = mask
     labels.images[identity] = image
     labels.tasks[identity] = {"id": task["id"], "data": task["data"]}
-    labels.present[identity] = np.flatnonzero(np.bincount(full.ravel(), minlength=1)).tolist()
     if drawing.overlaps:
         labels.overlaps[identity] = "; ".join(drawing.overlaps)
     if drawing.passed_over and not full.any():
         labels.only_help.add(identity)
-    labels.digests[identity] = hashlib.sha256(full.tobytes()).hexdigest()[:16]
 
 
 def save_masks(path: Path, masks: Mapping[str, Mask]) -> None:

@@ -97,6 +97,16 @@ class Keys:
         """Hash: "<what lacks it>:<task id>" of images that could not be read, to try them again (backend.jobs.missing)."""
         return self._key("missing")
 
+    @property
+    def in_hand(self) -> str:
+        """Hash: "<job> <task>" of the images that jobs work on (backend.queue.in_hand)."""
+        return self._key("in-hand")
+
+    @property
+    def kills(self) -> str:
+        """Hash: task to how many processes were killed with its image in hand."""
+        return self._key("kills")
+
     def fence(self, what: str) -> str:
         """Lock of one kind of work."""
         return self._key(f"fence:{what}")

@@ -236,6 +236,14 @@ def cancel(project_id: int) -> list[str]:
     return ids
 
 
+def stop_look(redis: Redis, project_id: int) -> None:
+    """Have a look that runs end where it is: something that people wait for needs its fence."""
+    if look := _find(redis, project_id, Work.LOOK, (JobStatus.STARTED,)):
+        keys = Keys(project_id)
+        redis.sadd(keys.cancelled, look.id)
+        redis.expire(keys.cancelled, KEPT_SECONDS)
+
+
 def training_id(job_id: str) -> str:
     """The id under which a round's own training is known."""
     return f"{job_id}-training"

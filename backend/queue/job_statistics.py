@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from rq.exceptions import AbandonedJobError
 from rq.job import Job
 
+from backend.queue import in_hand
 from backend.queue.connection import PREFIX, as_text
 
 KEY = f"{PREFIX}:tally"
@@ -70,6 +71,7 @@ def note_abandoned(job: Job, kind: type[BaseException], *_: object) -> None:
     """Count a run whose worker vanished with it; an exception handler for rq's cleaning of its registries."""
     if kind is AbandonedJobError:
         note_job(job, Outcome.KILLED, job.started_at)
+        in_hand.blame(job)
 
 
 def durations(content: dict[bytes, bytes]) -> Iterator[Durations]:

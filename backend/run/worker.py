@@ -19,7 +19,7 @@ from rq.job import Job
 from backend import logs
 from backend.errors import BackendError, SettingsError
 from backend.proxy import open_client
-from backend.queue import job_statistics
+from backend.queue import in_hand, job_statistics
 from backend.queue.connection import COMPUTE, CONTROL, named
 from backend.queue.job_statistics import Outcome
 from backend.settings import Settings, get_settings, masked_url
@@ -81,6 +81,8 @@ class CountedWorker(Worker):
         """What rq does when a job has raised, in its horse, or when the horse has died, in the worker."""
         super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
         outcome = Outcome.FAILED if self.is_horse else Outcome.KILLED
+        if outcome is Outcome.KILLED:
+            in_hand.blame(job)
         job_statistics.note_job(job, outcome, execution.created_at if execution else job.started_at)
 
 

@@ -16,7 +16,6 @@ from label_studio_ml.model import LabelStudioMLBase
 from backend import logs
 from backend.errors import BackendError, UnreachableError
 from backend.jobs.masks.pre_annotation import PreAnnotator
-from backend.labelstudio.images import one_image
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.metrics.counters import PREDICTIONS, Drawn
 from backend.project.context import Context
@@ -150,7 +149,7 @@ class Segmenter(LabelStudioMLBase):
         torch.set_num_threads(self.context.settings.torch_threads)
         loaded = MODELS.get(self.context, version)
         annotator = PreAnnotator(loaded.model, loaded.labels, config)
-        with one_image(task_id):
+        with self.context.work_on(task_id, data):
             return annotator.regions(data, f"task {task_id}"), annotator.outdated
 
     def _tell_outdated(self, text: str) -> None:

@@ -6,7 +6,7 @@ displayed: EXIF and TIFF orientation tags are applied before anyone sees the arr
 
 import io
 import re
-import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -21,14 +21,18 @@ from model.errors import ImageError
 MIN_SIDE = 32
 """Pixels; below this a U-Net has nothing left to look at after five halvings."""
 MAX_PIXELS = 178_956_970
-"""Pillow's own limit against decompression bombs, applied to TIFF and 16-bit PNG as well: about 13,000 x 13,000."""
+"""Limit against files whose header claims anything: about 13,000 x 13,000, which take 1.3 GB to decode in colour."""
+BYTES_A_PIXEL = 8
+"""Memory that decoding takes for each pixel of a colour image of 8 bits, as PNG, JPEG or BMP; nothing that is done with it takes more."""
+BLOCK_PIXELS = 1 << 22
+"""Pixels of a large image that are worked on at once, 4 million: as many as an image of 2048 x 2048 has."""
 CLIP_FRACTION = 0.001
 """Share of pixels cut off at either end of the intensities before standardising: hot and dead pixels, glare."""
 CLIP_PIXELS = 32
 """At most this many pixels' worth is cut: 0.1 % of a 2048 x 2048 image is more than the area of five nuclei, which may be all there are."""
 
-# Pillow warns of half as many pixels as it refuses; MAX_PIXELS is this module's own word on it.
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+# MAX_PIXELS is this module's own word on it, for all formats, and says what to do.
+Image.MAX_IMAGE_PIXELS = None
 
 _ORIENTATION_TAG = 274
 _FORMATS = "PNG, JPEG or TIFF (BMP and WebP are read as well)"
@@ -58,6 +62,8 @@ class _Header(NamedTuple):
     orientation: int
     gray_bits: int
     """Bits per pixel of a gray PNG (1, 2, 4, 8, 16); 16 also for a colour PNG of 16 bits per channel; 8 for the rest."""
+    memory: float
+    """Bytes for each pixel that decoding takes at its peak (measured)."""
 
 
 def read_image(path: str | Path, *, max_side: int | None = None) -> Array:
@@ -122,6 +128,15 @@ def encoded_size(data: bytes, name: str) -> tuple[int, int]:
     return header.height, header.width
 
 
+def decoding_pixels(data: bytes, name: str) -> int:
+    """As how many pixels of a colour image an encoded one counts in memory, from its header alone.
+
+    Of WebP and of 16-bit colours as twice as many. Raises ImageError if it cannot be read.
+    """
+    header = _header(io.BytesIO(data), name)
+    return round(header.height * header.width * header.memory / BYTES_A_PIXEL)
+
+
 def working_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     """Scale (height, width) down so that the longer side is `max_side`, keeping the aspect ratio; never up.
 
@@ -143,6 +158,15 @@ def working_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]
     return scaled
 
 
+def decode_shrunk(data: bytes, name: str, max_side: int | None) -> tuple[Array, tuple[int, int]]:
+    """The image at `working_size`, (H, W) or (H, W, 3) not normalised, and (height, width) of the whole one, which is gone again by then.
+
+    Raises as `decode_raw`.
+    """
+    raw = decode_raw(data, name)
+    return shrink(raw, max_side), (raw.shape[0], raw.shape[1])
+
+
 def shrink(raw: Array, max_side: int | None) -> Array:
     """Average pixels of (H, W) or (H, W, 3) over areas to `working_size`: float32; unchanged if it is small enough."""
     size = working_size((raw.shape[0], raw.shape[1]), max_side)
@@ -152,11 +176,26 @@ def shrink(raw: Array, max_side: int | None) -> Array:
 def resample(array: Array, size: tuple[int, int]) -> Array:
     """Resize (H, W) or (H, W, C) to `size` = (height, width) by box averaging, channel by channel: float32."""
     planes = array[..., None] if array.ndim == 2 else array
-    resized = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(planes[..., c], dtype=np.float32)).resize((size[1], size[0]), Image.Resampling.BOX))
-        for c in range(planes.shape[2])
-    ]
-    return resized[0] if array.ndim == 2 else np.stack(resized, axis=-1)
+    result: Array = np.empty((*size, planes.shape[2]), dtype=np.float32)
+    scale = array.shape[0] / size[0]
+    for start, end in row_blocks(size[0], round(array.shape[1] * max(1.0, scale))):
+        top, bottom = start * scale, end * scale
+        first, last = max(0, int(top) - 1), min(array.shape[0], int(bottom) + 2)
+        for channel in range(planes.shape[2]):
+            rows = Image.fromarray(np.ascontiguousarray(planes[first:last, :, channel], dtype=np.float32))
+            box = (0, max(0.0, top - first), array.shape[1], min(bottom - first, last - first))
+            result[start:end, :, channel] = rows.resize((size[1], end - start), Image.Resampling.BOX, box=box)
+    return result[..., 0] if array.ndim == 2 else result
+
+
+def row_blocks(rows: int, width: int) -> Iterator[tuple[int, int]]:
+    """(first, end) of blocks of whole rows of `width` pixels that hold BLOCK_PIXELS at most; of a small image, all of its rows.
+
+    All but the last have a multiple of 8 rows. What is worked out block by block needs memory for one only.
+    """
+    step = max(8, BLOCK_PIXELS // max(1, width) // 8 * 8)
+    for first in range(0, rows, step):
+        yield first, min(rows, first + step)
 
 
 def normalise(raw: Array, *, name: str = "image") -> Array:
@@ -210,19 +249,18 @@ def _header(stream: BinaryIO, name: str) -> _Header:
         raise ImageError(f"{name}: the file is empty, expected {_FORMATS}; copy or export it again.")
     try:
         if start[:4] in tiff.MAGIC:
-            height, width, orientation = tiff.read_header(stream, name)
-            return _Header("TIFF", height, width, _valid_orientation(orientation), 8)
+            height, width, orientation, size = tiff.read_header(stream, name)
+            return _Header("TIFF", height, width, _valid_orientation(orientation), 8, max(BYTES_A_PIXEL, 1.5 * size))
         with Image.open(stream) as image:
             kind = image.format or "unknown"
             # Pillow decodes all pixels of a PNG to look for EXIF behind them; where it stands in front, `info` has it already.
             exif = image.getexif() if kind != "PNG" or "exif" in image.info else {}
             bits = start[24] if kind == "PNG" else 8
             frames = getattr(image, "n_frames", 1) if kind == "WEBP" else 1
-            header = _Header(kind, image.height, image.width, _valid_orientation(exif.get(_ORIENTATION_TAG, 1)), bits)
+            memory = 16 if kind == "WEBP" or (bits == 16 and len(image.getbands()) > 1) else BYTES_A_PIXEL
+            header = _Header(kind, image.height, image.width, _valid_orientation(exif.get(_ORIENTATION_TAG, 1)), bits, memory)
     except (ImageError, MemoryError):
         raise
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{name}: more than {MAX_PIXELS} pixels ({error}); cut it into tiles, or export it smaller.") from error
     except Exception as error:  # see decode_raw
         known = start[:4] in tiff.MAGIC or start.startswith((b"\x89PNG", b"\xff\xd8", b"BM")) or start[8:12] == b"WEBP"
         found = f"a damaged header ({_text(error)})" if known else f"a file that starts with {start[:16]!r}"
@@ -275,7 +313,15 @@ def _pixels_of_others(data: bytes, header: _Header, stored: bool) -> Array:
         return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     with Image.open(io.BytesIO(data)) as image:
         image.load()
-        return _stored_pixels(image, header.gray_bits) if stored else np.asarray(image.convert(_plain_mode(image.mode)))
+        return _stored_pixels(image, header.gray_bits) if stored else converted(image, _plain_mode(image.mode))
+
+
+def converted(image: Image.Image, mode: str) -> Array:
+    """The pixels of a loaded image, uint8 (H, W[, C]), in another mode of Pillow's, made a block of rows at a time."""
+    result: Array = np.empty((image.height, image.width, *([len(mode)] if len(mode) > 1 else [])), dtype=np.uint8)
+    for first, end in row_blocks(image.height, image.width):
+        result[first:end] = image.crop((0, first, image.width, end)).convert(mode)
+    return result
 
 
 def _plain_mode(mode: str) -> str:

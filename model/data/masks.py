@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from model.arrays import Array
-from model.data.images import decode, read_bytes, resample
+from model.data.images import BLOCK_PIXELS, decode, read_bytes, resample
 from model.data.two_levels import find_foreground
 from model.errors import ImageError, MaskError
 from model.files import write_atomically
@@ -109,7 +109,10 @@ def class_ids(values: Array, classes: int | None = None, *, name: str = "mask") 
 def present_values(values: Array) -> Array:
     """List the different numbers in a mask, ascending, 1-D."""
     if values.dtype == np.uint8:  # np.unique sorts all pixels; counting is 20 times faster
-        return np.flatnonzero(np.bincount(values.ravel(), minlength=256))
+        flat, counts = values.ravel(), np.zeros(256, dtype=np.intp)
+        for first in range(0, flat.size, BLOCK_PIXELS):  # as it takes 8 bytes a pixel
+            counts += np.bincount(flat[first : first + BLOCK_PIXELS], minlength=256)
+        return np.flatnonzero(counts)
     return np.unique(values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ MAY_LOSE = 0.1
 """Share of a class that a working size may lose: of its pixels before another size is chosen, of its objects before it is told."""
 KEPT = 0.5
 """Share of its pixels that must come back when an object is shrunk and enlarged again, for it not to count as lost."""
+MOST_PIXELS = 1 << 24
+"""Of a mask whose objects are told apart, which takes 30 bytes a pixel: 4096 x 4096."""
 MEMORY = 2 * 1024**3
 """Bytes that the labelled images of a training may take at a working size chosen for them, 2 GiB: 40 of 2048 x 2048."""
 BYTES_PER_PIXEL = 13
@@ -52,7 +55,12 @@ class Losses:
 
 
 def count_losses(mask: Mask, side: int) -> Losses:
-    """What a longest side of `side` pixels loses of a mask, uint8 (H, W) of class ids at full size, and larger ones that lose less."""
+    """What a longest side of `side` pixels loses of a mask, uint8 (H, W) of class ids at full size, and larger ones that lose less.
+
+    Of a mask of more than MOST_PIXELS every second pixel is looked at, or third.
+    """
+    step = math.ceil(math.sqrt(mask.size / MOST_PIXELS))
+    mask = mask[::step, ::step]
     losses = Losses()
     labelled = {number: ndimage.label(mask == number, np.ones((3, 3))) for number in present_values(mask).tolist() if number}
     areas = {number: np.bincount(labels.ravel(), minlength=count + 1)[1:] for number, (labels, count) in labelled.items()}

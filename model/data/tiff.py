@@ -12,6 +12,10 @@ from model.errors import ImageError
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """The first four bytes of a TIFF or BigTIFF."""
+MOST_PAGES = 500
+"""A single image with all its thumbnails has a dozen."""
+MOST_TILE = 1 << 22
+"""Pixels of a tile up to which it may be larger than its image."""
 _COLOURS = (0, 1, 2, 3, 6)
 """Photometric interpretations understood: gray with white as zero, gray, RGB, palette, YCbCr."""
 _LOSSY = (6, 7, 22610, 33003, 33004, 33005, 34712, 34892, 50001, 50002)
@@ -23,12 +27,15 @@ _REMEDY = "export single planes, or save channels of one image as RGB or as an I
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
-def read_header(stream: BinaryIO, name: str) -> tuple[int, int, object]:
-    """Height and width as stored, and the orientation tag (1 without one). Raises ImageError for a stack."""
+def read_header(stream: BinaryIO, name: str) -> tuple[int, int, object, int]:
+    """Height and width as stored, the orientation tag (1 without one), and bytes a pixel. Raises ImageError for a stack."""
     with _open(stream) as tiff:
         axes, shape = _axes(tiff, name)
-        tag = _only_series(tiff, name).keyframe.tags.get(_ORIENTATION_TAG)
-        return shape[axes.index("Y")], shape[axes.index("X")], tag.value if tag else 1
+        series = _only_series(tiff, name)
+        tag = series.keyframe.tags.get(_ORIENTATION_TAG)
+        height, width = shape[axes.index("Y")], shape[axes.index("X")]
+        _check_segments(series.keyframe, name)
+        return height, width, tag.value if tag else 1, -(-series.nbytes // max(1, height * width))
 
 
 def read_pixels(data: bytes, name: str, stored: bool) -> tuple[Array, bool, str]:
@@ -65,10 +72,22 @@ def _open(stream: BinaryIO) -> tifffile.TiffFile:
 
 def _only_series(tiff: tifffile.TiffFile, name: str) -> tifffile.TiffPageSeries:
     """The one image of a TIFF, whatever thumbnails stand before or behind it. Raises ImageError if there are more, or none."""
+    if len(tiff.pages) > MOST_PAGES:  # finding out what they are would take minutes
+        raise ImageError(f"{name}: the TIFF holds {len(tiff.pages)} pages, expected one image; export each plane as a file of its own.")
     full = [series for series in tiff.series if not series.keyframe.is_reduced]
     if len(full) != 1:
         raise ImageError(f"{name}: the TIFF holds {len(full)} images, expected one; export each plane as a file of its own.")
     return full[0]
+
+
+def _check_segments(page: tifffile.TiffPage, name: str) -> None:
+    """Raise ImageError for tiles far larger than the image, each of which would be decoded as a whole."""
+    tile = page.tilelength * page.tilewidth
+    if page.is_tiled and tile > MOST_TILE and tile > 4 * page.imagelength * page.imagewidth:
+        raise ImageError(
+            f"{name}: the TIFF has tiles of {page.tilewidth} x {page.tilelength} pixels for an image of {page.imagewidth} x "
+            f"{page.imagelength}, expected smaller ones; save it again."
+        )
 
 
 def _axes(tiff: tifffile.TiffFile, name: str) -> tuple[str, tuple[int, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from model.arrays import Mask
+from model.data.images import row_blocks
 
 
 def dice(mask: Mask, other: Mask, classes: int) -> float:
@@ -15,7 +16,10 @@ def dice(mask: Mask, other: Mask, classes: int) -> float:
     """
     if mask.shape != other.shape:
         raise ValueError(f"dice of masks of different shapes, {mask.shape} and {other.shape}")
-    counts = np.bincount(mask.ravel().astype(np.intp) * classes + other.ravel(), minlength=classes * classes).reshape(classes, classes)
+    counts = np.zeros((classes, classes), dtype=np.intp)
+    for first, end in row_blocks(mask.shape[0], mask.shape[1]):
+        pairs = mask[first:end].ravel().astype(np.intp) * classes + other[first:end].ravel()
+        counts += np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
     total = counts.sum(axis=0) + counts.sum(axis=1)
     scores = np.where(total > 0, 2 * counts.diagonal() / np.maximum(total, 1), 1.0)
     return float(scores[1:].mean())

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import interpolate, pad
 
 from model.arrays import Image, Mask
+from model.data.images import row_blocks
 from model.network.checkpoint import TrainedModel
 from model.network.device import autocast
 from model.network.unet import memory_format
@@ -34,9 +35,20 @@ def predict_probabilities(
         return probabilities[0].cpu().numpy()
 
 
+def predict_rows(model: TrainedModel, image: Image, size: tuple[int, int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """`predict_probabilities` at `size` = (height, width) in blocks of rows: the first row's number, and float32 (classes, rows, W)."""
+    small = torch.from_numpy(predict_probabilities(model, image))[None]
+    for first, end in row_blocks(*size):
+        with torch.inference_mode():
+            yield first, _rows_of(small, size, first, end)[0].numpy()
+
+
 def predict_mask(model: TrainedModel, image: Image, *, size: tuple[int, int] | None = None) -> Mask:
     """The most probable class of each pixel, uint8 (H, W) class ids, at `size` (height, width) if given."""
-    return predict_probabilities(model, image, size=size).argmax(axis=0).astype(np.uint8)
+    mask: Mask = np.empty(size or image.shape[:2], dtype=np.uint8)
+    for first, rows in predict_rows(model, image, (mask.shape[0], mask.shape[1])):
+        mask[first : first + rows.shape[1]] = rows.argmax(axis=0)
+    return mask
 
 
 def predict_masks(model: TrainedModel, images: Iterable[Image]) -> Iterator[Mask]:
@@ -57,6 +69,18 @@ def extract_features(model: TrainedModel, image: Image) -> npt.NDArray[np.float3
         features = decoder(encoder(_padded(_to_batch([image], model), model)))
         height, width = image.shape[:2]  # what lies beyond is padding
         return features[:, :, :height, :width].float().mean(dim=(0, 2, 3)).cpu().numpy()
+
+
+def _rows_of(small: torch.Tensor, size: tuple[int, int], first: int, end: int) -> torch.Tensor:
+    """Rows `first` to `end` of (1, C, h, w) resampled bilinearly to `size`."""
+    if size == tuple(small.shape[2:]):
+        return small[:, :, first:end]
+    if (first, end) != (0, size[0]):  # between which two rows each lies; its columns follow as in a small image
+        place = ((torch.arange(first, end) + 0.5) * (small.shape[2] / size[0]) - 0.5).clamp(min=0)
+        above = place.long()
+        below = (above + 1).clamp(max=small.shape[2] - 1)
+        small = torch.lerp(small[:, :, above], small[:, :, below], (place - above)[None, None, :, None])
+    return interpolate(small, size=(end - first, size[1]), mode="bilinear", align_corners=False)
 
 
 def _batches(images: Iterable[Image]) -> Iterator[list[Image]]:

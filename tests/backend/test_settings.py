@@ -8,6 +8,7 @@ import pytest
 
 from backend.errors import SettingsError
 from backend.settings import EMBEDDED_REDIS_FILE, Settings, check_encoder, masked_url, parse_project_settings, read_settings
+from model.data.images import MAX_PIXELS
 
 
 @pytest.fixture(autouse=True)
@@ -160,8 +161,9 @@ def test_threads_are_the_cores_that_the_process_may_use(monkeypatch: pytest.Monk
 
 
 def test_the_largest_image_follows_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every worker and the web server may have one in hand."""
-    monkeypatch.setattr("backend.settings.usable_memory", lambda: 8_000_000_000)
-    assert 80e6 < read_settings(workers=1).most_pixels < 90e6
-    assert read_settings(workers=3).most_pixels < 45e6
+    """Every worker and the web server may have one in hand; no process takes more than 1.5 GB for one."""
     assert read_settings(max_megapixels=1.5).most_pixels == 1_500_000
+    assert read_settings(max_megapixels=400).most_pixels == MAX_PIXELS
+    for memory, workers, most in ((64e9, 1, 64_000_000), (2e9, 1, 62_500_000), (2e9, 3, 31_250_000)):
+        monkeypatch.setattr("backend.settings.usable_memory", lambda memory=memory: int(memory))
+        assert read_settings(workers=workers).most_pixels == most

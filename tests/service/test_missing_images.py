@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,9 +26,12 @@ from backend.labelstudio.labels.regions import from_mask
 from backend.project.context import open_context
 from backend.project.missing_images import TRIED
 from backend.project.status import read_status
-from backend.queue import pending_work
+from backend.queue import enqueue, pending_work
+from backend.queue.connection import COMPUTE, CONTROL, Keys, as_text
+from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.run.redis_server import EmbeddedRedis
+from backend.run.worker import create_worker
 from backend.settings import Settings
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.web.segmenter import Segmenter
@@ -196,6 +201,34 @@ def test_whatever_one_image_does_to_its_decoder_the_others_go_on(lab: Lab, monke
     assert drawn == {lab.uploads[0], *lab.stored}
     assert entry_points.train(lab.project, "test")["labels"] == 1
     assert any(f"task {lab.uploads[1]}: there is not enough memory" in text for text in read_status(lab.project)["warnings"])
+
+
+def test_an_image_that_kills_its_worker_each_time_is_left_out_by_name(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory ran out, or a decoder crashed: the round and the training come to their end at their third try, without that image alone."""
+    publish_version(lab.settings.model_dir, lab.project)
+    for number in (0, 1):
+        lab.label(lab.uploads[number], number)
+    from model.data import images
+
+    def deadly(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> images.Decoded:
+        if data in (picture(1)[0], picture(2)[0]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(data, name, stored=stored)
+
+    monkeypatch.setattr(images, "decode", deadly)
+    monkeypatch.setattr(Fence.__init__, "__kwdefaults__", {"seconds": 2.0})  # free so long after its holder was killed
+    redis = open_context(lab.project).redis
+    for _ in range(2):  # the first job finds the labelled one out, and fails with the other one
+        enqueue.enqueue_round(lab.project, "test")
+        create_worker(lab.settings, [CONTROL, COMPUTE]).work(burst=True)
+    record = round_in_force(open_context(lab.project).storage, lab.project)
+    assert record is not None
+    assert set(record.unreadable) == {str(lab.uploads[2]), str(lab.large)}
+    assert f"task {lab.uploads[2]}: 2 times the worker was killed" in record.unreadable[str(lab.uploads[2])]
+    assert record.labels == [lab.uploads[0]]
+    assert {as_text(task) for task in redis.hkeys(Keys(lab.project).kills)} == {str(task) for task in lab.uploads[1:3]}
+    assert not redis.exists(Keys(lab.project).in_hand)
+    assert not Segmenter(lab.project, EXAMPLE).predict([task for task in lab.tasks if task["id"] == lab.uploads[2]])[0]["result"]
 
 
 def test_an_image_that_goes_while_the_round_runs_comes_last(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

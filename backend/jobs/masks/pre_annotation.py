@@ -10,9 +10,9 @@ import numpy.typing as npt
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import Region, from_mask
 from model.arrays import Mask
-from model.data.images import decode_raw, normalise, shrink
+from model.data.images import decode_shrunk, normalise
 from model.network.checkpoint import TrainedModel
-from model.network.inference import predict_probabilities
+from model.network.inference import predict_rows
 
 
 @dataclass
@@ -39,18 +39,20 @@ class PreAnnotator:
         )
 
     def regions(self, data: bytes, name: str) -> list[Region]:
-        """The regions on an encoded image, at its full size as displayed; `name` is what errors call it. Raises model.errors.ImageError."""
-        raw = decode_raw(data, name)
-        image = normalise(shrink(raw, self.model.recipe.max_side), name=name)
-        probabilities = predict_probabilities(self.model, image, size=(raw.shape[0], raw.shape[1]))
-        mask, confidence = self._in_config(probabilities)
-        return from_mask(mask, self.config, confidence)
+        """The regions on an encoded image, at its full size as displayed; `name` is what errors call it. Raises model.errors.ImageError.
 
-    def _in_config(self, probabilities: npt.NDArray[np.float32]) -> tuple[Mask, list[float]]:
-        """The mask uint8 (H, W) in the configuration's class ids, and the mean probability of each of its classes over its pixels."""
-        predicted = probabilities.argmax(axis=0)
-        highest = np.take_along_axis(probabilities, predicted[None], axis=0)[0]
-        mask = self._classes[predicted].astype(np.uint8)
-        count = np.bincount(mask.ravel(), minlength=self.config.classes)
-        total = np.bincount(mask.ravel(), weights=highest.ravel(), minlength=self.config.classes)
-        return mask, [float(value) for value in np.divide(total, count, out=np.zeros_like(total), where=count > 0)]
+        They are worked out in blocks of rows: of a large image, only the mask itself is held as a whole.
+        """
+        small, size = decode_shrunk(data, name, self.model.recipe.max_side)
+        mask: Mask = np.empty(size, dtype=np.uint8)
+        count = np.zeros(self.config.classes)
+        total = np.zeros(self.config.classes)  # of the probability of each pixel's class, in the mask of which it counts
+        for first, rows in predict_rows(self.model, normalise(small, name=name), size):
+            predicted = rows.argmax(axis=0)
+            drawn = self._classes[predicted]
+            mask[first : first + len(drawn)] = drawn
+            highest = np.take_along_axis(rows, predicted[None], axis=0)[0]
+            count += np.bincount(drawn.ravel(), minlength=self.config.classes)
+            total += np.bincount(drawn.ravel(), weights=highest.ravel(), minlength=self.config.classes)
+        mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
+        return from_mask(mask, self.config, [float(value) for value in mean])

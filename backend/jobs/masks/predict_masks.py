@@ -8,7 +8,6 @@ from typing import Any
 
 from backend.errors import TaskImageError, VersionError
 from backend.jobs.masks.pre_annotation import PreAnnotator
-from backend.labelstudio.images import one_image
 from backend.labelstudio.labels.config import LabelConfig
 from backend.project import missing_images
 from backend.project.context import Context
@@ -45,7 +44,7 @@ def draw(
             continue
         try:
             content = images.encoded(str(task_id))
-            with one_image(task_id):
+            with context.work_on(task_id, content):
                 regions[task_id] = annotator.regions(content, f"task {task_id}")
         except (TaskImageError, ModelError) as error:
             log.warning("task %d has no mask: %s", task_id, error)

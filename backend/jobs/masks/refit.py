@@ -15,6 +15,7 @@ from backend.project.context import Context
 from backend.queue.connection import as_text
 from backend.store.round_record import RoundRecord
 from backend.store.shown_masks import DrawnMasks
+from model.data.images import MAX_PIXELS
 from model.hashing import digest
 
 log = logging.getLogger(__name__)
@@ -80,13 +81,15 @@ def refitted(regions: Sequence[Region], config: LabelConfig) -> list[Region]:
     if all(fits(region, config) for region in known):
         return known
     first = known[0]
-    size = (int(first["original_height"]), int(first["original_width"]))
     confidence = [0.0] * config.classes
     for region in known:
         confidence[config.class_id(_label(region)) or 0] = float(region.get("score") or 0.0)
     try:
+        size = (int(first["original_height"]), int(first["original_width"]))  # whatever somebody has changed it to
+        if not 0 < size[0] * size[1] <= MAX_PIXELS:
+            raise ValueError(f"it claims {size[1]} x {size[0]} pixels")
         mask = to_mask([{**region, "to_name": config.image_name} for region in known], config, size, name="a pre-annotation")
-    except (RegionError, ValueError) as error:
+    except (RegionError, ValueError, KeyError, TypeError) as error:
         log.warning("a pre-annotation cannot be drawn under the new configuration and is emptied: %s", error)
         return []
     return from_mask(mask, config, confidence if any(confidence) else None)

@@ -10,12 +10,12 @@ from urllib.parse import unquote, urlsplit
 
 from backend.errors import RegionError, TaskImageError
 from backend.jobs.round.similarity_map import similarity_map
-from backend.jobs.round.thumbnails import thumbnail
-from backend.labelstudio.images import address, one_image
+from backend.jobs.round.thumbnails import SIDE, thumbnail
+from backend.labelstudio.images import address
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import to_mask
 from backend.project.context import Context
-from model.data.images import decode_raw
+from model.data.images import decode_shrunk
 from model.errors import ModelError
 from model.files import write_bytes
 from model.strategies.base import Comparison
@@ -58,7 +58,7 @@ def draw_pictures(
         index[str(number)] = {"name": image_name(task, config), "picture": False}
         try:
             content = context.image(task, config)
-            with one_image(number):
+            with context.work_on(number, content):
                 picture = _picture(content, number, config, regions.get(number))
             write_bytes(context.storage.path(picture_name(round_folder, number)), picture)
         except (TaskImageError, ModelError, RegionError) as error:
@@ -71,10 +71,10 @@ def draw_pictures(
 
 
 def _picture(content: bytes, number: int, config: LabelConfig, regions: Sequence[dict[str, Any]] | None) -> bytes:
-    raw = decode_raw(content, f"task {number}")
+    small, size = decode_shrunk(content, f"task {number}", SIDE)
     if regions is None:
-        return thumbnail(raw, None)
-    return thumbnail(raw, to_mask(regions, config, (raw.shape[0], raw.shape[1]), name=f"task {number}, pre-annotation"))
+        return thumbnail(small, None)
+    return thumbnail(small, to_mask(regions, config, size, name=f"task {number}, pre-annotation"))
 
 
 def _missing(context: Context, numbers: set[int]) -> dict[int, Mapping[str, Any]]:

@@ -22,7 +22,10 @@ Mask = npt.NDArray[np.uint8]
 
 
 def thumbnail(raw: npt.NDArray[np.generic], mask: Mask | None) -> bytes:
-    """A JPEG of a decoded image, (H, W) or (H, W, 3) of any dtype, with the mask, class ids (H, W), filled lightly and outlined."""
+    """A JPEG of a decoded image, (H, W) or (H, W, 3) of any dtype, with the mask, class ids, filled lightly and outlined.
+
+    The image may be shrunk to SIDE already, and the mask larger than it.
+    """
     raw = shrink(raw, SIDE)
     picture = _visible(raw)
     if mask is not None:

@@ -21,6 +21,7 @@ from backend.labelstudio.http.allowed_hosts import AllowedHosts
 from backend.labelstudio.http.download import Download
 from backend.labelstudio.http.probe import is_loopback, redirection, require_final
 from backend.proxy import open_client, proxy_text
+from backend.stopping import wait_for
 
 TIMEOUT = 60.0
 """Seconds to wait for an answer."""
@@ -143,6 +144,9 @@ class Transport:
         Raises UnreachableError and ApiKeyError when nothing can be had of Label Studio at all, NoAnswerError and LabelStudioError for
         this address alone.
         """
+        return wait_for(lambda: self._download(address))
+
+    def _download(self, address: str) -> bytes:
         place = self._place(address)
         response, own = self._downloads.get(place, self._hop)
         if response.status_code == 404 and place.otherwise is not None:
@@ -219,7 +223,7 @@ class Transport:
     def _guarded(self, method: str, send: Any) -> Any:
         """Call with retries. Raises UnreachableError when nothing comes."""
         try:
-            return self._retried(method, send)
+            return wait_for(lambda: self._retried(method, send))
         except httpx.TransportError as error:
             raise self._unreachable(f"{type(error).__name__}: {error}{proxy_text(self.url)}") from error
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import contourpy
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 Points = npt.NDArray[np.float64]
+
+_CROSSINGS = 1 << 20
+"""Crossings of edges and rows that are worked out at once, 60 bytes each."""
+_TRACED_PIXELS = 1 << 24
+"""Larger masks are outlined by every second pixel, or third: outlining takes 20 bytes a pixel, and the page draws no finer."""
+_FEW_POINTS = 4000
+"""Points of an outline and its holes up to which the shortest cuts are looked for."""
 
 
 def fill(points: Points, size: tuple[int, int]) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
@@ -30,31 +39,42 @@ def fill(points: Points, size: tuple[int, int]) -> tuple[tuple[slice, slice], np
     from_row = np.clip(np.ceil(top[:, 1] - 0.5), first[1], last[1]).astype(int)
     to_row = np.clip(np.ceil(bottom[:, 1] - 0.5), first[1], last[1]).astype(int)
     counts = np.maximum(to_row - from_row, 0)
-    edge = np.repeat(np.arange(len(points)), counts)
-    row = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(from_row, counts)
-    slope = (bottom[edge, 0] - top[edge, 0]) / (bottom[edge, 1] - top[edge, 1])
-    crossing = top[edge, 0] + (row + 0.5 - top[edge, 1]) * slope
-    column = np.clip(np.ceil(crossing - 0.5), first[0], last[0]).astype(int)
-    crossed = np.zeros((rows, columns + 1), dtype=np.int32)
-    np.add.at(crossed, (row - first[1], column - first[0]), 1)
-    return box, (np.cumsum(crossed, axis=1)[:, :-1] & 1).astype(bool)
+    crossed = np.zeros((rows, columns + 1), dtype=np.uint8)
+    ends = np.cumsum(counts)
+    at = 0
+    while at < len(points):  # as many edges at a time as cross _CROSSINGS rows: thousands of points may run from top to bottom each
+        until = max(at + 1, int(np.searchsorted(ends, ends[at] - counts[at] + _CROSSINGS, side="right")))
+        some = slice(at, until)
+        edge = np.repeat(np.arange(len(points))[some], counts[some])
+        row = np.arange(len(edge)) - np.repeat(np.cumsum(counts[some]) - counts[some], counts[some]) + from_row[edge]
+        slope = (bottom[edge, 0] - top[edge, 0]) / (bottom[edge, 1] - top[edge, 1])
+        crossing = top[edge, 0] + (row + 0.5 - top[edge, 1]) * slope
+        column = np.clip(np.ceil(crossing - 0.5), first[0], last[0]).astype(int)
+        np.bitwise_xor.at(crossed, (row - first[1], column - first[0]), 1)
+        at = until
+    np.bitwise_xor.accumulate(crossed, axis=1, out=crossed)
+    return box, crossed[:, :-1].view(bool)
 
 
-def trace(mask: npt.NDArray[np.bool_], tolerance: float) -> list[Points]:
-    """Outline a mask, bool (H, W): one polygon (n, 2) per connected area, largest first; holes are joined to the outline by a cut.
+def trace(mask: npt.NDArray[np.bool_], tolerance: float, most: int | None = None) -> list[Points]:
+    """Outline a mask, bool (H, W): one polygon (n, 2) per connected area, the `most` largest; holes are joined to the outline by a cut.
 
     Outlines deviate from the exact one, which `fill` turns back into the same mask, by up to `tolerance` pixels.
     """
     if not mask.any():
         return []
+    if mask.size > _TRACED_PIXELS:
+        step = math.ceil(math.sqrt(mask.size / _TRACED_PIXELS))
+        corner = np.asarray(mask.shape[::-1], dtype=np.float64)
+        return [np.minimum(ring * step, corner) for ring in trace(mask[step // 2 :: step, step // 2 :: step], tolerance, most)]
     padded = np.pad(mask, 1).astype(np.float64)
     filled = contourpy.contour_generator(z=padded, fill_type=contourpy.FillType.OuterOffset).filled(0.5, np.inf)
     areas = []
     for points, offsets in zip(*filled, strict=True):
         # Column 1 of the padded mask is the centre of pixel 0, at 0.5. The last point of a ring repeats the first.
         rings = [_simplified(points[a : b - 1] - 0.5, tolerance) for a, b in pairwise(offsets)]
-        areas.append((_area(rings[0]) - sum(_area(ring) for ring in rings[1:]), _joined(rings)))
-    return [ring for _, ring in sorted(areas, key=lambda item: -item[0])]
+        areas.append((_area(rings[0]) - sum(_area(ring) for ring in rings[1:]), rings))
+    return [_joined(rings) for _, rings in sorted(areas, key=lambda item: -item[0])[:most]]
 
 
 def _simplified(ring: Points, tolerance: float) -> Points:
@@ -66,12 +86,26 @@ def _simplified(ring: Points, tolerance: float) -> Points:
 
 def _joined(rings: list[Points]) -> Points:
     """One closed line around the outline and its holes: to each hole and back where they are nearest."""
+    if sum(map(len, rings)) > _FEW_POINTS:
+        return _joined_to_outline(rings)
     joined = rings[0]
     for hole in sorted(rings[1:], key=lambda ring: float(ring[:, 0].min())):
         distance = ((joined[:, None] - hole[None]) ** 2).sum(axis=2)
         near, far = np.unravel_index(int(distance.argmin()), distance.shape)
         joined = np.concatenate([joined[: near + 1], hole[far:], hole[: far + 1], joined[near:]])
     return joined
+
+
+def _joined_to_outline(rings: list[Points]) -> Points:
+    """The same for thousands of holes: each is joined to the outline itself, and the cuts may cross other holes, which changes no pixel."""
+    outline = rings[0]
+    _, nearest = cKDTree(outline).query(np.asarray([hole[0] for hole in rings[1:]]).reshape(-1, 2))
+    parts, at = [], 0
+    for number in np.argsort(nearest, kind="stable"):
+        near, hole = int(nearest[number]), rings[number + 1]
+        parts += [outline[at : near + 1], hole, hole[:1]]
+        at = near
+    return np.concatenate([*parts, outline[at:]])
 
 
 def _area(ring: Points) -> float:

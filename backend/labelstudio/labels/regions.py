@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -18,6 +20,7 @@ from backend.errors import RegionError, UnknownLabelError
 from backend.labelstudio.labels import polygons, rle
 from backend.labelstudio.labels.config import Kind, LabelConfig
 from model.arrays import Mask
+from model.data.images import row_blocks
 
 Region = dict[str, Any]
 
@@ -28,6 +31,9 @@ Below half a pixel, because at the image's border the outline runs half a pixel 
 """
 MAX_POLYGONS = 300
 """Areas drawn per class, the largest; the labelling page becomes slow with more."""
+
+_PIECES_PIXELS = 1 << 24
+"""Objects of larger regions are told apart by every second pixel, or third, as it takes 15 bytes a pixel."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def draw_regions(result: Sequence[Region], config: LabelConfig, size: tuple[int,
                 known = ", ".join(config.labels)
                 text = f"{where}: its label {label!r} is not in the labelling configuration ({known}); relabel it, or put it back."
                 raise UnknownLabelError(text, label=label)
-            shapes.append(_shape(region, kind, class_id, size))
+            shapes.append((class_id, where, partial(_shape, region, kind, size)))
         except ValueError as error:
             raise RegionError(f"{where}: {error}.") from error
     mask, overlaps = _painted(shapes, size)
@@ -148,37 +154,70 @@ _POINTS_AND_BARE_SHAPES = {
     *(kind.value.removesuffix("labels") for kind in Kind),
     "magicwand",
 }
-_Shape = tuple[int, tuple[slice, slice], npt.NDArray[np.bool_]]
-"""Class id, box of rows and columns, and which pixels of the box are marked."""
+_Pixels = tuple[tuple[slice, slice], npt.NDArray[np.bool_]]
+"""Box of rows and columns, and which pixels of the box are marked."""
+_Shape = tuple[int, str, Callable[[], _Pixels]]
+"""Class id, what errors call it, and what works out its pixels: one at a time is held, as each may cover a large image."""
 
 
 def _painted(shapes: Sequence[_Shape], size: tuple[int, int]) -> tuple[Mask, dict[tuple[int, int], int]]:
-    """The mask, and for each two classes (the one that has them, the other) how many pixels both of them marked."""
+    """The mask, and for each two classes (the one that has them, the other) how many pixels both of them marked. Raises RegionError."""
     mask: Mask = np.zeros(size, dtype=np.uint8)
     overlapping = False
-    for class_id, box, inside in shapes:
-        overlapping = overlapping or bool(np.isin(mask[box][inside], (0, class_id), invert=True).any())
-        mask[box][inside] = class_id
+    for class_id, where, pixels in shapes:
+        try:
+            box, inside = pixels()
+        except ValueError as error:
+            raise RegionError(f"{where}: {error}.") from error
+        held = mask[box]
+        overlapping = overlapping or bool((inside & (held != 0) & (held != class_id)).any())
+        held[inside] = class_id
     if not overlapping:
         return mask, {}
     mask[:] = 0
-    held = np.full(size, np.iinfo(np.int32).max, dtype=np.int32)  # pixels of the object that has a pixel
+    areas = np.full(size, np.iinfo(np.int32).max, dtype=np.int32)  # pixels of the object that has a pixel
     overlaps: dict[tuple[int, int], int] = {}
-    for class_id, box, inside in shapes:
-        _, pieces, statistics, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8))
-        area = statistics[:, cv2.CC_STAT_AREA][pieces]
-        won = inside & (area <= held[box])
-        before = mask[box]
-        for other in np.unique(before[inside]):
-            if other not in (0, class_id):
-                both = inside & (before == other)
-                taken = int((both & won).sum())
-                for pair, pixels in (((class_id, int(other)), taken), ((int(other), class_id), int(both.sum()) - taken)):
-                    if pixels:
-                        overlaps[pair] = overlaps.get(pair, 0) + pixels
-        mask[box][won] = class_id
-        held[box][won] = area[won]
+    for class_id, _, pixels in shapes:
+        box, inside = pixels()
+        held, smallest = mask[box], areas[box]
+        step, pieces = _pieces(inside)
+        for first, end in row_blocks(*inside.shape):
+            rows = slice(first, end)
+            area = pieces[np.arange(first, end) // step][:, np.arange(inside.shape[1]) // step]
+            _paint(class_id, inside[rows], area, held[rows], smallest[rows], overlaps)
     return mask, overlaps
+
+
+def _pieces(inside: npt.NDArray[np.bool_]) -> tuple[int, npt.NDArray[np.int32]]:
+    """How many pixels the connected piece of each pixel has, by every `step`-th row and column; what lies between these is tiny."""
+    step = max(1, math.ceil(math.sqrt(inside.size / _PIECES_PIXELS)))
+    _, pieces, statistics, _ = cv2.connectedComponentsWithStats(inside[::step, ::step].astype(np.uint8))
+    areas = (statistics[:, cv2.CC_STAT_AREA] * step**2)[pieces]
+    if step > 1:  # the pixels at the edge of a piece, whose row or column is not looked at, count with it
+        coarse = np.where(pieces > 0, areas, 0).astype(np.float32)
+        areas = np.where(pieces > 0, coarse, cv2.dilate(coarse, np.ones((3, 3)))).clip(min=1).astype(np.int32)
+    return step, areas
+
+
+def _paint(
+    class_id: int,
+    inside: npt.NDArray[np.bool_],
+    area: npt.NDArray[np.int32],
+    mask: Mask,
+    areas: npt.NDArray[np.int32],
+    overlaps: dict[tuple[int, int], int],
+) -> None:
+    """Draw pixels `inside`, which are of objects of `area` pixels, where nothing smaller is, and count in what is drawn twice."""
+    won = inside & (area <= areas)
+    for other in np.unique(mask[inside]):
+        if other not in (0, class_id):
+            both = inside & (mask == other)
+            taken = int((both & won).sum())
+            for pair, pixels in (((class_id, int(other)), taken), ((int(other), class_id), int(both.sum()) - taken)):
+                if pixels:
+                    overlaps[pair] = overlaps.get(pair, 0) + pixels
+    mask[won] = class_id
+    areas[won] = area[won]
 
 
 def _label(region: Region) -> str:
@@ -199,23 +238,23 @@ def _check_size(region: Region, size: tuple[int, int]) -> None:
         )
 
 
-def _shape(region: Region, kind: Kind, class_id: int, size: tuple[int, int]) -> _Shape:
+def _shape(region: Region, kind: Kind, size: tuple[int, int]) -> _Pixels:
     value, (height, width) = region["value"], size
     if kind is Kind.BRUSH:
         if value.get("format", "rle") != "rle" or "rle" not in value:
             raise ValueError(f"its brush has the format {value.get('format')!r}, expected 'rle' with its bytes; draw it again")
         try:
-            return class_id, *_boxed(rle.decode(value["rle"], size))
+            return _boxed(rle.decode(value["rle"], size))
         except ValueError as error:
             raise ValueError(f"its brush cannot be decoded: {error}; draw it again") from error
     if kind is Kind.BITMASK:
-        return class_id, *_boxed(_bitmask(value, size))
+        return _boxed(_bitmask(value, size))
     points: polygons.Points = _outline(value, kind) * np.asarray([width / 100, height / 100])
     if kind in (Kind.ELLIPSE, Kind.RECTANGLE):
         points = _turned(points, float(value.get("rotation") or 0))
     if len(points) < 3:
         raise ValueError(f"its polygon has {len(points)} point{'s' if len(points) != 1 else ''}, expected at least 3; draw it again")
-    return class_id, *polygons.fill(points, size)
+    return polygons.fill(points, size)
 
 
 def _boxed(marked: npt.NDArray[np.bool_]) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
@@ -232,12 +271,16 @@ def _bitmask(value: dict[str, Any], size: tuple[int, int]) -> npt.NDArray[np.boo
     try:
         content = base64.b64decode(str(value["imageDataURL"]).partition("base64,")[2], validate=True)
         with PIL.Image.open(io.BytesIO(content)) as image:
-            alpha = np.asarray(image.convert("RGBA"))[..., 3]
-    except (KeyError, ValueError, OSError) as error:
+            found = (image.height, image.width)
+            if found == size:  # else it is not decoded: it may be of any size
+                image.load()
+                marked: npt.NDArray[np.bool_] = np.empty(size, dtype=bool)
+                for first, end in row_blocks(*size):
+                    marked[first:end] = np.asarray(image.crop((0, first, size[1], end)).convert("RGBA"))[..., 3] > 127
+                return marked
+    except (KeyError, ValueError, OSError, PIL.Image.DecompressionBombError) as error:
         raise ValueError(f"its bitmask cannot be decoded ({type(error).__name__}: {error}); draw it again") from error
-    if alpha.shape != size:
-        raise ValueError(f"its bitmask has {alpha.shape[1]} x {alpha.shape[0]} pixels, but the image {size[1]} x {size[0]}; draw it again")
-    return np.asarray(alpha > 127)
+    raise ValueError(f"its bitmask has {found[1]} x {found[0]} pixels, but the image {size[1]} x {size[0]}; draw it again")
 
 
 def _outline(value: dict[str, Any], kind: Kind) -> polygons.Points:
@@ -278,4 +321,4 @@ def _brush(pixels: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
 
 def _polygons(pixels: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
     scale = np.asarray([100 / pixels.shape[1], 100 / pixels.shape[0]])
-    return [{"points": np.round(points * scale, 4).tolist(), "closed": True} for points in polygons.trace(pixels, TOLERANCE)[:MAX_POLYGONS]]
+    return [{"points": np.round(points * scale, 4).tolist(), "closed": True} for points in polygons.trace(pixels, TOLERANCE, MAX_POLYGONS)]

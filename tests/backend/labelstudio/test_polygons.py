@@ -1,5 +1,6 @@
 """Tests of polygons."""
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -84,3 +85,15 @@ def test_an_empty_mask_has_no_outline_and_the_largest_area_comes_first() -> None
     mask[1:3, 1:3], mask[8:18, 8:18] = True, True
     first, second = polygons.trace(mask, 0.5)
     assert first.min() > 5 > second.max()
+
+
+def test_an_outline_with_thousands_of_holes_turns_back_into_the_same_mask() -> None:
+    """What a network draws that has learnt little."""
+    mask = np.random.default_rng(0).random((300, 300)) < 0.9
+    (first, *_) = polygons.trace(mask, 0, 1)
+    assert len(first) > 4000
+    box, inside = polygons.fill(first, (300, 300))
+    _, pieces = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    largest = pieces == np.bincount(pieces[pieces > 0]).argmax()
+    assert (inside == largest[box]).all()
+    assert inside.sum() == largest.sum()

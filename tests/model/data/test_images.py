@@ -192,7 +192,7 @@ def test_no_warning_of_a_library_reaches_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(damaged)
     Image.fromarray(noise(40, 50)).save(tmp_path / "a.png")
     code = (
-        "from PIL import Image; from model.data.images import read_raw; Image.MAX_IMAGE_PIXELS = 1500; "
+        "from PIL import Image; Image.MAX_IMAGE_PIXELS = 1500; from model.data.images import read_raw; "
         f"print(*(read_raw({str(tmp_path)!r} + name).shape for name in ('/a.tif', '/a.png')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
