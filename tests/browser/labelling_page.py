@@ -34,6 +34,7 @@ BRUSH = 25
 """Pixels of the image around a line that its brush reaches at most."""
 IMAGE = "img[alt=image]"
 REGION = ".lsf-outliner-item"
+UPDATE = "button[aria-label='submit']"
 KEEP_ERRORS = """
     const seen = window.shownErrors = new Set();
     new MutationObserver(() => {
@@ -130,6 +131,21 @@ class LabellingPage:
     def skip(self) -> int:
         """Press Skip; returns the next task."""
         return self._press("skip-task")
+
+    def postpone(self) -> int:
+        """Press the arrow that leaves an image for later; returns the next task."""
+        return self._press("Postpone task")
+
+    def go_back(self) -> int:
+        """Press the arrow to what was open before; returns that task."""
+        return self._press("Previous task")
+
+    def update(self) -> None:
+        """Press Update, which saves a label that was submitted before; it is grey until something is changed, and after it is saved."""
+        wait(self.browser, lambda page: page.find_element(By.CSS_SELECTOR, UPDATE).is_enabled(), "Update to be enabled")
+        self.browser.find_element(By.CSS_SELECTOR, UPDATE).click()
+        wait(self.browser, lambda page: self.errors or not page.find_element(By.CSS_SELECTOR, UPDATE).is_enabled(), "the update")
+        assert self.errors == []
 
     def _press(self, button: str) -> int:
         # Until another task is open: a page that is busy with something else passes over a press.

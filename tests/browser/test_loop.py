@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
 from backend.project.status import read_status
@@ -28,6 +29,12 @@ ADDED: Line = ((40, 470), (240, 470), (240, 400))
 """Drawn onto the model's region, (x, y) in pixels of the image."""
 NEW: Line = ((300, 480), (470, 480))
 """Drawn as a region of its own."""
+CHANGED: Line = ((300, 440), (470, 440))
+"""Drawn onto a label that is submitted already."""
+RUBBED_ABOVE = 360
+"""Rows in which nothing else is drawn."""
+EDGE = 10
+"""Pixels of the image."""
 Order = Callable[[Stack, CellProject], None]
 
 
@@ -84,7 +91,7 @@ def top_up(stack: Stack, project: CellProject) -> None:
     """Images are added, which get a place and a mask in the order in force."""
     image = stack.server.address(stack.server.files / "cells" / "images" / project.pool.ids[0])
     before = set(stack.client.task_ids(project.id))
-    stack.http.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}] * 2).raise_for_status()
+    stack.http.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}] * 4).raise_for_status()
     new = set(stack.client.task_ids(project.id)) - before
     stack.wait(lambda: new <= set(order(stack, project)), "a place for the new tasks")
     stack.wait(lambda: all(any(mask.any() for mask in _offered(stack, task)) for task in new), "their masks")
@@ -94,24 +101,46 @@ def top_up(stack: Stack, project: CellProject) -> None:
 def test_saved_although_a_new_order_came(
     stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage, new_order: Order
 ) -> None:
-    """Open, draw, a new order meanwhile, draw on, submit: all that was offered and drawn is saved, and the next image comes."""
+    """Open, draw, a new order meanwhile, rub out, draw on, submit: all that was offered and changed is saved, and the next image comes."""
     task = page.task
     offered = _offered(stack, task)
     wait(page.browser, lambda _: len(page.regions) == 1, "the model's region")
+    rubbed = _across(page.drawn(offered[0].shape)[:RUBBED_ABOVE])
     page.select_region()
     page.draw(ADDED)
     new_order(stack, project)
+    page.choose_tool("eraser")
+    page.draw(rubbed)
     page.choose_label("Cell")
+    page.choose_tool("brush-tool")
     page.draw(NEW)
     assert page.submit() != task
     saved = _saved(annotator, task)
     assert covered(saved, ADDED) == covered(saved, NEW) == 1.0
-    elsewhere = ~around(ADDED) & ~around(NEW)
+    assert covered(saved, rubbed) == 0.0
+    elsewhere = ~around(ADDED) & ~around(NEW) & ~around(rubbed)
     assert any((saved[elsewhere] == mask[elsewhere]).all() for mask in offered)
 
 
+def test_changed_after_submit(stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage) -> None:
+    """Go back to what was submitted, draw on, and press Update, although an order came meanwhile."""
+    task = page.task
+    page.choose_label("Cell")
+    page.draw(NEW)
+    page.submit()
+    assert page.go_back() == task
+    page.select_region(len(page.regions) - 1)
+    page.draw(CHANGED)
+    recompute(stack, project)
+    page.update()
+    saved = _saved(annotator, task)
+    assert covered(saved, NEW) == covered(saved, CHANGED) == 1.0
+
+
 def test_skip_and_label_on(stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage) -> None:
-    """Skip, although an order came since the image was opened; skip one of the new batch, too; label on: the next order comes by itself."""
+    """Skip, although an order came since the image was opened; skip and postpone others of the new batch; label on: the next order
+    comes by itself, and what was drawn on the postponed image is there.
+    """
     quiet(stack, project)
     recompute(stack, project)
     skipped = [page.task]
@@ -120,6 +149,10 @@ def test_skip_and_label_on(stack: Stack, project: CellProject, annotator: Annota
     assert page.task in [task["task"] for task in state["next_tasks"] if task["in_batch"]]
     skipped.append(page.task)
     page.skip()
+    postponed = page.task
+    page.choose_label("Cell")
+    page.draw(NEW)
+    page.postpone()
     labelled = []
     for _ in range(BUDGET):
         labelled.append(page.task)
@@ -127,6 +160,10 @@ def test_skip_and_label_on(stack: Stack, project: CellProject, annotator: Annota
         page.draw(NEW)
         page.submit()
     stack.wait_for_round(project.id, other_than=state["round"]["name"])
+    while page.task != postponed:
+        page.go_back()
+    page.submit()
+    labelled.append(postponed)
     assert page.label_all_tasks() not in skipped + labelled
     for task in labelled:
         assert covered(_saved(annotator, task), NEW) == 1.0
@@ -136,6 +173,15 @@ def _offered(stack: Stack, task: int) -> list[Mask]:
     """The masks that the page may show: the model's, and of an order that came when it was just open."""
     predictions = stack.http.get("/api/predictions/", params={"task": task}).raise_for_status().json()
     return [marked(item["result"]) for item in predictions]
+
+
+def _across(mask: Mask) -> Line:
+    """The line through the row of a mask that holds most of it; where the mouse presses at the very edge, nothing happens."""
+    row = int(np.argmax(mask.sum(axis=1)))
+    columns = np.flatnonzero(mask[row])
+    assert len(columns), "the model's region marks nothing in these rows"
+    first, last = np.clip(columns[[0, -1]], EDGE, mask.shape[1] - EDGE)
+    return ((int(first), row), (int(last), row))
 
 
 def _saved(annotator: Annotator, task: int) -> Mask:

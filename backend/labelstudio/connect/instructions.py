@@ -48,10 +48,12 @@ def write_instructions(kind: Kind, skip_queue: str, pages: str, project_id: int)
         Kind.BRUSH: "then paint with the brush (B) or rub out with the eraser (E)",
         Kind.POLYGON: "then move its points",
     }.get(kind, "then change it")
+    # Choosing a label leaves the eraser in the hand, which does nothing then.
+    draw = "then draw with the brush (B)" if kind is Kind.BRUSH else "then draw"
     points = (
         "<b>To correct a mask, select it first</b>: click its line in the <i>Regions</i> list beside the image, "
         f"{tool}. Until it is selected, the tools do nothing.",
-        "<b>To add what the model has missed</b>, choose the label below the image, then draw.",
+        f"<b>To add what the model has missed</b>, choose the label below the image, {draw}.",
         "<b>If the mask is right</b>, submit it as it is. <b>If it is all wrong</b>, select it, press Backspace, and draw your own.",
         f"<b>Skip</b> passes an image over: the model learns nothing from it, and {_SKIPPED.get(skip_queue, _SKIPPED[''])}.",
         "<b>A new order</b> may come while you work. The image that you have open stays yours, with all that you have "
