@@ -1,4 +1,5 @@
-"""The web server: Label Studio's protocol and the projects' own addresses. It never trains and never waits."""
+"""The web server: Label Studio's protocol and the projects' own addresses.
+It never trains and never waits."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ from model.strategies import strategy_names
 log = logging.getLogger(__name__)
 
 REDIS_SECONDS = 0.25
-"""Redis answers in less than a millisecond; Label Studio waits one second in all, inside the annotator's click."""
+"""Redis answers in less than a millisecond;
+Label Studio waits one second in all, inside the annotator's click."""
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -43,7 +45,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["INSTANCE"] = InstanceName(app.config["REDIS"])
     app.config["BACKLOG"] = Backlog(app.config["REDIS"])
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.config["METRICS"] = create_registry(ServiceCollector(app.config["REDIS"], app.config["BACKLOG"], settings.model_dir))
+    app.config["METRICS"] = create_registry(
+        ServiceCollector(app.config["REDIS"], app.config["BACKLOG"], settings.model_dir)
+    )
     app.url_map.converters["int"] = payload.Number
     app.wsgi_app = SubPath(app.wsgi_app, settings.public_url)  # type: ignore[method-assign]
     watch_requests(app)
@@ -56,5 +60,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(pages)
     app.register_blueprint(metrics)
     if settings.basic_auth is None:
-        log.warning("BASIC_AUTH_USER and BASIC_AUTH_PASS are not set: whoever reaches %s can use this service", settings.own_url)
+        log.warning(
+            "BASIC_AUTH_USER and BASIC_AUTH_PASS are not set: whoever reaches %s can use this service",
+            settings.own_url,
+        )
     return app

@@ -24,8 +24,8 @@ class UnknownLabelError(RegionError):
 class TaskImageError(BackendError):
     """The image of one task cannot be fetched or worked on; the other tasks can go on.
 
-    `lasting`: that image will never do here (too large), so that it is not tried again and again. `remedy`: the command or click that
-    helps all images like it, where there is one.
+    `lasting`: that image will never do here (too large), so that it is not tried again and again. `remedy`:
+    the command or click that helps all images like it, where there is one.
     """
 
     def __init__(self, message: str, *, lasting: bool = False, remedy: str = "") -> None:
@@ -35,7 +35,8 @@ class TaskImageError(BackendError):
 
 
 class LabelStudioError(BackendError):
-    """Label Studio refused a request, or answered something unexpected; `status` is its HTTP status where there was one."""
+    """Label Studio refused a request, or answered something unexpected;
+    `status` is its HTTP status where there was one."""
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
@@ -43,7 +44,8 @@ class LabelStudioError(BackendError):
 
     @property
     def passing(self) -> bool:
-        """Whether it may pass by itself: a server that is overloaded, or, on SQLite, 500 while another process writes."""
+        """Whether it may pass by itself:
+        a server that is overloaded, or, on SQLite, 500 while another process writes."""
         return self.status in (429, 500, 502, 503, 504)
 
 
@@ -57,9 +59,11 @@ class UnreachableError(LabelStudioError):
 
 
 class NoAnswerError(LabelStudioError):
-    """One image does not come, because of the network or a storage that is away; others may, as Label Studio itself answers.
+    """One image does not come, because of the network or a storage that is away;
+    others may, as Label Studio itself answers.
 
-    `server` is set where nothing comes from a whole server, so that nobody waits for its other images as well.
+    `server` is set where nothing comes from a whole server, so that nobody waits for its other images as
+    well.
     """
 
     def __init__(self, message: str, *, server: str = "") -> None:
@@ -68,11 +72,13 @@ class NoAnswerError(LabelStudioError):
 
 
 class ApiKeyError(LabelStudioError):
-    """Label Studio does not accept the API key (wrong, expired, or of a kind the organization has disabled)."""
+    """Label Studio does not accept the API key (wrong, expired, or of a kind the organization has
+    disabled)."""
 
 
 class RedirectedError(LabelStudioError):
-    """LABEL_STUDIO_URL leads elsewhere; `final` is the address to set in its place, "" where it cannot be told."""
+    """LABEL_STUDIO_URL leads elsewhere;
+    `final` is the address to set in its place, "" where it cannot be told."""
 
     def __init__(self, message: str, *, final: str, status: int) -> None:
         super().__init__(message, status=status)
@@ -88,7 +94,8 @@ class NotConnectedError(BackendError):
 
 
 class PriorityError(LabelStudioError):
-    """The priorities that Label Studio holds are not the ones that were to be written; the previous order stays in force."""
+    """The priorities that Label Studio holds are not the ones that were to be written;
+    the previous order stays in force."""
 
 
 class ProcessError(BackendError):

@@ -17,7 +17,8 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked: what was found, and the command or click that mends it ("" where nothing is to be done)."""
+    """One thing that was checked:
+    what was found, and the command or click that mends it ("" where nothing is to be done)."""
 
     subject: str  # config, backend, webhook, sampling, tab, annotations
     severity: Severity

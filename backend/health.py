@@ -1,4 +1,5 @@
-"""`python -m backend.run.health`, as compose files of an earlier release call it: see backend/run/health.py."""
+"""`python -m backend.run.health`, as compose files of an earlier release call it:
+see backend/run/health.py."""
 
 import sys
 

@@ -1,7 +1,9 @@
-"""How the service's processes log: one line a decision, as text or as JSON, and in each line what it belongs to.
+"""How the service's processes log:
+one line a decision, as text or as JSON, and in each line what it belongs to.
 
-The code that logs does not say for which project, round or job it works: whoever starts the work binds that once, and every line that is
-logged meanwhile carries it, also those of libraries. Threads start without it, unless they run in a copy of the context.
+The code that logs does not say for which project, round or job it works:
+whoever starts the work binds that once, and every line that is logged meanwhile carries it, also those of
+libraries. Threads start without it, unless they run in a copy of the context.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ def fields() -> dict[str, object]:
 
 
 class Lines(logging.Formatter):
-    """Records as lines, with the fields that are bound where they are logged, and without the settings' secrets."""
+    """Records as lines, with the fields that are bound where they are logged, and without the settings'
+    secrets."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s%(belongs_to)s: %(message)s")
@@ -84,8 +87,13 @@ class Lines(logging.Formatter):
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """Everything in the settings that must not be read in a log, in each form in which a message could hold it; the longest first."""
-    found = [secret.get_secret_value() for secret in (settings.label_studio_api_key, settings.basic_auth_pass) if secret is not None]
+    """Everything in the settings that must not be read in a log, in each form in which a message could hold
+    it; the longest first."""
+    found = [
+        secret.get_secret_value()
+        for secret in (settings.label_studio_api_key, settings.basic_auth_pass)
+        if secret is not None
+    ]
     if settings.basic_auth is not None:
         found.append(base64.b64encode(":".join(settings.basic_auth).encode()).decode())
     for url in (settings.redis_url, settings.storage_url):

@@ -1,4 +1,5 @@
-"""A proxy in the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY): used for what is elsewhere, gone around on this machine, and named."""
+"""A proxy in the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY):
+used for what is elsewhere, gone around on this machine, and named."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def go_around_on_this_machine() -> None:
-    """Have every library of this process, and the processes it starts, reach this machine's own programs without a proxy."""
+    """Have every library of this process, and the processes it starts, reach this machine's own programs
+    without a proxy."""
     if not any(scheme != "no" for scheme in getproxies()):
         return
     given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
@@ -41,12 +43,17 @@ def proxy_of(url: str) -> str:
 def proxy_text(url: str) -> str:
     """What a message says about the proxy of an address; "" without one."""
     found = proxy_of(url)
-    return f", through the proxy {found} of the environment; NO_PROXY={urlsplit(url).hostname} goes around it" if found else ""
+    return (
+        f", through the proxy {found} of the environment; NO_PROXY={urlsplit(url).hostname} goes around it"
+        if found
+        else ""
+    )
 
 
 @cache
 def known_authorities() -> ssl.SSLContext:
-    """Whom to trust that a server is who it says; read once in a process and its forks, as it takes as long as twenty requests."""
+    """Whom to trust that a server is who it says;
+    read once in a process and its forks, as it takes as long as twenty requests."""
     return httpx.create_ssl_context()
 
 
@@ -57,6 +64,6 @@ def open_client(**options: Any) -> httpx.Client:
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         named = ", ".join(f"{name}_proxy" for name in sorted(getproxies()) if name != "no")
         raise SettingsError(
-            f"The proxy of the environment ({named}) cannot be used: {error} Expected an address such as http://proxy:3128; correct it, "
-            "or unset it for this service."
+            f"The proxy of the environment ({named}) cannot be used: {error} Expected an address such as"
+            " http://proxy:3128; correct it, or unset it for this service."
         ) from error

@@ -1,4 +1,5 @@
-"""The service's settings: one typed object from the environment, and one per project from the connection's extra params."""
+"""The service's settings:
+one typed object from the environment, and one per project from the connection's extra params."""
 
 from __future__ import annotations
 
@@ -29,15 +30,18 @@ MARK = "SERVICE_MARK"
 """Variable that tells the web server which service started it; no setting."""
 EMBEDDED_REDIS_FILE = "redis-url"
 BACKEND_FILE = "backend-url"
-"""File in MODEL_DIR that holds the address of the embedded Redis while it runs, for commands started in another shell."""
+"""File in MODEL_DIR that holds the address of the embedded Redis while it runs, for commands started in
+another shell."""
 DEFAULT_STRATEGY = "task_dependent"
 MOST_BUDGET = 1000
 GATHERED: Final = "options of strategies"
-"""What the options of strategies are called while settings are read; in extra params each is a key of its own."""
+"""What the options of strategies are called while settings are read;
+in extra params each is a key of its own."""
 MOST_BYTES = 512_000_000
 """Memory for one image, of 64 million pixels: with its libraries, a process stays below 1.5 GB (measured)."""
 FEWEST_LABELS_TO_RANK = 3
-"""Below so many labels f_L knows too little for its pseudo-labels to be compared; the cold-start order is used."""
+"""Below so many labels f_L knows too little for its pseudo-labels to be compared;
+the cold-start order is used."""
 
 _NO_VALUE = ("", "null", "none")
 
@@ -51,43 +55,95 @@ Optional_ = Annotated[str | None, BeforeValidator(_empty_is_none)]
 
 
 class Settings(BaseSettings):
-    """Everything the service reads from the environment; names are the fields' in capitals (LABEL_STUDIO_URL, ...)."""
+    """Everything the service reads from the environment;
+    names are the fields' in capitals (LABEL_STUDIO_URL, ...)."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True)
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
+    )
 
-    label_studio_url: str = Field("http://127.0.0.1:8080", description="Address at which this service reaches Label Studio.")
-    label_studio_public_url: Optional_ = Field(None, description="Address at which browsers reach Label Studio; unset: LABEL_STUDIO_URL.")
-    label_studio_api_key: SecretStr | None = Field(None, description="Legacy token or personal access token of the user it acts as.")
-    redis_url: Optional_ = Field(None, description="redis://host:port/db; unset: an embedded Redis of `python -m backend up`.")
+    label_studio_url: str = Field(
+        "http://127.0.0.1:8080", description="Address at which this service reaches Label Studio."
+    )
+    label_studio_public_url: Optional_ = Field(
+        None, description="Address at which browsers reach Label Studio; unset: LABEL_STUDIO_URL."
+    )
+    label_studio_api_key: SecretStr | None = Field(
+        None, description="Legacy token or personal access token of the user it acts as."
+    )
+    redis_url: Optional_ = Field(
+        None, description="redis://host:port/db; unset: an embedded Redis of `python -m backend up`."
+    )
     model_dir: Path = Field(Path("data"), description="Folder for models, rounds and caches of this machine.")
-    storage_url: Optional_ = Field(None, description="Shared storage of several machines (fsspec: s3://bucket/folder); unset: MODEL_DIR.")
-    basic_auth_user: Optional_ = Field(None, description="User that Label Studio and browsers must give; with BASIC_AUTH_PASS.")
+    storage_url: Optional_ = Field(
+        None, description="Shared storage of several machines (fsspec: s3://bucket/folder); unset: MODEL_DIR."
+    )
+    basic_auth_user: Optional_ = Field(
+        None, description="User that Label Studio and browsers must give; with BASIC_AUTH_PASS."
+    )
     basic_auth_pass: SecretStr | None = Field(None, description="Password of BASIC_AUTH_USER.")
     host: str = Field("127.0.0.1", description="Address the web server listens on.")
     port: int = Field(9090, ge=1, le=65535, description="Port the web server listens on.")
-    backend_url: Optional_ = Field(None, description="Address at which Label Studio reaches this service; unset: HOST and PORT.")
-    public_url: Optional_ = Field(None, description="Address at which browsers reach this service; unset: BACKEND_URL, or HOST and PORT.")
-    workers: int = Field(1, ge=1, le=256, description="Worker processes for trainings and rows on this machine.")
-    threads: int | None = Field(None, ge=1, description="Processor threads of a network; unset: the cores shared out among WORKERS.")
-    quiet_seconds: float = Field(20.0, ge=0, description="Seconds without a label after which a training starts.")
-    labels_to_train: int = Field(5, ge=1, description="Labels after which a training starts without waiting for quiet.")
-    gather_seconds: int = Field(2, ge=1, le=60, description="Seconds between looks at the gathered events.")
-    tick_seconds: int = Field(60, ge=1, le=3600, description="Seconds between looks at each project in Label Studio.")
-    nightly: str = Field("0 2 * * *", description="Cron time (local) at which every project is trained and ranked anew; 'off': never.")
-    max_body_mb: float = Field(64, gt=0, description="Largest request body in MiB.")
-    max_images: int = Field(2000, ge=1, description="Unlabelled images that a round compares; further ones follow in task order.")
-    image_hosts: str = Field(
-        "", description="Servers of private networks that images may be fetched from, with commas (storage.lab, 10.0.0.5:9000)."
+    backend_url: Optional_ = Field(
+        None, description="Address at which Label Studio reaches this service; unset: HOST and PORT."
     )
-    models_kept: int = Field(8, ge=1, description="Models that the web server keeps in memory, the one used longest ago goes first.")
+    public_url: Optional_ = Field(
+        None,
+        description="Address at which browsers reach this service; unset: BACKEND_URL, or HOST and PORT.",
+    )
+    workers: int = Field(
+        1, ge=1, le=256, description="Worker processes for trainings and rows on this machine."
+    )
+    threads: int | None = Field(
+        None, ge=1, description="Processor threads of a network; unset: the cores shared out among WORKERS."
+    )
+    quiet_seconds: float = Field(
+        20.0, ge=0, description="Seconds without a label after which a training starts."
+    )
+    labels_to_train: int = Field(
+        5, ge=1, description="Labels after which a training starts without waiting for quiet."
+    )
+    gather_seconds: int = Field(2, ge=1, le=60, description="Seconds between looks at the gathered events.")
+    tick_seconds: int = Field(
+        60, ge=1, le=3600, description="Seconds between looks at each project in Label Studio."
+    )
+    nightly: str = Field(
+        "0 2 * * *",
+        description="Cron time (local) at which every project is trained and ranked anew; 'off': never.",
+    )
+    max_body_mb: float = Field(64, gt=0, description="Largest request body in MiB.")
+    max_images: int = Field(
+        2000, ge=1, description="Unlabelled images that a round compares; further ones follow in task order."
+    )
+    image_hosts: str = Field(
+        "",
+        description=(
+            "Servers of private networks that images may be fetched from, with commas (storage.lab,"
+            " 10.0.0.5:9000)."
+        ),
+    )
+    models_kept: int = Field(
+        8,
+        ge=1,
+        description="Models that the web server keeps in memory, the one used longest ago goes first.",
+    )
     max_megapixels: float | None = Field(
-        None, gt=0, description="Largest image that is worked on, in million pixels, up to 178; unset: 64, or what the memory allows."
+        None,
+        gt=0,
+        description=(
+            "Largest image that is worked on, in million pixels, up to 178; unset: 64, or what the memory"
+            " allows."
+        ),
     )
     job_hours: float = Field(24, gt=0, description="Hours after which a job is given up.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = Field(False, description="One JSON object a line instead of text.")
-    recipe: dict[str, Any] = Field(default_factory=dict, description='Training settings as JSON, such as {"width": 32, "steps": 1200}.')
-    project_defaults: dict[str, Any] = Field(default_factory=dict, description="Project settings as JSON; extra params win.")
+    recipe: dict[str, Any] = Field(
+        default_factory=dict, description='Training settings as JSON, such as {"width": 32, "steps": 1200}.'
+    )
+    project_defaults: dict[str, Any] = Field(
+        default_factory=dict, description="Project settings as JSON; extra params win."
+    )
 
     @field_validator("label_studio_url", "label_studio_public_url", "backend_url", "public_url")
     @classmethod
@@ -122,7 +178,9 @@ class Settings(BaseSettings):
     @classmethod
     def _redis(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError(f"found {masked_url(value)!r}, expected an address such as redis://127.0.0.1:6379/0")
+            raise ValueError(
+                f"found {masked_url(value)!r}, expected an address such as redis://127.0.0.1:6379/0"
+            )
         return value
 
     @field_validator("label_studio_api_key", "basic_auth_pass", mode="before")
@@ -142,7 +200,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
         if (self.basic_auth_user is None) != (self.basic_auth_pass is None):
-            raise ValueError("BASIC_AUTH_USER and BASIC_AUTH_PASS: found only one of them, expected both or none")
+            raise ValueError(
+                "BASIC_AUTH_USER and BASIC_AUTH_PASS: found only one of them, expected both or none"
+            )
         return self
 
     @property
@@ -150,8 +210,8 @@ class Settings(BaseSettings):
         """The key in clear. Raises SettingsError when it is not set."""
         if self.label_studio_api_key is None:
             raise SettingsError(
-                "LABEL_STUDIO_API_KEY is not set; copy a token from Label Studio (Account & Settings, Access Token or "
-                "Personal Access Token) and set it."
+                "LABEL_STUDIO_API_KEY is not set; copy a token from Label Studio (Account & Settings, Access"
+                " Token or Personal Access Token) and set it."
             )
         return self.label_studio_api_key.get_secret_value()
 
@@ -170,7 +230,9 @@ class Settings(BaseSettings):
     @property
     def local_url(self) -> str:
         """The address at which programs of this machine reach the web server."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]" if _only_ipv6() else "127.0.0.1"}.get(self.host, self.host)
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]" if _only_ipv6() else "127.0.0.1"}.get(
+            self.host, self.host
+        )
         return f"http://{_bracketed(host)}:{self.port}"
 
     @property
@@ -207,7 +269,8 @@ class Settings(BaseSettings):
 
     @property
     def most_pixels(self) -> int:
-        """Pixels of the largest image that is worked on: all workers and the web server may have one in hand at once."""
+        """Pixels of the largest image that is worked on:
+        all workers and the web server may have one in hand at once."""
         from model.data.images import BYTES_A_PIXEL, MAX_PIXELS
 
         if self.max_megapixels is not None:
@@ -218,7 +281,10 @@ class Settings(BaseSettings):
     def described(self) -> dict[str, str]:
         """Every setting as text with secrets masked, for printing at the start."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: masked_url(str(value)) if "://" in str(value) else str(value) for name, value in values.items()}
+        return {
+            name: masked_url(str(value)) if "://" in str(value) else str(value)
+            for name, value in values.items()
+        }
 
     def __str__(self) -> str:
         return ", ".join(f"{name}={value}" for name, value in self.described.items())
@@ -288,19 +354,26 @@ Strategy = Annotated[str, AfterValidator(_known_strategy)]
 
 
 class _WithStrategyOptions(BaseModel):
-    """Settings beside which the options of strategies stand, each a key of its own as the strategies declare it.
+    """Settings beside which the options of strategies stand, each a key of its own as the strategies declare
+    it.
 
-    They are gathered in `strategy_options`, which is no key itself. Those of strategies that are not in use count for nothing.
+    They are gathered in `strategy_options`, which is no key itself.
+    Those of strategies that are not in use count for nothing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    strategy_options: dict[str, Any] = Field(default_factory=dict, alias=GATHERED, description="Options of strategies, by name.")
+    strategy_options: dict[str, Any] = Field(
+        default_factory=dict, alias=GATHERED, description="Options of strategies, by name."
+    )
 
     @classmethod
     def known_keys(cls) -> tuple[str, ...]:
         """Every key that is understood."""
-        return *(name for name, field in cls.model_fields.items() if field.alias is None), *_declared_options()
+        return (
+            *(name for name, field in cls.model_fields.items() if field.alias is None),
+            *_declared_options(),
+        )
 
     @model_validator(mode="before")
     @classmethod
@@ -331,8 +404,12 @@ class ProjectSettings(_WithStrategyOptions):
     budget: Budget = Field(5, description="Images asked for in one batch.")
     strategy: Strategy = Field(DEFAULT_STRATEGY, description="How images are chosen.")
     seed: int = Field(0, ge=0, description="Same seed, labels and images: same order.")
-    folds: int = Field(3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published.")
-    recipe: dict[str, Any] = Field(default_factory=dict, description="Training settings in place of the service's.")
+    folds: int = Field(
+        3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published."
+    )
+    recipe: dict[str, Any] = Field(
+        default_factory=dict, description="Training settings in place of the service's."
+    )
 
     @field_validator("recipe")
     @classmethod
@@ -341,21 +418,25 @@ class ProjectSettings(_WithStrategyOptions):
 
 
 class RoundOptions(_WithStrategyOptions):
-    """What one round may be asked to do otherwise than the project's settings say; None, or no option: as they say."""
+    """What one round may be asked to do otherwise than the project's settings say; None, or no option:
+    as they say."""
 
     budget: Budget | None = None
     strategy: Strategy | None = None
 
 
 def parse_round_options(values: dict[str, Any]) -> RoundOptions:
-    """The options of one round. Raises SettingsError naming every key that is unknown or has a wrong value."""
+    """The options of one round.
+    Raises SettingsError naming every key that is unknown or has a wrong value."""
     try:
         return RoundOptions.model_validate(values)
     except ValidationError as error:
         raise SettingsError(f"Recompute: {_explained(error, RoundOptions)}") from error
 
 
-def parse_project_settings(extra_params: str | dict[str, Any] | None, defaults: dict[str, Any] | None = None) -> ProjectSettings:
+def parse_project_settings(
+    extra_params: str | dict[str, Any] | None, defaults: dict[str, Any] | None = None
+) -> ProjectSettings:
     """The settings of a project from its extra params (JSON text, an object, or nothing), over `defaults`.
 
     Raises SettingsError naming every key that is unknown or has a wrong value.
@@ -365,10 +446,14 @@ def parse_project_settings(extra_params: str | dict[str, Any] | None, defaults: 
         try:
             values = {} if extra_params.strip().lower() in _NO_VALUE else json.loads(extra_params)
         except ValueError as error:
-            raise SettingsError(f'Extra params: found {extra_params[:80]!r} ({error}), expected JSON such as {{"budget": 5}}.') from error
+            raise SettingsError(
+                f'Extra params: found {extra_params[:80]!r} ({error}), expected JSON such as {{"budget": 5}}.'
+            ) from error
     values = {} if values is None else values
     if not isinstance(values, dict):
-        raise SettingsError(f'Extra params: found {json.dumps(values)[:80]}, expected a JSON object such as {{"budget": 5}}.')
+        raise SettingsError(
+            f'Extra params: found {json.dumps(values)[:80]}, expected a JSON object such as {{"budget": 5}}.'
+        )
     try:
         return ProjectSettings.model_validate({**(defaults or {}), **values})
     except ValidationError as error:
@@ -376,7 +461,8 @@ def parse_project_settings(extra_params: str | dict[str, Any] | None, defaults: 
 
 
 def read_settings(**overrides: Any) -> Settings:
-    """The settings of this process's environment. Raises SettingsError naming each variable that cannot be used."""
+    """The settings of this process's environment.
+    Raises SettingsError naming each variable that cannot be used."""
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -384,7 +470,9 @@ def read_settings(**overrides: Any) -> Settings:
     except Exception as error:  # pydantic-settings: a JSON variable that is none
         if type(error).__name__ != "SettingsError":
             raise
-        raise SettingsError(f"Settings: {error}; expected JSON, such as RECIPE='{{\"width\": 32}}'.") from error
+        raise SettingsError(
+            f"Settings: {error}; expected JSON, such as RECIPE='{{\"width\": 32}}'."
+        ) from error
 
 
 @lru_cache(maxsize=1)
@@ -398,11 +486,16 @@ def masked_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.password is None:
         return url
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:****@{parts.hostname}{f':{parts.port}' if parts.port else ''}"))
+    return urlunsplit(
+        parts._replace(
+            netloc=f"{parts.username or ''}:****@{parts.hostname}{f':{parts.port}' if parts.port else ''}"
+        )
+    )
 
 
 def _explained(error: ValidationError, model: type[BaseModel], *, environment: bool = False) -> str:
-    """One sentence for each wrong value; unknown keys together, with the known ones. Secrets are never quoted."""
+    """One sentence for each wrong value; unknown keys together, with the known ones.
+    Secrets are never quoted."""
     unknown = [str(problem["loc"][0]) for problem in error.errors() if problem["type"] == "extra_forbidden"]
     parts: list[str] = []
     for problem in error.errors():

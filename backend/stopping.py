@@ -1,7 +1,8 @@
-"""Waiting that ends when the job that waits is to stop: for servers that do not answer, for threads, and for time to pass.
+"""Waiting that ends when the job that waits is to stop:
+for servers that do not answer, for threads, and for time to pass.
 
-A request may take minutes with all its tries, and no library ends one from outside. So a job has it made by a thread of its own, and
-leaves it to itself when it is to stop.
+A request may take minutes with all its tries, and no library ends one from outside.
+So a job has it made by a thread of its own, and leaves it to itself when it is to stop.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def stopped_by(check: Callable[[], None]) -> Iterator[None]:
 
 
 def wait_for(call: Callable[[], T]) -> T:
-    """What `call` returns or raises; raises what stops the job meanwhile, and leaves the call to itself then."""
+    """What `call` returns or raises;
+    raises what stops the job meanwhile, and leaves the call to itself then."""
     check = _check.get()
     if check is None:
         return call()
@@ -67,9 +69,11 @@ def pause(seconds: float) -> None:
 
 
 def in_threads(function: Callable[[Item], T], items: Iterable[Item], threads: int) -> Generator[T]:
-    """`function` of each item, in order, by several threads that run on ahead; they belong to the job as this one does.
+    """`function` of each item, in order, by several threads that run on ahead;
+    they belong to the job as this one does.
 
-    When the iterator is closed early (`contextlib.closing`), what has not begun does not begin, and nobody waits for the rest.
+    When the iterator is closed early (`contextlib.closing`), what has not begun does not begin, and nobody
+    waits for the rest.
     """
     executor = ThreadPoolExecutor(threads)
     try:

@@ -1,4 +1,5 @@
-"""Every error of the science package; each message says what was found, what was expected, and what to do next."""
+"""Every error of the science package;
+each message says what was found, what was expected, and what to do next."""
 
 
 class ModelError(Exception):

@@ -16,5 +16,7 @@ class ExitCode(IntEnum):
     FIX = 2  # something about the input, the settings or the surroundings has to be fixed first
 
 
-CODES = "Exit codes: 0 done, 1 failed or cancelled, 2 something to fix, which the message names, 130 interrupted."
+CODES = (
+    "Exit codes: 0 done, 1 failed or cancelled, 2 something to fix, which the message names, 130 interrupted."
+)
 """For the help of every command."""

@@ -14,7 +14,8 @@ from model.errors import OutputError
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[IO[bytes]]:
-    """Open a binary file beside `path` that takes its place when the block ends well, and is removed when it does not."""
+    """Open a binary file beside `path` that takes its place when the block ends well, and is removed when it
+    does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     beside = Path(name)
@@ -37,21 +38,27 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raise OutputError unless a file can be written there, so that hours of work do not end in that error."""
+    """Raise OutputError unless a file can be written there, so that hours of work do not end in that
+    error."""
     try:
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder")
         _write_in(path.parent)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}); choose another place for it.") from error
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}); choose another place for it."
+        ) from error
 
 
 def check_writable_folder(folder: Path, option: str) -> None:
-    """Raise OutputError, naming the option that chooses another, unless files can be written in a folder, which is made."""
+    """Raise OutputError, naming the option that chooses another, unless files can be written in a folder,
+    which is made."""
     try:
         _write_in(folder)
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written in ({error.strerror or error}); name another folder with {option}.") from error
+        raise OutputError(
+            f"{folder} cannot be written in ({error.strerror or error}); name another folder with {option}."
+        ) from error
 
 
 def _write_in(folder: Path) -> None:

@@ -1,4 +1,5 @@
-"""Short names for "the same thing": what was computed is used again only when what it was computed from has not changed."""
+"""Short names for "the same thing":
+what was computed is used again only when what it was computed from has not changed."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from model.arrays import Array
 
 
 class Digest:
-    """A digest that grows part by part, for what is too much to hold at once; as text: 16 hexadecimal digits."""
+    """A digest that grows part by part, for what is too much to hold at once; as text:
+    16 hexadecimal digits."""
 
     def __init__(self, *parts: Any) -> None:
         """Begin with some parts, JSON values or bytes."""
@@ -52,6 +54,7 @@ def _digest_of_file(path: Path) -> str:
 
 @lru_cache(maxsize=100_000)
 def _read_digest(path: Path, size: int, modified: int) -> str:
-    """Each file is read once in a process, unless its size or the time of its last change is another; every score asks for the digest."""
+    """Each file is read once in a process, unless its size or the time of its last change is another;
+    every score asks for the digest."""
     del size, modified
     return digest(path.read_bytes())

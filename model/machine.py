@@ -1,4 +1,5 @@
-"""How many cores and how much memory this process may use: less than the machine has, in a container or under a scheduler."""
+"""How many cores and how much memory this process may use:
+less than the machine has, in a container or under a scheduler."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ _UNLIMITED = 1 << 60
 
 
 def usable_cores() -> int:
-    """Cores that this process may use at once, at least 1: by its affinity and by the quota of its cgroup (half a core counts as one)."""
+    """Cores that this process may use at once, at least 1:
+    by its affinity and by the quota of its cgroup (half a core counts as one)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for folder in _cgroups("cpu"):
         quota, period = _quota(folder)
@@ -21,7 +23,8 @@ def usable_cores() -> int:
 
 
 def limit_threads() -> None:
-    """Tell the libraries that this process imports next of a cgroup's quota, which they do not see; what the user set stays."""
+    """Tell the libraries that this process imports next of a cgroup's quota, which they do not see;
+    what the user set stays."""
     cores = usable_cores()
     if cores < (os.cpu_count() or 1):
         os.environ.setdefault("OMP_NUM_THREADS", str(cores))
@@ -54,7 +57,8 @@ def _number(path: Path) -> int:
 
 
 def _cgroups(controller: str) -> Iterator[Path]:
-    """The folders of this process's cgroup and of those around it; each may set a limit. In a container its own is the outermost seen."""
+    """The folders of this process's cgroup and of those around it; each may set a limit.
+    In a container its own is the outermost seen."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:

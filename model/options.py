@@ -1,6 +1,8 @@
-"""Options that are declared once, as the fields of a dataclass: their type and default, what they mean, which values they take.
+"""Options that are declared once, as the fields of a dataclass:
+their type and default, what they mean, which values they take.
 
-The command line, the settings of a project, the dialog in Label Studio and the tables of docs/settings.md are all made from this.
+The command line, the settings of a project, the dialog in Label Studio and the tables of docs/settings.md are
+all made from this.
 """
 
 from __future__ import annotations
@@ -60,7 +62,9 @@ class Option:
             return False
         if not isinstance(value, int | float):
             return True
-        high_enough = (self.least is None or value >= self.least) and (self.above is None or value > self.above)
+        high_enough = (self.least is None or value >= self.least) and (
+            self.above is None or value > self.above
+        )
         return high_enough and (self.most is None or value <= self.most)
 
 
@@ -78,7 +82,9 @@ def options_of(declaring: type) -> Mapping[str, Option]:
             kind = types_[each.name]
             members = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
             (plain,) = set(members) - {type(None)}
-            found[each.name] = Option(each.name, plain, each.default, optional=len(members) > 1, **each.metadata)
+            found[each.name] = Option(
+                each.name, plain, each.default, optional=len(members) > 1, **each.metadata
+            )
     return types.MappingProxyType(found)
 
 

@@ -1,7 +1,9 @@
-"""Ctrl-C, `kill` and a closed terminal end a command in order: one line of ours, no traceback, and nothing that goes on.
+"""Ctrl-C, `kill` and a closed terminal end a command in order:
+one line of ours, no traceback, and nothing that goes on.
 
-A command lives in three stages. While it loads its libraries, a signal ends it at once. While it works, the signal is raised where
-the work is, so that it can be put down. While it cleans up, further signals are ignored.
+A command lives in three stages. While it loads its libraries, a signal ends it at once.
+While it works, the signal is raised where the work is, so that it can be put down.
+While it cleans up, further signals are ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAME_PRESS_SECONDS = 1.0
-"""Ctrl-C pressed again within this time is the same wish: a second exception would disturb what the first one began to clean up."""
+"""Ctrl-C pressed again within this time is the same wish:
+a second exception would disturb what the first one began to clean up."""
 RETRY_SECONDS = 0.05
 
 Handler = Callable[[int, FrameType | None], Any]
@@ -34,7 +37,8 @@ class Stopped(KeyboardInterrupt):
 
 
 def end_at_once() -> None:
-    """From now on a signal ends this process without a word of Python's: to be called before the large libraries are imported."""
+    """From now on a signal ends this process without a word of Python's:
+    to be called before the large libraries are imported."""
     _handle(_leave)
 
 
@@ -44,7 +48,9 @@ def raised() -> Iterator[None]:
 
     When that has happened, a command that called `end_at_once` ignores further signals: only its end is left.
     """
-    if threading.current_thread() is not threading.main_thread():  # only that one may handle signals, and gets them
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # only that one may handle signals, and gets them
         yield
         return
     handlers: dict[signal.Signals, Any] = {number: signal.getsignal(number) for number in SIGNALS}
@@ -63,7 +69,9 @@ def raised() -> Iterator[None]:
     try:
         yield
     except Stopped:
-        handlers = {number: signal.SIG_IGN if handler is _leave else handler for number, handler in handlers.items()}
+        handlers = {
+            number: signal.SIG_IGN if handler is _leave else handler for number, handler in handlers.items()
+        }
         raise
     finally:
         sys.unraisablehook = hook
@@ -86,7 +94,8 @@ def ignored() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """In this block signals wait for its end. A process started in it never sees one: it inherits that they wait, from its first moment."""
+    """In this block signals wait for its end. A process started in it never sees one:
+    it inherits that they wait, from its first moment."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -120,7 +129,8 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 
 def _handle(handler: Handler) -> None:
-    """Handle the signals, but for those that whoever started this process has made it ignore (nohup, a shell in the background)."""
+    """Handle the signals, but for those that whoever started this process has made it ignore (nohup, a shell
+    in the background)."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)

@@ -24,19 +24,22 @@ __all__ = ["annotators", "browser", "cells", "make_project", "object_store", "st
 
 @pytest.fixture(autouse=True)
 def settings_of_now() -> None:
-    """Each test reads the settings anew: one before it in the same process may have had others, which are kept for the process's life."""
+    """Each test reads the settings anew:
+    one before it in the same process may have had others, which are kept for the process's life."""
     get_settings.cache_clear()
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real data sets beside the repository; absent on a lab's machine, required where CI=true."""
+    """The folder of real data sets beside the repository;
+    absent on a lab's machine, required where CI=true."""
     return _shared("data")
 
 
 @pytest.fixture(scope="session")
 def shared_cases() -> Path:
-    """The folder of small inputs that went wrong once, each with its right answer; absent and required as `shared_data`."""
+    """The folder of small inputs that went wrong once, each with its right answer;
+    absent and required as `shared_data`."""
     return _shared("cases")
 
 
@@ -52,16 +55,20 @@ def _shared(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
-    """A real Label Studio on a free port, started once for all tests that ask for it; they share it, so each makes its own project.
+    """A real Label Studio on a free port, started once for all tests that ask for it;
+    they share it, so each makes its own project.
 
-    `url`, `token` (legacy, of the administrator), `admin`, `data_dir`, `files` (put images there), `create_user(email) -> Account`,
-    `personal_access_token(account)`, `share_folder(project, folder)`, `address(file)`, `sign_in(email, password)`.
+    `url`, `token` (legacy, of the administrator), `admin`, `data_dir`, `files` (put images there),
+    `create_user(email) -> Account`, `personal_access_token(account)`, `share_folder(project, folder)`,
+    `address(file)`, `sign_in(email, password)`.
     """
     admin = Account("admin@example.com", secrets.token_urlsafe(12), secrets.token_hex(20))
     server = LabelStudioServer(tmp_path_factory.mktemp("label-studio"), admin, port=free_port())
     with pytest.MonkeyPatch.context() as environment:
         for name in ("ML_CONNECTION_TIMEOUT", "ML_TIMEOUT_HEALTH", "ML_TIMEOUT_SETUP", "WEBHOOK_TIMEOUT"):
-            environment.setenv(name, "30")  # of its requests to the service, 1 to 3 s otherwise: a machine may stall for so long
+            environment.setenv(
+                name, "30"
+            )  # of its requests to the service, 1 to 3 s otherwise: a machine may stall for so long
         server.start()
         yield server
     server.stop()

@@ -1,4 +1,5 @@
-"""README and docs as their tests read them: blocks, commands, sentences, links, and the anchors of headings."""
+"""README and docs as their tests read them:
+blocks, commands, sentences, links, and the anchors of headings."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = ROOT / "docs" / "experiments"
-"""Its folders hold reports that `python -m model experiment` writes; what people write there lies beside them."""
+"""Its folders hold reports that `python -m model experiment` writes;
+what people write there lies beside them."""
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _MARKED = re.compile(r"`([^`\n]+)`")
@@ -48,19 +50,29 @@ class Page:
 
     @property
     def commands(self) -> list[str]:
-        """The lines of its shell blocks, a continued line as one; without what a block pipes into a program (<<)."""
+        """The lines of its shell blocks, a continued line as one;
+        without what a block pipes into a program (<<)."""
         lines: list[str] = []
         for block in self.blocks("sh"):
-            whole = re.sub(r"<<'(\w+)'\n.*?^\1$", "", block, flags=re.DOTALL | re.MULTILINE).replace("\\\n", " ")
+            whole = re.sub(r"<<'(\w+)'\n.*?^\1$", "", block, flags=re.DOTALL | re.MULTILINE).replace(
+                "\\\n", " "
+            )
             lines += [re.sub(r"\s+", " ", line).strip() for line in whole.splitlines() if line.strip()]
         return lines
 
     @property
     def mentioned_commands(self) -> list[str]:
         """`python -m backend ...` in the middle of a sentence or a table, with its placeholders filled in."""
-        found = [text for text in _MARKED.findall(self.prose) if re.match(r"(\S+/)?python -m (backend|model) \w", text)]
+        found = [
+            text
+            for text in _MARKED.findall(self.prose)
+            if re.match(r"(\S+/)?python -m (backend|model) \w", text)
+        ]
         filled = [re.sub(r"\b(NUMBER|N)\b", "1", re.sub(r"[\[\]]", "", text)) for text in found]
-        return [re.sub(r"\bVERSION\b", "v1", re.sub(r"--strategy NAME", "--strategy random", text)) for text in filled]
+        return [
+            re.sub(r"\bVERSION\b", "v1", re.sub(r"--strategy NAME", "--strategy random", text))
+            for text in filled
+        ]
 
     @property
     def paragraphs(self) -> list[str]:
@@ -74,7 +86,12 @@ class Page:
     @property
     def sentences(self) -> list[str]:
         """The sentences of the paragraphs; a dot inside `code` or a name ends none."""
-        return [part for text in self.paragraphs for part in re.split(r"(?<=[.!?])[\"”)]?\s+(?=[“\"(]?[A-Z0-9`])", text) if part]
+        return [
+            part
+            for text in self.paragraphs
+            for part in re.split(r"(?<=[.!?])[\"”)]?\s+(?=[“\"(]?[A-Z0-9`])", text)
+            if part
+        ]
 
     @property
     def links(self) -> list[str]:
@@ -86,8 +103,14 @@ class Page:
     def anchors(self) -> set[str]:
         """The names by which GitHub links to its headings."""
         headings = re.findall(r"^#+ +(.*?) *$", self.prose, re.MULTILINE)
-        bare = [re.sub(r"[^\w\- ]", "", _LINK.sub(r"\1", heading).lower()).replace(" ", "-") for heading in headings]
-        return {name if bare[:index].count(name) == 0 else f"{name}-{bare[:index].count(name)}" for index, name in enumerate(bare)}
+        bare = [
+            re.sub(r"[^\w\- ]", "", _LINK.sub(r"\1", heading).lower()).replace(" ", "-")
+            for heading in headings
+        ]
+        return {
+            name if bare[:index].count(name) == 0 else f"{name}-{bare[:index].count(name)}"
+            for index, name in enumerate(bare)
+        }
 
 
 README = Page(ROOT / "README.md")
@@ -101,7 +124,8 @@ def page(name: str) -> Page:
 
 
 def seconds_of_training(subcommand: str) -> list[str]:
-    """Options that make a command of the science end within seconds; its images and networks are tiny then."""
+    """Options that make a command of the science end within seconds;
+    its images and networks are tiny then."""
     of = {
         "rank": "--steps 12 --row-steps 4 --candidates 2",
         "experiment": "--steps 4 --row-steps 2 --candidates 2 --draws 1",

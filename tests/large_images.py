@@ -47,7 +47,9 @@ def _tiff(pixels: npt.NDArray[Any], **options: Any) -> bytes:
 FILES: dict[str, Callable[[int], bytes]] = {
     "PNG, gray": lambda side: _pillow(gray(side), "PNG"),
     "PNG, colour": lambda side: _pillow(colour(side), "PNG"),
-    "PNG, 16-bit colour": lambda side: bytes(imagecodecs.png_encode(colour(side).astype(np.uint16) * 257, level=1)),
+    "PNG, 16-bit colour": lambda side: bytes(
+        imagecodecs.png_encode(colour(side).astype(np.uint16) * 257, level=1)
+    ),
     "JPEG, progressive": lambda side: _pillow(colour(side), "JPEG", progressive=True),
     "WebP": lambda side: _pillow(colour(side), "WEBP", quality=30, method=0),
     "TIFF, strips": lambda side: _tiff(gray(side).astype(np.uint16), rowsperstrip=64),
@@ -93,5 +95,7 @@ LABELS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "12 brushes": lambda side: [brush(corners(side, number), "A") for number in range(12)],
     "brushes on one another": lambda side: [brush(discs(side), "A"), brush(discs(side, 100), "B")],
     "jagged polygon": lambda side: [polygon(jagged(400), "A", side)],
-    "polygon far beyond the image": lambda side: [polygon(np.asarray([[-1e6, -1e6], [1e6, -1e6], [0, 1e6]]), "B", side)],
+    "polygon far beyond the image": lambda side: [
+        polygon(np.asarray([[-1e6, -1e6], [1e6, -1e6], [0, 1e6]]), "B", side)
+    ],
 }

@@ -1,4 +1,5 @@
-"""An S3-compatible server with users, keys and signatures, which can go away and come back with everything it held."""
+"""An S3-compatible server with users, keys and signatures, which can go away and come back with everything it
+held."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ class ObjectStore:
 
     @contextmanager
     def signed(self) -> Iterator[None]:
-        """Serve addresses that are signed (presigned); this server then checks neither these nor keys, as it cannot check both."""
+        """Serve addresses that are signed (presigned);
+        this server then checks neither these nor keys, as it cannot check both."""
         self._ask_for_keys("inf")
         try:
             yield
@@ -69,13 +71,24 @@ class ObjectStore:
         import boto3
 
         self._ask_for_keys("inf")
-        root = {"endpoint_url": self.url, "aws_access_key_id": "root", "aws_secret_access_key": "root", "region_name": REGION}
+        root = {
+            "endpoint_url": self.url,
+            "aws_access_key_id": "root",
+            "aws_secret_access_key": "root",
+            "region_name": REGION,
+        }
         boto3.client("s3", **root).create_bucket(Bucket=BUCKET)
         users = boto3.client("iam", **root)
         users.create_user(UserName="lab")
         access = {
             "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]}],
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": "s3:*",
+                    "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"],
+                }
+            ],
         }
         users.put_user_policy(UserName="lab", PolicyName="bucket", PolicyDocument=json.dumps(access))
         made = users.create_access_key(UserName="lab")["AccessKey"]
@@ -87,7 +100,8 @@ class ObjectStore:
 
 
 class Gate:
-    """A port that leads to another one, and can be closed: a server itself goes on serving connections that are open."""
+    """A port that leads to another one, and can be closed:
+    a server itself goes on serving connections that are open."""
 
     def __init__(self, target: int) -> None:
         self.port = free_port()
@@ -143,7 +157,8 @@ def object_store() -> Iterator[ObjectStore]:
 
 
 def forget_keys() -> None:
-    """Connections of this process keep the keys that they were made with; the next ones read the environment."""
+    """Connections of this process keep the keys that they were made with;
+    the next ones read the environment."""
     from s3fs import S3FileSystem
 
     S3FileSystem.clear_instance_cache()

@@ -1,4 +1,5 @@
-"""A PostgreSQL of the tests' own, and a Label Studio on it: there the locks on tasks are exact, on SQLite they race."""
+"""A PostgreSQL of the tests' own, and a Label Studio on it:
+there the locks on tasks are exact, on SQLite they race."""
 
 from __future__ import annotations
 
@@ -22,10 +23,12 @@ INSTALL = "apt-get install postgresql"
 PATIENCE = 120.0
 """Seconds that the server may take to start."""
 OWNER = "postgres"
-"""User of the machine that the server runs as where the tests run as root, which PostgreSQL refuses; the package makes it."""
+"""User of the machine that the server runs as where the tests run as root, which PostgreSQL refuses;
+the package makes it."""
 DATABASE = "postgres"
 EMPTY_DATABASE = ROOT / ".venv-label-studio" / "new" / "postgres.sql"
-"""Label Studio's empty tables, kept by the first run: making them takes 40 s of processor time, reading them one."""
+"""Label Studio's empty tables, kept by the first run:
+making them takes 40 s of processor time, reading them one."""
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """Nothing of a test has to survive a power cut."""
 
@@ -64,7 +67,12 @@ class LabelStudioOnPostgres(LabelStudioServer):
         if EMPTY_DATABASE.exists():
             self._run("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={EMPTY_DATABASE}")
             return found
-        subprocess.run([found.command[0], "version"], env={**os.environ, **self._environment()}, check=True, capture_output=True)
+        subprocess.run(
+            [found.command[0], "version"],
+            env={**os.environ, **self._environment()},
+            check=True,
+            capture_output=True,
+        )
         beside = EMPTY_DATABASE.with_name(f".{EMPTY_DATABASE.name}")
         self._run("pg_dump", f"--file={beside}")
         beside.replace(EMPTY_DATABASE)
@@ -72,19 +80,31 @@ class LabelStudioOnPostgres(LabelStudioServer):
 
     def _run(self, program: str, *arguments: str) -> None:
         postgres = self._postgres
-        login = {"PGHOST": "127.0.0.1", "PGPORT": str(postgres.port), "PGUSER": postgres.user, "PGPASSWORD": postgres.password}
+        login = {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(postgres.port),
+            "PGUSER": postgres.user,
+            "PGPASSWORD": postgres.password,
+        }
         command: list[str | Path] = [programs() / program, *arguments, DATABASE]
         subprocess.run(command, env={**os.environ, **login}, check=True, capture_output=True)
 
     def _environment(self) -> dict[str, str]:
-        return {**super()._environment(), **self._postgres.environment, "DJANGO_SETTINGS_MODULE": "recompute_queries.settings"}
+        return {
+            **super()._environment(),
+            **self._postgres.environment,
+            "DJANGO_SETTINGS_MODULE": "recompute_queries.settings",
+        }
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's programs, which Debian keeps out of the path. Skips the test without them; where CI=true it fails."""
+    """The folder of PostgreSQL's programs, which Debian keeps out of the path. Skips the test without them;
+    where CI=true it fails."""
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+    folders += sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True
+    )
     for folder in folders:
         if all((folder / name).exists() for name in ("initdb", "postgres", "psql", "pg_dump")):
             return folder
@@ -110,10 +130,29 @@ def running_postgres() -> Iterator[Postgres]:
                 os.chown(path, owner.pw_uid, owner.pw_gid)
         data = home / "data"
         login = [f"--username={postgres.user}", "--auth=scram-sha-256", f"--pwfile={password}"]
-        initdb: list[str | Path] = [folder / "initdb", "--no-sync", "--encoding=UTF8", "--locale=C", *login, "-D", data]
+        initdb: list[str | Path] = [
+            folder / "initdb",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+            *login,
+            "-D",
+            data,
+        ]
         subprocess.run(_unprivileged(initdb), check=True, capture_output=True, cwd=home)
         options = [part for name, value in QUICK.items() for part in ("-c", f"{name}={value}")]
-        serve: list[str | Path] = [folder / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(postgres.port), "-k", home, *options]
+        serve: list[str | Path] = [
+            folder / "postgres",
+            "-D",
+            data,
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(postgres.port),
+            "-k",
+            home,
+            *options,
+        ]
         running = Program("PostgreSQL", _unprivileged(serve), log=home / "postgres.log", folder=home).start()
         try:
             ready = home / "data" / "postmaster.pid"

@@ -1,4 +1,5 @@
-"""Everything that `python -m backend up` starts, against the real Label Studio, and projects of real images."""
+"""Everything that `python -m backend up` starts, against the real Label Studio, and projects of real
+images."""
 
 from __future__ import annotations
 
@@ -32,7 +33,10 @@ from tests.service.test_processes import eventually
 
 RECIPE = {"width": 8, "depth": 3, "max_side": 96, "crop": 64, "batch": 2, "steps": 60, "row_steps": 20}
 """A training takes seconds. Good enough to tell cells from background."""
-CONFIG = '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image"><Label value="Cell"/></BrushLabels></View>'
+CONFIG = (
+    '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image"><Label'
+    ' value="Cell"/></BrushLabels></View>'
+)
 PATIENCE = 240.0
 """Seconds that a test waits for something: the machine may be busy."""
 
@@ -63,11 +67,14 @@ class Stack:
             if found:
                 return found
             time.sleep(0.25)
-        logs = "\n".join(f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.logs.glob("*.log")))
+        logs = "\n".join(
+            f"--- {log.name}\n{log.read_text()[-3000:]}" for log in sorted(self.logs.glob("*.log"))
+        )
         pytest.fail(f"waited {seconds:.0f} s for {what}\n{logs}")
 
     def kill(self, name: str) -> None:
-        """Kill one of the service's programs with all of its processes, as when memory runs out; the next `wait` starts it again."""
+        """Kill one of the service's programs with all of its processes, as when memory runs out;
+        the next `wait` starts it again."""
         running = self.supervisor.running(name)
         pids = running.pids()
         assert running.program_pid is not None
@@ -78,15 +85,26 @@ class Stack:
         """Other extra params of the project's connection."""
         (backend,) = self.client.ml_backends(project.id)
         user, password = self.settings.basic_auth or ("", "")
-        fields = {"project": project.id, "url": backend["url"], "auth_method": "BASIC_AUTH", "basic_auth_user": user}
-        self.http.patch(f"/api/ml/{backend['id']}", json={**fields, "basic_auth_pass": password, "extra_params": extra}).raise_for_status()
+        fields = {
+            "project": project.id,
+            "url": backend["url"],
+            "auth_method": "BASIC_AUTH",
+            "basic_auth_user": user,
+        }
+        self.http.patch(
+            f"/api/ml/{backend['id']}", json={**fields, "basic_auth_pass": password, "extra_params": extra}
+        ).raise_for_status()
 
     @cached_property
     def http(self) -> httpx.Client:
         """Label Studio, as its administrator."""
-        return httpx.Client(base_url=self.server.url, headers={"Authorization": f"Token {self.server.token}"}, timeout=60)
+        return httpx.Client(
+            base_url=self.server.url, headers={"Authorization": f"Token {self.server.token}"}, timeout=60
+        )
 
-    def wait_for_round(self, project: int, *, other_than: str = "", cold: bool = False, seconds: float = PATIENCE) -> dict[str, Any]:
+    def wait_for_round(
+        self, project: int, *, other_than: str = "", cold: bool = False, seconds: float = PATIENCE
+    ) -> dict[str, Any]:
         """Wait for a round that is in force, and return the status then."""
 
         def written() -> dict[str, Any] | None:
@@ -94,11 +112,14 @@ class Stack:
             name = state["round"]["name"] if state["round"] else ""
             return state if name and name != other_than and state["round"]["cold_start"] == cold else None
 
-        found: dict[str, Any] = self.wait(written, f"a round other than {other_than!r} of project {project}", seconds=seconds)
+        found: dict[str, Any] = self.wait(
+            written, f"a round other than {other_than!r} of project {project}", seconds=seconds
+        )
         return found
 
     def wait_for_order(self, project: CellProject, ask: Callable[[], Any]) -> None:
-        """Ask for an order, and wait until another one than before is written and all that belongs to it is done."""
+        """Ask for an order, and wait until another one than before is written and all that belongs to it is
+        done."""
         before = read_status(project.id)["round"]["name"]
         ask()
         self.wait(lambda: read_status(project.id)["round"]["name"] != before, f"another order than {before}")
@@ -106,7 +127,9 @@ class Stack:
 
 def recompute(stack: Stack, project: CellProject) -> None:
     """Have a new order written, by the button on the status page."""
-    stack.wait_for_order(project, lambda: stack.web.post(f"/projects/{project.id}/recompute").raise_for_status())
+    stack.wait_for_order(
+        project, lambda: stack.web.post(f"/projects/{project.id}/recompute").raise_for_status()
+    )
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +141,8 @@ def stack(label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFact
 
 @contextmanager
 def running_stack(label_studio: LabelStudioServer, folder: Path) -> Iterator[Stack]:
-    """The service against a Label Studio, with all it keeps in a folder; its settings are also this process's meanwhile."""
+    """The service against a Label Studio, with all it keeps in a folder;
+    its settings are also this process's meanwhile."""
     before = dict(os.environ)
     for name in Settings.model_fields:  # another stack may run
         os.environ.pop(name.upper(), None)
@@ -157,7 +181,8 @@ def _put_in_force(environment: Mapping[str, str]) -> None:
 
 @contextmanager
 def no_training(project: int) -> Iterator[None]:
-    """No training of the project begins: the labels submitted meanwhile are trained on together, however slow the machine is."""
+    """No training of the project begins:
+    the labels submitted meanwhile are trained on together, however slow the machine is."""
     fence = Fence(connections.connection(), connections.Keys(project).fence("training"))
     assert fence.take(wait=PATIENCE)
     with fence:
@@ -183,11 +208,15 @@ class Annotator:
 
     def submit(self, task: int, regions: list[dict[str, Any]]) -> None:
         """Submit an annotation; Label Studio tells the service before it answers."""
-        self.http.post(f"/api/tasks/{task}/annotations/", json={"result": regions, "lead_time": 1}).raise_for_status()
+        self.http.post(
+            f"/api/tasks/{task}/annotations/", json={"result": regions, "lead_time": 1}
+        ).raise_for_status()
 
     def skip(self, task: int, regions: list[dict[str, Any]] | None = None) -> None:
         """Press Skip, with what the page shows: the regions that the model drew say so by their origin."""
-        self.http.post(f"/api/tasks/{task}/annotations/", json={"result": regions or [], "was_cancelled": True}).raise_for_status()
+        self.http.post(
+            f"/api/tasks/{task}/annotations/", json={"result": regions or [], "was_cancelled": True}
+        ).raise_for_status()
 
     def label(self, project: CellProject, count: int) -> None:
         """Submit the true masks of the next tasks, which are trained on together."""
@@ -234,7 +263,9 @@ def make_project(stack: Stack, cells: Pool) -> Callable[..., CellProject]:
     return partial(new_project, stack, cells)
 
 
-def new_project(stack: Stack, cells: Pool, count: int = 12, title: str = "Cells", config: str = CONFIG) -> CellProject:
+def new_project(
+    stack: Stack, cells: Pool, count: int = 12, title: str = "Cells", config: str = CONFIG
+) -> CellProject:
     """A project with tasks for that many of the images; it is not connected."""
     http = stack.http
     body = {"title": title, "label_config": config, "maximum_annotations": 1, "show_collab_predictions": True}
@@ -251,4 +282,7 @@ def new_project(stack: Stack, cells: Pool, count: int = 12, title: str = "Cells"
 def annotators(stack: Stack) -> list[Annotator]:
     """Two annotators of the organization."""
     stamp = time.time_ns()
-    return [Annotator(stack, stack.server.create_user(f"annotator-{stamp}-{number}@example.com")) for number in range(2)]
+    return [
+        Annotator(stack, stack.server.create_user(f"annotator-{stamp}-{number}@example.com"))
+        for number in range(2)
+    ]

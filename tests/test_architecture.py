@@ -56,12 +56,14 @@ ROOMS = [
     "backend.app",
     "backend.demo",
 ]
-"""A room is a folder, or a file beside the folders. Each imports from rooms before it, never from one after it."""
+"""A room is a folder, or a file beside the folders.
+Each imports from rooms before it, never from one after it."""
 MOST_MODULES = 15
 
 
 def room_of(module: str) -> str:
-    """The room that a dotted name lies in: the folder of a module or of a name in one; itself at the top of a package."""
+    """The room that a dotted name lies in: the folder of a module or of a name in one;
+    itself at the top of a package."""
     parts = module.split(".")
     while parts and not (ROOT.joinpath(*parts).is_dir() or ROOT.joinpath(*parts).with_suffix(".py").exists()):
         parts.pop()
@@ -76,7 +78,11 @@ def imported_rooms(path: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("backend", "model"):
             found |= {room_of(f"{node.module}.{alias.name}") for alias in node.names}
         if isinstance(node, ast.Import):
-            found |= {room_of(alias.name) for alias in node.names if alias.name.split(".")[0] in ("backend", "model")}
+            found |= {
+                room_of(alias.name)
+                for alias in node.names
+                if alias.name.split(".")[0] in ("backend", "model")
+            }
     return found
 
 
@@ -96,13 +102,24 @@ def imported(path: Path) -> set[str]:
 
 def test_the_science_knows_nothing_of_the_service() -> None:
     """`model` never imports `backend`, nor anything of Label Studio, HTTP or Redis."""
-    foreign = {"backend", "label_studio_sdk", "label_studio_ml", "flask", "redis", "rq", "gunicorn", "httpx", "requests"}
+    foreign = {
+        "backend",
+        "label_studio_sdk",
+        "label_studio_ml",
+        "flask",
+        "redis",
+        "rq",
+        "gunicorn",
+        "httpx",
+        "requests",
+    }
     for path in (ROOT / "model").rglob("*.py"):
         assert not foreign & imported(path), path
 
 
 def test_the_add_on_needs_nothing_but_label_studio() -> None:
-    """It runs in Label Studio's own environment, which has nothing of this project; what it needs is there for Label Studio itself."""
+    """It runs in Label Studio's own environment, which has nothing of this project;
+    what it needs is there for Label Studio itself."""
     label_studio = {"label_studio", "core", "data_manager", "django", "rest_framework", "requests"}
     for path in (ROOT / "backend" / "label_studio_addon").rglob("*.py"):
         assert imported(path) <= label_studio | {"recompute_queries"} | sys.stdlib_module_names, path
@@ -121,14 +138,17 @@ def test_the_top_level_holds_only_what_is_expected_there() -> None:
         "Makefile",
         "pyproject.toml",
     }
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\n")
     top = {name.split("/")[0] for name in tracked if name and not name.startswith(".")}
     assert top <= expected
 
 
 @pytest.mark.parametrize("package", ["model", "backend"])
 def test_imports_point_one_way(package: str) -> None:
-    """So there are no circles between rooms, and what a room may use can be read from its place in the list."""
+    """So there are no circles between rooms, and what a room may use can be read from its place in the
+    list."""
     for path in own_files(package):
         room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
         for other in imported_rooms(path) - {room}:

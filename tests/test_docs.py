@@ -1,4 +1,5 @@
-"""What README and docs say is so: links lead somewhere, commands are understood or run, every setting stands there, messages are real."""
+"""What README and docs say is so:
+links lead somewhere, commands are understood or run, every setting stands there, messages are real."""
 
 from __future__ import annotations
 
@@ -22,7 +23,17 @@ from model.options import options_of
 from model.strategies import strategies, strategy_options
 from tests.documents import PAGES, README, ROOT, Page, page, seconds_of_training
 
-OTHER_PROGRAMS = ("export ", "make ", "docker ", "cp ", "mkdir ", "git pull", "gunzip ", "curl ", "PYTHONPATH=")
+OTHER_PROGRAMS = (
+    "export ",
+    "make ",
+    "docker ",
+    "cp ",
+    "mkdir ",
+    "git pull",
+    "gunzip ",
+    "curl ",
+    "PYTHONPATH=",
+)
 """How the other commands begin. Those with `docker compose` and the backup are tested in tests/deployment."""
 FOREIGN_MESSAGES = {"URL resolves to a reserved network address", "required variable ... is missing a value"}
 """Of Label Studio and of docker compose."""
@@ -38,7 +49,12 @@ ALL_COMMANDS = [command for each in PAGES for command in (*each.commands, *each.
 OF_SERVICE = sorted({given for command in ALL_COMMANDS if (given := program(command, "backend"))})
 OF_SCIENCE = sorted({given for command in ALL_COMMANDS if (given := program(command, "model"))})
 RUN = sorted(
-    {given for name in ("README.md", "without-label-studio.md") for command in page(name).commands if (given := program(command, "model"))}
+    {
+        given
+        for name in ("README.md", "without-label-studio.md")
+        for command in page(name).commands
+        if (given := program(command, "model"))
+    }
 )
 
 
@@ -63,7 +79,8 @@ def test_every_page_begins_with_the_questions_that_it_answers(each: Page) -> Non
 
 
 def test_code_and_tests_that_pages_name_exist() -> None:
-    """`model/network/unet.py`, `model/similarity/completion.py: complete`, and the last column of reliability.md."""
+    """`model/network/unet.py`, `model/similarity/completion.py:
+    complete`, and the last column of reliability.md."""
     for each in PAGES:
         text = each.prose if each != page("reliability.md") else ""
         for path, name in re.findall(r"`((?:model|backend|tests)/[\w/.]+)(?:: (\w+))?`", text):
@@ -84,7 +101,9 @@ def test_code_and_tests_that_pages_name_exist() -> None:
 def test_every_command_is_understood(app: typer.Typer, given: str) -> None:
     """Names, options and the kinds of their values, by the command line itself; nothing is run."""
     name, *arguments = shlex.split(given)
-    command = {each.name or each.callback.__name__: each for each in app.registered_commands if each.callback}[name]
+    command = {
+        each.name or each.callback.__name__: each for each in app.registered_commands if each.callback
+    }[name]
     if arguments:  # a command that is only mentioned has none
         alone = typer.Typer(add_completion=False)
         alone.registered_commands.append(command)
@@ -99,7 +118,9 @@ def test_every_other_command_is_of_a_known_program() -> None:
 def test_the_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = {command.split()[1] for command in ALL_COMMANDS if command.startswith("make ")}
-    assert {"demo", "test"} <= {command.split()[1] for command in README.commands if command.startswith("make ")}
+    assert {"demo", "test"} <= {
+        command.split()[1] for command in README.commands if command.startswith("make ")
+    }
     assert all(re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE) for target in targets)
 
 
@@ -122,7 +143,12 @@ def folder(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A user's folder: images/ and masks/ partly labelled, data/ fully."""
     source = shared_data / "usiigaci_t98g"
     names = sorted(path.name for path in (source / "images").iterdir())[:16]
-    for target, some in (("images", names[:9]), ("masks", names[:3]), ("data/images", names), ("data/masks", names)):
+    for target, some in (
+        ("images", names[:9]),
+        ("masks", names[:3]),
+        ("data/images", names),
+        ("data/masks", names),
+    ):
         (tmp_path / target).mkdir(parents=True)
         for name in some:
             shutil.copy(source / Path(target).name / name, tmp_path / target)
@@ -159,7 +185,9 @@ def test_the_defaults_are_those_of_the_code() -> None:
     text = page("settings.md").text
     for name, (option, takers) in strategy_options().items():
         listed = ", ".join(f"`{taker}`" for taker in takers)
-        assert f"| `{name}` | {listed} | `{json.dumps(option.default).strip(chr(34))}` | {option.help} |" in text, name
+        assert (
+            f"| `{name}` | {listed} | `{json.dumps(option.default).strip(chr(34))}` | {option.help} |" in text
+        ), name
     for name, option in options_of(Recipe).items():
         given, meaning = re.findall(rf"^\| `{name}` \| (.*?) ?\| (.*?) \|$", text, re.MULTILINE)[-1]
         assert given.strip("` ").split(",")[0] == str("" if option.default is None else option.default), name
@@ -174,17 +202,28 @@ def test_the_defaults_are_those_of_the_code() -> None:
 def _printed() -> str:
     """The words of every text in the code, in their order; variables are left out."""
     texts = [(ROOT / name).read_text() for name in ("docker-compose.yml", "Makefile", ".ci/python")]
-    for path in (path for name in ("backend", "model", "tests") for path in (ROOT / name).rglob("*.py") if path != Path(__file__)):
+    for path in (
+        path
+        for name in ("backend", "model", "tests")
+        for path in (ROOT / name).rglob("*.py")
+        if path != Path(__file__)
+    ):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
-                texts.append("".join(str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values))
+                texts.append(
+                    "".join(
+                        str(part.value) if isinstance(part, ast.Constant) else "\0" for part in node.values
+                    )
+                )
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 texts.append(node.value)
     return "\n".join(" ".join(re.findall(r"\w+|\0", text)) for text in texts)
 
 
 QUOTES = [
-    quote for row in re.findall(r"^\| (`.*?) \| ", page("troubleshooting.md").text, re.MULTILINE) for quote in re.findall("`(.*?)`", row)
+    quote
+    for row in re.findall(r"^\| (`.*?) \| ", page("troubleshooting.md").text, re.MULTILINE)
+    for quote in re.findall("`(.*?)`", row)
 ]
 
 

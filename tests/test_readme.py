@@ -1,4 +1,5 @@
-"""The README can be read by a biologist: short, in short sentences, with its few words explained, and a way to every other page."""
+"""The README can be read by a biologist:
+short, in short sentences, with its few words explained, and a way to every other page."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ def test_it_has_at_most_1400_words() -> None:
 
 @pytest.mark.parametrize("sentence", README.sentences)
 def test_no_sentence_is_long(sentence: str) -> None:
-    """Words between white space, those of `code` in the sentence too. Blocks, tables and headings are no sentences."""
+    """Words between white space, those of `code` in the sentence too.
+    Blocks, tables and headings are no sentences."""
     words = sentence.split()
     assert len(words) <= LONGEST_SENTENCE, f"{len(words)} words: {sentence}"
 

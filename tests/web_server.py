@@ -13,7 +13,8 @@ Answer = tuple[int, Mapping[str, str], bytes]
 
 @contextmanager
 def web_server(answer: Callable[[str], Answer | None], port: int = 0) -> Iterator[int]:
-    """The port, on 127.0.0.1, of a server that answers a GET or POST by its path; None: it closes the connection without an answer."""
+    """The port, on 127.0.0.1, of a server that answers a GET or POST by its path; None:
+    it closes the connection without an answer."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the name that http.server asks for

@@ -1,4 +1,5 @@
-"""The service's commands: options declared once, a call into the rooms, and what people want to read about it."""
+"""The service's commands:
+options declared once, a call into the rooms, and what people want to read about it."""
 
 from __future__ import annotations
 
@@ -10,7 +11,10 @@ from model.exit_codes import CODES
 
 __all__ = ["FAILED", "MEND", "app"]
 
-HELP = "The Label Studio backend that tells a lab which images to label next. Settings come from the environment."
+HELP = (
+    "The Label Studio backend that tells a lab which images to label next. Settings come from the"
+    " environment."
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP, pretty_exceptions_enable=False)
 for command in (

@@ -10,9 +10,11 @@ from backend.settings import read_settings
 
 
 def doctor(project: AnyProject = None, as_json: AsJson = False) -> None:
-    """Look at Label Studio, key, Redis, storage, workers, web server and projects; name for all that is wrong what mends it.
+    """Look at Label Studio, key, Redis, storage, workers, web server and projects;
+    name for all that is wrong what mends it.
 
-    Changes nothing, and ends within two minutes, whatever is down. Warnings leave the exit code at 0; an error makes it 2.
+    Changes nothing, and ends within two minutes, whatever is down. Warnings leave the exit code at 0;
+    an error makes it 2.
 
     Example: python -m backend doctor
 

@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from backend.cli.shell import MEND, AnyProject, AsJson, Project, Wait, console, explained, started, tell, tell_json
+from backend.cli.shell import (
+    MEND,
+    AnyProject,
+    AsJson,
+    Project,
+    Wait,
+    console,
+    explained,
+    started,
+    tell,
+    tell_json,
+)
 from backend.cli.terminal import describe, findings
 from backend.settings import check_encoder, read_settings
 
@@ -34,9 +45,17 @@ def connect(project: Project) -> None:
 
 def recompute(
     project: Project,
-    budget: Annotated[int | None, typer.Option(help="Images to ask for in this round, in place of the project's budget.")] = None,
+    budget: Annotated[
+        int | None, typer.Option(help="Images to ask for in this round, in place of the project's budget.")
+    ] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="How this round chooses images, in place of the project's strategy (docs/settings.md lists them).")
+        str | None,
+        typer.Option(
+            help=(
+                "How this round chooses images, in place of the project's strategy (docs/settings.md lists"
+                " them)."
+            )
+        ),
     ] = None,
     wait: Wait = False,
 ) -> None:
@@ -52,7 +71,11 @@ def recompute(
 
     with explained():
         require_known(open_context(project), ask=True)
-        started(project, enqueue_round(project, "asked for on the command line", budget=budget, strategy=strategy), wait)
+        started(
+            project,
+            enqueue_round(project, "asked for on the command line", budget=budget, strategy=strategy),
+            wait,
+        )
 
 
 def train(project: Project, wait: Wait = False) -> None:
@@ -70,7 +93,8 @@ def train(project: Project, wait: Wait = False) -> None:
 
 
 def status(project: AnyProject = None, as_json: AsJson = False) -> None:
-    """Tell version, labels, round, next images, and what runs; as JSON of all projects, an object from project number to state.
+    """Tell version, labels, round, next images, and what runs;
+    as JSON of all projects, an object from project number to state.
 
     Example: python -m backend status --project 3
 
@@ -87,7 +111,9 @@ def status(project: AnyProject = None, as_json: AsJson = False) -> None:
         if project is not None:
             require_known_here(project, settings)
         known = pending_work.projects(connection(settings))
-        states: dict[int, dict[str, Any]] = {number: read_status(number) for number in ([project] if project is not None else known)}
+        states: dict[int, dict[str, Any]] = {
+            number: read_status(number) for number in ([project] if project is not None else known)
+        }
     if as_json:
         tell_json(states[project] if project is not None else states)
     elif not states:

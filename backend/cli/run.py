@@ -19,7 +19,8 @@ LOOK_SECONDS = 10.0
 
 
 def up() -> None:
-    """Run everything: web server, workers, scheduler, and an embedded Redis if REDIS_URL is not set. Ctrl-C ends it.
+    """Run everything: web server, workers, scheduler, and an embedded Redis if REDIS_URL is not set.
+    Ctrl-C ends it.
 
     Example: LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_API_KEY=... python -m backend up
     """
@@ -36,14 +37,16 @@ def up() -> None:
             everything.start(supervisor)
             with service.addresses(everything.settings):
                 say(
-                    f"Ready. Connect a project with: python -m backend connect --project NUMBER (it will use {everything.settings.own_url})"
+                    "Ready. Connect a project with: python -m backend connect --project NUMBER (it will use"
+                    f" {everything.settings.own_url})"
                 )
                 supervisor.watch(until=_tell_when_it_answers(settings) if away else _never)
             say("Ending.")
 
 
 def web() -> None:
-    """Run the web server alone, where workers and scheduler run elsewhere (`up` runs everything). SIGTERM ends it.
+    """Run the web server alone, where workers and scheduler run elsewhere (`up` runs everything).
+    SIGTERM ends it.
 
     Example: REDIS_URL=redis://... HOST=0.0.0.0 python -m backend web
     """
@@ -54,7 +57,8 @@ def web() -> None:
 
 
 def worker() -> None:
-    """Run this machine's workers alone: WORKERS for trainings and rounds, and two for short jobs. SIGTERM ends them.
+    """Run this machine's workers alone: WORKERS for trainings and rounds, and two for short jobs.
+    SIGTERM ends them.
 
     Any number of machines that share REDIS_URL and STORAGE_URL may run it.
 
@@ -69,7 +73,8 @@ def worker() -> None:
 
 
 def scheduler() -> None:
-    """Run the scheduler alone: it gathers events, has projects looked at, and starts the nightly rounds. SIGTERM ends it.
+    """Run the scheduler alone: it gathers events, has projects looked at, and starts the nightly rounds.
+    SIGTERM ends it.
 
     Example: REDIS_URL=redis://... python -m backend scheduler
     """
@@ -81,7 +86,8 @@ def scheduler() -> None:
 
 
 def _checked_settings() -> Settings:
-    """The settings of a program that runs alone. Raises SettingsError when the key or the Redis is not said."""
+    """The settings of a program that runs alone.
+    Raises SettingsError when the key or the Redis is not said."""
     settings = read_settings()
     configure_logging(settings)
     _ = settings.api_key, settings.redis_address
@@ -90,9 +96,11 @@ def _checked_settings() -> Settings:
 
 
 def _ask_label_studio(settings: Settings) -> str:
-    """Tell its version and the key's user; returns what is the matter where it is away, as it may start later.
+    """Tell its version and the key's user;
+    returns what is the matter where it is away, as it may start later.
 
-    Raises LabelStudioError for what does not pass by itself: a wrong key, an address that leads elsewhere, another program there.
+    Raises LabelStudioError for what does not pass by itself:
+    a wrong key, an address that leads elsewhere, another program there.
     """
     from backend.errors import LabelStudioError
     from backend.labelstudio.client import LabelStudio
@@ -110,7 +118,8 @@ def _ask_label_studio(settings: Settings) -> str:
 
 
 def _tell_when_it_answers(settings: Settings) -> Callable[[], bool]:
-    """A condition that never holds, and tells once that Label Studio has come, or what is wrong with key or address then."""
+    """A condition that never holds, and tells once that Label Studio has come, or what is wrong with key or
+    address then."""
     next_look: float | None = time.monotonic() + LOOK_SECONDS
 
     def look() -> bool:

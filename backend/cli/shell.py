@@ -25,9 +25,16 @@ console = Console()
 errors = Console(stderr=True)
 log = logging.getLogger(__name__)
 
-Project = Annotated[int, typer.Option(min=1, help="Number of the project in Label Studio (in its address: /projects/NUMBER).")]
-AnyProject = Annotated[int | None, typer.Option(min=1, help="Number of the project in Label Studio; all known projects if left out.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Stay until it is done, showing the step, the rows and the time left.")]
+Project = Annotated[
+    int, typer.Option(min=1, help="Number of the project in Label Studio (in its address: /projects/NUMBER).")
+]
+AnyProject = Annotated[
+    int | None,
+    typer.Option(min=1, help="Number of the project in Label Studio; all known projects if left out."),
+]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Stay until it is done, showing the step, the rows and the time left.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for scripts.")]
 
@@ -56,7 +63,8 @@ def tell_json(content: Any) -> None:
 
 
 def started(project: int, job: str, wait: bool) -> None:
-    """Tell which job was started and, if asked, follow it to its end. Exits with FAILED when it failed or was cancelled."""
+    """Tell which job was started and, if asked, follow it to its end.
+    Exits with FAILED when it failed or was cancelled."""
     from backend.queue.follow import follow
 
     if not wait:
@@ -90,7 +98,10 @@ def explained() -> Iterator[None]:
         complain(f"Error: {error}")
         raise typer.Exit(MEND) from error
     except RedisError as error:
-        complain(f"Error: Redis does not answer ({error}); start it, or correct REDIS_URL. python -m backend doctor looks at everything.")
+        complain(
+            f"Error: Redis does not answer ({error}); start it, or correct REDIS_URL. python -m backend"
+            " doctor looks at everything."
+        )
         raise typer.Exit(MEND) from error
     except stop_signals.Stopped as stopped:
         raise typer.Exit(stopped.exit_code) from None

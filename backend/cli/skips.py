@@ -13,14 +13,17 @@ from backend.settings import get_settings
 
 def unskip(
     project: Project,
-    task: Annotated[list[int] | None, typer.Option(min=1, help="A task to put back; may be repeated. None: all that status lists.")] = None,
+    task: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="A task to put back; may be repeated. None: all that status lists."),
+    ] = None,
     yes: Yes = False,
     wait: Wait = False,
 ) -> None:
     """Put skipped images back, so that Label Studio serves them again to those who skipped them.
 
-    Asks first. Labels stay, and so does what people drew before they skipped: such a task stays skipped, until somebody opens it in Label
-    Studio and presses Cancel skip.
+    Asks first. Labels stay, and so does what people drew before they skipped:
+    such a task stays skipped, until somebody opens it in Label Studio and presses Cancel skip.
 
     Example: python -m backend unskip --project 3 --wait
 

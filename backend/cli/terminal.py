@@ -21,19 +21,35 @@ _NEXT = 10
 
 def bar(console: Console) -> Progress:
     """A progress bar: what is done, how far it is, the seconds so far, and the time left in words."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+    )
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def follow_with_bar(states: Iterable[Mapping[str, Any]], console: Console) -> Mapping[str, Any]:
-    """Show the states of a job as they come; returns the last one. Without a terminal each new step is one line instead of a bar."""
-    last: Mapping[str, Any] = {"state": "failed", "message": "The job is unknown; it may have ended long ago."}
+    """Show the states of a job as they come; returns the last one.
+    Without a terminal each new step is one line instead of a bar."""
+    last: Mapping[str, Any] = {
+        "state": "failed",
+        "message": "The job is unknown; it may have ended long ago.",
+    }
     shown = ""
     with bar(console) as progress:
         task = progress.add_task("waiting for a worker", total=None, left="")
         for last in states:
             step = step_text(last)
-            progress.update(task, description=step, completed=last.get("done") or 0, total=last.get("total") or None, left=left_text(last))
+            progress.update(
+                task,
+                description=step,
+                completed=last.get("done") or 0,
+                total=last.get("total") or None,
+                left=left_text(last),
+            )
             if not console.is_terminal and last.get("step") and step != shown:
                 console.print(step, highlight=False, markup=False)
                 shown = step
@@ -79,19 +95,37 @@ def examination(found: Examination) -> str:
 
 def describe(state: Mapping[str, Any]) -> str:
     """The state of a project (see backend/project/status.py) as a few lines."""
-    version, labels, round_, running = state.get("version"), state.get("labels") or {}, state.get("round"), state.get("running")
+    version, labels, round_, running = (
+        state.get("version"),
+        state.get("labels") or {},
+        state.get("round"),
+        state.get("running"),
+    )
     lines = [f"Project {state['project']}"]
     if version:
         dice = version.get("held_out_dice")
         quality = f"held-out dice {dice:.3f}" if dice is not None else "held-out dice not known"
-        lines.append(f"  model    {version['name']}, {quality}, trained on {version.get('labels')} labels, {version.get('created')}")
+        lines.append(
+            f"  model    {version['name']}, {quality}, trained on {version.get('labels')} labels,"
+            f" {version.get('created')}"
+        )
     else:
         training = (running or {}).get("kind") == "training"
-        lines.append(f"  model    none yet; {'the first one is being trained' if training else 'label an image and submit it'}")
+        lines.append(
+            "  model    none yet;"
+            f" {'the first one is being trained' if training else 'label an image and submit it'}"
+        )
     lines.append(f"  labels   {labels.get('trained', 0)} trained, {labels.get('waiting', 0)} waiting")
     if round_:
-        by = "in random order until there are enough labels" if round_.get("cold_start") else f"by {round_.get('strategy')}"
-        lines.append(f"  round    {round_['name']} of {round_.get('time')}, {by}, budget {round_.get('budget')} ({round_.get('reason')})")
+        by = (
+            "in random order until there are enough labels"
+            if round_.get("cold_start")
+            else f"by {round_.get('strategy')}"
+        )
+        lines.append(
+            f"  round    {round_['name']} of {round_.get('time')}, {by}, budget {round_.get('budget')}"
+            f" ({round_.get('reason')})"
+        )
         if round_.get("message"):
             lines.append(f"           {round_['message']}")
     else:
@@ -104,11 +138,16 @@ def describe(state: Mapping[str, Any]) -> str:
     for place in (state.get("next_tasks") or [])[:_NEXT]:
         mark = "*" if place.get("in_batch") else " "
         served = f" ({served_text(place['served_to'])})" if place.get("served_to") else ""
-        lines.append(f"  {place['rank']:>6}{mark} task {place['task']}{': ' + place['reason'] if place.get('reason') else ''}{served}")
+        lines.append(
+            f"  {place['rank']:>6}{mark} task"
+            f" {place['task']}{': ' + place['reason'] if place.get('reason') else ''}{served}"
+        )
     skipped = state.get("skipped") or {}
     if skipped.get("count"):
         named = _numbers(skipped["tasks"], skipped["count"])
-        lines.append(f"  skipped  {named}; python -m backend unskip --project {state['project']} puts them back")
+        lines.append(
+            f"  skipped  {named}; python -m backend unskip --project {state['project']} puts them back"
+        )
     for warning in state.get("warnings") or []:
         lines.append(f"  warning  {warning}")
     if state.get("last_error"):
@@ -122,9 +161,13 @@ def served_text(others: int) -> str:
 
 
 def versions_table(found: Mapping[str, Any]) -> str:
-    """The versions of a project (see backend/project/version_list.py), the one in use marked, and how it came to be in use."""
+    """The versions of a project (see backend/project/version_list.py), the one in use marked, and how it came
+    to be in use."""
     if not found["versions"]:
-        return f"Project {found['project']} has no version yet; label images and submit them, and the first training makes v1."
+        return (
+            f"Project {found['project']} has no version yet; label images and submit them, and the first"
+            " training makes v1."
+        )
     rows = [("  version", "held-out dice", "labels", "seconds", "created", "why it was put in use, or not")]
     for each in found["versions"]:
         mark = "* " if each["current"] else "  "
@@ -132,9 +175,21 @@ def versions_table(found: Mapping[str, Any]) -> str:
             rows.append((f"{mark}{each['name']}", "", "", "", "", each["damaged"]))
             continue
         why = f"{'' if each['published'] else 'not put in use: '}{each['reason']}"
-        rows.append((f"{mark}{each['name']}", _dice(each), str(each["labels"]), f"{each['seconds']:.0f}", str(each["created"]), why))
+        rows.append(
+            (
+                f"{mark}{each['name']}",
+                _dice(each),
+                str(each["labels"]),
+                f"{each['seconds']:.0f}",
+                str(each["created"]),
+                why,
+            )
+        )
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip() for row in rows]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]).rstrip()
+        for row in rows
+    ]
     for use in found["uses"]:
         if use["by"] == ROLLBACK:
             by = f" by {use['who']}" if use["who"] else ""
@@ -148,23 +203,30 @@ def describe_rollback(plan: RollbackPlan) -> str:
     to, before = plan.to, plan.before
     lines = [f"{_quality(to)} will be put in use{f' instead of {_quality(before)}' if before else ''}."]
     if plan.tasks:
-        later = f", the other {plan.tasks - plan.masks} as annotators proceed" if plan.masks < plan.tasks else ""
-        lines.append(f"{plan.masks} open tasks will show its masks{later}; their order, labels and all versions stay.")
+        later = (
+            f", the other {plan.tasks - plan.masks} as annotators proceed" if plan.masks < plan.tasks else ""
+        )
+        lines.append(
+            f"{plan.masks} open tasks will show its masks{later}; their order, labels and all versions stay."
+        )
     if plan.stops_round:
         lines.append(f"A round runs or waits: it begins anew with {to['name']} afterwards.")
     if plan.training:
-        lines.append(f"A training runs: its version takes the place of {to['name']} unless it is clearly worse.")
+        lines.append(
+            f"A training runs: its version takes the place of {to['name']} unless it is clearly worse."
+        )
     if before:
         lines.append(f"To undo it: python -m backend rollback --project {plan.project} {before['name']}")
     return "\n".join(lines)
 
 
 def describe_unskip(tasks: Sequence[int], skipped: Mapping[str, Any]) -> str:
-    """What putting skipped images back will do, before somebody says yes to it; `skipped` is of the status."""
+    """What putting skipped images back will do, before somebody says yes to it;
+    `skipped` is of the status."""
     named = _numbers(tasks or skipped["tasks"], len(tasks) or skipped["count"])
     return (
-        f"Skipped: {named}. Their skips are removed, so that Label Studio serves them again to those who skipped them.\n"
-        "No label is removed. An image on which somebody had drawn before stays skipped."
+        f"Skipped: {named}. Their skips are removed, so that Label Studio serves them again to those who"
+        " skipped them.\nNo label is removed. An image on which somebody had drawn before stays skipped."
     )
 
 
@@ -179,4 +241,7 @@ def _dice(version: Mapping[str, Any]) -> str:
 
 
 def _quality(version: Mapping[str, Any]) -> str:
-    return f"{version['name']} (held-out dice {_dice(version)}, {version['labels']} labels, {version['created']})"
+    return (
+        f"{version['name']} (held-out dice {_dice(version)}, {version['labels']} labels,"
+        f" {version['created']})"
+    )

@@ -13,9 +13,11 @@ from backend.settings import get_settings
 
 
 def versions(project: Project, as_json: AsJson = False) -> None:
-    """List the versions of a project's model: which is in use, how good each is, and why it was put in use or not.
+    """List the versions of a project's model:
+    which is in use, how good each is, and why it was put in use or not.
 
-    An asterisk marks the version in use. Held-out dice is measured on labels that the measured networks had not seen.
+    An asterisk marks the version in use.
+    Held-out dice is measured on labels that the measured networks had not seen.
 
     Example: python -m backend versions --project 3
     """
@@ -33,15 +35,21 @@ def versions(project: Project, as_json: AsJson = False) -> None:
 
 def rollback(
     project: Project,
-    version: Annotated[str, typer.Argument(help="Version to put in use, such as v3; python -m backend versions lists them.")],
-    reason: Annotated[str, typer.Option(help="Why, for the history that versions shows.")] = "asked for on the command line",
+    version: Annotated[
+        str, typer.Argument(help="Version to put in use, such as v3; python -m backend versions lists them.")
+    ],
+    reason: Annotated[
+        str, typer.Option(help="Why, for the history that versions shows.")
+    ] = "asked for on the command line",
     yes: Yes = False,
     wait: Wait = False,
 ) -> None:
-    """Put another version of the model in use, older or newer, and show its masks in Label Studio; the order of the tasks stays.
+    """Put another version of the model in use, older or newer, and show its masks in Label Studio;
+    the order of the tasks stays.
 
-    Asks first. Nothing is deleted: the way back is the same command with the other version. A round that runs is stopped, and begins anew
-    afterwards with the version in use. A training that runs goes on; its version is compared to the one in use then.
+    Asks first. Nothing is deleted: the way back is the same command with the other version.
+    A round that runs is stopped, and begins anew afterwards with the version in use.
+    A training that runs goes on; its version is compared to the one in use then.
 
     Example: python -m backend rollback --project 3 v2 --wait
 

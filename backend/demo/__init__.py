@@ -1,1 +1,2 @@
-"""A demonstration on one machine, from nothing: images, a Label Studio of its own, the service, and a first round."""
+"""A demonstration on one machine, from nothing:
+images, a Label Studio of its own, the service, and a first round."""

@@ -26,7 +26,8 @@ def main(
     seed: Annotated[int, typer.Option(help="Same seed, same images.")] = demo.Options.seed,
     exit_: Annotated[bool, typer.Option("--exit", help="Stop when the order is written.")] = False,
 ) -> None:
-    """Everything on this machine: Label Studio, backend, a project with its first labels, a trained model and a written order."""
+    """Everything on this machine:
+    Label Studio, backend, a project with its first labels, a trained model and a written order."""
     demo.quiet_logs()
     try:
         with stop_signals.raised():

@@ -36,7 +36,8 @@ FOLDER = ROOT / "data" / "demo"
 LABELLED = 3
 """Images that are labelled at the start, as in the paper."""
 RECIPE = {"width": 8, "depth": 3, "max_side": 256, "crop": 96, "batch": 4, "steps": 240, "row_steps": 80}
-"""Small enough for two cores: a round in two minutes. On your own data leave RECIPE to the service's defaults."""
+"""Small enough for two cores: a round in two minutes.
+On your own data leave RECIPE to the service's defaults."""
 MOST_WORKERS = 4
 """Each takes about 700 MB."""
 _LOOK_SECONDS = 10.0
@@ -74,7 +75,9 @@ def run(options: Options) -> None:
     """Run the demo. Raises BackendError for what a user can mend."""
     start = time.monotonic()
     # Before anything is made: a typo in RECIPE would be told by the training, after everything else.
-    check_encoder(read_settings(**_FIXED, label_studio_url="http://127.0.0.1", port=1, basic_auth_pass="none").recipe)
+    check_encoder(
+        read_settings(**_FIXED, label_studio_url="http://127.0.0.1", port=1, basic_auth_pass="none").recipe
+    )
     folder = options.folder.resolve()
     with service.alone(folder), Supervisor() as supervisor:
         known = state.load(folder)
@@ -98,7 +101,8 @@ def run(options: Options) -> None:
 
 
 def read_pictures(options: Options, served: Path) -> Pictures:
-    """The images that the demo shows: the user's own, or generated ones; `served` is the folder that Label Studio serves."""
+    """The images that the demo shows: the user's own, or generated ones;
+    `served` is the folder that Label Studio serves."""
     if options.images is not None:
         _say(f"Reading the images in {options.images}.")
         shown = pictures.from_folders(options.images, options.masks, served)
@@ -154,7 +158,9 @@ def _service(supervisor: Supervisor, folder: Path, known: state.State, server: L
     return everything
 
 
-def take_up_project(server: LabelStudioServer, client: LabelStudio, shown: Pictures, known: state.State) -> DemoProject:
+def take_up_project(
+    server: LabelStudioServer, client: LabelStudio, shown: Pictures, known: state.State
+) -> DemoProject:
     """The project of these images, made if there is none, and noted in what is known."""
     project = DemoProject(server, client, shown)
     made = project.ensure(known.projects.get(shown.source))
@@ -168,7 +174,9 @@ def label_first(project: DemoProject, shown: Pictures, seed: int) -> int:
     tasks = project.add_tasks()
     names = shown.first(LABELLED, seed)
     with console.status("labelling") as line:
-        labelled = project.label(names, tasks, lambda done, total: line.update(f"labelling image {done + 1} of {total}"))
+        labelled = project.label(
+            names, tasks, lambda done, total: line.update(f"labelling image {done + 1} of {total}")
+        )
     _say(f"  {len(tasks)} tasks, {labelled} of them labelled")
     return labelled
 
@@ -184,35 +192,46 @@ def _order(project: int, labelled: int) -> None:
     job = enqueue_round(project, "the demo's first order", train=enough and not now["version"])
     last = follow_with_bar(follow(project, job), console)
     if last["state"] != "finished":
-        raise QueueError(f"The round {last['state']}: {last.get('message')}; see the files in the logs folder, then run `make demo` again.")
+        raise QueueError(
+            f"The round {last['state']}: {last.get('message')}; see the files in the logs folder, then run"
+            " `make demo` again."
+        )
 
 
-def _tell(server: LabelStudioServer, project: int, labelled: int, settings: Settings, folder: Path, seconds: float) -> None:
+def _tell(
+    server: LabelStudioServer, project: int, labelled: int, settings: Settings, folder: Path, seconds: float
+) -> None:
     now = read_status(project)
     lost = lost_labels(now, labelled)
     for text in lost:
         console.print(f"ATTENTION: {text}", style="bold red", markup=False, soft_wrap=True)
-    _say(f"The order is written{', BUT SEE ABOVE' if lost else ''}, {seconds / 60:.1f} minutes after the start. Next images:")
+    _say(
+        f"The order is written{', BUT SEE ABOVE' if lost else ''}, {seconds / 60:.1f} minutes after the"
+        " start. Next images:"
+    )
     for place in now["next_tasks"][:5]:
         _print(f"  {place['rank']:>3}. task {place['task']}  {place.get('reason') or ''}\n")
     user, password = settings.basic_auth or ("", "")
     _print(
-        f"\n  Open      {server.url}/projects/{project}/data\n"
-        f"  Log in    {server.admin.email}   {server.admin.password}\n"
-        f"  Then      click “Label All Tasks”: the recommended image opens with a mask drawn; correct it and submit.\n"
-        f"  Later     select any task and choose Actions, Recompute queries: a new order at any time.\n"
-        f"  Status    {settings.page_of(project)}   {user}   {password}\n"
-        f"  Backend   {settings.own_url}, logs in {folder / 'logs'}\n"
-        f"  Shell     source {shlex.quote(str(folder / 'environment'))}; python -m backend status --project {project}\n\n"
+        f"\n  Open      {server.url}/projects/{project}/data\n  Log in    {server.admin.email}  "
+        f" {server.admin.password}\n  Then      click “Label All Tasks”: the recommended image opens with a"
+        " mask drawn; correct it and submit.\n  Later     select any task and choose Actions, Recompute"
+        f" queries: a new order at any time.\n  Status    {settings.page_of(project)}   {user}   {password}\n"
+        f"  Backend   {settings.own_url}, logs in {folder / 'logs'}\n  Shell     source"
+        f" {shlex.quote(str(folder / 'environment'))}; python -m backend status --project {project}\n\n"
     )
 
 
 def lost_labels(now: dict[str, Any], labelled: int) -> list[str]:
-    """What is to be said loudly of a project (its status) of which so many images are labelled; empty when all labels are learnt from."""
+    """What is to be said loudly of a project (its status) of which so many images are labelled;
+    empty when all labels are learnt from."""
     trained = now["labels"]["trained"]
     if labelled < FEWEST_LABELS_TO_RANK or trained + now["labels"]["waiting"] >= labelled:
         return []
-    return [f"{labelled} images are labelled, and the model was trained on {trained} of them.", *now["warnings"]]
+    return [
+        f"{labelled} images are labelled, and the model was trained on {trained} of them.",
+        *now["warnings"],
+    ]
 
 
 def _news(project: int) -> Callable[[], bool]:
@@ -238,12 +257,20 @@ def _names(project: int) -> dict[str, str]:
     except (BackendError, RedisError):  # restarting; the next look sees it
         return {}
     round_, version, error = now.get("round") or {}, now.get("version") or {}, now.get("last_error") or {}
-    return {"new model": version.get("name", ""), "new order": round_.get("name", ""), "error": error.get("message", "")}
+    return {
+        "new model": version.get("name", ""),
+        "new order": round_.get("name", ""),
+        "error": error.get("message", ""),
+    }
 
 
 def _write_environment(path: Path, settings: Settings) -> None:
     """A file for `source`, so that the commands in another shell speak to this demo."""
-    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in service.environment(settings).items() if value]
+    lines = [
+        f"export {name}={shlex.quote(value)}\n"
+        for name, value in service.environment(settings).items()
+        if value
+    ]
     lines.append(f"PATH={shlex.quote(str(ROOT / '.venv' / 'bin'))}:$PATH\n")
     write_private(path, "".join(lines))
 

@@ -1,8 +1,11 @@
-"""Synthetic phase-contrast images of axons, of several appearances, with exact masks: something to label where no data is at hand.
+"""Synthetic phase-contrast images of axons, of several appearances, with exact masks:
+something to label where no data is at hand.
 
-A sketch of the physics: axons are thin tubes that delay light (a phase map); the microscope shows the phase map less a blurred copy of
-itself, which gives a dark (or, in negative contrast, bright) fibre with a halo of the other sign. Illumination, focus, debris and noise
-follow. The mask is where the tubes cover a pixel by half or more; it knows nothing of contrast, so a hard image has a good mask.
+A sketch of the physics: axons are thin tubes that delay light (a phase map);
+the microscope shows the phase map less a blurred copy of itself, which gives a dark (or, in negative
+contrast, bright) fibre with a halo of the other sign. Illumination, focus, debris and noise follow.
+The mask is where the tubes cover a pixel by half or more;
+it knows nothing of contrast, so a hard image has a good mask.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Appearance:
-    """How the images of one preparation and microscope setting look; lengths in pixels, grey values in shares of the full range."""
+    """How the images of one preparation and microscope setting look;
+    lengths in pixels, grey values in shares of the full range."""
 
     name: str
     axons: tuple[int, int]
@@ -58,11 +62,56 @@ class Appearance:
 
 APPEARANCES = (
     Appearance("dark", axons=(9, 14), width=(2.2, 4.0)),
-    Appearance("bright", axons=(8, 13), width=(2.4, 4.2), contrast=-0.38, background=0.3, halo=0.5, noise=0.02, waviness=0.6),
-    Appearance("bundles", axons=(16, 24), width=(2.6, 4.6), bundled=0.7, contrast=0.3, halo=0.9, halo_width=8, waviness=0.3),
-    Appearance("faint", axons=(16, 24), width=(1.8, 2.8), contrast=0.2, noise=0.022, texture=0.02, spread=0.7, debris=(6, 16)),
-    Appearance("defocused", axons=(9, 15), width=(3.0, 5.0), contrast=0.4, blur=2.4, gradient=0.4, halo_width=7, noise=0.01),
-    Appearance("debris", axons=(6, 10), width=(1.8, 3.2), beads=1.5, debris=(45, 80), gradient=0.15, waviness=0.6, spread=0.6),
+    Appearance(
+        "bright",
+        axons=(8, 13),
+        width=(2.4, 4.2),
+        contrast=-0.38,
+        background=0.3,
+        halo=0.5,
+        noise=0.02,
+        waviness=0.6,
+    ),
+    Appearance(
+        "bundles",
+        axons=(16, 24),
+        width=(2.6, 4.6),
+        bundled=0.7,
+        contrast=0.3,
+        halo=0.9,
+        halo_width=8,
+        waviness=0.3,
+    ),
+    Appearance(
+        "faint",
+        axons=(16, 24),
+        width=(1.8, 2.8),
+        contrast=0.2,
+        noise=0.022,
+        texture=0.02,
+        spread=0.7,
+        debris=(6, 16),
+    ),
+    Appearance(
+        "defocused",
+        axons=(9, 15),
+        width=(3.0, 5.0),
+        contrast=0.4,
+        blur=2.4,
+        gradient=0.4,
+        halo_width=7,
+        noise=0.01,
+    ),
+    Appearance(
+        "debris",
+        axons=(6, 10),
+        width=(1.8, 3.2),
+        beads=1.5,
+        debris=(45, 80),
+        gradient=0.15,
+        waviness=0.6,
+        spread=0.6,
+    ),
 )
 
 
@@ -77,7 +126,8 @@ class Sample:
 
 
 def generate(count: int, *, size: int = SIZE, seed: int = 0) -> Iterator[Sample]:
-    """Make `count` images, the appearances in turn; image i depends on `seed` and i alone, whatever `count` is."""
+    """Make `count` images, the appearances in turn;
+    image i depends on `seed` and i alone, whatever `count` is."""
     for index in range(count):
         appearance = APPEARANCES[index % len(APPEARANCES)]
         random = np.random.default_rng([seed, index])
@@ -86,7 +136,8 @@ def generate(count: int, *, size: int = SIZE, seed: int = 0) -> Iterator[Sample]
 
 
 def write(images: Path, masks: Path, count: int, *, size: int = SIZE, seed: int = 0) -> list[str]:
-    """Write `count` images and their masks as PNG files of the same names; returns the names without ending."""
+    """Write `count` images and their masks as PNG files of the same names;
+    returns the names without ending."""
     images.mkdir(parents=True, exist_ok=True)
     masks.mkdir(parents=True, exist_ok=True)
     names = []
@@ -97,16 +148,24 @@ def write(images: Path, masks: Path, count: int, *, size: int = SIZE, seed: int 
     return names
 
 
-def _render(look: Appearance, size: int, random: np.random.Generator) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def _render(
+    look: Appearance, size: int, random: np.random.Generator
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     coverage, phase = _axons(look, size, random)
     specks = _debris(look, size, random)
     seen = phase + specks
-    fringe = ndimage.gaussian_filter(seen, look.halo_width) * (1 + 0.15 * _smooth_noise(size, 30, random))  # a halo is never even
+    fringe = ndimage.gaussian_filter(seen, look.halo_width) * (
+        1 + 0.15 * _smooth_noise(size, 30, random)
+    )  # a halo is never even
     shown: Any = look.background - look.contrast * (seen - look.halo * fringe)
     shown += look.gradient * _illumination(size, random) + look.texture * _texture(size, random)
     shown = ndimage.gaussian_filter(shown, look.blur)
     grain = random.standard_normal((size, size)).astype(np.float32)
-    shown += look.noise * (0.75 * grain + 0.6 * ndimage.gaussian_filter(grain, 0.8)) * np.sqrt(np.clip(shown, 0.05, 1) / 0.5)
+    shown += (
+        look.noise
+        * (0.75 * grain + 0.6 * ndimage.gaussian_filter(grain, 0.8))
+        * np.sqrt(np.clip(shown, 0.05, 1) / 0.5)
+    )
     image = (np.clip(shown, 0, 1) * 255).round().astype(np.uint8)
     return image, (coverage >= 0.5).astype(np.uint8)
 
@@ -130,7 +189,8 @@ def _axons(look: Appearance, size: int, random: np.random.Generator) -> tuple[Ar
 
 
 def _path(size: int, heading: float, waviness: float, random: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Points (n, 2) as (x, y), two pixels apart: a walk that keeps its direction and bends slowly, through the image or ending in it."""
+    """Points (n, 2) as (x, y), two pixels apart:
+    a walk that keeps its direction and bends slowly, through the image or ending in it."""
     steps = int(2.4 * size / 2)
     angles = heading + waviness * (_wander(steps, 28, random) + 0.35 * _wander(steps, 7, random))
     moves = 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -151,16 +211,22 @@ def _alongside(path: npt.NDArray[np.float64], random: np.random.Generator) -> np
     """A path beside another one, near it for most of its way."""
     apart = _wander(len(path), 40, random) * random.uniform(2, 6)
     along = np.gradient(path, axis=0)
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1) / np.maximum(
+        np.linalg.norm(along, axis=1, keepdims=True), 1e-9
+    )
     return path + across * apart[:, None]
 
 
-def _tube(path: npt.NDArray[np.float64], width: float, beads: float, size: int, random: np.random.Generator) -> Array:
+def _tube(
+    path: npt.NDArray[np.float64], width: float, beads: float, size: int, random: np.random.Generator
+) -> Array:
     """Coverage of pixels by one axon of a thickness that swells along it."""
     canvas = Image.new("L", (size * _OVERSAMPLING, size * _OVERSAMPLING))
     draw = ImageDraw.Draw(canvas)
     varicosities = (random.random(len(path)) < 0.05) * random.lognormal(0, 0.4, len(path))
-    swelling = 0.12 * _wander(len(path), 12, random) + beads * 5 * ndimage.gaussian_filter1d(varicosities, 2.2)
+    swelling = 0.12 * _wander(len(path), 12, random) + beads * 5 * ndimage.gaussian_filter1d(
+        varicosities, 2.2
+    )
     thickness = width * np.clip(1 + swelling, 0.6, 2.6) * _OVERSAMPLING
     points = path * _OVERSAMPLING
     for (x, y), (next_x, next_y), across in zip(points[:-1], points[1:], thickness[:-1], strict=True):
@@ -176,7 +242,8 @@ def _rounded(coverage: Array) -> Array:
 
 
 def _debris(look: Appearance, size: int, random: np.random.Generator) -> Array:
-    """Phase of round particles, most of them bright-rimmed vesicles and dead fragments; they are no axons and not in the mask."""
+    """Phase of round particles, most of them bright-rimmed vesicles and dead fragments;
+    they are no axons and not in the mask."""
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
     field = np.zeros((size, size), np.float32)
     for _ in range(int(random.integers(*look.debris, endpoint=True))):
@@ -217,4 +284,6 @@ def _texture(size: int, random: np.random.Generator) -> Array:
     """The uneven ground: dirt of the coverslip and protein coating, coarse and fine."""
     fine: Any = ndimage.gaussian_filter(random.standard_normal((size, size)), 1.6)
     fine = fine / fine.std()
-    return np.asarray(_smooth_noise(size, 45, random) + 0.7 * _smooth_noise(size, 12, random) + 0.7 * fine, np.float32)
+    return np.asarray(
+        _smooth_noise(size, 45, random) + 0.7 * _smooth_noise(size, 12, random) + 0.7 * fine, np.float32
+    )

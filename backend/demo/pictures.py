@@ -23,7 +23,8 @@ SHOWN = (".png", ".jpg", ".jpeg")
 
 @dataclass(frozen=True)
 class Pictures:
-    """`files` are the images where Label Studio serves them, by name; `pool` holds the masks, by the same names."""
+    """`files` are the images where Label Studio serves them, by name;
+    `pool` holds the masks, by the same names."""
 
     source: str
     """Where they come from, to find their project again at the next run."""
@@ -39,11 +40,13 @@ class Pictures:
 
     @property
     def notes(self) -> list[str]:
-        """What was taken for granted in reading them, and what looks odd; the options named are those of `python -m model rank`."""
+        """What was taken for granted in reading them, and what looks odd;
+        the options named are those of `python -m model rank`."""
         return [*self.pool.notes, *(f"please look: {text}" for _, text in self.pool.warnings)]
 
     def first(self, count: int, seed: int) -> list[str]:
-        """Names of `count` images with masks, drawn at random, as the paper begins; fewer if there are not so many."""
+        """Names of `count` images with masks, drawn at random, as the paper begins;
+        fewer if there are not so many."""
         names = sorted(self.pool.labels)
         return [names[index] for index in np.random.default_rng(seed).permutation(len(names))[:count]]
 
@@ -59,7 +62,8 @@ def generated(folder: Path, served: Path, count: int, size: int, seed: int) -> P
 
 
 def from_folders(images: Path, masks: Path | None, served: Path) -> Pictures:
-    """Pictures of a lab: a folder of images, and one of masks of the same names (none: the demo begins without labels).
+    """Pictures of a lab: a folder of images, and one of masks of the same names (none:
+    the demo begins without labels).
 
     Raises SettingsError for folders that hold nothing usable.
     """
@@ -68,20 +72,29 @@ def from_folders(images: Path, masks: Path | None, served: Path) -> Pictures:
     return _pictures(source, images, masks, served / name, None)
 
 
-def _pictures(source: str, images: Path, masks: Path | None, served: Path, labels: tuple[str, ...] | None) -> Pictures:
+def _pictures(
+    source: str, images: Path, masks: Path | None, served: Path, labels: tuple[str, ...] | None
+) -> Pictures:
     try:
         pool = scan(images, masks)
     except ModelError as error:
         raise SettingsError(f"DEMO_IMAGES, DEMO_MASKS: {error}") from error
     served.mkdir(parents=True, exist_ok=True)
-    files = {name: _serve(images / name, served, name.replace("/", "__")) for name in pool.images}  # one folder for all sub-folders
+    files = {
+        name: _serve(images / name, served, name.replace("/", "__")) for name in pool.images
+    }  # one folder for all sub-folders
     if labels is None:
-        labels = ("Foreground",) if pool.classes == 2 else tuple(f"Class {number}" for number in range(1, pool.classes))
+        labels = (
+            ("Foreground",)
+            if pool.classes == 2
+            else tuple(f"Class {number}" for number in range(1, pool.classes))
+        )
     return Pictures(source, files, pool, labels)
 
 
 def _serve(path: Path, folder: Path, name: str) -> Path:
-    """Copy an image to where Label Studio reads it, if it is not there yet; as PNG where browsers do not show it."""
+    """Copy an image to where Label Studio reads it, if it is not there yet;
+    as PNG where browsers do not show it."""
     shown = path.suffix.lower() in SHOWN
     target = folder / (name if shown else f"{name}.png")
     if not target.exists():

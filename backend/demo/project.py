@@ -1,4 +1,5 @@
-"""The demo's project in Label Studio: made once, filled with tasks, its first images labelled from known masks."""
+"""The demo's project in Label Studio:
+made once, filled with tasks, its first images labelled from known masks."""
 
 from __future__ import annotations
 
@@ -22,14 +23,19 @@ _SECONDS = 60.0
 def label_config(labels: Sequence[str]) -> str:
     """A configuration with a brush, an eraser, and contrast and zoom controls, which faint images need."""
     brushes = "".join(
-        f"<Label value={quoteattr(label)} background={quoteattr(COLOURS[index % len(COLOURS)])}/>" for index, label in enumerate(labels)
+        f"<Label value={quoteattr(label)} background={quoteattr(COLOURS[index % len(COLOURS)])}/>"
+        for index, label in enumerate(labels)
     )
-    image = '<Image name="image" value="$image" zoom="true" zoomControl="true" brightnessControl="true" contrastControl="true"/>'
+    image = (
+        '<Image name="image" value="$image" zoom="true" zoomControl="true" brightnessControl="true"'
+        ' contrastControl="true"/>'
+    )
     return f'<View>{image}<BrushLabels name="labels" toName="image">{brushes}</BrushLabels></View>'
 
 
 class DemoProject:
-    """A project for pictures; every step looks first at what is there, so that a second run repeats nothing."""
+    """A project for pictures;
+    every step looks first at what is there, so that a second run repeats nothing."""
 
     def __init__(self, server: LabelStudioServer, client: LabelStudio, pictures: Pictures) -> None:
         self.server = server
@@ -37,7 +43,9 @@ class DemoProject:
         self.pictures = pictures
         self.id = 0
         self._config: LabelConfig = parse(label_config(pictures.labels))
-        self._http = httpx.Client(base_url=server.url, headers={"Authorization": f"Token {server.token}"}, timeout=_SECONDS)
+        self._http = httpx.Client(
+            base_url=server.url, headers={"Authorization": f"Token {server.token}"}, timeout=_SECONDS
+        )
 
     def ensure(self, known: int | None) -> bool:
         """Take the project of the last run if it still is there, else make one; tells whether it was made."""
@@ -45,7 +53,11 @@ class DemoProject:
             self.id = known
             return False
         body = {
-            "title": f"Axons, {len(self.pictures.files)} images" if self.pictures.labels == ("Axon",) else "Own images",
+            "title": (
+                f"Axons, {len(self.pictures.files)} images"
+                if self.pictures.labels == ("Axon",)
+                else "Own images"
+            ),
             "label_config": label_config(self.pictures.labels),
             "maximum_annotations": 1,
             "show_collab_predictions": True,
@@ -61,18 +73,26 @@ class DemoProject:
         found = self._named(addresses)
         missing = [address for name, address in addresses.items() if name not in found]
         if missing:
-            self._post(f"/api/projects/{self.id}/import", [{"data": {"image": address}} for address in missing])
+            self._post(
+                f"/api/projects/{self.id}/import", [{"data": {"image": address}} for address in missing]
+            )
         return self._named(addresses)
 
     def _named(self, addresses: dict[str, str]) -> dict[str, int]:
-        """The tasks that show these images, by their names; also those of an earlier edition, which wrote paths as they are."""
+        """The tasks that show these images, by their names;
+        also those of an earlier edition, which wrote paths as they are."""
         known = {address: name for name, address in addresses.items()}
-        known |= {bare: name for name, address in addresses.items() if not set(bare := unquote(address)) & set("#&+%;")}
+        known |= {
+            bare: name
+            for name, address in addresses.items()
+            if not set(bare := unquote(address)) & set("#&+%;")
+        }
         tasks = [(known.get(task["data"].get("image")), int(task["id"])) for task in self._tasks()]
         return {name: task for name, task in tasks if name is not None}
 
     def label(self, names: Sequence[str], tasks: dict[str, int], tick: Callable[[int, int], None]) -> int:
-        """Submit the known masks of these images, where nothing is submitted yet; returns how many tasks of the project have labels."""
+        """Submit the known masks of these images, where nothing is submitted yet;
+        returns how many tasks of the project have labels."""
         labelled = set(self.client.task_ids(self.id, only="labelled"))
         if not labelled:
             for done, name in enumerate(names):

@@ -1,4 +1,5 @@
-"""A real Label Studio, started and stopped unattended from an environment of its own, for the demo and for tests."""
+"""A real Label Studio, started and stopped unattended from an environment of its own, for the demo and for
+tests."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ from backend.run.processes import Program, Running, free_port
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / ".venv-label-studio" / "bin" / "label-studio"
 ADDON = ROOT / "backend" / "label_studio_addon"
-"""The item "Recompute queries" in the Data Manager; on PYTHONPATH it is there, without a change of Label Studio's package."""
+"""The item "Recompute queries" in the Data Manager;
+on PYTHONPATH it is there, without a change of Label Studio's package."""
 PORT = 8080
 """Label Studio's own default; another is taken when something listens there."""
 DATABASE = "label_studio.sqlite3"
@@ -33,7 +35,8 @@ _REQUEST_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Account:
-    """A user of the server: what they log in with, and their legacy token (the header is `Authorization: Token ...`)."""
+    """A user of the server: what they log in with, and their legacy token (the header is `Authorization:
+    Token ...`)."""
 
     email: str
     password: str
@@ -41,12 +44,16 @@ class Account:
 
 
 class LabelStudioServer:
-    """A Label Studio on 127.0.0.1 with SQLite; everything it keeps is in `data_dir`, so that a later start goes on from there.
+    """A Label Studio on 127.0.0.1 with SQLite;
+    everything it keeps is in `data_dir`, so that a later start goes on from there.
 
-    `admin` is created at the first start and stays. Folders below `files` can be shown to projects (see `share_folder`).
+    `admin` is created at the first start and stays.
+    Folders below `files` can be shown to projects (see `share_folder`).
     """
 
-    def __init__(self, data_dir: Path, admin: Account, *, port: int | None = None, program: Path = PROGRAM) -> None:
+    def __init__(
+        self, data_dir: Path, admin: Account, *, port: int | None = None, program: Path = PROGRAM
+    ) -> None:
         self.data_dir = data_dir.resolve()
         self.files = self.data_dir / "files"
         self.log = self.data_dir / "label-studio.log"
@@ -79,16 +86,29 @@ class LabelStudioServer:
             raise
 
     def program(self) -> Program:
-        """What a supervisor runs in place of `start`. Raises ProcessError when Label Studio is not installed."""
+        """What a supervisor runs in place of `start`.
+        Raises ProcessError when Label Studio is not installed."""
         if not self._program.exists():
-            raise ProcessError(f"found no Label Studio at {self._program}, expected its environment; run `make setup`.")
+            raise ProcessError(
+                f"found no Label Studio at {self._program}, expected its environment; run `make setup`."
+            )
         self.files.mkdir(parents=True, exist_ok=True)
         if not (self.data_dir / DATABASE).exists() and EMPTY_DATABASE.exists():
             beside = self.data_dir / f".{DATABASE}"
             shutil.copyfile(EMPTY_DATABASE, beside)
             beside.replace(self.data_dir / DATABASE)
-        command: list[str | Path] = [self._program, "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(self.port)]
-        return Program("Label Studio", command, environment=self._environment(), log=self.log, folder=self.data_dir)
+        command: list[str | Path] = [
+            self._program,
+            "start",
+            "--no-browser",
+            "--internal-host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+        ]
+        return Program(
+            "Label Studio", command, environment=self._environment(), log=self.log, folder=self.data_dir
+        )
 
     def stop(self) -> None:
         """Stop it; does nothing if it does not run."""
@@ -104,15 +124,21 @@ class LabelStudioServer:
             return False
 
     def sign_in(self, email: str | None = None, password: str | None = None) -> httpx.Client:
-        """Log in by the form, as a browser does (default: the administrator); the client carries the session and the CSRF token."""
+        """Log in by the form, as a browser does (default: the administrator);
+        the client carries the session and the CSRF token."""
         client = self._browser("/user/login/")
-        answer = client.post("/user/login/", data={"email": email or self.admin.email, "password": password or self.admin.password})
+        answer = client.post(
+            "/user/login/",
+            data={"email": email or self.admin.email, "password": password or self.admin.password},
+        )
         return self._signed_in(client, answer, email or self.admin.email)
 
     def create_user(self, email: str, password: str = "correct horse battery") -> Account:
         """Register another user by the form; they see every project of the organization."""
         client = self._browser("/user/signup/")
-        answer = client.post("/user/signup/", data={"email": email, "password": password, "allow_newsletters": "false"})
+        answer = client.post(
+            "/user/signup/", data={"email": email, "password": password, "allow_newsletters": "false"}
+        )
         with closing(self._signed_in(client, answer, email)):
             token = client.get("/api/current-user/token").raise_for_status().json()["token"]
         return Account(email, password, token)
@@ -121,18 +147,28 @@ class LabelStudioServer:
         """Make a personal access token of a user (default: the administrator), the newer kind of key."""
         account = account or self.admin
         with closing(self.sign_in(account.email, account.password)) as client:
-            client.post("/api/jwt/settings", json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}).raise_for_status()
+            client.post(
+                "/api/jwt/settings", json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}
+            ).raise_for_status()
             return str(client.post("/api/token/").raise_for_status().json()["token"])
 
     def share_folder(self, project: int, folder: Path) -> None:
         """Let a project show the images of a folder below `files`; their tasks say `address(file)`."""
-        body = {"project": project, "path": str(folder.resolve()), "use_blob_urls": True, "title": folder.name}
+        body = {
+            "project": project,
+            "path": str(folder.resolve()),
+            "use_blob_urls": True,
+            "title": folder.name,
+        }
         headers = {"Authorization": f"Token {self.token}"}
-        httpx.post(f"{self.url}/api/storages/localfiles", json=body, headers=headers, timeout=_REQUEST_SECONDS).raise_for_status()
+        httpx.post(
+            f"{self.url}/api/storages/localfiles", json=body, headers=headers, timeout=_REQUEST_SECONDS
+        ).raise_for_status()
 
     def address(self, file: Path) -> str:
         """Tell what a task's data holds for a file below `files`."""
-        # As a synced storage of Label Studio writes it: "#", "&", "+", "%" in a name mean something else in an address.
+        # As a synced storage of Label Studio writes it:
+        # "#", "&", "+", "%" in a name mean something else in an address.
         return f"/data/local-files/?d={quote(str(file.resolve().relative_to(self.files)))}"
 
     def _environment(self) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""What a demo keeps between two runs beside the programs' own data: passwords, keys, and which project belongs to which images."""
+"""What a demo keeps between two runs beside the programs' own data:
+passwords, keys, and which project belongs to which images."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ EMAIL = "admin@example.com"
 
 @dataclass
 class State:
-    """Made at random at the first run; `projects` maps where images come from to the project's id in Label Studio."""
+    """Made at random at the first run;
+    `projects` maps where images come from to the project's id in Label Studio."""
 
     password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     token: str = field(default_factory=lambda: secrets.token_hex(20))
@@ -46,5 +48,6 @@ def load(folder: Path) -> State:
         return State(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise SettingsError(
-            f"{path}: found no state of a demo ({error}); restore it, or move the folder {folder} away to begin anew."
+            f"{path}: found no state of a demo ({error}); restore it, or move the folder {folder} away to"
+            " begin anew."
         ) from error

@@ -1,4 +1,5 @@
-"""How a project stands in Label Studio: that it is there, what connecting sets, and the connection's extra params."""
+"""How a project stands in Label Studio:
+that it is there, what connecting sets, and the connection's extra params."""
 
 from __future__ import annotations
 
@@ -15,7 +16,11 @@ from backend.store.storage import Storage
 
 def check_project(settings: Settings, project_id: int) -> list[Finding]:
     found = connect(settings).project(project_id)
-    return [Finding("project", Severity.OK, f"{found.title!r}, {found.tasks} tasks, {found.labelled} of them labelled")]
+    return [
+        Finding(
+            "project", Severity.OK, f"{found.title!r}, {found.tasks} tasks, {found.labelled} of them labelled"
+        )
+    ]
 
 
 def check_connected(settings: Settings, project_id: int) -> list[Finding]:
@@ -29,7 +34,10 @@ def check_connected(settings: Settings, project_id: int) -> list[Finding]:
         if not found_hook or end or hook.get("project") != project_id:
             continue
         if normalise(base) not in connected and not own.is_at(base):
-            text = f"there is a webhook to {hook['url']}, where no connected backend is; an annotator's submit may wait a second for it"
+            text = (
+                f"there is a webhook to {hook['url']}, where no connected backend is; an annotator's submit"
+                " may wait a second for it"
+            )
             remedy = "in Label Studio: Settings, Webhooks, switch it off if it is left over"
             found.append(Finding("webhook", Severity.WARNING, text, remedy))
     return found
@@ -40,5 +48,12 @@ def check_extra_params(settings: Settings, project_id: int) -> list[Finding]:
     try:
         options = context.project_settings()
     except SettingsError as error:
-        return [Finding("extra params", Severity.ERROR, str(error), "in Label Studio: Settings, Model, Edit, Extra params")]
+        return [
+            Finding(
+                "extra params",
+                Severity.ERROR,
+                str(error),
+                "in Label Studio: Settings, Model, Edit, Extra params",
+            )
+        ]
     return [Finding("extra params", Severity.OK, f"budget {options.budget}, strategy {options.strategy}")]

@@ -1,4 +1,5 @@
-"""All checks, side by side and within a time: one that fails, hangs or has a defect keeps no other from being told."""
+"""All checks, side by side and within a time:
+one that fails, hangs or has a defect keeps no other from being told."""
 
 from __future__ import annotations
 
@@ -44,13 +45,16 @@ class Examination:
         return self._count(Severity.WARNING)
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready copy: {"errors", "warnings", "seconds", "service": [finding], "projects": {number: [finding]}}."""
+        """A JSON-ready copy: {"errors", "warnings", "seconds", "service": [finding], "projects": {number:
+        [finding]}}."""
         return {
             "errors": self.errors,
             "warnings": self.warnings,
             "seconds": self.seconds,
             "service": [_shown(finding) for finding in self.service],
-            "projects": {str(number): [_shown(finding) for finding in found] for number, found in self.projects.items()},
+            "projects": {
+                str(number): [_shown(finding) for finding in found] for number, found in self.projects.items()
+            },
         }
 
     def _count(self, severity: Severity) -> int:
@@ -59,7 +63,8 @@ class Examination:
 
 
 def examine(settings: Settings, project_id: int | None = None) -> Examination:
-    """Look at the service and at one project, or at all that are known. Never raises for what it finds; ends after ALL_SECONDS at most."""
+    """Look at the service and at one project, or at all that are known. Never raises for what it finds;
+    ends after ALL_SECONDS at most."""
     started = time.monotonic()
     found = together(
         {
@@ -73,15 +78,22 @@ def examine(settings: Settings, project_id: int | None = None) -> Examination:
     broken = {finding.subject for finding in found if finding.severity is Severity.ERROR}
     redis = "redis" not in broken
     if redis:
-        found += together({"workers": lambda: workers.check(settings), "queues": lambda: queues.check(settings)}, SERVICE_SECONDS)
+        found += together(
+            {"workers": lambda: workers.check(settings), "queues": lambda: queues.check(settings)},
+            SERVICE_SECONDS,
+        )
     examined: dict[int, list[Finding]] = {}
     for number in [project_id] if project_id is not None else projects.known(settings):
         left = ALL_SECONDS - (time.monotonic() - started)
         if left < 1:
             command = f"python -m backend doctor --project {number}"
-            examined[number] = [Finding("project", Severity.WARNING, "not looked at: the time was over", command)]
+            examined[number] = [
+                Finding("project", Severity.WARNING, "not looked at: the time was over", command)
+            ]
             continue
-        checks = projects.checks(settings, number, label_studio=not broken & {"label studio", "key"}, redis=redis)
+        checks = projects.checks(
+            settings, number, label_studio=not broken & {"label studio", "key"}, redis=redis
+        )
         examined[number] = together(checks, min(PROJECT_SECONDS, left))
     return Examination(found, examined, round(time.monotonic() - started, 1))
 
@@ -94,14 +106,21 @@ def together(checks: dict[str, Check], seconds: float) -> list[Finding]:
         results[subject] = guarded(subject, check)
 
     # Daemons, as a check that hangs must not keep the command from ending.
-    threads = [threading.Thread(target=run, args=item, name=f"check {item[0]}", daemon=True) for item in checks.items()]
+    threads = [
+        threading.Thread(target=run, args=item, name=f"check {item[0]}", daemon=True)
+        for item in checks.items()
+    ]
     until = time.monotonic() + seconds
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
     late = f"no answer within {seconds:.0f} s; look at the load of its machine, and try again"
-    return [finding for subject in checks for finding in results.get(subject, [Finding(subject, Severity.ERROR, late)])]
+    return [
+        finding
+        for subject in checks
+        for finding in results.get(subject, [Finding(subject, Severity.ERROR, late)])
+    ]
 
 
 def guarded(subject: str, check: Check) -> list[Finding]:
@@ -113,9 +132,19 @@ def guarded(subject: str, check: Check) -> list[Finding]:
     except (BackendError, ModelError) as error:
         return [Finding(subject, Severity.ERROR, str(error))]
     except RedisError as error:
-        return [Finding(subject, Severity.ERROR, f"not looked at, as Redis does not answer ({_first_line(error)})", "see redis")]
+        return [
+            Finding(
+                subject,
+                Severity.ERROR,
+                f"not looked at, as Redis does not answer ({_first_line(error)})",
+                "see redis",
+            )
+        ]
     except Exception as error:
-        text = f"could not be looked at: {type(error).__name__}: {_first_line(error)}; this is a defect of the check, please report it"
+        text = (
+            f"could not be looked at: {type(error).__name__}: {_first_line(error)}; this is a defect of the"
+            " check, please report it"
+        )
         return [Finding(subject, Severity.WARNING, text)]
 
 
@@ -124,4 +153,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _shown(finding: Finding) -> dict[str, str]:
-    return {"subject": finding.subject, "severity": finding.severity.value, "text": finding.text, "remedy": finding.remedy}
+    return {
+        "subject": finding.subject,
+        "severity": finding.severity.value,
+        "text": finding.text,
+        "remedy": finding.remedy,
+    }

@@ -22,7 +22,8 @@ TASKS_SEEN, MOST_PLACES = 200, 4
 
 
 def check_images(settings: Settings, project_id: int) -> list[Finding]:
-    """Fetch and decode the image that is served next, and one of each other place that images come from, past the cache."""
+    """Fetch and decode the image that is served next, and one of each other place that images come from, past
+    the cache."""
     client = connect(settings)
     config = parse(client.project(project_id).label_config)
     samples = _samples(client, project_id, config)
@@ -39,7 +40,9 @@ def check_images(settings: Settings, project_id: int) -> list[Finding]:
                     raw = decode_raw(content, f"task {task['id']}")
             except (TaskImageError, ModelError) as error:
                 shown = f"in Label Studio, open task {task['id']}: its image must be shown there"
-                found.append(Finding("images", Severity.ERROR, str(error), getattr(error, "remedy", "") or shown))
+                found.append(
+                    Finding("images", Severity.ERROR, str(error), getattr(error, "remedy", "") or shown)
+                )
             else:
                 text = f"task {task['id']} has one of {raw.shape[1]} x {raw.shape[0]} pixels"
                 found.append(Finding("images", Severity.OK, text))
@@ -47,12 +50,17 @@ def check_images(settings: Settings, project_id: int) -> list[Finding]:
 
 
 def _samples(client: LabelStudio, project_id: int, config: LabelConfig) -> list[dict[str, Any]]:
-    """The task that is served next, and the first of those beside it whose images come from elsewhere; at most MOST_PLACES."""
-    if not client.count(project_id):  # Label Studio answers 500, naming all columns of its database, to an order of no tasks
+    """The task that is served next, and the first of those beside it whose images come from elsewhere;
+    at most MOST_PLACES."""
+    if not client.count(
+        project_id
+    ):  # Label Studio answers 500, naming all columns of its database, to an order of no tasks
         return []
     samples: dict[tuple[str, str], dict[str, Any]] = {}
     for filters in (UNLABELLED, []):
-        for task in client.query(project_id, filters, ordering=["tasks:predictions_score"], page_size=TASKS_SEEN)["tasks"]:
+        for task in client.query(
+            project_id, filters, ordering=["tasks:predictions_score"], page_size=TASKS_SEEN
+        )["tasks"]:
             samples.setdefault(_place(task, config), dict(task))
     return list(samples.values())[:MOST_PLACES]
 

@@ -13,7 +13,8 @@ from backend.settings import Settings
 
 
 def check_jobs(settings: Settings, project_id: int) -> list[Finding]:
-    """The last error of each kind of job, which the next success of that kind removes; and what waits for a person."""
+    """The last error of each kind of job, which the next success of that kind removes;
+    and what waits for a person."""
     redis = open_redis(settings)
     again = {
         Work.TRAINING: f"python -m backend train --project {project_id} --wait",
@@ -26,7 +27,13 @@ def check_jobs(settings: Settings, project_id: int) -> list[Finding]:
         if kind in again:
             found.append(Finding("jobs", Severity.ERROR, text, again[kind]))
         else:
-            found.append(Finding("jobs", Severity.WARNING, f"{text} It is tried again by itself, at the latest after ten minutes."))
+            found.append(
+                Finding(
+                    "jobs",
+                    Severity.WARNING,
+                    f"{text} It is tried again by itself, at the latest after ten minutes.",
+                )
+            )
     notes = redis.hgetall(Keys(project_id).notes)
     found += [
         Finding("warnings", Severity.WARNING, as_text(text))

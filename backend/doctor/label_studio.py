@@ -1,4 +1,5 @@
-"""Label Studio as such, and the key: reachable, of a known version, and with the rights that the service needs."""
+"""Label Studio as such, and the key:
+reachable, of a known version, and with the rights that the service needs."""
 
 from __future__ import annotations
 
@@ -17,14 +18,24 @@ TESTED = "1.23"
 SECONDS = 10.0
 WARN_DAYS = 14
 """A personal access token that ends within so many days should be replaced now."""
-_EXPORT = "copy a key from Label Studio (Account & Settings), export LABEL_STUDIO_API_KEY=..., and start `python -m backend up` again"
+_EXPORT = (
+    "copy a key from Label Studio (Account & Settings), export LABEL_STUDIO_API_KEY=..., and start `python -m"
+    " backend up` again"
+)
 
 
 def connect(settings: Settings) -> LabelStudio:
     """A client that gives up early. Raises SettingsError, LabelStudioError."""
     public = settings.label_studio_public_url
     hosts = settings.allowed_image_hosts
-    return LabelStudio(settings.label_studio_url, settings.api_key, timeout=SECONDS, attempts=2, public_url=public, image_hosts=hosts)
+    return LabelStudio(
+        settings.label_studio_url,
+        settings.api_key,
+        timeout=SECONDS,
+        attempts=2,
+        public_url=public,
+        image_hosts=hosts,
+    )
 
 
 def check(settings: Settings) -> list[Finding]:
@@ -36,10 +47,21 @@ def check(settings: Settings) -> list[Finding]:
     except (SettingsError, ApiKeyError) as error:
         return [Finding("key", Severity.ERROR, str(error), _EXPORT)]
     except RedirectedError as error:
-        remedy = f"export LABEL_STUDIO_URL={error.final}" if error.final else "export the LABEL_STUDIO_URL at which it answers itself"
+        remedy = (
+            f"export LABEL_STUDIO_URL={error.final}"
+            if error.final
+            else "export the LABEL_STUDIO_URL at which it answers itself"
+        )
         return [Finding("label studio", Severity.ERROR, str(error), remedy)]
     except LabelStudioError as error:
-        return [Finding("label studio", Severity.ERROR, str(error), "start Label Studio, or export the right LABEL_STUDIO_URL")]
+        return [
+            Finding(
+                "label studio",
+                Severity.ERROR,
+                str(error),
+                "start Label Studio, or export the right LABEL_STUDIO_URL",
+            )
+        ]
     found = [_version(version, settings)]
     return found + _key(client, settings.api_key)
 
@@ -64,7 +86,14 @@ def _key(client: LabelStudio, key: str) -> list[Finding]:
         if error.status != 403:
             raise
         text = f"the key's user may not list projects ({error})"
-        return [Finding("key", Severity.ERROR, text, f"in Label Studio, make the user a member of the organization; or {_EXPORT}")]
+        return [
+            Finding(
+                "key",
+                Severity.ERROR,
+                text,
+                f"in Label Studio, make the user a member of the organization; or {_EXPORT}",
+            )
+        ]
     days = _days_left(key)
     kind = "legacy token" if days is None else f"personal access token, valid for {days:.0f} days"
     text = f"{kind} of {user.get('email')}, who sees {projects} project{'s' if projects != 1 else ''}"

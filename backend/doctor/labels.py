@@ -13,7 +13,8 @@ from backend.store.versions import VersionRecord, Versions
 
 
 def check_labels(settings: Settings, project_id: int) -> list[Finding]:
-    """What the last training noted about the labels, and a version in use that no label with an object in it has taught."""
+    """What the last training noted about the labels, and a version in use that no label with an object in it
+    has taught."""
     notes = open_redis(settings).hgetall(Keys(project_id).notes)
     told = [as_text(text) for subject, text in sorted(notes.items()) if is_about_labels(as_text(subject))]
     found = [Finding("labels", Severity.WARNING, text) for text in told]
@@ -23,10 +24,14 @@ def check_labels(settings: Settings, project_id: int) -> list[Finding]:
         current = None
     if current is not None and _has_learnt_nothing(current):
         text = (
-            f"{current.name} is in use and was trained on labels that all mark nothing, or everything; its held-out dice tells nothing. "
-            "The next training on a label that shows an object takes its place"
+            f"{current.name} is in use and was trained on labels that all mark nothing, or everything; its"
+            " held-out dice tells nothing. The next training on a label that shows an object takes its place"
         )
-        found.append(Finding("labels", Severity.WARNING, text, f"python -m backend train --project {project_id} --wait"))
+        found.append(
+            Finding(
+                "labels", Severity.WARNING, text, f"python -m backend train --project {project_id} --wait"
+            )
+        )
     return found or [Finding("labels", Severity.OK, "nothing odd was seen at the last training")]
 
 

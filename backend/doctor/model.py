@@ -18,9 +18,21 @@ def check_model(settings: Settings, project_id: int) -> list[Finding]:
     problem = _damage(versions, current)
     if problem:
         other = _replacement(versions, current)
-        remedy = f"python -m backend rollback --project {project_id} {other} --yes --wait" if other else "restore it from a backup"
-        return [Finding("model", Severity.ERROR, f"{current} is in use and cannot be loaded: {problem}", remedy)]
-    return [Finding("model", Severity.OK, f"{current} is in use, of {len(names)} version{'s' if len(names) != 1 else ''}")]
+        remedy = (
+            f"python -m backend rollback --project {project_id} {other} --yes --wait"
+            if other
+            else "restore it from a backup"
+        )
+        return [
+            Finding("model", Severity.ERROR, f"{current} is in use and cannot be loaded: {problem}", remedy)
+        ]
+    return [
+        Finding(
+            "model",
+            Severity.OK,
+            f"{current} is in use, of {len(names)} version{'s' if len(names) != 1 else ''}",
+        )
+    ]
 
 
 def _damage(versions: Versions, name: str) -> str:
@@ -33,6 +45,7 @@ def _damage(versions: Versions, name: str) -> str:
 
 
 def _replacement(versions: Versions, current: str) -> str:
-    """The newest other version that can be used; one that was not good enough to be published only where there is no other."""
+    """The newest other version that can be used;
+    one that was not good enough to be published only where there is no other."""
     usable = [name for name in reversed(versions.names()) if name != current and not _damage(versions, name)]
     return next((name for name in usable if versions.record(name).published), usable[0] if usable else "")

@@ -14,7 +14,8 @@ from backend.store.storage import Storage
 
 
 def check_order(settings: Settings, project_id: int) -> list[Finding]:
-    """Whether Label Studio serves the round that this service has written last, and has a place for every open task."""
+    """Whether Label Studio serves the round that this service has written last, and has a place for every
+    open task."""
     client, redis = connect(settings), open_redis(settings)
     command = f"python -m backend recompute --project {project_id} --wait"
     record = round_in_force(Storage.of(settings), project_id)
@@ -24,13 +25,26 @@ def check_order(settings: Settings, project_id: int) -> list[Finding]:
     if enqueue.active(redis, project_id, Work.ROUND):
         return [Finding("order", Severity.OK, "is being computed just now; look again when it is done")]
     if record is None:
-        return [Finding("order", Severity.ERROR, f"there is none yet for {open_tasks} open tasks, so they are served at random", command)]
+        return [
+            Finding(
+                "order",
+                Severity.ERROR,
+                f"there is none yet for {open_tasks} open tasks, so they are served at random",
+                command,
+            )
+        ]
     serving = client.project(project_id).model_version
     if serving != record.round:
-        text = f"Label Studio serves {serving or 'nothing'!r}, expected the order {record.round}; so tasks come at random"
+        text = (
+            f"Label Studio serves {serving or 'nothing'!r}, expected the order {record.round}; so tasks come"
+            " at random"
+        )
         return [Finding("order", Severity.ERROR, text, command)]
     missing = priorities.unplaced(client, project_id)
     if missing:
-        text = f"{len(missing)} of {open_tasks} open tasks have no place in {record.round} and come last, at random: task {missing[0]}"
+        text = (
+            f"{len(missing)} of {open_tasks} open tasks have no place in {record.round} and come last, at"
+            f" random: task {missing[0]}"
+        )
         return [Finding("order", Severity.WARNING, text, command)]
     return [Finding("order", Severity.OK, f"{record.round} orders all {open_tasks} open tasks")]

@@ -1,4 +1,5 @@
-"""The checks of one project, by subject: each is a function of the settings and the project's number, in a file of its own."""
+"""The checks of one project, by subject:
+each is a function of the settings and the project's number, in a file of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ Check = Callable[[], list[Finding]]
 
 
 def known(settings: Settings) -> list[int]:
-    """The numbers of all projects that this service has seen, from Redis, or from the storage while Redis is away."""
+    """The numbers of all projects that this service has seen, from Redis, or from the storage while Redis is
+    away."""
     try:
         return pending_work.projects(open_redis(settings))
     except (RedisError, SettingsError):
@@ -35,7 +37,9 @@ def known(settings: Settings) -> list[int]:
         return []
 
 
-def checks(settings: Settings, project_id: int, *, label_studio: bool = True, redis: bool = True) -> dict[str, Check]:
+def checks(
+    settings: Settings, project_id: int, *, label_studio: bool = True, redis: bool = True
+) -> dict[str, Check]:
     """The checks of a project by subject; those that need Label Studio or Redis only where these answer."""
     found: dict[str, Check] = {}
     if label_studio:

@@ -22,17 +22,25 @@ def check(settings: Settings) -> list[Finding]:
     """One finding a queue."""
     redis = open_redis(settings)
     found = alive(redis)
-    return [_queue(named(name, redis), sum(worker.busy for worker in found.workers_of(name))) for name in (CONTROL, COMPUTE)]
+    return [
+        _queue(named(name, redis), sum(worker.busy for worker in found.workers_of(name)))
+        for name in (CONTROL, COMPUTE)
+    ]
 
 
 def _queue(queue: Queue, busy: int) -> Finding:
     subject, command = f"queue {queue.name}", WORKER
     running, failed = StartedJobRegistry(queue=queue), FailedJobRegistry(queue=queue)
-    text = f"{queue.count} waiting, {running.get_job_count(cleanup=False)} running, {failed.get_job_count(cleanup=False)} failed this week"
+    text = (
+        f"{queue.count} waiting, {running.get_job_count(cleanup=False)} running,"
+        f" {failed.get_job_count(cleanup=False)} failed this week"
+    )
     waited = _waited(queue)
     if waited > LONGEST_WAIT[queue.name]:
         remedy = "export more WORKERS, and start `python -m backend up` again" if busy else command
-        return Finding(subject, Severity.WARNING, f"{text}; the oldest has waited for {waited / 60:.0f} minutes", remedy)
+        return Finding(
+            subject, Severity.WARNING, f"{text}; the oldest has waited for {waited / 60:.0f} minutes", remedy
+        )
     left = running.get_expired_job_ids()
     if left:
         text += f"; {len(left)} of a killed worker, which others take up within a minute or two"

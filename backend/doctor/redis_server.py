@@ -36,7 +36,14 @@ def check(settings: Settings) -> list[Finding]:
     try:
         info: dict[str, Any] = redis.info()
     except AuthenticationError as error:
-        return [Finding("redis", Severity.ERROR, f"{where} refuses the password ({error})", "export REDIS_URL with the right password")]
+        return [
+            Finding(
+                "redis",
+                Severity.ERROR,
+                f"{where} refuses the password ({error})",
+                "export REDIS_URL with the right password",
+            )
+        ]
     except RedisError as error:
         remedy = "start it, or export the right REDIS_URL" if settings.redis_url else "python -m backend up"
         return [Finding("redis", Severity.ERROR, f"{where} does not answer ({error})", remedy)]
@@ -50,18 +57,29 @@ def _server(info: dict[str, Any], where: str) -> Finding:
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     text = f"version {version} at {where}"
     if numbers < OLDEST:
-        return Finding("redis", Severity.ERROR, f"{text}, expected {'.'.join(map(str, OLDEST))} or newer", "install a newer Redis")
+        return Finding(
+            "redis",
+            Severity.ERROR,
+            f"{text}, expected {'.'.join(map(str, OLDEST))} or newer",
+            "install a newer Redis",
+        )
     return Finding("redis", Severity.OK, text)
 
 
 def _kept(info: dict[str, Any]) -> Finding:
     if not int(info.get("aof_enabled", 0)):
         text = (
-            "the append-only file is off: a restart of Redis loses events and jobs; labels that were missed are found again within minutes"
+            "the append-only file is off: a restart of Redis loses events and jobs; labels that were missed"
+            " are found again within minutes"
         )
         return Finding("redis file", Severity.WARNING, text, f"{_SET} appendonly yes")
     if str(info.get("aof_last_write_status", "ok")) != "ok":
-        return Finding("redis file", Severity.ERROR, "Redis cannot write its append-only file", "free space on the disk of Redis")
+        return Finding(
+            "redis file",
+            Severity.ERROR,
+            "Redis cannot write its append-only file",
+            "free space on the disk of Redis",
+        )
     return Finding("redis file", Severity.OK, "the append-only file is on")
 
 

@@ -1,4 +1,5 @@
-"""What happens by itself: gathered events become jobs, each project is looked at every minute, and the night brings a fresh order."""
+"""What happens by itself:
+gathered events become jobs, each project is looked at every minute, and the night brings a fresh order."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ log = logging.getLogger(__name__)
 
 
 def tick() -> None:
-    """Have every project looked at: new tasks, finished batches, labels that no event told of; starts what is due."""
+    """Have every project looked at: new tasks, finished batches, labels that no event told of;
+    starts what is due."""
     redis = connection()
     for project_id in pending_work.projects(redis):
         if not pending_work.pending(redis, project_id, Work.LOOK).outstanding:
@@ -74,9 +76,9 @@ def gather(redis: Redis, settings: Settings) -> list[str]:
     started = []
     for project_id in pending_work.projects(redis):
         for work, start in _ENQUEUE.items():
-            if pending_work.pending(redis, project_id, work).due(work, settings, time.time()) and not enqueue.active(
-                redis, project_id, work
-            ):
+            if pending_work.pending(redis, project_id, work).due(
+                work, settings, time.time()
+            ) and not enqueue.active(redis, project_id, work):
                 started.append(start(project_id))
     return started
 
@@ -87,7 +89,9 @@ def _train(project_id: int) -> str:
 
 def _rank(project_id: int) -> str:
     reason = connection().hget(Keys(project_id).info, "round_reason")
-    return enqueue.enqueue_round(project_id, reason.decode() if isinstance(reason, bytes) else "again, after a failure")
+    return enqueue.enqueue_round(
+        project_id, reason.decode() if isinstance(reason, bytes) else "again, after a failure"
+    )
 
 
 _ENQUEUE = {

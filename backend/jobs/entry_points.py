@@ -1,4 +1,5 @@
-"""The functions that rq runs, by name. Each opens its context, holds its fence, and notes for the status how it ended."""
+"""The functions that rq runs, by name.
+Each opens its context, holds its fence, and notes for the status how it ended."""
 
 from __future__ import annotations
 
@@ -13,7 +14,14 @@ import torch
 from rq import get_current_job
 
 from backend import logs, stopping
-from backend.errors import BackendError, LabelStudioError, QueueError, StoppedError, StorageError, UnreachableError
+from backend.errors import (
+    BackendError,
+    LabelStudioError,
+    QueueError,
+    StoppedError,
+    StorageError,
+    UnreachableError,
+)
 from backend.finding import Severity
 from backend.jobs import rollback
 from backend.jobs import sync as looking
@@ -63,11 +71,14 @@ def _job(
 ) -> Callable[[Callable[Concatenate[Context, str, P], Result]], Callable[Concatenate[int, P], Result]]:
     """Turn a function of a context and a job id into one of a project id, which rq can run.
 
-    What was stopped on purpose ends without failure, as {"stopped": why}. An error is `noted` for the status, counted so that the next
-    try waits longer, and raised; what people must mend is not tried again at once.
+    What was stopped on purpose ends without failure, as {"stopped": why}.
+    An error is `noted` for the status, counted so that the next try waits longer, and raised;
+    what people must mend is not tried again at once.
     """
 
-    def decorate(function: Callable[Concatenate[Context, str, P], Result]) -> Callable[Concatenate[int, P], Result]:
+    def decorate(
+        function: Callable[Concatenate[Context, str, P], Result],
+    ) -> Callable[Concatenate[int, P], Result]:
         @wraps(function)
         def run(project_id: int, *args: P.args, **keywords: P.kwargs) -> Result:
             context = open_context(project_id)
@@ -84,11 +95,18 @@ def _job(
                 except Exception as error:
                     message = f"{type(error).__name__}: {error}"
                     log.error("%s failed: %s", kind, message)
-                    if kind in (Work.ROUND, Work.FIRST_ORDER, Work.LOOK, Work.CONFIGURE):  # a training counts its failures itself
+                    if kind in (
+                        Work.ROUND,
+                        Work.FIRST_ORDER,
+                        Work.LOOK,
+                        Work.CONFIGURE,
+                    ):  # a training counts its failures itself
                         pending_work.fail(context.redis, project_id, Work(kind))
                     if noted:
                         context.note_error(kind, job_id, message)
-                    mendable = isinstance(error, BackendError | ModelError) and not isinstance(error, QueueError | StorageError)
+                    mendable = isinstance(error, BackendError | ModelError) and not isinstance(
+                        error, QueueError | StorageError
+                    )
                     if job is not None and mendable:
                         job.retries_left = 0
                     raise
@@ -105,7 +123,8 @@ def _job(
 def _fenced(
     context: Context, what: str, job_id: str, kind: str, round_name: str = "", wait: float = TAKE_OVER_SECONDS
 ) -> Iterator[Progress | None]:
-    """The progress of a job that holds a fence; None when another run that is alive still holds it after `wait` seconds."""
+    """The progress of a job that holds a fence;
+    None when another run that is alive still holds it after `wait` seconds."""
     fence = Fence(context.redis, context.keys.fence(what))
     progress = Progress(context.redis, context.project_id, job_id, kind, round_name=round_name)
     try:
@@ -126,8 +145,10 @@ def _fenced(
 def _once_it_answers(context: Context, progress: Progress, attempt: Callable[[], T]) -> T:
     """What `attempt` returns, which may be repeated, once Label Studio answers.
 
-    The networks of a round are trained by now; a job that failed would be followed by a round that trains them again. Raises
-    UnreachableError after LONGEST_OUTAGE seconds, and LabelStudioError for another error that has not passed after LONGEST_OVERLOAD.
+    The networks of a round are trained by now;
+    a job that failed would be followed by a round that trains them again.
+    Raises UnreachableError after LONGEST_OUTAGE seconds, and LabelStudioError for another error that has not
+    passed after LONGEST_OVERLOAD.
     """
     started, pause, subject = time.monotonic(), FIRST_PAUSE, "waiting for Label Studio"
     try:
@@ -149,20 +170,24 @@ def _once_it_answers(context: Context, progress: Progress, attempt: Callable[[],
 
 @_job("training")
 def train(context: Context, job_id: str, reason: str, only_new: bool = False) -> Result:
-    """Train on all labels and publish the version; with `only_new` only if there are labels that no training has seen."""
+    """Train on all labels and publish the version;
+    with `only_new` only if there are labels that no training has seen."""
     log.info("training: %s", reason)
 
     def needed() -> bool:
         return not only_new or labels_came(context)
 
     result = fenced_training(context, job_id, wait=TAKE_OVER_SECONDS, needed=needed)
-    pending_work.want(context.redis, context.project_id, Work.LOOK)  # the batch may be finished, or the first round be due
+    pending_work.want(
+        context.redis, context.project_id, Work.LOOK
+    )  # the batch may be finished, or the first round be due
     return result
 
 
 @_job("round")
 def start_round(context: Context, job_id: str, reason: str, train: bool = False) -> Result:
-    """Train if labels came, take the snapshot, draw the pseudo-labels, and enqueue the units and the end; returns {"next": job id}."""
+    """Train if labels came, take the snapshot, draw the pseudo-labels, and enqueue the units and the end;
+    returns {"next": job id}."""
 
     def needed() -> bool:
         return train or bool(needs_training(context, context.setup()))
@@ -170,7 +195,8 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
     # Before the fence is taken: a rollback need not wait for a training.
     if needed():
         fenced_training(context, enqueue.training_id(job_id), wait=LONGEST_TRAINING, needed=needed)
-    # The end of an earlier round may hold the fence: it comes to its end, or is superseded by this one and stops.
+    # The end of an earlier round may hold the fence:
+    # it comes to its end, or is superseded by this one and stops.
     with _fenced(context, "round", job_id, "round", wait=LONGEST_TRAINING) as progress:
         if progress is None:
             return dict(OTHER_ALIVE)
@@ -195,21 +221,28 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
 
 @_job(Work.FIRST_ORDER)
 def write_first_order(context: Context, job_id: str) -> Result:
-    """Order the tasks of a project that has no order yet, by their looks alone: annotators need not wait for a training."""
+    """Order the tasks of a project that has no order yet, by their looks alone:
+    annotators need not wait for a training."""
     with _fenced(context, "round", job_id, Work.FIRST_ORDER) as progress:
         if progress is None:
             return dict(OTHER_ALIVE)
         progress.check()
-        if round_in_force(context.storage, context.project_id) is not None or enqueue.round_computes(context.redis, context.project_id):
+        if round_in_force(context.storage, context.project_id) is not None or enqueue.round_computes(
+            context.redis, context.project_id
+        ):
             begun = pending_work.begin(context.redis, context.project_id, Work.FIRST_ORDER)
             pending_work.finish(context.redis, context.project_id, Work.FIRST_ORDER, begun)
             return {"reason": "there is an order already, or one is nearly there"}
-        folder = rounds.begin_round(context, progress, job_id=job_id, reason=rounds.FIRST_ORDER, work=Work.FIRST_ORDER)
+        folder = rounds.begin_round(
+            context, progress, job_id=job_id, reason=rounds.FIRST_ORDER, work=Work.FIRST_ORDER
+        )
         logs.bind(round=folder.name)
         progress.checks.append(rounds.wanted(context, folder.name))
         record = _once_it_answers(context, progress, lambda: finish.end_round(context, progress, folder.name))
         note_estimate(context, progress)
-    pending_work.want(context.redis, context.project_id, Work.LOOK)  # labels may have been trained on meanwhile
+    pending_work.want(
+        context.redis, context.project_id, Work.LOOK
+    )  # labels may have been trained on meanwhile
     return {"round": folder.name, "tasks": record.tasks, "batch": record.batch, "reason": record.message}
 
 
@@ -217,7 +250,9 @@ def write_first_order(context: Context, job_id: str) -> Result:
 def run_unit(context: Context, job_id: str, round_name: str, unit: str) -> Result:
     """Train one network of a round. May run on any worker, several at once, and more than once."""
     checks = (rounds.wanted(context, round_name),)
-    progress = Progress(context.redis, context.project_id, job_id, enqueue.UNIT, checks=checks, round_name=round_name)
+    progress = Progress(
+        context.redis, context.project_id, job_id, enqueue.UNIT, checks=checks, round_name=round_name
+    )
     try:
         progress.check()
         with stopped_by(progress.check):
@@ -251,7 +286,9 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
     context.redis.set(context.keys.wanted_round, f"rollback to {version}")
     context.redis.hset(context.keys.info, "round_reason", f"again, after the rollback to {version}")
     with _fenced(context, "round", job_id, enqueue.ROLLBACK, wait=LONGEST_TRAINING) as progress:
-        look = Fence(context.redis, context.keys.fence("look"))  # a look that draws the other version's masks must not add them to these
+        look = Fence(
+            context.redis, context.keys.fence("look")
+        )  # a look that draws the other version's masks must not add them to these
         if progress is None:
             return dict(OTHER_ALIVE)
         enqueue.stop_look(context.redis, context.project_id)  # another one follows
@@ -260,7 +297,10 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
             progress("Waiting for a look at the project", 0, 1)
             progress.check()
             if time.monotonic() >= until:
-                raise QueueError(f"A look at the project has not ended for {LONGEST_LOOK:.0f} seconds; nothing was changed. Try again.")
+                raise QueueError(
+                    f"A look at the project has not ended for {LONGEST_LOOK:.0f} seconds; nothing was"
+                    " changed. Try again."
+                )
         progress.fences.append(look.check)
         with look:
             result = rollback.roll_back(context, progress, wish, job_id=job_id)
@@ -303,10 +343,17 @@ def configure(context: Context, job_id: str) -> Result:
     notes: dict[str, list[str]] = {}
     for finding in findings:
         bad = finding.severity in (Severity.WARNING, Severity.ERROR)
-        notes.setdefault(finding.subject, []).extend([f"{finding.text} {finding.remedy}".strip()] if bad else [])
+        notes.setdefault(finding.subject, []).extend(
+            [f"{finding.text} {finding.remedy}".strip()] if bad else []
+        )
         log.info("%s: %s: %s", finding.subject, finding.severity, finding.text)
     for subject, texts in notes.items():
         context.note(f"connection:{subject}", " ".join(texts))
     pending_work.finish(context.redis, context.project_id, Work.CONFIGURE, begun)
     pending_work.want(context.redis, context.project_id, Work.LOOK)
-    return {"findings": [{"subject": f.subject, "severity": str(f.severity), "text": f.text, "remedy": f.remedy} for f in findings]}
+    return {
+        "findings": [
+            {"subject": f.subject, "severity": str(f.severity), "text": f.text, "remedy": f.remedy}
+            for f in findings
+        ]
+    }

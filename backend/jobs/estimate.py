@@ -21,11 +21,13 @@ log = logging.getLogger(__name__)
 STEPS_TRIED = 3
 """The first also pays for allocations, so it is not counted."""
 MEASURED_SECONDS = 3600
-"""How long what was timed is believed: for each, a worker for short jobs loads the networks' libraries, which takes seconds."""
+"""How long what was timed is believed:
+for each, a worker for short jobs loads the networks' libraries, which takes seconds."""
 
 
 def note_estimate(context: Context, progress: Progress) -> None:
-    """Keep what the project's first training will take, from a few steps that are timed; only tells, so it never fails.
+    """Keep what the project's first training will take, from a few steps that are timed;
+    only tells, so it never fails.
 
     Projects of one recipe share what was timed.
     """
@@ -59,5 +61,13 @@ def time_a_step(setup: Setup, progress: Progress) -> float:
         moments.append(time.monotonic())
         progress("Timing a training", step, steps)
 
-    train([noise], [mask], classes=setup.config.classes, recipe=setup.recipe, seed=0, steps=STEPS_TRIED, on_step=on_step)
+    train(
+        [noise],
+        [mask],
+        classes=setup.config.classes,
+        recipe=setup.recipe,
+        seed=0,
+        steps=STEPS_TRIED,
+        on_step=on_step,
+    )
     return (moments[-1] - moments[0]) / (len(moments) - 1)

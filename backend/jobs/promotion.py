@@ -18,19 +18,24 @@ LONGEST = SECONDS + 60
 
 @contextmanager
 def deciding(context: Context) -> Iterator[Fence]:
-    """Hold the choice of the version in use, so that a training that ends does not overwrite a rollback that it has not seen.
+    """Hold the choice of the version in use, so that a training that ends does not overwrite a rollback that
+    it has not seen.
 
     Raises QueueError when another job holds it for very long.
     """
     fence = Fence(context.redis, context.keys.fence("version"))
     if not fence.take(wait=LONGEST):
-        raise QueueError(f"Another job has been choosing the version of project {context.project_id} for {LONGEST:.0f} s; try again.")
+        raise QueueError(
+            f"Another job has been choosing the version of project {context.project_id} for {LONGEST:.0f} s;"
+            " try again."
+        )
     with fence:
         yield fence
 
 
 def announce(context: Context) -> None:
-    """Tell the web processes which version is in use and how good it is, so that they need not look at the storage at every request."""
+    """Tell the web processes which version is in use and how good it is, so that they need not look at the
+    storage at every request."""
     name = context.versions.current() or ""
     dice, trained = None, 0
     try:
@@ -39,4 +44,7 @@ def announce(context: Context) -> None:
             dice, trained = record.held_out_dice, len(record.tasks)
     except VersionError as error:  # its folder is lost; the order in force is served nevertheless
         log.error("%s", error)
-    context.redis.hset(context.keys.info, mapping={"version": name, "held_out_dice": "" if dice is None else dice, "trained": trained})
+    context.redis.hset(
+        context.keys.info,
+        mapping={"version": name, "held_out_dice": "" if dice is None else dice, "trained": trained},
+    )

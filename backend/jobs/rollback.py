@@ -1,7 +1,9 @@
-"""Putting another version in use, back or forward: its masks take the place of those on show, and the order stays as it is.
+"""Putting another version in use, back or forward:
+its masks take the place of those on show, and the order stays as it is.
 
-Label Studio is switched first and the version just after, both only when everything is written and read back, so that whatever fails
-before leaves the version and the masks as they were. The round that it writes is a copy of the one in force under a new name.
+Label Studio is switched first and the version just after, both only when everything is written and read back,
+so that whatever fails before leaves the version and the masks as they were.
+The round that it writes is a copy of the one in force under a new name.
 """
 
 from __future__ import annotations
@@ -45,10 +47,12 @@ class Wish:
 
 
 def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) -> dict[str, Any]:
-    """Put a version in use and its masks on show; the holder of the project's round fence calls it. Safe to repeat.
+    """Put a version in use and its masks on show; the holder of the project's round fence calls it.
+    Safe to repeat.
 
-    Returns {"version", "before", "round", "tasks", "masks", "reason"}. Does nothing if the version is in use. Raises VersionError,
-    CheckpointError for a version that is not there or damaged, StoppedError when it was cancelled; then nothing has changed.
+    Returns {"version", "before", "round", "tasks", "masks", "reason"}. Does nothing if the version is in use.
+    Raises VersionError, CheckpointError for a version that is not there or damaged, StoppedError when it was
+    cancelled; then nothing has changed.
     """
     if nothing_to_do(context, wish, job_id):
         return in_use_already(wish.version)
@@ -56,9 +60,16 @@ def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) 
     context.versions.load(wish.version)  # a damaged one must not be noticed half-way
     record = round_in_force(context.storage, context.project_id)
     if name is None:
-        number = max((number_of(each) for each in round_names(context.storage, context.project_id)), default=0) + 1
+        number = (
+            max((number_of(each) for each in round_names(context.storage, context.project_id)), default=0) + 1
+        )
         name = f"{wish.version}.r{number}"
-        intent = {"job": job_id, "before": context.versions.current(), "time": now(), **dataclasses.asdict(wish)}
+        intent = {
+            "job": job_id,
+            "before": context.versions.current(),
+            "time": now(),
+            **dataclasses.asdict(wish),
+        }
         context.storage.write_json(f"{context.folder}/rounds/{name}/{INTENT}", intent)
     elif context.versions.current() == wish.version:
         progress.too_late_to_stop()  # the earlier run was killed just before its end
@@ -79,11 +90,19 @@ def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) 
         text = "there was no order in which to change masks"
     log.info("%s in use instead of %s, %s", wish.version, before, text)
     text = f"{wish.version} is in use instead of {before}; {text}"
-    return {"version": wish.version, "before": before, "round": name, "tasks": len(places), "masks": masks, "reason": text}
+    return {
+        "version": wish.version,
+        "before": before,
+        "round": name,
+        "tasks": len(places),
+        "masks": masks,
+        "reason": text,
+    }
 
 
 def nothing_to_do(context: Context, wish: Wish, job_id: str) -> bool:
-    """Whether the version is in use already, or was put in use by an earlier run and something newer has come since.
+    """Whether the version is in use already, or was put in use by an earlier run and something newer has come
+    since.
 
     Raises VersionError if there is no such version.
     """
@@ -93,9 +112,14 @@ def nothing_to_do(context: Context, wish: Wish, job_id: str) -> bool:
     if name is None:
         return current == wish.version
     begun = _intent(context, name).get("time", "")
-    mine = any(use.by == ROLLBACK and use.version == wish.version and use.time >= begun for use in context.versions.uses.all())
+    mine = any(
+        use.by == ROLLBACK and use.version == wish.version and use.time >= begun
+        for use in context.versions.uses.all()
+    )
     record = round_in_force(context.storage, context.project_id)
-    return (mine and current != wish.version) or (record is not None and number_of(record.round) > number_of(name))
+    return (mine and current != wish.version) or (
+        record is not None and number_of(record.round) > number_of(name)
+    )
 
 
 def in_use_already(version: str) -> dict[str, Any]:
@@ -105,9 +129,16 @@ def in_use_already(version: str) -> dict[str, Any]:
 
 
 def _write(
-    context: Context, progress: Progress, wish: Wish, name: str, record: RoundRecord, places: list[Priority], before: str | None
+    context: Context,
+    progress: Progress,
+    wish: Wish,
+    name: str,
+    record: RoundRecord,
+    places: list[Priority],
+    before: str | None,
 ) -> int:
-    """Draw the masks and put them in force; returns how many tasks show one. What fails before the switch is taken back."""
+    """Draw the masks and put them in force; returns how many tasks show one.
+    What fails before the switch is taken back."""
     started = time.monotonic()
     to_draw = priorities.masks_wanted([place.task_id for place in places])
     config = context.setup().config
@@ -156,14 +187,17 @@ def _write(
         raise  # what is there belongs to the run that took over
     except BackendError:
         if not switched:
-            with suppress(LabelStudioError):  # away: the look brings the order in force back as soon as it is there again
+            with suppress(
+                LabelStudioError
+            ):  # away: the look brings the order in force back as soon as it is there again
                 _take_back(context, name, str(record.round))
         raise
     return len(shown)
 
 
 def _take_back(context: Context, name: str, in_force: str) -> None:
-    """Have the order in force served again; what was written stays for a day, as somebody may have opened it meanwhile."""
+    """Have the order in force served again;
+    what was written stays for a day, as somebody may have opened it meanwhile."""
     if context.client.project(context.project_id).model_version == name:
         context.client.switch_version(context.project_id, in_force)
 
@@ -176,18 +210,31 @@ def _put_in_use(context: Context, wish: Wish) -> None:
 
 
 def _places(context: Context, record: RoundRecord, name: str) -> list[Priority]:
-    """The open tasks and their scores: as Label Studio serves them now, or as the record says where it serves something else."""
+    """The open tasks and their scores:
+    as Label Studio serves them now, or as the record says where it serves something else."""
     if context.client.project(context.project_id).model_version in (record.round, name):
-        return [Priority(place.task_id, place.score) for place in priorities.order(context.client, context.project_id)]
+        return [
+            Priority(place.task_id, place.score)
+            for place in priorities.order(context.client, context.project_id)
+        ]
     still = set(context.client.task_ids(context.project_id, "unlabelled"))
     count = len(record.order)
-    return [Priority(task, priorities.score_of(rank, count)) for rank, task in enumerate(record.order, start=1) if task in still]
+    return [
+        Priority(task, priorities.score_of(rank, count))
+        for rank, task in enumerate(record.order, start=1)
+        if task in still
+    ]
 
 
 def _begun(context: Context, job_id: str) -> str | None:
     """The round that an earlier run of this job has begun to write."""
     return next(
-        (name for name in reversed(round_names(context.storage, context.project_id)) if _intent(context, name).get("job") == job_id), None
+        (
+            name
+            for name in reversed(round_names(context.storage, context.project_id))
+            if _intent(context, name).get("job") == job_id
+        ),
+        None,
     )
 
 

@@ -17,16 +17,19 @@ from backend.queue.progress import Progress
 log = logging.getLogger(__name__)
 
 KEPT_SECONDS = 24 * 3600.0
-"""How long the predictions of a superseded order stay: as long as Label Studio keeps a task for who has opened it (TASK_LOCK_TTL)."""
+"""How long the predictions of a superseded order stay:
+as long as Label Studio keeps a task for who has opened it (TASK_LOCK_TTL)."""
 SECONDS_A_LOOK = 10.0
 """Time for deleting in one look, some hundred predictions: Label Studio has annotators to answer."""
 
 
 def clear_superseded(context: Context, progress: Progress, in_force: str, *, now: float | None = None) -> int:
-    """Note which orders are superseded, and delete predictions of those that have been so for KEPT_SECONDS; returns how many went.
+    """Note which orders are superseded, and delete predictions of those that have been so for KEPT_SECONDS;
+    returns how many went.
 
-    To be called by the holder of the look fence. `now` in seconds since 1970. What Redis has lost, or an earlier release has left, counts
-    as superseded from now on. Deletes nothing while an order is written, which may take over predictions of superseded ones.
+    To be called by the holder of the look fence. `now` in seconds since 1970.
+    What Redis has lost, or an earlier release has left, counts as superseded from now on.
+    Deletes nothing while an order is written, which may take over predictions of superseded ones.
     """
     if not is_round(in_force):
         return 0
@@ -34,7 +37,11 @@ def clear_superseded(context: Context, progress: Progress, in_force: str, *, now
     key = context.keys.superseded
     noted = {as_text(version): float(when) for version, when in context.redis.hgetall(key).items()}
     kept = superseded.rounds_kept(context.client, context.project_id)
-    begun = [version for version in kept if round_number(version) > round_number(in_force) and not _given_up(context, version)]
+    begun = [
+        version
+        for version in kept
+        if round_number(version) > round_number(in_force) and not _given_up(context, version)
+    ]
     rounds = [version for version in kept if version not in (in_force, *begun)]
     if unknown := [version for version in rounds if version not in noted]:
         context.redis.hset(key, mapping=dict.fromkeys(unknown, now))
@@ -60,6 +67,7 @@ def clear_superseded(context: Context, progress: Progress, in_force: str, *, now
 
 
 def _given_up(context: Context, version: str) -> bool:
-    """Whether no job will go on with an order that has been begun; its predictions may be such as were written over, and open."""
+    """Whether no job will go on with an order that has been begun;
+    its predictions may be such as were written over, and open."""
     wanted = as_text(context.redis.get(context.keys.wanted_round) or b"")
     return wanted != version or not enqueue.active(context.redis, context.project_id, Work.ROUND)

@@ -1,4 +1,5 @@
-"""The look at a project in Label Studio, each minute and after events: what has changed there, and what is to be done about it."""
+"""The look at a project in Label Studio, each minute and after events:
+what has changed there, and what is to be done about it."""
 
 from __future__ import annotations
 
@@ -39,13 +40,15 @@ log = logging.getLogger(__name__)
 GONE = "gone"
 """What the note is about that the project is not in Label Studio any more."""
 MASKS_A_LOOK = 50
-"""Masks drawn in one look at most, so that looks at other projects come soon; the rest follows in the next."""
+"""Masks drawn in one look at most, so that looks at other projects come soon;
+the rest follows in the next."""
 SECONDS_BETWEEN_FULL_LOOKS = 600.0
 """A project in which nothing has changed is looked at in full only so often: it lists all its tasks."""
 
 
 def look(context: Context, progress: Progress) -> None:
-    """Compare the project with what is known of it, and start what is due; writes only what is missing, so events it causes end there."""
+    """Compare the project with what is known of it, and start what is due;
+    writes only what is missing, so events it causes end there."""
     try:
         setup = context.setup()
     except UnknownProjectError as error:
@@ -56,7 +59,9 @@ def look(context: Context, progress: Progress) -> None:
     context.note("config_changed", _other_labels_than_trained(context, setup))
     announce(context)
     if context.redis.hget(context.keys.info, "tasks") == b"0" and setup.project.tasks:
-        pending_work.want(context.redis, context.project_id, Work.CONFIGURE)  # the tab is made only where there are tasks
+        pending_work.want(
+            context.redis, context.project_id, Work.CONFIGURE
+        )  # the tab is made only where there are tasks
     labelled, changed = context.client.labelled_since(context.project_id)
     context.redis.hset(
         context.keys.info,
@@ -64,7 +69,9 @@ def look(context: Context, progress: Progress) -> None:
     )
     if not pending_work.held(context.redis, context.project_id, labelled):
         _look_at_labels(context, setup, labelled, changed)
-    busy = enqueue.active(context.redis, context.project_id, Work.ROUND)  # asked first: it may end while the record of before is read
+    busy = enqueue.active(
+        context.redis, context.project_id, Work.ROUND
+    )  # asked first: it may end while the record of before is read
     record = round_in_force(context.storage, context.project_id)
     if record is None:
         _want_first_order(context)
@@ -100,30 +107,43 @@ def look(context: Context, progress: Progress) -> None:
 
 
 def _reason_for_round(context: Context, record: RoundRecord, waited_for: set[int]) -> str:
-    """Why the order in force is to be renewed; empty while it holds. `waited_for` are the open tasks that somebody is still served."""
+    """Why the order in force is to be renewed; empty while it holds.
+    `waited_for` are the open tasks that somebody is still served."""
     if record.cold_start and _has_enough(context) and context.versions.current() != record.version:
         return "there are enough labels to compare images"
     labelled = set(context.client.task_ids(context.project_id, "labelled"))
-    if record.batch and not set(record.batch) & waited_for - labelled:  # also with what came since the open ones were read
+    if (
+        record.batch and not set(record.batch) & waited_for - labelled
+    ):  # also with what came since the open ones were read
         return "the batch is finished"
-    # Records of earlier editions do not tell which labels could not be used: there, those of tasks that were open then count.
-    unseen = labelled - {*record.labels, *record.unusable} if record.unusable is not None else labelled & set(record.order)
+    # Records of earlier editions do not tell which labels could not be used:
+    # there, those of tasks that were open then count.
+    unseen = (
+        labelled - {*record.labels, *record.unusable}
+        if record.unusable is not None
+        else labelled & set(record.order)
+    )
     if len(unseen) >= record.budget:
         return f"{len(unseen)} labels came since the last order"
     return ""
 
 
 def _give_up(context: Context, error: UnknownProjectError) -> None:
-    """The project is gone from Label Studio: nothing looks at it any more, and the status says so. Its models stay, its images do not."""
+    """The project is gone from Label Studio: nothing looks at it any more, and the status says so.
+    Its models stay, its images do not."""
     log.warning("the project is gone from Label Studio; it is not looked at any more: %s", error)
     pending_work.forget(context.redis, context.project_id)
-    text = f"{error} Nothing is done for it any more. Its models are still in {context.storage.path(context.folder)}."
+    text = (
+        f"{error} Nothing is done for it any more. Its models are still in"
+        f" {context.storage.path(context.folder)}."
+    )
     context.note(GONE, text)
     shutil.rmtree(context.image_cache, ignore_errors=True)
 
 
 def _note_answered(context: Context, record: RoundRecord, open_tasks: list[int]) -> None:
-    """Which tasks of the order are labelled or deleted: also those whose event was lost while the web server was away."""
+    """Which tasks of the order are labelled or deleted:
+    also those whose event was lost while the web server was away."""
     noted = {int(member) for member in context.redis.smembers(context.keys.labelled)}
     done = set(record.order) - set(open_tasks)
     if done - noted:
@@ -133,22 +153,28 @@ def _note_answered(context: Context, record: RoundRecord, open_tasks: list[int])
 
 
 def _state(context: Context, setup: Setup, record: RoundRecord, labelled: int) -> str:
-    """What the look depends on, as far as few small requests tell; while it stays the same, nothing is to be done."""
+    """What the look depends on, as far as few small requests tell;
+    while it stays the same, nothing is to be done."""
     project = setup.project
     answered = context.redis.scard(context.keys.labelled)
     version = context.versions.current()
     skips = f"{project.skip_queue} {skipped_since(context.client, context.project_id)}"
-    return f"{project.tasks} {project.labelled} {project.model_version} {labelled} {answered} {version} {record.round} {skips}"
+    return (
+        f"{project.tasks} {project.labelled} {project.model_version} {labelled} {answered} {version}"
+        f" {record.round} {skips}"
+    )
 
 
 def _unchanged(context: Context, state: str) -> bool:
-    """Whether nothing has changed since a look that found nothing to do; now and then it looks nevertheless."""
+    """Whether nothing has changed since a look that found nothing to do;
+    now and then it looks nevertheless."""
     when, _, before = as_text(context.redis.hget(context.keys.info, "looked") or "").partition(" ")
     return before == state and time.time() - float(when) < SECONDS_BETWEEN_FULL_LOOKS
 
 
 def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str) -> None:
-    """Want a training for labels that no event told of (the service was away), and for other labels in the configuration.
+    """Want a training for labels that no event told of (the service was away), and for other labels in the
+    configuration.
 
     `changed` is when a labelled task was changed last.
     """
@@ -161,7 +187,9 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str)
     differs = label_changes(context, setup, labelled, changed)
     if labelled != int(count or 0):
         log.info("%d labelled tasks, %s at the last training", labelled, count or 0)
-        pending_work.want(context.redis, context.project_id, Work.TRAINING, labels=max(0, labelled - int(count or 0)))
+        pending_work.want(
+            context.redis, context.project_id, Work.TRAINING, labels=max(0, labelled - int(count or 0))
+        )
     elif before and differs & {"trained_changed", "trained_annotations"}:
         log.info("a label was changed at %s, the last training saw those until %s", changed, before)
         pending_work.want(context.redis, context.project_id, Work.TRAINING, labels=1)
@@ -190,22 +218,29 @@ def _has_enough(context: Context) -> bool:
 
 
 def _other_labels_than_trained(context: Context, setup: Setup) -> str:
-    """What is to be said while the version in use knows other labels than the configuration; empty if it knows these."""
+    """What is to be said while the version in use knows other labels than the configuration;
+    empty if it knows these."""
     with suppress(VersionError):  # damaged: doctor tells
         current = context.versions.current_record()
         if current is not None and current.labels != setup.config.labels:
             return (
-                f"{current.name} was trained on the labels {', '.join(current.labels)}, and the labelling configuration now has "
-                f"{', '.join(setup.config.labels)}: only labels of the same name are pre-annotated, and the order does not compare images, "
-                "until a version trained on these is in use."
+                f"{current.name} was trained on the labels {', '.join(current.labels)}, and the labelling"
+                f" configuration now has {', '.join(setup.config.labels)}: only labels of the same name are"
+                " pre-annotated, and the order does not compare images, until a version trained on these is"
+                " in use."
             )
     return ""
 
 
 def _other_labels(context: Context, setup: Setup, record: RoundRecord) -> bool:
-    """Whether the order shows masks of a version with other labels than the configuration, and the one in use has these."""
+    """Whether the order shows masks of a version with other labels than the configuration, and the one in use
+    has these."""
     current = context.versions.current_record()
-    if current is None or current.labels != setup.config.labels or record.version in (NO_VERSION, current.name):
+    if (
+        current is None
+        or current.labels != setup.config.labels
+        or record.version in (NO_VERSION, current.name)
+    ):
         return False
     try:
         return context.versions.record(record.version).labels != current.labels
@@ -220,7 +255,8 @@ def _want_round(context: Context, reason: str) -> None:
 
 
 def _want_first_order(context: Context) -> None:
-    """An order by looks at once, whether there are labels or not; with a model already, a round that compares images."""
+    """An order by looks at once, whether there are labels or not;
+    with a model already, a round that compares images."""
     if context.versions.current() is None:
         _want(context, Work.FIRST_ORDER)
     else:
@@ -228,7 +264,8 @@ def _want_first_order(context: Context) -> None:
 
 
 def _want(context: Context, work: Work) -> bool:
-    """Want some work unless it is wanted or under way already, or a person cancelled it; returns whether it was wanted just now."""
+    """Want some work unless it is wanted or under way already, or a person cancelled it;
+    returns whether it was wanted just now."""
     if context.redis.hexists(context.keys.info, "held"):
         return False
     pending = pending_work.pending(context.redis, context.project_id, work)
@@ -250,7 +287,8 @@ def _keep_in_force(context: Context, setup: Setup, record: RoundRecord) -> None:
 
 
 def _place_new(context: Context, setup: Setup, record: RoundRecord, progress: Progress) -> int:
-    """Give tasks imported since the round a mask and a place: at random among those after the batch, as none has been compared yet.
+    """Give tasks imported since the round a mask and a place:
+    at random among those after the batch, as none has been compared yet.
 
     Returns how many there were.
     """
@@ -272,7 +310,8 @@ def _place_new(context: Context, setup: Setup, record: RoundRecord, progress: Pr
 
 
 def _add_masks(context: Context, setup: Setup, record: RoundRecord, progress: Progress) -> int:
-    """Draw the masks of the next tasks that have none yet, as annotators proceed; returns how many were missing."""
+    """Draw the masks of the next tasks that have none yet, as annotators proceed;
+    returns how many were missing."""
     version = _version(context, record)
     if version == NO_VERSION:
         return 0

@@ -1,4 +1,5 @@
-"""Training a project's model on all its labels, from scratch, and publishing it as a version if it is not clearly worse."""
+"""Training a project's model on all its labels, from scratch, and publishing it as a version if it is not
+clearly worse."""
 
 from __future__ import annotations
 
@@ -36,14 +37,17 @@ from model.network.training import train
 log = logging.getLogger(__name__)
 
 FOLD_STEPS = 0.5
-"""Share of the steps that the networks of the folds are trained for: they only tell versions apart, and cost k times."""
+"""Share of the steps that the networks of the folds are trained for:
+they only tell versions apart, and cost k times."""
 
 
 def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: str) -> dict[str, Any]:
-    """Train on all labels of the project and publish the version; the holder of the project's training fence calls it.
+    """Train on all labels of the project and publish the version;
+    the holder of the project's training fence calls it.
 
-    Returns {"version": name or None, "published", "labels", "reason"}. A job that ran before and was killed after it published returns
-    what it published. Without usable labels nothing is trained.
+    Returns {"version": name or None, "published", "labels", "reason"}.
+    A job that ran before and was killed after it published returns what it published.
+    Without usable labels nothing is trained.
     """
     started = time.monotonic()
     begun = pending_work.begin(context.redis, context.project_id, Work.TRAINING)
@@ -96,8 +100,11 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
         return _publish(context, record, fence, begun)
 
 
-def _train(setup: Setup, labels: Labels, wanted: VersionRecord, progress: Progress, started: float) -> tuple[TrainedModel, VersionRecord]:
-    """The network of all labels, and its record with the held-out dice and the seconds since `started` (monotonic)."""
+def _train(
+    setup: Setup, labels: Labels, wanted: VersionRecord, progress: Progress, started: float
+) -> tuple[TrainedModel, VersionRecord]:
+    """The network of all labels, and its record with the held-out dice and the seconds since `started`
+    (monotonic)."""
     plan = _Plan(progress, setup, wanted.folds)
     held_out = _held_out(setup, labels, wanted.folds, plan)
     model = train(
@@ -114,8 +121,11 @@ def _train(setup: Setup, labels: Labels, wanted: VersionRecord, progress: Progre
     return model, dataclasses.replace(wanted, held_out=held_out, held_out_dice=mean, seconds=seconds)
 
 
-def _publish(context: Context, record: VersionRecord, fence: Fence, begun: pending_work.Begun) -> dict[str, Any]:
-    """Put a saved version in use if it is to be; safe to repeat, also after it was put in use and rolled back."""
+def _publish(
+    context: Context, record: VersionRecord, fence: Fence, begun: pending_work.Begun
+) -> dict[str, Any]:
+    """Put a saved version in use if it is to be;
+    safe to repeat, also after it was put in use and rolled back."""
     if record.published and record.name not in {use.version for use in context.versions.uses.all()}:
         context.versions.make_current(record.name, by=TRAINING, reason=record.reason, confirm=fence.check)
     context.note("version", _about_version(record))
@@ -131,7 +141,12 @@ def _publish(context: Context, record: VersionRecord, fence: Fence, begun: pendi
         "published" if record.published else "not published",
         record.reason,
     )
-    return {"version": record.name, "published": record.published, "labels": len(record.tasks), "reason": record.reason}
+    return {
+        "version": record.name,
+        "published": record.published,
+        "labels": len(record.tasks),
+        "reason": record.reason,
+    }
 
 
 def _about_version(record: VersionRecord) -> str:
@@ -148,7 +163,9 @@ def labels_came(context: Context) -> bool:
     redis, project_id = context.redis, context.project_id
     begun = pending_work.standing(redis, project_id, Work.TRAINING)
     pending = pending_work.pending(redis, project_id, Work.TRAINING)
-    if not pending.outstanding or pending.labels > 0 or pending.tried >= pending.since:  # a run that began since did not come to its end
+    if (
+        not pending.outstanding or pending.labels > 0 or pending.tried >= pending.since
+    ):  # a run that began since did not come to its end
         return pending.outstanding
     if label_changes(context, context.setup(), *context.client.labelled_since(project_id)):
         return True
@@ -157,20 +174,31 @@ def labels_came(context: Context) -> bool:
 
 
 def _seen(setup: Setup, count: int, changed: str) -> dict[str, str]:
-    """What a training notes that it saw: labelled tasks, when one of them was changed last, annotations, labels of the configuration."""
-    seen = {"trained_count": str(count), "trained_changed": changed, "trained_annotations": str(setup.project.annotations)}
+    """What a training notes that it saw:
+    labelled tasks, when one of them was changed last, annotations, labels of the configuration."""
+    seen = {
+        "trained_count": str(count),
+        "trained_changed": changed,
+        "trained_annotations": str(setup.project.annotations),
+    }
     return {**seen, "trained_labels": json.dumps(setup.config.labels)}
 
 
 def label_changes(context: Context, setup: Setup, count: int, changed: str) -> set[str]:
-    """What differs from what the last training saw, by the names of `_seen`; `count` and `changed` are those of `labelled_since`.
+    """What differs from what the last training saw, by the names of `_seen`;
+    `count` and `changed` are those of `labelled_since`.
 
-    A task is also changed by other things than its labels, such as the deletion of a prediction: that is no difference.
+    A task is also changed by other things than its labels, such as the deletion of a prediction:
+    that is no difference.
     """
     seen = _seen(setup, count, changed)
     before = dict(zip(seen, context.redis.hmget(context.keys.info, list(seen)), strict=True))
     # An earlier edition has not noted the annotations.
-    differs = {name for name, value in seen.items() if before[name] != value.encode() and (before[name] or name != "trained_annotations")}
+    differs = {
+        name
+        for name, value in seen.items()
+        if before[name] != value.encode() and (before[name] or name != "trained_annotations")
+    }
     if differs != {"trained_changed"} or not before["trained_changed"] or not before["trained_annotations"]:
         return differs
     if context.client.annotations_changed(context.project_id, as_text(before["trained_changed"])):
@@ -237,7 +265,9 @@ def _held_out(setup: Setup, labels: Labels, folds: dict[str, int], plan: _Plan) 
             steps=plan.fold_steps,
             on_step=plan.step(of_fold=True),
         )
-        for task, mask in zip(held, predict_masks(network, (labels.images[task] for task in held)), strict=True):
+        for task, mask in zip(
+            held, predict_masks(network, (labels.images[task] for task in held)), strict=True
+        ):
             scores[task] = round(dice(mask, labels.masks[task], setup.config.classes), 4)
     return scores
 
@@ -251,11 +281,14 @@ def _nothing_to_train_on(labels: Labels, notes: dict[str, str]) -> str:
     return nothing_to_learn(labels)
 
 
-def fenced_training(context: Context, job_id: str, *, wait: float, needed: Callable[[], bool] = lambda: True) -> dict[str, Any]:
+def fenced_training(
+    context: Context, job_id: str, *, wait: float, needed: Callable[[], bool] = lambda: True
+) -> dict[str, Any]:
     """`run_training` under the project's fence, if it is still `needed` once the fence is free.
 
-    A run that still holds it after `wait` seconds is alive and does the work instead. Raises StoppedError when the job was cancelled or
-    lost its fence; every other error is noted for the status and raised.
+    A run that still holds it after `wait` seconds is alive and does the work instead.
+    Raises StoppedError when the job was cancelled or lost its fence;
+    every other error is noted for the status and raised.
     """
     fence = Fence(context.redis, context.keys.fence("training"))
     progress = Progress(context.redis, context.project_id, job_id, "training")

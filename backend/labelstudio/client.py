@@ -1,4 +1,5 @@
-"""Label Studio's API as the service uses it: projects, tasks, predictions, webhooks, tabs and backends, as plain data."""
+"""Label Studio's API as the service uses it:
+projects, tasks, predictions, webhooks, tabs and backends, as plain data."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ UNLABELLED: Query = [
     # A skipped task counts as labelled where the project says so ("ignore skipped").
     {"filter": "filter:tasks:is_labeled", "operator": "equal", "type": "Boolean", "value": False},
 ]
-LABELLED: Query = [{"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}]
+LABELLED: Query = [
+    {"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}
+]
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,11 @@ class StoredPrediction:
 
 
 class LabelStudio(Connections):
-    """One Label Studio server seen with one user's API key (legacy token or personal access token). Safe to share between threads.
+    """One Label Studio server seen with one user's API key (legacy token or personal access token).
+    Safe to share between threads.
 
-    Every method raises UnreachableError after retries, ApiKeyError, and LabelStudioError for what else Label Studio refuses.
+    Every method raises UnreachableError after retries, ApiKeyError, and LabelStudioError for what else Label
+    Studio refuses.
     """
 
     def server_version(self) -> str:
@@ -80,7 +85,8 @@ class LabelStudio(Connections):
         return {int(user["id"]): str(user["email"]) for user in self._list("GET", "/api/users/")}
 
     def contributors(self, project_id: int) -> dict[int, str]:
-        """Ids and e-mail addresses of the organization's present members who have labelled or skipped a task of the project."""
+        """Ids and e-mail addresses of the organization's present members who have labelled or skipped a task
+        of the project."""
         members = f"/api/organizations/{self.user()['active_organization']}/memberships"
         query = {"contributed_to_projects": 1, "page_size": -1}
         users = [member["user"] for member in self._list("GET", members, query=query)]
@@ -93,7 +99,8 @@ class LabelStudio(Connections):
         }
 
     def access_token(self) -> str:
-        """The token that downloads images: the legacy token itself, or a fresh access token (valid 300 s) for a personal one."""
+        """The token that downloads images:
+        the legacy token itself, or a fresh access token (valid 300 s) for a personal one."""
         return self._http.access_token()
 
     def download(self, path: str) -> bytes:
@@ -104,7 +111,8 @@ class LabelStudio(Connections):
         return self._http.download(path)
 
     def seems_own(self, address: str) -> bool:
-        """Whether a web address looks like one of this server's, under a name that neither the settings nor the server tell."""
+        """Whether a web address looks like one of this server's, under a name that neither the settings nor
+        the server tell."""
         return self._http.seems_own(address)
 
     def project(self, project_id: int) -> Project:
@@ -133,28 +141,40 @@ class LabelStudio(Connections):
         return _project(answer)
 
     def switch_version(self, project_id: int, version: str) -> None:
-        """Make the predictions of `version` the ones that order the tasks and are shown. Label Studio refuses a version it has none of."""
+        """Make the predictions of `version` the ones that order the tasks and are shown.
+        Label Studio refuses a version it has none of."""
         self.update_project(project_id, model_version=version)
 
     def task(self, task_id: int) -> dict[str, Any] | None:
-        """One task with its annotations, None if it is deleted. Label Studio has a prediction made that it lacks, and stores it."""
-        answer: dict[str, Any] | None = self._http.json("GET", f"/api/tasks/{task_id}", query={"resolve_uri": "false"}, missing_ok=True)
+        """One task with its annotations, None if it is deleted.
+        Label Studio has a prediction made that it lacks, and stores it."""
+        answer: dict[str, Any] | None = self._http.json(
+            "GET", f"/api/tasks/{task_id}", query={"resolve_uri": "false"}, missing_ok=True
+        )
         return answer
 
     def annotation(self, annotation_id: int) -> dict[str, Any] | None:
         """One annotation, None if it is deleted."""
-        answer: dict[str, Any] | None = self._http.json("GET", f"/api/annotations/{annotation_id}/", missing_ok=True)
+        answer: dict[str, Any] | None = self._http.json(
+            "GET", f"/api/annotations/{annotation_id}/", missing_ok=True
+        )
         return answer
 
     def delete_annotation(self, annotation_id: int) -> None:
-        """Delete an annotation, if it is still there; only ever a skip on which nobody has drawn (backend.labelstudio.skips)."""
+        """Delete an annotation, if it is still there;
+        only ever a skip on which nobody has drawn (backend.labelstudio.skips)."""
         self._delete(f"/api/annotations/{annotation_id}/")
 
-    def tasks(self, project_id: int, only: Only = "all", *, page_size: int = TASKS_A_PAGE) -> Iterator[dict[str, Any]]:
-        """Tasks in the order of ids, each with "id", "data", "annotations" (regions included; cancelled ones only of labelled tasks).
+    def tasks(
+        self, project_id: int, only: Only = "all", *, page_size: int = TASKS_A_PAGE
+    ) -> Iterator[dict[str, Any]]:
+        """Tasks in the order of ids, each with "id", "data", "annotations" (regions included;
+        cancelled ones only of labelled tasks).
 
-        "labelled": with an annotation that is not cancelled. "unlabelled": the others that Label Studio would still serve; a skipped
-        task is one of them, unless the project says that skipped tasks are done. Tasks that come or go meanwhile shift nothing.
+        "labelled": with an annotation that is not cancelled. "unlabelled":
+        the others that Label Studio would still serve;
+        a skipped task is one of them, unless the project says that skipped tasks are done.
+        Tasks that come or go meanwhile shift nothing.
         """
         labelled = self.pages(project_id, LABELLED, min(page_size, LABELLED_A_PAGE), fields="all")
         unlabelled = self.pages(project_id, UNLABELLED if only == "unlabelled" else UNLABELLED[:1], page_size)
@@ -181,19 +201,32 @@ class LabelStudio(Connections):
         return int(self.query(project_id, filters, page_size=1)["total"])
 
     def labelled_since(self, project_id: int) -> tuple[int, str]:
-        """Number of labelled tasks, and when one of them was changed last (ISO 8601, empty without any), in one request.
+        """Number of labelled tasks, and when one of them was changed last (ISO 8601, empty without any), in
+        one request.
 
-        Label Studio changes a task whenever one of its annotations or predictions is made, changed or deleted alone, and for other reasons.
+        Label Studio changes a task whenever one of its annotations or predictions is made, changed or deleted
+        alone, and for other reasons.
         """
         found = self.query(project_id, LABELLED, ordering=["-tasks:updated_at"], page_size=1)
         return int(found["total"]), str(found["tasks"][0].get("updated_at") or "") if found["tasks"] else ""
 
     def annotations_changed(self, project_id: int, since: str) -> bool:
-        """Whether an annotation that is no skip was made or changed after `since`, a time of `labelled_since`."""
-        later = {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": since}
+        """Whether an annotation that is no skip was made or changed after `since`, a time of
+        `labelled_since`."""
+        later = {
+            "filter": "filter:tasks:updated_at",
+            "operator": "greater",
+            "type": "Datetime",
+            "value": since,
+        }
         tasks = self.pages(project_id, [*LABELLED, later], LABELLED_A_PAGE, fields="all")
         # Label Studio writes times in UTC with a fixed layout, so they sort as text.
-        labels = (annotation for task in tasks for annotation in task["annotations"] if not annotation.get("was_cancelled"))
+        labels = (
+            annotation
+            for task in tasks
+            for annotation in task["annotations"]
+            if not annotation.get("was_cancelled")
+        )
         return any(str(annotation.get("updated_at") or "") > since for annotation in labels)
 
     def query(
@@ -206,23 +239,35 @@ class LabelStudio(Connections):
         page_size: int = TASKS_A_PAGE,
         fields: str = "task_only",
     ) -> dict[str, Any]:
-        """One page of the Data Manager's list of tasks: {"tasks", "total"}; `filters` must all hold. An empty page has no tasks."""
+        """One page of the Data Manager's list of tasks: {"tasks", "total"}; `filters` must all hold.
+        An empty page has no tasks."""
         query: dict[str, Any] = {"ordering": list(ordering)}
         if filters:
             query["filters"] = {"conjunction": "and", "items": filters}
-        parameters = {"project": project_id, "page": page, "page_size": page_size, "fields": fields, "resolve_uri": "false"}
-        answer = self._http.json("GET", "/api/tasks", query={**parameters, "query": json.dumps(query)}, missing_ok=True)
+        parameters = {
+            "project": project_id,
+            "page": page,
+            "page_size": page_size,
+            "fields": fields,
+            "resolve_uri": "false",
+        }
+        answer = self._http.json(
+            "GET", "/api/tasks", query={**parameters, "query": json.dumps(query)}, missing_ok=True
+        )
         if answer is None:  # also the answer to a page beyond the last
             if page == 1:
                 raise self._unknown(project_id)
             return {"tasks": [], "total": 0}
         if not isinstance(answer, dict) or "tasks" not in answer:
             raise LabelStudioError(
-                f"Label Studio's list of tasks is {str(answer)[:100]!r}, expected tasks and their total; check its version."
+                f"Label Studio's list of tasks is {str(answer)[:100]!r}, expected tasks and their total;"
+                " check its version."
             )
         return answer
 
-    def pages(self, project_id: int, filters: Query, page_size: int, fields: str = "task_only") -> Iterator[dict[str, Any]]:
+    def pages(
+        self, project_id: int, filters: Query, page_size: int, fields: str = "task_only"
+    ) -> Iterator[dict[str, Any]]:
         """Tasks for which all `filters` hold, in the order of ids, page by page as they are asked for.
 
         Each next page starts behind the last id, not at a position, because tasks come and go while we read.
@@ -230,7 +275,9 @@ class LabelStudio(Connections):
         last = 0
         while True:
             after = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": last}
-            page = self.query(project_id, [*filters, after], ordering=["tasks:id"], page_size=page_size, fields=fields)["tasks"]
+            page = self.query(
+                project_id, [*filters, after], ordering=["tasks:id"], page_size=page_size, fields=fields
+            )["tasks"]
             for task in page:
                 yield {**task, "annotations": task.get("annotations") or [], "predictions": [], "drafts": []}
             if len(page) < page_size:
@@ -238,9 +285,14 @@ class LabelStudio(Connections):
             last = int(page[-1]["id"])
 
     def next_task(self, project_id: int) -> dict[str, Any] | None:
-        """What the "Label All Tasks" button would serve the key's user now; it LOCKS that task for this user. None: nothing to label."""
+        """What the "Label All Tasks" button would serve the key's user now; it LOCKS that task for this user.
+        None: nothing to label."""
         answer: dict[str, Any] | None = self._http.json(
-            "POST", "/api/dm/actions", query={"id": "next_task", "project": project_id}, body={"project": project_id}, missing_ok=True
+            "POST",
+            "/api/dm/actions",
+            query={"id": "next_task", "project": project_id},
+            body={"project": project_id},
+            missing_ok=True,
         )
         return answer
 
@@ -252,19 +304,34 @@ class LabelStudio(Connections):
         return {str(version): int(count) for version, count in answer.items()}
 
     def holding(self, project_id: int, version: str) -> Iterator[int]:
-        """Ids of the tasks that have a prediction of a version, or of one whose name contains that name; ascending, page by page."""
-        holds = {"filter": "filter:tasks:predictions_model_versions", "operator": "contains", "type": "List", "value": [version]}
+        """Ids of the tasks that have a prediction of a version, or of one whose name contains that name;
+        ascending, page by page."""
+        holds = {
+            "filter": "filter:tasks:predictions_model_versions",
+            "operator": "contains",
+            "type": "List",
+            "value": [version],
+        }
         return (int(task["id"]) for task in self.pages(project_id, [holds], TASKS_A_PAGE))
 
     def predictions(self, project_id: int, version: str) -> list[StoredPrediction]:
-        """All predictions of one version, by task id then id. For tests: Label Studio sends all regions of all versions."""
-        found = [_prediction(item) for item in self._list("GET", "/api/predictions/", query={"project": project_id})]
-        return sorted((item for item in found if item.model_version == version), key=lambda item: (item.task_id, item.id))
+        """All predictions of one version, by task id then id. For tests:
+        Label Studio sends all regions of all versions."""
+        found = [
+            _prediction(item)
+            for item in self._list("GET", "/api/predictions/", query={"project": project_id})
+        ]
+        return sorted(
+            (item for item in found if item.model_version == version),
+            key=lambda item: (item.task_id, item.id),
+        )
 
     def task_predictions(self, task_id: int) -> list[StoredPrediction]:
         """The predictions of one task, all versions, by id; none of a deleted task."""
         try:
-            found = [_prediction(item) for item in self._list("GET", "/api/predictions/", query={"task": task_id})]
+            found = [
+                _prediction(item) for item in self._list("GET", "/api/predictions/", query={"task": task_id})
+            ]
         except LabelStudioError as error:
             if error.status != 400:  # what Label Studio answers to the id of a deleted task
                 raise
@@ -272,33 +339,53 @@ class LabelStudio(Connections):
         return sorted(found, key=lambda item: item.id)
 
     def task_regions(self, task_id: int, version: str) -> dict[int, list[dict[str, Any]]]:
-        """The regions of a task's predictions of one version, by the prediction's id; empty for a deleted task."""
+        """The regions of a task's predictions of one version, by the prediction's id;
+        empty for a deleted task."""
         try:
             found = self._list("GET", "/api/predictions/", query={"task": task_id})
         except LabelStudioError as error:
             if error.status != 400:
                 raise
             return {}
-        return {int(item["id"]): list(item.get("result") or []) for item in found if item.get("model_version") == version}
+        return {
+            int(item["id"]): list(item.get("result") or [])
+            for item in found
+            if item.get("model_version") == version
+        }
 
     def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]]) -> int:
-        """Write predictions {"task", "result", "score", "model_version"} in bulk; returns how many Label Studio says it created.
+        """Write predictions {"task", "result", "score", "model_version"} in bulk;
+        returns how many Label Studio says it created.
 
-        It SILENTLY drops scores outside [0, 1], unknown labels, controls and tasks: compare the number. Not repeated on a failure in
-        between, after which some may have been written.
+        It SILENTLY drops scores outside [0, 1], unknown labels, controls and tasks: compare the number.
+        Not repeated on a failure in between, after which some may have been written.
         """
-        answer = self._dict("POST", f"/api/projects/{project_id}/import/predictions", body=list(predictions), timeout=BULK_TIMEOUT)
+        answer = self._dict(
+            "POST",
+            f"/api/projects/{project_id}/import/predictions",
+            body=list(predictions),
+            timeout=BULK_TIMEOUT,
+        )
         return int(answer.get("created", 0))
 
     def update_prediction(self, prediction_id: int, **fields: Any) -> bool:
         """Change a prediction in place; False if it is gone."""
-        return self._http.json("PATCH", f"/api/predictions/{prediction_id}/", body=fields, missing_ok=True) is not None
+        return (
+            self._http.json("PATCH", f"/api/predictions/{prediction_id}/", body=fields, missing_ok=True)
+            is not None
+        )
 
     def delete_version(self, project_id: int, version: str) -> int:
-        """Delete all predictions of one version, and with them the project's choice of it; returns how many there were."""
+        """Delete all predictions of one version, and with them the project's choice of it;
+        returns how many there were."""
         before = self.versions(project_id).get(version, 0)
         if before:
-            self._http.json("DELETE", f"/api/projects/{project_id}/model-versions/", body={"model_version": version}, timeout=BULK_TIMEOUT)
+            self._http.json(
+                "DELETE",
+                f"/api/projects/{project_id}/model-versions/",
+                body={"model_version": version},
+                timeout=BULK_TIMEOUT,
+            )
         return before
 
     def delete_predictions(self, ids: Iterable[int]) -> int:
@@ -329,5 +416,9 @@ def _project(item: dict[str, Any]) -> Project:
 
 def _prediction(item: dict[str, Any]) -> StoredPrediction:
     return StoredPrediction(
-        int(item["id"]), int(item["task"]), item.get("score"), str(item.get("model_version") or ""), len(item.get("result") or [])
+        int(item["id"]),
+        int(item["task"]),
+        item.get("score"),
+        str(item.get("model_version") or ""),
+        len(item.get("result") or []),
     )

@@ -1,4 +1,5 @@
-"""What connects a project of Label Studio to this service, as plain data: its settings, webhooks, tabs and ML backends."""
+"""What connects a project of Label Studio to this service, as plain data:
+its settings, webhooks, tabs and ML backends."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ class Connections(JsonClient):
         return answer
 
     def webhooks(self, project_id: int) -> list[dict[str, Any]]:
-        """The project's webhooks: id, url, headers, send_payload, send_for_all_actions, actions, is_active."""
+        """The project's webhooks:
+        id, url, headers, send_payload, send_for_all_actions, actions, is_active."""
         return self._list("GET", "/api/webhooks/", query={"project": project_id})
 
     def create_webhook(self, project_id: int, url: str, headers: dict[str, str]) -> dict[str, Any]:
@@ -74,7 +76,8 @@ class Connections(JsonClient):
         self._delete(f"/api/dm/views/{view_id}/")
 
     def ml_backends(self, project_id: int) -> list[dict[str, Any]]:
-        """The connected ML backends: id, url, title, state, auth_method, basic_auth_user, extra_params, error_message."""
+        """The connected ML backends:
+        id, url, title, state, auth_method, basic_auth_user, extra_params, error_message."""
         return self._list("GET", "/api/ml", query={"project": project_id})
 
     def create_ml_backend(self, project_id: int, **fields: Any) -> dict[str, Any]:

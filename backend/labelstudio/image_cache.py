@@ -1,4 +1,5 @@
-"""Downloaded images on this machine's disk: only those that can be worked on, so that a mended one is seen at the next try."""
+"""Downloaded images on this machine's disk:
+only those that can be worked on, so that a mended one is seen at the next try."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ MAX_AGE = 24 * 3600.0
 _CHECK_SIDE = 512
 """Pixels: what can be normalised at this size can be worked on at any."""
 _SUFFIX = ".image"
-"""Of files whose content has been decoded once; earlier releases kept what came, under the same name without it."""
+"""Of files whose content has been decoded once;
+earlier releases kept what came, under the same name without it."""
 
 
 class ImageCache:
@@ -72,7 +74,8 @@ def usable(content: bytes, guard: Guard = in_room) -> bool:
 
 
 def prune(caches: Path, *, max_age: float = MAX_AGE) -> None:
-    """Delete what no one would use any more in the caches of all projects, also of those that are gone from Label Studio."""
+    """Delete what no one would use any more in the caches of all projects, also of those that are gone from
+    Label Studio."""
     for path in caches.glob("project-*/*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime >= max_age:

@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 
 from rq.timeouts import BaseTimeoutException
 
-from backend.errors import ApiKeyError, BackendError, LabelStudioError, NoAnswerError, TaskImageError, UnreachableError
+from backend.errors import (
+    ApiKeyError,
+    BackendError,
+    LabelStudioError,
+    NoAnswerError,
+    TaskImageError,
+    UnreachableError,
+)
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.http.addresses import OWN_PATH
 from backend.labelstudio.image_cache import MAX_AGE, ImageCache
@@ -26,7 +33,9 @@ from model.errors import ModelError
 log = logging.getLogger(__name__)
 
 _CLOUD = ("s3", "gs", "azure-blob")
-_UNDEFINED = "$undefined$"  # the key that Label Studio uses for files uploaded before the project had a configuration
+_UNDEFINED = (  # the key that Label Studio uses for files uploaded before the project had a configuration
+    "$undefined$"
+)
 
 
 def address(task: dict[str, Any], config: LabelConfig) -> str:
@@ -36,8 +45,9 @@ def address(task: dict[str, Any], config: LabelConfig) -> str:
     if not isinstance(value, str) or not value.strip():
         held = ", ".join(sorted(data)) if isinstance(data, dict) else type(data).__name__
         raise TaskImageError(
-            f"task {task.get('id')}: its data has no image address under {config.image_key!r} (found: {held or 'nothing'}); "
-            "correct the task's data, or the value of the Image tag in the labelling configuration."
+            f"task {task.get('id')}: its data has no image address under {config.image_key!r} (found:"
+            f" {held or 'nothing'}); correct the task's data, or the value of the Image tag in the labelling"
+            " configuration."
         )
     value = value.strip()
     try:
@@ -45,17 +55,20 @@ def address(task: dict[str, Any], config: LabelConfig) -> str:
             urlsplit(value)
     except ValueError as error:
         raise TaskImageError(
-            f"task {task.get('id')}: its image {value[:200]!r} is no address ({error}); correct the task's data."
+            f"task {task.get('id')}: its image {value[:200]!r} is no address ({error}); correct the task's"
+            " data."
         ) from error
     return value
 
 
 MOST_DRIPPING = 3
-"""Addresses of one server that gave nothing, after which no further one of it is asked: each may have taken minutes."""
+"""Addresses of one server that gave nothing, after which no further one of it is asked:
+each may have taken minutes."""
 
 
 class Failures:
-    """What did not come within one job: a server that is away, or an address that drips, is waited for once. For several threads."""
+    """What did not come within one job: a server that is away, or an address that drips, is waited for once.
+    For several threads."""
 
     def __init__(self) -> None:
         self._servers: dict[str, NoAnswerError] = {}
@@ -87,12 +100,14 @@ def fetch(
     failures: Failures | None = None,
     guard: Guard = in_room,
 ) -> bytes:
-    """The encoded bytes of a task's image: an upload, a local file, a web address, or cloud storage that the project is connected to.
+    """The encoded bytes of a task's image:
+    an upload, a local file, a web address, or cloud storage that the project is connected to.
 
-    Kept in `cache_dir` by its address for `max_age` seconds if it can be decoded, so that a second call needs no network. `task` needs
-    "id" and "data"; what is in `failures` is not asked again; it is decoded within `guard`.
-    Raises TaskImageError naming the task when the image is gone, is no
-    address, may not be read or does not come; UnreachableError and ApiKeyError when no image could be fetched at all.
+    Kept in `cache_dir` by its address for `max_age` seconds if it can be decoded, so that a second call needs
+    no network. `task` needs "id" and "data"; what is in `failures` is not asked again;
+    it is decoded within `guard`.
+    Raises TaskImageError naming the task when the image is gone, is no address, may not be read or does not
+    come; UnreachableError and ApiKeyError when no image could be fetched at all.
     """
     where = address(task, config)
     if where.startswith("data:"):
@@ -109,22 +124,31 @@ def fetch(
 
 
 def require_size(content: bytes, task_id: int | str, most: int) -> None:
-    """Look at the header before anything is decoded. Raises TaskImageError for more than `most` pixels, ImageError for no image."""
+    """Look at the header before anything is decoded.
+    Raises TaskImageError for more than `most` pixels, ImageError for no image."""
     counted = decoding_pixels(content, f"task {task_id}")
     if counted > most:
         height, width = encoded_size(content, f"task {task_id}")
-        kind = "" if height * width > most else f", which take as much memory as {counted / 1e6:.0f} million of 8-bit colour,"
-        setting = ", or set MAX_MEGAPIXELS higher where there is memory for it" if counted <= MAX_PIXELS else ""
+        kind = (
+            ""
+            if height * width > most
+            else f", which take as much memory as {counted / 1e6:.0f} million of 8-bit colour,"
+        )
+        setting = (
+            ", or set MAX_MEGAPIXELS higher where there is memory for it" if counted <= MAX_PIXELS else ""
+        )
         raise TaskImageError(
-            f"task {task_id}: its image of {width} x {height} pixels{kind} is larger than is worked on here, expected at most "
-            f"{most / 1e6:.0f} million pixels (MAX_MEGAPIXELS); cut it into tiles or export it smaller{setting}.",
+            f"task {task_id}: its image of {width} x {height} pixels{kind} is larger than is worked on here,"
+            f" expected at most {most / 1e6:.0f} million pixels (MAX_MEGAPIXELS); cut it into tiles or export"
+            f" it smaller{setting}.",
             lasting=True,
         )
 
 
 @contextmanager
 def one_image(task_id: int | str) -> Iterator[None]:
-    """Whatever goes wrong within is this task's image's fault, and names it, so that the others go on. Raises TaskImageError.
+    """Whatever goes wrong within is this task's image's fault, and names it, so that the others go on.
+    Raises TaskImageError.
 
     Errors of ours pass: they say what they are about.
     """
@@ -133,15 +157,18 @@ def one_image(task_id: int | str) -> Iterator[None]:
     except (BackendError, ModelError, BaseTimeoutException):  # the last is about the whole job
         raise
     except Exception as error:
-        if isinstance(error, MemoryError) or "memory" in str(error).lower():  # torch raises RuntimeError: "... can't allocate memory"
+        if (
+            isinstance(error, MemoryError) or "memory" in str(error).lower()
+        ):  # torch raises RuntimeError: "... can't allocate memory"
             raise TaskImageError(
-                f"task {task_id}: there is not enough memory to work on its image; cut it into tiles or export it smaller, or give this "
-                "machine more memory.",
+                f"task {task_id}: there is not enough memory to work on its image; cut it into tiles or"
+                " export it smaller, or give this machine more memory.",
                 lasting=True,
             ) from error
         log.exception("task %s: its image or mask cannot be worked on", task_id)
         raise TaskImageError(
-            f"task {task_id}: its image or mask cannot be worked on ({type(error).__name__}: {error}); export the image again."
+            f"task {task_id}: its image or mask cannot be worked on ({type(error).__name__}: {error}); export"
+            " the image again."
         ) from error
 
 
@@ -154,8 +181,8 @@ def _download(client: LabelStudio, task: dict[str, Any], where: str, failures: F
         path = f"/data/{where}"
     elif scheme not in ("http", "https") and not where.startswith("/"):
         raise TaskImageError(
-            f"task {task.get('id')}: its image {where[:200]!r} is no address, expected http(s)://, /data/..., or "
-            f"{', '.join(f'{name}://' for name in _CLOUD)}; correct the task's data."
+            f"task {task.get('id')}: its image {where[:200]!r} is no address, expected http(s)://, /data/...,"
+            f" or {', '.join(f'{name}://' for name in _CLOUD)}; correct the task's data."
         )
     try:
         content = client.download(path)
@@ -167,17 +194,23 @@ def _download(client: LabelStudio, task: dict[str, Any], where: str, failures: F
     except LabelStudioError as error:
         raise _not_fetched(task, where, _reason(error, path), _other_name(client, path)) from error
     if not content:
-        raise TaskImageError(f"task {task.get('id')}: its image {where[:200]} is an empty file; upload it again.")
+        raise TaskImageError(
+            f"task {task.get('id')}: its image {where[:200]} is an empty file; upload it again."
+        )
     if _is_page(content):
         why = "a web page comes in its place, perhaps to log in; check the address."
         raise _not_fetched(task, where, why, _other_name(client, path))
     return content
 
 
-def _not_coming(task: dict[str, Any], where: str, error: NoAnswerError, other_name: str = "") -> TaskImageError:
+def _not_coming(
+    task: dict[str, Any], where: str, error: NoAnswerError, other_name: str = ""
+) -> TaskImageError:
     if not error.server:
         return _not_fetched(task, where, str(error), other_name)
-    remedy = f"start the server at {error.server}, or correct its address in Label Studio: Settings, Cloud Storage"
+    remedy = (
+        f"start the server at {error.server}, or correct its address in Label Studio: Settings, Cloud Storage"
+    )
     text = f"the server of its image {where[:200]} does not answer: {error}"
     return _explained(f"task {task.get('id')}: {text}", other_name, remedy)
 
@@ -187,12 +220,16 @@ def _not_fetched(task: dict[str, Any], where: str, why: str, other_name: str = "
 
 
 def _explained(text: str, other_name: str, remedy: str = "") -> TaskImageError:
-    """The error, and what to do where the image may be Label Studio's own, under a name of it that nothing tells any more."""
+    """The error, and what to do where the image may be Label Studio's own, under a name of it that nothing
+    tells any more."""
     if not other_name:
         return TaskImageError(text, remedy=remedy)
     return TaskImageError(
         f"{text} If {other_name} is a name of your Label Studio, set LABEL_STUDIO_PUBLIC_URL to it.",
-        remedy=f"export LABEL_STUDIO_PUBLIC_URL={other_name} if that is your Label Studio, and start `python -m backend up` again",
+        remedy=(
+            f"export LABEL_STUDIO_PUBLIC_URL={other_name} if that is your Label Studio, and start `python -m"
+            " backend up` again"
+        ),
     )
 
 
@@ -213,10 +250,12 @@ def _is_page(content: bytes) -> bool:
 def _reason(error: LabelStudioError, path: str) -> str:
     if error.status == 404 and "/data/local-files" in path:
         return (
-            "Label Studio has no such local file, or no Local files storage that covers its folder; check that the file exists and that "
-            "the project has one under Settings, Cloud Storage (no sync needed)."
+            "Label Studio has no such local file, or no Local files storage that covers its folder; check"
+            " that the file exists and that the project has one under Settings, Cloud Storage (no sync"
+            " needed)."
         )
-    # An upload whose record is deleted is answered by 500 ('NoneType' object has no attribute 'has_permission').
+    # An upload whose record is deleted is answered by 500 ('NoneType' object has no attribute
+    # 'has_permission').
     if error.status in (404, 410) or (error.status == 500 and "/data/upload/" in path):
         return "it is gone; restore the file, or correct the task's data."
     if error.status == 403:
@@ -232,5 +271,6 @@ def _inline(where: str, task: dict[str, Any]) -> bytes:
         return base64.b64decode(body, validate=True)
     except (ValueError, binascii.Error) as error:
         raise TaskImageError(
-            f"task {task.get('id')}: its image is written into the data, but not readable ({error}); upload it."
+            f"task {task.get('id')}: its image is written into the data, but not readable ({error});"
+            " upload it."
         ) from error

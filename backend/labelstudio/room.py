@@ -1,4 +1,5 @@
-"""How much is decoded at once: several threads of a process read images, and a large one takes hundreds of megabytes."""
+"""How much is decoded at once:
+several threads of a process read images, and a large one takes hundreds of megabytes."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ class Room:
 
     @contextmanager
     def take(self, pixels: int, *, alone: bool = False) -> Iterator[None]:
-        """Wait until there is room for so many pixels, or for nothing else; not to be taken twice by one thread."""
+        """Wait until there is room for so many pixels, or for nothing else;
+        not to be taken twice by one thread."""
         wanted = self._pixels if alone else min(pixels, self._pixels)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= wanted)

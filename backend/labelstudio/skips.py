@@ -1,7 +1,8 @@
 """Skipped tasks: who skipped them, and whom Label Studio serves them to.
 
-A skip is an annotation that is cancelled: no label, and Label Studio never serves the task to that person again, unless the project says
-otherwise. So a task that everyone has skipped stays open for ever, and nobody gets it.
+A skip is an annotation that is cancelled:
+no label, and Label Studio never serves the task to that person again, unless the project says otherwise.
+So a task that everyone has skipped stays open for ever, and nobody gets it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ SKIPPED: Query = [
     {"filter": "filter:tasks:cancelled_annotations", "operator": "greater", "type": "Number", "value": 0},
 ]
 """Without a label, and skipped by somebody; "ignore skipped" counts these as labelled."""
-_WITH_ANNOTATORS = {"filter": "filter:tasks:annotators", "operator": "not_contains", "type": "List", "value": 0}
+_WITH_ANNOTATORS = {
+    "filter": "filter:tasks:annotators",
+    "operator": "not_contains",
+    "type": "List",
+    "value": 0,
+}
 """Holds for every task; it makes Label Studio tell the annotators, which it leaves out otherwise."""
 
 
@@ -36,18 +42,24 @@ class Skips:
 
     queue: SkipQueue
     by_task: Mapping[int, frozenset[int]]  # task id to the ids of those who skipped it
-    people: frozenset[int]  # members of the organization who have labelled or skipped in the project; empty if no task is skipped
+    people: frozenset[
+        int
+    ]  # members of the organization who have labelled or skipped in the project; empty if no task is skipped
 
     @property
     def done(self) -> frozenset[int]:
-        """Tasks that are waited for no longer: nobody who labels here gets them before all the others are labelled."""
+        """Tasks that are waited for no longer:
+        nobody who labels here gets them before all the others are labelled."""
         if self.queue is not SkipQueue.OTHERS:
             return frozenset(self.by_task)
-        return frozenset(task for task, people in self.by_task.items() if self.people and self.people <= people)
+        return frozenset(
+            task for task, people in self.by_task.items() if self.people and self.people <= people
+        )
 
     @property
     def partly(self) -> dict[int, int]:
-        """Tasks that are still served, to others than those who skipped them: task id to the number of these others."""
+        """Tasks that are still served, to others than those who skipped them:
+        task id to the number of these others."""
         done = self.done
         return {task: len(self.people - people) for task, people in self.by_task.items() if task not in done}
 
@@ -69,10 +81,12 @@ def read_skips(client: LabelStudio, project: Project) -> Skips:
 
 
 def put_back(client: LabelStudio, project_id: int, tasks: Collection[int]) -> PutBack:
-    """Remove the skips of tasks, so that they are served again to those who skipped them. Tasks that are not skipped are passed over.
+    """Remove the skips of tasks, so that they are served again to those who skipped them.
+    Tasks that are not skipped are passed over.
 
-    A skip is kept where its author had drawn something: that is work, and Label Studio's own "Cancel skip" keeps it as a draft. What the
-    model drew, and nobody touched, is none.
+    A skip is kept where its author had drawn something:
+    that is work, and Label Studio's own "Cancel skip" keeps it as a draft.
+    What the model drew, and nobody touched, is none.
     """
     done: list[int] = []
     kept: list[int] = []
@@ -89,7 +103,9 @@ def _remove(client: LabelStudio, annotation_id: int) -> bool:
     annotation = client.annotation(annotation_id)
     if annotation is None:
         return True
-    if not annotation["was_cancelled"] or any(region.get("origin") != "prediction" for region in annotation["result"] or []):
+    if not annotation["was_cancelled"] or any(
+        region.get("origin") != "prediction" for region in annotation["result"] or []
+    ):
         return False
     client.delete_annotation(annotation_id)
     return True

@@ -1,4 +1,5 @@
-"""What GET /metrics tells Prometheus: counted in this process, counted in Redis by the workers, and looked up at each scrape.
+"""What GET /metrics tells Prometheus:
+counted in this process, counted in Redis by the workers, and looked up at each scrape.
 
 Every name is explained in docs/metrics.md.
 """

@@ -1,4 +1,5 @@
-"""What is looked up at each scrape, in bounded time and whatever is broken: an answer that says so is what an alarm needs."""
+"""What is looked up at each scrape, in bounded time and whatever is broken:
+an answer that says so is what an alarm needs."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ log = logging.getLogger(__name__)
 
 
 class ServiceCollector(Collector):
-    """The state of the service; `redis` should fail fast, as each of a handful of round trips may wait for it."""
+    """The state of the service;
+    `redis` should fail fast, as each of a handful of round trips may wait for it."""
 
     def __init__(self, redis: Redis, backlog: Backlog, folder: Path) -> None:
         """`folder` is MODEL_DIR."""
@@ -50,9 +52,13 @@ class ServiceCollector(Collector):
         yield up
         if self._folder.exists():
             free = shutil.disk_usage(self._folder).free
-            yield GaugeMetricFamily(f"{PREFIX}_storage_free_bytes", "Free space of the disk that MODEL_DIR is on.", value=free)
+            yield GaugeMetricFamily(
+                f"{PREFIX}_storage_free_bytes", "Free space of the disk that MODEL_DIR is on.", value=free
+            )
         yield GaugeMetricFamily(
-            f"{PREFIX}_events_held", "Events that wait in the web process for Redis to come back.", value=len(self._backlog)
+            f"{PREFIX}_events_held",
+            "Events that wait in the web process for Redis to come back.",
+            value=len(self._backlog),
         )
         yield from found
 

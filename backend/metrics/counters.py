@@ -8,7 +8,8 @@ from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from backend.metrics import PREFIX
 
-disable_created_metrics()  # a series more for each, which nobody looks at: process_start_time_seconds tells the same
+# a series more for each, which nobody looks at: process_start_time_seconds tells the same
+disable_created_metrics()
 
 
 class Drawn(StrEnum):
@@ -28,5 +29,7 @@ REQUESTS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 1, 3, 10, 30, 100),
     registry=None,
 )
-PREDICTIONS = Counter(f"{PREFIX}_predictions", "Tasks answered by /predict.", ["project", "outcome"], registry=None)
+PREDICTIONS = Counter(
+    f"{PREFIX}_predictions", "Tasks answered by /predict.", ["project", "outcome"], registry=None
+)
 COUNTERS = (REQUESTS, PREDICTIONS)

@@ -19,13 +19,23 @@ from backend.queue.heartbeats import Alive, alive
 from backend.queue.pending_work import Work
 
 QUEUES = (CONTROL, COMPUTE)
-KINDS = (Work.TRAINING, Work.FIRST_ORDER, enqueue.START, enqueue.UNIT, enqueue.FINISH, enqueue.ROLLBACK, Work.LOOK, Work.CONFIGURE)
+KINDS = (
+    Work.TRAINING,
+    Work.FIRST_ORDER,
+    enqueue.START,
+    enqueue.UNIT,
+    enqueue.FINISH,
+    enqueue.ROLLBACK,
+    Work.LOOK,
+    Work.CONFIGURE,
+)
 OTHER = "other"
 """Jobs of the schedule itself."""
 MOST_IDS = 10_000
 """Ids of a queue or registry that are read at a scrape; a queue's length is told whatever it is."""
 MOST_PEEKED = 100
-"""The oldest job is looked for among so many at the head of a queue: only trainings are put before those that came earlier."""
+"""The oldest job is looked for among so many at the head of a queue:
+only trainings are put before those that came earlier."""
 
 _ID = re.compile(rf"({'|'.join(KINDS)})-(\d+)-")
 
@@ -47,7 +57,8 @@ def job_metrics(redis: Redis) -> Iterator[Metric]:
             pipe.llen(waiting.key)
             pipe.lrange(waiting.key, 0, MOST_IDS - 1)
             for registry in states.values():
-                # What has expired is removed only when a worker tidies up; a running job's entry expires unless its worker renews it.
+                # What has expired is removed only when a worker tidies up;
+                # a running job's entry expires unless its worker renews it.
                 least = "-inf" if registry is DeferredJobRegistry else now
                 pipe.zrangebyscore(registry(queue=waiting).key, least, "+inf", start=0, num=MOST_IDS)
         counted, *found = pipe.execute()
@@ -63,7 +74,9 @@ def job_metrics(redis: Redis) -> Iterator[Metric]:
 
 def _jobs(found: dict[str, list[str]]) -> Iterator[Metric]:
     jobs = GaugeMetricFamily(f"{PREFIX}_jobs", "Jobs by kind and state.", labels=["kind", "state"])
-    failed = GaugeMetricFamily(f"{PREFIX}_project_failed_jobs", "Jobs that failed in the last 7 days.", labels=["project"])
+    failed = GaugeMetricFamily(
+        f"{PREFIX}_project_failed_jobs", "Jobs that failed in the last 7 days.", labels=["project"]
+    )
     for state, ids in found.items():
         count = Counter(kind_and_project(job)[0] for job in ids)
         for kind in (*KINDS, OTHER):
@@ -77,7 +90,9 @@ def _jobs(found: dict[str, list[str]]) -> Iterator[Metric]:
 
 def _queues(redis: Redis, found: dict[str, tuple[int, list[str]]], now: float) -> Iterator[Metric]:
     lengths = GaugeMetricFamily(f"{PREFIX}_queue_jobs", "Jobs that wait for a worker.", labels=["queue"])
-    ages = GaugeMetricFamily(f"{PREFIX}_queue_oldest_job_age_seconds", "Time the longest waiting job has waited.", labels=["queue"])
+    ages = GaugeMetricFamily(
+        f"{PREFIX}_queue_oldest_job_age_seconds", "Time the longest waiting job has waited.", labels=["queue"]
+    )
     with redis.pipeline(transaction=False) as pipe:
         for _, ids in found.values():
             for job in ids[:MOST_PEEKED]:
@@ -97,12 +112,16 @@ def _programs(found: Alive) -> Iterator[Metric]:
         for state in ("busy", "idle"):
             workers.add_metric([name, state], states[state])
     yield workers
-    yield GaugeMetricFamily(f"{PREFIX}_schedulers", "Scheduler processes that are alive.", value=len(found.schedulers))
+    yield GaugeMetricFamily(
+        f"{PREFIX}_schedulers", "Scheduler processes that are alive.", value=len(found.schedulers)
+    )
 
 
 def _durations(counted: dict[bytes, bytes]) -> Metric:
     family = HistogramMetricFamily(
-        f"{PREFIX}_job_duration_seconds", "Runs of jobs by how they ended, each try of its own.", labels=["kind", "outcome"]
+        f"{PREFIX}_job_duration_seconds",
+        "Runs of jobs by how they ended, each try of its own.",
+        labels=["kind", "outcome"],
     )
     for entry in job_statistics.durations(counted):
         family.add_metric([entry.kind, entry.outcome], entry.cumulative(), entry.seconds)

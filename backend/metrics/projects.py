@@ -1,4 +1,5 @@
-"""What each project is like, from Redis alone: jobs leave there what they have read in the storage, which may be far away."""
+"""What each project is like, from Redis alone:
+jobs leave there what they have read in the storage, which may be far away."""
 
 from __future__ import annotations
 
@@ -28,9 +29,18 @@ def project_metrics(redis: Redis) -> Iterator[Metric]:
             pipe.hlen(Keys(project).errors)
         answers = pipe.execute()
     version = _gauge("model_version", "Number of the model version in use, 0 before the first.")
-    quality = _gauge("held_out_dice", "Mean dice of the version in use on labelled tasks that its networks of the folds had not seen.")
-    labels = _gauge("labels", "Labelled tasks that the version in use was trained on, and labels that no training has seen.", "state")
-    written = CounterMetricFamily(f"{PREFIX}_project_rounds_written", "Orders put in force in Label Studio.", labels=["project"])
+    quality = _gauge(
+        "held_out_dice",
+        "Mean dice of the version in use on labelled tasks that its networks of the folds had not seen.",
+    )
+    labels = _gauge(
+        "labels",
+        "Labelled tasks that the version in use was trained on, and labels that no training has seen.",
+        "state",
+    )
+    written = CounterMetricFamily(
+        f"{PREFIX}_project_rounds_written", "Orders put in force in Label Studio.", labels=["project"]
+    )
     age = _gauge("round_age_seconds", "Time since the order in force was computed.")
     failing = _gauge("failing_job_kinds", "Kinds of job whose last run failed.")
     for project, facts, errors in zip(ids, answers[::2], answers[1::2], strict=True):
@@ -38,7 +48,9 @@ def project_metrics(redis: Redis) -> Iterator[Metric]:
         key = str(project)
         version.add_metric([key], int(name[1:]) if name[1:].isdigit() else 0)
         labels.add_metric([key, "trained"], int(trained or 0))
-        labels.add_metric([key, "waiting"], max(0, pendings[project].labels) if pendings[project].outstanding else 0)
+        labels.add_metric(
+            [key, "waiting"], max(0, pendings[project].labels) if pendings[project].outstanding else 0
+        )
         written.add_metric([key], int(rounds or 0))
         failing.add_metric([key], errors)
         if dice:

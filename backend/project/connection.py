@@ -21,13 +21,15 @@ from backend.store.round_record import round_in_force
 from backend.store.storage import Storage
 
 INSTANCE = f"{PREFIX}:instance"
-"""Redis key of what tells this service from others: all of its programs, on whatever machines, have one Redis."""
+"""Redis key of what tells this service from others:
+all of its programs, on whatever machines, have one Redis."""
 INSTANCE_SECONDS = 30.0
 """How long a web process keeps it in mind."""
 
 
 def read_own_url(settings: Settings) -> str:
-    """The address at which Label Studio reaches this service: of the one that runs on MODEL_DIR, else what the settings say."""
+    """The address at which Label Studio reaches this service:
+    of the one that runs on MODEL_DIR, else what the settings say."""
     if settings.backend_url is None:
         with suppress(FileNotFoundError):  # none runs, or it has just ended
             return (settings.model_dir / BACKEND_FILE).read_text().strip()
@@ -38,7 +40,9 @@ def own_service(settings: Settings, instance: str = "") -> OwnService:
     """This service as Label Studio and browsers reach it."""
     url = read_own_url(settings)
     pages = settings.public_url or url
-    return OwnService(url, settings.basic_auth, pages, (settings.own_url, settings.local_url, pages), instance)
+    return OwnService(
+        url, settings.basic_auth, pages, (settings.own_url, settings.local_url, pages), instance
+    )
 
 
 def name_instance(redis: Redis) -> str:
@@ -60,7 +64,8 @@ def read_instance(redis: Redis) -> str:
 
 
 class InstanceName:
-    """What a web process answers; Redis is asked now and then, so that /health is quick while Redis is away."""
+    """What a web process answers;
+    Redis is asked now and then, so that /health is quick while Redis is away."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -90,7 +95,8 @@ def check(settings: Settings, client: LabelStudio, project_id: int, own: OwnServ
 
 
 def configure(settings: Settings, client: LabelStudio, project_id: int, own: OwnService) -> list[Finding]:
-    """Connect and configure a project, and record what there was before. Raises LabelStudioError, StorageError."""
+    """Connect and configure a project, and record what there was before.
+    Raises LabelStudioError, StorageError."""
     storage = Storage.of(settings)
     record, order = Record(storage, project_id), _order(storage, project_id)
     return connect.configure(client, project_id, own.url, own.basic_auth, own=own, record=record, order=order)

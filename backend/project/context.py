@@ -1,4 +1,5 @@
-"""What every job needs: settings, connections and storage, opened once per process; and the project it works for."""
+"""What every job needs: settings, connections and storage, opened once per process;
+and the project it works for."""
 
 from __future__ import annotations
 
@@ -73,12 +74,14 @@ class Context:
 
     @contextmanager
     def work_on(self, task_id: int | str, content: bytes) -> Iterator[None]:
-        """Work on the image of a task: whatever goes wrong within is that image's fault, and the others go on. Raises TaskImageError."""
+        """Work on the image of a task:
+        whatever goes wrong within is that image's fault, and the others go on. Raises TaskImageError."""
         with one_image(task_id), self.in_hand.work(task_id, content):
             yield
 
     def image(self, task: Mapping[str, Any], config: LabelConfig) -> bytes:
-        """The image file of a task, which is no larger than can be worked on here. Raises TaskImageError and ImageError, naming the task.
+        """The image file of a task, which is no larger than can be worked on here.
+        Raises TaskImageError and ImageError, naming the task.
 
         Raises UnreachableError and ApiKeyError when no image could be fetched at all.
         """
@@ -103,7 +106,8 @@ class Context:
             yield
 
     def setup(self) -> Setup:
-        """The project as it is in Label Studio now. Raises UnknownProjectError, ConfigError, SettingsError."""
+        """The project as it is in Label Studio now.
+        Raises UnknownProjectError, ConfigError, SettingsError."""
         project = self.client.project(self.project_id)
         return Setup(project, parse(project.label_config), self.project_settings(), self.settings)
 
@@ -115,7 +119,8 @@ class Context:
         return parse_project_settings(chosen.get("extra_params"), self.settings.project_defaults)
 
     def note(self, subject: str, text: str) -> None:
-        """Keep a warning for the status, in place of an earlier one on the subject; an empty text removes it."""
+        """Keep a warning for the status, in place of an earlier one on the subject;
+        an empty text removes it."""
         if text:
             self.redis.hset(self.keys.notes, subject, text)
         else:
@@ -124,7 +129,11 @@ class Context:
     def note_error(self, kind: str, job_id: str, message: str) -> None:
         """Keep the last error of a kind of job for the status; an empty message removes it."""
         if message:
-            self.redis.hset(self.keys.errors, kind, json.dumps({"job": job_id, "kind": kind, "message": message, "time": time.time()}))
+            self.redis.hset(
+                self.keys.errors,
+                kind,
+                json.dumps({"job": job_id, "kind": kind, "message": message, "time": time.time()}),
+            )
         else:
             self.redis.hdel(self.keys.errors, kind)
 
@@ -140,7 +149,8 @@ class Setup:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """How this project's networks are built and trained: its own settings, over the service's, over the device's."""
+        """How this project's networks are built and trained:
+        its own settings, over the service's, over the device's."""
         width = {"width": default_width(default_device())}
         try:
             return Recipe.from_dict({**width, **self.settings.recipe, **self.options.recipe})
@@ -156,5 +166,10 @@ def _client(url: str, key: str, public_url: str | None, image_hosts: tuple[str, 
 def open_context(project_id: int, settings: Settings | None = None) -> Context:
     """The context of a job in this process. Raises SettingsError."""
     settings = settings or get_settings()
-    client = _client(settings.label_studio_url, settings.api_key, settings.label_studio_public_url, settings.allowed_image_hosts)
+    client = _client(
+        settings.label_studio_url,
+        settings.api_key,
+        settings.label_studio_public_url,
+        settings.allowed_image_hosts,
+    )
     return Context(project_id, settings, connection(settings), client, Storage.of(settings))

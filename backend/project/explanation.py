@@ -15,7 +15,8 @@ LONGEST = 300
 
 
 def explain(regions: Mapping[int, Sequence[Region]], record: RoundRecord) -> dict[int, list[Region]]:
-    """The regions of tasks (by task id), each with the reason for the task's place in a round's record; tasks without one stay as they are.
+    """The regions of tasks (by task id), each with the reason for the task's place in a round's record;
+    tasks without one stay as they are.
 
     Label Studio hands the text on with the annotation that is made of the mask; nothing here reads it there.
     """
@@ -33,7 +34,8 @@ def explain(regions: Mapping[int, Sequence[Region]], record: RoundRecord) -> dic
 
 
 def tell_reason(place: Place) -> str:
-    """The reason for a place; the strategy, which knows images by their id, says "image" of what people know as a task."""
+    """The reason for a place;
+    the strategy, which knows images by their id, says "image" of what people know as a task."""
     reason = place.reason
     for other in place.helps[:1]:
         reason = reason.replace(f"image {other} ", f"task {other} ")
@@ -42,4 +44,7 @@ def tell_reason(place: Place) -> str:
 
 def _text(reason: str, place: int, count: int, labelled: int) -> str:
     short = reason if len(reason) <= LONGEST else f"{reason[:LONGEST]}..."
-    return f"Number {place} of {count} in the recommended order: {short}. When it was computed, {labelled} were labelled."
+    return (
+        f"Number {place} of {count} in the recommended order: {short}. When it was computed, {labelled} were"
+        " labelled."
+    )

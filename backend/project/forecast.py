@@ -1,4 +1,5 @@
-"""Whether more labels are expected to help: the round's forecast, and the advice that it and what was measured allow."""
+"""Whether more labels are expected to help:
+the round's forecast, and the advice that it and what was measured allow."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from backend.store.round_record import Place, RoundRecord
 LITTLE = 0.01
 """Dice: a smaller gain is no reason to label an image for an hour."""
 RECENT_LABELS = 10
-"""The best held-out dice of versions with so many labels more than earlier ones is compared with the best of those."""
+"""The best held-out dice of versions with so many labels more than earlier ones is compared with the best of
+those."""
 RECENT_SUBMITS = 10
 HARDLY_CORRECTED = 0.95
 """Median agreement of the last submits above which annotators mostly accept what is drawn."""
@@ -21,15 +23,19 @@ STEPS_SHOWN = 30
 
 @dataclass(frozen=True)
 class Forecast:
-    """The worst expected dice over all images (Eq. 3): now, and after each further label in the order of the round.
+    """The worst expected dice over all images (Eq. 3):
+    now, and after each further label in the order of the round.
 
-    An expectation from comparing images with each other; useful for what a label brings, no promise of a dice.
+    An expectation from comparing images with each other;
+    useful for what a label brings, no promise of a dice.
     """
 
     before: float
     after: float  # the batch
     batch: int
-    steps: tuple[tuple[int, float], ...]  # (task, worst expected dice once it and those before it are labelled)
+    steps: tuple[
+        tuple[int, float], ...
+    ]  # (task, worst expected dice once it and those before it are labelled)
 
     @property
     def gain(self) -> float:
@@ -69,28 +75,39 @@ class Advice:
     reasons: tuple[str, ...]
 
 
-def advise(expected: Forecast | None, measured: Sequence[tuple[int, float]], agreements: Sequence[float]) -> Advice:
-    """Weigh the forecast, the held-out dice measured, as (labels, dice) of each version, and the agreements of the submits, oldest first.
+def advise(
+    expected: Forecast | None, measured: Sequence[tuple[int, float]], agreements: Sequence[float]
+) -> Advice:
+    """Weigh the forecast, the held-out dice measured, as (labels, dice) of each version, and the agreements
+    of the submits, oldest first.
 
-    The forecast is flat when the batch is expected to raise the worst expected dice by less than 0.01; the learning curve is flat when the
-    best held-out dice with the last 10 labels is less than 0.01 above the best before them. Both flat: enough. One flat: one more batch.
-    A flat curve decides alone, for strategies that make no forecast; a flat forecast does not. Without either it is too early.
+    The forecast is flat when the batch is expected to raise the worst expected dice by less than 0.01;
+    the learning curve is flat when the best held-out dice with the last 10 labels is less than 0.01 above the
+    best before them. Both flat: enough. One flat: one more batch.
+    A flat curve decides alone, for strategies that make no forecast; a flat forecast does not.
+    Without either it is too early.
     """
     reasons = []
     rise = recent_rise(measured)
     if expected is not None:
         reasons.append(
-            f"This batch is expected to change the worst expected dice from {expected.before:.2f} to {expected.after:.2f} "
-            f"({expected.gain:+.3f})."
+            f"This batch is expected to change the worst expected dice from {expected.before:.2f} to"
+            f" {expected.after:.2f} ({expected.gain:+.3f})."
         )
     if rise is not None:
         reasons.append(f"The last {RECENT_LABELS} labels changed the best held-out dice by {rise:+.3f}.")
     elif measured:
-        reasons.append(f"Held-out dice is compared once there are {RECENT_LABELS} labels more than at its first measurement.")
+        reasons.append(
+            f"Held-out dice is compared once there are {RECENT_LABELS} labels more than at its first"
+            " measurement."
+        )
     if len(agreements) >= RECENT_SUBMITS:
         median = statistics.median(agreements[-RECENT_SUBMITS:])
         if median >= HARDLY_CORRECTED:
-            reasons.append(f"Annotators hardly change the masks any more (median dice {median:.2f} of the last {RECENT_SUBMITS} submits).")
+            reasons.append(
+                f"Annotators hardly change the masks any more (median dice {median:.2f} of the last"
+                f" {RECENT_SUBMITS} submits)."
+            )
     flat = [gain < LITTLE for gain in (expected.gain if expected else None, rise) if gain is not None]
     if not flat:
         return Advice(Verdict.EARLY, tuple(reasons))

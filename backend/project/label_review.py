@@ -22,15 +22,16 @@ def name_task(task: str, problem: str) -> str:
 def undecisive(labels: Labels) -> list[str]:
     """Tasks whose label must not decide which version is better, in the order of task ids.
 
-    A label without any object, or one that covers everything, is met exactly by a model that has learnt nothing; one that is the same on
-    several images by a model that knows it by heart.
+    A label without any object, or one that covers everything, is met exactly by a model that has learnt
+    nothing; one that is the same on several images by a model that knows it by heart.
     """
     count = Counter(labels.digests[task] for task in labels.ids)
     return [task for task in labels.ids if len(labels.present[task]) == 1 or count[labels.digests[task]] > 1]
 
 
 def nothing_to_learn(labels: Labels) -> str:
-    """Why no model can be trained on the labels; empty if one can. They need to hold two classes, background included."""
+    """Why no model can be trained on the labels; empty if one can.
+    They need to hold two classes, background included."""
     found = {class_id for task in labels.ids for class_id in labels.present[task]}
     if not labels.ids or len(found) > 1:
         return ""
@@ -43,9 +44,12 @@ def nothing_to_learn(labels: Labels) -> str:
 
 
 def review(labels: Labels, config: LabelConfig) -> dict[str, str]:
-    """A sentence for each thing that looks wrong, by the subject of the note that tells it; an empty one where nothing does."""
+    """A sentence for each thing that looks wrong, by the subject of the note that tells it;
+    an empty one where nothing does."""
     blank = [task for task in labels.ids if labels.present[task] == [0]]
-    covered = [task for task in labels.ids if 0 not in labels.present[task] and len(labels.present[task]) == 1]
+    covered = [
+        task for task in labels.ids if 0 not in labels.present[task] and len(labels.present[task]) == 1
+    ]
     return {
         SUBJECT: _left_out(labels),
         f"{SUBJECT}: gone": _gone(labels, config),
@@ -63,7 +67,10 @@ def _left_out(labels: Labels) -> str:
         return ""
     first = [name_task(task, text) for task, text in list(labels.problems.items())[:MOST_TASKS_NAMED]]
     more = len(labels.problems) - len(first)
-    return f"{len(labels.problems)} labels are left out of the training: {'; '.join(first)}{f'; and {more} more' if more else ''}"
+    return (
+        f"{len(labels.problems)} labels are left out of the training:"
+        f" {'; '.join(first)}{f'; and {more} more' if more else ''}"
+    )
 
 
 def _gone(labels: Labels, config: LabelConfig) -> str:
@@ -73,9 +80,12 @@ def _gone(labels: Labels, config: LabelConfig) -> str:
     listed = ", ".join(map(repr, names))
     new = next((label for label in config.labels if label not in names), "new name")
     return (
-        f"{len(labels.gone)} of {labels.seen} labels are not learnt from, as they say {listed}, which the labelling configuration "
-        f"does not have ({_tasks(labels.gone)}). Was it renamed? Keep the old name as alias and no label is lost, such as "
-        f'<Label value="{new}" alias="{names[0]}"/>; or put it back under Settings, Labeling Interface; or relabel these tasks.'
+        f"{len(labels.gone)} of {labels.seen} labels are not learnt from, as they say {listed}, which the"
+        " labelling configuration "
+        f"does not have ({_tasks(labels.gone)}). Was it renamed? Keep the old name as alias and no label is"
+        " lost, such as "
+        f'<Label value="{new}" alias="{names[0]}"/>; or put it back under Settings, Labeling Interface; or'
+        " relabel these tasks."
     )
 
 
@@ -86,12 +96,16 @@ def _empty(labels: Labels, blank: list[str]) -> str:
         text = f"No model is trained: {nothing} ({_tasks(blank)})."
     else:
         text = (
-            f"{len(blank)} of {len(labels.ids)} labels mark nothing ({_tasks(blank)}): right where an image shows none of the objects; "
-            "else mark them and submit again. They are learnt from, but do not count when versions are compared."
+            f"{len(blank)} of {len(labels.ids)} labels mark nothing ({_tasks(blank)}): right where an image"
+            " shows none of the objects; else mark them and submit again. They are learnt from, but do not"
+            " count when versions are compared."
         )
     helping = [task for task in blank if task in labels.only_help]
     if helping:
-        text += f" Of {_tasks(helping)} only points or boxes were submitted, which are not learnt: use the brush or a polygon."
+        text += (
+            f" Of {_tasks(helping)} only points or boxes were submitted, which are not learnt: use the brush"
+            " or a polygon."
+        )
     return text
 
 
@@ -99,8 +113,8 @@ def _covered(covered: list[str]) -> str:
     if not covered:
         return ""
     return (
-        f"{_count(covered)} every pixel of the image ({_tasks(covered)}): was it meant? If not, correct and submit again. "
-        "It does not count when versions are compared."
+        f"{_count(covered)} every pixel of the image ({_tasks(covered)}): was it meant? If not, correct and"
+        " submit again. It does not count when versions are compared."
     )
 
 
@@ -114,8 +128,8 @@ def _identical(labels: Labels) -> str:
         return ""
     listed = "; ".join(_tasks(tasks) for tasks in same[:MOST_TASKS_NAMED])
     return (
-        f"Labels are the same in every pixel, though drawn on different images ({listed}): was one copied? If so, correct the others. "
-        "They do not count when versions are compared."
+        f"Labels are the same in every pixel, though drawn on different images ({listed}): was one copied? If"
+        " so, correct the others. They do not count when versions are compared."
     )
 
 
@@ -124,14 +138,20 @@ def _classes(labels: Labels, config: LabelConfig) -> str:
     missing = [label for class_id, label in enumerate(config.labels, start=1) if class_id not in marked]
     if not marked or not missing:
         return ""
-    return f"No label marks {', '.join(map(repr, missing))} yet, so that the model cannot find it: label an image that shows it."
+    return (
+        f"No label marks {', '.join(map(repr, missing))} yet, so that the model cannot find it: label an"
+        " image that shows it."
+    )
 
 
 def _overlaps(labels: Labels) -> str:
     if not labels.overlaps:
         return ""
     task, text = next(iter(labels.overlaps.items()))
-    return f"In {len(labels.overlaps)} labels objects of two labels overlap; task {task}: {text}. The larger object keeps what is outside."
+    return (
+        f"In {len(labels.overlaps)} labels objects of two labels overlap; task {task}: {text}. The larger"
+        " object keeps what is outside."
+    )
 
 
 def _small(labels: Labels) -> str:

@@ -1,7 +1,8 @@
 """Live quality: how well the mask that an annotator was shown agrees with what they submitted, over time.
 
-Unlike the held-out dice it needs no extra training, and it is measured on the images as they come; but annotators who correct little
-raise it. The file outlives the rounds, one short entry for each submitted label.
+Unlike the held-out dice it needs no extra training, and it is measured on the images as they come;
+but annotators who correct little raise it.
+The file outlives the rounds, one short entry for each submitted label.
 """
 
 from __future__ import annotations
@@ -42,20 +43,27 @@ class Agreement:
 
 
 def read(storage: Storage, folder: str) -> list[Agreement]:
-    """All agreements of a project, the first submitted first; empty before there are any. Raises StorageError."""
+    """All agreements of a project, the first submitted first; empty before there are any.
+    Raises StorageError."""
     content = storage.read_json(f"{folder}/{FILE}", fresh=True)
     if content is None:
         return []
     known = {field.name for field in dataclasses.fields(Agreement)}
     try:
-        found = [Agreement(**{key: value for key, value in entry.items() if key in known}) for entry in content["agreements"]]
+        found = [
+            Agreement(**{key: value for key, value in entry.items() if key in known})
+            for entry in content["agreements"]
+        ]
     except (KeyError, TypeError, AttributeError) as error:
-        raise StorageError(f"{folder}/{FILE} is damaged ({error}); restore it from a backup, or move it to another place.") from error
+        raise StorageError(
+            f"{folder}/{FILE} is damaged ({error}); restore it from a backup, or move it to another place."
+        ) from error
     return sorted(found, key=lambda agreement: agreement.time)
 
 
 class LiveQuality:
-    """Collects agreements while labels are read for a training, which is when their masks are at hand; `save` keeps them."""
+    """Collects agreements while labels are read for a training, which is when their masks are at hand;
+    `save` keeps them."""
 
     def __init__(self, storage: Storage, folder: str, config: LabelConfig) -> None:
         """`folder` is the project's."""
@@ -71,7 +79,8 @@ class LiveQuality:
             self._set_aside(error)
 
     def see(self, task: int, annotation: Mapping[str, Any], mask: npt.NDArray[np.uint8]) -> None:
-        """Compare a label, class ids (H, W) at full size, with what its annotator was shown. Never raises for what cannot be compared."""
+        """Compare a label, class ids (H, W) at full size, with what its annotator was shown.
+        Never raises for what cannot be compared."""
         number, updated = int(annotation.get("id") or 0), str(annotation.get("updated_at") or "")
         if number in self._known and self._known[number].updated == updated:
             return
@@ -79,7 +88,12 @@ class LiveQuality:
             shown = self._shown(task, annotation)
             if shown is None:
                 return
-            before = to_mask(shown.regions, self._config, (mask.shape[0], mask.shape[1]), name=f"task {task}, pre-annotation")
+            before = to_mask(
+                shown.regions,
+                self._config,
+                (mask.shape[0], mask.shape[1]),
+                name=f"task {task}, pre-annotation",
+            )
             agreed = round(dice(before, mask, self._config.classes), 4)
         except (RegionError, StorageError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
             log.warning("task %d: its label is not compared with the mask that was shown: %s", task, error)
@@ -97,7 +111,8 @@ class LiveQuality:
             self._new = 0
 
     def _shown(self, task: int, annotation: Mapping[str, Any]) -> Drawn | None:
-        """The mask that was on show when the annotator opened the task; None if there was none, or it is cleared away."""
+        """The mask that was on show when the annotator opened the task;
+        None if there was none, or it is cleared away."""
         opened = opened_at(annotation)
         before = [name for since, name in self._rounds if opened is not None and since <= opened]
         return self._drawn.find(before[-1], task) if before else None

@@ -1,4 +1,5 @@
-"""Images that could not be had or read: remembered, and tried again, so that a project takes them up as soon as they are there."""
+"""Images that could not be had or read:
+remembered, and tried again, so that a project takes them up as soon as they are there."""
 
 from __future__ import annotations
 

@@ -17,10 +17,12 @@ MOST_PROJECTS = 2**31 - 1
 
 
 def require_known(context: Context, *, ask: bool = False, enrol: bool = True) -> None:
-    """Raise NotConnectedError for a project that has never been connected here; with `ask`, it is enough that Label Studio has it.
+    """Raise NotConnectedError for a project that has never been connected here;
+    with `ask`, it is enough that Label Studio has it.
 
-    With `enrol`, one that only the storage or Label Studio knew is looked after from now on. Raises UnknownProjectError where Label Studio
-    was asked in vain. While Redis is away nothing can be told: that passes, or raises RedisError with `ask`.
+    With `enrol`, one that only the storage or Label Studio knew is looked after from now on.
+    Raises UnknownProjectError where Label Studio was asked in vain. While Redis is away nothing can be told:
+    that passes, or raises RedisError with `ask`.
     """
     try:
         if _looked_after(context.redis, context.project_id):
@@ -38,7 +40,8 @@ def require_known(context: Context, *, ask: bool = False, enrol: bool = True) ->
 
 
 def require_known_here(project_id: int, settings: Settings) -> None:
-    """Raise NotConnectedError, without a key for Label Studio; a project that the storage holds is known while Redis is away."""
+    """Raise NotConnectedError, without a key for Label Studio;
+    a project that the storage holds is known while Redis is away."""
     if not _kept(Storage.of(settings), project_id) and not _looked_after(connection(settings), project_id):
         raise _not_connected(project_id, settings)
 
@@ -57,6 +60,7 @@ def _kept(storage: Storage, project_id: int) -> bool:
 
 def _not_connected(project_id: int, settings: Settings) -> NotConnectedError:
     return NotConnectedError(
-        f"Project {project_id} is not connected to this service. In Label Studio, open its Settings, Model, Connect Model, and "
-        f"give the address {settings.own_url}; or run: python -m backend connect --project {project_id}"
+        f"Project {project_id} is not connected to this service. In Label Studio, open its Settings, Model,"
+        f" Connect Model, and give the address {settings.own_url}; or run: python -m backend connect"
+        f" --project {project_id}"
     )

@@ -23,22 +23,33 @@ class Skipped:
 
     queue: SkipQueue = SkipQueue.OTHERS
     done: frozenset[int] = frozenset()  # that nobody is waited for
-    partly: Mapping[int, int] = field(default_factory=dict)  # that others are still served: task id to the number of these others
+    partly: Mapping[int, int] = field(
+        default_factory=dict
+    )  # that others are still served: task id to the number of these others
     people: int = 0  # who have labelled or skipped
 
     def to_dict(self) -> dict[str, Any]:
         """For the status: {"count", "tasks": the first ids, "queue", "people"}."""
-        return {"count": len(self.done), "tasks": sorted(self.done)[:MOST_TASKS_NAMED], "queue": str(self.queue), "people": self.people}
+        return {
+            "count": len(self.done),
+            "tasks": sorted(self.done)[:MOST_TASKS_NAMED],
+            "queue": str(self.queue),
+            "people": self.people,
+        }
 
 
 def describe(done: PutBack) -> str:
     """What putting back has done, in words."""
-    texts = [f"{_named(done.tasks)} will be served again to those who skipped {_them(done.tasks)}"] if done.tasks else []
+    texts = (
+        [f"{_named(done.tasks)} will be served again to those who skipped {_them(done.tasks)}"]
+        if done.tasks
+        else []
+    )
     if done.kept:
         stays = "stays" if len(done.kept) == 1 else "stay"
         texts.append(
-            f"{_named(done.kept)} {stays} skipped, because somebody drew on {_them(done.kept)} before: open the task in Label Studio and "
-            "press Cancel skip, which keeps what was drawn as a draft"
+            f"{_named(done.kept)} {stays} skipped, because somebody drew on {_them(done.kept)} before: open"
+            " the task in Label Studio and press Cancel skip, which keeps what was drawn as a draft"
         )
     return "; ".join(texts) or "no such image is skipped"
 
@@ -54,7 +65,12 @@ def _them(tasks: Sequence[int]) -> str:
 
 def note(redis: Redis, project_id: int, skips: Skips) -> None:
     """Keep what a look saw."""
-    content = {"queue": skips.queue, "done": sorted(skips.done), "partly": skips.partly, "people": len(skips.people)}
+    content = {
+        "queue": skips.queue,
+        "done": sorted(skips.done),
+        "partly": skips.partly,
+        "people": len(skips.people),
+    }
     redis.set(Keys(project_id).skipped, json.dumps(content))
 
 

@@ -24,18 +24,26 @@ T = TypeVar("T")
 
 
 def read_status(project_id: int) -> dict[str, Any]:
-    """The state of a project, JSON-ready, from Redis and the storage alone, so that it is there when Label Studio is not.
+    """The state of a project, JSON-ready, from Redis and the storage alone, so that it is there when Label
+    Studio is not.
 
-    {"project", "title", "images": {"all": number | None, "labelled"}, "defaults": {"budget", "strategy"} of a recompute,
-    "version": {"name", "held_out_dice", "labels", "created", "reason"} | None, "labels": {"trained", "waiting",
-    "changed": whether a training is wanted though no more tasks are labelled than at the last}, "held": whether a person cancelled,
-    "training_seconds": number | None that a training takes here, as far as is known, "round": {"name", "time", "reason", "strategy",
-    "budget", "cold_start", "message", "tasks", "version", "seconds", "order_of": the round whose order it is, after a rollback} | None,
-    "next_tasks": [{"task", "rank", "score", "in_batch", "reason", "helps": [tasks], "served_to": number of people who have not skipped
-    it, None if nobody has}], "skipped": {"count", "tasks": the first ids, "queue": Label Studio's setting, "people"} of skipped tasks
-    that nobody is waited for, "running": {"job", "kind", "step", "done", "total", "rows_done", "rows_total", "seconds_left", "version":
-    that is put in use by a rollback} | None, "waiting": [job kinds], "last_error": {"job", "kind", "message", "time"} | None,
-    "stalled": whether programs that do the work are missing, "warnings": [text]}.
+    {"project", "title", "images": {"all": number | None, "labelled"}, "defaults":
+    {"budget", "strategy"} of a recompute, "version":
+    {"name", "held_out_dice", "labels", "created", "reason"} | None, "labels":
+    {"trained", "waiting", "changed":
+    whether a training is wanted though no more tasks are labelled than at the last}, "held":
+    whether a person cancelled, "training_seconds":
+    number | None that a training takes here, as far as is known, "round":
+    {"name", "time", "reason", "strategy", "budget", "cold_start", "message", "tasks", "version", "seconds",
+    "order_of": the round whose order it is, after a rollback} | None, "next_tasks":
+    [{"task", "rank", "score", "in_batch", "reason", "helps": [tasks], "served_to":
+    number of people who have not skipped it, None if nobody has}], "skipped": {"count", "tasks":
+    the first ids, "queue":
+    Label Studio's setting, "people"} of skipped tasks that nobody is waited for, "running":
+    {"job", "kind", "step", "done", "total", "rows_done", "rows_total", "seconds_left", "version":
+    that is put in use by a rollback} | None, "waiting": [job kinds], "last_error":
+    {"job", "kind", "message", "time"} | None, "stalled":
+    whether programs that do the work are missing, "warnings": [text]}.
     """
     redis = connection()
     keys = Keys(project_id)
@@ -53,7 +61,18 @@ def read_status(project_id: int) -> dict[str, Any]:
     answered = {int(member) for member in redis.smembers(keys.labelled)}
     skips = skipped_tasks.noted(redis, project_id)
     missing = alive(redis).missing()
-    shown = ("time", "reason", "strategy", "budget", "cold_start", "message", "tasks", "version", "seconds", "order_of")
+    shown = (
+        "time",
+        "reason",
+        "strategy",
+        "budget",
+        "cold_start",
+        "message",
+        "tasks",
+        "version",
+        "seconds",
+        "order_of",
+    )
     return {
         "project": project_id,
         "title": info.get("title") or f"Project {project_id}",
@@ -72,7 +91,9 @@ def read_status(project_id: int) -> dict[str, Any]:
         "skipped": skips.to_dict(),
         "running": _running(redis, project_id),
         "waiting": enqueue.waiting(redis, project_id),
-        "last_error": max(last_errors(redis, project_id).values(), key=lambda error: error["time"], default=None),
+        "last_error": max(
+            last_errors(redis, project_id).values(), key=lambda error: error["time"], default=None
+        ),
         "stalled": bool(missing),
         "warnings": warnings + damages + find_problems(redis) + missing,
     }
@@ -91,14 +112,15 @@ def _gone(storage: Storage, project_id: int, info: Mapping[str, str]) -> list[st
     if not told:
         return []
     return [
-        f"{' and '.join(told)} of this project were in use, and nothing of them is in {storage.path(f'projects/{project_id}')}. "
-        "Correct MODEL_DIR or STORAGE_URL, or bring the folder back from a backup. The labels are in Label Studio: "
-        "otherwise the next training begins with v1."
+        f"{' and '.join(told)} of this project were in use, and nothing of them is in"
+        f" {storage.path(f'projects/{project_id}')}. Correct MODEL_DIR or STORAGE_URL, or bring the folder"
+        " back from a backup. The labels are in Label Studio: otherwise the next training begins with v1."
     ]
 
 
 def _readable(read: Callable[[], T | None], warnings: list[str]) -> T | None:
-    """What `read` returns; None with a warning where the file is damaged or gone, as the rest can be told nevertheless."""
+    """What `read` returns;
+    None with a warning where the file is damaged or gone, as the rest can be told nevertheless."""
     try:
         return read()
     except (StorageError, VersionError) as error:
@@ -111,7 +133,9 @@ def _version(storage: Storage, project_id: int) -> dict[str, Any] | None:
     if record is None:
         return None
     shown = ("held_out_dice", "created", "reason", "seconds")
-    return {"name": record.name, "labels": len(record.tasks)} | {name: getattr(record, name) for name in shown}
+    return {"name": record.name, "labels": len(record.tasks)} | {
+        name: getattr(record, name) for name in shown
+    }
 
 
 def _training_seconds(version: Mapping[str, Any] | None, info: Mapping[str, str]) -> float | None:
@@ -141,24 +165,45 @@ def _next_tasks(record: RoundRecord, done: set[int], skips: Skipped) -> list[dic
 
 
 def _running(redis: Any, project_id: int) -> dict[str, Any] | None:
-    """The job to show: a rollback before a training before a round; a round whose networks are trained by several workers as one."""
+    """The job to show: a rollback before a training before a round;
+    a round whose networks are trained by several workers as one."""
     entries = progress.running(redis, project_id)
     name, rows_done, rows_total, rows_left = follow.rows(redis, project_id)
-    order = {enqueue.ROLLBACK: 0, Work.FIRST_ORDER: 0, Work.TRAINING: 1, enqueue.START: 2, enqueue.FINISH: 3, enqueue.UNIT: 4}
-    entries = sorted((entry for entry in entries if entry["kind"] in order), key=lambda entry: order[entry["kind"]])
+    order = {
+        enqueue.ROLLBACK: 0,
+        Work.FIRST_ORDER: 0,
+        Work.TRAINING: 1,
+        enqueue.START: 2,
+        enqueue.FINISH: 3,
+        enqueue.UNIT: 4,
+    }
+    entries = sorted(
+        (entry for entry in entries if entry["kind"] in order), key=lambda entry: order[entry["kind"]]
+    )
     if not entries:
         return None
     first = entries[0]
-    shown: dict[str, Any] = {key: first.get(key) for key in ("job", "kind", "step", "done", "total", "seconds_left")}
+    shown: dict[str, Any] = {
+        key: first.get(key) for key in ("job", "kind", "step", "done", "total", "seconds_left")
+    }
     in_round = first["kind"] in (enqueue.FINISH, enqueue.UNIT)
     if first["kind"] == enqueue.ROLLBACK and (job := enqueue.fetch(redis, first["job"])):
         shown["version"] = job.args[1]
     shown |= {"rows_done": rows_done if in_round else 0, "rows_total": rows_total if in_round else 0}
     if first["kind"] == enqueue.UNIT:
-        shown |= {"kind": "round", "step": "Networks trained", "done": rows_done, "total": rows_total, "seconds_left": rows_left}
+        shown |= {
+            "kind": "round",
+            "step": "Networks trained",
+            "done": rows_done,
+            "total": rows_total,
+            "seconds_left": rows_left,
+        }
     return shown | {"round": name if in_round else ""}
 
 
 def last_errors(redis: Any, project_id: int) -> dict[str, dict[str, Any]]:
-    """By kind of job the last error, {"job", "kind", "message", "time"}; the next success of that kind removes it."""
-    return {as_text(kind): json.loads(value) for kind, value in redis.hgetall(Keys(project_id).errors).items()}
+    """By kind of job the last error, {"job", "kind", "message", "time"};
+    the next success of that kind removes it."""
+    return {
+        as_text(kind): json.loads(value) for kind, value in redis.hgetall(Keys(project_id).errors).items()
+    }

@@ -1,4 +1,5 @@
-"""A project's tasks as arrays: images at working resolution read when they are needed, labels as masks of class ids."""
+"""A project's tasks as arrays:
+images at working resolution read when they are needed, labels as masks of class ids."""
 
 from __future__ import annotations
 
@@ -38,9 +39,12 @@ OnLabel = Callable[[int, Mapping[str, Any], Mask], None]
 
 
 class TaskImages(Mapping[str, Image]):
-    """Images by task id (as text): float32 (H, W, 3) at working resolution, decoded from the cache when asked for."""
+    """Images by task id (as text):
+    float32 (H, W, 3) at working resolution, decoded from the cache when asked for."""
 
-    def __init__(self, context: Context, config: LabelConfig, tasks: Iterable[Mapping[str, Any]], max_side: int) -> None:
+    def __init__(
+        self, context: Context, config: LabelConfig, tasks: Iterable[Mapping[str, Any]], max_side: int
+    ) -> None:
         """`tasks` need "id" and "data"; `max_side` in pixels as in the recipe."""
         self._context = context
         self._config = config
@@ -50,7 +54,8 @@ class TaskImages(Mapping[str, Image]):
 
     @property
     def digests(self) -> dict[str, str]:
-        """A digest of each task's data, its image's address, by task id: the same on every machine, and without a download."""
+        """A digest of each task's data, its image's address, by task id:
+        the same on every machine, and without a download."""
         return {identity: digest(task["data"]) for identity, task in self._tasks.items()}
 
     def encoded(self, identity: str) -> bytes:
@@ -63,7 +68,9 @@ class TaskImages(Mapping[str, Image]):
         if image is None:
             content = self.encoded(identity)
             with self._context.work_on(identity, content):
-                image = self._cache.put(key, decode_image(content, f"task {identity}", max_side=self._max_side))
+                image = self._cache.put(
+                    key, decode_image(content, f"task {identity}", max_side=self._max_side)
+                )
         return image
 
     def __iter__(self) -> Iterator[str]:
@@ -77,11 +84,15 @@ class TaskImages(Mapping[str, Image]):
 
     def only(self, identities: Iterable[str]) -> TaskImages:
         """The same images without the others; the decoded ones are shared."""
-        images = TaskImages(self._context, self._config, [self._tasks[identity] for identity in identities], self._max_side)
+        images = TaskImages(
+            self._context, self._config, [self._tasks[identity] for identity in identities], self._max_side
+        )
         images._cache = self._cache
         return images
 
-    def unreadable(self, on_progress: Callable[[str, int, int], None]) -> dict[str, TaskImageError | ModelError]:
+    def unreadable(
+        self, on_progress: Callable[[str, int, int], None]
+    ) -> dict[str, TaskImageError | ModelError]:
         """Fetch and decode all images once; returns what is wrong with those that cannot be used, by task id.
 
         Raises UnreachableError when Label Studio is away.
@@ -111,16 +122,28 @@ class Labels:
     masks: dict[str, Mask] = field(default_factory=dict)
     tasks: dict[str, dict[str, Any]] = field(default_factory=dict)  # "id" and "data" of each
     digests: dict[str, str] = field(default_factory=dict)  # of each label, to tell whether it has changed
-    problems: dict[str, str] = field(default_factory=dict)  # task id to what is wrong with its image or annotation
-    gone: dict[str, str] = field(default_factory=dict)  # task id to the label in it that the configuration does not have, of the problems
-    present: dict[str, list[int]] = field(default_factory=dict)  # class ids that each label holds, 0 = background
-    overlaps: dict[str, str] = field(default_factory=dict)  # task id to where two labels claim the same pixels
-    only_help: set[str] = field(default_factory=set)  # tasks whose label holds points or boxes, and nothing that is learnt
+    problems: dict[str, str] = field(
+        default_factory=dict
+    )  # task id to what is wrong with its image or annotation
+    gone: dict[str, str] = field(
+        default_factory=dict
+    )  # task id to the label in it that the configuration does not have, of the problems
+    present: dict[str, list[int]] = field(
+        default_factory=dict
+    )  # class ids that each label holds, 0 = background
+    overlaps: dict[str, str] = field(
+        default_factory=dict
+    )  # task id to where two labels claim the same pixels
+    only_help: set[str] = field(
+        default_factory=set
+    )  # tasks whose label holds points or boxes, and nothing that is learnt
     missing: set[str] = field(default_factory=set)  # of the problems, tasks whose image may come back
     losses: Losses = field(default_factory=Losses)  # objects that are too small for the working size
     max_side: int = 0  # pixels of the working size
     seen: int = 0  # labelled tasks, usable or not
-    unusable: list[int] = field(default_factory=list)  # ids of tasks that Label Studio counts as labelled and no label was read of
+    unusable: list[int] = field(
+        default_factory=list
+    )  # ids of tasks that Label Studio counts as labelled and no label was read of
 
     @property
     def ids(self) -> list[str]:
@@ -128,8 +151,14 @@ class Labels:
         return sorted(self.masks, key=int)
 
 
-def read_labels(context: Context, setup: Setup, on_progress: Callable[[str, int, int], None], on_label: OnLabel | None = None) -> Labels:
-    """All labels of the project as Label Studio holds them now; what cannot be used is noted in `problems` and stops nothing.
+def read_labels(
+    context: Context,
+    setup: Setup,
+    on_progress: Callable[[str, int, int], None],
+    on_label: OnLabel | None = None,
+) -> Labels:
+    """All labels of the project as Label Studio holds them now;
+    what cannot be used is noted in `problems` and stops nothing.
 
     `on_label` sees each that can be used: task id, annotation, and its mask at full size.
     """
@@ -163,7 +192,9 @@ def _fetch(context: Context, config: LabelConfig, task: dict[str, Any]) -> TaskI
     return None
 
 
-def _add(context: Context, labels: Labels, task: dict[str, Any], setup: Setup, on_label: OnLabel | None) -> None:
+def _add(
+    context: Context, labels: Labels, task: dict[str, Any], setup: Setup, on_label: OnLabel | None
+) -> None:
     identity, annotation = str(task["id"]), chosen(task)
     assert annotation is not None
     content = context.image(task, setup.config)

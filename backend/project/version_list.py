@@ -18,12 +18,14 @@ from backend.store.versions import Versions
 
 
 def list_versions(project_id: int) -> dict[str, Any]:
-    """All versions of a project, oldest first, and which were in use when; JSON-ready, from the storage alone.
+    """All versions of a project, oldest first, and which were in use when;
+    JSON-ready, from the storage alone.
 
-    {"project", "current": name | None, "rolled_back": whether a person chose it, "versions": [{"name", "current", "created", "labels":
-    number of labelled tasks, "classes": [names], "held_out_dice", "seconds", "published", "reason", "warnings": [text], "damaged": text}],
-    "uses": [{"version", "time", "by": "training" | "rollback", "who", "reason", "before"}] oldest first}. A version whose record cannot be
-    read is listed with `damaged` and nothing else known.
+    {"project", "current": name | None, "rolled_back": whether a person chose it, "versions":
+    [{"name", "current", "created", "labels": number of labelled tasks, "classes":
+    [names], "held_out_dice", "seconds", "published", "reason", "warnings": [text], "damaged": text}], "uses":
+    [{"version", "time", "by": "training" | "rollback", "who", "reason", "before"}] oldest first}.
+    A version whose record cannot be read is listed with `damaged` and nothing else known.
     """
     found = Versions(Storage.of(get_settings()), project_id)
     uses = found.uses.all()
@@ -43,7 +45,11 @@ def _shown(found: Versions, name: str, current: bool) -> dict[str, Any]:
     try:
         record = found.record(name)
     except VersionError as error:
-        return shown | dict.fromkeys(empty) | {"classes": [], "reason": "", "warnings": [], "damaged": str(error)}
+        return (
+            shown
+            | dict.fromkeys(empty)
+            | {"classes": [], "reason": "", "warnings": [], "damaged": str(error)}
+        )
     return shown | {
         "created": record.created,
         "labels": len(record.tasks),

@@ -1,4 +1,5 @@
-"""Events that came while Redis was away, kept in the web process until it is back, so that a restart of Redis loses none."""
+"""Events that came while Redis was away, kept in the web process until it is back, so that a restart of Redis
+loses none."""
 
 from __future__ import annotations
 

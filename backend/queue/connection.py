@@ -18,9 +18,11 @@ from backend.errors import QueueError
 from backend.settings import Settings, get_settings, masked_url
 
 CONTROL = "control"
-"""Queue of short jobs (looks at projects, configuring, first orders): workers of its own, so that no training delays them."""
+"""Queue of short jobs (looks at projects, configuring, first orders):
+workers of its own, so that no training delays them."""
 CONTROL_WORKERS = 2
-"""On each machine, for that queue: one may be busy for a minute with one project while others wait for the other."""
+"""On each machine, for that queue:
+one may be busy for a minute with one project while others wait for the other."""
 COMPUTE = "compute"
 """Queue of trainings and rounds."""
 PREFIX = "tdal"
@@ -30,7 +32,8 @@ KEPT_SECONDS = 7 * 24 * 3600
 
 @dataclass(frozen=True)
 class Keys:
-    """The Redis keys of one project; everything in them can be lost and is then found again in Label Studio and the storage."""
+    """The Redis keys of one project;
+    everything in them can be lost and is then found again in Label Studio and the storage."""
 
     project_id: int
 
@@ -94,7 +97,9 @@ class Keys:
 
     @property
     def missing(self) -> str:
-        """Hash: "<what lacks it>:<task id>" of images that could not be read, to try them again (backend.jobs.missing)."""
+        """Hash:
+        "<what lacks it>:<task id>" of images that could not be read, to try them again
+        (backend.jobs.missing)."""
         return self._key("missing")
 
     @property
@@ -113,11 +118,13 @@ class Keys:
 
     @property
     def superseded(self) -> str:
-        """Hash: round whose order is not in force any more to when that was seen first, seconds since 1970."""
+        """Hash:
+        round whose order is not in force any more to when that was seen first, seconds since 1970."""
         return self._key("superseded")
 
     def drawn(self, round_name: str) -> str:
-        """Set of tasks of a round whose mask was drawn, also where it shows nothing or cannot be drawn; Label Studio cannot tell."""
+        """Set of tasks of a round whose mask was drawn, also where it shows nothing or cannot be drawn;
+        Label Studio cannot tell."""
         return self._key(f"drawn:{round_name}")
 
     def rows(self, round_name: str) -> str:
@@ -126,11 +133,13 @@ class Keys:
 
 
 TRAINING_ESTIMATE = "training_estimate"
-"""Field of a project's info: seconds that a training takes, measured by the machine that wrote the first order."""
+"""Field of a project's info:
+seconds that a training takes, measured by the machine that wrote the first order."""
 
 
 def step_seconds(recipe: str) -> str:
-    """Seconds that a step of a recipe's training takes, by the digest of the recipe, for all projects (backend.jobs.estimate)."""
+    """Seconds that a step of a recipe's training takes, by the digest of the recipe, for all projects
+    (backend.jobs.estimate)."""
     return f"{PREFIX}:step-seconds:{recipe}"
 
 
@@ -168,11 +177,15 @@ def check(settings: Settings) -> None:
         connection(settings).ping()
     except RedisError as error:
         raise QueueError(
-            f"Redis at {masked_url(settings.redis_address)} does not answer ({error}); start it, or correct REDIS_URL."
+            f"Redis at {masked_url(settings.redis_address)} does not answer ({error}); start it, or correct"
+            " REDIS_URL."
         ) from error
 
 
-FULL = "Redis has no memory left for new entries (its maxmemory); give it more. What is there already goes on being served."
+FULL = (
+    "Redis has no memory left for new entries (its maxmemory); give it more. What is there already goes on"
+    " being served."
+)
 DISK_FULL = "Redis cannot write to its disk, so it takes nothing new; free space on that disk."
 
 
@@ -194,7 +207,11 @@ def find_problems(redis: Redis) -> list[str]:
     """Why Redis takes nothing new although it answers; empty where it does. Raises RedisError."""
     info = redis.info("memory") | redis.info("persistence")
     most = int(info.get("maxmemory", 0))
-    states = (info.get("aof_last_write_status"), info.get("aof_last_bgrewrite_status"), info.get("rdb_last_bgsave_status"))
+    states = (
+        info.get("aof_last_write_status"),
+        info.get("aof_last_bgrewrite_status"),
+        info.get("rdb_last_bgsave_status"),
+    )
     found = [FULL] if most and int(info.get("used_memory", 0)) >= most else []
     return found + ([DISK_FULL] if "err" in states else [])
 

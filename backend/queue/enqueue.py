@@ -27,7 +27,10 @@ FINISH = "finish"
 UNIT = "row"
 ROLLBACK = "rollback"
 UNSKIP = "unskip"
-CANCELLED = "Cancelled by a person at {time}. Model and order stay as they are until the next label, or until you recompute the queries."
+CANCELLED = (
+    "Cancelled by a person at {time}. Model and order stay as they are until the next label, or until you"
+    " recompute the queries."
+)
 RETRIES = 2
 """How often a job is run again that failed or whose worker was killed."""
 
@@ -43,7 +46,8 @@ _ALIVE = (JobStatus.STARTED, *WAITING)
 
 
 def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bool = False) -> str:
-    """Train on all labels now; returns the job's id. One that waits already is not joined by a second; one that runs is followed by it.
+    """Train on all labels now; returns the job's id. One that waits already is not joined by a second;
+    one that runs is followed by it.
 
     With `only_new`, the job does nothing if all labels are trained when it starts.
     """
@@ -53,7 +57,8 @@ def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bo
         if waiting:
             return waiting.id
         started = _find(redis, project_id, Work.TRAINING, _ALIVE)
-        # At the front: annotators wait for a new model, and rows of other projects may fill the queue for hours.
+        # At the front:
+        # annotators wait for a new model, and rows of other projects may fill the queue for hours.
         return _enqueue(
             redis,
             project_id,
@@ -75,7 +80,8 @@ def enqueue_round(
     strategy: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> str:
-    """Compute the order anew, after a training if labels came since the last one (or `train`); returns the job's id.
+    """Compute the order anew, after a training if labels came since the last one (or `train`);
+    returns the job's id.
 
     `budget`, `strategy` and `options` of strategies hold for one round in place of the project's settings.
     A round that has not looked at the labels yet, or since whose look nothing has changed, is joined.
@@ -91,7 +97,11 @@ def enqueue_round(
         # Before "snapshotted" is read: a round notes that, and reads what is requested then.
         round_request.set_pending(redis, project_id, request)
         started = _find(redis, project_id, START, _ALIVE)
-        if started and as_text(redis.hget(keys.jobs, "snapshotted") or "") != started.id and (not train or started.kwargs.get("train")):
+        if (
+            started
+            and as_text(redis.hget(keys.jobs, "snapshotted") or "") != started.id
+            and (not train or started.kwargs.get("train"))
+        ):
             return started.id
         running = started or _find(redis, project_id, FINISH, _ALIVE)
         if running and not train and _meets(redis, project_id, request) and not _changed(redis, project_id):
@@ -103,7 +113,13 @@ def enqueue_round(
         pending_work.want(redis, project_id, Work.ROUND)
         training = _find(redis, project_id, Work.TRAINING, _ALIVE)
         return _enqueue(
-            redis, project_id, START, "start_round", (project_id, reason), {"train": train}, after=[job for job in (training,) if job]
+            redis,
+            project_id,
+            START,
+            "start_round",
+            (project_id, reason),
+            {"train": train},
+            after=[job for job in (training,) if job],
         )
 
 
@@ -120,15 +136,20 @@ def _changed(redis: Redis, project_id: int) -> bool:
     keys = Keys(project_id)
     if pending_work.pending(redis, project_id, Work.TRAINING).outstanding:
         return True
-    return as_text(redis.hget(keys.info, "setup") or "") != as_text(redis.hget(keys.jobs, "snapshotted_setup") or "")
+    return as_text(redis.hget(keys.info, "setup") or "") != as_text(
+        redis.hget(keys.jobs, "snapshotted_setup") or ""
+    )
 
 
 def enqueue_rollback(project_id: int, version: str, *, reason: str = "asked for", who: str = "") -> str:
-    """Put another version in use, back or forward, and its masks on show in Label Studio; returns the job's id.
+    """Put another version in use, back or forward, and its masks on show in Label Studio;
+    returns the job's id.
 
-    `who` asked for it, and why, is remembered (see `backend.jobs.versions`). It does not wait for trainings and networks of rounds: a round
-    that runs is superseded, and begins anew with the version in use afterwards. The last wish counts: another version that still waits
-    for its turn is given up. Raises VersionError, naming the known ones, for a version that does not exist.
+    `who` asked for it, and why, is remembered (see `backend.jobs.versions`).
+    It does not wait for trainings and networks of rounds:
+    a round that runs is superseded, and begins anew with the version in use afterwards. The last wish counts:
+    another version that still waits for its turn is given up.
+    Raises VersionError, naming the known ones, for a version that does not exist.
     """
     from backend.store.versions import Versions
 
@@ -145,14 +166,25 @@ def enqueue_rollback(project_id: int, version: str, *, reason: str = "asked for"
             last = None
         # On the queue of short jobs, so that annotators need not wait for a training to see better masks.
         arguments = (project_id, version, reason, who)
-        return _enqueue(redis, project_id, ROLLBACK, "roll_back", arguments, on=CONTROL, after=[last] if last else [], at_front=True)
+        return _enqueue(
+            redis,
+            project_id,
+            ROLLBACK,
+            "roll_back",
+            arguments,
+            on=CONTROL,
+            after=[last] if last else [],
+            at_front=True,
+        )
 
 
 def enqueue_unskip(project_id: int, tasks: Sequence[int] = ()) -> str:
     """Put skipped tasks back, those that nobody is waited for if none are named; returns the job's id."""
     redis = connection()
     with _lock(redis, project_id):
-        return _enqueue(redis, project_id, UNSKIP, "unskip", (project_id, list(tasks)), on=CONTROL, at_front=True)
+        return _enqueue(
+            redis, project_id, UNSKIP, "unskip", (project_id, list(tasks)), on=CONTROL, at_front=True
+        )
 
 
 def enqueue_configure(project_id: int) -> str:
@@ -160,7 +192,11 @@ def enqueue_configure(project_id: int) -> str:
     redis = connection()
     with _lock(redis, project_id):
         alive = _find(redis, project_id, Work.CONFIGURE, _ALIVE)
-        return alive.id if alive else _enqueue(redis, project_id, Work.CONFIGURE, "configure", (project_id,), on=CONTROL)
+        return (
+            alive.id
+            if alive
+            else _enqueue(redis, project_id, Work.CONFIGURE, "configure", (project_id,), on=CONTROL)
+        )
 
 
 def enqueue_first_order(project_id: int) -> str:
@@ -171,7 +207,11 @@ def enqueue_first_order(project_id: int) -> str:
     redis = connection()
     with _lock(redis, project_id):
         alive = _find(redis, project_id, Work.FIRST_ORDER, _ALIVE)
-        return alive.id if alive else _enqueue(redis, project_id, Work.FIRST_ORDER, "write_first_order", (project_id,), on=CONTROL)
+        return (
+            alive.id
+            if alive
+            else _enqueue(redis, project_id, Work.FIRST_ORDER, "write_first_order", (project_id,), on=CONTROL)
+        )
 
 
 def enqueue_look(project_id: int) -> str:
@@ -179,11 +219,14 @@ def enqueue_look(project_id: int) -> str:
     redis = connection()
     with _lock(redis, project_id):
         alive = _find(redis, project_id, Work.LOOK, _ALIVE)
-        return alive.id if alive else _enqueue(redis, project_id, Work.LOOK, "look", (project_id,), on=CONTROL)
+        return (
+            alive.id if alive else _enqueue(redis, project_id, Work.LOOK, "look", (project_id,), on=CONTROL)
+        )
 
 
 def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[str]) -> str:
-    """The units of a round, each a job, and after all of them, done or failed, its end; returns the id of the job that ends it.
+    """The units of a round, each a job, and after all of them, done or failed, its end;
+    returns the id of the job that ends it.
 
     Called again by a second run of the round's start, it finds what the first has enqueued.
     """
@@ -194,9 +237,8 @@ def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[st
             return known
         jobs = []
         for position, unit in enumerate(units):
-            job_id = (
-                f"{UNIT}-{project_id}-{round_name.replace('.', '-')}-{position}"  # the same at a second run: rq replaces a job of that id
-            )
+            # the same at a second run: rq replaces a job of that id
+            job_id = f"{UNIT}-{project_id}-{round_name.replace('.', '-')}-{position}"
             job = fetch(redis, job_id)
             if job is None or job.get_status() not in _ALIVE:
                 _enqueue(redis, project_id, UNIT, "run_unit", (project_id, round_name, unit), job_id=job_id)
@@ -208,10 +250,12 @@ def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[st
 
 
 def cancel(project_id: int) -> list[str]:
-    """Cancel everything that runs or waits for the project; returns the ids of the jobs. Models, labels and the order in force stay.
+    """Cancel everything that runs or waits for the project; returns the ids of the jobs.
+    Models, labels and the order in force stay.
 
-    Nothing starts again by itself until a label comes or somebody asks; the status says so. What was asked of the next round alone is
-    forgotten. Labels that were waiting for the cancelled training are in the next one, whenever it is.
+    Nothing starts again by itself until a label comes or somebody asks; the status says so.
+    What was asked of the next round alone is forgotten.
+    Labels that were waiting for the cancelled training are in the next one, whenever it is.
     """
     redis = connection()
     keys = Keys(project_id)
@@ -223,7 +267,11 @@ def cancel(project_id: int) -> list[str]:
             pending_work.finish(redis, project_id, work, pending_work.standing(redis, project_id, work))
         names = [name for name in (as_text(redis.get(keys.wanted_round) or ""),) if name]
         jobs = [job for job in _all(redis, project_id) if job.get_status() in _ALIVE]
-        ids = [job.id for job in jobs if job.meta.get("kind") in (Work.TRAINING, Work.FIRST_ORDER, START, UNIT, FINISH, ROLLBACK)]
+        ids = [
+            job.id
+            for job in jobs
+            if job.meta.get("kind") in (Work.TRAINING, Work.FIRST_ORDER, START, UNIT, FINISH, ROLLBACK)
+        ]
         if ids or names:
             redis.sadd(keys.cancelled, *ids, *map(training_id, ids), *names)
             redis.expire(keys.cancelled, KEPT_SECONDS)
@@ -253,7 +301,9 @@ def active(redis: Redis, project_id: int, work: Work) -> bool:
     """Whether a job of this work waits or runs."""
     if work is Work.ROUND:  # one at a time writes an order
         others = (ROLLBACK, Work.FIRST_ORDER)
-        return round_alive(redis, project_id) or any(_find(redis, project_id, kind, _ALIVE) for kind in others)
+        return round_alive(redis, project_id) or any(
+            _find(redis, project_id, kind, _ALIVE) for kind in others
+        )
     if work is Work.TRAINING and redis.exists(Keys(project_id).fence("training")):
         return True  # a round trains
     return _find(redis, project_id, work, _ALIVE) is not None
@@ -288,7 +338,8 @@ def _enqueue(
     at_front: bool = False,
     job_id: str | None = None,
 ) -> str:
-    """Enqueue a function of backend.jobs.work by name, so that who enqueues need not import it (and torch)."""
+    """Enqueue a function of backend.jobs.work by name, so that who enqueues need not import it (and
+    torch)."""
     job_id = job_id or f"{kind}-{project_id}-{uuid.uuid4().hex[:12]}"
     named(on, redis).enqueue_call(
         f"backend.jobs.entry_points.{function}",
@@ -298,10 +349,13 @@ def _enqueue(
         timeout=int(get_settings().job_hours * 3600),
         result_ttl=KEPT_SECONDS,
         failure_ttl=KEPT_SECONDS,
-        depends_on=Dependency(jobs=list(after), allow_failure=True) if after else None,  # a plain dependent of a failed job never runs
+        depends_on=(
+            Dependency(jobs=list(after), allow_failure=True) if after else None
+        ),  # a plain dependent of a failed job never runs
         retry=Retry(max=RETRIES),
         at_front=at_front,
-        meta={"project": project_id, "kind": str(kind)} | ({"round": arguments[1]} if kind in (UNIT, FINISH) else {}),
+        meta={"project": project_id, "kind": str(kind)}
+        | ({"round": arguments[1]} if kind in (UNIT, FINISH) else {}),
     )
     keys = Keys(project_id)
     if kind in (Work.TRAINING, START):

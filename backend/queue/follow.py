@@ -15,14 +15,21 @@ from backend.queue import progress
 from backend.queue.connection import KEPT_SECONDS, Keys, as_text, connection
 from backend.queue.enqueue import FINISH, WAITING, fetch, training_id
 
-_STATES = {JobStatus.STARTED: "running", JobStatus.FINISHED: "finished", JobStatus.CANCELED: "cancelled", JobStatus.STOPPED: "cancelled"}
+_STATES = {
+    JobStatus.STARTED: "running",
+    JobStatus.FINISHED: "finished",
+    JobStatus.CANCELED: "cancelled",
+    JobStatus.STOPPED: "cancelled",
+}
 
 
 def follow(project_id: int, job_id: str, *, seconds: float = 0.5) -> Iterator[dict[str, Any]]:
     """The progress of a job and of the jobs that continue it, a look every so many seconds, until the end.
 
-    Each is {"job", "state": "queued" | "running" | "finished" | "failed" | "cancelled", "step", "done", "total", "rows_done", "rows_total",
-    "seconds_left", "message"}; the last one has one of the last three states. Raises QueueError for an unknown job.
+    Each is {"job", "state":
+    "queued" | "running" | "finished" | "failed" | "cancelled", "step", "done", "total", "rows_done",
+    "rows_total", "seconds_left", "message"}; the last one has one of the last three states.
+    Raises QueueError for an unknown job.
     """
     redis = connection()
     while True:
@@ -38,7 +45,11 @@ def follow(project_id: int, job_id: str, *, seconds: float = 0.5) -> Iterator[di
             continue
         if result.get("stopped"):
             state = "cancelled"
-        look = {"job": job_id, "state": state, "message": str(result.get("stopped") or result.get("reason") or "")}
+        look = {
+            "job": job_id,
+            "state": state,
+            "message": str(result.get("stopped") or result.get("reason") or ""),
+        }
         if state == "failed":
             look["message"] = _reason(job)
         yield look | _progress(redis, project_id, job)
@@ -54,7 +65,9 @@ def start_rows(redis: Redis, project_id: int, round_name: str, total: int) -> No
 
 
 def rows(redis: Redis, project_id: int) -> tuple[str, int, int, float | None]:
-    """Of the newest round: its name, how many of its units are done, how many there are, and the seconds that the others will take."""
+    """Of the newest round:
+    its name, how many of its units are done, how many there are, and the seconds that the others will
+    take."""
     keys = Keys(project_id)
     name = as_text(redis.get(keys.wanted_round) or "")
     state = redis.hget(keys.jobs, "rows") if name else None
@@ -70,7 +83,14 @@ def rows(redis: Redis, project_id: int) -> tuple[str, int, int, float | None]:
 
 def _progress(redis: Redis, project_id: int, job: Job) -> dict[str, Any]:
     """Step and rows of a job; a round that waits for its units shows theirs."""
-    empty: dict[str, Any] = {"step": "", "done": 0, "total": 0, "rows_done": 0, "rows_total": 0, "seconds_left": None}
+    empty: dict[str, Any] = {
+        "step": "",
+        "done": 0,
+        "total": 0,
+        "rows_done": 0,
+        "rows_total": 0,
+        "seconds_left": None,
+    }
     entries = progress.running(redis, project_id)
     own = [entry for entry in entries if entry["job"] in (training_id(job.id), job.id)]
     if own:
@@ -87,4 +107,8 @@ def _reason(job: Job) -> str:
     """The last line of a failed job's traceback."""
     result = job.latest_result()
     lines = [line for line in (result.exc_string or "").splitlines() if line.strip()] if result else []
-    return lines[-1].removeprefix("backend.errors.").removeprefix("model.errors.") if lines else "The worker was killed."
+    return (
+        lines[-1].removeprefix("backend.errors.").removeprefix("model.errors.")
+        if lines
+        else "The worker was killed."
+    )

@@ -1,4 +1,5 @@
-"""The signs of life that workers and schedulers leave in Redis, on whatever machine; two round trips, as pages ask every second."""
+"""The signs of life that workers and schedulers leave in Redis, on whatever machine;
+two round trips, as pages ask every second."""
 
 from __future__ import annotations
 
@@ -48,7 +49,10 @@ class Alive:
             if not self.workers_of(queue)
         ]
         if not self.schedulers:
-            found.append(f"No scheduler is alive: labels start no training, and projects are not looked at. Start it: {SCHEDULER}")
+            found.append(
+                "No scheduler is alive: labels start no training, and projects are not looked at. Start it:"
+                f" {SCHEDULER}"
+            )
         return found
 
 

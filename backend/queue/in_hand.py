@@ -1,4 +1,5 @@
-"""Which images jobs have in hand, so that one whose work kills its process, each time, is found out and left out."""
+"""Which images jobs have in hand, so that one whose work kills its process, each time, is found out and left
+out."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from backend.queue.connection import Keys, as_text
 from model.data.images import decoding_pixels
 
 MOST_KILLS = 2
-"""After so many killed processes an image is left out: at the first others may have been in hand as well, at the second it was alone."""
+"""After so many killed processes an image is left out:
+at the first others may have been in hand as well, at the second it was alone."""
 REMEMBERED_SECONDS = 24 * 3600
 """Then it is tried again: another program may have taken the memory."""
 
@@ -33,7 +35,9 @@ class InHand:
     def _kills(self) -> Counter[str]:
         """Processes that were killed with a task's image in hand, by task id, as the job began."""
         with suppress(RedisError):
-            return Counter({as_text(task): int(times) for task, times in self._redis.hgetall(self._keys.kills).items()})
+            return Counter(
+                {as_text(task): int(times) for task, times in self._redis.hgetall(self._keys.kills).items()}
+            )
         return Counter()
 
     def require_harmless(self, task_id: int | str) -> None:
@@ -41,14 +45,16 @@ class InHand:
         times = self._kills[str(task_id)]
         if times >= MOST_KILLS:
             raise TaskImageError(
-                f"task {task_id}: {times} times the worker was killed while it worked on its image, perhaps as memory ran out; it is left "
-                "out and tried again tomorrow. Cut it into tiles, export it again or smaller, or give this machine more memory.",
+                f"task {task_id}: {times} times the worker was killed while it worked on its image, perhaps"
+                " as memory ran out; it is left out and tried again tomorrow. Cut it into tiles, export it"
+                " again or smaller, or give this machine more memory.",
                 lasting=True,
             )
 
     @contextmanager
     def work(self, task_id: int | str, content: bytes) -> Iterator[None]:
-        """Work on the image of a task; alone in this process if one was killed with it. Raises TaskImageError as `require_harmless`."""
+        """Work on the image of a task; alone in this process if one was killed with it.
+        Raises TaskImageError as `require_harmless`."""
         self.require_harmless(task_id)
         task = str(task_id)
         suspect = self._kills[task] > 0
@@ -69,13 +75,16 @@ class InHand:
 
 
 def blame(job: Job) -> None:
-    """The process of a job was killed: what it had in hand is suspected. To be called by who sees that it is dead."""
+    """The process of a job was killed: what it had in hand is suspected.
+    To be called by who sees that it is dead."""
     project_id = job.meta.get("project")
     if project_id is None:
         return
     redis, keys = job.connection, Keys(int(project_id))
     with suppress(RedisError):
-        held = [as_text(name) for name in redis.hkeys(keys.in_hand) if as_text(name).partition(" ")[0] == job.id]
+        held = [
+            as_text(name) for name in redis.hkeys(keys.in_hand) if as_text(name).partition(" ")[0] == job.id
+        ]
         for name in held:
             if redis.hdel(keys.in_hand, name):
                 redis.hincrby(keys.kills, name.partition(" ")[2], 1)

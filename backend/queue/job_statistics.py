@@ -1,4 +1,5 @@
-"""What workers count in Redis, so that it is right with any number of them, on any machine, and after a restart of the web server."""
+"""What workers count in Redis, so that it is right with any number of them, on any machine, and after a
+restart of the web server."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from backend.queue import in_hand
 from backend.queue.connection import PREFIX, as_text
 
 KEY = f"{PREFIX}:tally"
-"""Hash: "kind outcome limit" to the number of runs that took up to so many seconds and more than the limit before; and their sum."""
+"""Hash:
+"kind outcome limit" to the number of runs that took up to so many seconds and more than the limit before;
+and their sum."""
 LIMITS = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 """Seconds; looks take tenths of them, trainings of large images hours."""
 _SUM = "sum"

@@ -1,7 +1,10 @@
-"""Fences: one worker at a time does a kind of work for a project, and one that lost its fence stops before it writes.
+"""Fences:
+one worker at a time does a kind of work for a project, and one that lost its fence stops before it writes.
 
-A worker can be killed while its work goes on in a surviving process, or be paused for minutes and then wake: a lock alone cannot tell.
-So every holder has a number of its own, renews its lock while it works, and asks whether it still holds it before each write.
+A worker can be killed while its work goes on in a surviving process, or be paused for minutes and then wake:
+a lock alone cannot tell.
+So every holder has a number of its own, renews its lock while it works, and asks whether it still holds it
+before each write.
 """
 
 from __future__ import annotations
@@ -18,9 +21,11 @@ from redis.exceptions import RedisError
 from backend.errors import FenceLostError
 
 SECONDS = 45.0
-"""Time after its last renewal at which a fence is free again; a job whose worker was killed begins anew after as long (SILENT_SECONDS)."""
+"""Time after its last renewal at which a fence is free again;
+a job whose worker was killed begins anew after as long (SILENT_SECONDS)."""
 
-# A key that is gone (Redis restarted without its last second) is taken back if nobody else was given a number meanwhile.
+# A key that is gone (Redis restarted without its last second) is taken back if nobody else was given a number
+# meanwhile.
 _RENEW = """
 local holder = redis.call('GET', KEYS[1])
 if holder == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -82,7 +87,9 @@ class Fence:
             if not self._renew():
                 self._valid_until = 0.0
         if time.monotonic() >= self._valid_until:
-            raise FenceLostError(f"Another run has taken over {self.key.split(':', 1)[-1]}; this one stops without writing.")
+            raise FenceLostError(
+                f"Another run has taken over {self.key.split(':', 1)[-1]}; this one stops without writing."
+            )
 
     def release(self) -> None:
         """Give it back if it is still held."""
@@ -112,5 +119,7 @@ class Fence:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.release()

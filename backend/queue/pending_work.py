@@ -1,7 +1,9 @@
-"""What is wanted of a project and not done yet, counted in Redis so that no event is lost and none is done twice.
+"""What is wanted of a project and not done yet, counted in Redis so that no event is lost and none is done
+twice.
 
-For each kind of work there are two counters: how often it was wanted and how far that is done. A job reads the first when it starts and
-sets the second to it when it ends well; whatever came meanwhile leaves a difference, which means exactly one more job.
+For each kind of work there are two counters: how often it was wanted and how far that is done.
+A job reads the first when it starts and sets the second to it when it ends well;
+whatever came meanwhile leaves a difference, which means exactly one more job.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ from backend.queue.connection import PROJECTS, Keys
 from backend.settings import Settings
 
 MOST_SECONDS_BETWEEN_FAILURES = 600.0
-"""A job that fails again and again is tried after 15, 30, 60, ... up to so many seconds; a person's wish is done at once."""
+"""A job that fails again and again is tried after 15, 30, 60, ... up to so many seconds;
+a person's wish is done at once."""
 FIRST_SECONDS_BETWEEN_FAILURES = 15.0
 SETTLE_SECONDS = {"look": 1.0, "configure": 3.0, "round": 0.0, "first-order": 0.0}
-"""Seconds from the wish to the job: Label Studio's own request (a connection, an import) should have ended."""
+"""Seconds from the wish to the job:
+Label Studio's own request (a connection, an import) should have ended."""
 MOST_TASKS_REMEMBERED = 20_000
 """Task ids of one event that are kept; the next round looks at all tasks anyway."""
 
@@ -36,7 +40,13 @@ class Work(StrEnum):
     CONFIGURE = "configure"
 
 
-LABEL_EVENTS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_CREATED", "ANNOTATIONS_DELETED", "ANNOTATION_DELETED")
+LABEL_EVENTS = (
+    "ANNOTATION_CREATED",
+    "ANNOTATION_UPDATED",
+    "ANNOTATIONS_CREATED",
+    "ANNOTATIONS_DELETED",
+    "ANNOTATION_DELETED",
+)
 LOOK_EVENTS = ("TASKS_CREATED", "TASKS_DELETED", "PROJECT_UPDATED")
 
 
@@ -61,7 +71,10 @@ class Pending:
         if not self.outstanding:
             return False
         if self.failures:
-            pause = min(MOST_SECONDS_BETWEEN_FAILURES, FIRST_SECONDS_BETWEEN_FAILURES * 2 ** min(self.failures - 1, 10))
+            pause = min(
+                MOST_SECONDS_BETWEEN_FAILURES,
+                FIRST_SECONDS_BETWEEN_FAILURES * 2 ** min(self.failures - 1, 10),
+            )
             if now < self.tried + pause:
                 return False
         if work is Work.TRAINING:
@@ -90,7 +103,11 @@ def read_event(action: str, data: Mapping[str, Any]) -> Event | None:
         return Event(Work.TRAINING, labelled=labelled)
     given = data.get("annotations") or data.get("annotation")
     annotations = given if isinstance(given, list) else [given]
-    kept = [annotation for annotation in annotations if not (isinstance(annotation, Mapping) and annotation.get("was_cancelled"))]
+    kept = [
+        annotation
+        for annotation in annotations
+        if not (isinstance(annotation, Mapping) and annotation.get("was_cancelled"))
+    ]
     if not kept:  # skips are no labels; they may finish the batch, and one of a label takes it away
         return Event(Work.TRAINING if action == "ANNOTATION_UPDATED" else Work.LOOK, labelled=labelled)
     return Event(Work.TRAINING, len(kept), tuple(_task_ids([data.get("task"), *kept])), labelled)
@@ -126,7 +143,10 @@ def pending(redis: Redis, project_id: int, work: Work) -> Pending:
 
 def pendings(redis: Redis, project_ids: Sequence[int], work: Work) -> dict[int, Pending]:
     """How far some work of several projects is, in one round trip."""
-    names = [f"{work}:{field}" for field in ("wanted", "done", "labels", "labels_done", "since", "tried", "failures")]
+    names = [
+        f"{work}:{field}"
+        for field in ("wanted", "done", "labels", "labels_done", "since", "tried", "failures")
+    ]
     with redis.pipeline(transaction=False) as pipe:
         for project_id in project_ids:
             pipe.hmget(Keys(project_id).events, names)
@@ -134,7 +154,9 @@ def pendings(redis: Redis, project_ids: Sequence[int], work: Work) -> dict[int, 
     found = {}
     for project_id, answer in zip(project_ids, answers, strict=True):
         wanted, done, labels, labels_done, since, tried, failures = (float(value or 0) for value in answer)
-        found[project_id] = Pending(int(wanted), int(done), int(labels - labels_done), since, tried, int(failures))
+        found[project_id] = Pending(
+            int(wanted), int(done), int(labels - labels_done), since, tried, int(failures)
+        )
     return found
 
 
@@ -172,14 +194,16 @@ def fail(redis: Redis, project_id: int, work: Work) -> None:
 
 
 def hold(redis: Redis, project_id: int, why: str) -> None:
-    """A person cancelled what was to be done: nothing starts by itself until a label comes or somebody asks. `why` is for the status."""
+    """A person cancelled what was to be done: nothing starts by itself until a label comes or somebody asks.
+    `why` is for the status."""
     keys = Keys(project_id)
     redis.hset(keys.info, "held", "")
     redis.hset(keys.notes, "cancelled", why)
 
 
 def held(redis: Redis, project_id: int, labelled: int) -> bool:
-    """Whether a person cancelled what the project would start by itself; over once the number of labelled tasks has changed."""
+    """Whether a person cancelled what the project would start by itself;
+    over once the number of labelled tasks has changed."""
     keys = Keys(project_id)
     when = redis.hget(keys.info, "held")
     if when == b"":  # the first look since: labels that no event tells of are told by their number

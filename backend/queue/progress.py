@@ -17,16 +17,25 @@ from backend.queue.connection import Keys
 SECONDS_BETWEEN_WRITES = 0.5
 SECONDS_BETWEEN_CHECKS = 2.0
 STALE_SECONDS = 120.0
-"""An entry not renewed for so long belongs to a job that was killed; one step of a network never takes so long."""
+"""An entry not renewed for so long belongs to a job that was killed;
+one step of a network never takes so long."""
 
 
 class Progress:
     """Where a job tells its step; calling it is cheap, and raises StoppedError when the job is to stop."""
 
     def __init__(
-        self, redis: Redis, project_id: int, job_id: str, kind: str, *, checks: tuple[Callable[[], None], ...] = (), round_name: str = ""
+        self,
+        redis: Redis,
+        project_id: int,
+        job_id: str,
+        kind: str,
+        *,
+        checks: tuple[Callable[[], None], ...] = (),
+        round_name: str = "",
     ) -> None:
-        """`checks` are called now and then, and raise to stop the job. `round_name` is the round it is part of.
+        """`checks` are called now and then, and raise to stop the job.
+        `round_name` is the round it is part of.
 
         `fences` are checks that hold to the end: who has lost one must not write any more.
         """
@@ -35,7 +44,12 @@ class Progress:
         self.job_id = job_id
         self.checks = [self._not_cancelled, *checks]
         self.fences: list[Callable[[], None]] = []
-        self._entry: dict[str, Any] = {"job": job_id, "kind": kind, "round": round_name, "started": time.time()}
+        self._entry: dict[str, Any] = {
+            "job": job_id,
+            "kind": kind,
+            "round": round_name,
+            "started": time.time(),
+        }
         self._written = 0.0
         self._checked = 0.0
         self._step = ""
@@ -61,7 +75,8 @@ class Progress:
             check()
 
     def too_late_to_stop(self) -> None:
-        """What follows must be done as a whole: from here on a person's cancel and a newer round are passed over, a lost fence is not."""
+        """What follows must be done as a whole:
+        from here on a person's cancel and a newer round are passed over, a lost fence is not."""
         self.checks = []
 
     def end(self) -> None:
@@ -88,4 +103,7 @@ def running(redis: Redis, project_id: int) -> list[dict[str, Any]]:
     """The entries of the jobs that run for a project, the one started first first."""
     now = time.time()
     entries = [json.loads(value) for value in redis.hgetall(Keys(project_id).progress).values()]
-    return sorted((entry for entry in entries if now - entry.get("updated", 0) < STALE_SECONDS), key=lambda entry: float(entry["started"]))
+    return sorted(
+        (entry for entry in entries if now - entry.get("updated", 0) < STALE_SECONDS),
+        key=lambda entry: float(entry["started"]),
+    )

@@ -2,7 +2,8 @@
 
 It is pending until a round that used it is in force, or is cancelled.
 
-A round that fails, or is superseded by a scheduled one, leaves it to the next, so that nothing a person asked for is lost in between.
+A round that fails, or is superseded by a scheduled one, leaves it to the next, so that nothing a person asked
+for is lost in between.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class RoundRequest:
         return self if after == self else replace(after, id=uuid.uuid4().hex)
 
     def met_by(self, budget: int, strategy: str, options: Mapping[str, Any] | None = None) -> bool:
-        """Whether a round of these is one that was asked for; options that the strategy does not take count for nothing."""
+        """Whether a round of these is one that was asked for;
+        options that the strategy does not take count for nothing."""
         if self.budget not in (None, budget) or self.strategy not in (None, strategy):
             return False
         if not self.options:
@@ -56,7 +58,9 @@ class RoundRequest:
         """The project's settings with what was asked for in their place."""
         requested: dict[str, Any] = {"budget": self.budget, "strategy": self.strategy}
         requested["strategy_options"] = {**options.strategy_options, **self.options}
-        return options.model_copy(update={name: value for name, value in requested.items() if value is not None})
+        return options.model_copy(
+            update={name: value for name, value in requested.items() if value is not None}
+        )
 
 
 def read_pending(redis: Redis, project_id: int) -> RoundRequest:

@@ -1,6 +1,8 @@
-"""Whether one program of the service works, for the health checks of containers: `python -m backend.run.health web|worker|scheduler`.
+"""Whether one program of the service works, for the health checks of containers:
+`python -m backend.run.health web|worker|scheduler`.
 
-It looks from inside the program's container, and ends with 0, or with 1 and one line that says what was found.
+It looks from inside the program's container, and ends with 0, or with 1 and one line that says what was
+found.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ def worker(settings: Settings) -> str:
 
     count = sum(found.host == socket.gethostname() for found in alive(connection(settings)).workers)
     expected = settings.workers + CONTROL_WORKERS
-    return "" if count >= expected else f"found {count} workers of {socket.gethostname()}, expected {expected}"
+    return (
+        "" if count >= expected else f"found {count} workers of {socket.gethostname()}, expected {expected}"
+    )
 
 
 def scheduler(settings: Settings) -> str:
@@ -50,7 +54,9 @@ CHECKS: dict[str, Callable[[Settings], str]] = {"web": web, "worker": worker, "s
 def main(arguments: list[str]) -> int:
     """The exit code of a health check."""
     if len(arguments) != 1 or arguments[0] not in CHECKS:
-        print(f"found {' '.join(arguments) or 'nothing'}, expected one of {', '.join(CHECKS)}", file=sys.stderr)
+        print(
+            f"found {' '.join(arguments) or 'nothing'}, expected one of {', '.join(CHECKS)}", file=sys.stderr
+        )
         return 2
     try:
         problem = CHECKS[arguments[0]](read_settings())

@@ -9,7 +9,8 @@ import psutil
 
 
 def describe_holder(port: int) -> str:
-    """The program that listens on a TCP port, such as "process 4711 (python -m backend up)"; "another program" if it cannot be told.
+    """The program that listens on a TCP port, such as "process 4711 (python -m backend up)";
+    "another program" if it cannot be told.
 
     Programs of other users are not told to us by the kernel.
     """

@@ -13,7 +13,8 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def keep_private(folder: Path, report: Callable[[str], None]) -> None:
-    """Make a folder, or tighten one that others could enter, with all that is in it; says so where it was open.
+    """Make a folder, or tighten one that others could enter, with all that is in it;
+    says so where it was open.
 
     Links are left as they are, and so is what they lead to.
     """
@@ -23,7 +24,10 @@ def keep_private(folder: Path, report: Callable[[str], None]) -> None:
     try:
         _tighten(folder)  # first, so that nobody gets in while the rest follows
     except OSError as error:
-        report(f"Other users of this machine can read {folder}, which holds keys and images, and it cannot be changed ({error}).")
+        report(
+            f"Other users of this machine can read {folder}, which holds keys and images, and it cannot be"
+            f" changed ({error})."
+        )
         return
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):

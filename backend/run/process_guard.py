@@ -1,9 +1,12 @@
 """A small parent for one program, so that nothing of it outlives whoever started it.
 
-Run as a script, with the standard library alone: `python process_guard.py GRACE PROGRAM ARGUMENT...`. It starts the program in a session
-of its own, passes signals on, and when the program has ended kills what is left in that session: rq's work horse, for example,
-survives its killed worker and would go on beside the retry. Standard input is the lifeline: the starter holds the other end, and
-when it closes (the starter was killed) the program is stopped. When the guard itself is killed, Linux kills the program.
+Run as a script, with the standard library alone: `python process_guard.py GRACE PROGRAM ARGUMENT...`.
+It starts the program in a session of its own, passes signals on, and when the program has ended kills what is
+left in that session:
+rq's work horse, for example, survives its killed worker and would go on beside the retry.
+Standard input is the lifeline:
+the starter holds the other end, and when it closes (the starter was killed) the program is stopped.
+When the guard itself is killed, Linux kills the program.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ _CHECK_SECONDS = 1.0
 
 
 def stat(pid: int) -> list[bytes]:
-    """The fields of /proc/PID/stat after the name: state, parent, ...; bytes, as a name may be cut within a letter. Raises OSError."""
+    """The fields of /proc/PID/stat after the name: state, parent, ...;
+    bytes, as a name may be cut within a letter. Raises OSError."""
     return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
 
 
@@ -61,7 +65,8 @@ def _die_with(parent: int) -> None:
 
 
 def main(grace: float, command: list[str]) -> int:
-    """Run the command until it ends or the lifeline closes; returns its exit code, 128 + signal if it was killed."""
+    """Run the command until it ends or the lifeline closes;
+    returns its exit code, 128 + signal if it was killed."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
@@ -74,7 +79,9 @@ def main(grace: float, command: list[str]) -> int:
     watched = [read_end, sys.stdin.fileno()]
     kill_at = float("inf")
     while child.poll() is None:
-        ready, _, _ = select.select(watched, [], [], min(_CHECK_SECONDS, max(0.0, kill_at - time.monotonic())))
+        ready, _, _ = select.select(
+            watched, [], [], min(_CHECK_SECONDS, max(0.0, kill_at - time.monotonic()))
+        )
         if read_end in ready:
             for byte in os.read(read_end, 512):
                 if byte in passed_on and child.poll() is None:

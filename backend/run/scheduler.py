@@ -48,10 +48,13 @@ def keep_gathering(redis: Redis, settings: Settings, ended: threading.Event) -> 
 
 
 class Scheduler(CronScheduler):
-    """rq's cron; a further signal while it ends does nothing, where rq's own would raise anew wherever the end has got to."""
+    """rq's cron;
+    a further signal while it ends does nothing, where rq's own would raise anew wherever the end has got
+    to."""
 
     asked_to_end = False
-    """Whether one of this process was: what a signal raises may be lost, as the log and the storage take it for an error of theirs."""
+    """Whether one of this process was:
+    what a signal raises may be lost, as the log and the storage take it for an error of theirs."""
 
     def _request_stop(self, signum: int, frame: FrameType | None) -> None:
         Scheduler.asked_to_end = True
@@ -63,7 +66,9 @@ class Scheduler(CronScheduler):
 def create_scheduler(redis: Redis, settings: Settings) -> Scheduler:
     """The schedule with the jobs of this service."""
     scheduler = Scheduler(connection=redis, logging_level=logging.WARNING)
-    scheduler.register(tick, CONTROL, interval=settings.tick_seconds, ttl=WAITING_SECONDS, result_ttl=0, failure_ttl=3600)
+    scheduler.register(
+        tick, CONTROL, interval=settings.tick_seconds, ttl=WAITING_SECONDS, result_ttl=0, failure_ttl=3600
+    )
     if settings.nightly.lower() != "off":
         scheduler.register(nightly, CONTROL, cron=settings.nightly, result_ttl=3600)
     return scheduler

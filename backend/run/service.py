@@ -1,4 +1,5 @@
-"""The whole service on one machine: web server, workers, scheduler, and an embedded Redis where REDIS_URL names none."""
+"""The whole service on one machine:
+web server, workers, scheduler, and an embedded Redis where REDIS_URL names none."""
 
 from __future__ import annotations
 
@@ -33,8 +34,10 @@ ROOT = Path(__file__).resolve().parents[2]
 WEB_SECONDS = 120.0
 """Importing the networks' libraries takes a few seconds, on a busy machine many."""
 WORKER_GRACE = 8.0
-"""Seconds; half of it for the running job to come to its end, then it is given up and repeated after the next start."""
-"""File in MODEL_DIR that holds the address of the backend while it runs, for commands whose shell has not the same HOST and PORT."""
+"""Seconds;
+half of it for the running job to come to its end, then it is given up and repeated after the next start."""
+"""File in MODEL_DIR that holds the address of the backend while it runs, for commands whose shell has not the
+same HOST and PORT."""
 
 
 @dataclass
@@ -45,13 +48,15 @@ class Service:
     logs: Path | None = None
     """Folder for one log file a process; None: everything goes to this process's output."""
     any_port: bool = False
-    """Take another port where PORT is taken; else `start` refuses, as Label Studio's connections point to PORT."""
+    """Take another port where PORT is taken;
+    else `start` refuses, as Label Studio's connections point to PORT."""
     say: Callable[[str], None] = log.info
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     """By it the web server is told from another that was faster to take its port."""
 
     def start(self, supervisor: Supervisor) -> None:
-        """Start everything under the supervisor, and wait until the web server answers. Raises ProcessError, SettingsError."""
+        """Start everything under the supervisor, and wait until the web server answers.
+        Raises ProcessError, SettingsError."""
         self.require_port()
         self.settings = self.settings.model_copy(update={"model_dir": self.settings.model_dir.resolve()})
         if self.settings.redis_url is None:
@@ -62,17 +67,29 @@ class Service:
         self.say("The scheduler.")
 
     def start_workers(self, supervisor: Supervisor) -> None:
-        """Start this machine's workers: some for short jobs, so that no training delays them, and WORKERS for all others."""
+        """Start this machine's workers:
+        some for short jobs, so that no training delays them, and WORKERS for all others."""
         for number in range(1, CONTROL_WORKERS + 1):
-            supervisor.add(self._program(f"worker-control-{number}", python("backend.run.worker", "control"), WORKER_GRACE))
+            supervisor.add(
+                self._program(
+                    f"worker-control-{number}", python("backend.run.worker", "control"), WORKER_GRACE
+                )
+            )
         for number in range(1, self.settings.workers + 1):
-            supervisor.add(self._program(f"worker-{number}", python("backend.run.worker", "compute"), WORKER_GRACE))
+            supervisor.add(
+                self._program(f"worker-{number}", python("backend.run.worker", "compute"), WORKER_GRACE)
+            )
         plural = "s" if self.settings.workers > 1 else ""
-        self.say(f"{self.settings.workers} worker{plural} for trainings and rounds, and {CONTROL_WORKERS} for short jobs.")
+        self.say(
+            f"{self.settings.workers} worker{plural} for trainings and rounds, and {CONTROL_WORKERS} for"
+            " short jobs."
+        )
 
     def _start_redis(self, supervisor: Supervisor) -> None:
         redis = EmbeddedRedis(self.settings.model_dir / "redis", log=self._log("redis"))
-        supervisor.add(redis.program, ready=redis.healthy, timeout=redis_server.START_SECONDS, foundation=True)
+        supervisor.add(
+            redis.program, ready=redis.healthy, timeout=redis_server.START_SECONDS, foundation=True
+        )
         self.settings = self.settings.model_copy(update={"redis_url": redis.address})
         self.say(f"Embedded Redis on port {redis.port}.")
 
@@ -82,9 +99,10 @@ class Service:
         if self.any_port or free_port(port) == port:
             return
         raise ProcessError(
-            f"Port {port} is taken by {describe_holder(port)}, expected it to be free: the connections in Label Studio point to "
-            f"{self.settings.own_url}. End that program; or set PORT to another number, start again, and run "
-            "`python -m backend connect --project NUMBER` for each project, which moves its connection."
+            f"Port {port} is taken by {describe_holder(port)}, expected it to be free: the connections in"
+            f" Label Studio point to {self.settings.own_url}. End that program; or set PORT to another"
+            " number, start again, and run `python -m backend connect --project NUMBER` for each project,"
+            " which moves its connection."
         )
 
     def _start_web(self, supervisor: Supervisor) -> None:
@@ -95,7 +113,8 @@ class Service:
                 supervisor.add(self._program("web", web_command()), ready=self.healthy, timeout=WEB_SECONDS)
                 break
             except ProcessError:
-                self.require_port()  # somebody was faster: that says more than the log of a program that could not listen
+                # somebody was faster: that says more than the log of a program that could not listen
+                self.require_port()
                 if last or free_port(self.settings.port) == self.settings.port:
                     raise
         self.say(f"Backend at {self.settings.local_url}.")
@@ -109,14 +128,21 @@ class Service:
     def healthy(self) -> bool:
         """Tell whether the web server, and no other program on its port, answers."""
         try:
-            answer = httpx.get(f"{self.settings.local_url}/health", auth=self.settings.basic_auth, timeout=5, verify=known_authorities())
+            answer = httpx.get(
+                f"{self.settings.local_url}/health",
+                auth=self.settings.basic_auth,
+                timeout=5,
+                verify=known_authorities(),
+            )
             return answer.status_code == 200 and answer.json().get("mark") == self.mark
         except (httpx.HTTPError, ValueError, AttributeError):
             return False
 
     def _program(self, name: str, command: list[str], grace: float = WORKER_GRACE) -> Program:
         own = {"OMP_NUM_THREADS": str(self.settings.torch_threads), MARK: self.mark}
-        return Program(name, command, environment=environment(self.settings) | own, log=self._log(name), grace=grace)
+        return Program(
+            name, command, environment=environment(self.settings) | own, log=self._log(name), grace=grace
+        )
 
     def _log(self, name: str) -> Path | None:
         return None if self.logs is None else self.logs / f"{name}.log"
@@ -154,9 +180,11 @@ def _as_variable(value: object) -> str:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock, so that no second service writes there. Raises ProcessError when another process holds it.
+    """Hold a folder's lock, so that no second service writes there.
+    Raises ProcessError when another process holds it.
 
-    The kernel frees it when this process ends, however it ends. The folder, and what is written meanwhile, is for this user alone.
+    The kernel frees it when this process ends, however it ends.
+    The folder, and what is written meanwhile, is for this user alone.
     """
     keep_private(folder, log.warning)
     with private_files(), (folder / "up.lock").open("a+") as file:
@@ -166,7 +194,8 @@ def alone(folder: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise ProcessError(
-                f"Another service (process {holder}) runs on {folder.resolve()}, expected none; stop it, or set another MODEL_DIR."
+                f"Another service (process {holder}) runs on {folder.resolve()}, expected none; stop it, or"
+                " set another MODEL_DIR."
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -176,7 +205,8 @@ def alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def addresses(settings: Settings) -> Iterator[None]:
-    """Leave the addresses of Redis and backend, while they run, where commands in other shells look; only this user can read them."""
+    """Leave the addresses of Redis and backend, while they run, where commands in other shells look;
+    only this user can read them."""
     files = {EMBEDDED_REDIS_FILE: settings.redis_url or "", BACKEND_FILE: settings.own_url}
     try:
         for name, address in files.items():

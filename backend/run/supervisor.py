@@ -35,7 +35,8 @@ class _Kept:
 
 
 class Supervisor:
-    """Programs that belong together. Use `with Supervisor() as s: s.add(program) ...; s.watch()`: leaving the block ends all of them.
+    """Programs that belong together. Use `with Supervisor() as s: s.add(program) ...; s.watch()`:
+    leaving the block ends all of them.
 
     Not for threads: Linux kills children when the thread that started them ends.
     """
@@ -58,10 +59,11 @@ class Supervisor:
         tick: Callable[[float], None] | None = None,
         foundation: bool = False,
     ) -> Running:
-        """Start a program and keep it running from now on; with `ready`, wait until that holds, telling `tick` the seconds waited.
+        """Start a program and keep it running from now on;
+        with `ready`, wait until that holds, telling `tick` the seconds waited.
 
-        A `foundation` is what the others need until their end: it is ended after them. Raises ProcessError when the program ends
-        before it is ready.
+        A `foundation` is what the others need until their end: it is ended after them.
+        Raises ProcessError when the program ends before it is ready.
         """
         kept = _Kept(program, program.start(), time.monotonic(), foundation=foundation)
         self._kept.append(kept)
@@ -79,7 +81,9 @@ class Supervisor:
         for kept in self._kept:
             if kept.program.name == name:
                 return kept.running
-        raise ProcessError(f"no program {name!r} here, only {', '.join(kept.program.name for kept in self._kept)}.")
+        raise ProcessError(
+            f"no program {name!r} here, only {', '.join(kept.program.name for kept in self._kept)}."
+        )
 
     def pids(self) -> list[int]:
         """The process ids of everything that runs."""
@@ -91,7 +95,9 @@ class Supervisor:
         for kept in self._kept:
             if kept.start_at is None and (code := kept.running.exit_code()) is not None:
                 kept.running.stop()  # also what it left behind
-                kept.pause = FIRST_PAUSE if now - kept.started > STEADY_SECONDS else min(kept.pause * 2, LONGEST_PAUSE)
+                kept.pause = (
+                    FIRST_PAUSE if now - kept.started > STEADY_SECONDS else min(kept.pause * 2, LONGEST_PAUSE)
+                )
                 kept.start_at = now + kept.pause
                 log.warning(
                     "%s ended with exit code %d; starting it again in %.1f s.%s",
@@ -106,14 +112,16 @@ class Supervisor:
                 log.info("%s started again, process %d", kept.program.name, kept.running.pid)
 
     def watch(self, *, until: Callable[[], bool] = lambda: False) -> None:
-        """Keep everything running until `until()` holds, or SIGINT or SIGTERM arrives (see `stopping_signals`)."""
+        """Keep everything running until `until()` holds, or SIGINT or SIGTERM arrives (see
+        `stopping_signals`)."""
         with stopping_signals() as stopped:
             while not stopped() and not until():
                 self.look()
                 time.sleep(_LOOK_SECONDS)
 
     def stop(self) -> None:
-        """End everything, at once but for the foundations, which end last; nothing is left behind, also not by a second Ctrl-C."""
+        """End everything, at once but for the foundations, which end last;
+        nothing is left behind, also not by a second Ctrl-C."""
         with stopping_signals():
             backwards = self._kept[::-1]
             upper = [kept for kept in backwards if not kept.foundation]
@@ -126,8 +134,11 @@ class Supervisor:
 
 
 @contextmanager
-def stopping_signals(numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)) -> Iterator[Callable[[], bool]]:
-    """Note signals that ask this process to end instead of ending it; yields a function that tells whether one came."""
+def stopping_signals(
+    numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+) -> Iterator[Callable[[], bool]]:
+    """Note signals that ask this process to end instead of ending it;
+    yields a function that tells whether one came."""
     came: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:

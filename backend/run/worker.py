@@ -1,4 +1,5 @@
-"""A worker process: `python -m backend.run.worker control` (a few) or `... compute` (any number, on any machine).
+"""A worker process:
+`python -m backend.run.worker control` (a few) or `... compute` (any number, on any machine).
 
 The libraries of the networks are imported before it forks for each job, so that a job starts in milliseconds.
 """
@@ -28,22 +29,26 @@ from model.errors import ModelError
 log = logging.getLogger("backend.run.worker")
 
 IDLE_SECONDS = 45
-"""An idle worker wakes so often (less 15 s) and looks for jobs whose worker was killed; rq's own 420 s would leave them waiting."""
+"""An idle worker wakes so often (less 15 s) and looks for jobs whose worker was killed;
+rq's own 420 s would leave them waiting."""
 MAINTENANCE_SECONDS = 20
 HEARTBEAT_SECONDS = 10
 """A worker that has a job says so often that it is alive ..."""
 SILENT_SECONDS = 45
-"""... and one that has not for so long was killed, and its job is begun anew; a fence that it held is free by then, too. With rq's own
-numbers it is 90 s, in which an annotator waits for the order that memory has run out for."""
+"""... and one that has not for so long was killed, and its job is begun anew;
+a fence that it held is free by then, too.
+With rq's own numbers it is 90 s, in which an annotator waits for the order that memory has run out for."""
 
 
 class CountedWorker(Worker):
-    """rq's worker, whose jobs are counted for the metrics, and whose log lines say which job they belong to."""
+    """rq's worker, whose jobs are counted for the metrics, and whose log lines say which job they belong
+    to."""
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Tell Redis again who this is, not only that it is alive.
 
-        After the machine was suspended for minutes, or Redis was emptied, nothing else of it is known there any more.
+        After the machine was suspended for minutes, or Redis was emptied, nothing else of it is known there
+        any more.
         """
         super().heartbeat(timeout, pipeline)
         if self.birth_date is not None:
@@ -57,10 +62,14 @@ class CountedWorker(Worker):
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Fork a work horse for the job and wait for its end; the horse inherits what is bound here."""
-        with logs.bound(job=job.id, **{name: job.meta[name] for name in ("project", "round") if name in job.meta}):
+        with logs.bound(
+            job=job.id, **{name: job.meta[name] for name in ("project", "round") if name in job.meta}
+        ):
             super().execute_job(job, queue)
 
-    def handle_job_success(self, job: Job, queue: Queue, started_job_registry: Any, execution: Execution) -> None:
+    def handle_job_success(
+        self, job: Job, queue: Queue, started_job_registry: Any, execution: Execution
+    ) -> None:
         """What rq does when a job has returned."""
         super().handle_job_success(job, queue, started_job_registry, execution)
         result = job.return_value()
@@ -68,7 +77,8 @@ class CountedWorker(Worker):
         job_statistics.note_job(job, Outcome.STOPPED if stopped else Outcome.FINISHED, execution.created_at)
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """What rq does when a job has raised; where an error that was foreseen, and told in one line, comes from helps nobody."""
+        """What rq does when a job has raised;
+        where an error that was foreseen, and told in one line, comes from helps nobody."""
         error = exc_info[1]
         if isinstance(error, BackendError | ModelError):
             error.__cause__, error.__suppress_context__ = None, True
@@ -76,7 +86,12 @@ class CountedWorker(Worker):
         super().handle_exception(job, *exc_info)
 
     def handle_job_failure(
-        self, job: Job, queue: Queue, started_job_registry: Any = None, exc_string: str = "", execution: Execution | None = None
+        self,
+        job: Job,
+        queue: Queue,
+        started_job_registry: Any = None,
+        exc_string: str = "",
+        execution: Execution | None = None,
     ) -> None:
         """What rq does when a job has raised, in its horse, or when the horse has died, in the worker."""
         super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
@@ -87,7 +102,8 @@ class CountedWorker(Worker):
 
 
 def create_worker(settings: Settings, names: list[str], redis: Any = None) -> Worker:
-    """A worker on some queues, the first served first. rq waits on its connection for as long as it is idle, so it needs one of its own."""
+    """A worker on some queues, the first served first. rq waits on its connection for as long as it is idle,
+    so it needs one of its own."""
     redis = redis or Redis.from_url(settings.redis_address, socket_connect_timeout=5, socket_keepalive=True)
     return CountedWorker(
         [named(name, redis) for name in names],

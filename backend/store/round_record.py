@@ -1,4 +1,5 @@
-"""The record of a ranking round: what it was made from, and the order that came of it. One JSON file in the round's folder."""
+"""The record of a ranking round: what it was made from, and the order that came of it.
+One JSON file in the round's folder."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ class Place:
 
     rank: int = 0  # counted from 1
     reason: str = ""
-    expected_dice: float | None = None  # the lowest expected dice once this image and those before it are labelled
+    expected_dice: float | None = (
+        None  # the lowest expected dice once this image and those before it are labelled
+    )
     helps: tuple[int, ...] = ()  # tasks that it helps most, the first one most of all
 
     @classmethod
@@ -48,10 +51,14 @@ class RoundRecord:
     budget: int = 0
     cold_start: bool = False
     message: str = ""  # why it is a cold start, or what else people should know
-    drawn_for: str | None = None  # the labels of the configuration that the masks fit; None in records of an early release
+    drawn_for: str | None = (
+        None  # the labels of the configuration that the masks fit; None in records of an early release
+    )
     seed: int = 0
     labels: list[int] = field(default_factory=list)  # L
-    unusable: list[int] | None = None  # labelled tasks of which no label could be read; None in records of an early release
+    unusable: list[int] | None = (
+        None  # labelled tasks of which no label could be read; None in records of an early release
+    )
     queries: dict[int, Place] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)  # task to what is wrong with its image
     notes: dict[str, Any] = field(default_factory=dict)  # figures of the strategy's own
@@ -70,12 +77,16 @@ class RoundRecord:
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Of a file of this release or an earlier one; what a later one has added is passed over."""
         known = {each.name: content[each.name] for each in dataclasses.fields(cls) if each.name in content}
-        queries = {int(task): Place.from_dict(place) for task, place in (content.get("queries") or {}).items()}
+        queries = {
+            int(task): Place.from_dict(place) for task, place in (content.get("queries") or {}).items()
+        }
         return cls(**known | {"queries": queries})
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the file."""
-        content = dataclasses.asdict(self) | {"queries": {str(task): dataclasses.asdict(place) for task, place in self.queries.items()}}
+        content = dataclasses.asdict(self) | {
+            "queries": {str(task): dataclasses.asdict(place) for task, place in self.queries.items()}
+        }
         return {name: value for name, value in content.items() if value is not None}
 
     def save(self, storage: Storage, project_id: int, file: str = RECORD) -> None:
@@ -84,7 +95,8 @@ class RoundRecord:
 
     @classmethod
     def load(cls, storage: Storage, project_id: int, name: str, file: str = RECORD) -> Self | None:
-        """The record of a round, None while there is none. Raises StorageError, also where it lacks what a record has."""
+        """The record of a round, None while there is none.
+        Raises StorageError, also where it lacks what a record has."""
         where = f"{round_folder(project_id, name)}/{file}"
         content = storage.read_json(where)
         try:
@@ -109,7 +121,9 @@ def number_of(name: str) -> int:
 
 def round_names(storage: Storage, project_id: int) -> list[str]:
     """All rounds of a project in the storage, oldest first."""
-    return sorted((name for name in storage.names(f"projects/{project_id}/rounds") if number_of(name)), key=number_of)
+    return sorted(
+        (name for name in storage.names(f"projects/{project_id}/rounds") if number_of(name)), key=number_of
+    )
 
 
 def round_in_force(storage: Storage, project_id: int) -> RoundRecord | None:

@@ -1,4 +1,5 @@
-"""The masks that were on show, kept beside their round, so that they can be compared with what annotators submit."""
+"""The masks that were on show, kept beside their round, so that they can be compared with what annotators
+submit."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class DrawnMasks:
         self._rounds = f"{folder}/rounds"
 
     def keep(self, round_name: str, version: str, regions: Mapping[int, Sequence[dict[str, Any]]]) -> None:
-        """Keep masks by task id before annotators can see them; also empty ones. A later one of a task takes its place."""
+        """Keep masks by task id before annotators can see them; also empty ones.
+        A later one of a task takes its place."""
         if not regions:
             return
         name = f"{self._folder(round_name)}/{time.time_ns()}.zip"
@@ -44,11 +46,15 @@ class DrawnMasks:
             zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive,
         ):
             for task, found in regions.items():
-                archive.writestr(f"{task}.json", json.dumps({"version": version, "regions": list(found)}, separators=(",", ":")))
+                archive.writestr(
+                    f"{task}.json",
+                    json.dumps({"version": version, "regions": list(found)}, separators=(",", ":")),
+                )
         self._storage.put(name)
 
     def show(self, round_name: str) -> None:
-        """Note that a round's masks are on show from now on; to be called just before Label Studio is switched to it."""
+        """Note that a round's masks are on show from now on;
+        to be called just before Label Studio is switched to it."""
         name = f"{self._folder(round_name)}/{SINCE}"
         if not self.was_shown(round_name):
             self._storage.write_json(name, {"since": time.time()})
@@ -82,7 +88,8 @@ class DrawnMasks:
 
 
 def opened_at(annotation: Mapping[str, Any]) -> float | None:
-    """When the annotator opened the task, seconds since 1970: the time of the submit less the seconds spent; None if it is not known."""
+    """When the annotator opened the task, seconds since 1970: the time of the submit less the seconds spent;
+    None if it is not known."""
     try:
         submitted = datetime.fromisoformat(str(annotation["created_at"])).timestamp()
         return submitted - float(annotation.get("lead_time") or 0.0)

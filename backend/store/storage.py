@@ -1,8 +1,11 @@
-"""Where models and rounds are kept: a folder of this machine, and beside it a place that several machines share (fsspec).
+"""Where models and rounds are kept:
+a folder of this machine, and beside it a place that several machines share (fsspec).
 
-Without STORAGE_URL the folder is all there is (machines may share it as a network drive) and nothing is ever copied. With it, what is
-written goes there first and only then appears here under its name, so that what is seen here is there too, whatever fails in between;
-what is read is fetched from there. Names are relative, with slashes: "projects/1/current.json".
+Without STORAGE_URL the folder is all there is (machines may share it as a network drive) and nothing is ever
+copied.
+With it, what is written goes there first and only then appears here under its name, so that what is seen here
+is there too, whatever fails in between; what is read is fetched from there. Names are relative, with slashes:
+"projects/1/current.json".
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ class Storage:
     """Files and folders by relative name; `get` before reading, `move_in` or `put` after writing."""
 
     def __init__(self, folder: Path, url: str | None = None) -> None:
-        """`folder` is this machine's; `url` the shared place, None if the folder itself is shared or there is one machine."""
+        """`folder` is this machine's;
+        `url` the shared place, None if the folder itself is shared or there is one machine."""
         self.folder = folder.resolve()
         self._url = url
         self._fs: Any = None
@@ -40,7 +44,8 @@ class Storage:
                 self._fs, root = fsspec.core.url_to_fs(url)
             except (ImportError, ValueError) as error:
                 raise StorageError(
-                    f"STORAGE_URL {masked_url(url)}: {error}. Install the package that fsspec names, or correct it."
+                    f"STORAGE_URL {masked_url(url)}: {error}. Install the package that fsspec names, or"
+                    " correct it."
                 ) from error
             self._root = str(root).rstrip("/")
             self._in_parts = "file" in self._protocols  # an upload there can be seen half-done
@@ -62,7 +67,8 @@ class Storage:
         return self.folder / name
 
     def get(self, name: str, *, fresh: bool = False) -> Path:
-        """Fetch a file if it is not here, or (`fresh`) always, because it changes; returns its local path, which may not exist."""
+        """Fetch a file if it is not here, or (`fresh`) always, because it changes;
+        returns its local path, which may not exist."""
         path = self.path(name)
         if self._fs is None or (path.exists() and not fresh):
             return path
@@ -76,14 +82,15 @@ class Storage:
         return path
 
     def get_folder(self, name: str) -> Path:
-        """Fetch the files of a folder, sub-folders included, or a single file, as far as they are not here; returns its local path, which
-        may not exist."""
+        """Fetch the files of a folder, sub-folders included, or a single file, as far as they are not here;
+        returns its local path, which may not exist."""
         for file in self._shared_files(name):
             self.get(file)
         return self.path(name)
 
     def move_in(self, path: Path, name: str, *, last: str = "") -> None:
-        """Give a finished local file or folder a name, in the shared place first; a folder's file `last`, which makes it whole, at its end.
+        """Give a finished local file or folder a name, in the shared place first;
+        a folder's file `last`, which makes it whole, at its end.
 
         If the shared place fails, `path` stays as it is and nothing has that name.
         """
@@ -91,7 +98,9 @@ class Storage:
             with self._explained(name):
                 for file in sorted(_files(path), key=lambda file: (file.name == last, file)):
                     inside = file.relative_to(path).as_posix()
-                    self._upload(file, f"{self._root}/{name}" if path.is_file() else f"{self._root}/{name}/{inside}")
+                    self._upload(
+                        file, f"{self._root}/{name}" if path.is_file() else f"{self._root}/{name}/{inside}"
+                    )
         target = self.path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
@@ -107,7 +116,8 @@ class Storage:
                 self._upload(file, f"{self._root}/{file.relative_to(self.folder).as_posix()}")
 
     def put_missing(self, name: str) -> int:
-        """Give those files of a local folder, which never change, to the shared place that are not there; tells how many there were."""
+        """Give those files of a local folder, which never change, to the shared place that are not there;
+        tells how many there were."""
         if self._fs is None:
             return 0
         there = self._shared_files(name)
@@ -119,8 +129,12 @@ class Storage:
         return len(missing)
 
     def files(self, name: str) -> list[str]:
-        """The names of all files below a folder, ascending, wherever they are; none that are being written."""
-        return sorted(self._shared_files(name) | {file.relative_to(self.folder).as_posix() for file in _files(self.path(name))})
+        """The names of all files below a folder, ascending, wherever they are;
+        none that are being written."""
+        return sorted(
+            self._shared_files(name)
+            | {file.relative_to(self.folder).as_posix() for file in _files(self.path(name))}
+        )
 
     def _shared_files(self, name: str) -> set[str]:
         if self._fs is None:
@@ -146,7 +160,8 @@ class Storage:
         Path(beside).replace(remote)
 
     def names(self, name: str) -> list[str]:
-        """The names directly inside a folder, ascending; empty when there is none. Half-written ones are not seen."""
+        """The names directly inside a folder, ascending; empty when there is none.
+        Half-written ones are not seen."""
         found: set[str] = set()
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             found |= {entry.name for entry in self.path(name).iterdir()}
@@ -154,7 +169,10 @@ class Storage:
             with self._explained(name):
                 self._fs.invalidate_cache()
                 with contextlib.suppress(FileNotFoundError):
-                    found |= {str(entry).rstrip("/").rsplit("/", 1)[1] for entry in self._fs.ls(f"{self._root}/{name}", detail=False)}
+                    found |= {
+                        str(entry).rstrip("/").rsplit("/", 1)[1]
+                        for entry in self._fs.ls(f"{self._root}/{name}", detail=False)
+                    }
         return sorted(entry for entry in found if not entry.startswith("."))
 
     def remove(self, name: str) -> None:
@@ -176,9 +194,13 @@ class Storage:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise StorageError(f"{path} cannot be read ({error}); restore it from a backup, or move it to another place.") from error
+            raise StorageError(
+                f"{path} cannot be read ({error}); restore it from a backup, or move it to another place."
+            ) from error
         if not isinstance(content, dict):
-            raise StorageError(f"{path} holds no JSON object; restore it from a backup, or move it to another place.")
+            raise StorageError(
+                f"{path} holds no JSON object; restore it from a backup, or move it to another place."
+            )
         return content
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -200,10 +222,13 @@ class Storage:
             if self._fs is not None:
                 self.path(name).unlink()
             if self.read_json(name) != {"check": True}:
-                raise StorageError(f"A file written to {self} is not found there again; check its permissions.")
+                raise StorageError(
+                    f"A file written to {self} is not found there again; check its permissions."
+                )
         except OSError as error:
             raise StorageError(
-                f"MODEL_DIR {self.folder} cannot be written ({error}); choose another folder, or mend its permissions."
+                f"MODEL_DIR {self.folder} cannot be written ({error}); choose another folder, or mend its"
+                " permissions."
             ) from error
         finally:
             self.remove(name)
@@ -227,7 +252,8 @@ class _Explained:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, StorageError):
             raise StorageError(
-                f"Shared storage {self.what} failed ({type(error).__name__}: {error}); check that it runs, STORAGE_URL, and its keys."
+                f"Shared storage {self.what} failed ({type(error).__name__}: {error}); check that it runs,"
+                " STORAGE_URL, and its keys."
             ) from error
 
 

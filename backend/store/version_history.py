@@ -1,4 +1,5 @@
-"""Which version of a project's model is in use, and which were before: one small file, written whole, that moves last."""
+"""Which version of a project's model is in use, and which were before:
+one small file, written whole, that moves last."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def describe_change(before: str | None, to: str) -> str:
 
 
 class Uses:
-    """The file of one project: the use in force, with those before it, so that pointer and history never tell different things."""
+    """The file of one project:
+    the use in force, with those before it, so that pointer and history never tell different things."""
 
     def __init__(self, storage: Storage, project_id: int) -> None:
         self._storage = storage

@@ -1,4 +1,5 @@
-"""The versions of a project's model: v1, v2, ... each a folder that appears whole, and a pointer to the current one that moves last."""
+"""The versions of a project's model:
+v1, v2, ... each a folder that appears whole, and a pointer to the current one that moves last."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class VersionRecord:
-    """How a version came about, and what it would take to repeat it. Task ids are text because JSON keys are."""
+    """How a version came about, and what it would take to repeat it.
+    Task ids are text because JSON keys are."""
 
     name: str
     job: str  # a job that runs twice recognises its own version
@@ -45,9 +47,13 @@ class VersionRecord:
     seed: int
     recipe: dict[str, Any]
     folds: dict[str, int] = field(default_factory=dict)  # task id to the fold that held it out
-    held_out: dict[str, float] = field(default_factory=dict)  # task id to the dice of the network that did not see it
+    held_out: dict[str, float] = field(
+        default_factory=dict
+    )  # task id to the dice of the network that did not see it
     held_out_dice: float | None = None  # the mean of these, without the undecisive
-    present: dict[str, list[int]] = field(default_factory=dict)  # task id to the class ids that its label holds; empty in early records
+    present: dict[str, list[int]] = field(
+        default_factory=dict
+    )  # task id to the class ids that its label holds; empty in early records
     undecisive: tuple[str, ...] = ()  # task ids whose label a model that has learnt nothing may meet exactly
     seconds: float = 0.0
     published: bool = True  # became current when it was made
@@ -87,11 +93,16 @@ class Versions:
 
     def names(self) -> list[str]:
         """All versions, oldest first; none that is still being written."""
-        whole = {file.split("/")[-2] for file in self.storage.files(self._folder) if file.endswith(f"/{DESCRIPTION}")}
+        whole = {
+            file.split("/")[-2]
+            for file in self.storage.files(self._folder)
+            if file.endswith(f"/{DESCRIPTION}")
+        }
         return sorted((name for name in whole if _number(name)), key=_number)
 
     def next_name(self) -> str:
-        """The name of the next version, which no other ever had a part of; only for the holder of the project's fence."""
+        """The name of the next version, which no other ever had a part of;
+        only for the holder of the project's fence."""
         return f"v{max(map(_number, self.storage.names(self._folder)), default=0) + 1}"
 
     def current(self, *, fresh: bool = True) -> str | None:
@@ -106,9 +117,13 @@ class Versions:
             return VersionRecord.from_dict(json.loads(path.read_text())["record"])
         except FileNotFoundError as error:
             known = ", ".join(self.names()) or "none"
-            raise VersionError(f"Project {self.project_id} has no version {name!r}; there are: {known}.") from error
+            raise VersionError(
+                f"Project {self.project_id} has no version {name!r}; there are: {known}."
+            ) from error
         except (KeyError, TypeError, ValueError, OSError) as error:
-            raise VersionError(f"The record of version {name} in {path} is damaged ({error}); restore it from a backup.") from error
+            raise VersionError(
+                f"The record of version {name} in {path} is damaged ({error}); restore it from a backup."
+            ) from error
 
     def current_record(self) -> VersionRecord | None:
         """The record of the version in use."""
@@ -116,7 +131,9 @@ class Versions:
         try:
             return self.record(name) if name else None
         except VersionError as error:
-            raise VersionError(f"{error} It is the one in use: restore it from a backup, roll back, or train again.") from error
+            raise VersionError(
+                f"{error} It is the one in use: restore it from a backup, roll back, or train again."
+            ) from error
 
     def newest_record(self) -> VersionRecord | None:
         """The record of the version that was trained last, in use or not."""
@@ -127,7 +144,9 @@ class Versions:
         """Raise VersionError, with the known ones, unless there is a version of that name."""
         names = self.names()
         if name not in names:
-            raise VersionError(f"Project {self.project_id} has no version {name!r}; there are: {', '.join(names) or 'none'}.")
+            raise VersionError(
+                f"Project {self.project_id} has no version {name!r}; there are: {', '.join(names) or 'none'}."
+            )
 
     def of_job(self, job: str) -> VersionRecord | None:
         """The version that a job made in an earlier run, if it did."""
@@ -138,17 +157,23 @@ class Versions:
         return None
 
     def set_aside(self, model: TrainedModel, record: VersionRecord) -> None:
-        """Keep a version on this machine until `save` has given it to the shared storage; `unfinished` finds it if that fails."""
+        """Keep a version on this machine until `save` has given it to the shared storage;
+        `unfinished` finds it if that fails."""
         model.record = {**model.record, **record.to_dict()}
         model.save(self.storage.path(f"{self._folder}/{UNFINISHED}"))
 
     def save(self, model: TrainedModel, record: VersionRecord) -> None:
         """Keep a version; it appears whole, and does not become current."""
         self.set_aside(model, record)
-        self.storage.move_in(self.storage.path(f"{self._folder}/{UNFINISHED}"), f"{self._folder}/{record.name}", last=DESCRIPTION)
+        self.storage.move_in(
+            self.storage.path(f"{self._folder}/{UNFINISHED}"),
+            f"{self._folder}/{record.name}",
+            last=DESCRIPTION,
+        )
 
     def unfinished(self, wanted: VersionRecord) -> tuple[TrainedModel, VersionRecord] | None:
-        """A version of the same training that this machine could not give to the shared storage, with the name and job of `wanted`."""
+        """A version of the same training that this machine could not give to the shared storage, with the
+        name and job of `wanted`."""
         from model.network.checkpoint import TrainedModel
 
         try:
@@ -167,7 +192,15 @@ class Versions:
         self.record(name)
         return TrainedModel.load(self.storage.get_folder(f"{self._folder}/{name}"))
 
-    def make_current(self, name: str, *, by: str, who: str = "", reason: str = "", confirm: Callable[[], None] | None = None) -> None:
+    def make_current(
+        self,
+        name: str,
+        *,
+        by: str,
+        who: str = "",
+        reason: str = "",
+        confirm: Callable[[], None] | None = None,
+    ) -> None:
         """Put a version in use and remember who did and why; `confirm` is called just before and may raise.
 
         Nothing changes if it is in use already. Raises VersionError if there is none of that name.
@@ -205,7 +238,8 @@ def trained_by(recipe: Mapping[str, Any]) -> dict[str, Any]:
 def assign_folds(tasks: list[str], count: int, previous: Mapping[str, int]) -> dict[str, int]:
     """The fold of each task, 0 to `count` - 1: tasks keep the one they had, new ones join the smallest.
 
-    So two versions are compared on the same held-out tasks. Folds that cannot be kept (another count, or one would be empty) start anew.
+    So two versions are compared on the same held-out tasks.
+    Folds that cannot be kept (another count, or one would be empty) start anew.
     """
     count = min(count, len(tasks))
     if count < 2:
@@ -226,10 +260,13 @@ def assign_folds(tasks: list[str], count: int, previous: Mapping[str, int]) -> d
 def compare(new: VersionRecord, current: VersionRecord | None, *, measured: bool = True) -> tuple[bool, str]:
     """Whether a new version may take the place of the current one, and why.
 
-    Both were measured by the same procedure, on networks that had not seen the task, in the same folds (see `assign_folds`). On the tasks
-    whose label both knew, the new one is clearly worse when its mean held-out dice is lower by more than max(0.05, the standard error of
-    the differences). Tasks that tell nothing of a model's worth (`undecisive`) are left out. Where nothing can be compared, a version of
-    fewer labels than the current one waits to be chosen by a person, unless versions are not `measured` at all (a setting).
+    Both were measured by the same procedure, on networks that had not seen the task, in the same folds (see
+    `assign_folds`).
+    On the tasks whose label both knew, the new one is clearly worse when its mean held-out dice is lower by
+    more than max(0.05, the standard error of the differences).
+    Tasks that tell nothing of a model's worth (`undecisive`) are left out.
+    Where nothing can be compared, a version of fewer labels than the current one waits to be chosen by a
+    person, unless versions are not `measured` at all (a setting).
     """
     if current is None:
         return True, "the first version"
@@ -242,15 +279,21 @@ def compare(new: VersionRecord, current: VersionRecord | None, *, measured: bool
         text = f"{FEWER}, {count} in place of {before}, and not to be compared with {current.name}: {why}"
         if not measured:
             return True, f"{text}; it is in use as the setting folds has every version put in use"
-        return False, (
-            f"{text}. So {current.name} stays in use until there are {before} labels that count; "
-            f"roll back to {new.name} to use it all the same"
+        return (
+            False,
+            (
+                f"{text}. So {current.name} stays in use until there are {before} labels that count; "
+                f"roll back to {new.name} to use it all the same"
+            ),
         )
     differences = np.array([new.held_out[task] - current.held_out[task] for task in common])
     error = float(differences.std(ddof=1) / math.sqrt(len(common))) if len(common) > 1 else 0.0
     allowed = max(TOLERANCE, error)
     change = float(differences.mean())
-    text = f"held-out dice {change:+.3f} against {current.name} on {len(common)} tasks that both were measured on"
+    text = (
+        f"held-out dice {change:+.3f} against {current.name} on {len(common)} tasks that both were"
+        " measured on"
+    )
     if change < -allowed:
         return False, f"{text}: clearly worse (more than {allowed:.3f}), so {current.name} stays in use"
     return True, text
@@ -261,7 +304,9 @@ def _common(new: VersionRecord, current: VersionRecord) -> list[str]:
     return sorted(
         task
         for task in new.held_out
-        if task in current.held_out and new.tasks[task] == current.tasks.get(task) and task not in {*new.undecisive, *current.undecisive}
+        if task in current.held_out
+        and new.tasks[task] == current.tasks.get(task)
+        and task not in {*new.undecisive, *current.undecisive}
     )
 
 
@@ -280,8 +325,11 @@ def _incomparable(new: VersionRecord, current: VersionRecord, common: list[str])
 
 
 def _marked(record: VersionRecord, other: VersionRecord) -> set[int] | None:
-    """The classes that a version's labels mark; None if it is not known, as its record is an early one and the other does not tell."""
-    present = record.present or {task: found for task, found in other.present.items() if other.tasks[task] == record.tasks.get(task)}
+    """The classes that a version's labels mark;
+    None if it is not known, as its record is an early one and the other does not tell."""
+    present = record.present or {
+        task: found for task, found in other.present.items() if other.tasks[task] == record.tasks.get(task)
+    }
     if not present or not present.keys() >= record.tasks.keys():
         return None
     return {class_id for task in record.tasks for class_id in present[task]} - {0}
@@ -290,7 +338,8 @@ def _marked(record: VersionRecord, other: VersionRecord) -> set[int] | None:
 def _telling(record: VersionRecord, other: VersionRecord) -> int:
     """How many of a version's labels are decisive.
 
-    Early records do not say so: then the other one tells of the labels that both have, and a dice of exactly 1, which no network reaches
+    Early records do not say so:
+    then the other one tells of the labels that both have, and a dice of exactly 1, which no network reaches
     on a real label, of the rest.
     """
     idle = set(record.undecisive)
@@ -303,16 +352,20 @@ def _telling(record: VersionRecord, other: VersionRecord) -> int:
 def decide(new: VersionRecord, versions: Versions, *, measured: bool = True) -> tuple[bool, str]:
     """Whether a new version is to be put in use, and why: `compare` to the one in use now.
 
-    After a rollback, a training that learnt nothing new since (the same labels and settings as a version that was passed over) would
-    only undo it, so its version waits to be chosen by a person.
+    After a rollback, a training that learnt nothing new since (the same labels and settings as a version that
+    was passed over) would only undo it, so its version waits to be chosen by a person.
     """
     use = versions.uses.current()
     if use is not None and use.by == ROLLBACK:
         names = versions.names()
         for name in names[names.index(use.version) + 1 :] if use.version in names else ():
             if name != new.name and versions.record(name).same_training(new):
-                return False, (
-                    f"trained on the same labels as {name}, in whose place {use.version} was put by a rollback, so {use.version} stays "
-                    f"in use; roll back to {new.name} to use it all the same"
+                return (
+                    False,
+                    (
+                        f"trained on the same labels as {name}, in whose place {use.version} was put by a"
+                        f" rollback, so {use.version} stays in use; roll back to {new.name} to use it all the"
+                        " same"
+                    ),
                 )
     return compare(new, versions.current_record(), measured=measured)

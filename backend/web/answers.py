@@ -45,7 +45,8 @@ _STATUS: tuple[tuple[type[BackendError], int], ...] = (
 
 
 def error_answer(status: int, message: str) -> Response:
-    """{"error", "message"} with a status line that holds the message too; a page where a person asked for one, or for no known address.
+    """{"error", "message"} with a status line that holds the message too;
+    a page where a person asked for one, or for no known address.
 
     Label Studio shows an administrator the status line of a failed request, and nothing else of the answer.
     """
@@ -72,7 +73,8 @@ def register_errors(app: Flask) -> None:
         message = error.description or error.name
         if isinstance(error, RequestEntityTooLarge):
             message = (
-                f"The request is larger than {app.config['MAX_CONTENT_LENGTH'] / 2**20:g} MiB (MAX_BODY_MB); send fewer tasks at once."
+                f"The request is larger than {app.config['MAX_CONTENT_LENGTH'] / 2**20:g} MiB (MAX_BODY_MB);"
+                " send fewer tasks at once."
             )
         answer = error_answer(error.code or 500, message)
         for name, value in error.get_headers():

@@ -22,7 +22,11 @@ def require_project(project_id: int) -> None:
     """Raise RequestError (403) where the request came with the credential of another project's webhook."""
     allowed = g.get("webhook_project")
     if allowed not in (None, project_id):
-        raise RequestError(f"This credential is for the webhook of project {allowed}, found an event of project {project_id}.", 403)
+        raise RequestError(
+            f"This credential is for the webhook of project {allowed}, found an event of project"
+            f" {project_id}.",
+            403,
+        )
 
 
 def require_login(app: Flask, basic_auth: tuple[str, str] | None) -> None:
@@ -42,7 +46,11 @@ def require_login(app: Flask, basic_auth: tuple[str, str] | None) -> None:
             right_password = hmac.compare_digest((given.password or "").encode(), password)
             if right_user & right_password:
                 return None
-        if given is not None and given.type == "bearer" and (request.method, request.path) == ("POST", WEBHOOK):
+        if (
+            given is not None
+            and given.type == "bearer"
+            and (request.method, request.path) == ("POST", WEBHOOK)
+        ):
             g.webhook_project = project_of(given.token or "", basic_auth)
             if g.webhook_project is not None:
                 return None

@@ -1,8 +1,10 @@
-"""Requests that other web sites make a browser send are refused, and pages may neither be framed nor load anything foreign.
+"""Requests that other web sites make a browser send are refused, and pages may neither be framed nor load
+anything foreign.
 
-A browser adds its password to whatever page asks for an address of this service, so a request that changes something must prove that it
-comes from this service's own page: by the headers that browsers set and pages cannot, and by a token that only the page knows. Scripts
-(curl) send none of these headers and need no token; a browser cannot be made to leave them out.
+A browser adds its password to whatever page asks for an address of this service, so a request that changes
+something must prove that it comes from this service's own page:
+by the headers that browsers set and pages cannot, and by a token that only the page knows.
+Scripts (curl) send none of these headers and need no token; a browser cannot be made to leave them out.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ POLICY = "; ".join(
 
 
 def refuse_cross_site(app: Flask) -> None:
-    """Guard every address of the app, and add the headers that make browsers careful; to be called after `require_login`."""
+    """Guard every address of the app, and add the headers that make browsers careful;
+    to be called after `require_login`."""
     app.config["PAGE_SECRET"] = _secret(app.config["SETTINGS"])
 
     @app.before_request
@@ -50,8 +53,14 @@ def refuse_cross_site(app: Flask) -> None:
             return error_answer(403, problem)
         cookie, given = request.cookies.get(COOKIE, ""), request.headers.get(HEADER, "")
         # Compared as bytes: a header may hold characters that text comparison refuses.
-        if not cookie or not hmac.compare_digest(_token(app.config["PAGE_SECRET"], cookie).encode(), given.encode()):
-            return error_answer(403, f"Found no valid {HEADER}, expected that of a page of this service; reload the page and try again.")
+        if not cookie or not hmac.compare_digest(
+            _token(app.config["PAGE_SECRET"], cookie).encode(), given.encode()
+        ):
+            return error_answer(
+                403,
+                f"Found no valid {HEADER}, expected that of a page of this service; reload the page and try"
+                " again.",
+            )
         return None
 
     @app.after_request
@@ -81,7 +90,8 @@ def _token(secret: bytes, cookie: str) -> str:
 
 
 def _secret(settings: Settings) -> bytes:
-    """What tokens are made from: the same for all web processes, and nothing that is kept, as reading a page writes nothing.
+    """What tokens are made from:
+    the same for all web processes, and nothing that is kept, as reading a page writes nothing.
 
     Where there is neither password nor key, each process has its own.
     """
@@ -103,8 +113,9 @@ def _foreign(settings: Settings) -> str:
     if site == "same-origin" and (not origin or _server(origin) in own):
         return ""
     return (
-        f"This request comes from {origin[:200] or 'another site'} ({site}), expected a page of this service ({', '.join(sorted(own))}). "
-        "If that is the address at which you reach it through a proxy, set PUBLIC_URL to it."
+        f"This request comes from {origin[:200] or 'another site'} ({site}), expected a page of this service"
+        f" ({', '.join(sorted(own))}). If that is the address at which you reach it through a proxy, set"
+        " PUBLIC_URL to it."
     )
 
 

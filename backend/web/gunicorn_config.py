@@ -1,4 +1,5 @@
-"""How gunicorn serves the app: `gunicorn --config python:backend.web.gunicorn_config "backend.app:create_app()"`.
+"""How gunicorn serves the app:
+`gunicorn --config python:backend.web.gunicorn_config "backend.app:create_app()"`.
 
 One process holds the networks and all projects; its threads answer /health while another thread predicts.
 """

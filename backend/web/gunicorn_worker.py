@@ -1,7 +1,9 @@
-"""gunicorn's worker and log as this service needs them: a slow or silent client holds no thread and keeps nobody waiting.
+"""gunicorn's worker and log as this service needs them:
+a slow or silent client holds no thread and keeps nobody waiting.
 
-gunicorn's own threads read a request while it arrives, so that a few clients that send a byte now and then hold all of them. Here
-waitress receives requests, all connections in one loop; a thread gets a request when all of it is there.
+gunicorn's own threads read a request while it arrives, so that a few clients that send a byte now and then
+hold all of them. Here waitress receives requests, all connections in one loop;
+a thread gets a request when all of it is there.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from backend.logs import configure_logging
 from backend.settings import get_settings
 
 SILENT_SECONDS = 5
-"""A connection on which nothing arrives is closed, in the midst of a request or between two. Label Studio sends all at once."""
+"""A connection on which nothing arrives is closed, in the midst of a request or between two.
+Label Studio sends all at once."""
 HEAD_SECONDS = 10
 """For the whole head of a request, however it trickles."""
 REQUEST_SECONDS = 60
@@ -37,14 +40,16 @@ CONNECTIONS = 500
 LONGEST_HEAD = 64 * 1024
 """Bytes."""
 LONGEST_IGNORED = 1 << 30
-"""Bytes of a body that is too large which are received and thrown away: who is still sending does not read the answer."""
+"""Bytes of a body that is too large which are received and thrown away:
+who is still sending does not read the answer."""
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 log = logging.getLogger(__name__)
 
 
 class BoundedBuffer(OverflowableBuffer):
-    """Keeps the first `most` bytes of a body, and only counts the others: the application refuses it by its length."""
+    """Keeps the first `most` bytes of a body, and only counts the others:
+    the application refuses it by its length."""
 
     def __init__(self, overflow: int, most: int) -> None:
         super().__init__(overflow)
@@ -67,7 +72,9 @@ class Parser(HTTPRequestParser):
         """Read the head, which is complete."""
         super().parse_header(header_plus)
         if self.body_rcv is not None:
-            self.body_rcv.buf = BoundedBuffer(self.adj.inbuf_overflow, int(get_settings().max_body_mb * 2**20) + 1)
+            self.body_rcv.buf = BoundedBuffer(
+                self.adj.inbuf_overflow, int(get_settings().max_body_mb * 2**20) + 1
+            )
 
 
 class Channel(HTTPChannel):
@@ -124,7 +131,8 @@ class Worker(BaseWorker):
     """A gunicorn worker in which waitress receives requests and a pool of threads answers them."""
 
     def run(self) -> None:
-        """Serve until gunicorn, or the death of its master, ends it; requests that are being answered come to their end."""
+        """Serve until gunicorn, or the death of its master, ends it;
+        requests that are being answered come to their end."""
         adjustments = Adjustments(
             threads=self.cfg.threads,
             connection_limit=CONNECTIONS,
@@ -144,7 +152,12 @@ class Worker(BaseWorker):
         threads.set_thread_count(adjustments.threads)
         connections: dict[int, Any] = {}
         for listener in self.sockets:
-            place = (listener.sock.family, listener.sock.type, listener.sock.proto, listener.sock.getsockname())
+            place = (
+                listener.sock.family,
+                listener.sock.type,
+                listener.sock.proto,
+                listener.sock.getsockname(),
+            )
             common = {"dispatcher": threads, "adj": adjustments, "bind_socket": False, "sockinfo": place}
             Server(self.wsgi, connections, True, listener.sock, **common)
         while self.alive and os.getppid() == self.ppid:
@@ -164,7 +177,8 @@ class Worker(BaseWorker):
                 each.accepting = False
         until = time.monotonic() + self.cfg.graceful_timeout
         while time.monotonic() < until and any(
-            isinstance(each, Channel) and (each.requests or each.total_outbufs_len) for each in connections.values()
+            isinstance(each, Channel) and (each.requests or each.total_outbufs_len)
+            for each in connections.values()
         ):
             self._serve(connections, 0.1)
 

@@ -1,7 +1,8 @@
 """Only names that this service knows are answered where no password guards it.
 
-A foreign web site can lead a name of its own to this machine (DNS rebinding); a browser then takes this service for a part of that site and
-lets it read every answer. An address in digits cannot be led anywhere, so it is answered too.
+A foreign web site can lead a name of its own to this machine (DNS rebinding);
+a browser then takes this service for a part of that site and lets it read every answer.
+An address in digits cannot be led anywhere, so it is answered too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from backend.web.answers import error_answer
 
 
 def refuse_unknown_hosts(app: Flask, settings: Settings) -> None:
-    """Refuse requests for other names, whatever the method; does nothing where a password is set, which a browser gives to no such name."""
+    """Refuse requests for other names, whatever the method;
+    does nothing where a password is set, which a browser gives to no such name."""
     if settings.basic_auth is not None:
         return
     known = known_names(settings)
@@ -29,8 +31,9 @@ def refuse_unknown_hosts(app: Flask, settings: Settings) -> None:
             return None
         return error_answer(
             403,
-            f"This request is for {name[:100] or 'no host'!r}, expected {', '.join(sorted(known))}, or an IP address. "
-            "If that is the name at which you reach this service, set PUBLIC_URL to it, or set BASIC_AUTH_USER and BASIC_AUTH_PASS.",
+            f"This request is for {name[:100] or 'no host'!r}, expected {', '.join(sorted(known))}, or an IP"
+            " address. If that is the name at which you reach this service, set PUBLIC_URL to it, or set"
+            " BASIC_AUTH_USER and BASIC_AUTH_PASS.",
         )
 
 
@@ -42,7 +45,8 @@ def known_names(settings: Settings) -> set[str]:
 
 
 def host_name(host: str) -> str:
-    """The name or address in a Host header, without its port and in small letters; empty if there is none to be read."""
+    """The name or address in a Host header, without its port and in small letters;
+    empty if there is none to be read."""
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:

@@ -1,4 +1,5 @@
-"""GET /metrics for Prometheus, behind the same password as everything else; docs/metrics.md explains each name."""
+"""GET /metrics for Prometheus, behind the same password as everything else;
+docs/metrics.md explains each name."""
 
 from __future__ import annotations
 

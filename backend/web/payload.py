@@ -16,7 +16,8 @@ from backend.project.registry import MOST_PROJECTS
 
 
 class Number(IntegerConverter):
-    """Numbers in addresses: of projects and tasks, as Label Studio gives them; anything longer is no known address."""
+    """Numbers in addresses: of projects and tasks, as Label Studio gives them;
+    anything longer is no known address."""
 
     regex = r"\d{1,10}"
 
@@ -31,7 +32,9 @@ def json_object(*, optional: bool = False) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(body)
-        if b"\\ud" in body.lower():  # perhaps half a character, which JSON can say but nobody can store: it becomes a question mark
+        if (
+            b"\\ud" in body.lower()
+        ):  # perhaps half a character, which JSON can say but nobody can store: it becomes a question mark
             content = json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace"))
     except RecursionError as error:
         raise RequestError("The request's JSON is nested too deeply, expected a plain object.") from error
@@ -57,14 +60,17 @@ def _body() -> bytes:
 
 
 def project_number(value: object) -> int:
-    """The number of a project as Label Studio writes it: 2, "2" or "2.1795346628" (with the time it was made)."""
+    """The number of a project as Label Studio writes it:
+    2, "2" or "2.1795346628" (with the time it was made)."""
     if isinstance(value, Mapping):
         value = value.get("id")
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     match = re.fullmatch(r"(\d{1,10})(\.\d{1,20})?", text, re.ASCII)
     number = int(match[1]) if match else 0
     if not 1 <= number <= MOST_PROJECTS:
-        raise RequestError(f"project: found {_shown(value)}, expected a project's number such as 2 or '2.1795346628'.")
+        raise RequestError(
+            f"project: found {_shown(value)}, expected a project's number such as 2 or '2.1795346628'."
+        )
     return number
 
 
@@ -94,7 +100,9 @@ def tasks(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 def task_numbers(content: Mapping[str, Any]) -> list[int]:
     """The numbers of tasks in "tasks"; none if it is missing. Raises RequestError."""
     value = content.get("tasks", [])
-    if not isinstance(value, list) or not all(isinstance(task, int) and not isinstance(task, bool) for task in value):
+    if not isinstance(value, list) or not all(
+        isinstance(task, int) and not isinstance(task, bool) for task in value
+    ):
         raise RequestError(f"tasks: found {_shown(value)}, expected a list of task numbers.")
     return value
 

@@ -37,19 +37,27 @@ def status(project_id: int) -> Response:
 
 @projects.post("/<int:project_id>/recompute")
 def recompute(project_id: int) -> tuple[Response, int]:
-    """Compute the order anew; answers at once with the job that does it, and the page that shows how far it is.
+    """Compute the order anew;
+    answers at once with the job that does it, and the page that shows how far it is.
 
     An optional {"budget", "strategy", and options of it} holds for this round only.
     """
     wishes = parse_round_options(payload.json_object(optional=True))
     require_known(project_context(project_id), ask=True)
-    job = enqueue_round(project_id, "asked for on the web", budget=wishes.budget, strategy=wishes.strategy, options=wishes.strategy_options)
+    job = enqueue_round(
+        project_id,
+        "asked for on the web",
+        budget=wishes.budget,
+        strategy=wishes.strategy,
+        options=wishes.strategy_options,
+    )
     return jsonify({"job": job, "page": current_app.config["SETTINGS"].page_of(project_id)}), 202
 
 
 @projects.get("/<int:project_id>/recompute")
 def recompute_options(project_id: int) -> Response:
-    """What a recompute may be asked for, and what it does if nothing is; from Redis alone, as a dialog in Label Studio waits for it."""
+    """What a recompute may be asked for, and what it does if nothing is;
+    from Redis alone, as a dialog in Label Studio waits for it."""
     context = project_context(project_id)
     require_known(context)
     extra = as_text(context.redis.hget(context.keys.info, "extra_params") or "")
@@ -91,12 +99,15 @@ def rollback(project_id: int) -> tuple[Response, int]:
     version = payload.text(payload.json_object(), "version")
     require_known(project_context(project_id), ask=True)
     who = (request.authorization.username if request.authorization else None) or ""
-    return jsonify({"job": enqueue_rollback(project_id, version, reason="asked for on the web", who=who)}), 202
+    return jsonify(
+        {"job": enqueue_rollback(project_id, version, reason="asked for on the web", who=who)}
+    ), 202
 
 
 @projects.post("/<int:project_id>/unskip")
 def unskip(project_id: int) -> tuple[Response, int]:
-    """Put skipped tasks back, {"tasks": [numbers]} or all that nobody is waited for; answers at once with the job that does it."""
+    """Put skipped tasks back, {"tasks": [numbers]} or all that nobody is waited for;
+    answers at once with the job that does it."""
     tasks = payload.task_numbers(payload.json_object(optional=True))
     require_known(project_context(project_id), ask=True)
     return jsonify({"job": enqueue_unskip(project_id, tasks)}), 202

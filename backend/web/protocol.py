@@ -32,16 +32,19 @@ log = logging.getLogger(__name__)
 protocol = Blueprint("protocol", __name__)
 
 PREDICTIONS_AT_ONCE = 16
-"""Requests to /predict that wait for the network at once; further ones are refused, so that threads stay free for all other calls."""
+"""Requests to /predict that wait for the network at once;
+further ones are refused, so that threads stay free for all other calls."""
 _predictions = threading.BoundedSemaphore(PREDICTIONS_AT_ONCE)
 
 SECONDS_BETWEEN_CONFIGURING = 600
-"""Label Studio calls /setup at every page; the project is checked at most so often, and at once when something has changed."""
+"""Label Studio calls /setup at every page;
+the project is checked at most so often, and at once when something has changed."""
 
 
 @protocol.get("/health")
 def health() -> Response:
-    """That the process answers, and in a header which service it belongs to: connections under other names are known by it."""
+    """That the process answers, and in a header which service it belongs to:
+    connections under other names are known by it."""
     mark = os.environ.get(MARK)
     answer = jsonify({"status": "UP", "model_class": "Segmenter"} | ({"mark": mark} if mark else {}))
     if instance := current_app.config["INSTANCE"]():
@@ -51,7 +54,8 @@ def health() -> Response:
 
 @protocol.post("/setup")
 def setup() -> Response:
-    """Make the project known and tell the version in use; answers at once, and has the project checked in a job."""
+    """Make the project known and tell the version in use;
+    answers at once, and has the project checked in a job."""
     content = payload.json_object()
     project_id = payload.project_number(content.get("project"))
     schema = payload.text(content, "schema")
@@ -66,9 +70,14 @@ def setup() -> Response:
     fingerprint = f"{config!r} {extra!r}"
     with redis.pipeline() as pipe:
         pipe.hget(context.keys.info, "setup")
-        told: dict[Any, Any] = {"setup": fingerprint, "extra_params": extra if isinstance(extra, str) else json.dumps(extra)}
+        told: dict[Any, Any] = {
+            "setup": fingerprint,
+            "extra_params": extra if isinstance(extra, str) else json.dumps(extra),
+        }
         pipe.hset(context.keys.info, mapping=told)
-        pipe.set(f"{PREFIX}:{project_id}:configured", int(time.time()), nx=True, ex=SECONDS_BETWEEN_CONFIGURING)
+        pipe.set(
+            f"{PREFIX}:{project_id}:configured", int(time.time()), nx=True, ex=SECONDS_BETWEEN_CONFIGURING
+        )
         before, _, first = pipe.execute()
     if new or first or before != fingerprint.encode():
         pending_work.want(redis, project_id, Work.CONFIGURE)
@@ -88,7 +97,9 @@ def predict() -> Response:
     require_known(context, ask=True)
     started = time.monotonic()
     if not _predictions.acquire(blocking=False):
-        raise RequestError(f"{PREDICTIONS_AT_ONCE} predictions are being made already; try again in a moment.", 503)
+        raise RequestError(
+            f"{PREDICTIONS_AT_ONCE} predictions are being made already; try again in a moment.", 503
+        )
     try:
         results = Segmenter(project_id, schema, context=context).predict(tasks, context=interactive)
     finally:
@@ -137,7 +148,8 @@ def project_context(project_id: int) -> Context:
 
 
 def require_known(context: Context, *, ask: bool = False) -> None:
-    """Raise NotConnectedError or UnknownProjectError (404) for a project that this service does not know (see backend.project.registry).
+    """Raise NotConnectedError or UnknownProjectError (404) for a project that this service does not know (see
+    backend.project.registry).
 
     A GET, which any page of the web can make a browser send, enrols none.
     """

@@ -23,7 +23,8 @@ UNKNOWN = "unknown"
 
 
 def watch_requests(app: Flask) -> None:
-    """Give ids and time everything; to be called before other hooks are registered, so that refused requests count too."""
+    """Give ids and time everything;
+    to be called before other hooks are registered, so that refused requests count too."""
     serve = app.wsgi_app
 
     def with_id(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

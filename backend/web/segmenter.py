@@ -1,4 +1,5 @@
-"""The model as Label Studio's machine-learning package sees one: a class with `predict` and `fit`, one object per project."""
+"""The model as Label Studio's machine-learning package sees one:
+a class with `predict` and `fit`, one object per project."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class _Loaded:
 
 
 class Models:
-    """The networks in memory, one per project, loaded when first asked for and again when another version is in use. Not for threads."""
+    """The networks in memory, one per project, loaded when first asked for and again when another version is
+    in use. Not for threads."""
 
     def __init__(self) -> None:
         self._loaded: OrderedDict[int, _Loaded] = OrderedDict()
@@ -63,20 +65,26 @@ class Models:
 
 MODELS = Models()
 NETWORK_THREAD = ThreadPoolExecutor(1, thread_name_prefix="network")
-"""Networks work one at a time, as each uses all processor threads, and always in this thread: in a new one, torch first makes its own."""
+"""Networks work one at a time, as each uses all processor threads, and always in this thread:
+in a new one, torch first makes its own."""
 
 
 class Segmenter(LabelStudioMLBase):
     """Segmentation of a project's images by the version in use.
 
-    Written to the signature of label-studio-ml's 2.x (`project_id`, `label_config`, `predict(tasks, context)`, `fit(event, data)`), which
+    Written to the signature of label-studio-ml's 2.x (`project_id`, `label_config`, `predict(tasks,
+    context)`, `fit(event, data)`), which
     1.0.9's base class accepts as well.
     """
 
-    def __init__(self, project_id: str | int | None = None, label_config: str | None = None, **keywords: Any) -> None:
-        """`project_id` as Label Studio sends it ("2.1795346628") or as a number; `context` may be handed over, for a shared one."""
+    def __init__(
+        self, project_id: str | int | None = None, label_config: str | None = None, **keywords: Any
+    ) -> None:
+        """`project_id` as Label Studio sends it ("2.1795346628") or as a number;
+        `context` may be handed over, for a shared one."""
         self.context: Context = keywords.pop("context", None) or _context(project_id)
-        # The base class keeps the configuration only for helpers that are not used here; its parser fails on some that ours explains.
+        # The base class keeps the configuration only for helpers that are not used here;
+        # its parser fails on some that ours explains.
         super().__init__(project_id=str(self.context.project_id), label_config=None, **keywords)
         self.label_config = label_config
 
@@ -91,10 +99,12 @@ class Segmenter(LabelStudioMLBase):
     def predict(
         self, tasks: Sequence[Mapping[str, Any]], context: Mapping[str, Any] | None = None, **keywords: Any
     ) -> list[dict[str, Any]]:
-        """One item for each task, in order: {"result", "score", "model_version"}. A task that cannot be read gets an empty result.
+        """One item for each task, in order: {"result", "score", "model_version"}.
+        A task that cannot be read gets an empty result.
 
-        `context` (of interactive labelling: what the annotator has drawn) changes nothing: the network sees only the image. `score` is the
-        task's place in the round, as in the priorities; the confidence is in each region.
+        `context` (of interactive labelling: what the annotator has drawn) changes nothing:
+        the network sees only the image. `score` is the task's place in the round, as in the priorities;
+        the confidence is in each region.
         """
         del context, keywords
         version = self.version
@@ -102,10 +112,15 @@ class Segmenter(LabelStudioMLBase):
             return self._predict(version, tasks)
 
     def fit(self, event: str, data: Mapping[str, Any], **keywords: Any) -> dict[str, Any]:
-        """Note an event of Label Studio; trains nothing here. START_TRAINING starts a training and then a round at once."""
+        """Note an event of Label Studio; trains nothing here.
+        START_TRAINING starts a training and then a round at once."""
         del keywords
         if event == START_TRAINING:
-            return {"job": enqueue.enqueue_round(self.context.project_id, "Start Training in Label Studio", train=True)}
+            return {
+                "job": enqueue.enqueue_round(
+                    self.context.project_id, "Start Training in Label Studio", train=True
+                )
+            }
         noted = pending_work.read_event(event, data)
         if noted is not None:
             pending_work.record(self.context.redis, self.context.project_id, noted)
@@ -126,7 +141,9 @@ class Segmenter(LabelStudioMLBase):
                 if not away:
                     item["result"] = self._regions(version, config, dict(task))
                     drawn = Drawn.MASK if item["result"] else Drawn.BLANK
-            except UnreachableError as error:  # each further try would last as long, and Label Studio waits 100 s in all
+            except (
+                UnreachableError
+            ) as error:  # each further try would last as long, and Label Studio waits 100 s in all
                 away = True
                 log.error("no further predictions: %s", error)
             except (BackendError, ModelError) as error:
@@ -145,7 +162,9 @@ class Segmenter(LabelStudioMLBase):
             self._tell_outdated(outdated)
         return regions
 
-    def _draw(self, version: str, config: LabelConfig, data: bytes, task_id: int) -> tuple[list[dict[str, Any]], str]:
+    def _draw(
+        self, version: str, config: LabelConfig, data: bytes, task_id: int
+    ) -> tuple[list[dict[str, Any]], str]:
         torch.set_num_threads(self.context.settings.torch_threads)
         loaded = MODELS.get(self.context, version)
         annotator = PreAnnotator(loaded.model, loaded.labels, config)
@@ -156,7 +175,9 @@ class Segmenter(LabelStudioMLBase):
         log.warning("%s", text)
         self.context.note("config_changed", text)
         if not pending_work.pending(self.context.redis, self.context.project_id, Work.LOOK).outstanding:
-            pending_work.want(self.context.redis, self.context.project_id, Work.LOOK)  # which wants a training if there are labels
+            pending_work.want(
+                self.context.redis, self.context.project_id, Work.LOOK
+            )  # which wants a training if there are labels
 
     def _scores(self) -> dict[int, float]:
         try:

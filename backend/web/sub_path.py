@@ -1,4 +1,5 @@
-"""The service under a sub-path of another server, such as PUBLIC_URL=https://lab.example.org/next: links keep it."""
+"""The service under a sub-path of another server, such as PUBLIC_URL=https://lab.example.org/next:
+links keep it."""
 
 from __future__ import annotations
 
@@ -10,11 +11,16 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class SubPath:
-    """Middleware for proxies that pass the sub-path on, and for those that take it off and pass the Host header on."""
+    """Middleware for proxies that pass the sub-path on, and for those that take it off and pass the Host
+    header on."""
 
     def __init__(self, application: Application, public_url: str | None) -> None:
         parts = urlsplit(public_url or "")
-        self._application, self._server, self._prefix = application, parts.netloc.lower(), parts.path.rstrip("/")
+        self._application, self._server, self._prefix = (
+            application,
+            parts.netloc.lower(),
+            parts.path.rstrip("/"),
+        )
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer a request."""

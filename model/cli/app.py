@@ -57,7 +57,10 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
-    help="Which images to label next? Rank your own (rank), and see on labelled ones whether it pays (converge, experiment, transfer).",
+    help=(
+        "Which images to label next? Rank your own (rank), and see on labelled ones whether it pays"
+        " (converge, experiment, transfer)."
+    ),
     pretty_exceptions_enable=False,
 )
 console = Console(stderr=True, markup=False, highlight=False)
@@ -70,12 +73,22 @@ def rank_command(
     recipe: GivenRecipe,
     options: GivenStrategyOptions,
     images: Annotated[Path, typer.Option(help="Folder of images; those in its sub-folders belong to it.")],
-    masks: Annotated[Path, typer.Option(help="Folder of masks; an image that has a mask of the same name is labelled.")],
+    masks: Annotated[
+        Path, typer.Option(help="Folder of masks; an image that has a mask of the same name is labelled.")
+    ],
     budget: Annotated[int, typer.Option(min=1, help="How many images to ask for.")],
-    out: Annotated[Path, typer.Option(help="The CSV to write: rank,file,batch,expected_dice,reason.")] = Path("ranking.csv"),
+    out: Annotated[Path, typer.Option(help="The CSV to write: rank,file,batch,expected_dice,reason.")] = Path(
+        "ranking.csv"
+    ),
     strategy: Annotated[str, typer.Option(help=f"One of {', '.join(strategy_names())}.")] = DEFAULT,
     work: Annotated[
-        Path | None, typer.Option(help="Folder that keeps what is computed, so that a stopped run goes on. Default: a cache of yours.")
+        Path | None,
+        typer.Option(
+            help=(
+                "Folder that keeps what is computed, so that a stopped run goes on. Default: a cache of"
+                " yours."
+            )
+        ),
     ] = None,
     subfolders: Annotated[bool, typer.Option(help="Whether images in sub-folders are read.")] = True,
     classes: Classes = None,
@@ -93,7 +106,10 @@ def rank_command(
         check_writable(out)
         check_writable_folder(work or CACHE, "--work")
         with ProgressBar(console) as bar:
-            whole, part = bar.add_task("", total=None, visible=False), bar.add_task("Reading images", total=None)
+            whole, part = (
+                bar.add_task("", total=None, visible=False),
+                bar.add_task("Reading images", total=None),
+            )
             pool, made = fit_objects(
                 recipe,
                 lambda side: scan(
@@ -128,8 +144,9 @@ def rank_command(
         write_table(ranking, out)
         if blank := int(ranking.notes.get("blank_pseudo_labels", 0)):
             _say(
-                f"Please look: in {blank} of the {len(pool.ids)} images a first model finds nothing, or only foreground. They could not be "
-                "compared and come last; if there is something to find, label one or two of them by eye.",
+                f"Please look: in {blank} of the {len(pool.ids)} images a first model finds nothing, or only"
+                " foreground. They could not be compared and come last; if there is something to find, label"
+                " one or two of them by eye.",
                 style="yellow",
             )
         _say(f"{len(ranking.queries)} images ranked by {strategy}; the next {budget} to label:")
@@ -163,7 +180,8 @@ def experiment_command(
 ) -> None:
     """Repeat the paper's experiment on your own labelled images: do the strategies beat random choice?
 
-    Example: python -m model experiment --data data --split data/split.json --sizes 5,7,12,15,16 --out runs/mine
+    Example:
+    python -m model experiment --data data --split data/split.json --sizes 5,7,12,15,16 --out runs/mine
     """
     with _explained():
         names = tuple(name.strip() for name in strategies.split(",") if name.strip())
@@ -192,7 +210,10 @@ def experiment_command(
             def show(run: Run, done: int, total: int) -> None:
                 bar.report(task, done, total)
                 arm = f"{run.strategy}, draw {run.draw + 1}" if run.strategy == RANDOM else run.strategy
-                _say(f"{done} of {total}: experiment {run.experiment + 1}, {arm}, {run.size} images: dice {run.mean_dice:.4f}")
+                _say(
+                    f"{done} of {total}: experiment {run.experiment + 1}, {arm}, {run.size} images: dice"
+                    f" {run.mean_dice:.4f}"
+                )
 
             results = run_experiment(
                 protocol,
@@ -204,7 +225,10 @@ def experiment_command(
             )
         for name in GROWING:
             if (kept := results.protocol[name]) > getattr(protocol, name):
-                _say(f"{name.replace('_', ' ')}: {kept} as it was begun with, more than the {getattr(protocol, name)} asked for now.")
+                _say(
+                    f"{name.replace('_', ' ')}: {kept} as it was begun with, more than the"
+                    f" {getattr(protocol, name)} asked for now."
+                )
         _say(f"Written: {out / 'results.json'}, {out / 'curve.png'}, {out / 'report.md'}")
 
 
@@ -217,7 +241,9 @@ def converge_command(
     split: SplitFile,
     out: Annotated[Path, typer.Option(help="Folder for convergence.json and convergence.md.")],
     sizes: Sizes = "3,8,16",
-    steps: Annotated[str, typer.Option(help="Numbers of training steps with commas between.")] = "300,600,1200",
+    steps: Annotated[
+        str, typer.Option(help="Numbers of training steps with commas between.")
+    ] = "300,600,1200",
     draws: Annotated[int, typer.Option(min=1, help="Random sets of each size.")] = 2,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings on each set.")] = 2,
     jobs: Jobs = 1,
@@ -225,7 +251,8 @@ def converge_command(
     mask_numbers: MaskNumbers = Meaning.AUTO,
     invert_masks: InvertMasks = None,
 ) -> None:
-    """Find out how many training steps your images need, before an experiment: too few make all strategies look alike."""
+    """Find out how many training steps your images need, before an experiment:
+    too few make all strategies look alike."""
     with _explained(), ProgressBar(console) as bar:
         task = bar.add_task("Trainings", total=None)
         told = mask_options(mask_numbers, invert_masks)
@@ -266,16 +293,28 @@ def transfer_command(
     invert_masks: InvertMasks = None,
     seed: Seed = 0,
 ) -> None:
-    """Check on your own labelled images whether the similarity d, made from pseudo-labels, ranks pairs as true masks would."""
+    """Check on your own labelled images whether the similarity d, made from pseudo-labels, ranks pairs as
+    true masks would."""
     with _explained(), ProgressBar(console) as bar:
         told = mask_options(mask_numbers, invert_masks)
         task = bar.add_task("Networks on single images", total=None)
         pool, made = fit_objects(recipe, lambda side: read_pool(data, split, side, classes, told))
         protocol = Protocol(
-            data, split, (DEFAULT,), experiments, initial, (initial + budget,), made, seed=seed, classes=classes, masks=told
+            data,
+            split,
+            (DEFAULT,),
+            experiments,
+            initial,
+            (initial + budget,),
+            made,
+            seed=seed,
+            classes=classes,
+            masks=told,
         )
         _tell(pool)
-        transfer_study(protocol, budget, out, jobs=jobs, on_done=lambda done, total: bar.report(task, done, total))
+        transfer_study(
+            protocol, budget, out, jobs=jobs, on_done=lambda done, total: bar.report(task, done, total)
+        )
         print((out / "transfer.md").read_text())
         _say(f"Written: {out / 'transfer.json'}, {out / 'transfer.md'}")
 
@@ -285,22 +324,28 @@ def _tell(pool: Pool) -> None:
         _say(note)
     for _, message in pool.warnings:
         _say(f"Please look: {message}", style="yellow")
-    _say(f"{len(pool.ids)} images, {len(pool.labelled)} of them labelled, {pool.classes} classes with the background.")
+    _say(
+        f"{len(pool.ids)} images, {len(pool.labelled)} of them labelled, {pool.classes} classes with the"
+        " background."
+    )
 
 
 def fit_objects(recipe: GivenRecipe, read: Callable[[int], Pool]) -> tuple[Pool, Recipe]:
-    """The pool at the working size of a recipe, and the recipe; both larger where objects would vanish and no size was asked for.
+    """The pool at the working size of a recipe, and the recipe;
+    both larger where objects would vanish and no size was asked for.
 
     `read` makes the pool at a working size in pixels. Says what was chosen, or what is lost.
     """
     made = recipe()
     pool = read(made.max_side)
-    side = choose_side(pool.losses, made.max_side, len(pool.labelled)) if recipe.fits_objects else made.max_side
+    side = (
+        choose_side(pool.losses, made.max_side, len(pool.labelled)) if recipe.fits_objects else made.max_side
+    )
     if side > made.max_side:
         longer = round((side / made.max_side) ** 2)
         _say(
-            f"Works at --image-size {side}, as {pool.losses.describe(made.max_side)} would lose most of their pixels at {made.max_side}. "
-            f"It takes up to {longer} times as long.",
+            f"Works at --image-size {side}, as {pool.losses.describe(made.max_side)} would lose most of their"
+            f" pixels at {made.max_side}. It takes up to {longer} times as long.",
         )
         made = made.replace(max_side=side)
         pool = read(side)
@@ -325,8 +370,8 @@ def _explained() -> Iterator[None]:
         raise typer.Exit(ExitCode.FAILED if isinstance(error, ProcessEndedError) else ExitCode.FIX) from error
     except (OSError, SafetensorError) as error:
         _say(
-            f"{type(error).__name__}: {error}. Check that the disk has room and that the folders can be read and written; "
-            "what is finished is kept, and the same command goes on from there.",
+            f"{type(error).__name__}: {error}. Check that the disk has room and that the folders can be read"
+            " and written; what is finished is kept, and the same command goes on from there.",
             style="red",
         )
         raise typer.Exit(ExitCode.FAILED) from error

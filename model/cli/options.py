@@ -18,19 +18,31 @@ from model.options import Option, options_of
 from model.strategies import default_options, strategy_options
 
 Data = Annotated[Path, typer.Option(help="Folder with images/ and masks/, all labelled.")]
-SplitFile = Annotated[Path, typer.Option("--split", help='JSON file {"pool": [file, ...], "test": [file, ...]}.')]
+SplitFile = Annotated[
+    Path, typer.Option("--split", help='JSON file {"pool": [file, ...], "test": [file, ...]}.')
+]
 Experiments = Annotated[int, typer.Option(min=1, help="Repetitions with other initial images.")]
 Initial = Annotated[int, typer.Option(min=1, help="Images labelled at the start, drawn at random.")]
 Sizes = Annotated[str, typer.Option(help="Training-set sizes with commas between.")]
-Classes = Annotated[int | None, typer.Option(min=2, max=256, help="Number of classes with the background. Default: read from the masks.")]
+Classes = Annotated[
+    int | None,
+    typer.Option(min=2, max=256, help="Number of classes with the background. Default: read from the masks."),
+]
 MaskNumbers = Annotated[
     Meaning,
-    typer.Option("--mask-numbers", help="What numbers in masks mean: classes, or objects, numbered in each mask and all of one class."),
+    typer.Option(
+        "--mask-numbers",
+        help="What numbers in masks mean: classes, or objects, numbered in each mask and all of one class.",
+    ),
 ]
 InvertMasks = Annotated[
     list[str] | None,
     typer.Option(
-        "--invert-masks", help="'all', or the file name of a mask in which background and objects are exchanged; may be repeated."
+        "--invert-masks",
+        help=(
+            "'all', or the file name of a mask in which background and objects are exchanged; may be"
+            " repeated."
+        ),
     ),
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
@@ -66,7 +78,8 @@ class GivenStrategyOptions(Given):
     """The options of all strategies."""
 
     def of(self, strategy: str) -> dict[str, Any]:
-        """Those that a strategy takes, at their defaults where nothing is said. Raises StrategyError for an unknown name."""
+        """Those that a strategy takes, at their defaults where nothing is said.
+        Raises StrategyError for an unknown name."""
         return {name: self.said.get(name, default) for name, default in default_options(strategy).items()}
 
 
@@ -88,9 +101,13 @@ def declared_options(
 
         @functools.wraps(command)
         def run(**values: Any) -> None:
-            given: dict[str, Any] = {"recipe": GivenRecipe({each.name: values.pop(each.name) for each in recipe})}
+            given: dict[str, Any] = {
+                "recipe": GivenRecipe({each.name: values.pop(each.name) for each in recipe})
+            }
             if strategies:
-                given["options"] = GivenStrategyOptions({each.name: values.pop(each.name) for each in of_strategies})
+                given["options"] = GivenStrategyOptions(
+                    {each.name: values.pop(each.name) for each in of_strategies}
+                )
             command(**given, **values)
 
         seed = [parameters.pop("seed")] if "seed" in parameters else []
@@ -101,15 +118,20 @@ def declared_options(
 
 
 def _parameter(declared: Option, note: str = "") -> inspect.Parameter:
-    """A parameter of a command that the command line shows as the option. None stands for nothing said; flags can only be set."""
+    """A parameter of a command that the command line shows as the option. None stands for nothing said;
+    flags can only be set."""
     flag = declared.flag or f"--{declared.name.replace('_', '-')}"
     default = declared.automatic or ("" if declared.default in (None, False) else f"{declared.default}")
     shown = f"Default: {default}." if default else ""
     help_ = " ".join(filter(None, (declared.help.replace("`", "'"), note, shown)))
-    limits: dict[str, Any] = {"min": declared.least, "max": declared.most} if declared.kind in (int, float) else {}
+    limits: dict[str, Any] = (
+        {"min": declared.least, "max": declared.most} if declared.kind in (int, float) else {}
+    )
     kind: Any = Literal.__getitem__(declared.choices) if declared.choices else declared.kind
     annotation = Annotated[kind | None, typer.Option(flag, help=help_, show_default=False, **limits)]
-    return inspect.Parameter(declared.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    return inspect.Parameter(
+        declared.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+    )
 
 
 def mask_options(mask_numbers: Meaning, invert_masks: list[str] | None) -> MaskOptions:
@@ -122,4 +144,6 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        raise typer.BadParameter(f"found {text!r}, expected numbers with commas between, such as 5,7,12", param_hint=option) from error
+        raise typer.BadParameter(
+            f"found {text!r}, expected numbers with commas between, such as 5,7,12", param_hint=option
+        ) from error

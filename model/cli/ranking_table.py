@@ -13,7 +13,8 @@ COLUMNS = ("rank", "file", "batch", "expected_dice", "reason")
 
 
 def write_table(ranking: Ranking, path: Path) -> None:
-    """One line an unlabelled image, best first; batch is 1 for those to label now, expected_dice is empty where a strategy has none.
+    """One line an unlabelled image, best first;
+    batch is 1 for those to label now, expected_dice is empty where a strategy has none.
 
     A file's name that is no text in UTF-8 keeps its bytes.
     """

@@ -11,13 +11,17 @@ from model.network.recipe import Recipe
 
 
 def work_folder(cache: Path, images: Path, pool: Pool, recipe: Recipe, seed: int) -> Path:
-    """A folder of its own in `cache` for every input: another mask, image or setting starts afresh instead of mixing in old networks."""
+    """A folder of its own in `cache` for every input:
+    another mask, image or setting starts afresh instead of mixing in old networks."""
     description: list[Any] = [recipe.to_dict(), seed, pool.classes]
     paths = [[images / i for i in pool.ids], list(pool.mask_paths.values())]
     for some in paths:
         stems = {(path.parent.resolve(), path.stem) for path in some}
         files = [
-            path for folder in sorted({folder for folder, _ in stems}) for path in sorted(folder.iterdir()) if (folder, path.stem) in stems
+            path
+            for folder in sorted({folder for folder, _ in stems})
+            for path in sorted(folder.iterdir())
+            if (folder, path.stem) in stems
         ]
         description.append([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files])
     return cache / digest(description)

@@ -36,16 +36,21 @@ class Pair:
     """(file, message) if one of the two cannot be used."""
 
     def examine(self, max_side: int | None, cache: ByteCache, closely: bool) -> "Pair":
-        """Read both files and note what they are; the image at working size goes into the cache. `closely` as in `describe_content`."""
+        """Read both files and note what they are; the image at working size goes into the cache.
+        `closely` as in `describe_content`."""
         try:
             content = read_bytes(self.path)
             self.digest = digest(content)
             decoded = decode(content, str(self.path))
             self.size, self.assumed = (decoded.array.shape[0], decoded.array.shape[1]), decoded.assumed
-            cache.put(("images", self.image_id), normalise(shrink(decoded.array, max_side), name=str(self.path)))
+            cache.put(
+                ("images", self.image_id), normalise(shrink(decoded.array, max_side), name=str(self.path))
+            )
             if self.mask_path is not None:
                 stored = read_stored(self.mask_path, shape=self.size)
-                self.content = describe_content(stored.values, closely=closely, coloured=stored.coloured, blurred=stored.blurred)
+                self.content = describe_content(
+                    stored.values, closely=closely, coloured=stored.coloured, blurred=stored.blurred
+                )
         except ImageError as error:
             self.problem = (self.image_id, str(error))
         except MaskError as error:

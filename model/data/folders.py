@@ -12,14 +12,16 @@ EXTENSIONS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 """Files that operating systems leave behind, in lower case; nobody needs to hear of them."""
 SYSTEM_FOLDERS = ("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found")
-"""Folders likewise: archives of a Mac, network storage, Windows. Hidden ones (.ipynb_checkpoints) are passed over as well."""
+"""Folders likewise: archives of a Mac, network storage, Windows.
+Hidden ones (.ipynb_checkpoints) are passed over as well."""
 SHOWN = 3
 """Names listed in a message before it says how many more there are."""
 
 
 @dataclass
 class Files:
-    """The images of one folder. A stem is the path within it without the extension, "plate1/c3", composed as on Linux (NFC)."""
+    """The images of one folder.
+    A stem is the path within it without the extension, "plate1/c3", composed as on Linux (NFC)."""
 
     folder: Path
     by_stem: dict[str, Path] = field(default_factory=dict)
@@ -42,13 +44,17 @@ class Files:
 
 
 def find_files(folder: Path, what: str, *, subfolders: bool = True, without: Path | None = None) -> Files:
-    """The image files of a folder and of its sub-folders, but for the folder `without` (that of the masks, say) among them.
+    """The image files of a folder and of its sub-folders, but for the folder `without` (that of the masks,
+    say) among them.
 
     With `subfolders` false those in sub-folders are only counted. A link to a folder is followed once.
-    Raises PoolError if the folder is missing or holds a name twice itself; names that are twice in a sub-folder are problems.
+    Raises PoolError if the folder is missing or holds a name twice itself;
+    names that are twice in a sub-folder are problems.
     """
     if not folder.is_dir():
-        raise PoolError(f"{folder}: no such folder, expected {what} ({', '.join(EXTENSIONS)}); check the path.")
+        raise PoolError(
+            f"{folder}: no such folder, expected {what} ({', '.join(EXTENSIONS)}); check the path."
+        )
     files = Files(folder)
     seen = {folder.resolve()} | ({without.resolve()} if without is not None else set())
     _add(files, folder, seen, subfolders)
@@ -72,7 +78,10 @@ def _add(files: Files, folder: Path, seen: set[Path], subfolders: bool) -> None:
             files.others.append(path.relative_to(files.folder).as_posix())
     for stem, paths in by_stem.items():
         if len(paths) > 1:
-            message = f"{folder}: {paths[0].name} and {paths[1].name} share a name, expected one file each; rename or remove one."
+            message = (
+                f"{folder}: {paths[0].name} and {paths[1].name} share a name, expected one file each; rename"
+                " or remove one."
+            )
             if not inside:
                 raise PoolError(message)
             files.problems.append((stem, message))
@@ -80,7 +89,9 @@ def _add(files: Files, folder: Path, seen: set[Path], subfolders: bool) -> None:
             files.passed_over += 1
         else:
             files.by_stem[stem] = paths[0]
-    for path in sorted(folders, key=lambda path: (path.is_symlink(), path)):  # a link to a folder beside it comes second
+    for path in sorted(
+        folders, key=lambda path: (path.is_symlink(), path)
+    ):  # a link to a folder beside it comes second
         if path.name.lower() not in SYSTEM_FOLDERS and path.resolve() not in seen:
             seen.add(path.resolve())
             _add(files, path, seen, subfolders)
@@ -91,17 +102,22 @@ def _entries(files: Files, folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError as error:
         if folder == files.folder:
-            raise PoolError(f"{folder}: cannot be opened ({error.strerror or error}); check its permissions.") from error
+            raise PoolError(
+                f"{folder}: cannot be opened ({error.strerror or error}); check its permissions."
+            ) from error
         name = folder.relative_to(files.folder).as_posix()
-        files.problems.append((name, f"{folder}: cannot be opened ({error.strerror or error}); check its permissions."))
+        files.problems.append(
+            (name, f"{folder}: cannot be opened ({error.strerror or error}); check its permissions.")
+        )
         return []
 
 
 def match_masks(images: Files, masks: Files) -> tuple[dict[str, Path], list[tuple[str, str]]]:
     """The mask of each image by the image's stem, and (name, message) of each mask that belongs to none.
 
-    A mask has the path of its image within the folder ("plate1/c3"); where only one of the two lies in a sub-folder, the same name is
-    enough if no other image and no other mask has it. The ".ome" of "a.ome.tif" does not count.
+    A mask has the path of its image within the folder ("plate1/c3");
+    where only one of the two lies in a sub-folder, the same name is enough if no other image and no other
+    mask has it. The ".ome" of "a.ome.tif" does not count.
     """
     matched: dict[str, Path] = {}
     plain = {_plain(stem): stem for stem in images.by_stem}
@@ -118,7 +134,9 @@ def match_masks(images: Files, masks: Files) -> tuple[dict[str, Path], list[tupl
     orphans = []
     for base, stems in left.items():
         found = [stem for stem in candidates[base] if stem not in matched]
-        if len(found) == len(stems) == len(candidates[base]) == 1 and (not _parent(stems[0]) or not _parent(found[0])):
+        if len(found) == len(stems) == len(candidates[base]) == 1 and (
+            not _parent(stems[0]) or not _parent(found[0])
+        ):
             matched[found[0]] = masks.by_stem[stems[0]]
             continue
         for stem in stems:

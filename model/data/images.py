@@ -1,6 +1,8 @@
-"""Images as labs keep them (PNG, JPEG, TIFF, BMP, WebP; 8 to 32 bit; gray, colour, palette) become float32 arrays a network can read.
+"""Images as labs keep them (PNG, JPEG, TIFF, BMP, WebP; 8 to 32 bit;
+gray, colour, palette) become float32 arrays a network can read.
 
-Everything works on `bytes`, so that a file and an HTTP answer take the same way. Orientation is always that of the image as
+Everything works on `bytes`, so that a file and an HTTP answer take the same way.
+Orientation is always that of the image as
 displayed: EXIF and TIFF orientation tags are applied before anyone sees the array.
 """
 
@@ -21,15 +23,19 @@ from model.errors import ImageError
 MIN_SIDE = 32
 """Pixels; below this a U-Net has nothing left to look at after five halvings."""
 MAX_PIXELS = 178_956_970
-"""Limit against files whose header claims anything: about 13,000 x 13,000, which take 1.3 GB to decode in colour."""
+"""Limit against files whose header claims anything:
+about 13,000 x 13,000, which take 1.3 GB to decode in colour."""
 BYTES_A_PIXEL = 8
-"""Memory that decoding takes for each pixel of a colour image of 8 bits, as PNG, JPEG or BMP; nothing that is done with it takes more."""
+"""Memory that decoding takes for each pixel of a colour image of 8 bits, as PNG, JPEG or BMP;
+nothing that is done with it takes more."""
 BLOCK_PIXELS = 1 << 22
 """Pixels of a large image that are worked on at once, 4 million: as many as an image of 2048 x 2048 has."""
 CLIP_FRACTION = 0.001
-"""Share of pixels cut off at either end of the intensities before standardising: hot and dead pixels, glare."""
+"""Share of pixels cut off at either end of the intensities before standardising:
+hot and dead pixels, glare."""
 CLIP_PIXELS = 32
-"""At most this many pixels' worth is cut: 0.1 % of a 2048 x 2048 image is more than the area of five nuclei, which may be all there are."""
+"""At most this many pixels' worth is cut:
+0.1 % of a 2048 x 2048 image is more than the area of five nuclei, which may be all there are."""
 
 # MAX_PIXELS is this module's own word on it, for all formats, and says what to do.
 Image.MAX_IMAGE_PIXELS = None
@@ -54,41 +60,49 @@ class Decoded(NamedTuple):
 
 
 class _Header(NamedTuple):
-    """What is known before pixels are decoded; `height` and `width` are as stored, `orientation` is the EXIF number 1 to 8."""
+    """What is known before pixels are decoded;
+    `height` and `width` are as stored, `orientation` is the EXIF number 1 to 8."""
 
     kind: str
     height: int
     width: int
     orientation: int
     gray_bits: int
-    """Bits per pixel of a gray PNG (1, 2, 4, 8, 16); 16 also for a colour PNG of 16 bits per channel; 8 for the rest."""
+    """Bits per pixel of a gray PNG (1, 2, 4, 8, 16); 16 also for a colour PNG of 16 bits per channel;
+    8 for the rest."""
     memory: float
     """Bytes for each pixel that decoding takes at its peak (measured)."""
 
 
 def read_image(path: str | Path, *, max_side: int | None = None) -> Array:
-    """Read an image file as a normalised float32 array (H, W, 3), shrunk so that no side exceeds `max_side` pixels.
+    """Read an image file as a normalised float32 array (H, W, 3), shrunk so that no side exceeds `max_side`
+    pixels.
 
-    Raises ImageError if the file is missing, unreadable, truncated, smaller than MIN_SIDE, a stack, constant, or holds NaN or infinity.
+    Raises ImageError if the file is missing, unreadable, truncated, smaller than MIN_SIDE, a stack, constant,
+    or holds NaN or infinity.
     """
     return normalise(shrink(read_raw(path), max_side), name=str(path))
 
 
 def decode_image(data: bytes, name: str, *, max_side: int | None = None) -> Array:
-    """Turn the bytes of an image file into a normalised float32 array (H, W, 3); `name` is what errors call it. Raises as `read_image`."""
+    """Turn the bytes of an image file into a normalised float32 array (H, W, 3);
+    `name` is what errors call it. Raises as `read_image`."""
     return normalise(shrink(decode_raw(data, name), max_side), name=name)
 
 
 def read_raw(path: str | Path, *, stored: bool = False) -> Array:
-    """Read an image file as an array (H, W) or (H, W, 3) in its own dtype, as displayed. `stored` as in `decode_raw`. Raises ImageError."""
+    """Read an image file as an array (H, W) or (H, W, 3) in its own dtype, as displayed.
+    `stored` as in `decode_raw`. Raises ImageError."""
     return decode_raw(read_bytes(Path(path)), str(path), stored=stored)
 
 
 def decode_raw(data: bytes, name: str, *, stored: bool = False) -> Array:
-    """Decode the bytes of an image file to (H, W) or (H, W, 3) in its own dtype, orientation applied, alpha dropped.
+    """Decode the bytes of an image file to (H, W) or (H, W, 3) in its own dtype, orientation applied, alpha
+    dropped.
 
-    With `stored`, the numbers of the file are kept, which is what masks need: palette indices instead of colours, gray of 2 or 4 bits
-    unscaled, no inversion of white-is-zero TIFFs, and an alpha channel, if any, as the last: (H, W, 2) or (H, W, 4).
+    With `stored`, the numbers of the file are kept, which is what masks need:
+    palette indices instead of colours, gray of 2 or 4 bits unscaled, no inversion of white-is-zero TIFFs, and
+    an alpha channel, if any, as the last: (H, W, 2) or (H, W, 4).
     Raises ImageError (see `read_image`), except that a constant image passes.
     """
     return decode(data, name, stored=stored).array
@@ -102,18 +116,25 @@ def decode(data: bytes, name: str, *, stored: bool = False) -> Decoded:
         array, lossy, assumed = _pixels(data, header, name, stored)
     except (ImageError, MemoryError):
         raise
-    except Exception as error:  # decoders raise anything: OSError, SyntaxError, ValueError, struct.error, codecs' own
+    except (
+        Exception
+    ) as error:  # decoders raise anything: OSError, SyntaxError, ValueError, struct.error, codecs' own
         raise ImageError(
-            f"{name}: the {header.kind} data is truncated or damaged ({_text(error)}); copy or export the file again."
+            f"{name}: the {header.kind} data is truncated or damaged ({_text(error)}); copy or export the"
+            " file again."
         ) from error
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
-        raise ImageError(f"{name}: {bad} values are NaN or infinite, expected finite intensities; replace them and save the image again.")
+        raise ImageError(
+            f"{name}: {bad} values are NaN or infinite, expected finite intensities; replace them and save"
+            " the image again."
+        )
     return Decoded(np.ascontiguousarray(_orient(array, header.orientation)), lossy, assumed)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Tell (height, width) in pixels of an image file as displayed, from its header alone. Raises ImageError if it cannot be read."""
+    """Tell (height, width) in pixels of an image file as displayed, from its header alone.
+    Raises ImageError if it cannot be read."""
     try:
         with Path(path).open("rb") as stream:
             header = _header(stream, str(path))
@@ -123,7 +144,8 @@ def image_size(path: str | Path) -> tuple[int, int]:
 
 
 def encoded_size(data: bytes, name: str) -> tuple[int, int]:
-    """Tell (height, width) in pixels of an encoded image as stored, from its header alone. Raises ImageError if it cannot be read."""
+    """Tell (height, width) in pixels of an encoded image as stored, from its header alone.
+    Raises ImageError if it cannot be read."""
     header = _header(io.BytesIO(data), name)
     return header.height, header.width
 
@@ -140,13 +162,15 @@ def decoding_pixels(data: bytes, name: str) -> int:
 def working_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     """Scale (height, width) down so that the longer side is `max_side`, keeping the aspect ratio; never up.
 
-    Of a long strip the shorter side stays at MIN_SIDE, if it had that, and the longer one above `max_side`: a network sees nothing in less.
-    Raises ImageError if `max_side` is below MIN_SIDE.
+    Of a long strip the shorter side stays at MIN_SIDE, if it had that, and the longer one above `max_side`:
+    a network sees nothing in less. Raises ImageError if `max_side` is below MIN_SIDE.
     """
     if max_side is None:
         return size
     if max_side < MIN_SIDE:
-        raise ImageError(f"max_side is {max_side} pixels, expected at least {MIN_SIDE}; leave it out for full resolution.")
+        raise ImageError(
+            f"max_side is {max_side} pixels, expected at least {MIN_SIDE}; leave it out for full resolution."
+        )
     longest = max(size)
     if longest <= max_side:
         return size
@@ -159,7 +183,8 @@ def working_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]
 
 
 def decode_shrunk(data: bytes, name: str, max_side: int | None) -> tuple[Array, tuple[int, int]]:
-    """The image at `working_size`, (H, W) or (H, W, 3) not normalised, and (height, width) of the whole one, which is gone again by then.
+    """The image at `working_size`, (H, W) or (H, W, 3) not normalised, and (height, width) of the whole one,
+    which is gone again by then.
 
     Raises as `decode_raw`.
     """
@@ -168,13 +193,15 @@ def decode_shrunk(data: bytes, name: str, max_side: int | None) -> tuple[Array, 
 
 
 def shrink(raw: Array, max_side: int | None) -> Array:
-    """Average pixels of (H, W) or (H, W, 3) over areas to `working_size`: float32; unchanged if it is small enough."""
+    """Average pixels of (H, W) or (H, W, 3) over areas to `working_size`: float32;
+    unchanged if it is small enough."""
     size = working_size((raw.shape[0], raw.shape[1]), max_side)
     return raw if size == raw.shape[:2] else resample(raw, size)
 
 
 def resample(array: Array, size: tuple[int, int]) -> Array:
-    """Resize (H, W) or (H, W, C) to `size` = (height, width) by box averaging, channel by channel: float32."""
+    """Resize (H, W) or (H, W, C) to `size` = (height, width) by box averaging, channel by channel:
+    float32."""
     planes = array[..., None] if array.ndim == 2 else array
     result: Array = np.empty((*size, planes.shape[2]), dtype=np.float32)
     scale = array.shape[0] / size[0]
@@ -189,7 +216,8 @@ def resample(array: Array, size: tuple[int, int]) -> Array:
 
 
 def row_blocks(rows: int, width: int) -> Iterator[tuple[int, int]]:
-    """(first, end) of blocks of whole rows of `width` pixels that hold BLOCK_PIXELS at most; of a small image, all of its rows.
+    """(first, end) of blocks of whole rows of `width` pixels that hold BLOCK_PIXELS at most;
+    of a small image, all of its rows.
 
     All but the last have a multiple of 8 rows. What is worked out block by block needs memory for one only.
     """
@@ -199,27 +227,46 @@ def row_blocks(rows: int, width: int) -> Iterator[tuple[int, int]]:
 
 
 def normalise(raw: Array, *, name: str = "image") -> Array:
-    """Standardise intensities (H, W) or (H, W, 3) of any real dtype to float32 (H, W, 3): outliers clipped, mean 0, deviation 1.
+    """Standardise intensities (H, W) or (H, W, 3) of any real dtype to float32 (H, W, 3):
+    outliers clipped, mean 0, deviation 1.
 
-    Clip and moments are taken jointly over the channels, so that colours keep their relation; the result does not depend on the
-    scale or offset of the intensities (8 or 16 bit). Gray is repeated in three channels.
-    Raises ImageError for NaN or infinity, a constant image, no pixels, or another shape; `name` is what the error calls the image.
+    Clip and moments are taken jointly over the channels, so that colours keep their relation;
+    the result does not depend on the scale or offset of the intensities (8 or 16 bit).
+    Gray is repeated in three channels.
+    Raises ImageError for NaN or infinity, a constant image, no pixels, or another shape;
+    `name` is what the error calls the image.
     """
-    if raw.ndim not in (2, 3) or (raw.ndim == 3 and raw.shape[2] != 3) or raw.size == 0 or raw.dtype.kind not in "buif":
-        raise ImageError(f"{name}: found shape {raw.shape} of {raw.dtype}, expected real numbers in (H, W) or (H, W, 3); convert it first.")
+    if (
+        raw.ndim not in (2, 3)
+        or (raw.ndim == 3 and raw.shape[2] != 3)
+        or raw.size == 0
+        or raw.dtype.kind not in "buif"
+    ):
+        raise ImageError(
+            f"{name}: found shape {raw.shape} of {raw.dtype}, expected real numbers in (H, W) or (H, W, 3);"
+            " convert it first."
+        )
     values: Array = raw.astype(np.float32 if raw.dtype.itemsize <= 2 else np.float64)
     if not np.isfinite(values).all():
-        raise ImageError(f"{name}: holds NaN or infinite values, expected finite intensities; replace them and save the image again.")
-    # Dark fluorescence is only clipped, not compressed: on the 54 fluorescence images of DSB 2018 the best single threshold common to
-    # all reaches dice 0.880 on the linear scale, 0.871 after a square root, 0.876 after asinh(10 x), although these bring the largest
+        raise ImageError(
+            f"{name}: holds NaN or infinite values, expected finite intensities; replace them and save the"
+            " image again."
+        )
+    # Dark fluorescence is only clipped, not compressed:
+    # on the 54 fluorescence images of DSB 2018 the best single threshold common to all reaches dice 0.880 on
+    # the linear scale, 0.871 after a square root, 0.876 after asinh(10 x), although these bring the largest
     # value from 14.5 down to 9.9 and 9.5 deviations.
     share = min(CLIP_FRACTION, CLIP_PIXELS / (raw.shape[0] * raw.shape[1]))
     low, high = (float(value) for value in np.quantile(values, [share, 1 - share]))
-    if not high > low:  # less than the clipped share differs from the rest: a black image with a few bright pixels
+    if (
+        not high > low
+    ):  # less than the clipped share differs from the rest: a black image with a few bright pixels
         low, high = float(values.min()), float(values.max())
     half = high / 2 - low / 2  # halves, because high - low overflows for floats near the largest
     if not half > 0:
-        raise ImageError(f"{name}: every pixel has the value {low:g}, expected an image with contrast; export it again.")
+        raise ImageError(
+            f"{name}: every pixel has the value {low:g}, expected an image with contrast; export it again."
+        )
     unit = np.clip((values / 2 - low / 2) / half, 0, 1)
     unit -= unit.mean(dtype=np.float64)
     unit /= unit.std(dtype=np.float64)
@@ -237,8 +284,14 @@ def read_bytes(path: Path) -> bytes:
 
 def _unreadable(path: Path, error: OSError) -> ImageError:
     if isinstance(error, FileNotFoundError):
-        return ImageError(f"{path}: no such file, expected an image; check the name, or whether it was moved or deleted meanwhile.")
-    return ImageError(f"{path}: cannot be opened ({error.strerror or error}), expected a readable image file; check its permissions.")
+        return ImageError(
+            f"{path}: no such file, expected an image; check the name, or whether it was moved or deleted"
+            " meanwhile."
+        )
+    return ImageError(
+        f"{path}: cannot be opened ({error.strerror or error}), expected a readable image file; check its"
+        " permissions."
+    )
 
 
 def _header(stream: BinaryIO, name: str) -> _Header:
@@ -250,25 +303,47 @@ def _header(stream: BinaryIO, name: str) -> _Header:
     try:
         if start[:4] in tiff.MAGIC:
             height, width, orientation, size = tiff.read_header(stream, name)
-            return _Header("TIFF", height, width, _valid_orientation(orientation), 8, max(BYTES_A_PIXEL, 1.5 * size))
+            return _Header(
+                "TIFF", height, width, _valid_orientation(orientation), 8, max(BYTES_A_PIXEL, 1.5 * size)
+            )
         with Image.open(stream) as image:
             kind = image.format or "unknown"
-            # Pillow decodes all pixels of a PNG to look for EXIF behind them; where it stands in front, `info` has it already.
+            # Pillow decodes all pixels of a PNG to look for EXIF behind them;
+            # where it stands in front, `info` has it already.
             exif = image.getexif() if kind != "PNG" or "exif" in image.info else {}
             bits = start[24] if kind == "PNG" else 8
             frames = getattr(image, "n_frames", 1) if kind == "WEBP" else 1
             memory = 16 if kind == "WEBP" or (bits == 16 and len(image.getbands()) > 1) else BYTES_A_PIXEL
-            header = _Header(kind, image.height, image.width, _valid_orientation(exif.get(_ORIENTATION_TAG, 1)), bits, memory)
+            header = _Header(
+                kind,
+                image.height,
+                image.width,
+                _valid_orientation(exif.get(_ORIENTATION_TAG, 1)),
+                bits,
+                memory,
+            )
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # see decode_raw
-        known = start[:4] in tiff.MAGIC or start.startswith((b"\x89PNG", b"\xff\xd8", b"BM")) or start[8:12] == b"WEBP"
+        known = (
+            start[:4] in tiff.MAGIC
+            or start.startswith((b"\x89PNG", b"\xff\xd8", b"BM"))
+            or start[8:12] == b"WEBP"
+        )
         found = f"a damaged header ({_text(error)})" if known else f"a file that starts with {start[:16]!r}"
-        raise ImageError(f"{name}: found {found}, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF.") from error
+        raise ImageError(
+            f"{name}: found {found}, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF."
+        ) from error
     if frames > 1 and header.kind == "WEBP":
-        raise ImageError(f"{name}: found an animation of {frames} pictures, expected one; export each picture as a file of its own.")
+        raise ImageError(
+            f"{name}: found an animation of {frames} pictures, expected one; export each picture as a file of"
+            " its own."
+        )
     if header.kind not in _PILLOW_KINDS:
-        raise ImageError(f"{name}: found a {header.kind} file, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF.")
+        raise ImageError(
+            f"{name}: found a {header.kind} file, expected {_FORMATS}; open it in ImageJ and save it as PNG"
+            " or TIFF."
+        )
     return header
 
 
@@ -284,9 +359,14 @@ def _valid_orientation(value: object) -> int:
 def _check_size(header: _Header, name: str) -> None:
     size = f"{header.width} x {header.height} pixels (width x height)"
     if min(header.height, header.width) < MIN_SIDE:
-        raise ImageError(f"{name}: found {size}, expected at least {MIN_SIDE} on each side; use larger images.")
+        raise ImageError(
+            f"{name}: found {size}, expected at least {MIN_SIDE} on each side; use larger images."
+        )
     if header.height * header.width > MAX_PIXELS:
-        raise ImageError(f"{name}: found {size}, expected at most {MAX_PIXELS} pixels in all; cut it into tiles, or export it smaller.")
+        raise ImageError(
+            f"{name}: found {size}, expected at most {MAX_PIXELS} pixels in all; cut it into tiles, or export"
+            " it smaller."
+        )
 
 
 def _orient(array: Array, orientation: int) -> Array:
@@ -313,12 +393,17 @@ def _pixels_of_others(data: bytes, header: _Header, stored: bool) -> Array:
         return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     with Image.open(io.BytesIO(data)) as image:
         image.load()
-        return _stored_pixels(image, header.gray_bits) if stored else converted(image, _plain_mode(image.mode))
+        return (
+            _stored_pixels(image, header.gray_bits) if stored else converted(image, _plain_mode(image.mode))
+        )
 
 
 def converted(image: Image.Image, mode: str) -> Array:
-    """The pixels of a loaded image, uint8 (H, W[, C]), in another mode of Pillow's, made a block of rows at a time."""
-    result: Array = np.empty((image.height, image.width, *([len(mode)] if len(mode) > 1 else [])), dtype=np.uint8)
+    """The pixels of a loaded image, uint8 (H, W[, C]), in another mode of Pillow's, made a block of rows at a
+    time."""
+    result: Array = np.empty(
+        (image.height, image.width, *([len(mode)] if len(mode) > 1 else [])), dtype=np.uint8
+    )
     for first, end in row_blocks(image.height, image.width):
         result[first:end] = image.crop((0, first, image.width, end)).convert(mode)
     return result
@@ -330,7 +415,8 @@ def _plain_mode(mode: str) -> str:
 
 def _stored_pixels(image: Image.Image, gray_bits: int) -> Array:
     if image.mode == "P":
-        # A black and white palette is a binary mask whatever the order of its two entries; optimisers put either first.
+        # A black and white palette is a binary mask whatever the order of its two entries;
+        # optimisers put either first.
         colours = image.convert("RGB").getcolors(256) or []
         binary = {colour for _, colour in colours} <= {(0, 0, 0), (255, 255, 255)}
         return np.asarray(image.convert("L") if binary else image)

@@ -7,9 +7,12 @@ from model.data.lru_cache import ByteCache
 
 
 class LazyArrays(Mapping[str, Array]):
-    """A read-only mapping whose values are loaded when asked for and shared through a ByteCache; `kind` is what errors call them."""
+    """A read-only mapping whose values are loaded when asked for and shared through a ByteCache;
+    `kind` is what errors call them."""
 
-    def __init__(self, kind: str, keys: tuple[str, ...], load: Callable[[str], Array], cache: ByteCache) -> None:
+    def __init__(
+        self, kind: str, keys: tuple[str, ...], load: Callable[[str], Array], cache: ByteCache
+    ) -> None:
         self._kind, self._keys, self._load, self._cache = kind, dict.fromkeys(keys), load, cache
 
     def __getitem__(self, key: str) -> Array:

@@ -7,7 +7,8 @@ from model.arrays import Array
 
 
 class ByteCache:
-    """Arrays by key, the least recently used dropped once their bytes exceed `limit`; safe to use from several threads."""
+    """Arrays by key, the least recently used dropped once their bytes exceed `limit`;
+    safe to use from several threads."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -23,7 +24,8 @@ class ByteCache:
             return self._arrays.get(key)
 
     def put(self, key: tuple[str, str], array: Array) -> Array:
-        """Keep `array`, made read-only because several callers share it, and return it; one larger than the limit is not kept."""
+        """Keep `array`, made read-only because several callers share it, and return it;
+        one larger than the limit is not kept."""
         array.flags.writeable = False
         with self._lock:
             if key not in self._arrays and array.nbytes <= self.limit:

@@ -37,7 +37,8 @@ class MaskOptions:
 
     meaning: Meaning = Meaning.AUTO
     inverted: tuple[str, ...] = ()
-    """Names of mask files, as paths within their folder, whose background is the foreground; "all" for all."""
+    """Names of mask files, as paths within their folder, whose background is the foreground;
+    "all" for all."""
 
     def inverts(self, name: str) -> bool:
         """Whether a mask is to be inverted."""
@@ -49,7 +50,8 @@ PLAIN = MaskOptions()
 
 @dataclass(frozen=True)
 class Coding:
-    """How the numbers of masks become class ids 0 to `classes` - 1. Numbers are those of the file, see `masks.read_stored`."""
+    """How the numbers of masks become class ids 0 to `classes` - 1.
+    Numbers are those of the file, see `masks.read_stored`."""
 
     classes: int
     objects: bool = False
@@ -64,7 +66,8 @@ class Coding:
     """The number that covers most of the inverted masks."""
 
     def ids(self, values: Array, *, inverted: bool = False, name: str = "mask") -> Mask:
-        """Class ids, uint8 (H, W), of a mask's numbers, integers (H, W). Raises MaskError for numbers that do not fit."""
+        """Class ids, uint8 (H, W), of a mask's numbers, integers (H, W).
+        Raises MaskError for numbers that do not fit."""
         if self.objects and not inverted:
             return (values != self.background).astype(np.uint8)
         if not (self.levels or inverted):
@@ -73,11 +76,16 @@ class Coding:
         return self.ids_of_numbers(numbers, areas, inverted=inverted, name=name)[places.reshape(values.shape)]
 
     def ids_of_numbers(self, numbers: Array, areas: Array, *, inverted: bool, name: str) -> Mask:
-        """The class id, uint8 (n,), of each of the different numbers (n,) in one mask; `areas` are their pixels. Raises MaskError."""
+        """The class id, uint8 (n,), of each of the different numbers (n,) in one mask;
+        `areas` are their pixels. Raises MaskError."""
         if self.objects:
             if numbers.min() < 0:
-                raise MaskError(f"mask {name}: found the number {numbers.min()}, expected 0 and above; export it again.")
-            if inverted and 0 in numbers:  # the pieces of the background are numbered, and what is left are the objects
+                raise MaskError(
+                    f"mask {name}: found the number {numbers.min()}, expected 0 and above; export it again."
+                )
+            if (
+                inverted and 0 in numbers
+            ):  # the pieces of the background are numbered, and what is left are the objects
                 return (numbers == 0).astype(np.uint8)
             background = self.background
             if inverted:
@@ -86,9 +94,14 @@ class Coding:
         return class_ids(self.plain(numbers, inverted), self.classes, name=name)
 
     def plain(self, numbers: Array, inverted: bool) -> Array:
-        """Numbers of classes, of any shape, as they are to be read: inverted ones exchanged, levels as ids."""
+        """Numbers of classes, of any shape, as they are to be read:
+        inverted ones exchanged, levels as ids."""
         numbers = _mapped(numbers, self.swapped) if inverted else numbers
-        return _mapped(numbers, {level: number for number, level in enumerate(self.levels)}) if self.levels else numbers
+        return (
+            _mapped(numbers, {level: number for number, level in enumerate(self.levels)})
+            if self.levels
+            else numbers
+        )
 
     def describe(self) -> dict[str, Any]:
         """What tells this reading from the plain one of class ids, JSON-ready; empty for the plain one."""
@@ -96,14 +109,19 @@ class Coding:
         return {name: value for name, value in parts.items() if value}
 
 
-def decide(contents: Mapping[str, Content], classes: int | None, options: MaskOptions) -> tuple[Coding, list[str], dict[str, MaskError]]:
+def decide(
+    contents: Mapping[str, Content], classes: int | None, options: MaskOptions
+) -> tuple[Coding, list[str], dict[str, MaskError]]:
     """How masks are read, what a user should know of it, and the error of each mask that cannot be.
 
-    contents: by the mask's name. `classes` counts the background; None: read from the masks. Raises PoolError for options that
-    contradict each other.
+    contents: by the mask's name. `classes` counts the background; None: read from the masks.
+    Raises PoolError for options that contradict each other.
     """
     if options.meaning is Meaning.OBJECTS and classes not in (None, 2):
-        raise PoolError(f"found --mask-numbers objects with --classes {classes}, expected 2: all objects are of one class; leave one out.")
+        raise PoolError(
+            f"found --mask-numbers objects with --classes {classes}, expected 2: all objects are of one"
+            " class; leave one out."
+        )
     inverted = {name: content for name, content in contents.items() if options.inverts(name)}
     most = _most_common(list(inverted.values()))
     background = _coloured_background(list(contents.values()))
@@ -119,7 +137,11 @@ def decide(contents: Mapping[str, Content], classes: int | None, options: MaskOp
     problems: dict[str, MaskError] = {}
     if not coding.objects:
         problems = _not_ids(contents, coding, classes, options)
-        plain = [coding.plain(c.numbers, options.inverts(name)) for name, c in contents.items() if name not in problems]
+        plain = [
+            coding.plain(c.numbers, options.inverts(name))
+            for name, c in contents.items()
+            if name not in problems
+        ]
         coding = replace(coding, classes=infer_classes(plain) if classes is None else classes)
     for name, content in contents.items():
         try:
@@ -133,36 +155,53 @@ def decide(contents: Mapping[str, Content], classes: int | None, options: MaskOp
     return coding, notes, problems
 
 
-def _decide(contents: Mapping[str, Content], classes: int | None, meaning: Meaning, background: int) -> tuple[Coding, list[str]]:
+def _decide(
+    contents: Mapping[str, Content], classes: int | None, meaning: Meaning, background: int
+) -> tuple[Coding, list[str]]:
     if meaning is Meaning.OBJECTS:
         return Coding(2, objects=True, background=background), []
     coloured = any(content.coloured for content in contents.values())
     several = [content for content in contents.values() if content.present.sum() > 1]
     if coloured and not several and meaning is Meaning.AUTO:
-        return Coding(2, objects=True, background=background), ["The masks are in colours: all but black is read as foreground."]
+        return Coding(2, objects=True, background=background), [
+            "The masks are in colours: all but black is read as foreground."
+        ]
     if meaning is Meaning.CLASSES or classes not in (None, 2):
         return Coding(classes or 2), []
     verdict = judge(list(contents.values()), background)
     if verdict is Verdict.OBJECTS:
         most = max(int((content.numbers != background).sum()) for content in contents.values())
-        what = "give each object a colour of its own" if coloured else f"number their objects (up to {most} in one)"
-        note = f"The masks {what} and are read as one class, objects and background. If the numbers are classes: --mask-numbers classes."
+        what = (
+            "give each object a colour of its own"
+            if coloured
+            else f"number their objects (up to {most} in one)"
+        )
+        note = (
+            f"The masks {what} and are read as one class, objects and background. If the numbers are classes:"
+            " --mask-numbers classes."
+        )
         return Coding(2, objects=True, background=background), [note]
     if verdict is Verdict.CLASSES_PERHAPS:
-        note = "The numbers in the masks are read as classes. If they number the objects of one class: --mask-numbers objects."
+        note = (
+            "The numbers in the masks are read as classes. If they number the objects of one class:"
+            " --mask-numbers objects."
+        )
         return Coding(classes or 2), [note]
     return Coding(classes or 2), []
 
 
-def _not_ids(contents: Mapping[str, Content], coding: Coding, classes: int | None, options: MaskOptions) -> dict[str, MaskError]:
+def _not_ids(
+    contents: Mapping[str, Content], coding: Coding, classes: int | None, options: MaskOptions
+) -> dict[str, MaskError]:
     """The error of each mask whose numbers cannot be class ids, whatever the others hold."""
     problems = {}
     for name, content in contents.items():
         try:
             if content.coloured:
                 raise MaskError(
-                    f"mask {name}: found {content.present.sum()} colours, expected one number a pixel; save class ids 0, 1, 2, ... as a "
-                    "gray or palette PNG. If each object has a colour of its own: --mask-numbers objects."
+                    f"mask {name}: found {content.present.sum()} colours, expected one number a pixel; save"
+                    " class ids 0, 1, 2, ... as a gray or palette PNG. If each object has a colour of its"
+                    " own: --mask-numbers objects."
                 )
             check_values(np.unique(coding.plain(content.numbers, options.inverts(name))), classes, name=name)
         except MaskError as error:
@@ -174,9 +213,18 @@ def _with_levels(
     coding: Coding, contents: Mapping[str, Content], inverted: Mapping[str, Content], classes: int | None
 ) -> tuple[Coding, list[str]]:
     """The coding with evenly spaced grays from 0 to 255 as its levels, if that is what the masks hold."""
-    numbers = [_mapped(c.numbers, coding.swapped) if name in inverted else c.numbers for name, c in contents.items() if not c.coloured]
+    numbers = [
+        _mapped(c.numbers, coding.swapped) if name in inverted else c.numbers
+        for name, c in contents.items()
+        if not c.coloured
+    ]
     union = np.unique(np.concatenate(numbers)) if numbers else np.zeros(0, dtype=np.int64)
-    if not 2 < union.size <= MOST_LEVELS or union[0] != 0 or union[-1] != WHITE or classes not in (None, union.size):
+    if (
+        not 2 < union.size <= MOST_LEVELS
+        or union[0] != 0
+        or union[-1] != WHITE
+        or classes not in (None, union.size)
+    ):
         return coding, []
     if np.abs(union - np.linspace(0, WHITE, union.size)).max() > 1:
         return coding, []
@@ -186,14 +234,17 @@ def _with_levels(
 
 
 def _swap(contents: Mapping[str, Content], inverted: Mapping[str, Content], most: int) -> dict[int, int]:
-    """What the numbers of inverted class masks become: 0 and the most common one are exchanged, or, where all masks are inverted and hold
-    other numbers, the most common one becomes 0 and the others 1, 2, ..."""
+    """What the numbers of inverted class masks become:
+    0 and the most common one are exchanged, or, where all masks are inverted and hold other numbers, the most
+    common one becomes 0 and the others 1, 2, ..."""
     if not inverted:
         return {}
     numbers = sorted({int(n) for content in inverted.values() for n in content.numbers})
     if len(inverted) < len(contents) or set(numbers) <= {0, WHITE}:
         return {0: most, most: 0}
-    return {most: 0} | {number: place for place, number in enumerate((n for n in numbers if n != most), start=1)}
+    return {most: 0} | {
+        number: place for place, number in enumerate((n for n in numbers if n != most), start=1)
+    }
 
 
 def _most_common(contents: list[Content]) -> int:
@@ -209,7 +260,9 @@ def _most_common(contents: list[Content]) -> int:
 def _coloured_background(contents: list[Content]) -> int:
     """Black, or white where colours stand for numbers and white, but not black, is in every mask."""
     coloured = [content for content in contents if content.coloured]
-    white = coloured and all(0 not in content.numbers and WHITE_COLOUR in content.numbers for content in coloured)
+    white = coloured and all(
+        0 not in content.numbers and WHITE_COLOUR in content.numbers for content in coloured
+    )
     return WHITE_COLOUR if white else 0
 
 

@@ -1,4 +1,5 @@
-"""What the numbers of one mask look like: how much each covers, whether it is one piece, and what it lies beside."""
+"""What the numbers of one mask look like:
+how much each covers, whether it is one piece, and what it lies beside."""
 
 from __future__ import annotations
 
@@ -48,8 +49,11 @@ class Content:
         return float(self.areas[self.numbers == number].sum() / self.areas.sum())
 
 
-def describe_content(values: Array, *, closely: bool = True, coloured: bool = False, blurred: str = "") -> Content:
-    """Count the numbers of a mask, integers (H, W); with `closely` also look where they lie, if there are several beside 0."""
+def describe_content(
+    values: Array, *, closely: bool = True, coloured: bool = False, blurred: str = ""
+) -> Content:
+    """Count the numbers of a mask, integers (H, W);
+    with `closely` also look where they lie, if there are several beside 0."""
     if values.dtype == np.uint8:  # np.unique sorts all pixels; counting is 20 times faster
         counts = np.bincount(values.ravel(), minlength=256)
         numbers = np.flatnonzero(counts)
@@ -61,7 +65,13 @@ def describe_content(values: Array, *, closely: bool = True, coloured: bool = Fa
         return content
     index = np.searchsorted(numbers, values).astype(np.int32)
     return Content(
-        content.numbers, content.areas, _whole(index, areas), _neighbours(index, content.present), _interior(index), coloured, blurred
+        content.numbers,
+        content.areas,
+        _whole(index, areas),
+        _neighbours(index, content.present),
+        _interior(index),
+        coloured,
+        blurred,
     )
 
 

@@ -15,7 +15,8 @@ HALF = 0.55
 NEARLY_ALL = 0.85
 """Share of the pixels in all numbers together from which on it is asked."""
 THIN = 0.02
-"""Share of a number's pixels that have only their like around them, below which it is an outline wherever it occurs."""
+"""Share of a number's pixels that have only their like around them, below which it is an outline wherever it
+occurs."""
 
 
 def blurred_notes(contents: Mapping[str, Content]) -> list[str]:
@@ -24,14 +25,22 @@ def blurred_notes(contents: Mapping[str, Content]) -> list[str]:
     notes = []
     for kind in kinds:
         names = [name for name, content in contents.items() if content.blurred == kind]
-        which = f"1 mask {kind} ({names[0]}) is" if len(names) == 1 else f"{len(names)} masks {kind} ({shorten(names)}) are"
+        which = (
+            f"1 mask {kind} ({names[0]}) is"
+            if len(names) == 1
+            else f"{len(names)} masks {kind} ({shorten(names)}) are"
+        )
         notes.append(f"{which} read as black and white, divided in the middle. PNG keeps masks exact.")
     return notes
 
 
 def share_warnings(contents: Mapping[str, Content], coding: Coding, options: MaskOptions) -> list[str]:
     """Ask whether masks are inverted that mark most of the pixels, or of which one does unlike all others."""
-    plain = {name: content for name, content in contents.items() if content.present.any() and not options.inverts(name)}
+    plain = {
+        name: content
+        for name, content in contents.items()
+        if content.present.any() and not options.inverts(name)
+    }
     if not plain:
         return []
     shares = {name: 1 - content.share(coding.background) for name, content in plain.items()}
@@ -40,41 +49,59 @@ def share_warnings(contents: Mapping[str, Content], coding: Coding, options: Mas
     if np.mean([share for _, share in largest.values()]) > HALF or mean > NEARLY_ALL:
         numbers = {number for number, _ in largest.values()}
         alone = float(np.mean([share for _, share in largest.values()]))
-        one = f", number {numbers.pop()} alone {alone:.0%}" if len(numbers) == 1 and mean - alone > 0.005 else ""
-        who = f"The mask marks {mean:.0%} of its pixels" if len(plain) == 1 else f"The masks mark {mean:.0%} of the pixels on average"
+        one = (
+            f", number {numbers.pop()} alone {alone:.0%}"
+            if len(numbers) == 1 and mean - alone > 0.005
+            else ""
+        )
+        who = (
+            f"The mask marks {mean:.0%} of its pixels"
+            if len(plain) == 1
+            else f"The masks mark {mean:.0%} of the pixels on average"
+        )
         return [
-            f"{who} as foreground{one}. Where objects are dense, all is well; if it is the background that is marked (inverted masks): "
-            f"--invert-masks {ALL}."
+            f"{who} as foreground{one}. Where objects are dense, all is well; if it is the background that is"
+            f" marked (inverted masks): --invert-masks {ALL}."
         ]
     odd = [name for name in shares if _unlike_others(name, shares)]
     if not odd:
         return []
-    remedy = " ".join(f"--invert-masks {_quoted(name)}" for name in odd[:3]) + (" and so on" if len(odd) > 3 else "")
-    marked, others = np.mean([shares[name] for name in odd]), np.mean([share for name, share in shares.items() if name not in odd])
+    remedy = " ".join(f"--invert-masks {_quoted(name)}" for name in odd[:3]) + (
+        " and so on" if len(odd) > 3 else ""
+    )
+    marked, others = (
+        np.mean([shares[name] for name in odd]),
+        np.mean([share for name, share in shares.items() if name not in odd]),
+    )
     return [
-        f"{shorten(odd)}: {marked:.0%} of the pixels are marked as foreground, in the other masks {others:.0%}. "
-        f"If background and objects are exchanged there (inverted): {remedy}."
+        f"{shorten(odd)}: {marked:.0%} of the pixels are marked as foreground, in the other masks"
+        f" {others:.0%}. If background and objects are exchanged there (inverted): {remedy}."
     ]
 
 
 def thin_warnings(contents: Mapping[str, Content]) -> list[str]:
-    """Ask about class ids that are outlines between a lower and a higher id wherever they occur, as a blended resizing leaves them."""
+    """Ask about class ids that are outlines between a lower and a higher id wherever they occur, as a blended
+    resizing leaves them."""
     areas: dict[int, int] = {}
     inside: dict[int, int] = {}
     for content in contents.values():
         if content.interior is None:
             continue
-        for number, area, interior in zip(content.numbers.tolist(), content.areas.tolist(), content.interior.tolist(), strict=True):
+        for number, area, interior in zip(
+            content.numbers.tolist(), content.areas.tolist(), content.interior.tolist(), strict=True
+        ):
             areas[number] = areas.get(number, 0) + area
             inside[number] = inside.get(number, 0) + interior
     thin = [number for number, area in areas.items() if number > 0 and inside[number] < THIN * area]
-    blended = [number for number in sorted(thin) if any(other > number and other not in thin for other in areas)]
+    blended = [
+        number for number in sorted(thin) if any(other > number and other not in thin for other in areas)
+    ]
     if not blended:
         return []
     which = f"number {blended[0]} is" if len(blended) == 1 else f"numbers {', '.join(map(str, blended))} are"
     return [
-        f"In all masks the {which} but a thin outline of others, as resizing with smoothing or JPEG leaves it. If no such class was drawn, "
-        "export the masks again, resized without smoothing ('nearest')."
+        f"In all masks the {which} but a thin outline of others, as resizing with smoothing or JPEG leaves"
+        " it. If no such class was drawn, export the masks again, resized without smoothing ('nearest')."
     ]
 
 

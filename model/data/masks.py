@@ -1,4 +1,5 @@
-"""Masks: which class every pixel of an image belongs to, as uint8 ids with 0 for background, and their files."""
+"""Masks:
+which class every pixel of an image belongs to, as uint8 ids with 0 for background, and their files."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +15,8 @@ from model.errors import ImageError, MaskError
 from model.files import write_atomically
 
 MAX_CLASSES = 32
-"""Largest number of classes believed without being told; more values than that are blurred edges or object numbers."""
+"""Largest number of classes believed without being told;
+more values than that are blurred edges or object numbers."""
 FEW_CLASSES = 8
 """Classes above which it is asked whether the numbers count objects."""
 MANY = 5
@@ -34,7 +36,8 @@ class Stored(NamedTuple):
     values: Array
     """Integers (H, W)."""
     coloured: bool = False
-    """The file is in colours, which stand for numbers: red, green and blue written side by side, so that black is 0."""
+    """The file is in colours, which stand for numbers:
+    red, green and blue written side by side, so that black is 0."""
     blurred: str = ""
     """Why black and white was made of it, in words; empty if it was not."""
 
@@ -42,14 +45,16 @@ class Stored(NamedTuple):
 def read_mask(path: str | Path, *, shape: tuple[int, int], classes: int | None = None) -> Array:
     """Read a mask file as class ids, uint8 (H, W), 0 = background.
 
-    `shape` is (height, width) of its image as displayed; `classes` counts the background. Files may hold 0/255 (two classes only), ids
-    0 to classes - 1, three equal channels, or a palette, whose indices then are the ids. Raises MaskError for anything else.
+    `shape` is (height, width) of its image as displayed; `classes` counts the background.
+    Files may hold 0/255 (two classes only), ids 0 to classes - 1, three equal channels, or a palette, whose
+    indices then are the ids. Raises MaskError for anything else.
     """
     return class_ids(read_values(path, shape=shape), classes, name=str(path))
 
 
 def read_values(path: str | Path, *, shape: tuple[int, int] | None = None) -> Array:
-    """Read the numbers of a mask file as stored, integers (H, W): 0/255 stay 0/255. Raises MaskError as `read_stored`."""
+    """Read the numbers of a mask file as stored, integers (H, W): 0/255 stay 0/255.
+    Raises MaskError as `read_stored`."""
     return read_stored(path, shape=shape).values
 
 
@@ -57,7 +62,8 @@ def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> St
     """Read the numbers of a mask file as stored, and how they were found.
 
     Black and white with blurred edges becomes 0/255; colours become numbers, black 0 (see `Stored.coloured`).
-    Raises MaskError if the file is unreadable, not of `shape` (height, width), or of a format that changes ids.
+    Raises MaskError if the file is unreadable, not of `shape` (height, width), or of a format that changes
+    ids.
     """
     try:
         decoded = decode(read_bytes(Path(path)), str(path), stored=True)
@@ -66,7 +72,9 @@ def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> St
     values, coloured = _one_channel(decoded.array, str(path), decoded.lossy)
     if values.dtype.kind == "f":
         if not (values == np.rint(values)).all() or np.abs(values).max() > 2**31:
-            raise MaskError(f"mask {path}: found fractions, expected whole class ids; save class ids as an 8-bit PNG.")
+            raise MaskError(
+                f"mask {path}: found fractions, expected whole class ids; save class ids as an 8-bit PNG."
+            )
         values = values.astype(np.int64)
     if values.dtype == np.uint16 and values.max() == 2**16 - 1 and np.isin(values, (0, 2**16 - 1)).all():
         values = (values // 257).astype(np.uint8)  # black and white in 16 bits
@@ -77,28 +85,37 @@ def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> St
             else ""
         )
         found, expected = (f"{w} x {h} pixels (width x height)" for h, w in (values.shape, shape))
-        raise MaskError(f"mask {path}: found {found}, but its image has {expected}{turned}; export the mask at the size of its image.")
+        raise MaskError(
+            f"mask {path}: found {found}, but its image has {expected}{turned}; export the mask at the size"
+            " of its image."
+        )
     return _sharpened(Stored(values, coloured), decoded.lossy, str(path))
 
 
 def _sharpened(stored: Stored, lossy: bool, name: str) -> Stored:
-    """Black and white in place of what a lossy format or a resizing has made of it. Raises MaskError for other lossy masks."""
+    """Black and white in place of what a lossy format or a resizing has made of it.
+    Raises MaskError for other lossy masks."""
     found = present_values(stored.values)
     if stored.coloured or _is_black_white(found):
         return stored
     foreground = find_foreground(stored.values, lossy=lossy) if stored.values.dtype == np.uint8 else None
     if foreground is not None:
-        return Stored((foreground * WHITE).astype(np.uint8), blurred="in a lossy format (JPEG, WebP)" if lossy else "with gray edges")
+        return Stored(
+            (foreground * WHITE).astype(np.uint8),
+            blurred="in a lossy format (JPEG, WebP)" if lossy else "with gray edges",
+        )
     if lossy:
         raise MaskError(
-            f"mask {name}: found {found.size} different values ({_listed(found)}) in a lossy format, expected 0 and 255 alone. "
-            "JPEG is lossy, as WebP may be, and changes numbers; save masks as PNG, from the original, not from this file."
+            f"mask {name}: found {found.size} different values ({_listed(found)}) in a lossy format, expected"
+            " 0 and 255 alone. JPEG is lossy, as WebP may be, and changes numbers; save masks as PNG, from"
+            " the original, not from this file."
         )
     return stored
 
 
 def class_ids(values: Array, classes: int | None = None, *, name: str = "mask") -> Array:
-    """Turn the stored numbers of a mask, integers or bool (H, W), into class ids, uint8 (H, W). Raises MaskError as `check_values`."""
+    """Turn the stored numbers of a mask, integers or bool (H, W), into class ids, uint8 (H, W).
+    Raises MaskError as `check_values`."""
     found = present_values(values)
     check_values(found, classes, name=name)
     if classes in (None, 2) and _is_black_white(found):
@@ -117,7 +134,8 @@ def present_values(values: Array) -> Array:
 
 
 def check_values(found: Array, classes: int | None, *, name: str = "mask") -> None:
-    """Check the different values `found` in a mask (1-D, ascending): 0/255 where `classes` is 2 or None, else ids below `classes`.
+    """Check the different values `found` in a mask (1-D, ascending):
+    0/255 where `classes` is 2 or None, else ids below `classes`.
 
     Without `classes`, ids must be below MAX_CLASSES. Raises MaskError.
     """
@@ -131,23 +149,33 @@ def check_values(found: Array, classes: int | None, *, name: str = "mask") -> No
     listed = _listed(found)
     if found.size > max(8, limit):
         remedy = (
-            "if they count objects (as ImageJ and Cellpose write them), add --mask-numbers objects, or set every object to 255 or its "
-            "class id; JPEG is lossy and blurs ids: save masks as PNG"
+            "if they count objects (as ImageJ and Cellpose write them), add --mask-numbers objects, or set"
+            " every object to 255 or its class id; JPEG is lossy and blurs ids: save masks as PNG"
         )
-        raise MaskError(f"mask {name}: found {found.size} different values ({listed}), expected at most {limit} class ids; {remedy}.")
+        raise MaskError(
+            f"mask {name}: found {found.size} different values ({listed}), expected at most {limit} class"
+            f" ids; {remedy}."
+        )
     expected = f"{'0/255, or ' if classes in (None, 2) else ''}class ids 0 to {limit - 1}"
-    raise MaskError(f"mask {name}: found the values {listed}, expected {expected}; renumber them, or correct the number of classes.")
+    raise MaskError(
+        f"mask {name}: found the values {listed}, expected {expected}; renumber them, or correct the number"
+        " of classes."
+    )
 
 
 def infer_classes(masks: Iterable[Array | str | Path]) -> int:
     """Count the classes, background included, in masks given as arrays of stored numbers or as files.
 
-    2 if all are 0/255 or 0/1, else the largest id + 1. If some are 0/255 and others hold ids above 1, the kind of which there are more
-    decides; the others are then in conflict with the result. Raises MaskError for unreadable masks and values that are no ids.
+    2 if all are 0/255 or 0/1, else the largest id + 1.
+    If some are 0/255 and others hold ids above 1, the kind of which there are more decides;
+    the others are then in conflict with the result.
+    Raises MaskError for unreadable masks and values that are no ids.
     """
     highest, white, several = 1, 0, 0
     for number, mask in enumerate(masks):
-        values, name = (mask, f"number {number}") if isinstance(mask, np.ndarray) else (read_values(mask), str(mask))
+        values, name = (
+            (mask, f"number {number}") if isinstance(mask, np.ndarray) else (read_values(mask), str(mask))
+        )
         found = present_values(values)
         check_values(found, None, name=name)
         white += int(found[-1] == WHITE)
@@ -157,21 +185,29 @@ def infer_classes(masks: Iterable[Array | str | Path]) -> int:
 
 
 def id_warnings(found: Mapping[str, Array], classes: int) -> list[tuple[str, str]]:
-    """Say which class ids look like slips of the pen, where `classes` was read from the masks: ids below the highest that no mask has, and
-    ids that one mask alone has among at least MANY.
+    """Say which class ids look like slips of the pen, where `classes` was read from the masks:
+    ids below the highest that no mask has, and ids that one mask alone has among at least MANY.
 
-    found: name of each mask to its different numbers, 1-D ascending. Returns (name of a mask that has such an id, message).
+    found: name of each mask to its different numbers, 1-D ascending.
+    Returns (name of a mask that has such an id, message).
     """
-    having = {value: [name for name, values in found.items() if value in values] for value in range(1, classes)}
-    remedy = f"{classes} classes are assumed for it; correct the mask, or state the right number with --classes N"
+    having = {
+        value: [name for name, values in found.items() if value in values] for value in range(1, classes)
+    }
+    remedy = (
+        f"{classes} classes are assumed for it; correct the mask, or state the right number with --classes N"
+    )
     notes = []
     if classes > FEW_CLASSES:
         name = next(name for name, values in found.items() if values[-1] == classes - 1)
         notes.append(
             (
                 name,
-                f"holds numbers up to {classes - 1}. If they count objects (as in masks of ImageJ or Cellpose), add --mask-numbers "
-                f"objects, or set every object to 255, or to its class id; {remedy}.",
+                (
+                    f"holds numbers up to {classes - 1}. If they count objects (as in masks of ImageJ or"
+                    " Cellpose), add --mask-numbers objects, or set every object to 255, or to its class id;"
+                    f" {remedy}."
+                ),
             )
         )
     gaps = [str(value) for value, names in having.items() if not names]
@@ -180,30 +216,39 @@ def id_warnings(found: Mapping[str, Array], classes: int) -> list[tuple[str, str
         notes.append((name, f"has the class id {classes - 1}, but no mask has {', '.join(gaps)}. {remedy}."))
     for value, names in having.items():
         if classes > 2 and len(names) == 1 and len(found) >= MANY:
-            notes.append((names[0], f"is the only one of {len(found)} masks with the class id {value}. {remedy}."))
+            notes.append(
+                (names[0], f"is the only one of {len(found)} masks with the class id {value}. {remedy}.")
+            )
     return notes
 
 
 def mask_warnings(mask: Array) -> list[str]:
-    """Say what looks wrong, yet may be meant, in class ids (H, W): nothing marked, or everything. Empty if nothing does."""
+    """Say what looks wrong, yet may be meant, in class ids (H, W): nothing marked, or everything.
+    Empty if nothing does."""
     found = present_values(mask)
     if not found.any():
-        return ["no foreground: all pixels are background (0), expected some foreground unless the image is empty"]
+        return [
+            "no foreground: all pixels are background (0), expected some foreground unless the image is empty"
+        ]
     if 0 not in found:
         return ["all foreground: no pixel is background (0); perhaps the mask is inverted?"]
     return []
 
 
 def resize_mask(mask: Array, shape: tuple[int, int]) -> Array:
-    """Resize class ids, uint8 (H, W), to `shape` = (height, width): by majority where it shrinks, nearest pixel where it grows.
+    """Resize class ids, uint8 (H, W), to `shape` = (height, width):
+    by majority where it shrinks, nearest pixel where it grows.
 
-    Majority: a new pixel gets the class that covers most of its area, the lower id at a draw. It keeps areas, while nearest would pick
-    single pixels; structures thinner than half a new pixel vanish either way.
+    Majority: a new pixel gets the class that covers most of its area, the lower id at a draw.
+    It keeps areas, while nearest would pick single pixels;
+    structures thinner than half a new pixel vanish either way.
     """
     if mask.shape == tuple(shape):
         return mask.copy()
     if shape[0] >= mask.shape[0] and shape[1] >= mask.shape[1]:
-        grown = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8)).resize((shape[1], shape[0]), Image.Resampling.NEAREST)
+        grown = Image.fromarray(np.ascontiguousarray(mask, dtype=np.uint8)).resize(
+            (shape[1], shape[0]), Image.Resampling.NEAREST
+        )
         return np.array(grown)
     found = present_values(mask)
     result: Array = np.zeros(shape, dtype=np.uint8)
@@ -216,25 +261,34 @@ def resize_mask(mask: Array, shape: tuple[int, int]) -> Array:
 
 
 def write_mask(path: str | Path, mask: Array, *, white: bool = False) -> None:
-    """Write class ids, integers or bool (H, W), as an 8-bit gray PNG; with `white` a binary mask is written as 0/255, else ids as they are.
+    """Write class ids, integers or bool (H, W), as an 8-bit gray PNG;
+    with `white` a binary mask is written as 0/255, else ids as they are.
 
-    The file appears whole or not at all. Raises MaskError if `path` is not a .png, or the mask is not 2-D, or the ids do not fit.
+    The file appears whole or not at all.
+    Raises MaskError if `path` is not a .png, or the mask is not 2-D, or the ids do not fit.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise MaskError(f"mask {path}: found the extension {path.suffix!r}, expected .png, which keeps ids exactly; rename it.")
+        raise MaskError(
+            f"mask {path}: found the extension {path.suffix!r}, expected .png, which keeps ids exactly;"
+            " rename it."
+        )
     top = 1 if white else 255
     if mask.ndim != 2 or mask.size == 0 or mask.dtype.kind not in "bui" or mask.min() < 0 or mask.max() > top:
         span = f"values {mask.min()} to {mask.max()}" if mask.size else "no values"
         remedy = "; write ids instead (white=False)" if white else "; pass class ids"
-        raise MaskError(f"mask {path}: found {mask.dtype} {mask.shape} with {span}, expected whole numbers 0 to {top} in (H, W){remedy}.")
+        raise MaskError(
+            f"mask {path}: found {mask.dtype} {mask.shape} with {span}, expected whole numbers 0 to {top} in"
+            f" (H, W){remedy}."
+        )
     ids = mask.astype(np.uint8) * np.uint8(WHITE if white else 1)
     try:
         with write_atomically(path) as file:
             Image.fromarray(ids).save(file, format="PNG")
     except OSError as error:
         raise MaskError(
-            f"mask {path}: cannot be written ({error.strerror or error}); check that the folder exists and has room."
+            f"mask {path}: cannot be written ({error.strerror or error}); check that the folder exists and"
+            " has room."
         ) from error
 
 
@@ -243,13 +297,19 @@ def _is_black_white(found: Array) -> bool:
 
 
 def _one_channel(values: Array, name: str, lossy: bool) -> tuple[Array, bool]:
-    """(H, W), (H, W, 2 to 4) to (H, W), and whether colours were numbered for it. An alpha channel must hold nothing of its own."""
+    """(H, W), (H, W, 2 to 4) to (H, W), and whether colours were numbered for it.
+    An alpha channel must hold nothing of its own."""
     if values.ndim == 2:
         return values, False
     colours = values if values.shape[2] == 3 else values[..., :-1]
-    if values.shape[2] != 3 and (colours == colours[:1, :1]).all() and values[..., -1].min() != values[..., -1].max():
+    if (
+        values.shape[2] != 3
+        and (colours == colours[:1, :1]).all()
+        and values[..., -1].min() != values[..., -1].max()
+    ):
         raise MaskError(
-            f"mask {name}: only the transparency (alpha) varies, expected ids in the pixels; save it as a gray PNG without alpha."
+            f"mask {name}: only the transparency (alpha) varies, expected ids in the pixels; save it as a"
+            " gray PNG without alpha."
         )
     if (colours == colours[..., :1]).all():
         return colours[..., 0], False
@@ -263,7 +323,8 @@ def _one_channel(values: Array, name: str, lossy: bool) -> tuple[Array, bool]:
             return numbers, True
     cause = "; JPEG is lossy and blends colours" if lossy else ""
     raise MaskError(
-        f"mask {name}: found colours{cause}, expected one number a pixel; save class ids 0, 1, 2, ... as a gray or palette PNG."
+        f"mask {name}: found colours{cause}, expected one number a pixel; save class ids 0, 1, 2, ... as a"
+        " gray or palette PNG."
     )
 
 

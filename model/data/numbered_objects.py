@@ -14,7 +14,8 @@ from model.data.mask_content import Content
 FEW_CLASSES = 8
 """More different numbers than this are hardly classes, if each is one piece."""
 SURE = 0.9
-"""Share of the numbers that must be one connected piece each to be objects; a few are cut in two by others."""
+"""Share of the numbers that must be one connected piece each to be objects;
+a few are cut in two by others."""
 USUAL = 0.8
 """Share of the masks in which numbers touch from which on they are regions side by side."""
 ENOUGH = 3
@@ -41,15 +42,21 @@ class _Seen(NamedTuple):
 
 
 def judge(contents: Sequence[Content], background: int = 0) -> Verdict:
-    """Tell object numbers from class ids by what masks have in common; `background` is the number of the background.
+    """Tell object numbers from class ids by what masks have in common;
+    `background` is the number of the background.
 
-    Object numbers are one connected piece each, and differ from mask to mask: how many there are, and which is larger than which.
+    Object numbers are one connected piece each, and differ from mask to mask:
+    how many there are, and which is larger than which.
     Classes have several pieces somewhere, or lie side by side in the same order of size everywhere.
     """
     masks = [seen for content in contents if len(seen := _seen(content, background)) > 1]
     masks = _without_borders(masks)
     numbers = [one for mask in masks for one in mask]
-    if not numbers or min(one.number for one in numbers) < 0 or np.mean([one.whole for one in numbers]) < SURE:
+    if (
+        not numbers
+        or min(one.number for one in numbers) < 0
+        or np.mean([one.whole for one in numbers]) < SURE
+    ):
         return Verdict.CLASSES
     if len({one.number for one in numbers}) > FEW_CLASSES:
         return Verdict.OBJECTS
@@ -74,7 +81,8 @@ def _few_objects(masks: list[list[_Seen]]) -> bool:
 
 
 def _same_order_of_size(masks: list[list[_Seen]]) -> bool:
-    """Whether of any two numbers the same one is the larger in nearly all masks; of a lone mask nobody knows."""
+    """Whether of any two numbers the same one is the larger in nearly all masks;
+    of a lone mask nobody knows."""
     signs: dict[tuple[int, int], list[float]] = defaultdict(list)
     for mask in masks:
         for position, one in enumerate(mask):
@@ -88,17 +96,35 @@ def _seen(content: Content, background: int) -> list[_Seen]:
     if content.whole is None or content.neighbours is None:
         return []
     others = int(background != 0)  # the background counts as a neighbour unless it is 0
-    rows = zip(content.numbers.tolist(), content.areas.tolist(), content.whole.tolist(), content.neighbours.tolist(), strict=True)
-    return [_Seen(number, area, whole, neighbours - others) for number, area, whole, neighbours in rows if number not in (0, background)]
+    rows = zip(
+        content.numbers.tolist(),
+        content.areas.tolist(),
+        content.whole.tolist(),
+        content.neighbours.tolist(),
+        strict=True,
+    )
+    return [
+        _Seen(number, area, whole, neighbours - others)
+        for number, area, whole, neighbours in rows
+        if number not in (0, background)
+    ]
 
 
 def _without_borders(masks: list[list[_Seen]]) -> list[list[_Seen]]:
-    """The masks without one number that surrounds the others in all of them, as a border between touching cells does."""
+    """The masks without one number that surrounds the others in all of them, as a border between touching
+    cells does."""
     common = set.intersection(*({one.number for one in mask} for mask in masks)) if masks else set()
     for number in sorted(common):
         borders = [one for mask in masks for one in mask if one.number == number]
-        rest = [[one._replace(neighbours=one.neighbours - 1) for one in mask if one.number != number] for mask in masks]
+        rest = [
+            [one._replace(neighbours=one.neighbours - 1) for one in mask if one.number != number]
+            for mask in masks
+        ]
         around = all(one.neighbours >= SURE * len(mask) for one, mask in zip(borders, rest, strict=True))
-        if around and not all(one.whole for one in borders) and len({tuple(one.number for one in mask) for mask in rest}) > 1:
+        if (
+            around
+            and not all(one.whole for one in borders)
+            and len({tuple(one.number for one in mask) for mask in rest}) > 1
+        ):
             return [mask for mask in rest if len(mask) > 1]
     return masks

@@ -1,4 +1,6 @@
-"""The pool: a folder of images, some of them labelled by a mask of the same name, read lazily and kept within a memory budget."""
+"""The pool:
+a folder of images, some of them labelled by a mask of the same name, read lazily and kept within a memory
+budget."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -20,7 +22,8 @@ from model.errors import ImageError, PoolError, TooFewLabelsError
 from model.machine import usable_cores
 
 CACHE_BYTES = 2 * 1024**3
-"""Bytes of decoded images and masks kept in memory, 2 GiB: about 680 images of 512 x 512; the least recently used go first."""
+"""Bytes of decoded images and masks kept in memory, 2 GiB: about 680 images of 512 x 512;
+the least recently used go first."""
 SCAN_THREADS = 8
 """Files read at once during a scan, at most; decoders release the interpreter lock."""
 LOOKED_AT = 64
@@ -31,7 +34,8 @@ SHRUNK = 16
 
 @dataclass(frozen=True)
 class Pool:
-    """Images and masks by image id, which is the file's path within its folder ("set01.png", "plate1/set01.png").
+    """Images and masks by image id, which is the file's path within its folder ("set01.png",
+    "plate1/set01.png").
 
     Arrays are at working resolution and read-only when scanned.
 
@@ -45,9 +49,11 @@ class Pool:
     classes: int
     """Number of classes, background included."""
     images: Mapping[str, Array]
-    """Image id to float32 (H, W, 3), normalised. Raises ImageError if the file is gone or has changed since the scan."""
+    """Image id to float32 (H, W, 3), normalised.
+    Raises ImageError if the file is gone or has changed since the scan."""
     labels: Mapping[str, Array]
-    """Labelled image id to class ids, uint8 (H, W), of the same height and width as the image. Raises MaskError likewise."""
+    """Labelled image id to class ids, uint8 (H, W), of the same height and width as the image.
+    Raises MaskError likewise."""
     digests: Mapping[str, str] | None = None
     """Image id to a digest of the file's bytes at the scan; None when built from arrays."""
     sizes: Mapping[str, Size] = field(default_factory=dict)
@@ -55,14 +61,15 @@ class Pool:
     problems: tuple[Note, ...] = ()
     """(file name, message) of every file that was left out."""
     warnings: tuple[Note, ...] = ()
-    """(name, message) of masks that are used, but look odd (nothing or everything marked, a class id like a slip of the pen), and
-    of folders that hold files of other kinds."""
+    """(name, message) of masks that are used, but look odd (nothing or everything marked, a class id like a
+    slip of the pen), and of folders that hold files of other kinds."""
     blank: frozenset[str] = frozenset()
     """Labelled image ids whose mask marks nothing."""
     notes: tuple[str, ...] = ()
     """What was taken for granted in reading the files, a sentence or two each."""
     reading: Mapping[str, Any] = field(default_factory=dict)
-    """How the numbers of the masks were read where they are not class ids, JSON-ready; see `mask_coding.Coding.describe`."""
+    """How the numbers of the masks were read where they are not class ids, JSON-ready;
+    see `mask_coding.Coding.describe`."""
     mask_paths: Mapping[str, Path] = field(default_factory=dict)
     """Labelled image id to the file of its mask; empty when built from arrays."""
     losses: Losses = field(default_factory=Losses)
@@ -82,17 +89,22 @@ class Pool:
         return height, width
 
     def require_labels(self, minimum: int) -> None:
-        """Raise TooFewLabelsError unless at least `minimum` images are labelled and one of their masks marks something."""
+        """Raise TooFewLabelsError unless at least `minimum` images are labelled and one of their masks marks
+        something."""
         if len(self.labelled) < minimum:
-            broken = f" ({len(self.problems)} files were left out, see the problems listed)" if self.problems else ""
+            broken = (
+                f" ({len(self.problems)} files were left out, see the problems listed)"
+                if self.problems
+                else ""
+            )
             raise TooFewLabelsError(
-                f"found {len(self.labelled)} labelled images of {len(self.ids)}{broken}, expected at least {minimum}; "
-                f"label {minimum - len(self.labelled)} more, as masks named like their images."
+                f"found {len(self.labelled)} labelled images of {len(self.ids)}{broken}, expected at least"
+                f" {minimum}; label {minimum - len(self.labelled)} more, as masks named like their images."
             )
         if self.labelled and self.blank >= set(self.labelled):
             raise TooFewLabelsError(
-                f"none of the {len(self.labelled)} masks marks any foreground, expected at least one that does; "
-                "label an image that shows the objects, and check that masks hold 0/255 or class ids."
+                f"none of the {len(self.labelled)} masks marks any foreground, expected at least one that"
+                " does; label an image that shows the objects, and check that masks hold 0/255 or class ids."
             )
 
 
@@ -107,18 +119,26 @@ def scan(
     cache_bytes: int = CACHE_BYTES,
     on_file: Callable[[int, int], None] | None = None,
 ) -> Pool:
-    """Read every image once, and its mask if there is one of the same name, and build the Pool of those that are usable.
+    """Read every image once, and its mask if there is one of the same name, and build the Pool of those that
+    are usable.
 
-    Sub-folders are read as well, hidden files ignored, files of other kinds named in `Pool.warnings`. An unusable file is noted in
-    `Pool.problems` and stops nothing; an image with an unusable mask is left out as a whole. `classes`: inferred from the masks if None (2
-    without masks). `max_side` in pixels: see `images.working_size`. `on_file(done, total)` is called in this thread after each image; what
-    it raises ends the scan.
-    Raises PoolError if a folder is missing, holds no images, or holds a name twice, or if no image at all is usable.
+    Sub-folders are read as well, hidden files ignored, files of other kinds named in `Pool.warnings`.
+    An unusable file is noted in `Pool.problems` and stops nothing;
+    an image with an unusable mask is left out as a whole. `classes`:
+    inferred from the masks if None (2 without masks). `max_side` in pixels: see `images.working_size`.
+    `on_file(done, total)` is called in this thread after each image; what it raises ends the scan.
+    Raises PoolError if a folder is missing, holds no images, or holds a name twice, or if no image at all is
+    usable.
     """
     if classes is not None and not 2 <= classes <= 256:
-        raise PoolError(f"classes is {classes}, expected 2 (background and foreground) to 256; leave it out to read it from the masks.")
+        raise PoolError(
+            f"classes is {classes}, expected 2 (background and foreground) to 256; leave it out to read it"
+            " from the masks."
+        )
     working_size((1, 1), max_side)
-    images, masks = _both_folders(Path(images_dir), Path(masks_dir) if masks_dir is not None else None, subfolders)
+    images, masks = _both_folders(
+        Path(images_dir), Path(masks_dir) if masks_dir is not None else None, subfolders
+    )
     pairs, orphans = _pairs(images, masks)
     _check_names(mask_options, pairs)
     cache = ByteCache(cache_bytes)
@@ -140,7 +160,10 @@ def scan(
         usable = {pair.image_id: pair for pair in pairs if pair.problem is None}
         problems = [pair.problem for pair in pairs if pair.problem is not None]
         if not usable:
-            raise PoolError(f"{images_dir}: none of the {len(pairs)} images is usable; the first problem: {problems[0][1]}")
+            raise PoolError(
+                f"{images_dir}: none of the {len(pairs)} images is usable; the first problem:"
+                f" {problems[0][1]}"
+            )
         return _assemble(
             _Scanned(usable, coding, mask_options, max_side, cache),
             problems=[*problems, *orphans, *images.problems, *(masks.problems if masks else [])],
@@ -153,13 +176,23 @@ def scan(
 def _both_folders(images_dir: Path, masks_dir: Path | None, subfolders: bool) -> tuple[Files, Files | None]:
     images = find_files(images_dir, "images", subfolders=subfolders, without=masks_dir)
     if not images.by_stem:
-        inside = f" itself, but {images.passed_over} in sub-folders (leave out --no-subfolders)" if images.passed_over else ""
-        raise PoolError(f"{images_dir}: no images found{inside}, expected files ending in {', '.join(EXTENSIONS)}; check the folder.")
+        inside = (
+            f" itself, but {images.passed_over} in sub-folders (leave out --no-subfolders)"
+            if images.passed_over
+            else ""
+        )
+        raise PoolError(
+            f"{images_dir}: no images found{inside}, expected files ending in {', '.join(EXTENSIONS)}; check"
+            " the folder."
+        )
     if masks_dir is None:
         return images, None
     masks = find_files(masks_dir, "masks", subfolders=subfolders, without=images_dir)
     if images_dir.resolve() == masks_dir.resolve():
-        raise PoolError(f"{images_dir}: given for images and for masks, expected two folders; move the masks to one of their own.")
+        raise PoolError(
+            f"{images_dir}: given for images and for masks, expected two folders; move the masks to one of"
+            " their own."
+        )
     return images, masks
 
 
@@ -178,7 +211,10 @@ def _check_names(options: MaskOptions, pairs: list[Pair]) -> None:
     names = {pair.mask_name for pair in pairs if pair.mask_name}
     unknown = [name for name in options.inverted if name not in names and name != ALL]
     if unknown:
-        raise PoolError(f"--invert-masks {unknown[0]}: no such mask of an image; expected {ALL!r}, or one of {shorten(sorted(names))}.")
+        raise PoolError(
+            f"--invert-masks {unknown[0]}: no such mask of an image; expected {ALL!r}, or one of"
+            f" {shorten(sorted(names))}."
+        )
 
 
 @dataclass
@@ -195,7 +231,10 @@ class _Scanned:
         pair = self.usable[image_id]
         raw = read_raw(pair.path)
         if raw.shape[:2] != pair.size:
-            raise ImageError(f"{pair.path}: found {raw.shape[:2]} (height, width), but {pair.size} at the scan; start again.")
+            raise ImageError(
+                f"{pair.path}: found {raw.shape[:2]} (height, width), but {pair.size} at the scan; start"
+                " again."
+            )
         return normalise(shrink(raw, self.max_side), name=str(pair.path))
 
     def whole_label(self, image_id: str) -> Array:
@@ -203,22 +242,30 @@ class _Scanned:
         pair = self.usable[image_id]
         assert pair.mask_path is not None
         values = read_stored(pair.mask_path, shape=pair.size).values
-        return self.coding.ids(values, inverted=self.options.inverts(pair.mask_name), name=str(pair.mask_path))
+        return self.coding.ids(
+            values, inverted=self.options.inverts(pair.mask_name), name=str(pair.mask_path)
+        )
 
     def label(self, image_id: str) -> Array:
-        return resize_mask(self.whole_label(image_id), working_size(self.usable[image_id].size, self.max_side))
+        return resize_mask(
+            self.whole_label(image_id), working_size(self.usable[image_id].size, self.max_side)
+        )
 
     def losses(self, labelled: tuple[str, ...], executor: Executor) -> Losses:
         """What the working size loses of the first SHRUNK masks of large images."""
         total, side = Losses(), self.max_side
         if side is not None:
             larger = [i for i in labelled if working_size(self.usable[i].size, side) != self.usable[i].size]
-            for losses in executor.map(lambda image_id: count_losses(self.whole_label(image_id), side), larger[:SHRUNK]):
+            for losses in executor.map(
+                lambda image_id: count_losses(self.whole_label(image_id), side), larger[:SHRUNK]
+            ):
                 total.add(losses)
         return total
 
 
-def _assemble(scanned: _Scanned, *, problems: list[Note], warnings: list[Note], notes: list[str], executor: Executor) -> Pool:
+def _assemble(
+    scanned: _Scanned, *, problems: list[Note], warnings: list[Note], notes: list[str], executor: Executor
+) -> Pool:
     usable, coding, options = scanned.usable, scanned.coding, scanned.options
     ids = tuple(sorted(usable))
     labelled = tuple(image_id for image_id in ids if usable[image_id].content is not None)
@@ -227,7 +274,10 @@ def _assemble(scanned: _Scanned, *, problems: list[Note], warnings: list[Note], 
         pair = usable[image_id]
         assert pair.content is not None
         found = coding.ids_of_numbers(
-            pair.content.numbers, pair.content.areas, inverted=options.inverts(pair.mask_name), name=pair.mask_name
+            pair.content.numbers,
+            pair.content.areas,
+            inverted=options.inverts(pair.mask_name),
+            name=pair.mask_name,
         )
         if not found.any():
             blank.add(image_id)
@@ -245,19 +295,25 @@ def _assemble(scanned: _Scanned, *, problems: list[Note], warnings: list[Note], 
         blank=frozenset(blank),
         notes=tuple(notes),
         reading=coding.describe() | ({"inverted": sorted(options.inverted)} if options.inverted else {}),
-        mask_paths={image_id: path for image_id in labelled if (path := usable[image_id].mask_path) is not None},
+        mask_paths={
+            image_id: path for image_id in labelled if (path := usable[image_id].mask_path) is not None
+        },
         losses=scanned.losses(labelled, executor),
     )
 
 
-def _of_masks(usable: dict[str, Pair], coding: Coding, options: MaskOptions, classes: int | None) -> list[Note]:
+def _of_masks(
+    usable: dict[str, Pair], coding: Coding, options: MaskOptions, classes: int | None
+) -> list[Note]:
     """What looks odd in the numbers of the masks that are used."""
     contents = {pair.mask_name: pair.content for pair in usable.values() if pair.content is not None}
     odd = [("masks", text) for text in share_warnings(contents, coding, options)]
     if not coding.objects:
         odd += [("masks", text) for text in thin_warnings(contents)]
     if classes is None and not coding.objects:
-        found = {name: coding.plain(content.numbers, options.inverts(name)) for name, content in contents.items()}
+        found = {
+            name: coding.plain(content.numbers, options.inverts(name)) for name, content in contents.items()
+        }
         odd += [(name, f"{name}: {text}") for name, text in id_warnings(found, coding.classes)]
     return odd
 
@@ -266,22 +322,33 @@ def _passed_over(*folders: Files | None) -> list[Note]:
     """One note for each folder that holds files of other kinds, hidden ones apart."""
     others = [files for files in folders if files is not None and files.others]
     only = f"only files ending in {', '.join(EXTENSIONS)} are read"
-    return [(files.folder.name, f"{files.folder}: passed over {shorten(files.others)}; {only}.") for files in others]
+    return [
+        (files.folder.name, f"{files.folder}: passed over {shorten(files.others)}; {only}.")
+        for files in others
+    ]
 
 
 def _of_folders(images: Files) -> list[str]:
     """How many images lie in sub-folders."""
     if images.passed_over:
-        return [f"Passed over {images.passed_over} images in sub-folders; without --no-subfolders they are read as well."]
+        return [
+            f"Passed over {images.passed_over} images in sub-folders; without --no-subfolders they are read"
+            " as well."
+        ]
     count = sum("/" in stem for stem in images.by_stem)
     if not count:
         return []
-    return [f"{count} of {len(images.by_stem)} images are in sub-folders ({shorten(images.subfolders)}); --no-subfolders leaves them out."]
+    return [
+        f"{count} of {len(images.by_stem)} images are in sub-folders ({shorten(images.subfolders)});"
+        " --no-subfolders leaves them out."
+    ]
 
 
 def _blurred(usable: dict[str, Pair]) -> list[str]:
     """Of which masks black and white was made."""
-    return blurred_notes({pair.mask_name: pair.content for pair in usable.values() if pair.content is not None})
+    return blurred_notes(
+        {pair.mask_name: pair.content for pair in usable.values() if pair.content is not None}
+    )
 
 
 def _assumed(usable: dict[str, Pair]) -> list[str]:

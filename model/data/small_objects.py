@@ -16,20 +16,24 @@ from model.data.masks import present_values, resize_mask
 SIDES = (768, 1024, 1536, 2048, 3072, 4096)
 """Working sizes that are tried, in pixels; beyond them a network takes hours for an image on a processor."""
 MAY_LOSE = 0.1
-"""Share of a class that a working size may lose: of its pixels before another size is chosen, of its objects before it is told."""
+"""Share of a class that a working size may lose:
+of its pixels before another size is chosen, of its objects before it is told."""
 KEPT = 0.5
-"""Share of its pixels that must come back when an object is shrunk and enlarged again, for it not to count as lost."""
+"""Share of its pixels that must come back when an object is shrunk and enlarged again, for it not to count as
+lost."""
 MOST_PIXELS = 1 << 24
 """Of a mask whose objects are told apart, which takes 30 bytes a pixel: 4096 x 4096."""
 MEMORY = 2 * 1024**3
-"""Bytes that the labelled images of a training may take at a working size chosen for them, 2 GiB: 40 of 2048 x 2048."""
+"""Bytes that the labelled images of a training may take at a working size chosen for them, 2 GiB:
+40 of 2048 x 2048."""
 BYTES_PER_PIXEL = 13
 """Of an image in three channels and its mask."""
 
 
 @dataclass
 class Losses:
-    """Objects in masks and their pixels, by class id, and what of them each working size loses, by (longest side in pixels, class id)."""
+    """Objects in masks and their pixels, by class id, and what of them each working size loses, by (longest
+    side in pixels, class id)."""
 
     objects: Counter[int] = field(default_factory=Counter)
     pixels: Counter[int] = field(default_factory=Counter)
@@ -37,16 +41,22 @@ class Losses:
     lost_pixels: Counter[tuple[int, int]] = field(default_factory=Counter)
 
     def loses(self, side: int) -> bool:
-        """Whether a working size loses more of a class than it may; specks beside large objects hardly count."""
+        """Whether a working size loses more of a class than it may;
+        specks beside large objects hardly count."""
         return any(self.lost_pixels[side, number] > MAY_LOSE * total for number, total in self.pixels.items())
 
     def loses_small_ones(self, side: int) -> bool:
         """Whether a working size loses many objects of a class, however little they cover."""
-        return any(self.lost_objects[side, number] > MAY_LOSE * total for number, total in self.objects.items())
+        return any(
+            self.lost_objects[side, number] > MAY_LOSE * total for number, total in self.objects.items()
+        )
 
     def describe(self, side: int) -> str:
         """How many objects are lost, in words."""
-        return f"{sum(self.lost_objects[side, number] for number in self.objects)} of {sum(self.objects.values())} objects in the masks"
+        return (
+            f"{sum(self.lost_objects[side, number] for number in self.objects)} of"
+            f" {sum(self.objects.values())} objects in the masks"
+        )
 
     def add(self, other: Losses) -> None:
         """Count the masks of another in."""
@@ -55,15 +65,23 @@ class Losses:
 
 
 def count_losses(mask: Mask, side: int) -> Losses:
-    """What a longest side of `side` pixels loses of a mask, uint8 (H, W) of class ids at full size, and larger ones that lose less.
+    """What a longest side of `side` pixels loses of a mask, uint8 (H, W) of class ids at full size, and
+    larger ones that lose less.
 
     Of a mask of more than MOST_PIXELS every second pixel is looked at, or third.
     """
     step = math.ceil(math.sqrt(mask.size / MOST_PIXELS))
     mask = mask[::step, ::step]
     losses = Losses()
-    labelled = {number: ndimage.label(mask == number, np.ones((3, 3))) for number in present_values(mask).tolist() if number}
-    areas = {number: np.bincount(labels.ravel(), minlength=count + 1)[1:] for number, (labels, count) in labelled.items()}
+    labelled = {
+        number: ndimage.label(mask == number, np.ones((3, 3)))
+        for number in present_values(mask).tolist()
+        if number
+    }
+    areas = {
+        number: np.bincount(labels.ravel(), minlength=count + 1)[1:]
+        for number, (labels, count) in labelled.items()
+    }
     losses.objects.update({number: len(some) for number, some in areas.items()})
     losses.pixels.update({number: int(some.sum()) for number, some in areas.items()})
     for candidate in (side, *(larger for larger in SIDES if larger > side)):
@@ -81,22 +99,39 @@ def count_losses(mask: Mask, side: int) -> Losses:
 
 
 def choose_side(losses: Losses, side: int, images: int) -> int:
-    """The smallest working size, `side` or above, that keeps the objects of so many images in memory at once; else the best there is."""
+    """The smallest working size, `side` or above, that keeps the objects of so many images in memory at once;
+    else the best there is."""
     if not losses.loses(side):
         return side
-    affordable = [larger for larger in SIDES if larger > side and images * larger**2 * BYTES_PER_PIXEL <= MEMORY]
+    affordable = [
+        larger for larger in SIDES if larger > side and images * larger**2 * BYTES_PER_PIXEL <= MEMORY
+    ]
     for larger in affordable:
         if not losses.loses(larger):
             return larger
-    return min([side, *affordable], key=lambda candidate: (sum(losses.lost_pixels[candidate, n] for n in losses.pixels), candidate))
+    return min(
+        [side, *affordable],
+        key=lambda candidate: (sum(losses.lost_pixels[candidate, n] for n in losses.pixels), candidate),
+    )
 
 
 def warn_of_losses(losses: Losses, side: int, setting: str = "--image-size") -> str:
-    """What a working size loses, and which size keeps it; empty if it loses little. `setting` is what people set it by."""
+    """What a working size loses, and which size keeps it; empty if it loses little.
+    `setting` is what people set it by."""
     if not (losses.loses(side) or losses.loses_small_ones(side)):
         return ""
     found = f"At {setting} {side}, {losses.describe(side)} lose most of their pixels"
-    keeping = next((larger for larger in SIDES if larger > side and not (losses.loses(larger) or losses.loses_small_ones(larger))), None)
+    keeping = next(
+        (
+            larger
+            for larger in SIDES
+            if larger > side and not (losses.loses(larger) or losses.loses_small_ones(larger))
+        ),
+        None,
+    )
     if keeping is None:
         return f"{found}, and even {SIDES[-1]} loses some: cut the images into tiles."
-    return f"{found}; {setting} {keeping} keeps them, and takes about {round((keeping / side) ** 2)} times as long."
+    return (
+        f"{found}; {setting} {keeping} keeps them, and takes about {round((keeping / side) ** 2)} times as"
+        " long."
+    )

@@ -23,12 +23,14 @@ _LOSSY = (6, 7, 22610, 33003, 33004, 33005, 34712, 34892, 50001, 50002)
 _ORIENTATION_TAG = 274
 _REMEDY = "export single planes, or save channels of one image as RGB or as an ImageJ composite"
 
-# The library warns of each tag that it does not like; who sets up a log gets these lines, a terminal does not.
+# The library warns of each tag that it does not like;
+# who sets up a log gets these lines, a terminal does not.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 def read_header(stream: BinaryIO, name: str) -> tuple[int, int, object, int]:
-    """Height and width as stored, the orientation tag (1 without one), and bytes a pixel. Raises ImageError for a stack."""
+    """Height and width as stored, the orientation tag (1 without one), and bytes a pixel.
+    Raises ImageError for a stack."""
     with _open(stream) as tiff:
         axes, shape = _axes(tiff, name)
         series = _only_series(tiff, name)
@@ -39,9 +41,11 @@ def read_header(stream: BinaryIO, name: str) -> tuple[int, int, object, int]:
 
 
 def read_pixels(data: bytes, name: str, stored: bool) -> tuple[Array, bool, str]:
-    """The image of a TIFF as stored, (H, W) or (H, W, C); whether its compression may have changed values; and what was assumed.
+    """The image of a TIFF as stored, (H, W) or (H, W, C); whether its compression may have changed values;
+    and what was assumed.
 
-    `stored` as in `images.decode_raw`. Raises ImageError for a stack, colour spaces and numbers that are not understood.
+    `stored` as in `images.decode_raw`.
+    Raises ImageError for a stack, colour spaces and numbers that are not understood.
     """
     with _open(io.BytesIO(data)) as tiff:
         series = _only_series(tiff, name)
@@ -50,9 +54,13 @@ def read_pixels(data: bytes, name: str, stored: bool) -> tuple[Array, bool, str]
         photometric = int(page.photometric)
         if photometric not in _COLOURS or page.dtype is None or page.dtype.kind not in "buif":
             found = f"{page.dtype} pixels in colour space {page.photometric!s}"
-            raise ImageError(f"{name}: found {found}, expected gray, RGB or palette; export it as RGB or gray.")
+            raise ImageError(
+                f"{name}: found {found}, expected gray, RGB or palette; export it as RGB or gray."
+            )
         array = np.asarray(series.asarray()).reshape(shape)
-        array = array.astype(array.dtype.newbyteorder("=").type if array.dtype != np.float16 else np.float32, copy=False)
+        array = array.astype(
+            array.dtype.newbyteorder("=").type if array.dtype != np.float16 else np.float32, copy=False
+        )
         array = np.moveaxis(array, 0, 2) if axes == "CYX" else array
         if array.dtype == bool and stored and page.software == "tifffile.py":
             # tifffile calls a Boolean array white-is-zero, though its authors mean True by what is marked.
@@ -60,23 +68,32 @@ def read_pixels(data: bytes, name: str, stored: bool) -> tuple[Array, bool, str]
         elif array.dtype == bool:  # one bit: black and white as displayed, for masks too
             array, photometric = np.logical_xor(array, photometric == 0).view(np.uint8), 1
         assumed = _assumed(series, array)
-        if not stored:  # ImageJ shows its 8-bit masks (foreground 255) as white-is-zero: their number counts, not the display
+        # ImageJ shows its 8-bit masks (foreground 255) as white-is-zero: their number counts, not the display
+        if not stored:
             array = _displayed(array, photometric, page, name)
         return array, int(page.compression) in _LOSSY, assumed
 
 
 def _open(stream: BinaryIO) -> tifffile.TiffFile:
-    """A TIFF without the other files of its data set: what it says of planes that it does not hold itself is passed over."""
+    """A TIFF without the other files of its data set:
+    what it says of planes that it does not hold itself is passed over."""
     return tifffile.TiffFile(stream, _multifile=False)
 
 
 def _only_series(tiff: tifffile.TiffFile, name: str) -> tifffile.TiffPageSeries:
-    """The one image of a TIFF, whatever thumbnails stand before or behind it. Raises ImageError if there are more, or none."""
+    """The one image of a TIFF, whatever thumbnails stand before or behind it.
+    Raises ImageError if there are more, or none."""
     if len(tiff.pages) > MOST_PAGES:  # finding out what they are would take minutes
-        raise ImageError(f"{name}: the TIFF holds {len(tiff.pages)} pages, expected one image; export each plane as a file of its own.")
+        raise ImageError(
+            f"{name}: the TIFF holds {len(tiff.pages)} pages, expected one image; export each plane as a file"
+            " of its own."
+        )
     full = [series for series in tiff.series if not series.keyframe.is_reduced]
     if len(full) != 1:
-        raise ImageError(f"{name}: the TIFF holds {len(full)} images, expected one; export each plane as a file of its own.")
+        raise ImageError(
+            f"{name}: the TIFF holds {len(full)} images, expected one; export each plane as a file of its"
+            " own."
+        )
     return full[0]
 
 
@@ -85,33 +102,45 @@ def _check_segments(page: tifffile.TiffPage, name: str) -> None:
     tile = page.tilelength * page.tilewidth
     if page.is_tiled and tile > MOST_TILE and tile > 4 * page.imagelength * page.imagewidth:
         raise ImageError(
-            f"{name}: the TIFF has tiles of {page.tilewidth} x {page.tilelength} pixels for an image of {page.imagewidth} x "
-            f"{page.imagelength}, expected smaller ones; save it again."
+            f"{name}: the TIFF has tiles of {page.tilewidth} x {page.tilelength} pixels for an image of"
+            f" {page.imagewidth} x {page.imagelength}, expected smaller ones; save it again."
         )
 
 
 def _axes(tiff: tifffile.TiffFile, name: str) -> tuple[str, tuple[int, ...]]:
-    """Axes and lengths of a TIFF without those of length one, the channel axis (if any) called C. Raises ImageError for a stack."""
+    """Axes and lengths of a TIFF without those of length one, the channel axis (if any) called C. Raises
+    ImageError for a stack."""
     series = _only_series(tiff, name)
-    kept = [(axis, length) for axis, length in zip(series.axes, series.shape, strict=True) if axis in "YX" or length > 1]
+    kept = [
+        (axis, length)
+        for axis, length in zip(series.axes, series.shape, strict=True)
+        if axis in "YX" or length > 1
+    ]
     axes, shape = "".join(axis for axis, _ in kept), tuple(length for _, length in kept)
-    if len(shape) == 3 and axes[0] == "Q" and shape[2] <= 4:  # (H, W, 2) written without saying that the last axis is colour
+    if (
+        len(shape) == 3 and axes[0] == "Q" and shape[2] <= 4
+    ):  # (H, W, 2) written without saying that the last axis is colour
         axes = "YXC"
     elif axes.count("Y") == 1 and axes.count("X") == 1 and len(shape) == 3:
         axes = axes.replace("S", "C").replace("Q", "C")
     if axes not in ("YX", "CYX", "YXC") or (len(shape) == 3 and shape[axes.index("C")] > 4):
         described = " x ".join(map(str, shape))
-        raise ImageError(f"{name}: the TIFF is a stack ({series.axes}: {described}), expected one plane of 1 to 4 channels; {_REMEDY}.")
+        raise ImageError(
+            f"{name}: the TIFF is a stack ({series.axes}: {described}), expected one plane of 1 to 4"
+            f" channels; {_REMEDY}."
+        )
     return axes, shape
 
 
 def _assumed(series: tifffile.TiffPageSeries, array: Array) -> str:
-    """What is taken for granted of several planes that neither a named axis nor a colour space calls channels; empty for all others."""
+    """What is taken for granted of several planes that neither a named axis nor a colour space calls
+    channels; empty for all others."""
     said = "C" in series.axes or int(series.keyframe.photometric) in (2, 6)
     if array.ndim == 2 or said:
         return ""
     return (
-        f"{array.shape[2]} planes that do not say what they are, read as channels of one image; if they are a stack, export single planes"
+        f"{array.shape[2]} planes that do not say what they are, read as channels of one image; if they are a"
+        " stack, export single planes"
     )
 
 
@@ -120,7 +149,11 @@ def _displayed(array: Array, photometric: int, page: tifffile.TiffPage, name: st
     if photometric == 3 and page.colormap is not None and array.ndim == 2:
         return np.moveaxis(np.asarray(page.colormap)[:, array], 0, 2)
     if photometric == 0:
-        array = array.max() - array + array.min() if array.dtype.kind == "f" else _inverted(array, page.bitspersample)
+        array = (
+            array.max() - array + array.min()
+            if array.dtype.kind == "f"
+            else _inverted(array, page.bitspersample)
+        )
     return array if array.ndim == 2 else _three_channels(array, bool(page.extrasamples), name)
 
 
@@ -136,7 +169,10 @@ def _three_channels(array: Array, alpha: bool, name: str) -> Array:
     if array.shape[2] == 4 and array[..., 3].min() == array[..., 3].max():
         array = array[..., :3]
     if array.shape[2] == 4:
-        raise ImageError(f"{name}: found 4 channels, none marked as transparency, expected up to 3; export the ones to be labelled as RGB.")
+        raise ImageError(
+            f"{name}: found 4 channels, none marked as transparency, expected up to 3; export the ones to be"
+            " labelled as RGB."
+        )
     if array.shape[2] == 2:
         array = np.concatenate([array, np.zeros_like(array[..., :1])], axis=2)
     return array[..., 0] if array.shape[2] == 1 else array

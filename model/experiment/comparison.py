@@ -1,4 +1,5 @@
-"""Each strategy against random choice, paired within experiments: differences, how sure they are, and how often it wins."""
+"""Each strategy against random choice, paired within experiments:
+differences, how sure they are, and how often it wins."""
 
 import dataclasses
 from collections import defaultdict
@@ -11,7 +12,8 @@ from model.experiment.significance import SEED, bootstrap_interval, holm, sign_f
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """A strategy minus `random`, paired within experiments; over the whole budget curve where size is None."""
+    """A strategy minus `random`, paired within experiments;
+    over the whole budget curve where size is None."""
 
     strategy: str
     size: int | None
@@ -42,7 +44,8 @@ class WinRate:
 
 
 def compare_areas(runs: Sequence[Run], measure: Measure = "dice", seed: int = SEED) -> list[Comparison]:
-    """Compare each strategy's budget curve with that of `random`; empty where `random` has no finished curve."""
+    """Compare each strategy's budget curve with that of `random`;
+    empty where `random` has no finished curve."""
     by_strategy = areas(runs, None, measure)
     baseline = by_strategy.get(RANDOM, {})
     others = [name for name in by_strategy if name != RANDOM]
@@ -53,8 +56,8 @@ def compare_areas(runs: Sequence[Run], measure: Measure = "dice", seed: int = SE
 def compare_sizes(runs: Sequence[Run], measure: Measure = "dice", seed: int = SEED) -> list[Comparison]:
     """Compare each strategy with `random` at each size but the initial one; empty without `random`.
 
-    Where both arms hold the same images (the whole pool) there is nothing to test; such sizes have no p and do
-    not enter the correction.
+    Where both arms hold the same images (the whole pool) there is nothing to test;
+    such sizes have no p and do not enter the correction.
     """
     by_strategy, by_arm = scores(runs, measure), arms(runs)
     initial = {run.size for run in runs if run.strategy == INITIAL}
@@ -64,14 +67,18 @@ def compare_sizes(runs: Sequence[Run], measure: Measure = "dice", seed: int = SE
         for size in sorted(set(by_strategy[strategy]) - initial):
             if strategy != RANDOM:
                 same = _same_sets(by_arm, strategy, size)
-                compared.append(_compare(strategy, size, by_strategy[strategy][size], baseline.get(size, {}), same, seed))
+                compared.append(
+                    _compare(strategy, size, by_strategy[strategy][size], baseline.get(size, {}), same, seed)
+                )
     return _corrected([c for c in compared if c is not None])
 
 
 def win_rates(runs: Sequence[Run], measure: Measure = "dice") -> list[WinRate]:
-    """Count how often each strategy is above `random`, per size and over all sizes (size None, last of its strategy).
+    """Count how often each strategy is above `random`, per size and over all sizes (size None, last of its
+    strategy).
 
-    Ties count as not won. Sizes at which both arms hold the same images (the initial set, the whole pool) are left out.
+    Ties count as not won.
+    Sizes at which both arms hold the same images (the initial set, the whole pool) are left out.
     """
     by_arm = arms(runs)
     drawn: dict[tuple[int, int], list[float]] = defaultdict(list)
@@ -95,7 +102,8 @@ def win_rates(runs: Sequence[Run], measure: Measure = "dice") -> list[WinRate]:
 
 
 def _same_sets(by_arm: Mapping[Arm, Mapping[int, Run]], strategy: str, size: int) -> bool:
-    """Say whether the strategy and every random draw hold the same images at this size, in all experiments that have both."""
+    """Say whether the strategy and every random draw hold the same images at this size, in all experiments
+    that have both."""
     sets: dict[int, dict[str, set[tuple[str, ...]]]] = defaultdict(lambda: defaultdict(set))
     for (experiment, name, _), sized in by_arm.items():
         if name in (strategy, RANDOM) and size in sized:
@@ -105,14 +113,21 @@ def _same_sets(by_arm: Mapping[Arm, Mapping[int, Run]], strategy: str, size: int
 
 
 def _compare(
-    strategy: str, size: int | None, own: Mapping[int, float], baseline: Mapping[int, float], same_sets: bool, seed: int
+    strategy: str,
+    size: int | None,
+    own: Mapping[int, float],
+    baseline: Mapping[int, float],
+    same_sets: bool,
+    seed: int,
 ) -> Comparison | None:
     differences = {e: _cleared(own[e] - baseline[e]) for e in sorted(own) if e in baseline}
     if not differences:
         return None
     values = list(differences.values())
     interval, p, least = (
-        (None, None, None) if same_sets else (bootstrap_interval(values, seed), sign_flip_p(values, seed), smallest_p(len(values)))
+        (None, None, None)
+        if same_sets
+        else (bootstrap_interval(values, seed), sign_flip_p(values, seed), smallest_p(len(values)))
     )
     return Comparison(strategy, size, differences, mean(values), interval, p, None, least, same_sets)
 

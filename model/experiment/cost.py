@@ -36,24 +36,39 @@ class Noise:
 def cost(runs: Sequence[Run]) -> list[Cost]:
     """Sum the seconds of each strategy; the shared initial and whole-pool runs have rows of their own."""
     out = []
-    for strategy in sorted({run.strategy for run in runs}, key=lambda name: (name != INITIAL, name == WHOLE, name != RANDOM, name)):
+    for strategy in sorted(
+        {run.strategy for run in runs},
+        key=lambda name: (name != INITIAL, name == WHOLE, name != RANDOM, name),
+    ):
         own = [run for run in runs if run.strategy == strategy]
         steps = sum(1 for run in own if run.added)
         query = math.fsum(run.query_seconds for run in own)
-        out.append(Cost(strategy, len(own), steps, query, query / steps if steps else None, math.fsum(run.train_seconds for run in own)))
+        out.append(
+            Cost(
+                strategy,
+                len(own),
+                steps,
+                query,
+                query / steps if steps else None,
+                math.fsum(run.train_seconds for run in own),
+            )
+        )
     return out
 
 
 def noise(runs: Sequence[Run], measure: Measure = "dice") -> Noise | None:
     """Pool the variance between trainings of the same set; None where no set was trained twice.
 
-    A set whose scores are kept for several arms of an experiment (same images, same seed) counts once; the whole pool is trained once for
-    each experiment.
+    A set whose scores are kept for several arms of an experiment (same images, same seed) counts once;
+    the whole pool is trained once for each experiment.
     """
     trainings: dict[tuple[str, ...], dict[int, tuple[float, ...]]] = defaultdict(dict)
     for run in runs:
         trainings[run.chosen][run.seed] = _repeats(run, measure)
-    of_sets = [np.array([dice for _, values in sorted(by_seed.items()) for dice in values]) for _, by_seed in sorted(trainings.items())]
+    of_sets = [
+        np.array([dice for _, values in sorted(by_seed.items()) for dice in values])
+        for _, by_seed in sorted(trainings.items())
+    ]
     groups = [values for values in of_sets if len(values) > 1]
     if not groups:
         return None

@@ -36,7 +36,8 @@ class Row:
 
 
 def arms(runs: Iterable[Run]) -> dict[Arm, dict[int, Run]]:
-    """Give the runs of each budget curve by size; the shared initial and whole-pool runs join every arm of their experiment.
+    """Give the runs of each budget curve by size;
+    the shared initial and whole-pool runs join every arm of their experiment.
 
     Leave the whole-pool runs out (results.planned_runs does) where their size is no part of the curve.
     """
@@ -81,33 +82,46 @@ def table(runs: Sequence[Run], measure: Measure = "dice") -> list[Row]:
 
 
 def common_sizes(runs: Sequence[Run]) -> tuple[int, ...]:
-    """List the sizes that every strategy has in at least one experiment, rising: the range of the budget curve."""
+    """List the sizes that every strategy has in at least one experiment, rising:
+    the range of the budget curve."""
     by_strategy = scores(runs)
     shared = set.intersection(*(set(sized) for sized in by_strategy.values())) if by_strategy else set()
     return tuple(sorted(shared))
 
 
 def curve_area(sizes: ArrayLike, dice: ArrayLike) -> float:
-    """Area under a budget curve by the trapezoid rule, divided by the range of sizes, so that it reads as a mean dice.
+    """Area under a budget curve by the trapezoid rule, divided by the range of sizes, so that it reads as a
+    mean dice.
 
     sizes: (n,) strictly rising, n >= 2; dice: (n,) finite. A curve that is constant at c has the area c.
     """
     x, y = finite(sizes, "sizes"), finite(dice, "dice")
     if x.shape != y.shape or len(x) < 2 or np.any(np.diff(x) <= 0):
-        raise ResultsError(f"a curve needs two or more strictly rising sizes with one dice each, found {x.tolist()} and {y.tolist()}")
+        raise ResultsError(
+            f"a curve needs two or more strictly rising sizes with one dice each, found {x.tolist()} and"
+            f" {y.tolist()}"
+        )
     return float(np.trapezoid(y, x) / (x[-1] - x[0]))
 
 
-def arm_areas(runs: Sequence[Run], sizes: Sequence[int] | None = None, measure: Measure = "dice") -> dict[Arm, float]:
-    """Area of each budget curve that has all the sizes (common_sizes if not given); unfinished curves are left out."""
+def arm_areas(
+    runs: Sequence[Run], sizes: Sequence[int] | None = None, measure: Measure = "dice"
+) -> dict[Arm, float]:
+    """Area of each budget curve that has all the sizes (common_sizes if not given);
+    unfinished curves are left out."""
     wanted = common_sizes(runs) if sizes is None else tuple(sizes)
     if len(wanted) < 2:
         return {}
     complete = {arm: sized for arm, sized in arms(runs).items() if all(size in sized for size in wanted)}
-    return {arm: curve_area(wanted, [score_of(sized[size], measure) for size in wanted]) for arm, sized in complete.items()}
+    return {
+        arm: curve_area(wanted, [score_of(sized[size], measure) for size in wanted])
+        for arm, sized in complete.items()
+    }
 
 
-def areas(runs: Sequence[Run], sizes: Sequence[int] | None = None, measure: Measure = "dice") -> dict[str, dict[int, float]]:
+def areas(
+    runs: Sequence[Run], sizes: Sequence[int] | None = None, measure: Measure = "dice"
+) -> dict[str, dict[int, float]]:
     """Area by strategy and experiment, the finished draws of `random` averaged within the experiment."""
     draws: dict[tuple[str, int], list[float]] = defaultdict(list)
     for (experiment, strategy, _), area in arm_areas(runs, sizes, measure).items():

@@ -1,4 +1,5 @@
-"""The budget curve as a picture, in the manner of the paper's figure 1: size of the training set against test dice."""
+"""The budget curve as a picture, in the manner of the paper's figure 1:
+size of the training set against test dice."""
 
 import dataclasses
 import io
@@ -17,7 +18,9 @@ from model.experiment.results import INITIAL, RANDOM, WHOLE, Run
 from model.files import write_bytes
 
 WIDTH, HEIGHT, DPI = 8.0, 5.0, 150  # inches and dots per inch: 1200 x 750 pixels, sharp at README width
-MARKS_WIDE = 0.5  # of the narrowest gap between two sizes: the marks of the strategies stand side by side in it
+MARKS_WIDE = (
+    0.5  # of the narrowest gap between two sizes: the marks of the strategies stand side by side in it
+)
 CROWDED = 4  # strategies; above it the marks of single experiments step back behind the lines
 
 
@@ -30,7 +33,8 @@ class Style:
     dash: str | tuple[float, tuple[float, ...]]
 
 
-# Okabe and Ito's colours, which people with the common colour-vision deficiencies tell apart; the first three as in the paper's figure 1.
+# Okabe and Ito's colours, which people with the common colour-vision deficiencies tell apart;
+# the first three as in the paper's figure 1.
 STYLES = {
     "task_dependent": Style("#000000", "D", (0, (5, 2))),
     RANDOM: Style("#0072B2", "x", "-"),
@@ -40,14 +44,21 @@ STYLES = {
     "farthest_first": Style("#E69F00", "s", (0, (4, 1.5, 1.5, 1.5, 1.5, 1.5))),
     "alike": Style("#56B4E9", "v", (0, (3, 1))),
 }
-SPARE_STYLES = (Style("#7F7F7F", "*", (0, (1, 3))), Style("#8C564B", "X", (0, (6, 1, 1, 1))))  # of strategies that have none yet
+SPARE_STYLES = (
+    Style("#7F7F7F", "*", (0, (1, 3))),
+    Style("#8C564B", "X", (0, (6, 1, 1, 1))),
+)  # of strategies that have none yet
 
 
-def draw_curve(runs: Sequence[Run], path: Path, title: str | None = None, sizes: Collection[int] = ()) -> None:
-    """Write a PNG: a line for the mean of each strategy, a mark for each experiment, a faint cross for each random draw.
+def draw_curve(
+    runs: Sequence[Run], path: Path, title: str | None = None, sizes: Collection[int] = ()
+) -> None:
+    """Write a PNG:
+    a line for the mean of each strategy, a mark for each experiment, a faint cross for each random draw.
 
-    The score after training on the whole pool, where it is there, is a dotted line: what all labels give. A whole-pool
-    run that is shared by the arms also ends their lines if its size is among `sizes`, the planned sizes.
+    The score after training on the whole pool, where it is there, is a dotted line: what all labels give.
+    A whole-pool run that is shared by the arms also ends their lines if its size is among `sizes`, the
+    planned sizes.
     """
     figure = curve_figure(runs, title, sizes)
     buffer = io.BytesIO()
@@ -81,7 +92,8 @@ def curve_figure(runs: Sequence[Run], title: str | None = None, sizes: Collectio
 
 
 def whole_pool_score(runs: Sequence[Run]) -> tuple[int, float] | None:
-    """Give size and mean dice of the whole pool: a run of its own, or the largest size if all arms hold the same images there."""
+    """Give size and mean dice of the whole pool:
+    a run of its own, or the largest size if all arms hold the same images there."""
     whole = [run for run in runs if run.strategy == WHOLE]
     if not whole:
         largest = max((run.size for run in runs), default=0)
@@ -126,16 +138,35 @@ def _whole_pool(axes: Axes, reference: tuple[int, float] | None) -> None:
     if reference is None:
         return
     size, dice = reference
-    axes.axhline(dice, color="0.45", linewidth=1.0, linestyle=":", label=f"whole pool ({size} images): {dice:.3f}", zorder=1)
+    axes.axhline(
+        dice,
+        color="0.45",
+        linewidth=1.0,
+        linestyle=":",
+        label=f"whole pool ({size} images): {dice:.3f}",
+        zorder=1,
+    )
 
 
 def _marks(axes: Axes, runs: Sequence[Run], name: str, style: Style, offset: float, alpha: float) -> None:
     own = [run for run in runs if run.strategy == name]
     x, y = [run.size + offset for run in own], [run.mean_dice for run in own]
     if name == RANDOM:
-        axes.scatter(x, y, s=16, marker=style.marker, color=style.colour, alpha=alpha * 0.45, linewidths=0.9, zorder=2)
+        axes.scatter(
+            x, y, s=16, marker=style.marker, color=style.colour, alpha=alpha * 0.45, linewidths=0.9, zorder=2
+        )
     else:
-        axes.scatter(x, y, s=22, marker=style.marker, facecolors="none", edgecolors=style.colour, alpha=alpha, linewidths=0.9, zorder=3)
+        axes.scatter(
+            x,
+            y,
+            s=22,
+            marker=style.marker,
+            facecolors="none",
+            edgecolors=style.colour,
+            alpha=alpha,
+            linewidths=0.9,
+            zorder=3,
+        )
 
 
 def _line(axes: Axes, runs: Sequence[Run], name: str, style: Style) -> None:
@@ -144,12 +175,30 @@ def _line(axes: Axes, runs: Sequence[Run], name: str, style: Style) -> None:
     y = [sum(by_experiment.values()) / len(by_experiment) for by_experiment in by_size.values()]
     draws = len({draw for _, strategy, draw in arms(runs) if strategy == name})
     label = f"{name} (mean of {draws} draws)" if draws > 1 else name
-    axes.plot(x, y, color=style.colour, linestyle=style.dash, linewidth=1.8, marker=style.marker, markersize=5.5, label=label, zorder=4)
+    axes.plot(
+        x,
+        y,
+        color=style.colour,
+        linestyle=style.dash,
+        linewidth=1.8,
+        marker=style.marker,
+        markersize=5.5,
+        label=label,
+        zorder=4,
+    )
 
 
 def _initial_marks(axes: Axes, runs: Sequence[Run]) -> None:
     shared = [run for run in runs if run.strategy == INITIAL]
-    axes.scatter([r.size for r in shared], [r.mean_dice for r in shared], s=18, marker="o", facecolors="none", edgecolors="0.45", zorder=2)
+    axes.scatter(
+        [r.size for r in shared],
+        [r.mean_dice for r in shared],
+        s=18,
+        marker="o",
+        facecolors="none",
+        edgecolors="0.45",
+        zorder=2,
+    )
 
 
 def _legend(figure: Figure, axes: Axes, experiments: int) -> None:
@@ -157,7 +206,10 @@ def _legend(figure: Figure, axes: Axes, experiments: int) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if not labels:
         return
-    order = sorted(range(len(labels)), key=lambda i: (not labels[i].startswith(RANDOM), labels[i].startswith("whole pool")))
+    order = sorted(
+        range(len(labels)),
+        key=lambda i: (not labels[i].startswith(RANDOM), labels[i].startswith("whole pool")),
+    )
     figure.legend(
         [handles[i] for i in order],
         [labels[i] for i in order],
@@ -166,6 +218,9 @@ def _legend(figure: Figure, axes: Axes, experiments: int) -> None:
         frameon=False,
         handlelength=3.6,
         fontsize=9,
-        title=f"experiments: {experiments}; lines are means, small marks side by side are single experiments and draws",
+        title=(
+            f"experiments: {experiments}; lines are means, small marks side by side are single experiments"
+            " and draws"
+        ),
         title_fontsize=9,
     )

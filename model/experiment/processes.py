@@ -26,9 +26,11 @@ Result = TypeVar("Result")
 
 @contextmanager
 def executor(jobs: int) -> Iterator[Executor]:
-    """An executor of `jobs` processes with an equal share of the cores each; one job runs here, so that it can be interrupted.
+    """An executor of `jobs` processes with an equal share of the cores each;
+    one job runs here, so that it can be interrupted.
 
-    When the block is left by an error or Ctrl-C, work that has begun is ended at once. Raises ProcessEndedError when one of them is killed.
+    When the block is left by an error or Ctrl-C, work that has begun is ended at once.
+    Raises ProcessEndedError when one of them is killed.
     """
     if jobs == 1:
         yield _Here()
@@ -37,7 +39,8 @@ def executor(jobs: int) -> Iterator[Executor]:
     # spawn: a forked process may inherit locked thread pools of torch
     context = multiprocessing.get_context("spawn")
     with stop_signals.deferred():
-        resource_tracker.ensure_running()  # here, not in the midst of `submit`: it unblocks signals when it has started
+        # here, not in the midst of `submit`: it unblocks signals when it has started
+        resource_tracker.ensure_running()
     workers = _Workers(jobs, context, initializer=_begin, initargs=(max(1, cores // jobs), os.getpid()))
     try:
         yield workers
@@ -48,14 +51,17 @@ def executor(jobs: int) -> Iterator[Executor]:
             workers.shutdown(cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             raise ProcessEndedError(
-                "One of the processes was ended from outside, most likely because memory ran out. What is finished is kept: the same "
-                "command goes on from there; fewer --jobs or a smaller --image-size need less memory."
+                "One of the processes was ended from outside, most likely because memory ran out. What is"
+                " finished is kept: the same command goes on from there; fewer --jobs or a smaller"
+                " --image-size need less memory."
             ) from error
         raise
     workers.shutdown()
 
 
-def results_of(jobs: int, function: Callable[..., Result], units: Iterable[Unit]) -> Iterator[tuple[Unit, Result]]:
+def results_of(
+    jobs: int, function: Callable[..., Result], units: Iterable[Unit]
+) -> Iterator[tuple[Unit, Result]]:
     """Each unit with what function(*unit) gave, as they finish."""
     remaining = iter(units)
     pending: dict[Future[Result], Unit] = {}
@@ -70,7 +76,8 @@ def results_of(jobs: int, function: Callable[..., Result], units: Iterable[Unit]
 
 
 class _Workers(ProcessPoolExecutor):
-    """Starts its processes shielded from signals: Ctrl-C in a terminal goes to all processes, and is for the parent alone to handle."""
+    """Starts its processes shielded from signals:
+    Ctrl-C in a terminal goes to all processes, and is for the parent alone to handle."""
 
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
         with stop_signals.deferred():
@@ -97,7 +104,8 @@ def _begin(threads: int, parent: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process soon after its parent, which may have been killed; it would work on for hours otherwise."""
+    """End this process soon after its parent, which may have been killed;
+    it would work on for hours otherwise."""
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_SECONDS)
     os._exit(1)

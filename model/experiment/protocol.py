@@ -1,4 +1,5 @@
-"""What an experiment is: the data, its split, the arms, the sizes and the recipe; everything that makes it repeatable."""
+"""What an experiment is: the data, its split, the arms, the sizes and the recipe;
+everything that makes it repeatable."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ MUST_AGREE = (
 
 @dataclass(frozen=True)
 class Split:
-    """File names of the pool, from which images are queried, and of the test set, which no network is trained on."""
+    """File names of the pool, from which images are queried, and of the test set, which no network is trained
+    on."""
 
     pool: tuple[str, ...]
     test: tuple[str, ...]
@@ -40,29 +42,37 @@ class Split:
         try:
             content = json.loads(path.read_text())
             parts = [content["pool"], content["test"]]
-            if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts):
+            if not all(
+                isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts
+            ):
                 raise TypeError("pool and test must be lists of file names")
             split = cls(*(tuple(sorted(part)) for part in parts))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PoolError(
-                f'Split {path} cannot be read ({error!r}); expected a JSON file {{"pool": [file, ...], "test": [file, ...]}}.'
+                f'Split {path} cannot be read ({error!r}); expected a JSON file {{"pool": [file, ...],'
+                ' "test": [file, ...]}.'
             ) from error
         twice = sorted(set(split.pool) & set(split.test))
         if twice:
             raise PoolError(
-                f"Split {path}: {len(twice)} images are in both pool and test, the first is {twice[0]}; an image may be in one only."
+                f"Split {path}: {len(twice)} images are in both pool and test, the first is {twice[0]}; an"
+                " image may be in one only."
             )
         for part in (split.pool, split.test):
             if len(set(part)) < len(part):
                 raise PoolError(f"Split {path}: a file is named twice in a list; name each once.")
         if not split.pool or not split.test:
-            raise PoolError(f"Split {path}: found {len(split.pool)} pool and {len(split.test)} test images, expected some of each.")
+            raise PoolError(
+                f"Split {path}: found {len(split.pool)} pool and {len(split.test)} test images, expected some"
+                " of each."
+            )
         return split
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """The settings of one experiment (Grüning et al. 2020, section III); `sizes` do not include the initial one."""
+    """The settings of one experiment (Grüning et al. 2020, section III);
+    `sizes` do not include the initial one."""
 
     data: Path
     split: Path
@@ -91,10 +101,14 @@ class Protocol:
             raise BudgetError(f"seed: found {self.seed}, expected 0 or more.")
         if not self.sizes or list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] <= self.initial:
             raise BudgetError(
-                f"sizes: found {', '.join(map(str, self.sizes)) or 'none'}, expected rising numbers above the initial size {self.initial}."
+                f"sizes: found {', '.join(map(str, self.sizes)) or 'none'}, expected rising numbers above the"
+                f" initial size {self.initial}."
             )
         if not self.strategies or len(set(self.strategies)) < len(self.strategies):
-            raise StrategyError(f"strategies: found {', '.join(self.strategies) or 'none'}, expected at least one name, each once.")
+            raise StrategyError(
+                f"strategies: found {', '.join(self.strategies) or 'none'}, expected at least one name, each"
+                " once."
+            )
         for name in self.strategies:
             self.strategy(name)
 
@@ -107,12 +121,14 @@ class Protocol:
         split = Split.read(self.split)
         if self.sizes[-1] > len(split.pool):
             raise BudgetError(
-                f"sizes: found {self.sizes[-1]}, expected at most {len(split.pool)}, the number of pool images in {self.split}."
+                f"sizes: found {self.sizes[-1]}, expected at most {len(split.pool)}, the number of pool"
+                f" images in {self.split}."
             )
         return split
 
     def read_pool(self) -> Pool:
-        """All images of the data with their masks, at working resolution. Raises PoolError when one of the split is missing or unusable."""
+        """All images of the data with their masks, at working resolution.
+        Raises PoolError when one of the split is missing or unusable."""
         return read_pool(self.data, self.split, self.recipe.max_side, self.classes, self.masks)
 
     def describe_data(self) -> dict[str, Any]:
@@ -151,14 +167,21 @@ class Protocol:
 
 
 def describe_data(data: Path, split: Path, classes: int | None, reading: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells data and split from others of the same name, wherever they lie; the number of classes where it was stated, and
-    `reading`, see `Pool.reading`, where it is not the plain one.
+    """What tells data and split from others of the same name, wherever they lie;
+    the number of classes where it was stated, and `reading`, see `Pool.reading`, where it is not the plain
+    one.
 
     Files that the split does not name do not count.
     """
     parts = Split.read(split)
-    stems = {unicodedata.normalize("NFC", Path(name).with_suffix("").as_posix()) for name in (*parts.pool, *parts.test)}
-    files = [[path for stem, path in find_files(data / kind, kind).by_stem.items() if stem in stems] for kind in ("images", "masks")]
+    stems = {
+        unicodedata.normalize("NFC", Path(name).with_suffix("").as_posix())
+        for name in (*parts.pool, *parts.test)
+    }
+    files = [
+        [path for stem, path in find_files(data / kind, kind).by_stem.items() if stem in stems]
+        for kind in ("images", "masks")
+    ]
     return {
         "data": data.name,
         "data_digest": digest_of_files(*files),
@@ -170,17 +193,23 @@ def describe_data(data: Path, split: Path, classes: int | None, reading: Mapping
 
 
 @lru_cache(maxsize=2)
-def read_pool(data: Path, split_path: Path, max_side: int, classes: int | None = None, masks: MaskOptions = PLAIN) -> Pool:
-    """The images and masks of an experiment, read once in each process. Raises PoolError when one of the split cannot be used."""
+def read_pool(
+    data: Path, split_path: Path, max_side: int, classes: int | None = None, masks: MaskOptions = PLAIN
+) -> Pool:
+    """The images and masks of an experiment, read once in each process.
+    Raises PoolError when one of the split cannot be used."""
     pool = scan(data / "images", data / "masks", max_side=max_side, classes=classes, mask_options=masks)
     split = Split.read(split_path)
     missing = sorted({*split.pool, *split.test} - set(pool.labelled))
     if missing:
         problem = dict(pool.problems).get(missing[0], "there is no usable image with a mask of that name")
-        raise PoolError(f"{len(missing)} images of {split_path} cannot be used in {data}; the first is {missing[0]}: {problem}")
+        raise PoolError(
+            f"{len(missing)} images of {split_path} cannot be used in {data}; the first is {missing[0]}:"
+            f" {problem}"
+        )
     if pool.blank.issuperset(split.pool):
         raise PoolError(
-            f"None of the {len(split.pool)} pool images of {split_path} has a mask in {data} that marks any foreground, expected at least "
-            "one; check that the masks hold 0/255 or class ids."
+            f"None of the {len(split.pool)} pool images of {split_path} has a mask in {data} that marks any"
+            " foreground, expected at least one; check that the masks hold 0/255 or class ids."
         )
     return pool

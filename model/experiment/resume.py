@@ -21,6 +21,8 @@ def load_or_begin(path: Path, settings: dict[str, Any], part: str) -> dict[str, 
         content: dict[str, Any] = json.loads(path.read_text())
         finished, stored = content[part], content["settings"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{path} cannot be read ({error!r}); give another --out, or delete {path} to start anew") from error
+        raise ResultsError(
+            f"{path} cannot be read ({error!r}); give another --out, or delete {path} to start anew"
+        ) from error
     check_agreement(stored, settings, settings.keys(), path)
     return {"settings": settings, part: finished}

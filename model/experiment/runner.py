@@ -1,4 +1,5 @@
-"""Runs an experiment: every arm step by step, arms side by side in processes, each finished step kept in results.json."""
+"""Runs an experiment:
+every arm step by step, arms side by side in processes, each finished step kept in results.json."""
 
 from __future__ import annotations
 
@@ -21,7 +22,11 @@ from model.files import check_writable
 from model.similarity.round import Round
 from model.strategies import get_strategy
 
-GROWING = ("experiments", "random_draws", "repeats")  # settings of the protocol that a finished experiment may raise
+GROWING = (
+    "experiments",
+    "random_draws",
+    "repeats",
+)  # settings of the protocol that a finished experiment may raise
 OnBegin = Callable[[int, int], None]
 OnRun = Callable[[Run, int, int], None]
 
@@ -30,7 +35,8 @@ OnRun = Callable[[Run, int, int], None]
 class Step:
     """One unit of work: choose what to add to `labelled` until `size` are labelled, and score the new set.
 
-    `before` is the run of an earlier call that had fewer repeated trainings: its set is kept, and the trainings that it lacks are added.
+    `before` is the run of an earlier call that had fewer repeated trainings:
+    its set is kept, and the trainings that it lacks are added.
     """
 
     protocol: Protocol
@@ -49,15 +55,23 @@ class Step:
 
 
 def run_experiment(
-    protocol: Protocol, out: Path, *, jobs: int = 1, command: str = "", on_begin: OnBegin | None = None, on_run: OnRun | None = None
+    protocol: Protocol,
+    out: Path,
+    *,
+    jobs: int = 1,
+    command: str = "",
+    on_begin: OnBegin | None = None,
+    on_run: OnRun | None = None,
 ) -> Results:
     """Do what is not done yet, and write results.json (after each step), curve.png and report.md into `out`.
 
-    `jobs` processes share the cores. `on_begin(done, total)` is called before the first step and `on_run(run, done, total)` after each.
-    A finished one may grow by experiments, random draws, repeated trainings, strategies and larger sizes; where fewer of the first three
-    are asked for than there were, it goes on with as many as there were.
-    A killed experiment goes on where it was: finished steps are in results.json, and what was trained of the one that was cut off is in
-    out/work, which may be deleted at the end.
+    `jobs` processes share the cores.
+    `on_begin(done, total)` is called before the first step and `on_run(run, done, total)` after each.
+    A finished one may grow by experiments, random draws, repeated trainings, strategies and larger sizes;
+    where fewer of the first three are asked for than there were, it goes on with as many as there were.
+    A killed experiment goes on where it was:
+    finished steps are in results.json, and what was trained of the one that was cut off is in out/work, which
+    may be deleted at the end.
     """
     protocol.read_pool()  # errors of the data and of the folder come before any work
     check_writable(out / "results.json")
@@ -97,7 +111,10 @@ def run_experiment(
 def write_outputs(results: Results, out: Path) -> None:
     """Draw curve.png and write report.md beside results.json; also of an experiment that is still running."""
     draw_curve(
-        comparable_runs(results), out / "curve.png", f"{results.protocol['data']} ({results.protocol['split']})", results.protocol["sizes"]
+        comparable_runs(results),
+        out / "curve.png",
+        f"{results.protocol['data']} ({results.protocol['split']})",
+        results.protocol["sizes"],
     )
     write_report(results, out / "report.md")
 
@@ -105,7 +122,9 @@ def write_outputs(results: Results, out: Path) -> None:
 def run_step(step: Step) -> Run:
     """Do one step in this process."""
     protocol = step.protocol
-    scorer = Scorer(protocol, protocol.read_pool(), protocol.read_split(), step.experiment, step.work / "scores")
+    scorer = Scorer(
+        protocol, protocol.read_pool(), protocol.read_split(), step.experiment, step.work / "scores"
+    )
     if step.before is not None:
         return _repeated(step.before, scorer)
     added, query_seconds, notes = _query(step, scorer)
@@ -141,7 +160,10 @@ def _repeated(run: Run, scorer: Scorer) -> Run:
 
 def _machines(machine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """Where a set's trainings ran, when some of them ran elsewhere."""
-    same = {key: value if other.get(key) == value else f"{value} and {other.get(key, 'unknown')}" for key, value in machine.items()}
+    same = {
+        key: value if other.get(key) == value else f"{value} and {other.get(key, 'unknown')}"
+        for key, value in machine.items()
+    }
     return same or {key: f"unknown and {value}" for key, value in other.items()}
 
 
@@ -182,7 +204,8 @@ def _ready(protocol: Protocol, work: Path, results: Results) -> list[Step]:
     steps: list[Step] = []
 
     def begin(experiment: int, strategy: str, draw: int, size: int, labelled: tuple[str, ...]) -> Run | None:
-        """Add a step unless its run is there with all its repeats; gives the run, if there is one to go on from."""
+        """Add a step unless its run is there with all its repeats;
+        gives the run, if there is one to go on from."""
         key = (experiment, strategy, draw, size)
         run = results.get(key) if results.has(key) else None
         if run is None or len(run.dice) < protocol.repeats:
@@ -208,9 +231,14 @@ def _ready(protocol: Protocol, work: Path, results: Results) -> list[Step]:
 
 
 def _planned(protocol: Protocol) -> list[Key]:
-    """The runs that the protocol asks for; results.json may hold others, of strategies that are not asked for any more."""
+    """The runs that the protocol asks for;
+    results.json may hold others, of strategies that are not asked for any more."""
     pool = len(protocol.read_split().pool)
-    arms = [(name, draw) for name in protocol.strategies for draw in range(protocol.random_draws if name == RANDOM else 1)]
+    arms = [
+        (name, draw)
+        for name in protocol.strategies
+        for draw in range(protocol.random_draws if name == RANDOM else 1)
+    ]
     steps = [(name, draw, size) for name, draw in arms for size in protocol.sizes if size < pool]
     return [
         (experiment, *step)

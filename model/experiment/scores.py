@@ -1,4 +1,5 @@
-"""The score of a labelled set: networks trained on it from scratch, and their dice on the test images; kept for reuse."""
+"""The score of a labelled set: networks trained on it from scratch, and their dice on the test images;
+kept for reuse."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ class Scorer:
     folder: Path
 
     def score(self, chosen: tuple[str, ...], done: int = 0) -> Score:
-        """Train the protocol's `repeats` networks on the masks of `chosen`, less the first `done`, and score each."""
+        """Train the protocol's `repeats` networks on the masks of `chosen`, less the first `done`, and score
+        each."""
         repeats = [self._scored(chosen, repeat) for repeat in range(done, self.protocol.repeats)]
         values = [sorted(repeat["dice"].values()) for repeat in repeats]
         worst = max(1, round(WORST_SHARE * len(self.split.test)))
@@ -67,7 +69,9 @@ class Scorer:
 
     def _folder(self, chosen: tuple[str, ...], repeat: int) -> Path:
         described = {
-            **describe_data(self.protocol.data, self.protocol.split, self.protocol.classes, self.pool.reading),
+            **describe_data(
+                self.protocol.data, self.protocol.split, self.protocol.classes, self.pool.reading
+            ),
             "recipe": self.protocol.recipe.to_dict(),
             "seed": self.protocol.seed,
         }
@@ -82,21 +86,38 @@ class Scorer:
                 TrainedModel.load(folder / "model")
             if score["dice"].keys() == set(self.split.test) and score["seconds"] >= 0:
                 return score
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, CheckpointError):  # not there yet, or not whole
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            CheckpointError,
+        ):  # not there yet, or not whole
             pass
         started = time.perf_counter()
         model, dices = train_and_score(self.pool, self.split, chosen, self.protocol.recipe, seed)
         if keeps_model:
             model.save(folder / "model")
         seconds = round(time.perf_counter() - started, 2)
-        score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": seconds, "machine": model.record["machine"]}
+        score = {
+            "chosen": list(chosen),
+            "seed": seed,
+            "dice": dices,
+            "seconds": seconds,
+            "machine": model.record["machine"],
+        }
         write_bytes(path, json.dumps(score, indent=1).encode())
         return score
 
 
-def train_and_score(pool: Pool, split: Split, chosen: Sequence[str], recipe: Recipe, seed: int) -> tuple[TrainedModel, dict[str, float]]:
+def train_and_score(
+    pool: Pool, split: Split, chosen: Sequence[str], recipe: Recipe, seed: int
+) -> tuple[TrainedModel, dict[str, float]]:
     """A network trained from scratch on the masks of `chosen`, and its dice on each test image by id."""
     images, labels = [pool.images[i] for i in chosen], [pool.labels[i] for i in chosen]
     model = train(images, labels, classes=pool.classes, recipe=recipe, seed=seed)
     masks = predict_masks(model, (pool.images[i] for i in split.test))
-    return model, {i: dice(mask, pool.labels[i], pool.classes) for i, mask in zip(split.test, masks, strict=True)}
+    return model, {
+        i: dice(mask, pool.labels[i], pool.classes) for i, mask in zip(split.test, masks, strict=True)
+    }

@@ -1,4 +1,5 @@
-"""What a step costs, in seconds, also when it was cut off and goes on: the parts that were finished before are charged as well."""
+"""What a step costs, in seconds, also when it was cut off and goes on:
+the parts that were finished before are charged as well."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from model.files import write_bytes
 
 
 class Stopwatch:
-    """Seconds by part, kept in a file after each part; what an interrupted part had used is not charged, because it is done again."""
+    """Seconds by part, kept in a file after each part;
+    what an interrupted part had used is not charged, because it is done again."""
 
     def __init__(self, path: Path, identity: str) -> None:
         """`identity` tells what is timed; seconds of something else in the file are not seen."""
@@ -46,6 +48,10 @@ class Stopwatch:
 def _read(path: Path, identity: str) -> dict[str, float]:
     try:
         content = json.loads(path.read_text())
-        return {str(name): float(value) for name, value in content["seconds"].items()} if content["of"] == identity else {}
+        return (
+            {str(name): float(value) for name, value in content["seconds"].items()}
+            if content["of"] == identity
+            else {}
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there yet, or half-written
         return {}

@@ -1,4 +1,5 @@
-"""Does d measure what it should? d from pseudo-labels against the true transfer dice, and what a smaller K costs."""
+"""Does d measure what it should? d from pseudo-labels against the true transfer dice, and what a smaller K
+costs."""
 
 from __future__ import annotations
 
@@ -25,19 +26,29 @@ DRAWS = 20  # random K of each share, and random batches
 SELECTION_SECONDS = 5.0
 
 
-def study(protocol: Protocol, budget: int, out: Path, *, jobs: int, on_done: Callable[[int, int], None]) -> None:
-    """For each experiment's initial set train f_k for every k of U, and score it on pseudo-labels and on true masks.
+def study(
+    protocol: Protocol, budget: int, out: Path, *, jobs: int, on_done: Callable[[int, int], None]
+) -> None:
+    """For each experiment's initial set train f_k for every k of U, and score it on pseudo-labels and on true
+    masks.
 
     Writes transfer.json (a row each, resumed from) and transfer.md into `out`.
     """
     path = out / "transfer.json"
     check_writable(path)
-    settings = {**protocol.describe_data(), "recipe": protocol.recipe.to_dict(), "seed": protocol.seed, "initial": protocol.initial}
+    settings = {
+        **protocol.describe_data(),
+        "recipe": protocol.recipe.to_dict(),
+        "seed": protocol.seed,
+        "initial": protocol.initial,
+    }
     finished = load_or_begin(path, settings, "rows")
     units = []
     for experiment in range(protocol.experiments):
         round_ = _round(protocol, experiment, out)
-        if _comparable(round_):  # makes the pseudo-labels once, before the processes would each make their own
+        if _comparable(
+            round_
+        ):  # makes the pseudo-labels once, before the processes would each make their own
             units += [(protocol, experiment, k, out) for k in round_.unlabelled]
     todo = [unit for unit in units if _name(unit[1], unit[2]) not in finished["rows"]]
     on_done(len(units) - len(todo), len(units))
@@ -58,7 +69,8 @@ def _name(experiment: int, k: str) -> str:
 
 
 def transfer_row(protocol: Protocol, experiment: int, k: str, out: Path) -> dict[str, list[float]]:
-    """Dice of f_k on every pool image, in the order of ids, against the pseudo-labels ("d") and against the true masks ("true")."""
+    """Dice of f_k on every pool image, in the order of ids, against the pseudo-labels ("d") and against the
+    true masks ("true")."""
     round_ = _round(protocol, experiment, out)
     truth = protocol.read_pool().labels
     row: dict[str, list[float]] = {"d": [], "true": []}
@@ -69,25 +81,40 @@ def transfer_row(protocol: Protocol, experiment: int, k: str, out: Path) -> dict
 
 
 def report(protocol: Protocol, rows: dict[str, dict[str, list[float]]], budget: int, out: Path) -> str:
-    """Two Markdown tables: how well d ranks pairs, and what the selection is worth, in true transfer dice, with a smaller K."""
+    """Two Markdown tables:
+    how well d ranks pairs, and what the selection is worth, in true transfer dice, with a smaller K."""
     ranks = [
-        "Does d rank as the truth does? d(x_k, x_j), which chooses the batch, scores a network trained on image k alone against the "
-        "pseudo-label of image j, the mask of a first model f_L; the true transfer dice scores the same network against your mask. "
-        "Spearman is their rank correlation: 1 is the same order, 0 no relation.",
+        (
+            "Does d rank as the truth does? d(x_k, x_j), which chooses the batch, scores a network trained on"
+            " image k alone against the pseudo-label of image j, the mask of a first model f_L; the true"
+            " transfer dice scores the same network against your mask. Spearman is their rank correlation: 1"
+            " is the same order, 0 no relation."
+        ),
         "",
-        "| experiment | f_L: dice of its pseudo-labels | Spearman, all pairs | Spearman, median over the rows | pairs |",
+        (
+            "| experiment | f_L: dice of its pseudo-labels | Spearman, all pairs | Spearman, median over the"
+            " rows | pairs |"
+        ),
         "|---|---|---|---|---|",
     ]
     worth = [
-        f"| experiment | K | Spearman of the completed d with the true transfer | batch of {budget}: worst true expected dice | mean |",
+        (
+            f"| experiment | K | Spearman of the completed d with the true transfer | batch of {budget}:"
+            " worst true expected dice | mean |"
+        ),
         "|---|---|---|---|---|",
     ]
     for experiment in range(protocol.experiments):
         round_ = _round(protocol, experiment, out)
         truth = protocol.read_pool().labels
-        quality = np.mean([dice(round_.pseudo_labels[i], truth[i], round_.classes) for i in round_.unlabelled])
+        quality = np.mean(
+            [dice(round_.pseudo_labels[i], truth[i], round_.classes) for i in round_.unlabelled]
+        )
         if not _comparable(round_):
-            nothing = "the network on the initial images finds nothing, or only foreground, in all others: try more --steps or --initial"
+            nothing = (
+                "the network on the initial images finds nothing, or only foreground, in all others: try more"
+                " --steps or --initial"
+            )
             ranks.append(f"| {experiment} | {quality:.3f} | {nothing} | | |")
             continue
         trained = [round_.ids.index(k) for k in round_.unlabelled]
@@ -96,12 +123,17 @@ def report(protocol: Protocol, rows: dict[str, dict[str, list[float]]], budget: 
         off = np.ones_like(d, dtype=bool)
         off[np.arange(len(trained)), trained] = False
         by_row = [_spearman(d[i][off[i]], true[i][off[i]]) for i in range(len(d))]
-        ranks.append(f"| {experiment} | {quality:.3f} | {_spearman(d[off], true[off]):.3f} | {np.nanmedian(by_row):.3f} | {off.sum()} |")
+        ranks.append(
+            f"| {experiment} | {quality:.3f} | {_spearman(d[off], true[off]):.3f} |"
+            f" {np.nanmedian(by_row):.3f} | {off.sum()} |"
+        )
         worth += _worth(experiment, round_, d, true, trained, budget)
     return "\n".join(ranks) + "\n\n" + "\n".join(worth) + "\n"
 
 
-def _worth(experiment: int, round_: Round, d: Matrix, true: Matrix, trained: list[int], budget: int) -> list[str]:
+def _worth(
+    experiment: int, round_: Round, d: Matrix, true: Matrix, trained: list[int], budget: int
+) -> list[str]:
     random = np.random.default_rng(0)
     real = complete(true, trained)
     labelled = [round_.ids.index(i) for i in round_.labelled]
@@ -124,7 +156,11 @@ def _worth(experiment: int, round_: Round, d: Matrix, true: Matrix, trained: lis
         lines.append(_line(experiment, f"{share:.0%} of U", f"{np.mean(correlations):.3f}", results))
     chance = [values(list(random.choice(trained, budget, replace=False))) for _ in range(DRAWS * 10)]
     best = maximin(real, labelled, budget, ids=round_.ids, time_limit=SELECTION_SECONDS).indices
-    return [*lines, _line(experiment, "random batches", "", chance), _line(experiment, "best, knowing all masks", "", [values(list(best))])]
+    return [
+        *lines,
+        _line(experiment, "random batches", "", chance),
+        _line(experiment, "best, knowing all masks", "", [values(list(best))]),
+    ]
 
 
 def _line(experiment: int, name: str, correlation: str, results: list[tuple[float, float]]) -> str:

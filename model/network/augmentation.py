@@ -1,4 +1,5 @@
-"""Random training crops: position, rotation, scale and flip in one affine sampling, then a change of intensity."""
+"""Random training crops:
+position, rotation, scale and flip in one affine sampling, then a change of intensity."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from model.arrays import Image, Mask
 
-FOREGROUND_SHARE = 1 / 3  # of the crops are centred on a foreground pixel, so that sparse images teach more than background
+FOREGROUND_SHARE = (
+    1 / 3
+)  # of the crops are centred on a foreground pixel, so that sparse images teach more than background
 SCALE = 0.2  # crops are enlarged or shrunk by up to this share
 GAIN = 0.25  # standard deviation of the log contrast
 OFFSET = 0.2  # standard deviation of the brightness, in standard deviations of the image
@@ -21,7 +24,8 @@ MOST_CENTRES = 20_000  # foreground pixels remembered per image
 
 
 class CropSampler:
-    """Draws batches of crops from labelled images, each image equally often; the same crops for the same seed."""
+    """Draws batches of crops from labelled images, each image equally often;
+    the same crops for the same seed."""
 
     def __init__(
         self,
@@ -32,7 +36,8 @@ class CropSampler:
         device: torch.device,
         memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
-        """Images are float32 (H, W, 3), labels uint8 (H, W) class ids; `crop` is the side of a crop in pixels."""
+        """Images are float32 (H, W, 3), labels uint8 (H, W) class ids;
+        `crop` is the side of a crop in pixels."""
         self.crop = crop
         self.memory_format = memory_format
         self.random = np.random.default_rng(seed)
@@ -43,7 +48,8 @@ class CropSampler:
         self.queue: list[int] = []
 
     def draw(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Float32 (batch, 3, crop, crop) in the memory format asked for, and int64 (batch, crop, crop) class ids."""
+        """Float32 (batch, 3, crop, crop) in the memory format asked for, and int64 (batch, crop, crop) class
+        ids."""
         pairs = [self._crop(self._next_image()) for _ in range(batch)]
         crops = torch.cat([crop for crop, _ in pairs]).contiguous(memory_format=self.memory_format)
         return self._change_intensity(crops), torch.cat([target for _, target in pairs]).long()[:, 0]
@@ -55,7 +61,9 @@ class CropSampler:
 
     def _crop(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         image, label = self.images[index], self.labels[index]
-        theta = torch.from_numpy(self._affine(image.shape[2], image.shape[3], self.centres[index])).to(image.device)
+        theta = torch.from_numpy(self._affine(image.shape[2], image.shape[3], self.centres[index])).to(
+            image.device
+        )
         grid = affine_grid(theta[None], [1, 1, self.crop, self.crop], align_corners=False)
         return (
             grid_sample(image, grid, mode="bilinear", padding_mode="reflection", align_corners=False),
@@ -64,7 +72,11 @@ class CropSampler:
 
     def _affine(self, height: int, width: int, centres: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """The (2, 3) map from crop coordinates to image coordinates, both in [-1, 1]."""
-        angle = self.random.uniform(0, 2 * math.pi) if self.random.random() < 0.5 else self.random.integers(4) * math.pi / 2
+        angle = (
+            self.random.uniform(0, 2 * math.pi)
+            if self.random.random() < 0.5
+            else self.random.integers(4) * math.pi / 2
+        )
         scale = math.exp(self.random.uniform(-SCALE, SCALE))
         mirror = self.random.choice([-1.0, 1.0])
         size = np.array([width, height], dtype=np.float64)

@@ -21,23 +21,33 @@ def default_width(device: torch.device) -> int:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 is faster than float32 there (on a CPU without the instructions it is emulated, and slower)."""
+    """Whether bfloat16 is faster than float32 there (on a CPU without the instructions it is emulated, and
+    slower)."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return any(getattr(torch.cpu, probe, lambda: False)() for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(
+        getattr(torch.cpu, probe, lambda: False)()
+        for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
 
 
 def number_format(device: torch.device, precision: str) -> str:
-    """What a recipe's precision means there: "bfloat16" where it is asked for, or "auto" and the hardware has it; else "float32"."""
-    return "bfloat16" if precision == "bfloat16" or (precision == "auto" and has_bfloat16(device)) else "float32"
+    """What a recipe's precision means there:
+    "bfloat16" where it is asked for, or "auto" and the hardware has it; else "float32"."""
+    return (
+        "bfloat16" if precision == "bfloat16" or (precision == "auto" and has_bfloat16(device)) else "float32"
+    )
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
     """The context in which forward passes run, in the format of `number_format`."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=number_format(device, precision) == "bfloat16")
+    return torch.autocast(
+        device.type, dtype=torch.bfloat16, enabled=number_format(device, precision) == "bfloat16"
+    )
 
 
 def describe(device: torch.device, precision: str) -> dict[str, str | int]:
-    """What the speed of a network, and the last digits of its results, depend on beside its recipe: JSON-ready."""
+    """What the speed of a network, and the last digits of its results, depend on beside its recipe:
+    JSON-ready."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {"device": name, "threads": torch.get_num_threads(), "precision": number_format(device, precision)}

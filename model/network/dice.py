@@ -9,10 +9,11 @@ from model.data.images import row_blocks
 
 
 def dice(mask: Mask, other: Mask, classes: int) -> float:
-    """Dice of two uint8 (H, W) masks of class ids: 2 |A ∩ B| / (|A| + |B|), mean over the classes 1 .. classes - 1.
+    """Dice of two uint8 (H, W) masks of class ids:
+    2 |A ∩ B| / (|A| + |B|), mean over the classes 1 .. classes - 1.
 
-    A class that is in neither mask counts 1, one that is in only one of them 0. Symmetric; 0 = background is not counted.
-    Raises ValueError when the shapes differ.
+    A class that is in neither mask counts 1, one that is in only one of them 0. Symmetric;
+    0 = background is not counted. Raises ValueError when the shapes differ.
     """
     if mask.shape != other.shape:
         raise ValueError(f"dice of masks of different shapes, {mask.shape} and {other.shape}")

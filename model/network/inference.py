@@ -15,7 +15,9 @@ from model.network.checkpoint import TrainedModel
 from model.network.device import autocast
 from model.network.unet import memory_format
 
-TILE = 1120  # pixels; larger images are predicted in tiles of this side: with their overlap 2 cover 2048, 3 cover 3072, 4 cover 4096
+# pixels; larger images are predicted in tiles of this side:
+# with their overlap 2 cover 2048, 3 cover 3072, 4 cover 4096
+TILE = 1120
 OVERLAP = 128  # pixels shared by neighbouring tiles, where the predictions fade into each other
 BATCH_PIXELS = 512 * 512  # images of one size are predicted together up to this many pixels
 
@@ -23,20 +25,26 @@ BATCH_PIXELS = 512 * 512  # images of one size are predicted together up to this
 def predict_probabilities(
     model: TrainedModel, image: Image, *, size: tuple[int, int] | None = None, tile: int = TILE
 ) -> npt.NDArray[np.float32]:
-    """Class probabilities float32 (classes, H, W) of a float32 (H, W, 3) image; `size` (height, width) resamples them bilinearly.
+    """Class probabilities float32 (classes, H, W) of a float32 (H, W, 3) image;
+    `size` (height, width) resamples them bilinearly.
 
     Images with a side above `tile` pixels are predicted in overlapping tiles that fade into each other.
     """
     with torch.inference_mode():
         batch = _to_batch([image], model)
-        probabilities = _forward(model, batch) if max(image.shape[:2]) <= tile else _forward_tiled(model, batch, tile)
+        probabilities = (
+            _forward(model, batch) if max(image.shape[:2]) <= tile else _forward_tiled(model, batch, tile)
+        )
         if size is not None and size != image.shape[:2]:
             probabilities = interpolate(probabilities, size=size, mode="bilinear", align_corners=False)
         return probabilities[0].cpu().numpy()
 
 
-def predict_rows(model: TrainedModel, image: Image, size: tuple[int, int]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """`predict_probabilities` at `size` = (height, width) in blocks of rows: the first row's number, and float32 (classes, rows, W)."""
+def predict_rows(
+    model: TrainedModel, image: Image, size: tuple[int, int]
+) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """`predict_probabilities` at `size` = (height, width) in blocks of rows:
+    the first row's number, and float32 (classes, rows, W)."""
     small = torch.from_numpy(predict_probabilities(model, image))[None]
     for first, end in row_blocks(*size):
         with torch.inference_mode():
@@ -52,7 +60,8 @@ def predict_mask(model: TrainedModel, image: Image, *, size: tuple[int, int] | N
 
 
 def predict_masks(model: TrainedModel, images: Iterable[Image]) -> Iterator[Mask]:
-    """uint8 (H, W) class ids of each image in order, at the images' own sizes; small neighbours of one size share a forward pass."""
+    """uint8 (H, W) class ids of each image in order, at the images' own sizes;
+    small neighbours of one size share a forward pass."""
     for group in _batches(images):
         if len(group) == 1:
             yield predict_mask(model, group[0])
@@ -63,7 +72,8 @@ def predict_masks(model: TrainedModel, images: Iterable[Image]) -> Iterator[Mask
 
 
 def extract_features(model: TrainedModel, image: Image) -> npt.NDArray[np.float32]:
-    """Global average pooling of the decoder's last feature layer (Grüning et al. 2020, section III): float32 (channels,)."""
+    """Global average pooling of the decoder's last feature layer (Grüning et al. 2020, section III):
+    float32 (channels,)."""
     with torch.inference_mode(), autocast(model.device, model.recipe.precision):
         encoder, decoder = model.network.get_submodule("encoder"), model.network.get_submodule("decoder")
         features = decoder(encoder(_padded(_to_batch([image], model), model)))
@@ -75,7 +85,10 @@ def _rows_of(small: torch.Tensor, size: tuple[int, int], first: int, end: int) -
     """Rows `first` to `end` of (1, C, h, w) resampled bilinearly to `size`."""
     if size == tuple(small.shape[2:]):
         return small[:, :, first:end]
-    if (first, end) != (0, size[0]):  # between which two rows each lies; its columns follow as in a small image
+    if (first, end) != (
+        0,
+        size[0],
+    ):  # between which two rows each lies; its columns follow as in a small image
         place = ((torch.arange(first, end) + 0.5) * (small.shape[2] / size[0]) - 0.5).clamp(min=0)
         above = place.long()
         below = (above + 1).clamp(max=small.shape[2] - 1)
@@ -101,7 +114,8 @@ def _to_batch(images: Sequence[Image], model: TrainedModel) -> torch.Tensor:
 
 
 def _padded(batch: torch.Tensor, model: TrainedModel) -> torch.Tensor:
-    """The batch with its lower and right edge repeated up to a multiple of the deepest stride, which every encoder can take."""
+    """The batch with its lower and right edge repeated up to a multiple of the deepest stride, which every
+    encoder can take."""
     stride = 2 ** max(model.recipe.depth, 5)
     height, width = batch.shape[2:]
     return pad(batch, (0, -width % stride, 0, -height % stride), mode="replicate")

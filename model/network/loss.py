@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 
 
 def segmentation_loss(classes: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """Soft dice over the foreground, and cross-entropy, which also teaches where a mask has no foreground at all.
+    """Soft dice over the foreground, and cross-entropy, which also teaches where a mask has no foreground at
+    all.
 
     Float32 logits (B, classes, H, W) and int64 class ids (B, H, W) -> a scalar.
     """

@@ -1,4 +1,5 @@
-"""The pseudo-labels of a round: masks by image id in a file, each read when it is asked for, so that a pool may be of any size."""
+"""The pseudo-labels of a round:
+masks by image id in a file, each read when it is asked for, so that a pool may be of any size."""
 
 from __future__ import annotations
 
@@ -17,9 +18,11 @@ from model.files import write_atomically
 from model.hashing import Digest
 
 CACHE_BYTES = 512 * 1024**2
-"""Bytes of masks kept in memory, 512 MiB: 2,000 of 512 x 512; the least recently used go first, and cost 1 to 2 ms to read again."""
+"""Bytes of masks kept in memory, 512 MiB: 2,000 of 512 x 512;
+the least recently used go first, and cost 1 to 2 ms to read again."""
 FEWEST_PIXELS = 8
-"""Pixels of foreground, and of background, below which a pseudo-label shows nothing to learn from: less than 3 x 3 ..."""
+"""Pixels of foreground, and of background, below which a pseudo-label shows nothing to learn from:
+less than 3 x 3 ..."""
 SMALLEST_SHARE = 0.0005
 """... or less than this share of the image: 131 pixels, a disc of 13 across, in 512 x 512 ..."""
 SPECK_PIXELS = 132
@@ -37,7 +40,8 @@ class PseudoLabels(Mapping[str, Mask]):
     """
 
     def __init__(self, path: Path, identity: str, ids: Sequence[str]) -> None:
-        """Open the file. Raises CheckpointError unless it was written, whole, for this `identity` and these ids."""
+        """Open the file.
+        Raises CheckpointError unless it was written, whole, for this `identity` and these ids."""
         self._path = path
         self._cache = ByteCache(CACHE_BYTES)
         self._places = {image: str(place) for place, image in enumerate(ids)}
@@ -47,9 +51,14 @@ class PseudoLabels(Mapping[str, Mask]):
             self.fingerprint, self.blank = str(summary["fingerprint"]), frozenset(summary["blank"])
             fits = summary["identity"] == identity and summary["ids"] == list(ids)
         except DAMAGE as error:
-            raise CheckpointError(f"No pseudo-labels in {path}, or only a part of them ({error}); they have to be made again.") from error
+            raise CheckpointError(
+                f"No pseudo-labels in {path}, or only a part of them ({error}); they have to be made again."
+            ) from error
         if not fits:
-            raise CheckpointError(f"The pseudo-labels in {path} are those of another model or other images; they have to be made again.")
+            raise CheckpointError(
+                f"The pseudo-labels in {path} are those of another model or other images; they have to be"
+                " made again."
+            )
 
     @staticmethod
     def write(path: Path, identity: str, ids: Sequence[str], masks: Iterable[Mask]) -> None:
@@ -71,7 +80,9 @@ class PseudoLabels(Mapping[str, Mask]):
             try:
                 mask = self._cache.put(("masks", place), self._file[place])
             except DAMAGE as error:
-                raise CheckpointError(f"{self._path} is damaged ({error}); delete it and start again: it is made anew.") from error
+                raise CheckpointError(
+                    f"{self._path} is damaged ({error}); delete it and start again: it is made anew."
+                ) from error
         return mask
 
     def __contains__(self, image: object) -> bool:
@@ -85,15 +96,19 @@ class PseudoLabels(Mapping[str, Mask]):
 
 
 def trainable(pseudo_label: Mask) -> bool:
-    """Whether a network can learn to tell foreground from background from this mask: enough pixels are not of its commonest class.
+    """Whether a network can learn to tell foreground from background from this mask:
+    enough pixels are not of its commonest class.
 
-    A network trained on an empty mask would agree perfectly with every other empty mask and win a rank by accident, and one trained on a
-    mask with a speck in it, which is an error of f_L's more often than an object, would do so as well.
+    A network trained on an empty mask would agree perfectly with every other empty mask and win a rank by
+    accident, and one trained on a mask with a speck in it, which is an error of f_L's more often than an
+    object, would do so as well.
     """
     others = pseudo_label.size - int(np.bincount(pseudo_label.ravel()).max())
     return others >= max(FEWEST_PIXELS, min(SMALLEST_SHARE * pseudo_label.size, SPECK_PIXELS))
 
 
-def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> None:
+def _add(
+    archive: zipfile.ZipFile, name: str, array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+) -> None:
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
         np.lib.format.write_array(member, array, allow_pickle=False)

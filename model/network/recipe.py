@@ -1,4 +1,5 @@
-"""How a network is built and trained: one typed object, the same for every network of a round or an experiment."""
+"""How a network is built and trained:
+one typed object, the same for every network of a round or an experiment."""
 
 from __future__ import annotations
 
@@ -12,16 +13,26 @@ from model.options import check_options, option, options_of
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training and of the images that it sees. Raises RecipeError for a value out of its range.
+    """The settings of a training and of the images that it sees.
+    Raises RecipeError for a value out of its range.
 
     `steps` is for a network on a whole labelled set.
-    `row_steps` is for a network on a single pseudo-labelled image (Eq. 2): it converges sooner, and a round needs many.
+    `row_steps` is for a network on a single pseudo-labelled image (Eq. 2):
+    it converges sooner, and a round needs many.
     """
 
-    encoder: str = option("unet", "The classical U-Net, or an encoder of segmentation_models_pytorch by its name.")
-    encoder_weights: str | None = option(None, "Its pretrained weights, such as `imagenet`; fetched from the internet.")
-    width: int = option(16, "Channels of the U-Net at full resolution.", least=1, automatic="16, on a GPU 64")  # the paper of the U-Net: 64
-    depth: int = option(4, "How often the U-Net halves its resolution (down-sampling steps).", least=1, most=5)
+    encoder: str = option(
+        "unet", "The classical U-Net, or an encoder of segmentation_models_pytorch by its name."
+    )
+    encoder_weights: str | None = option(
+        None, "Its pretrained weights, such as `imagenet`; fetched from the internet."
+    )
+    width: int = option(
+        16, "Channels of the U-Net at full resolution.", least=1, automatic="16, on a GPU 64"
+    )  # the paper of the U-Net: 64
+    depth: int = option(
+        4, "How often the U-Net halves its resolution (down-sampling steps).", least=1, most=5
+    )
     max_side: int = option(
         512,
         "Longest side in pixels; larger images are shrunk to it.",
@@ -35,7 +46,9 @@ class Recipe:
     row_steps: int = option(200, "Steps of a training on a single image.", least=1)
     learning_rate: float = option(3e-3, "The peak of its one-cycle schedule.", above=0)
     weight_decay: float = option(1e-2, "Weight decay of the optimiser (AdamW).", least=0)
-    precision: str = option("auto", "`float32`, `bfloat16`, or what the hardware has.", choices=("auto", "float32", "bfloat16"))
+    precision: str = option(
+        "auto", "`float32`, `bfloat16`, or what the hardware has.", choices=("auto", "float32", "bfloat16")
+    )
 
     def __post_init__(self) -> None:
         check_options(self, RecipeError)
@@ -46,10 +59,13 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """The recipe of a JSON object; keys left out take the default. Raises RecipeError naming unknown keys."""
+        """The recipe of a JSON object; keys left out take the default.
+        Raises RecipeError naming unknown keys."""
         unknown = sorted(set(values) - set(options_of(cls)))
         if unknown:
-            raise RecipeError(f"Unknown recipe settings {', '.join(unknown)}; known are {', '.join(options_of(cls))}.")
+            raise RecipeError(
+                f"Unknown recipe settings {', '.join(unknown)}; known are {', '.join(options_of(cls))}."
+            )
         return cls(**values)
 
     def replace(self, **changes: Any) -> Recipe:

@@ -1,4 +1,5 @@
-"""Training a network from scratch on labelled images, the same way for f_L, for every f_k, and for every rival."""
+"""Training a network from scratch on labelled images, the same way for f_L, for every f_k, and for every
+rival."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ OnStep = Callable[[int, int, float], None]
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 CHECKS = 12  # how often a training with held-out images looks at them
 PATIENCE = 4  # checks without a better held-out dice after which it stops
-GRADIENT_NORM = 1.0  # gradients are clipped to it; single images with odd contrast throw the first steps otherwise
+GRADIENT_NORM = (
+    1.0  # gradients are clipped to it; single images with odd contrast throw the first steps otherwise
+)
 
 
 def train(
@@ -40,26 +43,36 @@ def train(
     on_step: OnStep | None = None,
     device: torch.device | None = None,
 ) -> TrainedModel:
-    """Train a network from scratch on float32 (H, W, 3) images and uint8 (H, W) class ids; sizes may differ between images.
+    """Train a network from scratch on float32 (H, W, 3) images and uint8 (H, W) class ids;
+    sizes may differ between images.
 
-    Minimises soft dice + cross-entropy (the latter also teaches where a mask has no foreground at all) with AdamW under a one-cycle
-    schedule, for `steps` (default: the recipe's) steps. With `held_out` images the network with the best dice on them is kept, and training
-    stops early once it no longer improves; without them it never stops early. `on_step(step, steps, loss)` is called after each step, and
-    may raise to cancel. On a CPU the result depends only on the arguments and the number of threads.
+    Minimises soft dice + cross-entropy (the latter also teaches where a mask has no foreground at all) with
+    AdamW under a one-cycle schedule, for `steps` (default: the recipe's) steps.
+    With `held_out` images the network with the best dice on them is kept, and training stops early once it no
+    longer improves; without them it never stops early.
+    `on_step(step, steps, loss)` is called after each step, and may raise to cancel.
+    On a CPU the result depends only on the arguments and the number of threads.
     """
     if not images or len(images) != len(labels):
         raise TooFewLabelsError(
-            f"Found {len(images)} images and {len(labels)} masks to train on, expected one mask for each image and at least one: "
-            "label an image first."
+            f"Found {len(images)} images and {len(labels)} masks to train on, expected one mask for each"
+            " image and at least one: label an image first."
         )
     started = time.perf_counter()
     device = device or default_device()
     steps = steps or recipe.steps
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        network = build_network(recipe.encoder, classes, width=recipe.width, depth=recipe.depth, weights=recipe.encoder_weights)
+        network = build_network(
+            recipe.encoder, classes, width=recipe.width, depth=recipe.depth, weights=recipe.encoder_weights
+        )
     network = network.to(device).to(memory_format=memory_format(recipe.encoder, device)).train()
-    record = {"seed": seed, "steps": steps, "images": len(images), "machine": describe(device, recipe.precision)}
+    record = {
+        "seed": seed,
+        "steps": steps,
+        "images": len(images),
+        "machine": describe(device, recipe.precision),
+    }
     model = TrainedModel(network, classes, recipe, record)
     sampler = CropSampler(images, labels, recipe.crop, seed, device, memory_format(recipe.encoder, device))
     best = _optimise(model, sampler, steps, held_out, on_step)
@@ -71,14 +84,24 @@ def train(
 
 
 def _optimise(
-    model: TrainedModel, sampler: CropSampler, steps: int, held_out: tuple[Sequence[Image], Sequence[Mask]] | None, on_step: OnStep | None
+    model: TrainedModel,
+    sampler: CropSampler,
+    steps: int,
+    held_out: tuple[Sequence[Image], Sequence[Mask]] | None,
+    on_step: OnStep | None,
 ) -> dict[str, torch.Tensor] | None:
     network, recipe, device = model.network, model.recipe, model.device
-    from model.network.loss import segmentation_loss  # here, as the library behind it takes seconds, and not every program trains
+    from model.network.loss import (
+        segmentation_loss,
+    )  # here, as the library behind it takes seconds, and not every program trains
 
     loss_of = segmentation_loss(model.classes)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=WARM_UP)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=WARM_UP
+    )
     best_dice, best, without_gain = -1.0, None, 0
     for step in range(1, steps + 1):
         crops, targets = sampler.draw(recipe.batch)
@@ -105,6 +128,10 @@ def _optimise(
 
 def _score(model: TrainedModel, images: Sequence[Image], labels: Sequence[Mask]) -> float:
     model.network.eval()
-    masks = list(predict_masks(model, images))  # a generator would predict after the next line, with the statistics of a batch
+    masks = list(
+        predict_masks(model, images)
+    )  # a generator would predict after the next line, with the statistics of a batch
     model.network.train()
-    return float(np.mean([dice(mask, label, model.classes) for mask, label in zip(masks, labels, strict=True)]))
+    return float(
+        np.mean([dice(mask, label, model.classes) for mask, label in zip(masks, labels, strict=True)])
+    )

@@ -1,4 +1,5 @@
-"""The network: a classical U-Net, or the U-Net that segmentation_models_pytorch makes of any encoder that it knows."""
+"""The network:
+a classical U-Net, or the U-Net that segmentation_models_pytorch makes of any encoder that it knows."""
 
 from __future__ import annotations
 
@@ -10,14 +11,20 @@ from model.errors import RecipeError
 CLASSICAL = "unet"
 
 
-def build_network(encoder: str, classes: int, *, width: int, depth: int, weights: str | None = None) -> nn.Module:
-    """An untrained network: float (B, 3, H, W) -> logits (B, classes, H, W), for any H, W of at least 2**depth.
+def build_network(
+    encoder: str, classes: int, *, width: int, depth: int, weights: str | None = None
+) -> nn.Module:
+    """An untrained network:
+    float (B, 3, H, W) -> logits (B, classes, H, W), for any H, W of at least 2**depth.
 
-    `encoder` is "unet" (the classical one; `width` channels at full resolution, doubled at each of `depth` poolings) or the name of any
-    encoder of segmentation_models_pytorch (`width` is then ignored, `depth` at most 5); `weights` names its pretrained weights.
+    `encoder` is "unet" (the classical one;
+    `width` channels at full resolution, doubled at each of `depth` poolings) or the name of any encoder of
+    segmentation_models_pytorch (`width` is then ignored, `depth` at most 5);
+    `weights` names its pretrained weights.
     Raises RecipeError for an unknown encoder or weights that cannot be had.
     """
-    # Here, as the library takes seconds with torchvision, timm and torch's compiler: not every program needs a network.
+    # Here, as the library takes seconds with torchvision, timm and torch's compiler:
+    # not every program needs a network.
     import segmentation_models_pytorch as smp
 
     from model.network.classical_unet import build_classical
@@ -31,7 +38,11 @@ def build_network(encoder: str, classes: int, *, width: int, depth: int, weights
         return build_classical(classes, width, depth)
     try:
         network = smp.Unet(
-            encoder, encoder_depth=depth, encoder_weights=weights, decoder_channels=(256, 128, 64, 32, 16)[-depth:], classes=classes
+            encoder,
+            encoder_depth=depth,
+            encoder_weights=weights,
+            decoder_channels=(256, 128, 64, 32, 16)[-depth:],
+            classes=classes,
         )
         with torch.no_grad():  # some of timm's take images of one size only, and say so only now
             network.eval()(torch.zeros(1, 3, 64, 64))
@@ -43,10 +54,11 @@ def build_network(encoder: str, classes: int, *, width: int, depth: int, weights
         ) from error
     except MemoryError:
         raise
-    except Exception as error:  # timm's encoders raise anything for a name it does not know, or that is no pyramid of features
+    # timm's encoders raise anything for a name it does not know, or that is no pyramid of features
+    except Exception as error:
         raise RecipeError(
-            f"Encoder {encoder!r} with weights {weights!r} and depth {depth} is not known or cannot be used: {str(error)[:300]}. "
-            "Use 'unet', or a name that segmentation_models_pytorch lists."
+            f"Encoder {encoder!r} with weights {weights!r} and depth {depth} is not known or cannot be used:"
+            f" {str(error)[:300]}. Use 'unet', or a name that segmentation_models_pytorch lists."
         ) from error
 
 

@@ -1,4 +1,5 @@
-"""Which images to label next: the batch with the best worst-case expected dice (Eq. 3, step 6), and an order over the whole pool."""
+"""Which images to label next:
+the batch with the best worst-case expected dice (Eq. 3, step 6), and an order over the whole pool."""
 
 from model.selection.exhaustive_search import exhaustive
 from model.selection.greedy_search import greedy

@@ -1,7 +1,8 @@
-"""Proof for larger pools: branch and bound on how many images the batch takes from groups of similar candidates.
+"""Proof for larger pools:
+branch and bound on how many images the batch takes from groups of similar candidates.
 
-Branching on single candidates moves no bound, because a neighbour takes the place of each that is left out. How many images a
-whole group gives is what a fractional batch is really undecided about.
+Branching on single candidates moves no bound, because a neighbour takes the place of each that is left out.
+How many images a whole group gives is what a fractional batch is really undecided about.
 """
 
 import heapq
@@ -20,14 +21,16 @@ from model.selection.local_search import BETTER, Batch, settle
 from model.selection.problem import Problem
 from model.selection.relaxation import Limit, relaxed_totals, solve
 
-# Work of a search: the limit that ends most unfinished proofs, after ten to thirty seconds, so that fast and slow machines agree; and
-# what each linear program takes at least.
+# Work of a search:
+# the limit that ends most unfinished proofs, after ten to thirty seconds, so that fast and slow machines
+# agree; and what each linear program takes at least.
 MAX_WORK, LEAST_WORK = 50_000_000, 4_000
 # Candidates with which a linear program begins and by which it grows, and how often it does.
 CANDIDATES, MAX_ROUNDS = 100, 8
 # The best candidates, which are grouped; the time for it grows with their square.
 GROUPED = 3000
-# A group counts as undecided when its number is this far from a whole one; the largest undecided group is branched on.
+# A group counts as undecided when its number is this far from a whole one;
+# the largest undecided group is branched on.
 UNDECIDED = 0.15
 # Distance from whole numbers that counts as rounding.
 WHOLE = 1e-6
@@ -35,7 +38,8 @@ WHOLE = 1e-6
 
 @dataclass(frozen=True)
 class Groups:
-    """All groups of a hierarchical clustering, the largest first, each a range of one order of the candidates.
+    """All groups of a hierarchical clustering, the largest first, each a range of one order of the
+    candidates.
 
     order: (K,) int64, candidates; start, stop: (G,) int64, the ranges.
     """
@@ -45,16 +49,22 @@ class Groups:
     stop: NDArray[np.int64]
 
     def undecided(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.int64], float] | None:
-        """Return the members of the group to branch on and their number in the batch, or None where all weights, (C,), are whole."""
+        """Return the members of the group to branch on and their number in the batch, or None where all
+        weights, (C,), are whole."""
         sums = np.r_[0.0, np.cumsum(weights[self.order])]
         numbers = sums[self.stop] - sums[self.start]
         away = np.abs(numbers - np.round(numbers))
         place = int((away > UNDECIDED).argmax()) if (away > UNDECIDED).any() else int(away.argmax())
-        return (self.order[self.start[place] : self.stop[place]], float(numbers[place])) if away[place] > WHOLE else None
+        return (
+            (self.order[self.start[place] : self.stop[place]], float(numbers[place]))
+            if away[place] > WHOLE
+            else None
+        )
 
 
 def group(hard: HardTargets, ranked: NDArray[np.int64]) -> Groups:
-    """Group candidates, the best first, by what they add to the hard targets (Ward's criterion); those after `GROUPED` stay single."""
+    """Group candidates, the best first, by what they add to the hard targets (Ward's criterion);
+    those after `GROUPED` stay single."""
     kept, rest = ranked[:GROUPED], ranked[GROUPED:]
     count = len(kept)
     tree = linkage(pdist(hard.gains[:, kept].T), "ward")
@@ -91,7 +101,8 @@ class Node:
 
 @dataclass
 class Tree:
-    """A best-first search among batches of `kept` candidates; `batch` is the best so far, `value` its worst total."""
+    """A best-first search among batches of `kept` candidates;
+    `batch` is the best so far, `value` its worst total."""
 
     problem: Problem
     hard: HardTargets
@@ -101,7 +112,9 @@ class Tree:
     tolerance: float
     deadline: float
     nodes: list[Node] = field(default_factory=list)
-    closed: float = 0.0  # the highest bound of a node that cannot be divided: its solution is a batch, or there is none
+    closed: float = (
+        0.0  # the highest bound of a node that cannot be divided: its solution is a batch, or there is none
+    )
     work: int = 0
     made: int = 0
 
@@ -122,10 +135,12 @@ class Tree:
         return closed or self.work >= MAX_WORK or time.monotonic() > self.deadline
 
     def enter(self, limits: tuple[Limit, ...], scores: NDArray[np.float64], bound: float) -> None:
-        """Solve the relaxation of the batches that keep to `limits` and enter them as a node, unless none can be better.
+        """Solve the relaxation of the batches that keep to `limits` and enter them as a node, unless none can
+        be better.
 
-        scores: (C,), `bound`: of the node they are a part of. Candidates that are missing enter the linear program
-        as their scores ask for it; the bound covers all that are kept at any time.
+        scores: (C,), `bound`: of the node they are a part of.
+        Candidates that are missing enter the linear program as their scores ask for it;
+        the bound covers all that are kept at any time.
         """
         weights: NDArray[np.float64] | None = None
         active = self.first_candidates(limits, scores)
@@ -139,7 +154,9 @@ class Tree:
             scores = prices.scores(self.hard, limits)
             scores[self.left_out] = -np.inf
             bound = min(bound, prices.bound(self.problem, self.hard, scores, limits))
-            missing = np.flatnonzero(scores > np.sort(scores[active])[-self.problem.budget] + self.tolerance / self.problem.budget)
+            missing = np.flatnonzero(
+                scores > np.sort(scores[active])[-self.problem.budget] + self.tolerance / self.problem.budget
+            )
             missing = np.setdiff1d(missing, active)
             if bound <= self.value + self.tolerance or not len(missing):
                 break
@@ -148,11 +165,13 @@ class Tree:
             self.closed = max(self.closed, bound)
         elif bound > self.value + self.tolerance:
             self.made += 1
-            heapq.heappush(self.nodes, Node((-bound, self.made), limits, weights, scores, len(self.hard.members)))
+            heapq.heappush(
+                self.nodes, Node((-bound, self.made), limits, weights, scores, len(self.hard.members))
+            )
 
     def first_candidates(self, limits: tuple[Limit, ...], scores: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return candidates to begin with, ascending: those that are hard targets, and the best scores, (C,), of all and of each group
-        that must give some.
+        """Return candidates to begin with, ascending:
+        those that are hard targets, and the best scores, (C,), of all and of each group that must give some.
         """
         ranked = self.kept[np.argsort(-scores[self.kept], kind="stable")]
         own = np.searchsorted(self.problem.candidates, self.problem.targets[self.hard.members])
@@ -179,10 +198,11 @@ def branch(
     tolerance: float,
     deadline: float,
 ) -> tuple[Batch, float]:
-    """Return the best batch found, and a proven bound on the worst total of all batches of the candidates kept.
+    """Return the best batch found, and a proven bound on the worst total of all batches of the candidates
+    kept.
 
-    kept: (K,) int64; scores: (C,) float64 of the relaxation, `bound` its bound; batch: the best known; tolerance: on the worst
-    total, below which a better batch is not looked for.
+    kept: (K,) int64; scores: (C,) float64 of the relaxation, `bound` its bound; batch: the best known;
+    tolerance: on the worst total, below which a better batch is not looked for.
     """
     tree = Tree(problem, hard, kept, batch, problem.worst(batch), tolerance, deadline)
     tree.enter((), scores, bound)

@@ -1,4 +1,5 @@
-"""Proof for small pools: a search over all batches that leaves out whole families which cannot beat the best one known."""
+"""Proof for small pools:
+a search over all batches that leaves out whole families which cannot beat the best one known."""
 
 import time
 from dataclasses import dataclass
@@ -8,11 +9,13 @@ from numpy.typing import NDArray
 
 from model.selection.pairs import Pairs, file_pairs
 
-# Partial batches extended at a time, and cells (batches times targets) compared at a time; both bound the memory.
+# Partial batches extended at a time, and cells (batches times targets) compared at a time;
+# both bound the memory.
 BLOCK, CELLS = 1024, 2_000_000
 # Hardest targets per partial batch on which all extensions are compared before the full comparison.
 SCREENED_TARGETS = 5
-# Budget from which the last two images are looked for together; below it there are few partial batches, and maybe many pairs.
+# Budget from which the last two images are looked for together;
+# below it there are few partial batches, and maybe many pairs.
 PAIRED_BUDGET = 4
 # Sums must differ by this much to count as better.
 BETTER = 1e-9
@@ -22,8 +25,10 @@ BETTER = 1e-9
 class Enumeration:
     """A depth-first search over batches in blocks.
 
-    reach: for each number r of images still to choose, (C, T) float64: the most that candidate z together with r - 1 later
-        ones can add to target j. A partial batch whose total plus this stays below the best value anywhere is dropped.
+    reach: for each number r of images still to choose, (C, T) float64:
+    the most that candidate z together with r - 1 later
+        ones can add to target j.
+        A partial batch whose total plus this stays below the best value anywhere is dropped.
     reach_of_target: the same as (T, C), for the comparison on single targets.
     batch, value: the best found so far (empty while nothing beats the starting value) and its worst total.
     """
@@ -39,27 +44,39 @@ class Enumeration:
 
 
 def enumerate_batches(
-    gains: NDArray[np.float64], base: NDArray[np.float64], budget: int, prices: NDArray[np.float64], value: float, deadline: float
+    gains: NDArray[np.float64],
+    base: NDArray[np.float64],
+    budget: int,
+    prices: NDArray[np.float64],
+    value: float,
+    deadline: float,
 ) -> tuple[tuple[int, ...], float, bool]:
-    """Return the best batch above `value` (empty if there is none), its worst total, and whether the search was complete.
+    """Return the best batch above `value` (empty if there is none), its worst total, and whether the search
+    was complete.
 
-    gains: (C, T) float64; base: (T,); prices: (T,) >= 0 with sum 1: the priced mean joins as one more target, since its total
-    must also reach the value, and no other target bounds large families as well.
+    gains: (C, T) float64; base: (T,); prices: (T,) >= 0 with sum 1:
+    the priced mean joins as one more target, since its total must also reach the value, and no other target
+    bounds large families as well.
     """
     order = np.argsort(-(gains @ prices), kind="stable")
     wide = np.c_[gains @ prices, gains][order]
     reach = reaches(wide, budget)
     pairs = file_pairs(wide) if budget >= PAIRED_BUDGET else None
-    state = Enumeration(wide, reach, [np.ascontiguousarray(table.T) for table in reach], value, deadline, pairs)
+    state = Enumeration(
+        wide, reach, [np.ascontiguousarray(table.T) for table in reach], value, deadline, pairs
+    )
     start = np.r_[prices @ base, base]
     extend(state, np.empty((1, 0), dtype=np.int64), start[None], budget)
     return tuple(sorted(int(order[number]) for number in state.batch)), state.value, state.finished
 
 
 def reaches(gains: NDArray[np.float64], budget: int) -> list[NDArray[np.float64]]:
-    """Return for r = 1 .. budget the (C, T) gain of each candidate plus the r - 1 best later ones; -inf where too few are left."""
+    """Return for r = 1 .. budget the (C, T) gain of each candidate plus the r - 1 best later ones;
+    -inf where too few are left."""
     count, width = gains.shape
-    best: NDArray[np.float64] = np.full((budget, width), -np.inf)  # the largest gains among later candidates, descending
+    best: NDArray[np.float64] = np.full(
+        (budget, width), -np.inf
+    )  # the largest gains among later candidates, descending
     table: list[NDArray[np.float64]] = [np.full((count, width), -np.inf) for _ in range(budget)]
     for number in range(count - 1, -1, -1):
         later = np.cumsum(best, axis=0)
@@ -71,7 +88,8 @@ def reaches(gains: NDArray[np.float64], budget: int) -> list[NDArray[np.float64]
 
 
 def extend(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.float64], left: int) -> None:
-    """Search all completions of partial batches by `left` more images: chosen (k, m) int64, totals (k, 1 + T) float64."""
+    """Search all completions of partial batches by `left` more images:
+    chosen (k, m) int64, totals (k, 1 + T) float64."""
     for start in range(0, len(chosen), BLOCK):
         if time.monotonic() > state.deadline:
             state.finished = False
@@ -94,8 +112,11 @@ def extend(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.flo
                 state.value, state.batch = float(worth.max()), tuple(batches[int(worth.argmax())].tolist())
 
 
-def complete(state: Enumeration, pairs: Pairs, chosen: NDArray[np.int64], totals: NDArray[np.float64]) -> None:
-    """Search all completions of partial batches by two more images: chosen (k, m) int64, totals (k, 1 + T) float64."""
+def complete(
+    state: Enumeration, pairs: Pairs, chosen: NDArray[np.int64], totals: NDArray[np.float64]
+) -> None:
+    """Search all completions of partial batches by two more images:
+    chosen (k, m) int64, totals (k, 1 + T) float64."""
     parents, numbers = pairs.hopeful(state.value + BETTER - totals, chosen[:, -1])
     step = at_a_time(totals)
     for first in range(0, len(parents), step):
@@ -107,7 +128,10 @@ def complete(state: Enumeration, pairs: Pairs, chosen: NDArray[np.int64], totals
         worth = (totals[some] + state.gains[one] + state.gains[two]).min(axis=1)
         best = int(worth.argmax())
         if worth[best] > state.value + BETTER:
-            state.value, state.batch = float(worth[best]), (*chosen[some[best]].tolist(), int(one[best]), int(two[best]))
+            state.value, state.batch = (
+                float(worth[best]),
+                (*chosen[some[best]].tolist(), int(one[best]), int(two[best])),
+            )
 
 
 def at_a_time(totals: NDArray[np.float64]) -> int:
@@ -115,8 +139,11 @@ def at_a_time(totals: NDArray[np.float64]) -> int:
     return max(1, CELLS // totals.shape[1])
 
 
-def extensions(state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.float64], left: int) -> tuple[NDArray[np.int64], ...]:
-    """Return the pairs (row of `chosen`, later candidate) whose best completion beats the value on every target: two (P,) int64."""
+def extensions(
+    state: Enumeration, chosen: NDArray[np.int64], totals: NDArray[np.float64], left: int
+) -> tuple[NDArray[np.int64], ...]:
+    """Return the pairs (row of `chosen`, later candidate) whose best completion beats the value on every
+    target: two (P,) int64."""
     reach, needed = state.reach[left - 1], state.value + BETTER - totals
     count = len(state.gains)
     last = chosen[:, -1] if chosen.shape[1] else np.full(len(chosen), -1)

@@ -18,16 +18,21 @@ MAX_BATCHES = 2_000_000
 BLOCK = 4096
 
 
-def exhaustive(similarity: ArrayLike, labelled: Iterable[int], budget: int, targets: Iterable[int] | None = None) -> Selection:
-    """Choose the best of all batches (step 6 as in the paper); ties by mean expected dice, then by the smaller positions.
+def exhaustive(
+    similarity: ArrayLike, labelled: Iterable[int], budget: int, targets: Iterable[int] | None = None
+) -> Selection:
+    """Choose the best of all batches (step 6 as in the paper);
+    ties by mean expected dice, then by the smaller positions.
 
-    similarity: (N, N) float in [0, 1]; labelled, targets: positions. Raises BudgetError above 2,000,000 batches.
+    similarity: (N, N) float in [0, 1]; labelled, targets: positions.
+    Raises BudgetError above 2,000,000 batches.
     """
     problem = pose(similarity, labelled, budget, targets)
     count = math.comb(len(problem.candidates), budget)
     if count > MAX_BATCHES:
         raise BudgetError(
-            f"{budget} of {len(problem.candidates)} images make {count} batches, more than the {MAX_BATCHES} tried one by one: use maximin"
+            f"{budget} of {len(problem.candidates)} images make {count} batches, more than the {MAX_BATCHES}"
+            " tried one by one: use maximin"
         )
     gains = problem.rows(np.arange(len(problem.candidates)))
     batches = combinations(range(len(problem.candidates)), budget)

@@ -16,10 +16,14 @@ BLOCK = 64
 TIE = 1e-6
 
 
-def greedy(similarity: ArrayLike, labelled: Iterable[int], budget: int, targets: Iterable[int] | None = None) -> Selection:
-    """Choose a batch greedily; fast, but up to 15 % below the optimum, and without a bound other than dice <= 1.
+def greedy(
+    similarity: ArrayLike, labelled: Iterable[int], budget: int, targets: Iterable[int] | None = None
+) -> Selection:
+    """Choose a batch greedily;
+    fast, but up to 15 % below the optimum, and without a bound other than dice <= 1.
 
-    similarity: (N, N) float in [0, 1]; labelled, targets: positions. Ties are broken by the mean expected dice, then by position.
+    similarity: (N, N) float in [0, 1]; labelled, targets: positions.
+    Ties are broken by the mean expected dice, then by position.
     """
     problem = pose(similarity, labelled, budget, targets)
     chosen = greedy_batch(problem)
@@ -33,10 +37,13 @@ def greedy_batch(problem: Problem) -> list[int]:
     return [int(number) for number in np.searchsorted(problem.candidates, taken)]
 
 
-def greedy_order(gains: FloatArray, means: NDArray[np.float64], totals: NDArray[np.float64], pool: IntArray, steps: int) -> list[int]:
+def greedy_order(
+    gains: FloatArray, means: NDArray[np.float64], totals: NDArray[np.float64], pool: IntArray, steps: int
+) -> list[int]:
     """Return the first `steps` rows of `pool` in greedy order.
 
-    gains: (N, T); means: (N,) mean gain of each row, the tie-breaker; totals: (T,) sums so far; pool: (P,) row numbers, ascending.
+    gains: (N, T); means: (N,) mean gain of each row, the tie-breaker; totals: (T,) sums so far; pool:
+    (P,) row numbers, ascending.
     """
     totals, pool, order = totals.copy(), pool.copy(), []
     for _ in range(steps):
@@ -47,14 +54,22 @@ def greedy_order(gains: FloatArray, means: NDArray[np.float64], totals: NDArray[
     return order
 
 
-def next_row(gains: FloatArray, means: NDArray[np.float64], totals: NDArray[np.float64], pool: IntArray) -> int:
-    """Return the row of `pool` that leaves the highest minimum of `totals`, ties by mean gain, then by the smaller number.
+def next_row(
+    gains: FloatArray, means: NDArray[np.float64], totals: NDArray[np.float64], pool: IntArray
+) -> int:
+    """Return the row of `pool` that leaves the highest minimum of `totals`, ties by mean gain, then by the
+    smaller number.
 
-    Exact, yet seldom O(P T): the minimum over a few targets bounds a row's worth from above. Rows are compared on all targets
-    in the order of that bound, the targets that disappoint join the few, and the search ends where no bound is above the best row.
+    Exact, yet seldom O(P T): the minimum over a few targets bounds a row's worth from above.
+    Rows are compared on all targets in the order of that bound, the targets that disappoint join the few, and
+    the search ends where no bound is above the best row.
     """
     level = (totals - totals.min()).astype(gains.dtype)
-    few = np.argpartition(level, SCREENED_TARGETS)[:SCREENED_TARGETS] if len(level) > SCREENED_TARGETS else np.arange(len(level))
+    few = (
+        np.argpartition(level, SCREENED_TARGETS)[:SCREENED_TARGETS]
+        if len(level) > SCREENED_TARGETS
+        else np.arange(len(level))
+    )
     bounds = (gains[np.ix_(pool, few)] + level[few]).min(axis=1)
     best: tuple[float, float, int] | None = None
     while len(pool):

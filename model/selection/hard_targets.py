@@ -1,4 +1,5 @@
-"""The few targets that decide the worst case; search and proof look at these and check the rest afterwards."""
+"""The few targets that decide the worst case;
+search and proof look at these and check the rest afterwards."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,14 +10,16 @@ from model.selection.problem import Problem
 
 # Targets to begin with, and to add at a time; most pools need one to three hundred in all.
 START, STEP = 32, 16
-# Most targets held; only pools without structure come near, and for them a longer list costs more than it tells.
+# Most targets held;
+# only pools without structure come near, and for them a longer list costs more than it tells.
 LIMIT = 800
 
 
 class HardTargets:
     """A growing set of targets with the gains of all candidates on them, stored target by target.
 
-    The minimum over these targets is never below the minimum over all, so a bound proven on them holds for the whole problem.
+    The minimum over these targets is never below the minimum over all, so a bound proven on them holds for
+    the whole problem.
 
     members: numbers of the targets, in the order of entry.
     gains: (W, C) float64, what each candidate adds to each hard target.
@@ -42,7 +45,8 @@ class HardTargets:
         return len(new)
 
     def add_worst(self, totals: NDArray[np.float64], below: float, count: int = STEP) -> int:
-        """Take in up to `count` of the worst targets whose total, (T,), is below a value; return how many were new (0 when full)."""
+        """Take in up to `count` of the worst targets whose total, (T,), is below a value;
+        return how many were new (0 when full)."""
         count = min(count, LIMIT - len(self.members))
         worst = np.argsort(totals, kind="stable")[:count]
         return self.add(worst[totals[worst] < below].tolist())
@@ -54,8 +58,12 @@ class HardTargets:
 
 
 def first_targets(problem: Problem, chosen: Sequence[int]) -> HardTargets:
-    """Start from the targets that a given batch serves worst and those that the pool serves worst on average."""
+    """Start from the targets that a given batch serves worst and those that the pool serves worst on
+    average."""
     pool = problem.base + problem.gains.mean(axis=0, dtype=np.float64) * problem.budget
     served = problem.totals(chosen)
     half = START // 2
-    return HardTargets(problem, np.r_[np.argsort(served, kind="stable")[:half], np.argsort(pool, kind="stable")[:half]].tolist())
+    return HardTargets(
+        problem,
+        np.r_[np.argsort(served, kind="stable")[:half], np.argsort(pool, kind="stable")[:half]].tolist(),
+    )

@@ -12,7 +12,8 @@ from model.selection.problem import Problem
 ROUNDINGS, DESCENTS = 400, 8
 # Disturbances of the best batch; the search ends after `STALE_KICKS` of them in a row without a gain.
 KICKS, STALE_KICKS = 1200, 300
-# Worst targets on which all candidates of a swap are compared, and how many of them are compared on all hard targets.
+# Worst targets on which all candidates of a swap are compared, and how many of them are compared on all hard
+# targets.
 SCREENED_TARGETS, SHORTLIST = 6, 256
 # Worst targets on which swaps are compared once the list of hard targets is full.
 FRESH_TARGETS = 256
@@ -23,11 +24,19 @@ Batch = list[int]
 
 
 def search(
-    problem: Problem, hard: HardTargets, start: Batch, weights: NDArray[np.float64], enough: float, deadline: float, seed: int
+    problem: Problem,
+    hard: HardTargets,
+    start: Batch,
+    weights: NDArray[np.float64],
+    enough: float,
+    deadline: float,
+    seed: int,
 ) -> Batch:
-    """Return the best batch found from a start and from roundings of the relaxation; stops at a total of `enough`.
+    """Return the best batch found from a start and from roundings of the relaxation;
+    stops at a total of `enough`.
 
-    start: candidate numbers; weights: (C,) from the relaxation. The counts above end the search, the deadline is only a cap.
+    start: candidate numbers; weights: (C,) from the relaxation.
+    The counts above end the search, the deadline is only a cap.
     """
     rng = np.random.default_rng(seed)
     best, value = settle(problem, hard, start, deadline)
@@ -49,7 +58,8 @@ def search(
 
 
 def settle(problem: Problem, hard: HardTargets, batch: Batch, deadline: float) -> tuple[Batch, float]:
-    """Improve a batch by swaps until none helps, check it on all targets, and go on where one of those turns out to be hard.
+    """Improve a batch by swaps until none helps, check it on all targets, and go on where one of those turns
+    out to be hard.
 
     Returns the best batch met and its true worst total.
     """
@@ -68,10 +78,13 @@ def settle(problem: Problem, hard: HardTargets, batch: Batch, deadline: float) -
 
 
 def settle_afresh(problem: Problem, batch: Batch, value: float, deadline: float) -> tuple[Batch, float]:
-    """Improve a batch by swaps where nearly every target is hard: look at the worst targets of the moment, one swap at a time."""
+    """Improve a batch by swaps where nearly every target is hard:
+    look at the worst targets of the moment, one swap at a time."""
     while time.monotonic() <= deadline:
         totals = problem.totals(batch)
-        swap = best_swap(HardTargets(problem, np.argsort(totals, kind="stable")[:FRESH_TARGETS].tolist()), batch)
+        swap = best_swap(
+            HardTargets(problem, np.argsort(totals, kind="stable")[:FRESH_TARGETS].tolist()), batch
+        )
         if swap is None:
             break
         changed = [*batch[: swap[0]], swap[1], *batch[swap[0] + 1 :]]
@@ -92,13 +105,16 @@ def descend(hard: HardTargets, batch: Batch) -> Batch:
 
 
 def best_swap(hard: HardTargets, batch: Batch) -> tuple[int, int] | None:
-    """Return (place in the batch, candidate to put there) of the swap with the highest worst hard target, or None if none helps."""
+    """Return (place in the batch, candidate to put there) of the swap with the highest worst hard target, or
+    None if none helps."""
     total = hard.totals(batch)
     value, best = float(total.min()) + BETTER, None
     for place, member in enumerate(batch):
         without = total - hard.gains[:, member]
         worst = (
-            np.argpartition(without, SCREENED_TARGETS)[:SCREENED_TARGETS] if len(without) > SCREENED_TARGETS else np.arange(len(without))
+            np.argpartition(without, SCREENED_TARGETS)[:SCREENED_TARGETS]
+            if len(without) > SCREENED_TARGETS
+            else np.arange(len(without))
         )
         bound = (hard.gains[worst] + without[worst, None]).min(axis=0)
         bound[batch] = -np.inf
@@ -114,17 +130,24 @@ def best_swap(hard: HardTargets, batch: Batch) -> tuple[int, int] | None:
     return best
 
 
-def best_roundings(problem: Problem, hard: HardTargets, weights: NDArray[np.float64], rng: np.random.Generator) -> list[Batch]:
+def best_roundings(
+    problem: Problem, hard: HardTargets, weights: NDArray[np.float64], rng: np.random.Generator
+) -> list[Batch]:
     """Draw batches with the relaxation's weights as odds and return those with the best worst hard target.
 
-    weights: (C,) float64. Adding Gumbel noise to the log-weights and taking the b largest draws without replacement.
+    weights: (C,) float64.
+    Adding Gumbel noise to the log-weights and taking the b largest draws without replacement.
     """
     odds = np.log(np.maximum(weights, 1e-6 * max(weights.max(), 1e-12)))
     likely = np.sort(np.argsort(-odds, kind="stable")[: 10 * problem.budget + 200])
-    drawn = np.argsort(-(odds[likely] + rng.gumbel(size=(ROUNDINGS, len(likely)))), axis=1, kind="stable")[:, : problem.budget]
+    drawn = np.argsort(-(odds[likely] + rng.gumbel(size=(ROUNDINGS, len(likely)))), axis=1, kind="stable")[
+        :, : problem.budget
+    ]
     batches = np.unique(np.sort(likely[drawn], axis=1), axis=0)
     worth = np.array([(hard.base + hard.gains[:, batch].sum(axis=1)).min() for batch in batches])
-    return [[int(number) for number in batches[place]] for place in np.argsort(-worth, kind="stable")[:DESCENTS]]
+    return [
+        [int(number) for number in batches[place]] for place in np.argsort(-worth, kind="stable")[:DESCENTS]
+    ]
 
 
 def disturbed(hard: HardTargets, batch: Batch, rng: np.random.Generator) -> Batch:

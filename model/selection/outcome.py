@@ -1,9 +1,11 @@
-"""What a selection returns: the chosen batch with its proof, and the ranking with the figures shown to people."""
+"""What a selection returns:
+the chosen batch with its proof, and the ranking with the figures shown to people."""
 
 import math
 from dataclasses import dataclass
 
-# Absolute dice below which value and bound count as equal; HiGHS works to 1e-6, and no dice is known that exactly.
+# Absolute dice below which value and bound count as equal;
+# HiGHS works to 1e-6, and no dice is known that exactly.
 VALUE_TOLERANCE = 1e-6
 
 
@@ -22,7 +24,8 @@ class Selection:
 
     @property
     def gap(self) -> float:
-        """The relative distance to the bound, upper_bound / value - 1; infinite where the value is 0 and the bound is not."""
+        """The relative distance to the bound, upper_bound / value - 1;
+        infinite where the value is 0 and the bound is not."""
         if self.optimal:
             return 0.0
         return self.upper_bound / self.value - 1.0 if self.value > 0 else math.inf
@@ -39,9 +42,11 @@ class Selection:
 
 @dataclass(frozen=True)
 class RankedImage:
-    """One unlabelled image in the order of labelling; all positions are in the caller's order, all dice values in [0, 1].
+    """One unlabelled image in the order of labelling;
+    all positions are in the caller's order, all dice values in [0, 1].
 
-    "Before" means: labelled are the images of the start and all images of a lower rank; "after": this image as well.
+    "Before" means: labelled are the images of the start and all images of a lower rank; "after":
+    this image as well.
 
     index: position of the image.
     rank: place in the order, from 1.
@@ -49,7 +54,9 @@ class RankedImage:
     worst_before, worst_after: expected dice (Eq. 3) of the worst target; 0 before anything is labelled.
     helps: up to three other images, not labelled before, whose expected dice it raises most, best first.
     raised: expected dice of the first of them before and after; None where it helps none.
-    represents: number of images, itself included, to which this image is more similar than every image labelled before it.
+    represents:
+    number of images, itself included, to which this image is more similar than every image labelled before
+    it.
     """
 
     index: int
@@ -64,7 +71,8 @@ class RankedImage:
 
 @dataclass(frozen=True)
 class Ranking:
-    """An order over all unlabelled images, the batch first, so that labelling any prefix of it is a good choice."""
+    """An order over all unlabelled images, the batch first, so that labelling any prefix of it is a good
+    choice."""
 
     images: tuple[RankedImage, ...]
     selection: Selection

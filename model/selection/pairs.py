@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 # Steps of the gain in which pairs are filed for each target, and the memory for all these sets of bits.
 LEVELS, MEMORY = 128, 64 * 2**20
-# Targets, the most selective of each partial batch, whose sets are intersected before the pairs left are compared on all.
+# Targets, the most selective of each partial batch, whose sets are intersected before the pairs left are
+# compared on all.
 COMPARED = 40
 
 
@@ -30,10 +31,14 @@ class Pairs:
     number: NDArray[np.int64]
     later: NDArray[np.uint64]
 
-    def hopeful(self, needed: NDArray[np.float64], last: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return (parent, pair) for the pairs of later candidates that may add more than is needed, a superset: two (S,) int64.
+    def hopeful(
+        self, needed: NDArray[np.float64], last: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return (parent, pair) for the pairs of later candidates that may add more than is needed, a
+        superset: two (S,) int64.
 
-        needed: (k, T) float64, what k partial batches lack on each target; last: (k,) int64, the last candidate of each.
+        needed: (k, T) float64, what k partial batches lack on each target; last:
+        (k,) int64, the last candidate of each.
         """
         levels = self.filed.shape[1] - 1
         level = np.clip((needed - self.floor) / self.step, 0, levels).astype(np.int64)
@@ -70,7 +75,8 @@ def file_pairs(gains: NDArray[np.float64]) -> Pairs:
 
 
 def as_bits(held: NDArray[np.bool_], words: int) -> NDArray[np.uint64]:
-    """Pack rows of truth values into words of 64 bits, the first value in the lowest bit: (k, P) bool to (k, W) uint64."""
+    """Pack rows of truth values into words of 64 bits, the first value in the lowest bit:
+    (k, P) bool to (k, W) uint64."""
     padded = np.zeros((len(held), words * 64), dtype=bool)
     padded[:, : held.shape[1]] = held
     return np.packbits(padded, axis=1, bitorder="little").view(np.uint64)

@@ -20,11 +20,13 @@ RANGE_TOLERANCE = 1e-6
 class Problem:
     """Choose `budget` of the candidates so that the worst target has the highest expected dice.
 
-    Three index spaces are in use. Input: the caller's positions. Canonical: positions after sorting by id, which makes the
-    outcome independent of the order of the input. Candidates: numbers 0 .. C-1 of the unlabelled images in canonical order.
+    Three index spaces are in use. Input: the caller's positions. Canonical:
+    positions after sorting by id, which makes the outcome independent of the order of the input. Candidates:
+    numbers 0 .. C-1 of the unlabelled images in canonical order.
 
     similarity: (N, N) float32 or float64, as the caller gave it, checked.
-    gains: (N, T) of the same dtype, canonical rows, one column per target: what an image adds to the sum of Eq. 3.
+    gains: (N, T) of the same dtype, canonical rows, one column per target:
+    what an image adds to the sum of Eq. 3.
     order: (N,) int64, input position of each canonical position.
     targets: (T,) int64, canonical positions of the targets.
     labelled, candidates: (L,), (C,) int64, canonical positions, ascending.
@@ -71,7 +73,8 @@ def pose(
 ) -> Problem:
     """Check the input and bring it into canonical order.
 
-    similarity: (N, N) float in [0, 1]; row i is the network trained on image i alone, column j the image it predicts.
+    similarity: (N, N) float in [0, 1];
+    row i is the network trained on image i alone, column j the image it predicts.
     The matrix is copied only where the ids are not sorted or only some images are targets.
     Raises BudgetError and PoolError for what a person can mend, ValueError for anything malformed.
     """
@@ -84,8 +87,14 @@ def pose(
     free = np.setdiff1d(np.arange(count), known)
     if not 1 <= budget <= len(free):
         remedy = "ask for at least one image" if budget < 1 else "ask for fewer images or add unlabelled ones"
-        raise BudgetError(f"budget {budget} is not between 1 and the number of unlabelled images, {len(free)}: {remedy}")
-    wanted = np.arange(count) if targets is None else np.sort(inverse[checked_positions(targets, count, "targets")])
+        raise BudgetError(
+            f"budget {budget} is not between 1 and the number of unlabelled images, {len(free)}: {remedy}"
+        )
+    wanted = (
+        np.arange(count)
+        if targets is None
+        else np.sort(inverse[checked_positions(targets, count, "targets")])
+    )
     if not len(wanted):
         raise ValueError("targets: expected at least one image, found none")
     as_given = len(wanted) == count and bool((order == np.arange(count)).all())
@@ -95,15 +104,20 @@ def pose(
 
 
 def checked_similarity(similarity: ArrayLike) -> FloatArray:
-    """Return the similarity as (N, N) float32 or float64, uncopied where possible; ValueError unless square, finite and in [0, 1]."""
+    """Return the similarity as (N, N) float32 or float64, uncopied where possible;
+    ValueError unless square, finite and in [0, 1]."""
     matrix = np.asarray(similarity)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"similarity: expected a square (N, N) matrix, found shape {matrix.shape}")
     if matrix.dtype not in (np.float32, np.float64):
         matrix = matrix.astype(np.float64)
     low, high = float(matrix.min()), float(matrix.max())
-    if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):  # NaN fails every comparison, so it ends here too
-        raise ValueError(f"similarity: expected finite dice values in [0, 1], found values from {low} to {high}")
+    if not (
+        low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE
+    ):  # NaN fails every comparison, so it ends here too
+        raise ValueError(
+            f"similarity: expected finite dice values in [0, 1], found values from {low} to {high}"
+        )
     return matrix
 
 
@@ -128,14 +142,19 @@ def canonical_order(ids: Sequence[str] | None, count: int) -> IntArray:
         raise ValueError(f"ids: expected one for each of {count} images, found {len(ids)}")
     twice = [name for name, times in Counter(ids).items() if times > 1]
     if twice:
-        raise PoolError(f"ids: {len(twice)} are given to more than one image, such as {twice[0]!r}: give each image its own id")
+        raise PoolError(
+            f"ids: {len(twice)} are given to more than one image, such as {twice[0]!r}: give each image its"
+            " own id"
+        )
     return np.array(sorted(range(count), key=lambda position: ids[position]), dtype=np.int64)
 
 
 def expected_dice(similarity: ArrayLike, chosen: Iterable[int]) -> NDArray[np.float64]:
-    """Return p(x_j), the expected dice of every image after training on the chosen ones (Eq. 3, divided by their number |Z|).
+    """Return p(x_j), the expected dice of every image after training on the chosen ones (Eq. 3, divided by
+    their number |Z|).
 
-    similarity: (N, N) float; chosen: positions. Returns (N,) float64, zeros where nothing is chosen (no network yet).
+    similarity: (N, N) float; chosen: positions.
+    Returns (N,) float64, zeros where nothing is chosen (no network yet).
     """
     matrix = np.asarray(similarity)
     members = checked_positions(chosen, len(matrix), "chosen")

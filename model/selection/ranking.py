@@ -1,4 +1,5 @@
-"""An order over the whole pool: the batch first, then whatever adds most, with the figures that explain each place."""
+"""An order over the whole pool:
+the batch first, then whatever adds most, with the figures that explain each place."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +11,8 @@ from model.selection.outcome import RankedImage, Ranking
 from model.selection.problem import FloatArray, IntArray, Problem, pose
 from model.selection.solver import select
 
-# Images after the batch that are ordered by exact greedy search; more than anyone labels before ranking again.
+# Images after the batch that are ordered by exact greedy search;
+# more than anyone labels before ranking again.
 EXACT_STEPS = 500
 # Images of the rest that are ordered before the worst targets, this many, are looked up again.
 TAIL_PART, TAIL_TARGETS = 64, 128
@@ -32,10 +34,13 @@ def rank(
 ) -> Ranking:
     """Order all unlabelled images so that any prefix is a good choice; the arguments are those of `maximin`.
 
-    The batch of `maximin` comes first. Inside it, and for the next 500 images, the next image is the one that raises the
-    worst expected dice most (exact greedy search; ties by the mean, then by id). For the rest, the next image is the one with
-    the highest similarity to the 128 worst targets, weighted by how close each is to the worst one: a soft minimum, which
-    costs a product of a thin matrix with a vector instead of a search over all pairs. So 10,000 images take seconds.
+    The batch of `maximin` comes first.
+    Inside it, and for the next 500 images, the next image is the one that raises the worst expected dice most
+    (exact greedy search; ties by the mean, then by id).
+    For the rest, the next image is the one with the highest similarity to the 128 worst targets, weighted by
+    how close each is to the worst one:
+    a soft minimum, which costs a product of a thin matrix with a vector instead of a search over all pairs.
+    So 10,000 images take seconds.
     """
     problem = pose(similarity, labelled, budget, targets, ids)
     selection, batch = select(problem, time_limit, seed)
@@ -54,12 +59,17 @@ def ranked_rows(problem: Problem, batch: Sequence[int]) -> list[int]:
 
 
 def tail(problem: Problem, order: Sequence[int]) -> list[int]:
-    """Return the candidates that are not in `order` yet, one at a time by their weighted similarity to the worst targets."""
+    """Return the candidates that are not in `order` yet, one at a time by their weighted similarity to the
+    worst targets."""
     rest = np.setdiff1d(problem.candidates, order)
     totals = problem.base + problem.gains[list(order)].sum(axis=0, dtype=np.float64)
     known, result = len(problem.labelled) + len(order), list[int]()
     while len(rest):
-        worst = np.sort(np.argpartition(totals, TAIL_TARGETS)[:TAIL_TARGETS]) if len(totals) > TAIL_TARGETS else np.arange(len(totals))
+        worst = (
+            np.sort(np.argpartition(totals, TAIL_TARGETS)[:TAIL_TARGETS])
+            if len(totals) > TAIL_TARGETS
+            else np.arange(len(totals))
+        )
         places = tail_part(problem.gains[np.ix_(rest, worst)], totals[worst], known + len(result))
         totals += problem.gains[rest[places]].sum(axis=0, dtype=np.float64)
         result += rest[places].tolist()
@@ -68,9 +78,11 @@ def tail(problem: Problem, order: Sequence[int]) -> list[int]:
 
 
 def tail_part(gains: FloatArray, totals: NDArray[np.float64], known: int) -> list[int]:
-    """Pick up to TAIL_PART rows of `gains`, each the one most similar to the targets as weighted after the picks before it.
+    """Pick up to TAIL_PART rows of `gains`, each the one most similar to the targets as weighted after the
+    picks before it.
 
-    gains: (P, T) of the remaining images on the targets looked at; totals: (T,); known: number of images in the totals.
+    gains: (P, T) of the remaining images on the targets looked at; totals: (T,); known:
+    number of images in the totals.
     """
     totals, taken = totals.copy(), list[int]()
     for _ in range(min(TAIL_PART, len(gains))):
@@ -124,7 +136,8 @@ def explained(problem: Problem, order: Sequence[int]) -> tuple[RankedImage, ...]
 
 
 def most_raised(raised: NDArray[np.float64], open_: NDArray[np.bool_]) -> IntArray:
-    """Return up to three positions with the largest positive figure among the open ones, ties by position: (N,), (N,) bool to (k,)."""
+    """Return up to three positions with the largest positive figure among the open ones, ties by position:
+    (N,), (N,) bool to (k,)."""
     figures = np.where(open_, raised, 0.0)
     least = -np.partition(-figures, HELPED - 1)[HELPED - 1] if len(figures) > HELPED else 0.0
     eligible = np.flatnonzero((figures >= least) & (figures > 0))

@@ -14,9 +14,11 @@ ROUNDING = 1e-12
 
 
 def refine(problem: Problem, hard: HardTargets, batch: list[int], deadline: float) -> list[int]:
-    """Among equally good batches prefer a higher mean expected dice, then smaller ids: one pass of swaps that never lower the worst.
+    """Among equally good batches prefer a higher mean expected dice, then smaller ids:
+    one pass of swaps that never lower the worst.
 
-    Where nothing helps the worst target, or where images are duplicates, this is what decides. batch: candidate numbers.
+    Where nothing helps the worst target, or where images are duplicates, this is what decides. batch:
+    candidate numbers.
     """
     means = row_means(problem.gains)[problem.candidates]
     batch = list(batch)
@@ -31,9 +33,15 @@ def refine(problem: Problem, hard: HardTargets, batch: list[int], deadline: floa
 
 
 def first_no_worse(
-    problem: Problem, hard: HardTargets, others: list[int], member: int, means: NDArray[np.float64], value: float
+    problem: Problem,
+    hard: HardTargets,
+    others: list[int],
+    member: int,
+    means: NDArray[np.float64],
+    value: float,
 ) -> int | None:
-    """Return the preferred candidate that can stand for `member` beside `others` with a worst total of at least `value`, or None.
+    """Return the preferred candidate that can stand for `member` beside `others` with a worst total of at
+    least `value`, or None.
 
     means: (C,) float64, mean gain of each candidate over the targets.
     """

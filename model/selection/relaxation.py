@@ -29,7 +29,8 @@ START_CANDIDATES, MORE_CANDIDATES = 1500, 300
 
 @dataclass(frozen=True)
 class Limit:
-    """At most (sign 1) or at least (sign -1) `number` images of a group: sign * (sum of their weights) <= sign * number.
+    """At most (sign 1) or at least (sign -1) `number` images of a group:
+    sign * (sum of their weights) <= sign * number.
 
     members: (C,) bool.
     """
@@ -47,15 +48,21 @@ class Prices:
     limits: NDArray[np.float64]
 
     def scores(self, hard: HardTargets, limits: Sequence[Limit]) -> NDArray[np.float64]:
-        """Return what each candidate is worth: its gains at the targets' prices, less the limits' prices, (C,) float64."""
+        """Return what each candidate is worth:
+        its gains at the targets' prices, less the limits' prices, (C,) float64."""
         worth: NDArray[np.float64] = self.targets @ hard.gains
         for limit, price in zip(limits, self.limits, strict=True):
             worth[limit.members] -= limit.sign * price
         return worth
 
-    def bound(self, problem: Problem, hard: HardTargets, scores: NDArray[np.float64], limits: Sequence[Limit]) -> float:
-        """Return what these prices prove for batches that keep to the limits; scores, (C,): -inf for candidates that are left out."""
-        granted = sum(limit.sign * price * limit.number for limit, price in zip(limits, self.limits, strict=True))
+    def bound(
+        self, problem: Problem, hard: HardTargets, scores: NDArray[np.float64], limits: Sequence[Limit]
+    ) -> float:
+        """Return what these prices prove for batches that keep to the limits; scores, (C,):
+        -inf for candidates that are left out."""
+        granted = sum(
+            limit.sign * price * limit.number for limit, price in zip(limits, self.limits, strict=True)
+        )
         return priced_bound(problem, hard, self.targets, scores) + float(granted)
 
 
@@ -74,9 +81,11 @@ class Relaxation:
 
 
 def relax(problem: Problem, hard: HardTargets, deadline: float) -> Relaxation:
-    """Solve max t, sum_z w_z d(x_z, x_j) + base_j >= t for all j, sum w = b, 0 <= w <= 1, with targets and candidates added as needed.
+    """Solve max t, sum_z w_z d(x_z, x_j) + base_j >= t for all j, sum w = b, 0 <= w <= 1, with targets and
+    candidates added as needed.
 
-    `hard` grows by the targets that the relaxation needed. The bound holds whenever the search stops, since any prices prove one.
+    `hard` grows by the targets that the relaxation needed.
+    The bound holds whenever the search stops, since any prices prove one.
     """
     active = starting_candidates(problem, hard)
     best, stale = Relaxation(np.inf, np.zeros(len(problem.candidates)), np.zeros(0)), 0
@@ -91,10 +100,18 @@ def relax(problem: Problem, hard: HardTargets, deadline: float) -> Relaxation:
         if bound < best.bound:
             best = Relaxation(bound, weights, prices.targets)
         totals = relaxed_totals(problem, weights)
-        if best.bound - totals.min() <= SOLVED * best.bound or stale >= PATIENCE or time.monotonic() > deadline:
+        if (
+            best.bound - totals.min() <= SOLVED * best.bound
+            or stale >= PATIENCE
+            or time.monotonic() > deadline
+        ):
             break
         grown = entering(problem, active, scores)
-        added = hard.add_worst(totals, best.bound * (1 - SOLVED / 10), 2 * STEP) if len(hard.members) < MAX_TARGETS else 0
+        added = (
+            hard.add_worst(totals, best.bound * (1 - SOLVED / 10), 2 * STEP)
+            if len(hard.members) < MAX_TARGETS
+            else 0
+        )
         if not added and len(grown) == len(active):
             break
         active = grown
@@ -102,23 +119,36 @@ def relax(problem: Problem, hard: HardTargets, deadline: float) -> Relaxation:
         equal = np.full(len(hard.members), 1 / len(hard.members))
         scores = equal @ hard.gains
         return Relaxation(priced_bound(problem, hard, equal, scores), scores, equal)
-    return Relaxation(best.bound, best.weights, np.pad(best.prices, (0, len(hard.members) - len(best.prices))))
+    return Relaxation(
+        best.bound, best.weights, np.pad(best.prices, (0, len(hard.members) - len(best.prices)))
+    )
 
 
 def solve(
-    problem: Problem, hard: HardTargets, active: NDArray[np.int64], deadline: float, limits: Sequence[Limit] = ()
+    problem: Problem,
+    hard: HardTargets,
+    active: NDArray[np.int64],
+    deadline: float,
+    limits: Sequence[Limit] = (),
 ) -> tuple[NDArray[np.float64], Prices, int] | None:
-    """Solve the relaxation on the hard targets and active candidates; return weights (C,), prices and the work, or None without a solution.
+    """Solve the relaxation on the hard targets and active candidates;
+    return weights (C,), prices and the work, or None without a solution.
 
-    There is none out of time, or where the solver gives up: on near ties it sometimes does, and is asked once more with rounded
-    gains, which costs the bound nearly nothing, as prices are evaluated on the exact ones. Limits may be broken at a price that
-    nothing is worth, so that there is a solution whatever is active; where the limits contradict each other, the bound of these
-    prices says so.
+    There is none out of time, or where the solver gives up:
+    on near ties it sometimes does, and is asked once more with rounded gains, which costs the bound nearly
+    nothing, as prices are evaluated on the exact ones.
+    Limits may be broken at a price that nothing is worth, so that there is a solution whatever is active;
+    where the limits contradict each other, the bound of these prices says so.
     """
     width, height = len(active), len(hard.members)
     gains = np.c_[-hard.gains[:, active], np.ones(height), np.zeros(height)]
-    signs, numbers = np.array([limit.sign for limit in limits], dtype=float), np.array([limit.number for limit in limits], dtype=float)
-    held = np.array([limit.sign * limit.members[active] for limit in limits], dtype=float).reshape(len(limits), width)
+    signs, numbers = (
+        np.array([limit.sign for limit in limits], dtype=float),
+        np.array([limit.number for limit in limits], dtype=float),
+    )
+    held = np.array([limit.sign * limit.members[active] for limit in limits], dtype=float).reshape(
+        len(limits), width
+    )
     table = np.r_[gains, np.c_[held, np.zeros(len(limits)), -np.ones(len(limits))]]
     for some in (table, table.round(ROUNDED)):
         result = linprog(
@@ -139,23 +169,30 @@ def solve(
     prices /= prices[:height].sum()
     weights = np.zeros(len(problem.candidates))
     weights[active] = np.clip(result.x[:width], 0, 1)
-    work = int(result.nit) * (width + height) + width * height // 2  # steps of the simplex method, each over rows and columns, and set-up
+    work = (
+        int(result.nit) * (width + height) + width * height // 2
+    )  # steps of the simplex method, each over rows and columns, and set-up
     return weights, Prices(prices[:height], prices[height:]), work
 
 
-def priced_bound(problem: Problem, hard: HardTargets, prices: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
-    """Return the bound that prices prove: the minimum is at most the priced mean, which the b best candidates maximise.
+def priced_bound(
+    problem: Problem, hard: HardTargets, prices: NDArray[np.float64], scores: NDArray[np.float64]
+) -> float:
+    """Return the bound that prices prove:
+    the minimum is at most the priced mean, which the b best candidates maximise.
 
-    prices: (W,) >= 0, sum 1; scores: (C,) = prices @ gains. Independent of the accuracy of the solver that found the prices.
+    prices: (W,) >= 0, sum 1; scores: (C,) = prices @ gains.
+    Independent of the accuracy of the solver that found the prices.
     """
     return float(prices @ hard.base + np.sort(scores)[-problem.budget :].sum())
 
 
 def cover_bound(problem: Problem, hard: HardTargets) -> float:
-    """Return the bound from single targets: what the b best candidates give it, or the b best others where it is not chosen itself.
+    """Return the bound from single targets:
+    what the b best candidates give it, or the b best others where it is not chosen itself.
 
-    Only b targets can be chosen, so the best batch is at most the (b+1)-th smallest bound of targets not chosen. It is sharp
-    where nothing predicts a target but the target itself.
+    Only b targets can be chosen, so the best batch is at most the (b+1)-th smallest bound of targets not
+    chosen. It is sharp where nothing predicts a target but the target itself.
     """
     gains, budget = hard.gains.copy(), problem.budget
     everyone = hard.base + np.sort(gains, axis=1)[:, -budget:].sum(axis=1)
@@ -183,18 +220,22 @@ def starting_candidates(problem: Problem, hard: HardTargets) -> NDArray[np.int64
 
 
 def entering(problem: Problem, active: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the active candidates and the best of those outside whose score, (C,), is above the price of a place in the batch."""
+    """Return the active candidates and the best of those outside whose score, (C,), is above the price of a
+    place in the batch."""
     price = np.sort(scores)[-problem.budget]
     outside = np.setdiff1d(np.flatnonzero(scores > price - SOLVED), active)
     best = outside[np.argsort(-scores[outside], kind="stable")[:MORE_CANDIDATES]]
     return np.union1d(active, best)
 
 
-def worth_keeping(problem: Problem, scores: NDArray[np.float64], bound: float, value: float) -> NDArray[np.int64]:
+def worth_keeping(
+    problem: Problem, scores: NDArray[np.float64], bound: float, value: float
+) -> NDArray[np.int64]:
     """Return the candidates that a batch better than `value` may contain: (K,) int64, ascending.
 
-    scores: (C,) = prices @ gains; bound: what these prices prove; value: of the best batch known. Replacing the weakest of the
-    b best by another candidate lowers the bound by the difference of their scores (reduced costs).
+    scores: (C,) = prices @ gains; bound: what these prices prove; value: of the best batch known.
+    Replacing the weakest of the b best by another candidate lowers the bound by the difference of their
+    scores (reduced costs).
     """
     last = np.sort(scores)[-problem.budget]
     return np.flatnonzero(bound - np.maximum(last - scores, 0) > value)

@@ -1,4 +1,5 @@
-"""The batch with the best worst-case expected dice: a relaxation for the bound, a search for the batch, a proof for the rest."""
+"""The batch with the best worst-case expected dice:
+a relaxation for the bound, a search for the batch, a proof for the rest."""
 
 import logging
 import math
@@ -24,8 +25,8 @@ logger = logging.getLogger(__name__)
 MAX_BATCHES = 100_000_000
 # ... and candidates times targets up to which its tables are built.
 MAX_TABLE = 500_000
-# Branching is not tried on a larger relative distance than this: on such pools (dice without any structure) it uses up any time
-# without moving the bound far.
+# Branching is not tried on a larger relative distance than this:
+# on such pools (dice without any structure) it uses up any time without moving the bound far.
 HOPELESS = 0.5
 # Part of the time left that the relaxation and the search may use, so that something remains for the proof.
 SHARE = 0.5
@@ -41,13 +42,16 @@ def maximin(
     time_limit: float = 30.0,
     seed: int = 0,
 ) -> Selection:
-    """Choose the `budget` unlabelled images that maximise the worst expected dice min_j p(x_j) (Eq. 3 and step 6 of the paper).
+    """Choose the `budget` unlabelled images that maximise the worst expected dice min_j p(x_j) (Eq. 3 and
+    step 6 of the paper).
 
-    similarity: (N, N) float32 or float64 in [0, 1]; [i, j] is the dice on image j of a network trained on image i alone.
+    similarity: (N, N) float32 or float64 in [0, 1];
+    [i, j] is the dice on image j of a network trained on image i alone.
     labelled, targets: positions; only targets count in the minimum (all images by default).
     ids: a name for each position, which breaks ties; the order of the images does not matter to the outcome.
     time_limit: seconds, a cap; counts of steps end the search first on most pools, so that machines agree.
-    Returns the batch, its value and a proven upper bound on the value of any batch; never worse than greedy search.
+    Returns the batch, its value and a proven upper bound on the value of any batch;
+    never worse than greedy search.
     """
     return select(pose(similarity, labelled, budget, targets, ids), time_limit, seed)[0]
 
@@ -78,14 +82,18 @@ def solve(problem: Problem, deadline: float, seed: int) -> tuple[Batch, float]:
     batch = greedy_batch(problem)
     hard = first_targets(problem, batch)
     relaxed = relax(problem, hard, part(deadline))
-    batch = search(problem, hard, batch, relaxed.weights, relaxed.bound - tolerance(problem), part(deadline), seed)
+    batch = search(
+        problem, hard, batch, relaxed.weights, relaxed.bound - tolerance(problem), part(deadline), seed
+    )
     bound = min(relaxed.bound, cover_bound(problem, hard))
     if bound - problem.worst(batch) > tolerance(problem):
         batch, bound = prove(problem, hard, relaxed, batch, bound, deadline)
     return refine(problem, hard, batch, deadline), bound
 
 
-def prove(problem: Problem, hard: HardTargets, relaxed: Relaxation, batch: Batch, bound: float, deadline: float) -> tuple[Batch, float]:
+def prove(
+    problem: Problem, hard: HardTargets, relaxed: Relaxation, batch: Batch, bound: float, deadline: float
+) -> tuple[Batch, float]:
     """Close the distance between a batch and a bound as far as time allows; return both, improved."""
     prices = np.pad(relaxed.prices, (0, len(hard.members) - len(relaxed.prices)))
     scores = prices @ hard.gains
@@ -103,9 +111,16 @@ def prove(problem: Problem, hard: HardTargets, relaxed: Relaxation, batch: Batch
 
 
 def by_enumeration(
-    problem: Problem, hard: HardTargets, kept: NDArray[np.int64], prices: NDArray[np.float64], batch: Batch, bound: float, deadline: float
+    problem: Problem,
+    hard: HardTargets,
+    kept: NDArray[np.int64],
+    prices: NDArray[np.float64],
+    batch: Batch,
+    bound: float,
+    deadline: float,
 ) -> tuple[Batch, float, bool]:
-    """Return the best batch of the candidates kept, its value as bound where the search finished in time, and whether it did."""
+    """Return the best batch of the candidates kept, its value as bound where the search finished in time, and
+    whether it did."""
     value = problem.worst(batch)
     weights = np.zeros(len(problem.targets))
     weights[hard.members] = prices

@@ -11,15 +11,20 @@ BLOCK = 256  # rows of the matrix completed together; bounds the memory beside t
 
 
 def complete(known_rows: npt.ArrayLike, trained: Sequence[int]) -> npt.NDArray[np.float32]:
-    """The full similarity, float32 (N, N), of which the rows (K, N) of the positions `trained` are known (step 5).
+    """The full similarity, float32 (N, N), of which the rows (K, N) of the positions `trained` are known
+    (step 5).
 
-    d(x_i, x_i) = 1. A similarity that is known in one direction fills the other. The rest takes the best path through K (Eq. 4):
-    d(x_i, x_j) = max over k of (d(x_i, x_k) + d(x_k, x_j)) / 2. Raises ValueError for rows that do not fit `trained`.
+    d(x_i, x_i) = 1. A similarity that is known in one direction fills the other.
+    The rest takes the best path through K (Eq. 4):
+    d(x_i, x_j) = max over k of (d(x_i, x_k) + d(x_k, x_j)) / 2.
+    Raises ValueError for rows that do not fit `trained`.
     """
     rows = np.asarray(known_rows, dtype=np.float32)
     k = np.asarray(trained, dtype=np.intp)
     if rows.ndim != 2 or len(rows) != len(k) or len(k) == 0:
-        raise ValueError(f"rows of shape {rows.shape} for {len(k)} trained positions; expected (K, N) with K of at least 1")
+        raise ValueError(
+            f"rows of shape {rows.shape} for {len(k)} trained positions; expected (K, N) with K of at least 1"
+        )
     count = rows.shape[1]
     if len(set(k.tolist())) != len(k) or k.min() < 0 or k.max() >= count:
         raise ValueError(f"trained positions must be distinct and within 0 .. {count - 1}")

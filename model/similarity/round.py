@@ -1,4 +1,5 @@
-"""One ranking round: the snapshot of images and labels that a strategy works on, and what is computed once and shared."""
+"""One ranking round:
+the snapshot of images and labels that a strategy works on, and what is computed once and shared."""
 
 from __future__ import annotations
 
@@ -27,13 +28,17 @@ def ignore_progress(step: str, done: int, total: int) -> None:
 
 @dataclass
 class Round:
-    """X = U ∪ L at one moment, the model f_L, and a folder that keeps what was computed, so that a killed round resumes.
+    """X = U ∪ L at one moment, the model f_L, and a folder that keeps what was computed, so that a killed
+    round resumes.
 
-    `images` maps the id of every image of X to float32 (H, W, 3) at working resolution, `labels` the ids of L to uint8 (H, W) class ids.
-    Ids are the keys everywhere; they order deterministically, so the same round gives the same result whatever order it is given in.
-    `model_folder` names an f_L that is trained already. `failed` names the networks (units of a strategy) that could not be trained,
-    and says why: a ranking does without them. `image_digests` tells, by id, one image from another under the same name where their source
-    knows that without reading them (a file's digest, an address); the arrays are hashed otherwise.
+    `images` maps the id of every image of X to float32 (H, W, 3) at working resolution, `labels` the ids of L
+    to uint8 (H, W) class ids. Ids are the keys everywhere;
+    they order deterministically, so the same round gives the same result whatever order it is given in.
+    `model_folder` names an f_L that is trained already.
+    `failed` names the networks (units of a strategy) that could not be trained, and says why:
+    a ranking does without them.
+    `image_digests` tells, by id, one image from another under the same name where their source knows that
+    without reading them (a file's digest, an address); the arrays are hashed otherwise.
     """
 
     images: Mapping[str, Image]
@@ -54,7 +59,8 @@ class Round:
             raise ValueError(f"labels of images that are not in the round: {strangers[:5]}")
         if not self.labels:
             raise TooFewLabelsError(
-                "Found no labelled image, expected at least 1: label a few images first (3 chosen at random are a good start)."
+                "Found no labelled image, expected at least 1: label a few images first (3 chosen at random"
+                " are a good start)."
             )
 
     @cached_property
@@ -75,11 +81,14 @@ class Round:
     def check_budget(self, budget: int) -> None:
         """Raise BudgetError unless `budget` images can be asked for."""
         if not self.unlabelled:
-            raise BudgetError(f"All {len(self.ids)} images are labelled, so that none can be asked for; add images without a mask.")
+            raise BudgetError(
+                f"All {len(self.ids)} images are labelled, so that none can be asked for; add images without"
+                " a mask."
+            )
         if not 1 <= budget <= len(self.unlabelled):
             raise BudgetError(
-                f"budget: found {budget}, expected 1 to {len(self.unlabelled)}, the number of unlabelled images. "
-                "Choose a smaller budget or add images."
+                f"budget: found {budget}, expected 1 to {len(self.unlabelled)}, the number of unlabelled"
+                " images. Choose a smaller budget or add images."
             )
 
     @cached_property
@@ -87,10 +96,13 @@ class Round:
         """f_L: loaded if it was trained already, else trained from scratch on all of L and kept."""
         if self.model_folder is not None:
             return TrainedModel.load(self.model_folder, self.device)
-        return self.kept(self.folder / "model", lambda: self.train("Training on all labels", self.labelled, self.seed))
+        return self.kept(
+            self.folder / "model", lambda: self.train("Training on all labels", self.labelled, self.seed)
+        )
 
     def kept(self, folder: Path, train_it: Callable[[], TrainedModel]) -> TrainedModel:
-        """The network in `folder` if it was trained in just this round, else a new one, which is kept there."""
+        """The network in `folder` if it was trained in just this round, else a new one, which is kept
+        there."""
         try:
             model = TrainedModel.load(folder, self.device)
             if model.record.get("round") == self.identity:
@@ -104,12 +116,15 @@ class Round:
 
     @cached_property
     def identity(self) -> str:
-        """Digest of what the round's networks come from: f_L where it is given, labelled images and their labels, classes, recipe, seed.
+        """Digest of what the round's networks come from:
+        f_L where it is given, labelled images and their labels, classes, recipe, seed.
 
         Raises CheckpointError when the f_L that is given cannot be read.
         """
         given = saved_digest(self.model_folder) if self.model_folder is not None else None
-        pairs = [part for i in self.labelled for part in (i, self._digest_of(i), digest_of_array(self.labels[i]))]
+        pairs = [
+            part for i in self.labelled for part in (i, self._digest_of(i), digest_of_array(self.labels[i]))
+        ]
         return digest(self.classes, self.recipe.to_dict(), self.seed, given, *pairs)
 
     @cached_property
@@ -118,12 +133,22 @@ class Round:
         return digest(self.identity, [self._digest_of(i) for i in self.ids])
 
     def _digest_of(self, identity: str) -> str:
-        return digest_of_array(self.images[identity]) if self.image_digests is None else self.image_digests[identity]
+        return (
+            digest_of_array(self.images[identity])
+            if self.image_digests is None
+            else self.image_digests[identity]
+        )
 
     def train(
-        self, step: str, ids: tuple[str, ...], seed: int, labels: Mapping[str, Mask] | None = None, steps: int | None = None
+        self,
+        step: str,
+        ids: tuple[str, ...],
+        seed: int,
+        labels: Mapping[str, Mask] | None = None,
+        steps: int | None = None,
     ) -> TrainedModel:
-        """A network trained from scratch on some images, with their labels or the ones given; reports progress as `step`."""
+        """A network trained from scratch on some images, with their labels or the ones given;
+        reports progress as `step`."""
         labels = self.labels if labels is None else labels
         return train(
             [self.images[identity] for identity in ids],
@@ -147,11 +172,14 @@ class Round:
             return PseudoLabels(path, self.identity_with_images, self.ids)
 
     def _predicted(self) -> Iterator[Mask]:
-        for done, mask in enumerate(predict_masks(self.model, (self.images[identity] for identity in self.ids)), start=1):
+        for done, mask in enumerate(
+            predict_masks(self.model, (self.images[identity] for identity in self.ids)), start=1
+        ):
             yield mask
             self.on_progress("Pseudo-labels", done, len(self.ids))
 
     @property
     def fingerprint(self) -> str:
-        """Identifies what the rows of this round were computed from, so that a resumed round never mixes in another's."""
+        """Identifies what the rows of this round were computed from, so that a resumed round never mixes in
+        another's."""
         return self.pseudo_labels.fingerprint

@@ -1,4 +1,5 @@
-"""Rows of the similarity d: how well a network trained on one pseudo-labelled image predicts every other (Eq. 2)."""
+"""Rows of the similarity d:
+how well a network trained on one pseudo-labelled image predicts every other (Eq. 2)."""
 
 from __future__ import annotations
 
@@ -15,9 +16,12 @@ from model.similarity.round import Round
 
 
 def train_row(round_: Round, k: str, labels: Mapping[str, Mask] | None = None) -> dict[str, float]:
-    """Row k of d: f_k trained from scratch on (x_k, y_k) alone (step 3), then d(x_k, x_i) = dice(f_k(x_i), y_i) for all i (Eq. 2, step 4).
+    """Row k of d:
+    f_k trained from scratch on (x_k, y_k) alone (step 3), then d(x_k, x_i) = dice(f_k(x_i), y_i) for all i
+    (Eq. 2, step 4).
 
-    `labels` are the masks to use as y, default the pseudo-labels. Returns dice in [0, 1] by image id; d(x_k, x_k) = 1 by definition.
+    `labels` are the masks to use as y, default the pseudo-labels. Returns dice in [0, 1] by image id;
+    d(x_k, x_k) = 1 by definition.
     """
     labels = round_.pseudo_labels if labels is None else labels
     masks = zip(round_.ids, predictions_of(round_, k, labels[k]), strict=True)
@@ -25,8 +29,11 @@ def train_row(round_: Round, k: str, labels: Mapping[str, Mask] | None = None) -
 
 
 def predictions_of(round_: Round, k: str, label: Mask) -> Iterator[Mask]:
-    """f_k(x_i) of every image, in the order of ids: uint8 (H, W) class ids, of f_k trained on (x_k, label) alone."""
-    network = round_.train(f"Training on {k} alone", (k,), row_seed(round_.seed, k), {k: label}, round_.recipe.row_steps)
+    """f_k(x_i) of every image, in the order of ids:
+    uint8 (H, W) class ids, of f_k trained on (x_k, label) alone."""
+    network = round_.train(
+        f"Training on {k} alone", (k,), row_seed(round_.seed, k), {k: label}, round_.recipe.row_steps
+    )
     return predict_masks(network, (round_.images[identity] for identity in round_.ids))
 
 
@@ -39,7 +46,8 @@ class RowStore:
     """The finished rows of one round, a file each, so that an interrupted round goes on where it was."""
 
     def __init__(self, folder: Path, fingerprint: str, ids: Sequence[str]) -> None:
-        """Rows of all `ids`; `fingerprint` identifies what they are computed from: rows of another one are not seen."""
+        """Rows of all `ids`; `fingerprint` identifies what they are computed from:
+        rows of another one are not seen."""
         self.folder = folder
         self.ids = ids
         self.fingerprint = fingerprint
@@ -56,7 +64,11 @@ class RowStore:
 
     def put(self, k: str, row: Mapping[str, float]) -> None:
         """Keep row k; it appears whole or not at all."""
-        content = {"fingerprint": self.fingerprint, "image": k, "row": {identity: round(value, 6) for identity, value in row.items()}}
+        content = {
+            "fingerprint": self.fingerprint,
+            "image": k,
+            "row": {identity: round(value, 6) for identity, value in row.items()},
+        }
         write_bytes(self._path(k), json.dumps(content).encode())
 
     def _path(self, k: str) -> Path:

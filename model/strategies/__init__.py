@@ -1,4 +1,5 @@
-"""The strategies by name. A new one is one new file here: a subclass of `Strategy` with a `name`, its options included."""
+"""The strategies by name. A new one is one new file here:
+a subclass of `Strategy` with a `name`, its options included."""
 
 from __future__ import annotations
 
@@ -77,10 +78,14 @@ def default_options(name: str) -> dict[str, Any]:
 
 
 def get_strategy(name: str, **options: Any) -> Strategy:
-    """The strategy of that name with its options. Raises StrategyError for an unknown name or option, naming the known ones."""
+    """The strategy of that name with its options.
+    Raises StrategyError for an unknown name or option, naming the known ones."""
     strategy = find_strategy(name)
     declared = options_of(strategy)
     unknown = [option for option in options if option not in declared]
     if unknown:
-        raise StrategyError(f"Strategy {name!r} does not take {', '.join(unknown)}; its options are: {', '.join(declared) or 'none'}.")
+        raise StrategyError(
+            f"Strategy {name!r} does not take {', '.join(unknown)}; its options are:"
+            f" {', '.join(declared) or 'none'}."
+        )
     return strategy(**options)

@@ -1,4 +1,5 @@
-"""Beyond the paper: the task-dependent method that believes a similarity only among images that look alike to the model."""
+"""Beyond the paper:
+the task-dependent method that believes a similarity only among images that look alike to the model."""
 
 from __future__ import annotations
 
@@ -18,16 +19,20 @@ SAMPLE = 1000
 
 @dataclass(frozen=True)
 class Alike(TaskDependent):
-    """Where f_L has never seen the like, its pseudo-labels are wrong and still agree with each other, so that d looks high there.
+    """Where f_L has never seen the like, its pseudo-labels are wrong and still agree with each other, so that
+    d looks high there.
 
-    What f_L makes of two images tells how far d can be believed: d(x_i, x_j) is multiplied by exp(-D / median D), where D is the squared
-    distance of their feature vectors (those of section III), each feature scaled to unit variance over the pool. So an image counts as well
-    predicted only once one is labelled that looks like it. No further network is trained.
+    What f_L makes of two images tells how far d can be believed:
+    d(x_i, x_j) is multiplied by exp(-D / median D), where D is the squared distance of their feature vectors
+    (those of section III), each feature scaled to unit variance over the pool.
+    So an image counts as well predicted only once one is labelled that looks like it.
+    No further network is trained.
     """
 
     name: ClassVar[str] = "alike"
     asks_for: ClassVar[str] = (
-        "the same, but one image is believed to teach another only where they look alike: try it, and `ensemble`, where images differ much"
+        "the same, but one image is believed to teach another only where they look alike: try it, and"
+        " `ensemble`, where images differ much"
     )
 
     def similarity(self, round_: Round) -> npt.NDArray[np.float32]:
@@ -40,8 +45,10 @@ class Alike(TaskDependent):
 def likeness(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """exp(-D / median D) of feature vectors (N, channels): float32 (N, N), in [0, 1], 1 on the diagonal.
 
-    D is the squared Euclidean distance after scaling each feature to unit variance; features that do not vary count for nothing. The median
-    is over all pairs, an image with itself included, of at most SAMPLE images drawn at random, always the same.
+    D is the squared Euclidean distance after scaling each feature to unit variance;
+    features that do not vary count for nothing.
+    The median is over all pairs, an image with itself included, of at most SAMPLE images drawn at random,
+    always the same.
     """
     wide = features.astype(np.float64)
     deviation = wide.std(axis=0)
@@ -49,7 +56,9 @@ def likeness(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     sample = scaled[np.random.default_rng(0).permutation(len(scaled))[:SAMPLE]]
     median = float(np.median(np.stack([_distances(one, sample) for one in sample]))) or 1.0
     result = np.empty((len(scaled), len(scaled)), np.float32)
-    for i, own in enumerate(scaled):  # row by row, because (N, N) distances of 10,000 images would take 800 MB
+    for i, own in enumerate(
+        scaled
+    ):  # row by row, because (N, N) distances of 10,000 images would take 800 MB
         result[i] = np.exp(-_distances(own, scaled) / median)
     return result
 

@@ -1,4 +1,5 @@
-"""Bagging: networks trained on random parts of L, whose disagreement shows where f_L is guessing (Yang et al. 2017)."""
+"""Bagging:
+networks trained on random parts of L, whose disagreement shows where f_L is guessing (Yang et al. 2017)."""
 
 from __future__ import annotations
 
@@ -40,7 +41,10 @@ def load_bags(round_: Round) -> list[TrainedModel]:
     """The trained networks of all bags, less those that have failed. Raises StrategyError when all have."""
     units = [unit for unit in bag_units() if unit not in round_.failed]
     if not units:
-        raise StrategyError(f"None of the {BAGS} networks on parts of the labels could be trained: {next(iter(round_.failed.values()))}")
+        raise StrategyError(
+            f"None of the {BAGS} networks on parts of the labels could be trained:"
+            f" {next(iter(round_.failed.values()))}"
+        )
     return [bag_model(round_, unit) for unit in units]
 
 
@@ -48,4 +52,7 @@ def bag_model(round_: Round, unit: str) -> TrainedModel:
     """The network of one of `bag_units`, trained if it is not in the round's folder."""
     number = int(unit.removeprefix(PREFIX))
     bag = draw_bag(round_.labelled, np.random.default_rng([round_.seed, number]))
-    return round_.kept(round_.folder / bag_folder(unit), lambda: round_.train(f"Training {unit}", bag, round_.seed + 1 + number))
+    return round_.kept(
+        round_.folder / bag_folder(unit),
+        lambda: round_.train(f"Training {unit}", bag, round_.seed + 1 + number),
+    )

@@ -17,15 +17,20 @@ from model.strategies.task_dependent import TaskDependent
 
 @dataclass(frozen=True)
 class Trusted(TaskDependent):
-    """Where f_L has never seen the like, its pseudo-labels are wrong and still agree with each other, so that d looks high there.
+    """Where f_L has never seen the like, its pseudo-labels are wrong and still agree with each other, so that
+    d looks high there.
 
-    Networks on parts of L show where f_L is guessing: trust t_j is the mean dice between their masks of x_j and y_j, and 1 for the
-    images of L. What is well known cannot teach what is not: d(x_i, x_j) is multiplied by 1 - max(0, t_i - t_j). So an image of low
-    trust counts as badly predicted until one of equally low trust that resembles it is labelled.
+    Networks on parts of L show where f_L is guessing:
+    trust t_j is the mean dice between their masks of x_j and y_j, and 1 for the images of L. What is well
+    known cannot teach what is not: d(x_i, x_j) is multiplied by 1 - max(0, t_i - t_j).
+    So an image of low trust counts as badly predicted until one of equally low trust that resembles it is
+    labelled.
     """
 
     name: ClassVar[str] = "trusted"
-    asks_for: ClassVar[str] = "the paper's method with another guard, against images where the first model only guesses"
+    asks_for: ClassVar[str] = (
+        "the paper's method with another guard, against images where the first model only guesses"
+    )
 
     def units(self, round_: Round) -> tuple[str, ...]:
         """The networks on parts of L, and one for each image of K."""
@@ -48,7 +53,10 @@ class Trusted(TaskDependent):
 
     def trust(self, round_: Round) -> npt.NDArray[np.float64]:
         """t of every image, in the order of ids: float64 (N,) in [0, 1]."""
-        masks = [predict_masks(bag, (round_.images[identity] for identity in round_.ids)) for bag in load_bags(round_)]
+        masks = [
+            predict_masks(bag, (round_.images[identity] for identity in round_.ids))
+            for bag in load_bags(round_)
+        ]
         trust = np.zeros(len(round_.ids))
         for index, (identity, *of_bags) in enumerate(zip(round_.ids, *masks, strict=True)):
             agreement = [dice(mask, round_.pseudo_labels[identity], round_.classes) for mask in of_bags]

@@ -14,7 +14,9 @@ from model.errors import StrategyError
 from model.options import check_options
 from model.similarity.round import Round
 
-NETWORKS_TRAINED = "networks trained"  # how the report of `run_units` ends, apart from those of each network's own steps
+NETWORKS_TRAINED = (
+    "networks trained"  # how the report of `run_units` ends, apart from those of each network's own steps
+)
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,16 @@ class Query:
     rank: int  # from 1
     in_batch: bool  # among the `budget` images that the strategy asks for now
     reason: str  # one sentence for people
-    expected_dice: float | None = None  # the worst over all compared images once this one and those before it are labelled; in [0, 1]
+    expected_dice: float | None = (
+        None  # the worst over all compared images once this one and those before it are labelled; in [0, 1]
+    )
     helps: tuple[str, ...] = ()  # ids of the images whose expected dice it raises most
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the order was decided from: d(x_i, x_j) of the images compared, float32 (N, N); row and column i are of `ids[i]`."""
+    """What the order was decided from: d(x_i, x_j) of the images compared, float32 (N, N);
+    row and column i are of `ids[i]`."""
 
     ids: tuple[str, ...]
     similarity: npt.NDArray[np.float32] = field(repr=False)
@@ -40,11 +45,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The order over ALL unlabelled images, the batch first, and figures of the strategy for logs and reports."""
+    """The order over ALL unlabelled images, the batch first, and figures of the strategy for logs and
+    reports."""
 
     queries: tuple[Query, ...]
     notes: dict[str, float] = field(default_factory=dict)
-    comparison: Comparison | None = field(default=None, compare=False)  # of strategies that compare all images
+    comparison: Comparison | None = field(
+        default=None, compare=False
+    )  # of strategies that compare all images
 
     @property
     def batch(self) -> tuple[str, ...]:
@@ -59,7 +67,8 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Strategy(ABC):
-    """A way to choose queries. A subclass is a frozen dataclass whose fields are its options, declared by `model.options.option`."""
+    """A way to choose queries.
+    A subclass is a frozen dataclass whose fields are its options, declared by `model.options.option`."""
 
     name: ClassVar[str]
     asks_for: ClassVar[str] = ""  # which images, in words that complete "it asks for ..."
@@ -68,16 +77,19 @@ class Strategy(ABC):
         check_options(self, StrategyError)
 
     def units(self, round_: Round) -> tuple[str, ...]:
-        """The independent trainings that `rank` needs, by name; they may run anywhere, in any order, more than once."""
+        """The independent trainings that `rank` needs, by name;
+        they may run anywhere, in any order, more than once."""
         del round_
         return ()
 
     def run_unit(self, round_: Round, unit: str) -> None:
-        """Do one of `units` and keep its result in the round's folder; does nothing when it is done already."""
+        """Do one of `units` and keep its result in the round's folder;
+        does nothing when it is done already."""
         raise NotImplementedError
 
     def artifact(self, unit: str) -> str:
-        """Where in the round's folder `run_unit` keeps the result of one of `units`: the name of a file or folder.
+        """Where in the round's folder `run_unit` keeps the result of one of `units`:
+        the name of a file or folder.
 
         Who finds it there, brought from another machine perhaps, need not do the unit again.
         """
@@ -85,13 +97,15 @@ class Strategy(ABC):
 
     @abstractmethod
     def rank(self, round_: Round, budget: int) -> Ranking:
-        """Order all unlabelled images; units that are not done yet are done first, and those that `round_.failed` names are left out.
+        """Order all unlabelled images;
+        units that are not done yet are done first, and those that `round_.failed` names are left out.
 
         Raises BudgetError; StrategyError where nothing can be told, or too much has failed.
         """
 
     def run_units(self, round_: Round) -> None:
-        """Do all units here, one after the other, reporting progress; those that have failed are not tried again."""
+        """Do all units here, one after the other, reporting progress;
+        those that have failed are not tried again."""
         units = [unit for unit in self.units(round_) if unit not in round_.failed]
         for done, unit in enumerate(units):
             round_.on_progress(f"{self.name}: {NETWORKS_TRAINED}", done, len(units))
@@ -100,7 +114,12 @@ class Strategy(ABC):
             round_.on_progress(f"{self.name}: {NETWORKS_TRAINED}", len(units), len(units))
 
 
-def as_ranking(order: Sequence[str], budget: int, reasons: Sequence[str], notes: dict[str, float] | None = None) -> Ranking:
+def as_ranking(
+    order: Sequence[str], budget: int, reasons: Sequence[str], notes: dict[str, float] | None = None
+) -> Ranking:
     """A ranking from ids in order, with one reason each."""
-    queries = (Query(image, rank, rank <= budget, reason) for rank, (image, reason) in enumerate(zip(order, reasons, strict=True), start=1))
+    queries = (
+        Query(image, rank, rank <= budget, reason)
+        for rank, (image, reason) in enumerate(zip(order, reasons, strict=True), start=1)
+    )
     return Ranking(tuple(queries), notes or {})

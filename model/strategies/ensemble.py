@@ -1,4 +1,5 @@
-"""The paper's rival: suggestive annotation with an ensemble (Yang et al. 2017, as set up in Grüning et al. 2020, section III)."""
+"""The paper's rival:
+suggestive annotation with an ensemble (Yang et al. 2017, as set up in Grüning et al. 2020, section III)."""
 
 from __future__ import annotations
 
@@ -25,12 +26,15 @@ CHUNK = 2048  # subsets scored together
 
 @dataclass(frozen=True)
 class Ensemble(Strategy):
-    """Four networks; the half of U on which they disagree most are candidates; of these the subset that represents U best."""
+    """Four networks; the half of U on which they disagree most are candidates;
+    of these the subset that represents U best."""
 
     name: ClassVar[str] = "ensemble"
     asks_for: ClassVar[str] = "uncertain images that represent the others: the paper's rival"
     search: str = option(
-        "auto", "How the batch is searched: `exhaustive`, `greedy`, or exhaustive where that takes seconds.", choices=SEARCHES
+        "auto",
+        "How the batch is searched: `exhaustive`, `greedy`, or exhaustive where that takes seconds.",
+        choices=SEARCHES,
     )
 
     def units(self, round_: Round) -> tuple[str, ...]:
@@ -54,7 +58,9 @@ class Ensemble(Strategy):
         unlabelled = round_.unlabelled
         uncertainty = np.empty(len(unlabelled))
         for index, identity in enumerate(unlabelled):
-            outputs = np.stack([predict_probabilities(model, round_.images[identity]) for model in (*bags, round_.model)])
+            outputs = np.stack(
+                [predict_probabilities(model, round_.images[identity]) for model in (*bags, round_.model)]
+            )
             uncertainty[index] = mean_kl_divergence(outputs)
             round_.on_progress("Disagreement", index + 1, len(unlabelled))
         by_uncertainty = [int(index) for index in np.lexsort((np.arange(len(unlabelled)), -uncertainty))]
@@ -63,15 +69,22 @@ class Ensemble(Strategy):
         similarity = cosine_similarity(pool_features(round_)[in_pool])
         batch, exhaustive = self._represent(similarity, sorted(candidates), budget)
         batch = greedy_subset(similarity, batch, budget)  # the same images, in the order of what each adds
-        others = greedy_subset(similarity, [c for c in sorted(candidates) if c not in batch], len(candidates), chosen=batch)
+        others = greedy_subset(
+            similarity, [c for c in sorted(candidates) if c not in batch], len(candidates), chosen=batch
+        )
         order = [*batch, *others, *(index for index in by_uncertainty if index not in candidates)]
-        reasons = [f"{len(bags) + 1} networks disagree by {uncertainty[index]:.4f} nat a pixel in it" for index in order]
+        reasons = [
+            f"{len(bags) + 1} networks disagree by {uncertainty[index]:.4f} nat a pixel in it"
+            for index in order
+        ]
         for place in range(len(batch)):
             reasons[place] += ", and with the others of the batch it represents the unlabelled images best"
         notes = {"represented": representation(similarity, batch), "exhaustive": float(exhaustive)}
         return as_ranking([unlabelled[index] for index in order], budget, reasons, notes)
 
-    def _represent(self, similarity: npt.NDArray[np.float64], candidates: list[int], budget: int) -> tuple[list[int], bool]:
+    def _represent(
+        self, similarity: npt.NDArray[np.float64], candidates: list[int], budget: int
+    ) -> tuple[list[int], bool]:
         feasible = math.comb(len(candidates), budget) <= MOST_SUBSETS
         if self.search == "exhaustive" or (self.search == "auto" and feasible):
             return exhaustive_subset(similarity, candidates, budget), True
@@ -89,11 +102,14 @@ def mean_kl_divergence(outputs: npt.NDArray[np.float32]) -> float:
 
 
 def representation(similarity: npt.NDArray[np.float64], subset: Sequence[int]) -> float:
-    """F(S) = sum over all images of the similarity to their most similar member of S (Yang et al. 2017, Eq. 2)."""
+    """F(S) = sum over all images of the similarity to their most similar member of S (Yang et al. 2017, Eq.
+    2)."""
     return float(similarity[list(subset)].max(axis=0).sum())
 
 
-def exhaustive_subset(similarity: npt.NDArray[np.float64], candidates: Sequence[int], budget: int) -> list[int]:
+def exhaustive_subset(
+    similarity: npt.NDArray[np.float64], candidates: Sequence[int], budget: int
+) -> list[int]:
     """The `budget` candidates that represent all images best, by trying every subset; the first of equals."""
     best_value, best = -np.inf, tuple(candidates[:budget])
     for chunk in _chunks(combinations(candidates, budget)):
@@ -109,8 +125,11 @@ def _chunks(subsets: Iterator[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]
         yield chunk
 
 
-def greedy_subset(similarity: npt.NDArray[np.float64], candidates: Sequence[int], budget: int, chosen: Sequence[int] = ()) -> list[int]:
-    """Up to `budget` candidates, each the one that adds most to the representation given those before it and `chosen`."""
+def greedy_subset(
+    similarity: npt.NDArray[np.float64], candidates: Sequence[int], budget: int, chosen: Sequence[int] = ()
+) -> list[int]:
+    """Up to `budget` candidates, each the one that adds most to the representation given those before it and
+    `chosen`."""
     covered = similarity[list(chosen)].max(axis=0) if chosen else np.full(len(similarity), -1.0)
     remaining = list(candidates)
     order: list[int] = []

@@ -1,4 +1,5 @@
-"""Core-set selection: always the image that is farthest, in f_L's features, from all that is labelled or chosen already."""
+"""Core-set selection:
+always the image that is farthest, in f_L's features, from all that is labelled or chosen already."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from model.strategies.features import cosine_similarity, pool_features
 
 @dataclass(frozen=True)
 class FarthestFirst(Strategy):
-    """The greedy k-centre algorithm of Sener & Savarese (2018), on the features that the ensemble method uses."""
+    """The greedy k-centre algorithm of Sener & Savarese (2018), on the features that the ensemble method
+    uses."""
 
     name: ClassVar[str] = "farthest_first"
     asks_for: ClassVar[str] = "the images that look least like those labelled"
@@ -27,12 +29,16 @@ class FarthestFirst(Strategy):
         distance = 1.0 - cosine_similarity(features)
         position = {identity: index for index, identity in enumerate(round_.ids)}
         order, radii = farthest_first(distance, [position[identity] for identity in round_.labelled])
-        reasons = [f"{radius:.3f} from the nearest image labelled or chosen before it (cosine distance of features)" for radius in radii]
+        reasons = [
+            f"{radius:.3f} from the nearest image labelled or chosen before it (cosine distance of features)"
+            for radius in radii
+        ]
         return as_ranking([round_.ids[index] for index in order], budget, reasons)
 
 
 def farthest_first(distance: npt.NDArray[np.float64], centres: list[int]) -> tuple[list[int], list[float]]:
-    """All positions of a distance matrix (N, N) that are not centres, each the farthest from those before it; ties by position.
+    """All positions of a distance matrix (N, N) that are not centres, each the farthest from those before it;
+    ties by position.
 
     Returns the order and, for each, its distance to the nearest earlier one.
     """

@@ -1,4 +1,5 @@
-"""Feature vectors of images: global average pooling of the last feature layer of f_L (Grüning et al. 2020, section III)."""
+"""Feature vectors of images:
+global average pooling of the last feature layer of f_L (Grüning et al. 2020, section III)."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def pool_features(round_: Round) -> npt.NDArray[np.float32]:
 
 
 def cosine_similarity(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Cosine of the angle between every two of (N, channels) vectors: float64 (N, N) in [-1, 1]; a zero vector is similar to none."""
+    """Cosine of the angle between every two of (N, channels) vectors: float64 (N, N) in [-1, 1];
+    a zero vector is similar to none."""
     wide = features.astype(np.float64)
     length = np.linalg.norm(wide, axis=1, keepdims=True)
     unit = np.divide(wide, length, out=np.zeros_like(wide), where=length > 0)

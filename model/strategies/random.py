@@ -21,5 +21,7 @@ class Random(Strategy):
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The unlabelled images in an order drawn from the round's seed."""
         round_.check_budget(budget)
-        order = [str(identity) for identity in np.random.default_rng(round_.seed).permutation(round_.unlabelled)]
+        order = [
+            str(identity) for identity in np.random.default_rng(round_.seed).permutation(round_.unlabelled)
+        ]
         return as_ranking(order, budget, ["drawn at random"] * len(order))

@@ -20,7 +20,10 @@ from model.strategies.base import Comparison, Query, Ranking, Strategy
 
 ROWS = "rows"  # folder of the rows, within that of the round
 STREAM = 1  # of random numbers, apart from that of the random strategy, whose batch would lie in K otherwise
-BLANK = "the model finds nothing (a speck at most) or only foreground in it, so that it could not be compared: look whether that is right"
+BLANK = (
+    "the model finds nothing (a speck at most) or only foreground in it, so that it could not be compared:"
+    " look whether that is right"
+)
 SELECTION_SECONDS = 30.0  # cap on the search for the subset; it usually ends long before
 
 
@@ -29,28 +32,43 @@ class TaskDependent(Strategy):
     """Label the images from which a network would learn to predict even the hardest image best."""
 
     name: ClassVar[str] = "task_dependent"
-    asks_for: ClassVar[str] = "the images from which a network learns to predict even the hardest image: the paper's method"
+    asks_for: ClassVar[str] = (
+        "the images from which a network learns to predict even the hardest image: the paper's method"
+    )
     # |K|, at most as many as there are to draw from
-    candidates: int = option(16, "Networks on single images that a round trains (K): more tell more and cost more.", least=1, most=1000)
+    candidates: int = option(
+        16,
+        "Networks on single images that a round trains (K): more tell more and cost more.",
+        least=1,
+        most=1000,
+    )
     # Beyond the paper are the next two.
-    candidates_from_all: bool = option(False, "Whether these are drawn from all images, not only from the unlabelled.")
-    true_masks: bool = option(False, "Whether labelled images are compared by their masks, not by what the network finds in them.")
+    candidates_from_all: bool = option(
+        False, "Whether these are drawn from all images, not only from the unlabelled."
+    )
+    true_masks: bool = option(
+        False, "Whether labelled images are compared by their masks, not by what the network finds in them."
+    )
 
     def masks(self, round_: Round) -> Mapping[str, Mask]:
         """Step 1: the pseudo-labels y = f_L(x) of all images (Eq. 1)."""
         if not self.true_masks:
             return round_.pseudo_labels
-        return ChainMap(cast(dict[str, Mask], round_.labels), cast(dict[str, Mask], round_.pseudo_labels))  # only read
+        return ChainMap(
+            cast(dict[str, Mask], round_.labels), cast(dict[str, Mask], round_.pseudo_labels)
+        )  # only read
 
     def blank(self, round_: Round) -> frozenset[str]:
         """The images, labelled ones as well, whose mask shows nothing to learn from.
 
-        An empty mask agrees perfectly with networks that find nothing and not at all with the others: no measure of similarity. So these
-        are neither trained on nor compared, which leaves them out of X.
+        An empty mask agrees perfectly with networks that find nothing and not at all with the others:
+        no measure of similarity. So these are neither trained on nor compared, which leaves them out of X.
         """
         if not self.true_masks:
             return round_.pseudo_labels.blank
-        given = {identity for identity in round_.labelled if np.ptp(round_.labels[identity]) == 0}  # however small, what is drawn is meant
+        given = {
+            identity for identity in round_.labelled if np.ptp(round_.labels[identity]) == 0
+        }  # however small, what is drawn is meant
         return frozenset(given | (round_.pseudo_labels.blank - set(round_.labelled)))
 
     def units(self, round_: Round) -> tuple[str, ...]:
@@ -58,14 +76,20 @@ class TaskDependent(Strategy):
         return self.draw_candidates(round_)
 
     def draw_candidates(self, round_: Round) -> tuple[str, ...]:
-        """Step 2: K, drawn at random from U. Images whose pseudo-label shows nothing to learn from are not drawn."""
+        """Step 2:
+        K, drawn at random from U. Images whose pseudo-label shows nothing to learn from are not drawn."""
         blank = self.blank(round_)
         if blank.issuperset(round_.unlabelled):
             raise StrategyError(
-                f"The model finds nothing (specks at most) or only foreground in all of the {len(round_.unlabelled)} unlabelled images, "
-                "so that none can be compared. Label a few more images, chosen at random or by eye, and try again."
+                "The model finds nothing (specks at most) or only foreground in all of the"
+                f" {len(round_.unlabelled)} unlabelled images, so that none can be compared. Label a few more"
+                " images, chosen at random or by eye, and try again."
             )
-        eligible = [identity for identity in (round_.ids if self.candidates_from_all else round_.unlabelled) if identity not in blank]
+        eligible = [
+            identity
+            for identity in (round_.ids if self.candidates_from_all else round_.unlabelled)
+            if identity not in blank
+        ]
         drawn = np.random.default_rng([round_.seed, STREAM]).permutation(eligible)[: self.candidates]
         return tuple(sorted(str(identity) for identity in drawn))
 
@@ -87,10 +111,15 @@ class TaskDependent(Strategy):
         if not known:
             why = next(iter(round_.failed.values()), f"check that {round_.folder} has room")
             raise StrategyError(f"None of the networks on single images could be trained and kept: {why}")
-        return complete([[row[identity] for identity in round_.ids] for row in known.values()], [round_.ids.index(k) for k in known])
+        return complete(
+            [[row[identity] for identity in round_.ids] for row in known.values()],
+            [round_.ids.index(k) for k in known],
+        )
 
     def rank(self, round_: Round, budget: int) -> Ranking:
-        """Step 6: the subset Z ⊇ L that maximises the minimum expected dice, and after it all others by what each adds."""
+        """Step 6:
+        the subset Z ⊇ L that maximises the minimum expected dice, and after it all others by what each
+        adds."""
         round_.check_budget(budget)
         similarity = self.similarity(round_)
         blank = self.blank(round_)
@@ -107,7 +136,10 @@ class TaskDependent(Strategy):
             seed=round_.seed,
         )
         queries = [_explain(image, compared) for image in ranked.images]
-        queries += [Query(identity, len(queries) + place, len(queries) + place <= budget, BLANK) for place, identity in enumerate(last, 1)]
+        queries += [
+            Query(identity, len(queries) + place, len(queries) + place <= budget, BLANK)
+            for place, identity in enumerate(last, 1)
+        ]
         candidates = self.draw_candidates(round_)
         notes = {
             "value": ranked.selection.value,
@@ -126,7 +158,8 @@ class TaskDependent(Strategy):
 def _explain(image: selection.RankedImage, ids: Sequence[str]) -> Query:
     """The reason in words. It claims a gain only where one can be seen in two decimals.
 
-    An expected dice is a mean over all labelled images, so a label can lower that of some image, the worst one included.
+    An expected dice is a mean over all labelled images, so a label can lower that of some image, the worst
+    one included.
     """
     helped = tuple(ids[index] for index in image.helps)
     parts = []
@@ -135,7 +168,9 @@ def _explain(image: selection.RankedImage, ids: Sequence[str]) -> Query:
     parts.append(f"represents {image.represents} image{'s' if image.represents != 1 else ''}")
     worst = _rise(image.worst_before, image.worst_after)
     parts.append(
-        f"raises the worst expected dice {worst}" if worst else f"no gain for the worst image (expected dice {image.worst_after:.2f})"
+        f"raises the worst expected dice {worst}"
+        if worst
+        else f"no gain for the worst image (expected dice {image.worst_after:.2f})"
     )
     return Query(ids[image.index], image.rank, image.in_batch, "; ".join(parts), image.worst_after, helped)
 

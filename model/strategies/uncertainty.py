@@ -15,7 +15,8 @@ from model.strategies.base import Ranking, Strategy, as_ranking
 
 @dataclass(frozen=True)
 class Uncertainty(Strategy):
-    """By the entropy of f_L's class probabilities, mean over the pixels, highest first (Settles 2009, section 3.1)."""
+    """By the entropy of f_L's class probabilities, mean over the pixels, highest first (Settles 2009, section
+    3.1)."""
 
     name: ClassVar[str] = "uncertainty"
     asks_for: ClassVar[str] = "the images of which the model is least certain"
@@ -28,7 +29,14 @@ class Uncertainty(Strategy):
             entropies[identity] = mean_entropy(predict_probabilities(round_.model, round_.images[identity]))
             round_.on_progress("Uncertainty", len(entropies), len(round_.unlabelled))
         order = sorted(entropies, key=lambda identity: (-entropies[identity], identity))
-        return as_ranking(order, budget, [f"the model's mean entropy in it is {entropies[identity]:.3f} bit a pixel" for identity in order])
+        return as_ranking(
+            order,
+            budget,
+            [
+                f"the model's mean entropy in it is {entropies[identity]:.3f} bit a pixel"
+                for identity in order
+            ],
+        )
 
 
 def mean_entropy(probabilities: npt.NDArray[np.float32]) -> float:

@@ -21,7 +21,8 @@ def appearance(kind: int, seed: int) -> np.ndarray:
 
 
 def test_each_appearance_comes_early() -> None:
-    """Of 30 images of which two look different, the first three show all three looks; random order rarely does."""
+    """Of 30 images of which two look different, the first three show all three looks;
+    random order rarely does."""
     images = {str(number): appearance(0, number) for number in range(28)}
     images |= {"28": appearance(1, 28), "29": appearance(2, 29)}
     order = cold_order(images, [])

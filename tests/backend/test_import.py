@@ -14,7 +14,8 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_missing_package_says_which_command_installs_it() -> None:
-    """label-studio-ml is the one requirement that pip installs in a second step, so it is the one that gets forgotten."""
+    """label-studio-ml is the one requirement that pip installs in a second step, so it is the one that gets
+    forgotten."""
     done = run(
         "import importlib.util as util; find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'label_studio_ml' else find(name, *rest)\n"
@@ -26,20 +27,24 @@ def test_a_missing_package_says_which_command_installs_it() -> None:
 
 def test_asking_for_a_job_needs_no_torch() -> None:
     """Commands answer at once: who enqueues does not import the networks' libraries."""
-    done = run("import sys, backend.queue.enqueue, backend.run.scheduler; assert 'torch' not in sys.modules, 'torch was imported'")
+    done = run(
+        "import sys, backend.queue.enqueue, backend.run.scheduler; assert 'torch' not in sys.modules, 'torch"
+        " was imported'"
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_threads_that_wait_do_not_spin_and_no_library_is_loaded_for_nothing() -> None:
-    """The thread library reads its policy when torch is loaded; set later, it is ignored, and a prediction takes six times as long."""
+    """The thread library reads its policy when torch is loaded;
+    set later, it is ignored, and a prediction takes six times as long."""
     done = run(
-        "import os, sys; os.environ.pop('OMP_WAIT_POLICY', None)\n"
-        "class Finder:\n"
-        "    def find_spec(self, name, *rest):\n"
-        "        if name == 'torch': print('at torch:', os.environ.get('OMP_WAIT_POLICY'))\n"
-        "sys.meta_path.insert(0, Finder())\n"
-        "import backend.web.gunicorn_config, backend.app, backend.jobs.entry_points\n"
-        "print('slow:', sys.modules.keys() & {'segmentation_models_pytorch', 'timm', 'torchvision', 'torch._dynamo'})"
+        "import os, sys; os.environ.pop('OMP_WAIT_POLICY', None)\nclass Finder:\n    def find_spec(self,"
+        " name, *rest):\n        if name == 'torch': print('at torch:',"
+        " os.environ.get('OMP_WAIT_POLICY'))\nsys.meta_path.insert(0, Finder())\nimport"
+        " backend.web.gunicorn_config, backend.app, backend.jobs.entry_points\nprint('slow:',"
+        " sys.modules.keys() & {'segmentation_models_pytorch', 'timm', 'torchvision', 'torch._dynamo'})"
     )
     assert "at torch: PASSIVE" in done.stdout, done.stderr
-    assert "slow: set()" in done.stdout  # seconds of every start; only other encoders than the classical one need them
+    assert (
+        "slow: set()" in done.stdout
+    )  # seconds of every start; only other encoders than the classical one need them

@@ -36,7 +36,10 @@ def test_fields_are_those_bound_around() -> None:
         with logs.bound(job="b"):
             logs.bind(round="v1.r2")
             assert "INFO backend.test [project=3 round=v1.r2 job=b]: hello" in line(text, "hello")
-            assert json.loads(line(as_json, "hello")).items() >= {"project": 3, "round": "v1.r2", "job": "b", "message": "hello"}.items()
+            assert (
+                json.loads(line(as_json, "hello")).items()
+                >= {"project": 3, "round": "v1.r2", "job": "b", "message": "hello"}.items()
+            )
         assert "[project=3 job=a]" in line(text, "hello")
     assert logs.fields() == {}
 
@@ -52,7 +55,14 @@ def test_threads_take_a_copy_of_the_context() -> None:
 def test_secrets_are_masked_in_every_form(log_json: bool) -> None:
     """Keys and passwords, as they are, as in an address, and as in an Authorization header."""
     settings = read_settings(log_json=log_json, **SECRETS)
-    forms = ["0123456789abcdef", "correct horse", "bGFiZWwtc3R1ZGlvOmNvcnJlY3QgaG9yc2U=", "p%40ssword", "p@ssword", "st0rage-pass"]
+    forms = [
+        "0123456789abcdef",
+        "correct horse",
+        "bGFiZWwtc3R1ZGlvOmNvcnJlY3QgaG9yc2U=",
+        "p%40ssword",
+        "p@ssword",
+        "st0rage-pass",
+    ]
     shown = line(settings, "sent %s", " ".join(forms))
     assert shown.count("****") == len(forms)
     assert not any(form in shown for form in forms)

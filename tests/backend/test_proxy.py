@@ -33,7 +33,9 @@ def test_programs_of_this_machine_are_reached_without_it() -> None:
     with web_server(lambda _: (200, {}, b"reached")) as port:
         for host in ("127.0.0.1", "localhost"):
             url = f"http://{host}:{port}/"
-            done = subprocess.run([sys.executable, "-c", ask, url], env=environment, capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, "-c", ask, url], env=environment, capture_output=True, text=True, check=True
+            )
             assert done.stdout.split() == ["reached", "lab.example.org,localhost,127.0.0.1,::1"]
 
 
@@ -43,8 +45,15 @@ def test_it_is_named_where_something_is_not_reached_through_it(monkeypatch: pyte
     monkeypatch.setenv("http_proxy", NOBODY)
     monkeypatch.setenv("no_proxy", "inside.example.org")
     assert proxy_of("http://label-studio:8080") == "http://127.0.0.1:9"
-    assert proxy_of("http://inside.example.org") == proxy_of("https://label-studio") == proxy_of("http://127.0.0.1:8080") == ""
-    with pytest.raises(UnreachableError, match=r"through the proxy http://127\.0\.0\.1:9 .*NO_PROXY=label-studio") as caught:
+    assert (
+        proxy_of("http://inside.example.org")
+        == proxy_of("https://label-studio")
+        == proxy_of("http://127.0.0.1:8080")
+        == ""
+    )
+    with pytest.raises(
+        UnreachableError, match=r"through the proxy http://127\.0\.0\.1:9 .*NO_PROXY=label-studio"
+    ) as caught:
         LabelStudio("http://label-studio:8080", "0" * 40, attempts=1).user()
     assert "secret" not in str(caught.value)
 

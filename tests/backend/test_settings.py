@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from backend.errors import SettingsError
-from backend.settings import EMBEDDED_REDIS_FILE, Settings, check_encoder, masked_url, parse_project_settings, read_settings
+from backend.settings import (
+    EMBEDDED_REDIS_FILE,
+    Settings,
+    check_encoder,
+    masked_url,
+    parse_project_settings,
+    read_settings,
+)
 from model.data.images import MAX_PIXELS
 
 
@@ -18,7 +25,8 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_are_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fields' names in capitals; an empty variable counts as absent; JSON where a field holds several values."""
+    """The fields' names in capitals; an empty variable counts as absent;
+    JSON where a field holds several values."""
     monkeypatch.setenv("LABEL_STUDIO_URL", "http://label-studio:8080/")
     monkeypatch.setenv("PORT", "9191")
     monkeypatch.setenv("REDIS_URL", "")
@@ -44,7 +52,11 @@ def test_an_encoder_that_nobody_knows_is_told_before_the_work() -> None:
 def test_secrets_are_masked_when_printed() -> None:
     """Neither key nor passwords, also not those inside addresses."""
     settings = read_settings(
-        label_studio_api_key="KEY", basic_auth_user="u", basic_auth_pass="PASS", redis_url="redis://:RPASS@h:1/0", storage_url="s3://b"
+        label_studio_api_key="KEY",
+        basic_auth_user="u",
+        basic_auth_pass="PASS",
+        redis_url="redis://:RPASS@h:1/0",
+        storage_url="s3://b",
     )
     assert settings.api_key == "KEY"
     assert settings.basic_auth == ("u", "PASS")
@@ -58,7 +70,11 @@ def test_secrets_are_masked_when_printed() -> None:
     ("variable", "value", "message"),
     [
         ("PORT", "ninety", "PORT.*ninety"),
-        ("LABEL_STUDIO_URL", "label-studio:8080", "LABEL_STUDIO_URL: found 'label-studio:8080', expected an address"),
+        (
+            "LABEL_STUDIO_URL",
+            "label-studio:8080",
+            "LABEL_STUDIO_URL: found 'label-studio:8080', expected an address",
+        ),
         ("REDIS_URL", "http://x", "REDIS_URL: .*redis://"),
         ("NIGHTLY", "every night", "NIGHTLY: .*cron time"),
         ("BASIC_AUTH_USER", "u", "BASIC_AUTH_USER and BASIC_AUTH_PASS: found only one"),
@@ -67,11 +83,17 @@ def test_secrets_are_masked_when_printed() -> None:
         ("RECIPE", '{"width": "8"}', "RECIPE: width: found '8', expected a whole number"),
         ("RECIPE", '{"learning_rate": "fast"}', "RECIPE: learning_rate: found 'fast', expected a number"),
         ("PROJECT_DEFAULTS", '{"bugdet": 8}', "PROJECT_DEFAULTS: unknown keys bugdet; known are budget"),
-        ("PROJECT_DEFAULTS", '{"recipe": {"stepps": 8}}', "PROJECT_DEFAULTS: recipe: Unknown recipe settings stepps"),
+        (
+            "PROJECT_DEFAULTS",
+            '{"recipe": {"stepps": 8}}',
+            "PROJECT_DEFAULTS: recipe: Unknown recipe settings stepps",
+        ),
         ("QUIET_SECONDS", "-1", "QUIET_SECONDS"),
     ],
 )
-def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str) -> None:
+def test_what_is_wrong_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
     """One sentence a variable."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=message):

@@ -1,4 +1,5 @@
-"""The rival of /webhook: a server that learns inside the request, one gradient step, as little as a fit can do."""
+"""The rival of /webhook:
+a server that learns inside the request, one gradient step, as little as a fit can do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How much memory a process takes for one image, and for one label, however large it is; figures in docs/reliability.md.
+"""How much memory a process takes for one image, and for one label, however large it is;
+figures in docs/reliability.md.
 
 Each case is a process of its own: `python -m tests.benchmarks.test_bench_memory KIND SIDE` is one of them.
 """
@@ -15,7 +16,12 @@ import pytest
 
 from tests.large_images import CONFIG, FILES, LABELS, POLYGONS
 
-CASES = [("PNG, gray", 13_000), ("PNG, gray", 20_000), *((kind, 8_000) for kind in FILES), *((kind, 8_000) for kind in LABELS)]
+CASES = [
+    ("PNG, gray", 13_000),
+    ("PNG, gray", 20_000),
+    *((kind, 8_000) for kind in FILES),
+    *((kind, 8_000) for kind in LABELS),
+]
 
 
 def measure(kind: str, side: int) -> str:
@@ -53,7 +59,11 @@ def measure(kind: str, side: int) -> str:
         recipe = Recipe(width=16)
         torch.manual_seed(0)
         networks = [
-            PreAnnotator(TrainedModel(build_network(recipe.encoder, 3, width=16, depth=4).eval(), 3, recipe, {}), each.labels, each)
+            PreAnnotator(
+                TrainedModel(build_network(recipe.encoder, 3, width=16, depth=4).eval(), 3, recipe, {}),
+                each.labels,
+                each,
+            )
             for each in (config, parse(POLYGONS))
         ]
         torch.set_num_threads(2)
@@ -71,7 +81,10 @@ def measure(kind: str, side: int) -> str:
     for work in works:
         started = time.monotonic()
         more = peak_bytes(work)
-        found.append(f"{process_peak() / 1e9:.2f} GB, {more / 1e6:.0f} MB of them for it, {time.monotonic() - started:.1f} s")
+        found.append(
+            f"{process_peak() / 1e9:.2f} GB, {more / 1e6:.0f} MB of them for it,"
+            f" {time.monotonic() - started:.1f} s"
+        )
     return f"{kind}, {side}: {' / polygons '.join(found)} {said}"
 
 

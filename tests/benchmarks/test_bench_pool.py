@@ -1,6 +1,8 @@
-"""Memory and disk of a large round beside its networks: pseudo-labels, the similarity and the order; in a process of its own.
+"""Memory and disk of a large round beside its networks: pseudo-labels, the similarity and the order;
+in a process of its own.
 
-`pytest -m benchmark -s tests/benchmarks/test_bench_pool.py` prints it; one pool alone: `python -m tests.benchmarks.test_bench_pool N`.
+`pytest -m benchmark -s tests/benchmarks/test_bench_pool.py` prints it; one pool alone:
+`python -m tests.benchmarks.test_bench_pool N`.
 """
 
 import json
@@ -43,7 +45,8 @@ def peak_mb() -> float:
 
 
 def measure(count: int, folder: Path) -> dict[str, Any]:
-    """Write and read the pseudo-labels of `count` images, and rank them with rows as 16 networks would give."""
+    """Write and read the pseudo-labels of `count` images, and rank them with rows as 16 networks would
+    give."""
     ids = [f"{number:05d}" for number in range(count)]
     some = [cells(number) for number in range(40)]
 
@@ -53,7 +56,15 @@ def measure(count: int, folder: Path) -> dict[str, Any]:
 
     image: Image = np.zeros((SIDE, SIDE, 3), np.float32)
     digests = dict.fromkeys(ids, "")
-    round_ = Round(dict.fromkeys(ids, image), {ids[n]: some[n] for n in range(3)}, 2, Recipe(), 0, folder, image_digests=digests)
+    round_ = Round(
+        dict.fromkeys(ids, image),
+        {ids[n]: some[n] for n in range(3)},
+        2,
+        Recipe(),
+        0,
+        folder,
+        image_digests=digests,
+    )
     figures: dict[str, Any] = {"images": count, "before_mb": peak_mb()}
     path, start = folder / "pseudo-labels.npz", time.monotonic()
     PseudoLabels.write(path, round_.identity_with_images, ids, masks())
@@ -62,7 +73,10 @@ def measure(count: int, folder: Path) -> dict[str, Any]:
     assert sum(int(round_.pseudo_labels[identity].any()) for identity in ids) == count
     figures |= {"read_ms": (time.monotonic() - start) / count * 1e3, "masks_mb": peak_mb()}
     strategy, random = TaskDependent(), np.random.default_rng(0)
-    group, mean = random.integers(0, GROUPS, count), random.uniform(0.1, 0.6, (GROUPS, GROUPS)) + 0.3 * np.eye(GROUPS)
+    group, mean = (
+        random.integers(0, GROUPS, count),
+        random.uniform(0.1, 0.6, (GROUPS, GROUPS)) + 0.3 * np.eye(GROUPS),
+    )
     for k in strategy.units(round_):
         row = np.clip(mean[group[ids.index(k)]][group] + random.normal(0, 0.05, count), 0, 1)
         strategy._rows(round_).put(k, dict(zip(ids, row.tolist(), strict=True)))

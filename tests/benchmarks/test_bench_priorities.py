@@ -27,7 +27,9 @@ def test_writing_the_order_of_a_thousand_tasks(label_studio: LabelStudioServer) 
     The rival is the plain loop of the SDK's examples: one request a prediction, nothing read back.
     """
     client = LabelStudio(label_studio.url, label_studio.token)
-    with httpx.Client(base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60) as http:
+    with httpx.Client(
+        base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60
+    ) as http:
         body = {"title": "benchmark", "label_config": EXAMPLE, "sampling": "Uncertainty sampling"}
         project = int(http.post("/api/projects/", json=body).raise_for_status().json()["id"])
         tasks = [{"data": {"image": f"https://example.org/{number}.png"}} for number in range(TASKS)]
@@ -44,10 +46,19 @@ def test_writing_the_order_of_a_thousand_tasks(label_studio: LabelStudioServer) 
         def mark(step: str, marks: dict[str, float] = marks, started: float = started) -> None:
             marks[step] = time.perf_counter() - started
 
-        report = write_order(client, project, f"v1.r{number}", in_order(ids, dict.fromkeys(ids[:masks], regions)), checkpoint=mark)
+        report = write_order(
+            client,
+            project,
+            f"v1.r{number}",
+            in_order(ids, dict.fromkeys(ids[:masks], regions)),
+            checkpoint=mark,
+        )
         steps = ", ".join(f"{step} after {seconds:.1f} s" for step, seconds in marks.items())
         ratio = single / SINGLE * TASKS / marks["imported"]
-        print(f"{TASKS} tasks, {masks} masks: {steps}" + ("" if masks else f"; one by one takes {ratio:.0f}x as long to import"))
+        print(
+            f"{TASKS} tasks, {masks} masks: {steps}"
+            + ("" if masks else f"; one by one takes {ratio:.0f}x as long to import")
+        )
         assert (report.written, report.masks) == (TASKS, masks)
 
 

@@ -1,4 +1,5 @@
-"""How good, how fast and how large a selection is, beside its rivals; one process for each pool, so that peak memory is its own.
+"""How good, how fast and how large a selection is, beside its rivals;
+one process for each pool, so that peak memory is its own.
 
 `pytest -m benchmark -s tests/benchmarks/test_bench_selection.py` prints the table; one row alone:
 `python tests/benchmarks/test_bench_selection.py KIND N BUDGET SEED TIME_LIMIT`.
@@ -20,9 +21,24 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 ROOT = Path(__file__).resolve().parents[2]
-# The plain integer program (all candidates, all targets) gets this many seconds, and is left out for larger pools.
+# The plain integer program (all candidates, all targets) gets this many seconds, and is left out for larger
+# pools.
 MILP_SECONDS, MILP_LIMIT = 30.0, 1000
-COLUMNS = ["kind", "n", "budget", "seconds", "value", "bound", "gap", "greedy", "greedy_s", "milp", "milp_s", "rank_s", "peak_mb"]
+COLUMNS = [
+    "kind",
+    "n",
+    "budget",
+    "seconds",
+    "value",
+    "bound",
+    "gap",
+    "greedy",
+    "greedy_s",
+    "milp",
+    "milp_s",
+    "rank_s",
+    "peak_mb",
+]
 
 
 def completed(rows: NDArray[np.float32], known: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -45,13 +61,16 @@ def completed(rows: NDArray[np.float32], known: NDArray[np.int64]) -> NDArray[np
 
 
 def clustered(count: int, rng: np.random.Generator, known: int = 32) -> NDArray[np.float32]:
-    """Six appearance groups, own-group dice about .7 to .9, across groups .1 to .6, `known` networks trained, the rest by Eq. 4."""
+    """Six appearance groups, own-group dice about .7 to .9, across groups .1 to .6, `known` networks trained,
+    the rest by Eq. 4."""
     group, mean = rng.integers(0, 6, count), rng.uniform(0.1, 0.6, (6, 6))
     mean[np.arange(6), np.arange(6)] = rng.uniform(0.7, 0.9, 6)
     quality, ease = rng.normal(0, 0.05, count), rng.normal(0, 0.05, count)
     members = np.sort(rng.choice(count, min(known, count), replace=False))
     noise = rng.normal(0, 0.05, (len(members), count))
-    rows = np.clip(mean[group[members]][:, group] + quality[members, None] + ease + noise, 0, 1).astype(np.float32)
+    rows = np.clip(mean[group[members]][:, group] + quality[members, None] + ease + noise, 0, 1).astype(
+        np.float32
+    )
     rows[np.arange(len(members)), members] = 1
     return rows if known >= count else completed(rows, members)
 
@@ -74,7 +93,11 @@ def all_known(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
 def one_group(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Images much alike: dice about .8, better and worse teachers, easier and harder images."""
     matrix = rng.standard_normal((count, count), dtype=np.float32)
-    matrix += rng.standard_normal((count, 1), dtype=np.float32) + rng.standard_normal(count, dtype=np.float32) + np.float32(16)
+    matrix += (
+        rng.standard_normal((count, 1), dtype=np.float32)
+        + rng.standard_normal(count, dtype=np.float32)
+        + np.float32(16)
+    )
     matrix *= np.float32(0.05)
     np.clip(matrix, 0, 1, out=matrix)
     np.fill_diagonal(matrix, 1)
@@ -95,11 +118,14 @@ def lonely(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def many_lonely(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """As clustered, with one image in 20 that others predict with a dice of .00 to .05: more of them than the budget."""
+    """As clustered, with one image in 20 that others predict with a dice of .00 to .05:
+    more of them than the budget."""
     return isolate(clustered(count, rng), count // 20, 0.05, rng)
 
 
-def isolate(matrix: NDArray[np.float32], number: int, high: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def isolate(
+    matrix: NDArray[np.float32], number: int, high: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """Make some images unpredictable and useless to others, in place."""
     block = rng.choice(len(matrix), number, replace=False)
     matrix[:, block] = rng.uniform(0, high, (len(matrix), number))
@@ -109,7 +135,8 @@ def isolate(matrix: NDArray[np.float32], number: int, high: float, rng: np.rando
 
 
 def equal_groups(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Six groups, dice .8 within and .2 across, each dice with noise of its own: most batches differ by the noise alone."""
+    """Six groups, dice .8 within and .2 across, each dice with noise of its own:
+    most batches differ by the noise alone."""
     group = rng.integers(0, 6, count)
     matrix = np.where(group[:, None] == group, np.float32(0.8), np.float32(0.2))
     matrix += np.float32(0.05) * rng.standard_normal((count, count), dtype=np.float32)
@@ -122,7 +149,9 @@ def continuum(count: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Eight clouds of appearances in four dimensions; dice fall off with the distance."""
     place = 2 * rng.normal(size=(8, 4))[rng.integers(0, 8, count)] + rng.normal(size=(count, 4)) / 2
     square = (place**2).sum(axis=1)
-    matrix: NDArray[np.float32] = np.exp(-np.maximum(square[:, None] + square - 2 * place @ place.T, 0) / 8).astype(np.float32)
+    matrix: NDArray[np.float32] = np.exp(
+        -np.maximum(square[:, None] + square - 2 * place @ place.T, 0) / 8
+    ).astype(np.float32)
     np.fill_diagonal(matrix, 1)
     return matrix
 
@@ -164,7 +193,11 @@ def plain_milp(matrix: NDArray[np.float32], budget: int) -> tuple[float, float]:
         integrality=np.r_[np.ones(count), 0.0],
         options={"time_limit": MILP_SECONDS},
     )
-    value = np.nan if result.x is None else float(matrix[result.x[:-1] > 0.5].sum(axis=0, dtype=np.float64).min()) / budget
+    value = (
+        np.nan
+        if result.x is None
+        else float(matrix[result.x[:-1] > 0.5].sum(axis=0, dtype=np.float64).min()) / budget
+    )
     return value, time.monotonic() - start
 
 
@@ -185,7 +218,18 @@ def measure(kind: str, count: int, budget: int, seed: int, time_limit: float) ->
     rank_seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     value, milp_seconds = plain_milp(matrix, budget) if count <= MILP_LIMIT else (np.nan, np.nan)
-    figures = (seconds, found.value, found.upper_bound, found.gap, rival.value, greedy_seconds, value, milp_seconds, rank_seconds, peak)
+    figures = (
+        seconds,
+        found.value,
+        found.upper_bound,
+        found.gap,
+        rival.value,
+        greedy_seconds,
+        value,
+        milp_seconds,
+        rank_seconds,
+        peak,
+    )
     return dict(zip(COLUMNS, (kind, count, budget, *figures), strict=True))
 
 
@@ -200,7 +244,10 @@ def row(kind: str, count: int, budget: int, seed: int, time_limit: float) -> dic
 
 def line(figures: dict[str, Any]) -> str:
     """Lay out one row of the table."""
-    return " ".join(f"{figures[name]:>12.4f}" if isinstance(figures[name], float) else f"{figures[name]:>12}" for name in COLUMNS)
+    return " ".join(
+        f"{figures[name]:>12.4f}" if isinstance(figures[name], float) else f"{figures[name]:>12}"
+        for name in COLUMNS
+    )
 
 
 @pytest.mark.benchmark
@@ -213,7 +260,9 @@ def line(figures: dict[str, Any]) -> str:
         (10_000, 20, 100.0, ("clustered", "few_known", "one_group", "lonely", "unstructured")),
     ],
 )
-def test_selection_beside_its_rivals(count: int, budget: int, time_limit: float, kinds: tuple[str, ...]) -> None:
+def test_selection_beside_its_rivals(
+    count: int, budget: int, time_limit: float, kinds: tuple[str, ...]
+) -> None:
     """A table of value, proof, seconds and memory; the only demand is that greedy search is never better."""
     print("\n" + " ".join(f"{name:>12}" for name in COLUMNS))
     for kind in kinds:

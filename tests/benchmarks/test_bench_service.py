@@ -31,7 +31,9 @@ from tests.service.conftest import AUTH, Web, redis, redis_server, start_web, we
 
 __all__ = ["redis", "redis_server", "web"]
 PROJECT = {"id": 2, "label_config": EXAMPLE}
-BRUSH = [{"type": "brushlabels", "value": {"format": "rle", "rle": list(range(256)) * 60, "brushlabels": ["Axon"]}}]
+BRUSH = [
+    {"type": "brushlabels", "value": {"format": "rle", "rle": list(range(256)) * 60, "brushlabels": ["Axon"]}}
+]
 
 
 def told(name: str, seconds: list[float], rival: str = "", others: list[float] | None = None) -> None:
@@ -61,22 +63,32 @@ def big_image(web: Web) -> Callable[[int], str]:
 
 @pytest.mark.benchmark
 def test_predict_of_one_task(web: Web, redis: Redis, big_image: Callable[[int], str]) -> None:
-    """Aim: p50 0.4 s or less for 512 x 512 at the default network on two idle cores, mask coding and HTTP included.
+    """Aim:
+    p50 0.4 s or less for 512 x 512 at the default network on two idle cores, mask coding and HTTP included.
 
-    The rival is the usual choice of a small network, smp's U-Net on resnet18, in the same service; requests take turns.
+    The rival is the usual choice of a small network, smp's U-Net on resnet18, in the same service;
+    requests take turns.
     """
     recipes = {2: Recipe(), 3: Recipe(encoder="resnet18", depth=5)}
     for project, recipe in recipes.items():
         versions = Versions(Storage(web.settings.model_dir), project)
         network = build_network(recipe.encoder, 2, width=recipe.width, depth=recipe.depth).eval()
-        versions.save(TrainedModel(network, 2, recipe), VersionRecord("v1", "job", now(), ("Axon",), {}, 0, recipe.to_dict()))
+        versions.save(
+            TrainedModel(network, 2, recipe),
+            VersionRecord("v1", "job", now(), ("Axon",), {}, 0, recipe.to_dict()),
+        )
         versions.make_current("v1", by="benchmark")
         redis.sadd(PROJECTS, project)
     seconds: dict[int, list[float]] = {project: [] for project in recipes}
     for number in range(43):
         for project in recipes:
             task = {"id": number, "data": {"image": big_image(number)}, "project": project}
-            body = {"tasks": [task], "project": f"{project}.1", "label_config": EXAMPLE, "params": {"context": None}}
+            body = {
+                "tasks": [task],
+                "project": f"{project}.1",
+                "label_config": EXAMPLE,
+                "params": {"context": None},
+            }
             started = time.perf_counter()
             (item,) = web.post("/predict", body).raise_for_status().json()["results"]
             seconds[project].append(time.perf_counter() - started)
@@ -87,9 +99,14 @@ def test_predict_of_one_task(web: Web, redis: Redis, big_image: Callable[[int], 
 
 @pytest.mark.benchmark
 def test_webhook_of_twenty_at_once(web: Web, redis: Redis, tmp_path: Path) -> None:
-    """Aim: p95 200 ms or less, with a mask in each. The rival learns inside the request: one gradient step on one crop."""
+    """Aim: p95 200 ms or less, with a mask in each. The rival learns inside the request:
+    one gradient step on one crop."""
     redis.sadd(PROJECTS, 2)
-    rival = start_web(web.settings.model_copy(update={"port": free_port()}), tmp_path, "tests.benchmarks.synchronous_fit:create_app()")
+    rival = start_web(
+        web.settings.model_copy(update={"port": free_port()}),
+        tmp_path,
+        "tests.benchmarks.synchronous_fit:create_app()",
+    )
     try:
         ours, theirs = (_submits(url, times) for url, times in ((web.url, 400), (rival.url, 60)))
     finally:
@@ -129,7 +146,9 @@ train([image], [mask], classes=2, recipe=Recipe(), seed=0, steps=100_000, on_ste
 
 @pytest.mark.benchmark
 def test_health_and_setup(web: Web, redis: Redis) -> None:
-    """Aims: health within 50 ms, setup within 200 ms, also while a network is trained on all cores (by a worker: another process)."""
+    """Aims:
+    health within 50 ms, setup within 200 ms, also while a network is trained on all cores (by a worker:
+    another process)."""
     del redis
     answering_times(web, "alone")
     training = subprocess.Popen([sys.executable, "-c", TRAINING], stdout=subprocess.PIPE)
@@ -146,7 +165,10 @@ def test_health_and_setup(web: Web, redis: Redis) -> None:
 def answering_times(web: Web, when: str) -> None:
     """Print how long /health and /setup take."""
     setup = {"project": "2.1", "schema": EXAMPLE, "hostname": "", "access_token": "", "extra_params": None}
-    for name, call in {"health": lambda: web.get("/health"), "setup": lambda: web.post("/setup", setup)}.items():
+    for name, call in {
+        "health": lambda: web.get("/health"),
+        "setup": lambda: web.post("/setup", setup),
+    }.items():
         seconds = []
         for _ in range(100):
             started = time.perf_counter()

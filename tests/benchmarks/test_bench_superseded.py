@@ -27,12 +27,20 @@ MEASURED = 10
 @pytest.mark.benchmark
 @pytest.mark.timeout(1800)
 def test_what_is_kept_of_superseded_orders(label_studio: LabelStudioServer) -> None:
-    """One superseded order against as many as are kept, in one run; then an order more, which is written over old rows."""
+    """One superseded order against as many as are kept, in one run;
+    then an order more, which is written over old rows."""
     client = LabelStudio(label_studio.url, label_studio.token)
     y, x = np.mgrid[:512, :512]
     regions = from_mask((np.sin(x / 13) + np.sin(y / 17) > 0.8).astype(np.uint8), parse(EXAMPLE), [0.9, 0.9])
-    with httpx.Client(base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=600) as http:
-        body = {"title": "benchmark", "label_config": EXAMPLE, "sampling": "Uncertainty sampling", "show_collab_predictions": True}
+    with httpx.Client(
+        base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=600
+    ) as http:
+        body = {
+            "title": "benchmark",
+            "label_config": EXAMPLE,
+            "sampling": "Uncertainty sampling",
+            "show_collab_predictions": True,
+        }
         project = int(http.post("/api/projects/", json=body).raise_for_status().json()["id"])
         tasks = [{"data": {"image": f"https://example.org/{number}.png"}} for number in range(TASKS)]
         http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
@@ -48,14 +56,20 @@ def test_what_is_kept_of_superseded_orders(label_studio: LabelStudioServer) -> N
             seconds = order(number)
             if number in (2, most + 1):
                 tell(client, http, project, ids, seconds, (label_studio.data_dir / DATABASE).stat().st_size)
-        print(f"order {most + 2}, over old rows: {order(most + 2):.0f} s; {sum(client.versions(project).values())} rows")
+        print(
+            f"order {most + 2}, over old rows: {order(most + 2):.0f} s;"
+            f" {sum(client.versions(project).values())} rows"
+        )
         until = time.monotonic() + 60
         removed = remove(client, project, ["v1.r3", "v1.r4"], go_on=lambda: time.monotonic() < until)
         print(f"deleted in a minute: {removed}")
 
 
-def tell(client: LabelStudio, http: httpx.Client, project: int, ids: list[int], seconds: float, size: int) -> None:
-    """Print what people and the service wait for now; `seconds` of the order written last, `size` of the database in bytes."""
+def tell(
+    client: LabelStudio, http: httpx.Client, project: int, ids: list[int], seconds: float, size: int
+) -> None:
+    """Print what people and the service wait for now;
+    `seconds` of the order written last, `size` of the database in bytes."""
     asked: dict[str, Callable[[], Any]] = {
         "next task": lambda: client.next_task(project),
         "click on a task with masks": lambda: http.get(f"/api/tasks/{ids[1]}/").raise_for_status(),
@@ -63,11 +77,18 @@ def tell(client: LabelStudio, http: httpx.Client, project: int, ids: list[int], 
         "a page of the Data Manager": lambda: client.query(
             project, UNLABELLED, ordering=["tasks:predictions_score"], page_size=30, fields="all"
         ),
-        "the order read back": lambda: client.query(project, UNLABELLED, ordering=["tasks:predictions_score"], page_size=1000),
+        "the order read back": lambda: client.query(
+            project, UNLABELLED, ordering=["tasks:predictions_score"], page_size=1000
+        ),
         "versions and their numbers": lambda: client.versions(project),
-        "submit": lambda: http.post(f"/api/tasks/{ids[0]}/annotations/", json={"result": []}).raise_for_status(),
+        "submit": (
+            lambda: http.post(f"/api/tasks/{ids[0]}/annotations/", json={"result": []}).raise_for_status()
+        ),
     }
-    print(f"\n{sum(client.versions(project).values())} rows, database {size >> 20} MB: order of {TASKS} in {seconds:.1f} s")
+    print(
+        f"\n{sum(client.versions(project).values())} rows, database {size >> 20} MB: order of {TASKS} in"
+        f" {seconds:.1f} s"
+    )
     for what, ask in asked.items():
         print(f"  {what}: {statistics.median(timed(ask) for _ in range(MEASURED)):.2f} s")
 

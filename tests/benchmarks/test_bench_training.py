@@ -1,4 +1,5 @@
-"""Seconds of a training step and of a row of d, each beside a plain loop in float32 and contiguous memory, in turn in the same run.
+"""Seconds of a training step and of a row of d, each beside a plain loop in float32 and contiguous memory, in
+turn in the same run.
 
 Run: make bench ARGS="-k training"   (nothing else should run on the machine)
 """
@@ -32,7 +33,9 @@ RECIPES = {
 }
 
 
-def plain_training(images: list[np.ndarray], labels: list[np.ndarray], recipe: Recipe, steps: int) -> torch.nn.Module:
+def plain_training(
+    images: list[np.ndarray], labels: list[np.ndarray], recipe: Recipe, steps: int
+) -> torch.nn.Module:
     """The rival: the same network, crops, losses and steps, as a tutorial would write them."""
     network = build_network("unet", 2, width=recipe.width, depth=recipe.depth).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, foreach=False)
@@ -64,7 +67,9 @@ def in_turn(ours: Callable[[], object], rival: Callable[[], object]) -> tuple[fl
 
 
 def data(folder: Path, recipe: Recipe) -> tuple[Pool, Split]:
-    return scan(folder / "images", folder / "masks", max_side=recipe.max_side), Split.read(folder / "split_42_42.json")
+    return scan(folder / "images", folder / "masks", max_side=recipe.max_side), Split.read(
+        folder / "split_42_42.json"
+    )
 
 
 @pytest.mark.benchmark
@@ -76,7 +81,8 @@ def test_training_step(shared_data: Path, name: str) -> None:
     pool, split = data(shared_data / "dsb2018", recipe)
     images, labels = [pool.images[i] for i in split.pool[:8]], [pool.labels[i] for i in split.pool[:8]]
     mine, other, ratio = in_turn(
-        lambda: train(images, labels, classes=2, recipe=recipe, seed=0, steps=steps), lambda: plain_training(images, labels, recipe, steps)
+        lambda: train(images, labels, classes=2, recipe=recipe, seed=0, steps=steps),
+        lambda: plain_training(images, labels, recipe, steps),
     )
     print(
         f"\ntraining step, {name}, {torch.get_num_threads()} threads: "
@@ -92,7 +98,9 @@ def test_row_of_d(shared_data: Path, tmp_path: Path, name: str) -> None:
     recipe = RECIPES[name].replace(row_steps=50)
     pool, split = data(shared_data / "dsb2018", recipe)
     k = split.pool[0]
-    round_ = Round({i: pool.images[i] for i in split.pool}, {k: pool.labels[k]}, 2, recipe.replace(steps=50), 0, tmp_path)
+    round_ = Round(
+        {i: pool.images[i] for i in split.pool}, {k: pool.labels[k]}, 2, recipe.replace(steps=50), 0, tmp_path
+    )
     truth = {i: pool.labels[i] for i in split.pool}
 
     def plain() -> list[float]:

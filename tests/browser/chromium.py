@@ -1,4 +1,5 @@
-"""A headless Chromium of this machine, driven over WebDriver, that leaves no process behind however the tests end."""
+"""A headless Chromium of this machine, driven over WebDriver, that leaves no process behind however the tests
+end."""
 
 from __future__ import annotations
 
@@ -50,14 +51,16 @@ class Browser(Remote):
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A Chromium with a profile of its own, shared by all tests: each begins with `browser.get` or `sign_in`."""
+    """A Chromium with a profile of its own, shared by all tests:
+    each begins with `browser.get` or `sign_in`."""
     with chromium(tmp_path_factory.mktemp("chromium")) as started:
         yield started
 
 
 @contextmanager
 def chromium(folder: Path) -> Iterator[Browser]:
-    """A Chromium with its profile in a folder. Without Chromium the test that asks is skipped; where CI=true it fails."""
+    """A Chromium with its profile in a folder. Without Chromium the test that asks is skipped;
+    where CI=true it fails."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         message = f"found no {' and no '.join(missing)}, which tests of pages need; install them: {INSTALL}"
@@ -89,8 +92,11 @@ def _ready(url: str) -> bool:
         return False
 
 
-def wait(browser: Browser, condition: Callable[[Browser], Any], what: str, *, seconds: float = PATIENCE) -> Any:
-    """Wait until something holds on the page (errors such as "no such element" count as "not yet"); returns what the condition did."""
+def wait(
+    browser: Browser, condition: Callable[[Browser], Any], what: str, *, seconds: float = PATIENCE
+) -> Any:
+    """Wait until something holds on the page (errors such as "no such element" count as "not yet");
+    returns what the condition did."""
     return WebDriverWait(browser, seconds, ignored_exceptions=[Exception]).until(
         condition, f"waited {seconds:.0f} s for {what} on {browser.current_url}"
     )
@@ -99,7 +105,8 @@ def wait(browser: Browser, condition: Callable[[Browser], Any], what: str, *, se
 def sign_in(browser: Browser, server: LabelStudioServer, account: Account | None = None) -> None:
     """Log in to Label Studio by its form (default: the administrator), in place of whoever was logged in.
 
-    Logging out first is not enough: the session is a cookie, and a late answer to a request of the page before brings it back.
+    Logging out first is not enough:
+    the session is a cookie, and a late answer to a request of the page before brings it back.
     """
     account = account or server.admin
     browser.begin_anew()

@@ -1,4 +1,5 @@
-"""Label Studio's labelling page as an annotator uses it: with the mouse on the image, and the buttons below it."""
+"""Label Studio's labelling page as an annotator uses it:
+with the mouse on the image, and the buttons below it."""
 
 from __future__ import annotations
 
@@ -78,11 +79,18 @@ class LabellingPage:
 
     def wait_for_task(self, task: int | None = None) -> int:
         """Wait until a task (that one) is open and can be drawn on; returns its id."""
-        loaded = f"const image = document.querySelector('{IMAGE}'); return image && image.complete && image.naturalWidth > 0"
+        loaded = (
+            f"const image = document.querySelector('{IMAGE}'); return image && image.complete &&"
+            " image.naturalWidth > 0"
+        )
 
         def ready(page: Browser) -> int:
             found = self.task
-            return found if task in (None, found) and page.execute_script(loaded) and self.regions is not None else 0
+            return (
+                found
+                if task in (None, found) and page.execute_script(loaded) and self.regions is not None
+                else 0
+            )
 
         return int(wait(self.browser, ready, f"task {task or ''}"))
 
@@ -94,12 +102,18 @@ class LabellingPage:
 
     def choose_label(self, name: str) -> None:
         """Click on a label, for a new region."""
-        self.browser.find_element(By.XPATH, f"//span[contains(@class, 'lsf-label_clickable')][.//span[.='{name}']]").click()
+        self.browser.find_element(
+            By.XPATH, f"//span[contains(@class, 'lsf-label_clickable')][.//span[.='{name}']]"
+        ).click()
 
     def select_region(self, number: int = 0) -> None:
         """Click on a region in the list; brush and eraser work on it then."""
         self.browser.find_elements(By.CSS_SELECTOR, REGION)[number].click()
-        wait(self.browser, lambda page: page.find_element(By.CSS_SELECTOR, "[aria-label='eraser']").is_enabled(), "the eraser")
+        wait(
+            self.browser,
+            lambda page: page.find_element(By.CSS_SELECTOR, "[aria-label='eraser']").is_enabled(),
+            "the eraser",
+        )
 
     def choose_tool(self, name: str) -> None:
         """Click on "brush-tool" or "eraser" beside the image."""
@@ -108,8 +122,13 @@ class LabellingPage:
     def draw(self, line: Line) -> None:
         """Move the mouse along a line with the button pressed."""
         image = self.browser.find_element(By.CSS_SELECTOR, IMAGE)
-        shown = image.rect["width"] / float(self.browser.execute_script("return arguments[0].naturalWidth", image))
-        places = [(round(x * shown - image.rect["width"] / 2), round(y * shown - image.rect["height"] / 2)) for x, y in line]
+        shown = image.rect["width"] / float(
+            self.browser.execute_script("return arguments[0].naturalWidth", image)
+        )
+        places = [
+            (round(x * shown - image.rect["width"] / 2), round(y * shown - image.rect["height"] / 2))
+            for x, y in line
+        ]
         mouse = ActionChains(self.browser, duration=20)
         mouse.move_to_element_with_offset(image, *places[0]).click_and_hold()
         for place in places[1:]:
@@ -120,7 +139,11 @@ class LabellingPage:
         """Where the page shows colour on the image, at the image's own size (height, width)."""
         place = self.browser.find_element(By.CSS_SELECTOR, IMAGE).rect
         corners = (place["x"], place["y"], place["x"] + place["width"], place["y"] + place["height"])
-        shown = pictures.seen(self.browser).crop(tuple(map(round, corners))).resize((shape[1], shape[0]), Image.Resampling.NEAREST)
+        shown = (
+            pictures.seen(self.browser)
+            .crop(tuple(map(round, corners)))
+            .resize((shape[1], shape[0]), Image.Resampling.NEAREST)
+        )
         colours = np.asarray(shown).astype(int)
         return np.asarray(colours.max(axis=2) - colours.min(axis=2) > TINT)
 
@@ -141,10 +164,19 @@ class LabellingPage:
         return self._press("Previous task")
 
     def update(self) -> None:
-        """Press Update, which saves a label that was submitted before; it is grey until something is changed, and after it is saved."""
-        wait(self.browser, lambda page: page.find_element(By.CSS_SELECTOR, UPDATE).is_enabled(), "Update to be enabled")
+        """Press Update, which saves a label that was submitted before;
+        it is grey until something is changed, and after it is saved."""
+        wait(
+            self.browser,
+            lambda page: page.find_element(By.CSS_SELECTOR, UPDATE).is_enabled(),
+            "Update to be enabled",
+        )
         self.browser.find_element(By.CSS_SELECTOR, UPDATE).click()
-        wait(self.browser, lambda page: self.errors or not page.find_element(By.CSS_SELECTOR, UPDATE).is_enabled(), "the update")
+        wait(
+            self.browser,
+            lambda page: self.errors or not page.find_element(By.CSS_SELECTOR, UPDATE).is_enabled(),
+            "the update",
+        )
         assert self.errors == []
 
     def _press(self, button: str) -> int:
@@ -173,7 +205,9 @@ def marked(regions: Sequence[dict[str, Any]], shape: tuple[int, int] = (512, 512
 
 def covered(mask: Mask, line: Line) -> float:
     """The share of the points of a line that a mask covers."""
-    points = [point for start, end in pairwise(line) for point in np.linspace(start, end, 50).round().astype(int)]
+    points = [
+        point for start, end in pairwise(line) for point in np.linspace(start, end, 50).round().astype(int)
+    ]
     return float(np.mean([mask[y, x] for x, y in points]))
 
 
@@ -191,7 +225,8 @@ class RequestLog:
 
     ANSWER = re.compile(r'"(?P<request>(?:GET|POST|PUT|PATCH|DELETE) \S+) HTTP/[\d.]+" (?P<status>\d{3})')
     EXPECTED = ("GET /heidi-tips", "POST /api/dm/actions?id=next_task")
-    """Answered by 404: Label Studio's own page asks for tips that the community edition has not; there are no more tasks."""
+    """Answered by 404: Label Studio's own page asks for tips that the community edition has not;
+    there are no more tasks."""
 
     def __init__(self, server: LabelStudioServer) -> None:
         self._log: Path = server.log

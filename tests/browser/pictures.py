@@ -1,4 +1,5 @@
-"""Pictures of pages for the README, made anew only when somebody asks: `DOCS_IMAGES=1 pytest tests/browser`."""
+"""Pictures of pages for the README, made anew only when somebody asks:
+`DOCS_IMAGES=1 pytest tests/browser`."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def enlarge(browser: Browser, *, width: int = SIZE[0], height: int = SIZE[1]) ->
 
 
 def keep(browser: Browser, name: str, *, rows: tuple[int, int] | None = None) -> None:
-    """Keep a picture of the window as docs/images/`name`, and give the window its usual size back; 256 colours are enough and small.
+    """Keep a picture of the window as docs/images/`name`, and give the window its usual size back;
+    256 colours are enough and small.
 
     `rows`: only what is between these two heights, in pixels.
     """
@@ -37,5 +39,7 @@ def keep(browser: Browser, name: str, *, rows: tuple[int, int] | None = None) ->
     shown = seen(browser)
     top, bottom = rows or (0, shown.height)
     shown = shown.crop((0, top, shown.width, bottom))
-    shown.quantize(256, Image.Quantize.MEDIANCUT, kmeans=4, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
+    shown.quantize(256, Image.Quantize.MEDIANCUT, kmeans=4, dither=Image.Dither.NONE).save(
+        FOLDER / name, optimize=True
+    )
     browser.set_window_size(*WINDOW)

@@ -1,4 +1,5 @@
-"""The browser that the tests of pages use works, nothing of it stays, and where there is none the tests say so."""
+"""The browser that the tests of pages use works, nothing of it stays, and where there is none the tests say
+so."""
 
 import os
 import signal
@@ -26,7 +27,9 @@ def test_it(browser, tmp_path_factory):
 """
 
 
-def run_pytest(folder: Path, *, ends_with: signal.Signals = signal.SIGCONT, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(
+    folder: Path, *, ends_with: signal.Signals = signal.SIGCONT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a test of its own that opens a page and gets a signal."""
     (folder / "test_page.py").write_text(TEST.format(seen=str(folder / "seen"), signal=ends_with.name))
     command = [
@@ -53,7 +56,11 @@ def run_pytest(folder: Path, *, ends_with: signal.Signals = signal.SIGCONT, **en
 
 def processes_of(folder: Path) -> list[psutil.Process]:
     """What runs with that folder in its command."""
-    return [process for process in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(process.info["cmdline"] or [])]
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if str(folder) in " ".join(process.info["cmdline"] or [])
+    ]
 
 
 def test_signed_in_by_the_form(browser: Browser, label_studio: LabelStudioServer) -> None:

@@ -15,7 +15,15 @@ from tests.browser.labelling_page import LabellingPage, marked
 from tests.end_to_end.test_round import connect, order
 from tests.stack import PATIENCE, Annotator, CellProject, Stack
 
-PICTURE_RECIPE = {"width": 16, "depth": 4, "max_side": 256, "crop": 128, "batch": 4, "steps": 400, "row_steps": 40}
+PICTURE_RECIPE = {
+    "width": 16,
+    "depth": 4,
+    "max_side": 256,
+    "crop": 128,
+    "batch": 4,
+    "steps": 400,
+    "row_steps": 40,
+}
 """For the README's picture: a few minutes of training, so that the mask is one that annotators would keep."""
 
 
@@ -23,7 +31,8 @@ PICTURE_RECIPE = {"width": 16, "depth": 4, "max_side": 256, "crop": 128, "batch"
 def test_a_pre_annotation_is_drawn_and_submitted(
     browser: Browser, stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]
 ) -> None:
-    """ "Label All Tasks" opens the first image of the order, the mask drawn pixel for pixel; Submit saves it, and the second one comes."""
+    """ "Label All Tasks" opens the first image of the order, the mask drawn pixel for pixel;
+    Submit saves it, and the second one comes."""
     project = make_project(12 if pictures.WANTED else 6)
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
@@ -55,11 +64,14 @@ def test_a_pre_annotation_is_drawn_and_submitted(
     _expect_with_itsmarked(page, annotators[1], second)
     (submitted,) = annotators[1].http.get(f"/api/tasks/{first}/").raise_for_status().json()["annotations"]
     assert (marked(submitted["result"]) == marked(offered)).all()
-    stack.wait(lambda: read_status(project.id)["next_tasks"][0]["task"] == second, "the service to know of the label")
+    stack.wait(
+        lambda: read_status(project.id)["next_tasks"][0]["task"] == second, "the service to know of the label"
+    )
 
 
 def _expect_with_itsmarked(page: LabellingPage, annotator: Annotator, task: int) -> None:
-    """The task is shown, the outliner lists its region, and what is drawn is its prediction's mask: there and nowhere else."""
+    """The task is shown, the outliner lists its region, and what is drawn is its prediction's mask:
+    there and nowhere else."""
     page.wait_for_task(task)
     wanted = marked(_prediction(annotator, task))
     assert wanted.any()
@@ -69,7 +81,9 @@ def _expect_with_itsmarked(page: LabellingPage, annotator: Annotator, task: int)
         return float((found & wanted).sum() / (found | wanted).sum()) > 0.95
 
     wait(page.browser, lambda _: drawn(), f"the mask of task {task}")
-    wait(page.browser, lambda _: len(page.regions) == 1 and "Cell" in page.regions[0], "its region in the list")
+    wait(
+        page.browser, lambda _: len(page.regions) == 1 and "Cell" in page.regions[0], "its region in the list"
+    )
 
 
 def _images_in_the_tab(browser: Browser) -> list[str]:
@@ -81,11 +95,16 @@ def _images_in_the_tab(browser: Browser) -> list[str]:
 def _expect_the_reason(page: LabellingPage, reason: str) -> None:
     """With its region selected, the Info panel tells why the image is the next."""
     page.select_region()
-    wait(page.browser, lambda shown: reason in shown.find_element(By.TAG_NAME, "body").text, f"the reason {reason!r}")
+    wait(
+        page.browser,
+        lambda shown: reason in shown.find_element(By.TAG_NAME, "body").text,
+        f"the reason {reason!r}",
+    )
 
 
 def _expect_instructions(browser: Browser, page: str) -> None:
-    """A button shows how to correct a mask, and a link to the status page; nothing covers the image before it is pressed."""
+    """A button shows how to correct a mask, and a link to the status page;
+    nothing covers the image before it is pressed."""
     browser.find_element(By.XPATH, "//button[normalize-space()='Instructions']").click()
     link = wait(browser, lambda shown: shown.find_element(By.LINK_TEXT, "status page"), "the instructions")
     assert link.get_attribute("href") == page
@@ -93,12 +112,16 @@ def _expect_instructions(browser: Browser, page: str) -> None:
     if pictures.WANTED:
         pictures.keep(browser, "instructions.png")
     browser.find_element(By.TAG_NAME, "body").send_keys(Keys.ESCAPE)
-    wait(browser, lambda shown: not shown.find_elements(By.LINK_TEXT, "status page"), "the instructions to go")
+    wait(
+        browser, lambda shown: not shown.find_elements(By.LINK_TEXT, "status page"), "the instructions to go"
+    )
 
 
 def _prediction(annotator: Annotator, task: int) -> list[dict[str, object]]:
     """The regions of a task's only prediction of the order in force."""
     shown = annotator.http.get(f"/api/tasks/{task}/").raise_for_status().json()
-    version = annotator.http.get(f"/api/projects/{shown['project']}/").raise_for_status().json()["model_version"]
+    version = (
+        annotator.http.get(f"/api/projects/{shown['project']}/").raise_for_status().json()["model_version"]
+    )
     (prediction,) = [item for item in shown["predictions"] if item["model_version"] == version]
     return list(prediction["result"])

@@ -1,4 +1,5 @@
-"""The status page while it is open: what it renews, what it leaves alone, and what it says when it cannot look. The states are made."""
+"""The status page while it is open:
+what it renews, what it leaves alone, and what it says when it cannot look. The states are made."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def page(browser: Browser, web: Web) -> Iterator[Browser]:
 
 def put_in_use(storage: Storage, name: str) -> None:
     """A further version."""
-    record = VersionRecord(name, "job", "2026-11-23T10:00:00+00:00", ("Axon",), {"1": "a"}, 0, {}, held_out_dice=0.8)
+    record = VersionRecord(
+        name, "job", "2026-11-23T10:00:00+00:00", ("Axon",), {"1": "a"}, 0, {}, held_out_dice=0.8
+    )
     storage.write_json(f"{FOLDER}/versions/{name}/model.json", {"record": record.to_dict()})
     Versions(storage, PROJECT).make_current(name, by="training")
 
@@ -43,7 +46,11 @@ def put_in_use(storage: Storage, name: str) -> None:
 def ask(page: Browser, opener: str, dialog: str) -> str:
     """Press a button and read its question."""
     press(page, opener)
-    wait(page, lambda page: page.find_element(By.ID, f"dialog-{dialog}").is_displayed(), f"the question {dialog}")
+    wait(
+        page,
+        lambda page: page.find_element(By.ID, f"dialog-{dialog}").is_displayed(),
+        f"the question {dialog}",
+    )
     return text_of(page, f"#dialog-{dialog}")
 
 
@@ -51,7 +58,9 @@ def answer(page: Browser, key: str = Keys.ESCAPE) -> None:
     page.switch_to.active_element.send_keys(key)
 
 
-def test_questions_tell_of_the_versions_and_settings_of_now(storage: Storage, redis: Redis, page: Browser) -> None:
+def test_questions_tell_of_the_versions_and_settings_of_now(
+    storage: Storage, redis: Redis, page: Browser
+) -> None:
     """On a page that was opened before the first model, and with a question that is open meanwhile."""
     assert "the place of none" in ask(page, "[data-dialog=train]", "train")
     answer(page)
@@ -63,7 +72,14 @@ def test_questions_tell_of_the_versions_and_settings_of_now(storage: Storage, re
     assert "the project's 5" in ask(page, "[data-dialog=recompute]", "recompute")
     page.switch_to.active_element.send_keys("4")
     put_in_use(storage, "v2")
-    redis.hset(INFO, mapping={"extra_params": json.dumps({"budget": 9, "strategy": "random"}), "title": "Nerves", "labelled": "4"})
+    redis.hset(
+        INFO,
+        mapping={
+            "extra_params": json.dumps({"budget": 9, "strategy": "random"}),
+            "title": "Nerves",
+            "labelled": "4",
+        },
+    )
     shows(page, "Nerves", "h1")
     shows(page, "4 of 12 images", "#heading")
     assert page.title.startswith("Nerves")
@@ -92,7 +108,10 @@ def test_the_keyboard_stays_where_it_was(full: Storage, redis: Redis, page: Brow
     del full
     for place in ("task-22", "helped-by-22", "map", "versions", "open", "submits-summary"):
         press(page, f"#{place}", *((Keys.ENTER,) if place == "submits-summary" else (Keys.SHIFT,)))
-        page.execute_script("originals.clear(); document.querySelectorAll('[data-live]').forEach(part => { part.dataset.old = 'yes' })")
+        page.execute_script(
+            "originals.clear(); document.querySelectorAll('[data-live]').forEach(part => { part.dataset.old ="
+            " 'yes' })"
+        )
         redis.hset(INFO, "title", place)
         page.execute_script("follow()")
         shows(page, place, "h1")
@@ -101,10 +120,16 @@ def test_the_keyboard_stays_where_it_was(full: Storage, redis: Redis, page: Brow
     assert page.find_element(By.ID, "submits").get_attribute("open")
 
 
-def test_it_tells_when_it_cannot_look_and_when_it_can_again(full: Storage, redis: Redis, page: Browser) -> None:
+def test_it_tells_when_it_cannot_look_and_when_it_can_again(
+    full: Storage, redis: Redis, page: Browser
+) -> None:
     del full
-    page.execute_script("const later = window.setTimeout; window.setTimeout = (what, pause) => later(what, pause / 10)")
-    page.execute_script("window.real = window.fetch; window.fetch = () => Promise.reject(new TypeError('gone'))")
+    page.execute_script(
+        "const later = window.setTimeout; window.setTimeout = (what, pause) => later(what, pause / 10)"
+    )
+    page.execute_script(
+        "window.real = window.fetch; window.fetch = () => Promise.reject(new TypeError('gone'))"
+    )
     shows(page, "Not connected since", "#away")
     assert "the service does not answer" in text_of(page, "#away")
     page.execute_script("window.fetch = () => Promise.resolve(new Response('', {status: 401}))")
@@ -116,7 +141,13 @@ def test_it_tells_when_it_cannot_look_and_when_it_can_again(full: Storage, redis
 
 
 def test_a_long_name_takes_two_lines(full: Storage, page: Browser) -> None:
-    full.write_json(f"{FOLDER}/rounds/{ROUND}/pictures.json", {"tasks": {"21": {"name": "long name " * 24, "picture": False}}})
+    full.write_json(
+        f"{FOLDER}/rounds/{ROUND}/pictures.json",
+        {"tasks": {"21": {"name": "long name " * 24, "picture": False}}},
+    )
     page.refresh()
-    lines = "const name = document.querySelector('.file'); return name.clientHeight / parseFloat(getComputedStyle(name).lineHeight)"
+    lines = (
+        "const name = document.querySelector('.file'); return name.clientHeight /"
+        " parseFloat(getComputedStyle(name).lineHeight)"
+    )
     assert page.execute_script(lines) < 2.5

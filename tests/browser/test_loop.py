@@ -1,4 +1,5 @@
-"""The gate: an annotator at work while new orders are written loses nothing, and Label Studio refuses nothing.
+"""The gate:
+an annotator at work while new orders are written loses nothing, and Label Studio refuses nothing.
 
 They draw with the mouse. What was saved is compared pixel by pixel with what was offered and drawn.
 """
@@ -91,7 +92,9 @@ def top_up(stack: Stack, project: CellProject) -> None:
     """Images are added, which get a place and a mask in the order in force."""
     image = stack.server.address(stack.server.files / "cells" / "images" / project.pool.ids[0])
     before = set(stack.client.task_ids(project.id))
-    stack.http.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}] * 4).raise_for_status()
+    stack.http.post(
+        f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}] * 4
+    ).raise_for_status()
     new = set(stack.client.task_ids(project.id)) - before
     stack.wait(lambda: new <= set(order(stack, project)), "a place for the new tasks")
     stack.wait(lambda: all(any(mask.any() for mask in _offered(stack, task)) for task in new), "their masks")
@@ -101,7 +104,8 @@ def top_up(stack: Stack, project: CellProject) -> None:
 def test_saved_although_a_new_order_came(
     stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage, new_order: Order
 ) -> None:
-    """Open, draw, a new order meanwhile, rub out, draw on, submit: all that was offered and changed is saved, and the next image comes."""
+    """Open, draw, a new order meanwhile, rub out, draw on, submit:
+    all that was offered and changed is saved, and the next image comes."""
     task = page.task
     offered = _offered(stack, task)
     wait(page.browser, lambda _: len(page.regions) == 1, "the model's region")
@@ -122,7 +126,9 @@ def test_saved_although_a_new_order_came(
     assert any((saved[elsewhere] == mask[elsewhere]).all() for mask in offered)
 
 
-def test_changed_after_submit(stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage) -> None:
+def test_changed_after_submit(
+    stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage
+) -> None:
     """Go back to what was submitted, draw on, and press Update, although an order came meanwhile."""
     task = page.task
     page.choose_label("Cell")
@@ -137,9 +143,11 @@ def test_changed_after_submit(stack: Stack, project: CellProject, annotator: Ann
     assert covered(saved, NEW) == covered(saved, CHANGED) == 1.0
 
 
-def test_skip_and_label_on(stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage) -> None:
-    """Skip, although an order came since the image was opened; skip and postpone others of the new batch; label on: the next order
-    comes by itself, and what was drawn on the postponed image is there.
+def test_skip_and_label_on(
+    stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage
+) -> None:
+    """Skip, although an order came since the image was opened; skip and postpone others of the new batch;
+    label on: the next order comes by itself, and what was drawn on the postponed image is there.
     """
     quiet(stack, project)
     recompute(stack, project)
@@ -176,7 +184,8 @@ def _offered(stack: Stack, task: int) -> list[Mask]:
 
 
 def _across(mask: Mask) -> Line:
-    """The line through the row of a mask that holds most of it; where the mouse presses at the very edge, nothing happens."""
+    """The line through the row of a mask that holds most of it;
+    where the mouse presses at the very edge, nothing happens."""
     row = int(np.argmax(mask.sum(axis=1)))
     columns = np.flatnonzero(mask[row])
     assert len(columns), "the model's region marks nothing in these rows"

@@ -30,7 +30,8 @@ def open_tab(browser: Browser, stack: Stack, project: int, title: str = TAB) -> 
 
 
 def open_actions(browser: Browser) -> WebElement:
-    """Select the first task, as Label Studio's menu is closed without one, and open the menu; returns its item."""
+    """Select the first task, as Label Studio's menu is closed without one, and open the menu;
+    returns its item."""
     click(browser, By.CSS_SELECTOR, "[aria-label^='Select Task']")
     click(browser, By.CSS_SELECTOR, "button[aria-label='Tasks Actions']:enabled")
     found: WebElement = wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, ITEM), "the item")
@@ -54,7 +55,8 @@ def click(browser: Browser, by: str, place: str) -> None:
 
 
 def notification(browser: Browser, words: str, place: str = "") -> tuple[str, str]:
-    """The text at the bottom of the page, once it holds the words, and where its link leads: read at once, as it goes after seconds."""
+    """The text at the bottom of the page, once it holds the words, and where its link leads:
+    read at once, as it goes after seconds."""
     script = """
         const [words, place] = arguments;
         const items = [...document.querySelectorAll('[role=region] li')];
@@ -70,7 +72,8 @@ def notification(browser: Browser, words: str, place: str = "") -> tuple[str, st
 def test_recompute_in_the_actions_menu(
     browser: Browser, stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]
 ) -> None:
-    """The dialog says what will happen and holds the project's settings; after OK the page says where to follow it.
+    """The dialog says what will happen and holds the project's settings;
+    after OK the page says where to follow it.
 
     The round uses the budget and the strategy of the dialog, and then the page shows its order.
     """
@@ -84,10 +87,22 @@ def test_recompute_in_the_actions_menu(
     sign_in(browser, stack.server)
     open_tab(browser, stack, project.id)
     open_actions(browser).click()
-    strategy = wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, "[data-name=strategy]"), "the form")
-    wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, ".lsf-counter__input").get_attribute("value"), "its values")
+    strategy = wait(
+        browser, lambda page: page.find_element(By.CSS_SELECTOR, "[data-name=strategy]"), "the form"
+    )
+    wait(
+        browser,
+        lambda page: page.find_element(By.CSS_SELECTOR, ".lsf-counter__input").get_attribute("value"),
+        "its values",
+    )
     text = browser.find_element(By.CSS_SELECTOR, ".lsf-dialog-content").text
-    for words in ("networks are trained", "is rewritten", "takes minutes", "Labels are not touched", "this time only"):
+    for words in (
+        "networks are trained",
+        "is rewritten",
+        "takes minutes",
+        "Labels are not touched",
+        "this time only",
+    ):
         assert words in text
     budget = browser.find_element(By.CSS_SELECTOR, ".lsf-counter__input")
     assert (budget.get_attribute("value"), strategy.text) == ("2", "task_dependent")
@@ -113,15 +128,24 @@ def test_recompute_in_the_actions_menu(
     assert stack.client.project(project.id).model_version == after["name"]
 
 
-def test_what_cannot_be_is_said_on_the_page(browser: Browser, stack: Stack, annotators: list[Annotator]) -> None:
+def test_what_cannot_be_is_said_on_the_page(
+    browser: Browser, stack: Stack, annotators: list[Annotator]
+) -> None:
     """A project without a backend; and a member who may not, for whom the item is grey."""
-    project = int(stack.http.post("/api/projects", json={"title": "Alone", "label_config": CONFIG}).raise_for_status().json()["id"])
+    project = int(
+        stack.http.post("/api/projects", json={"title": "Alone", "label_config": CONFIG})
+        .raise_for_status()
+        .json()["id"]
+    )
     stack.http.post(f"/api/projects/{project}/import", json=[{"data": {"image": "x.png"}}]).raise_for_status()
     sign_in(browser, stack.server)
     open_tab(browser, stack, project)
     open_actions(browser).click()
     click(browser, By.XPATH, OK)
-    assert f"python -m backend connect --project {project}" in notification(browser, "No ML backend is connected")[0]
+    assert (
+        f"python -m backend connect --project {project}"
+        in notification(browser, "No ML backend is connected")[0]
+    )
     assert not browser.find_elements(By.CSS_SELECTOR, ".lsf-dialog-content")
 
     member: Account = annotators[1].account

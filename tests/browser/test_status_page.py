@@ -1,4 +1,5 @@
-"""The status page, used as an administrator uses it: with a real Label Studio, real rounds, and a keyboard."""
+"""The status page, used as an administrator uses it:
+with a real Label Studio, real rounds, and a keyboard."""
 
 from __future__ import annotations
 
@@ -22,14 +23,23 @@ MakeProject = Callable[..., CellProject]
 PHONE = 360
 LONG = 1200.0 if pictures.WANTED else PATIENCE
 """Seconds to wait for something: networks for pictures are larger."""
-PICTURE_RECIPE = {"width": 8, "depth": 4, "max_side": 192, "crop": 96, "batch": 4, "steps": 200, "row_steps": 40}
+PICTURE_RECIPE = {
+    "width": 8,
+    "depth": 4,
+    "max_side": 192,
+    "crop": 96,
+    "batch": 4,
+    "steps": 200,
+    "row_steps": 40,
+}
 """For the README's pictures: masks that are worth a look, within minutes."""
 ENDLESS = {**RECIPE, "steps": 4_000 if pictures.WANTED else 200_000}
 """A training that is cancelled; in pictures it is seen to be under way."""
 
 
 def open_page(browser: Browser, stack: Stack, project: CellProject) -> None:
-    """With the password in the address, as people keep it in a bookmark: what the page asks for must not hold it, or fetch refuses."""
+    """With the password in the address, as people keep it in a bookmark:
+    what the page asks for must not hold it, or fetch refuses."""
     user, password = stack.settings.basic_auth or ("", "")
     parts = urlsplit(stack.settings.own_url)
     browser.get(f"{parts.scheme}://{quote(user)}:{quote(password)}@{parts.netloc}/projects/{project.id}")
@@ -46,7 +56,8 @@ def shows(browser: Browser, words: str, place: str = "main") -> None:
 
 
 def press(browser: Browser, place: str, *keys: str) -> None:
-    """Press keys on something, Enter if none are given; once more where that part of the page was renewed in the same moment."""
+    """Press keys on something, Enter if none are given;
+    once more where that part of the page was renewed in the same moment."""
 
     def pressed(page: Browser) -> bool:
         page.find_element(By.CSS_SELECTOR, place).send_keys(*(keys or (Keys.ENTER,)))
@@ -57,7 +68,9 @@ def press(browser: Browser, place: str, *keys: str) -> None:
 
 def shown_tasks(browser: Browser) -> list[int]:
     """Tasks on the page, in order."""
-    links = browser.execute_script("return [...document.querySelectorAll('.image-head a')].map(link => link.textContent)")
+    links = browser.execute_script(
+        "return [...document.querySelectorAll('.image-head a')].map(link => link.textContent)"
+    )
     return [int(link.split()[-1]) for link in links]
 
 
@@ -93,7 +106,9 @@ def quiet(stack: Stack, project: CellProject) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(900 if not pictures.WANTED else 7200)
-def test_an_administrators_day(browser: Browser, stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
+def test_an_administrators_day(
+    browser: Browser, stack: Stack, make_project: MakeProject, annotators: list[Annotator]
+) -> None:
     """From the first look to a rollback, on one page that is never loaded anew: it follows what happens."""
     project = make_project(12 if pictures.WANTED else 8, "Cells of the lab")
     connect(stack, project)
@@ -101,7 +116,9 @@ def test_an_administrators_day(browser: Browser, stack: Stack, make_project: Mak
     if pictures.WANTED:
         stack.configure(project, recipe=PICTURE_RECIPE)
     open_page(browser, stack, project)
-    browser.execute_script("window.neverLoadedAnew = true; window.progressSeen = new Set(); window.outcomes = []")
+    browser.execute_script(
+        "window.neverLoadedAnew = true; window.progressSeen = new Set(); window.outcomes = []"
+    )
     browser.execute_script(  # what was told, however short
         "const outcome = document.getElementById('outcome');"
         "new MutationObserver(() => window.outcomes.push(outcome.textContent))"
@@ -149,16 +166,23 @@ def _look_into_the_map(browser: Browser, state: dict[str, Any]) -> None:
     )
     row, column = map_["groups"][1][0], map_["groups"][2 if len(map_["groups"]) > 2 else 1][0]
     assert told.startswith(f"Trained on task {row}, predicts task {column}: {map_['values'][1][2] / 100:.2f}")
-    assert {int(identity) for group in map_["groups"] for identity in group} >= {task["task"] for task in state["next_tasks"][:3]}
+    assert {int(identity) for group in map_["groups"] for identity in group} >= {
+        task["task"] for task in state["next_tasks"][:3]
+    }
 
 
 def _recompute(browser: Browser, stack: Stack, project: CellProject, before: dict[str, Any]) -> None:
-    """Asked first; Escape leaves everything as it is; with another budget, by Enter, it runs to its end, and the page shows the order."""
+    """Asked first; Escape leaves everything as it is;
+    with another budget, by Enter, it runs to its end, and the page shows the order."""
     press(browser, "[data-dialog=recompute]")
     wait(browser, lambda page: page.find_element(By.ID, "dialog-recompute").is_displayed(), "the question")
     assert "No label is changed" in text_of(browser, "#dialog-recompute")
     browser.switch_to.active_element.send_keys(Keys.ESCAPE)
-    wait(browser, lambda page: not page.find_element(By.ID, "dialog-recompute").is_displayed(), "the question gone")
+    wait(
+        browser,
+        lambda page: not page.find_element(By.ID, "dialog-recompute").is_displayed(),
+        "the question gone",
+    )
     assert browser.switch_to.active_element.get_attribute("data-dialog") == "recompute"
     assert not text_of(browser, "#outcome")
     assert quiet(stack, project)["round"]["name"] == before["round"]["name"]
@@ -166,7 +190,9 @@ def _recompute(browser: Browser, stack: Stack, project: CellProject, before: dic
     press(browser, "[data-dialog=recompute]")
     press(browser, "#dialog-recompute [name=budget]", "3", Keys.ENTER)
     shows(browser, "Done", "#outcome")
-    assert any("A new order was asked for" in told for told in browser.execute_script("return window.outcomes"))
+    assert any(
+        "A new order was asked for" in told for told in browser.execute_script("return window.outcomes")
+    )
     after = stack.wait_for_round(project.id, other_than=before["round"]["name"], seconds=LONG)
     shows(browser, after["round"]["name"], "#figures")
     assert after["round"]["budget"] == 3
@@ -175,15 +201,20 @@ def _recompute(browser: Browser, stack: Stack, project: CellProject, before: dic
 
 
 def _a_submit_is_measured(browser: Browser, stack: Stack, project: CellProject, annotator: Annotator) -> None:
-    """The label of a task that showed a mask: live quality, a further version on the learning curve, and the next image."""
+    """The label of a task that showed a mask:
+    live quality, a further version on the learning curve, and the next image."""
     first, second = shown_tasks(browser)[:2]
     annotator.label(project, 1)
-    stack.wait(lambda: list_versions(project.id)["versions"][-1]["name"] == "v2", "a second version", seconds=LONG)
+    stack.wait(
+        lambda: list_versions(project.id)["versions"][-1]["name"] == "v2", "a second version", seconds=LONG
+    )
     quiet(stack, project)
     shows(browser, "median dice of mask shown", "#figures")
     shows(browser, "v2", "#undo")
     assert shown_tasks(browser)[0] == second
-    assert f"task {first}" in str(browser.execute_script("return document.querySelector('#learning').textContent"))
+    assert f"task {first}" in str(
+        browser.execute_script("return document.querySelector('#learning').textContent")
+    )
 
 
 def _grow(browser: Browser, stack: Stack, project: CellProject, annotator: Annotator) -> None:
@@ -218,7 +249,11 @@ def _cancel(browser: Browser, stack: Stack, project: CellProject) -> None:
         shows(browser, "It is running", "#outcome")
         shows(browser, "Training a new model", "#now")
         browser.execute_script("window.progressSeen.clear()")
-        wait(browser, lambda page: page.execute_script("return window.progressSeen.size") >= 3, "the bar to move")
+        wait(
+            browser,
+            lambda page: page.execute_script("return window.progressSeen.size") >= 3,
+            "the bar to move",
+        )
         shows(browser, "left in this step", "#now")
         _other_screens(browser)
         press(browser, "#cancel")
@@ -235,7 +270,8 @@ def _cancel(browser: Browser, stack: Stack, project: CellProject) -> None:
 
 
 def _roll_back(browser: Browser, stack: Stack, project: CellProject) -> None:
-    """The earlier version is in use, on the page and in Label Studio, in the same order; and forward again is offered."""
+    """The earlier version is in use, on the page and in Label Studio, in the same order;
+    and forward again is offered."""
     found = list_versions(project.id)
     current = found["current"]
     other = next(version["name"] for version in found["versions"] if not version["current"])
@@ -244,7 +280,13 @@ def _roll_back(browser: Browser, stack: Stack, project: CellProject) -> None:
     assert f" to {other}?" in text_of(browser, "#dialog-rollback")
     press(browser, "#dialog-rollback [value=yes]")
     shows(browser, f"Done: {other} is in use instead of {current}", "#outcome")
-    wait(browser, lambda page: page.find_elements(By.ID, f"to-{current}") and not page.find_elements(By.ID, f"to-{other}"), "the list")
+    wait(
+        browser,
+        lambda page: (
+            page.find_elements(By.ID, f"to-{current}") and not page.find_elements(By.ID, f"to-{other}")
+        ),
+        "the list",
+    )
     shows(browser, f"by {stack.settings.basic_auth_user} by a rollback from {current}", "#undo")
     assert stack.client.project(project.id).model_version.startswith(f"{other}.r")
     assert order(stack, project) == tasks
@@ -267,15 +309,24 @@ def _skip_and_put_back(browser: Browser, annotator: Annotator) -> None:
 
 
 def _other_screens(browser: Browser) -> None:
-    """A phone, and the dark, while something runs: nothing is cut off, and the text is legible. Pictures of it when somebody asks."""
+    """A phone, and the dark, while something runs: nothing is cut off, and the text is legible.
+    Pictures of it when somebody asks."""
     if pictures.WANTED:
         share = "const bar = document.getElementById('bar'); return bar.value / bar.max"
-        wait(browser, lambda page: page.execute_script(share) > 0.3, "the training to be under way", seconds=LONG)
+        wait(
+            browser,
+            lambda page: page.execute_script(share) > 0.3,
+            "the training to be under way",
+            seconds=LONG,
+        )
         browser.execute_script("asked++")  # the outcome is told no more
     try:
         for name, width, dark in (("", 1280, False), ("-phone", PHONE, False), ("-dark", 1280, True)):
             emulate(browser, width=width, height=1400, dark=dark)
-            browser.execute_script("document.getElementById('outcome').hidden = true; document.activeElement.blur(); scrollTo(0, 0)")
+            browser.execute_script(
+                "document.getElementById('outcome').hidden = true; document.activeElement.blur();"
+                " scrollTo(0, 0)"
+            )
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width
             assert _worst_contrast(browser) >= 4.5
             if pictures.WANTED:
@@ -285,16 +336,24 @@ def _other_screens(browser: Browser) -> None:
 
 
 def _keep_pictures(browser: Browser, name: str, width: int, dark: bool) -> None:
-    """The page in two parts: what happens and what is next, and below it whether it pays, and undo. Of a phone the first screen."""
+    """The page in two parts: what happens and what is next, and below it whether it pays, and undo.
+    Of a phone the first screen."""
     height = 1400
     if width != PHONE:
         height = int(browser.execute_script("return document.documentElement.scrollHeight"))
         emulate(browser, width=width, height=height, dark=dark)
-    wait(browser, lambda page: page.execute_script("return document.querySelector('canvas').width") > 100, "the map")
+    wait(
+        browser,
+        lambda page: page.execute_script("return document.querySelector('canvas').width") > 100,
+        "the map",
+    )
     if width == PHONE:
         pictures.keep(browser, f"status-page{name}.png")
         return
-    middle = int(browser.execute_script("return document.getElementById('forecast').getBoundingClientRect().top")) - 20
+    middle = (
+        int(browser.execute_script("return document.getElementById('forecast').getBoundingClientRect().top"))
+        - 20
+    )
     pictures.keep(browser, f"status-page{name}.png", rows=(0, middle))
     if not dark:
         pictures.keep(browser, f"status-page-below{name}.png", rows=(middle, height - 50))
@@ -333,4 +392,8 @@ def _open_the_next(browser: Browser, stack: Stack, annotator: Annotator, task: i
     sign_in(browser, stack.server, annotator.account)
     browser.get(link)
     shown = ".lsf-current-task__task-id"
-    wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, shown).text.split()[0] == str(task), f"task {task} in Label Studio")
+    wait(
+        browser,
+        lambda page: page.find_element(By.CSS_SELECTOR, shown).text.split()[0] == str(task),
+        f"task {task} in Label Studio",
+    )

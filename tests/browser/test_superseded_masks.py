@@ -1,4 +1,5 @@
-"""Label Studio's pages while predictions of superseded orders are kept: they show the mask of the order in force alone."""
+"""Label Studio's pages while predictions of superseded orders are kept:
+they show the mask of the order in force alone."""
 
 from __future__ import annotations
 
@@ -31,14 +32,24 @@ def mask_of(order: int) -> Mask:
 
 
 @pytest.mark.timeout(900)
-def test_only_the_masks_of_the_order_in_force_are_drawn(browser: Browser, label_studio: LabelStudioServer) -> None:
-    """By "Label All Tasks" and by a click in the Data Manager, whose page lists the masks of older orders without drawing them."""
+def test_only_the_masks_of_the_order_in_force_are_drawn(
+    browser: Browser, label_studio: LabelStudioServer
+) -> None:
+    """By "Label All Tasks" and by a click in the Data Manager, whose page lists the masks of older orders
+    without drawing them."""
     stream = io.BytesIO()
     Image.new("L", SHAPE, 90).save(stream, "PNG")
     image = f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
     client = LabelStudio(label_studio.url, label_studio.token)
-    with httpx.Client(base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60) as http:
-        body = {"title": "Kept masks", "label_config": CONFIG, "sampling": "Uncertainty sampling", "show_collab_predictions": True}
+    with httpx.Client(
+        base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60
+    ) as http:
+        body = {
+            "title": "Kept masks",
+            "label_config": CONFIG,
+            "sampling": "Uncertainty sampling",
+            "show_collab_predictions": True,
+        }
         project = int(http.post("/api/projects/", json=body).raise_for_status().json()["id"])
         http.post(f"/api/projects/{project}/import", json=[{"data": {"image": image}}] * 3).raise_for_status()
         tasks = client.task_ids(project)

@@ -1,4 +1,5 @@
-"""The gate for two: on PostgreSQL, where Label Studio's locks are exact, two annotators at work never have the same image open."""
+"""The gate for two:
+on PostgreSQL, where Label Studio's locks are exact, two annotators at work never have the same image open."""
 
 from __future__ import annotations
 
@@ -47,11 +48,18 @@ def project(stack: Stack, shared_data: Path) -> CellProject:
 
 
 @pytest.fixture
-def pages(browser: Browser, stack: Stack, project: CellProject, tmp_path: Path) -> Iterator[list[LabellingPage]]:
+def pages(
+    browser: Browser, stack: Stack, project: CellProject, tmp_path: Path
+) -> Iterator[list[LabellingPage]]:
     """Two annotators, each in a browser of their own and logged in."""
     with chromium(tmp_path) as second:
         found = [
-            LabellingPage(each, stack.server, stack.server.create_user(f"{name}-{time.time_ns()}@example.com"), project.id)
+            LabellingPage(
+                each,
+                stack.server,
+                stack.server.create_user(f"{name}-{time.time_ns()}@example.com"),
+                project.id,
+            )
             for name, each in (("ada", browser), ("ben", second))
         ]
         at_once(found, LabellingPage.sign_in)
@@ -65,7 +73,8 @@ def at_once(pages: list[LabellingPage], do: Callable[[LabellingPage], object]) -
 
 
 def test_never_the_same_image(stack: Stack, project: CellProject, pages: list[LabellingPage]) -> None:
-    """Both open, draw, submit and skip, together and one alone, while new orders come: all is saved for whom drew it, nothing twice."""
+    """Both open, draw, submit and skip, together and one alone, while new orders come:
+    all is saved for whom drew it, nothing twice."""
     log = RequestLog(stack.server)
     ada, ben = pages
     done: dict[int, tuple[LabellingPage, Line]] = {}

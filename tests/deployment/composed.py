@@ -21,9 +21,13 @@ VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)")
 
 
 def read(variables: Mapping[str, str | None]) -> dict[str, Any]:
-    """The services and volumes under these variables. Raises ValueError for a missing one, with the file's message."""
+    """The services and volumes under these variables.
+    Raises ValueError for a missing one, with the file's message."""
     content: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())
-    return {part: rec_subs(content[part], {name: value or "" for name, value in variables.items()}) for part in ("services", "volumes")}
+    return {
+        part: rec_subs(content[part], {name: value or "" for name, value in variables.items()})
+        for part in ("services", "volumes")
+    }
 
 
 def written_env(folder: Path) -> dict[str, str]:
@@ -50,12 +54,16 @@ def environment(service: Mapping[str, Any], variables: Mapping[str, str]) -> dic
 
 def command(service: Mapping[str, Any]) -> list[str]:
     """The program and its arguments."""
-    return [*instruction("ENTRYPOINT"), *service["command"]] if "build" in service else list(service["command"])
+    return (
+        [*instruction("ENTRYPOINT"), *service["command"]] if "build" in service else list(service["command"])
+    )
 
 
 def health(service: Mapping[str, Any]) -> list[str]:
     """The command of its health check: its own, or the image's."""
-    kind, *rest = service["healthcheck"]["test"] if "healthcheck" in service else ["CMD", *instruction("HEALTHCHECK")]
+    kind, *rest = (
+        service["healthcheck"]["test"] if "healthcheck" in service else ["CMD", *instruction("HEALTHCHECK")]
+    )
     return ["sh", "-c", *rest] if kind == "CMD-SHELL" else rest
 
 

@@ -1,4 +1,5 @@
-"""docs/deployment.md keeps its promises: what can run without Docker runs, and the rest names what there is."""
+"""docs/deployment.md keeps its promises:
+what can run without Docker runs, and the rest names what there is."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ VOLUMES = {"web": "/data", "label-studio": "/label-studio/data"}
 
 DEPLOYMENT = page("deployment.md")
 COMMANDS = DEPLOYMENT.commands
-COMPOSE_COMMANDS = [line[line.index("docker compose") :] for line in (*README.commands, *COMMANDS) if "docker compose" in line]
+COMPOSE_COMMANDS = [
+    line[line.index("docker compose") :] for line in (*README.commands, *COMMANDS) if "docker compose" in line
+]
 
 
 @pytest.mark.parametrize("command", COMPOSE_COMMANDS)
@@ -38,7 +41,11 @@ def test_compose_commands_name_services_that_there_are(command: str) -> None:
     action, *rest = words
     assert action in {"up", "ps", "exec", "run", "stop", "start"}
     with_value = {"--scale", "--entrypoint"}
-    names = [word for index, word in enumerate(rest) if not word.startswith("-") and (index == 0 or rest[index - 1] not in with_value)]
+    names = [
+        word
+        for index, word in enumerate(rest)
+        if not word.startswith("-") and (index == 0 or rest[index - 1] not in with_value)
+    ]
     of_action = names if action in {"up", "stop", "start"} else names[:1]
     assert set(of_action) <= SERVICES
     scaled = [rest[index + 1].split("=")[0] for index, word in enumerate(rest) if word == "--scale"]
@@ -60,7 +67,12 @@ def test_files_to_write_beside_the_compose_file_fit_it(tmp_path: Path) -> None:
         assert set(yaml.safe_load(text)["services"]) <= SERVICES
         file = tmp_path / f"{number}.yml"
         file.write_text(text)
-        checker = [str(Path(sys.executable).parent / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(file)]
+        checker = [
+            str(Path(sys.executable).parent / "check-jsonschema"),
+            "--builtin-schema",
+            "vendor.compose-spec",
+            str(file),
+        ]
         done = subprocess.run(checker, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
 
@@ -70,12 +82,18 @@ def test_variables_to_set_are_read_by_somebody() -> None:
     named = {line.split("=")[0] for block in DEPLOYMENT.blocks("ini") for line in block.splitlines()}
     assert named
     assert {name for name in named if not name.startswith("AWS_")} <= known
-    assert {name for name in named if name.startswith("AWS_")} <= set(re.findall(r"^#(\w+)=", EXAMPLE.read_text(), re.MULTILINE))
+    assert {name for name in named if name.startswith("AWS_")} <= set(
+        re.findall(r"^#(\w+)=", EXAMPLE.read_text(), re.MULTILINE)
+    )
 
 
 def inside(command: str, service: str, folder: Path) -> str:
     """A command line for a container as one for this machine, where `folder` is its volume."""
-    words = re.sub(r"docker compose (exec|run)( --rm)? -T( --no-deps)? (--entrypoint tar )?" + service + " (tar )?", "tar ", command)
+    words = re.sub(
+        r"docker compose (exec|run)( --rm)? -T( --no-deps)? (--entrypoint tar )?" + service + " (tar )?",
+        "tar ",
+        command,
+    )
     return words.replace(VOLUMES[service], str(folder))
 
 
@@ -103,8 +121,11 @@ def test_a_backup_holds_all_models_and_uploads(tmp_path: Path) -> None:
     assert (folders["label-studio"] / "media" / "a.png").read_bytes() == b"image"
 
 
-def test_a_second_machine_joins(object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`share` gives the first one's models to the storage, where the other finds them; without a storage it says what is missing."""
+def test_a_second_machine_joins(
+    object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`share` gives the first one's models to the storage, where the other finds them;
+    without a storage it says what is missing."""
     publish_version(tmp_path / "one", 7, steps=2)
     object_store.use(monkeypatch)
     monkeypatch.setenv("MODEL_DIR", str(tmp_path / "one"))

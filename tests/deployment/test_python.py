@@ -1,4 +1,5 @@
-"""`make demo` and `make test` take the newest Python that really runs, say which, and say what to do where there is none."""
+"""`make demo` and `make test` take the newest Python that really runs, say which, and say what to do where
+there is none."""
 
 import os
 import subprocess
@@ -17,7 +18,8 @@ Python = Callable[..., Path]
 
 @pytest.fixture
 def python(tmp_path: Path) -> Python:
-    """Install a Python that answers as a version does, with or without the package that makes environments, or a broken one."""
+    """Install a Python that answers as a version does, with or without the package that makes environments,
+    or a broken one."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("bash", "env", "readlink"):
@@ -48,7 +50,8 @@ def choose(tmp_path: Path, folder: str = ".venv", **environment: str) -> tuple[i
 
 
 def test_the_newest_that_runs_is_taken_and_said(tmp_path: Path, python: Python) -> None:
-    """Ubuntu 24.04 has 3.12 alone, Debian 13 has 3.13; a command of pyenv may be there without its version."""
+    """Ubuntu 24.04 has 3.12 alone, Debian 13 has 3.13;
+    a command of pyenv may be there without its version."""
     python("python3.11", "3.11")
     newer = python("python3.12", "3.12")
     python("python3.13", script=SHIM)
@@ -69,13 +72,23 @@ def test_one_that_is_only_called_python3_will_do(tmp_path: Path, python: Python)
     ("programs", "asked", "said"),
     [
         ([], "", f"Found no Python 3.11, 3.12 or 3.13. On Ubuntu 24.04, Debian 12 and later:\n  {INSTALL}"),
-        ([("python3", "3.9", True)], "", f"(python3 is 3.9). On Ubuntu 24.04, Debian 12 and later:\n  {INSTALL}"),
+        (
+            [("python3", "3.9", True)],
+            "",
+            f"(python3 is 3.9). On Ubuntu 24.04, Debian 12 and later:\n  {INSTALL}",
+        ),
         ([("python3.12", "3.12", False)], "", "sudo apt-get install python3-venv python3.12-venv"),
-        ([("python3.12", "3.12", True), ("python3.10", "3.10", True)], "python3.10", "3.10, expected a Python 3.11, 3.12 or 3.13"),
+        (
+            [("python3.12", "3.12", True), ("python3.10", "3.10", True)],
+            "python3.10",
+            "3.10, expected a Python 3.11, 3.12 or 3.13",
+        ),
         ([("python3.12", "3.12", True)], "python3.99", "it does not run"),
     ],
 )
-def test_what_is_missing_is_said(tmp_path: Path, python: Python, programs: list[tuple[str, str, bool]], asked: str, said: str) -> None:
+def test_what_is_missing_is_said(
+    tmp_path: Path, python: Python, programs: list[tuple[str, str, bool]], asked: str, said: str
+) -> None:
     """With the command that installs it; nothing is taken in its place."""
     for name, version, venv in programs:
         python(name, version, venv=venv)
@@ -85,7 +98,8 @@ def test_what_is_missing_is_said(tmp_path: Path, python: Python, programs: list[
 
 
 def test_an_environment_keeps_its_python(tmp_path: Path, python: Python) -> None:
-    """Also when a newer one is found, and when its libraries are brought up to date; another one is asked for in vain, and it is said."""
+    """Also when a newer one is found, and when its libraries are brought up to date;
+    another one is asked for in vain, and it is said."""
     newest = python("python3.13", "3.13")
     own = python(f"{tmp_path}/.venv/bin/python", "3.11")
     assert choose(tmp_path)[1] == str(own)

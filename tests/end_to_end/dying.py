@@ -1,4 +1,5 @@
-"""Rollbacks that are killed: run as a program, it reads lines "project version job step", and dies at that step in a fork for each.
+"""Rollbacks that are killed:
+run as a program, it reads lines "project version job step", and dies at that step in a fork for each.
 
 A process of its own, because what a fork inherits must not have used torch; a job's worker has not either.
 """
@@ -43,7 +44,10 @@ def _run(project: str, version: str, job: str, at: str) -> None:
     priorities.write_order = killed  # type: ignore[assignment]
     context = open_context(int(project))
     rollback.roll_back(
-        context, Progress(context.redis, context.project_id, job, "rollback"), rollback.Wish(version, "test", ""), job_id=job
+        context,
+        Progress(context.redis, context.project_id, job, "rollback"),
+        rollback.Wish(version, "test", ""),
+        job_id=job,
     )
 
 

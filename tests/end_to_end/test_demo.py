@@ -1,4 +1,6 @@
-"""`make demo`: from nothing to a written order, taken up by the next run, changed by an annotator's label, and gone at Ctrl-C."""
+"""`make demo`:
+from nothing to a written order, taken up by the next run, changed by an annotator's label, and gone at
+Ctrl-C."""
 
 import json
 import os
@@ -17,7 +19,9 @@ from tests.service.test_processes import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
-    "RECIPE": json.dumps({"width": 4, "depth": 2, "max_side": 64, "crop": 32, "batch": 2, "steps": 20, "row_steps": 5}),
+    "RECIPE": json.dumps(
+        {"width": 4, "depth": 2, "max_side": 64, "crop": 32, "batch": 2, "steps": 20, "row_steps": 5}
+    ),
     "PROJECT_DEFAULTS": json.dumps({"budget": 1, "candidates": 3, "folds": 0}),
     "QUIET_SECONDS": "1",
     "TICK_SECONDS": "5",
@@ -99,7 +103,12 @@ def test_make_demo(tmp_path: Path) -> None:
         assert "The order of the last run is in force." in second.text
         assert read(second.text, r"Log in +admin@example.com +(\S+)") == password
         page, user, word = re.findall(r"Status +(\S+) +(\S+) +(\S+)", second.text)[0]
-        assert "Next images" in httpx.get(page, auth=(user, word), headers={"Accept": "text/html"}, timeout=60).raise_for_status().text
+        assert (
+            "Next images"
+            in httpx.get(page, auth=(user, word), headers={"Accept": "text/html"}, timeout=60)
+            .raise_for_status()
+            .text
+        )
         _label_the_next(second, folder)
         second.wait_for("new model: v2")
         second.wait_for("new order: v2")
@@ -116,13 +125,16 @@ def test_make_demo(tmp_path: Path) -> None:
 def test_folders_of_ones_own_are_handed_on() -> None:
     """Spaces in their names too; tests of the demo's project say what becomes of them."""
     command = subprocess.check_output(
-        ["make", "-n", "demo", "DEMO_IMAGES=my images", "DEMO_MASKS=my masks", "DEMO_ARGS=--exit"], cwd=ROOT, text=True
+        ["make", "-n", "demo", "DEMO_IMAGES=my images", "DEMO_MASKS=my masks", "DEMO_ARGS=--exit"],
+        cwd=ROOT,
+        text=True,
     )
     assert '-m backend.demo --images "my images" --masks "my masks" --exit' in command
 
 
 def _label_the_next(demo: Make, folder: Path) -> None:
-    """What the button "Label All Tasks" does: the first image of the list is served, with its mask; submit that."""
+    """What the button "Label All Tasks" does: the first image of the list is served, with its mask;
+    submit that."""
     url, project = read(demo.text, r"Open +(\S+)/projects/"), int(read(demo.text, r"/projects/(\d+)/data"))
     token = json.loads((folder / "state.json").read_text())["token"]
     with httpx.Client(base_url=url, headers={"Authorization": f"Token {token}"}, timeout=60) as client:
@@ -140,7 +152,14 @@ def _use_the_shell(folder: Path) -> None:
 
     def shell(arguments: str) -> subprocess.CompletedProcess[str]:
         command = f"source {folder / 'environment'}; exec python -m backend {arguments}"
-        return subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=ORDER_SECONDS)
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=ORDER_SECONDS,
+        )
 
     before = json.loads(shell("status --project 1 --json").stdout)
     for command in ("train", "recompute"):

@@ -1,4 +1,5 @@
-"""`doctor` on a real installation: each thing is broken, the command that it names is run, and it is satisfied."""
+"""`doctor` on a real installation:
+each thing is broken, the command that it names is run, and it is satisfied."""
 
 from __future__ import annotations
 
@@ -57,7 +58,9 @@ def doctor(project: CellProject, **environment: str) -> tuple[int, Found, Found]
     content = json.loads(told)
 
     def wrong(found: list[dict[str, str]]) -> Found:
-        return {each["subject"]: each for each in found if each["severity"] != "ok" and each["subject"] != "disk"}
+        return {
+            each["subject"]: each for each in found if each["severity"] != "ok" and each["subject"] != "disk"
+        }
 
     return code, wrong(content["service"]), wrong(content["projects"][str(project.id)])
 
@@ -65,9 +68,14 @@ def doctor(project: CellProject, **environment: str) -> tuple[int, Found, Found]
 def configured(stack: Stack, project: CellProject) -> list[Any]:
     """Everything in Label Studio that a check could have changed."""
     client = stack.client
-    hooks = [{key: hook[key] for key in ("id", "url", "headers", "is_active")} for hook in client.webhooks(project.id)]
+    hooks = [
+        {key: hook[key] for key in ("id", "url", "headers", "is_active")}
+        for hook in client.webhooks(project.id)
+    ]
     views = [view["id"] for view in client.views(project.id)]
-    backends = [{key: item[key] for key in ("id", "url", "auth_method")} for item in client.ml_backends(project.id)]
+    backends = [
+        {key: item[key] for key in ("id", "url", "auth_method")} for item in client.ml_backends(project.id)
+    ]
     return [client.project(project.id), hooks, views, backends, client.versions(project.id)]
 
 
@@ -76,14 +84,21 @@ def test_all_is_well(stack: Stack, project: CellProject) -> None:
     assert doctor(project) == (0, {}, {})
     code, text = shell(f"python -m backend doctor --project {project.id}")
     assert code == 0
-    for part in ("version 1.23.2 at", "legacy token of", "the append-only file is on", "for trainings and rounds", "'Doctor', 4 tasks"):
+    for part in (
+        "version 1.23.2 at",
+        "legacy token of",
+        "the append-only file is on",
+        "for trainings and rounds",
+        "'Doctor', 4 tasks",
+    ):
         assert part in text
     assert stack.settings.own_url in text
     assert (stack.settings.basic_auth or ("", ""))[1] not in text
 
 
 def test_a_broken_connection_is_mended_by_the_command(stack: Stack, project: CellProject) -> None:
-    """Webhook without its header, a bare second one, another sampling and no tab: found, not touched, and mended by connecting."""
+    """Webhook without its header, a bare second one, another sampling and no tab:
+    found, not touched, and mended by connecting."""
     client = stack.client
     [hook] = client.webhooks(project.id)
     with nobody_mends(project):
@@ -103,11 +118,15 @@ def test_a_broken_connection_is_mended_by_the_command(stack: Stack, project: Cel
             "tab": "warning",
         }
         assert found["webhook"]["text"].startswith("there is a webhook to http://127.0.0.1:9/webhook")
-        assert {found[subject]["remedy"] for subject in ("sampling", "tab")} == {f"python -m backend connect --project {project.id}"}
+        assert {found[subject]["remedy"] for subject in ("sampling", "tab")} == {
+            f"python -m backend connect --project {project.id}"
+        }
         assert shell(found["sampling"]["remedy"])[0] == 0
         left = doctor(project)
         assert (left[0], list(left[2])) == (0, ["webhook"])  # the foreign one is a person's to delete
-        client.delete_webhook(next(hook["id"] for hook in client.webhooks(project.id) if ":9/" in hook["url"]))
+        client.delete_webhook(
+            next(hook["id"] for hook in client.webhooks(project.id) if ":9/" in hook["url"])
+        )
         assert doctor(project) == (0, {}, {})
 
 
@@ -122,7 +141,9 @@ def test_an_order_that_is_not_served_is_mended_by_the_command(stack: Stack, proj
         assert doctor(project) == (0, {}, {})
 
         image = stack.server.address(stack.server.files / "cells" / "images" / project.pool.ids[7])
-        stack.http.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}]).raise_for_status()
+        stack.http.post(
+            f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}]
+        ).raise_for_status()
         code, _, found = doctor(project)
         assert (code, list(found), found["order"]["severity"]) == (0, ["order"], "warning")
         assert "1 of 5 open tasks have no place" in found["order"]["text"]
@@ -173,12 +194,15 @@ def test_two_annotations_a_task_and_an_unusable_configuration(stack: Stack, proj
 
 
 def test_one_thing_is_away_and_the_others_are_looked_at(stack: Stack, project: CellProject) -> None:
-    """A wrong password, a wrong key, a key of the other kind, another program at the address, a Redis and a Label Studio that are away."""
+    """A wrong password, a wrong key, a key of the other kind, another program at the address, a Redis and a
+    Label Studio that are away."""
     other = {"BASIC_AUTH_PASS": "another password"}
     code, service, found = doctor(project, **other)
     assert (code, list(service)) == (MEND, ["basic auth"])
     assert "another user or password" in service["basic auth"]["text"]
-    assert {found["webhook"]["severity"], found["backend"]["severity"]} == {"error"}  # Label Studio has the password of the service
+    assert {found["webhook"]["severity"], found["backend"]["severity"]} == {
+        "error"
+    }  # Label Studio has the password of the service
 
     code, service, found = doctor(project, LABEL_STUDIO_API_KEY="0" * 40)
     assert (code, list(service), list(found)) == (MEND, ["key"], ["project"])
@@ -192,7 +216,10 @@ def test_one_thing_is_away_and_the_others_are_looked_at(stack: Stack, project: C
 
     personal = stack.server.personal_access_token(stack.server.create_user("doctor@example.com"))
     assert doctor(project, LABEL_STUDIO_API_KEY=personal) == (0, {}, {})
-    assert "personal access token, valid for" in shell("python -m backend doctor", LABEL_STUDIO_API_KEY=personal)[1]
+    assert (
+        "personal access token, valid for"
+        in shell("python -m backend doctor", LABEL_STUDIO_API_KEY=personal)[1]
+    )
     code, told = shell("python -m backend doctor --project 987654 --json")
     assert code == MEND
     assert "has no project 987654" in told
@@ -201,7 +228,9 @@ def test_one_thing_is_away_and_the_others_are_looked_at(stack: Stack, project: C
 def test_masks_that_are_hidden_are_shown_again_by_the_command(stack: Stack, project: CellProject) -> None:
     """Label Studio then also forgets which order it serves; both come back at once."""
     with nobody_mends(project):
-        stack.http.patch(f"/api/projects/{project.id}", json={"show_collab_predictions": False}).raise_for_status()
+        stack.http.patch(
+            f"/api/projects/{project.id}", json={"show_collab_predictions": False}
+        ).raise_for_status()
         code, _, found = doctor(project)
         assert (code, list(found)) == (MEND, ["masks", "order"])
         assert found["masks"]["remedy"] == f"python -m backend connect --project {project.id}"
@@ -210,7 +239,8 @@ def test_masks_that_are_hidden_are_shown_again_by_the_command(stack: Stack, proj
 
 
 def test_a_project_without_tasks(stack: Stack, project: CellProject) -> None:
-    """What Label Studio says to it, the columns of its database, is nothing for people; connecting it is no error."""
+    """What Label Studio says to it, the columns of its database, is nothing for people;
+    connecting it is no error."""
     body = {"title": "Doctor, no tasks", "label_config": project.config}
     number = int(stack.http.post("/api/projects", json=body).raise_for_status().json()["id"])
     empty = CellProject(number, project.pool, {})

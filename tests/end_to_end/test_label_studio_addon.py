@@ -1,4 +1,5 @@
-"""The add-on inside the real Label Studio: who sees it, who may run it, what it answers, and that nothing else changes by it."""
+"""The add-on inside the real Label Studio:
+who sees it, who may run it, what it answers, and that nothing else changes by it."""
 
 from __future__ import annotations
 
@@ -31,7 +32,11 @@ def make(annotator: Annotator, title: str = "Addon") -> int:
 
 def listed(annotator: Annotator, project: int) -> dict[str, Any]:
     """The item in the menu, as Label Studio tells its page."""
-    (item,) = [item for item in annotator.http.get(f"/api/dm/actions?project={project}").raise_for_status().json() if item["id"] == ACTION]
+    (item,) = [
+        item
+        for item in annotator.http.get(f"/api/dm/actions?project={project}").raise_for_status().json()
+        if item["id"] == ACTION
+    ]
     return dict(item)
 
 
@@ -53,8 +58,11 @@ def owner(stack: Stack) -> Annotator:
     return Annotator(stack, stack.server.admin)
 
 
-def test_for_the_creator_and_the_owner_only(stack: Stack, owner: Annotator, annotators: list[Annotator]) -> None:
-    """Both may; another member sees a grey item and is refused with the names of those who may, and nothing is started."""
+def test_for_the_creator_and_the_owner_only(
+    stack: Stack, owner: Annotator, annotators: list[Annotator]
+) -> None:
+    """Both may;
+    another member sees a grey item and is refused with the names of those who may, and nothing is started."""
     creator, member = annotators
     project = make(creator)
     configure(stack.client, project, stack.settings.own_url, stack.settings.basic_auth)
@@ -75,14 +83,25 @@ def test_for_the_creator_and_the_owner_only(stack: Stack, owner: Annotator, anno
 
     for allowed in (creator, owner):
         assert listed(allowed, project)["disabled"] is False
-        started = run(allowed, project, budget="4", strategy="random", option_candidates="2", option_true_masks="true")
+        started = run(
+            allowed, project, budget="4", strategy="random", option_candidates="2", option_true_masks="true"
+        )
         assert started.status_code == 202, started.text
         assert started.json()["page"] == f"{stack.settings.own_url}/projects/{project}"
         assert started.json()["job"] in started.json()["detail"]
-    stack.wait(lambda: stack.web.get(f"/projects/{project}/status").json()["round"]["budget"] == 4, "a round of that budget")
-    stack.wait(lambda: not enqueue.active(connection(), project, Work.ROUND), "its end, or the next would be the same")
+    stack.wait(
+        lambda: stack.web.get(f"/projects/{project}/status").json()["round"]["budget"] == 4,
+        "a round of that budget",
+    )
+    stack.wait(
+        lambda: not enqueue.active(connection(), project, Work.ROUND),
+        "its end, or the next would be the same",
+    )
     assert run(creator, project).status_code == 202
-    stack.wait(lambda: stack.web.get(f"/projects/{project}/status").json()["round"]["budget"] == 2, "a round of the project's budget again")
+    stack.wait(
+        lambda: stack.web.get(f"/projects/{project}/status").json()["round"]["budget"] == 2,
+        "a round of the project's budget again",
+    )
 
     for fields, words in (
         ({"budget": "0"}, "budget"),
@@ -119,7 +138,11 @@ class _Answers(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         assert isinstance(self.server, OtherBackend)
-        status, body = (200, b'{"status": "UP", "model_version": "1"}') if "/projects/" not in self.path else self.server.answer
+        status, body = (
+            (200, b'{"status": "UP", "model_version": "1"}')
+            if "/projects/" not in self.path
+            else self.server.answer
+        )
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -137,11 +160,14 @@ def other() -> Iterator[OtherBackend]:
 
 
 def test_each_obstacle_is_one_sentence(stack: Stack, owner: Annotator, other: OtherBackend) -> None:
-    """None, another program, a wrong password, a service in trouble, nobody at the address; with ours connected too, ours is asked."""
+    """None, another program, a wrong password, a service in trouble, nobody at the address;
+    with ours connected too, ours is asked."""
     project = make(owner)
     answer = run(owner, project)
     assert (answer.status_code, "No ML backend is connected" in answer.json()["detail"]) == (409, True)
-    owner.http.post("/api/ml", json={"project": project, "url": other.url, "title": "other"}).raise_for_status()
+    owner.http.post(
+        "/api/ml", json={"project": project, "url": other.url, "title": "other"}
+    ).raise_for_status()
     for status, body, words in (
         (404, b"<h1>Not Found</h1>", "does not know recomputes (it answered 404)"),
         (200, b'{"budget": 5}', "Started"),  # whatever it means by it
@@ -162,7 +188,10 @@ def test_each_obstacle_is_one_sentence(stack: Stack, owner: Annotator, other: Ot
     owner.http.post("/api/ml", json={"project": dead, "url": other.url, "title": "other"}).raise_for_status()
     other.stop()
     answer = run(owner, dead)
-    assert (answer.status_code, f"{other.url} does not answer; start it" in answer.json()["detail"]) == (424, True)
+    assert (answer.status_code, f"{other.url} does not answer; start it" in answer.json()["detail"]) == (
+        424,
+        True,
+    )
     assert form(owner, dead) == []
 
 
@@ -185,15 +214,25 @@ print("went on")
 
 @pytest.mark.parametrize("module", ["recompute_queries.settings", "recompute_queries.sqlite"])
 def test_the_rest_of_label_studio_is_as_before(label_studio: LabelStudioServer, module: str) -> None:
-    """Its other commands work, no migration is asked for; where its inside is another one, it goes on with a warning."""
+    """Its other commands work, no migration is asked for;
+    where its inside is another one, it goes on with a warning."""
     environment = {**os.environ, **label_studio.program().environment, "DJANGO_SETTINGS_MODULE": module}
     (inside,) = PROGRAM.parents[1].glob("lib/python3*/site-packages/label_studio")
     python = PROGRAM.with_name("python")
-    done = subprocess.run([python, "-c", CHECKS], cwd=inside, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [python, "-c", CHECKS], cwd=inside, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.rstrip().endswith("went on")
     assert "'Recompute queries' is not in the Actions menu" in done.stderr + done.stdout
-    version = subprocess.run([PROGRAM, "version"], cwd=label_studio.data_dir, env=environment, capture_output=True, text=True, check=False)
+    version = subprocess.run(
+        [PROGRAM, "version"],
+        cwd=label_studio.data_dir,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (version.returncode, "1.23.2" in version.stdout) == (0, True), version.stderr
 
 
@@ -228,17 +267,28 @@ for writer in writers:
 
 
 @pytest.mark.parametrize(("module", "other"), [("settings", "database is locked"), ("sqlite", "written")])
-def test_writers_on_sqlite_may_wait_for_each_other(label_studio: LabelStudioServer, module: str, other: str) -> None:
+def test_writers_on_sqlite_may_wait_for_each_other(
+    label_studio: LabelStudioServer, module: str, other: str
+) -> None:
     """Where Label Studio's own settings answer 500 to one of two who look and then write."""
-    environment = {**os.environ, **label_studio.program().environment, "DJANGO_SETTINGS_MODULE": f"recompute_queries.{module}"}
+    environment = {
+        **os.environ,
+        **label_studio.program().environment,
+        "DJANGO_SETTINGS_MODULE": f"recompute_queries.{module}",
+    }
     (inside,) = PROGRAM.parents[1].glob("lib/python3*/site-packages/label_studio")
     python = PROGRAM.with_name("python")
-    done = subprocess.run([python, "-c", WRITERS], cwd=inside, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [python, "-c", WRITERS], cwd=inside, env=environment, capture_output=True, text=True, check=True
+    )
     assert sorted(done.stdout.splitlines()[-2:]) == sorted(["written", other]), done.stdout
 
 
-def test_two_who_press_at_the_same_moment(make_project: Callable[..., CellProject], annotators: list[Annotator]) -> None:
-    """On SQLite, too, each gets a task of their own, six times of six; Label Studio by itself gives both the same every other time."""
+def test_two_who_press_at_the_same_moment(
+    make_project: Callable[..., CellProject], annotators: list[Annotator]
+) -> None:
+    """On SQLite, too, each gets a task of their own, six times of six;
+    Label Studio by itself gives both the same every other time."""
     project = make_project(12)
     moment = threading.Barrier(2, timeout=PATIENCE)
 

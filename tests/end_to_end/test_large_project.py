@@ -20,11 +20,14 @@ TASKS = 1000
 
 @pytest.fixture
 def large(stack: Stack) -> Iterator[CellProject]:
-    """Tasks with small images, and a model that knows them; it is gone afterwards, so that nobody looks at it any more."""
+    """Tasks with small images, and a model that knows them;
+    it is gone afterwards, so that nobody looks at it any more."""
     client = stack.http
     body = {"title": "Large", "label_config": EXAMPLE, "maximum_annotations": 1}
     project = int(client.post("/api/projects", json=body).raise_for_status().json()["id"])
-    images = [f"data:image/png;base64,{base64.b64encode(picture(number)[0]).decode()}" for number in range(20)]
+    images = [
+        f"data:image/png;base64,{base64.b64encode(picture(number)[0]).decode()}" for number in range(20)
+    ]
     tasks = [{"data": {"image": images[number % len(images)]}} for number in range(TASKS)]
     client.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
     publish_version(stack.settings.model_dir, project, steps=150)
@@ -34,7 +37,8 @@ def large(stack: Stack) -> Iterator[CellProject]:
 
 @pytest.mark.timeout(900)
 def test_masks_follow_the_annotators(stack: Stack, large: CellProject) -> None:
-    """The first 200 in order hold a mask; two labels later two more do, drawn by an ordinary look; the places stay."""
+    """The first 200 in order hold a mask; two labels later two more do, drawn by an ordinary look;
+    the places stay."""
     connect(stack, large)
     state = stack.wait_for_round(large.id, cold=True, seconds=600)
     wanted = order(stack, large)

@@ -34,7 +34,8 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
     object_store: ObjectStore,
     tmp_path: Path,
 ) -> None:
-    """A training that finds the storage away says so and is not lost; then both do rows of a round, and either writes the order."""
+    """A training that finds the storage away says so and is not lost;
+    then both do rows of a round, and either writes the order."""
     project = make_project(9)
     for _ in range(3):
         task = annotators[0].next(project.id)
@@ -47,7 +48,9 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
         "project_defaults": {"candidates": 6, "folds": 0},
         "recipe": {**RECIPE, "steps": 150, "row_steps": 60},
     }
-    one, two = (stack.settings.model_copy(update={**shared, "model_dir": tmp_path / name}) for name in ("one", "two"))
+    one, two = (
+        stack.settings.model_copy(update={**shared, "model_dir": tmp_path / name}) for name in ("one", "two")
+    )
     with on(one, object_store), Supervisor() as supervisor, Redis.from_url(redis.address) as client:
         supervisor.add(redis.program, ready=redis.healthy, timeout=PATIENCE, foundation=True)
         supervisor.add(worker(one, tmp_path), ready=lambda: Worker.count(client) == 1, timeout=PATIENCE)
@@ -67,7 +70,11 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
         supervisor.add(worker(two, tmp_path), ready=lambda: Worker.count(client) == 2, timeout=PATIENCE)
         looks = list(follow(project.id, enqueue_round(project.id, "test")))
         state = read_status(project.id)
-        rows = [row for row in Storage.of(one).files(f"projects/{project.id}/rounds") if "/rows/" in row and row.endswith(".json")]
+        rows = [
+            row
+            for row in Storage.of(one).files(f"projects/{project.id}/rounds")
+            if "/rows/" in row and row.endswith(".json")
+        ]
         done = [set(machine.model_dir.glob("projects/*/rounds/*/rows/*.json")) for machine in (one, two)]
     assert looks[-1]["state"] == "finished", looks[-1]
     assert max(look["rows_total"] for look in looks) == len(rows) == 6
@@ -94,4 +101,10 @@ def on(machine: Settings, object_store: ObjectStore) -> Iterator[None]:
 def worker(machine: Settings, logs: Path) -> Program:
     """A worker of one machine."""
     command: list[Any] = service.python("backend.run.worker", "compute")
-    return Program("worker", command, environment=service.environment(machine), log=logs / f"{machine.model_dir.name}.log", grace=4)
+    return Program(
+        "worker",
+        command,
+        environment=service.environment(machine),
+        log=logs / f"{machine.model_dir.name}.log",
+        grace=4,
+    )

@@ -1,4 +1,5 @@
-"""Workers that are killed, projects that disturb each other, and settings that change, in a real Label Studio."""
+"""Workers that are killed, projects that disturb each other, and settings that change, in a real Label
+Studio."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from tests.stack import CONFIG, RECIPE, Annotator, CellProject, Stack, no_traini
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)
 SEEN, ENDLESS = 100, 1_000_000
-"""Steps of a round's networks: so many that who looks now and then sees that they are trained, and more than anybody waits for."""
+"""Steps of a round's networks:
+so many that who looks now and then sees that they are trained, and more than anybody waits for."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,8 @@ def project(stack: Stack, make_project: MakeProject) -> CellProject:
 
 @pytest.fixture
 def ranked(stack: Stack, project: CellProject) -> Iterator[CellProject]:
-    """The project, in which nothing goes on; a test may ask for what it likes, and leaves nothing of it to the next, also if it fails."""
+    """The project, in which nothing goes on;
+    a test may ask for what it likes, and leaves nothing of it to the next, also if it fails."""
     set_row_steps(stack, project, SEEN)
     quiet(stack, project)
     yield project
@@ -57,7 +60,10 @@ def quiet(stack: Stack, project: CellProject) -> None:
 
     def idle() -> bool:
         state = read_status(project.id)
-        wanted = any(pending_work.pending(connection(), project.id, work).outstanding for work in (Work.TRAINING, Work.ROUND))
+        wanted = any(
+            pending_work.pending(connection(), project.id, work).outstanding
+            for work in (Work.TRAINING, Work.ROUND)
+        )
         return not state["running"] and not state["waiting"] and not wanted
 
     stack.wait(idle, "quiet")
@@ -74,7 +80,8 @@ def wait_for_a_row(stack: Stack, project: CellProject) -> None:
 
 
 def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> None:
-    """kill -9 in the middle of a row: another worker takes it up, what was done stays done, and the order comes.
+    """kill -9 in the middle of a row:
+    another worker takes it up, what was done stays done, and the order comes.
 
     The round takes the place of another one, which stops before it writes anything.
     """
@@ -89,7 +96,10 @@ def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> N
     assert "superseded" in last["message"]
     assert read_status(ranked.id)["round"] == before["round"]
     wait_for_a_row(stack, ranked)
-    stack.wait(lambda: [each for each in progress.running(connection(), ranked.id) if each["kind"] == enqueue.UNIT], "a network under way")
+    stack.wait(
+        lambda: [each for each in progress.running(connection(), ranked.id) if each["kind"] == enqueue.UNIT],
+        "a network under way",
+    )
     stack.kill("worker-1")
     state = stack.wait_for_round(ranked.id, other_than=before["round"]["name"])
     trained = int(state["version"]["name"][1:])
@@ -98,7 +108,8 @@ def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> N
 
 
 def test_a_cancelled_round_stops_and_the_order_stays(stack: Stack, ranked: CellProject) -> None:
-    """Every job of it ends and none begins again by itself; the order in force is served as before, and the status says what happened."""
+    """Every job of it ends and none begins again by itself;
+    the order in force is served as before, and the status says what happened."""
     set_row_steps(stack, ranked, ENDLESS)
     Annotator(stack, stack.server.admin).label(ranked, 2)  # the batch: a round begins
     wait_for_a_row(stack, ranked)
@@ -108,7 +119,10 @@ def test_a_cancelled_round_stops_and_the_order_stays(stack: Stack, ranked: CellP
     connection().hdel(Keys(ranked.id).info, "looked")  # or it would find that nothing has changed
     assert list(follow(ranked.id, enqueue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
     assert not pending_work.pending(connection(), ranked.id, Work.ROUND).outstanding
-    stack.wait(lambda: not read_status(ranked.id)["running"] and not read_status(ranked.id)["waiting"], "everything to stop")
+    stack.wait(
+        lambda: not read_status(ranked.id)["running"] and not read_status(ranked.id)["waiting"],
+        "everything to stop",
+    )
     state = read_status(ranked.id)
     unchanged = ("round", "version", "next_tasks", "last_error")
     assert {name: state[name] for name in unchanged} == {name: before[name] for name in unchanged}
@@ -131,7 +145,10 @@ def test_labels_submitted_while_the_web_server_is_dead_are_found(stack: Stack, r
     with pytest.raises(httpx.TransportError):
         stack.web.get("/health")
     annotator.submit(task["id"], ranked.regions(task["id"]))
-    stack.wait(lambda: read_status(ranked.id)["version"]["labels"] == before["version"]["labels"] + 1, "a training on the label")
+    stack.wait(
+        lambda: read_status(ranked.id)["version"]["labels"] == before["version"]["labels"] + 1,
+        "a training on the label",
+    )
     stack.wait(stack.service.healthy, "the web server to answer again")
     assert task["id"] not in [each["task"] for each in read_status(ranked.id)["next_tasks"]]
 
@@ -143,19 +160,24 @@ def test_a_label_changed_while_the_web_server_is_dead_is_found(stack: Stack, ran
     stack.kill("web")
     answer = stack.http.patch(f"/api/annotations/{task['annotations'][0]['id']}/", json={"result": []})
     answer.raise_for_status()
-    found = stack.wait(lambda: list_versions(ranked.id)["versions"][-1]["name"] != before, "a training on the changed label")
+    found = stack.wait(
+        lambda: list_versions(ranked.id)["versions"][-1]["name"] != before, "a training on the changed label"
+    )
     assert found
     stack.wait(stack.service.healthy, "the web server to answer again")
     quiet(stack, ranked)
     newest = list_versions(ranked.id)["versions"][-1]["name"]
     connection().hdel(Keys(ranked.id).info, "looked")
     assert list(follow(ranked.id, enqueue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
-    assert not pending_work.pending(connection(), ranked.id, Work.TRAINING).outstanding, "what a training saw is no change"
+    assert not pending_work.pending(connection(), ranked.id, Work.TRAINING).outstanding, (
+        "what a training saw is no change"
+    )
     assert list_versions(ranked.id)["versions"][-1]["name"] == newest
 
 
 def test_label_studio_away_at_the_end_of_a_round(stack: Stack, ranked: CellProject) -> None:
-    """The networks that were trained are not trained again: the round waits, says so, and puts its order in force; the logs stay short."""
+    """The networks that were trained are not trained again:
+    the round waits, says so, and puts its order in force; the logs stay short."""
     before = read_status(ranked.id)["round"]["name"]
     logged = {log: log.stat().st_size for log in stack.logs.glob("worker*.log")}
     job = enqueue_round(ranked.id, "test")
@@ -166,7 +188,9 @@ def test_label_studio_away_at_the_end_of_a_round(stack: Stack, ranked: CellProje
         stack.server.stop()
     try:
         waiting = "Waiting for Label Studio"
-        state = stack.wait(lambda: (job := read_status(ranked.id)["running"]) and job["step"] == waiting and job, waiting)
+        state = stack.wait(
+            lambda: (job := read_status(ranked.id)["running"]) and job["step"] == waiting and job, waiting
+        )
         assert state["kind"] == enqueue.FINISH
     finally:
         stack.server.start()
@@ -181,9 +205,11 @@ def test_label_studio_away_at_the_end_of_a_round(stack: Stack, ranked: CellProje
         assert b"Traceback" not in log.read_bytes()[size:], log
 
 
-def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(stack: Stack, ranked: CellProject) -> None:
-    """The same labels give the same batch, so that it is known before. Tasks come and go meanwhile: all end up in the order, each with one
-    prediction, and nothing of another version is left behind."""
+def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(
+    stack: Stack, ranked: CellProject
+) -> None:
+    """The same labels give the same batch, so that it is known before. Tasks come and go meanwhile:
+    all end up in the order, each with one prediction, and nothing of another version is left behind."""
     batch = [task["task"] for task in read_status(ranked.id)["next_tasks"] if task["in_batch"]]
     job = enqueue_round(ranked.id, "test")
     wait_for_a_row(stack, ranked)
@@ -199,7 +225,8 @@ def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(stack: St
     assert last["state"] == "finished"
     name = read_status(ranked.id)["round"]["name"]
     state = stack.wait(
-        lambda: (found := read_status(ranked.id))["round"]["name"] != name and not found["running"] and found, "the round after the batch"
+        lambda: (found := read_status(ranked.id))["round"]["name"] != name and not found["running"] and found,
+        "the round after the batch",
     )
     assert state["round"]["reason"] == "the batch is finished"
     open_tasks = stack.client.task_ids(ranked.id, "unlabelled")
@@ -212,9 +239,15 @@ def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(stack: St
     assert due_work._changed(ranked.id) != "", "the night would pass over it"
 
 
-def test_another_project_at_the_same_time(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
-    """Two projects are labelled at once, one with brushes and one with polygons; each gets its own model, order and kind of masks."""
-    projects = [make_project(6, "One"), make_project(7, "Two", CONFIG.replace("BrushLabels", "PolygonLabels"))]
+def test_another_project_at_the_same_time(
+    stack: Stack, make_project: MakeProject, annotators: list[Annotator]
+) -> None:
+    """Two projects are labelled at once, one with brushes and one with polygons;
+    each gets its own model, order and kind of masks."""
+    projects = [
+        make_project(6, "One"),
+        make_project(7, "Two", CONFIG.replace("BrushLabels", "PolygonLabels")),
+    ]
     for project in projects:
         connect(stack, project)
     for project in projects:
@@ -231,13 +264,18 @@ def test_another_project_at_the_same_time(stack: Stack, make_project: MakeProjec
         assert {region["type"] for region in task["predictions"][0]["result"]} == {kind}
 
 
-def test_what_goes_wrong_is_told_and_mended(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
-    """An image that is gone comes last; labels that cannot be used are named and the others trained on; a changed configuration brings a
-    training and new masks; wrong settings are named.
+def test_what_goes_wrong_is_told_and_mended(
+    stack: Stack, make_project: MakeProject, annotators: list[Annotator]
+) -> None:
+    """An image that is gone comes last; labels that cannot be used are named and the others trained on;
+    a changed configuration brings a training and new masks; wrong settings are named.
     """
     project = make_project(9)
     client = stack.http
-    client.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": "/data/local-files/?d=cells/none.png"}}]).raise_for_status()
+    client.post(
+        f"/api/projects/{project.id}/import",
+        json=[{"data": {"image": "/data/local-files/?d=cells/none.png"}}],
+    ).raise_for_status()
     gone = max(stack.client.task_ids(project.id))
     connect(stack, project)
     state = stack.wait_for_round(project.id, cold=True)
@@ -255,21 +293,36 @@ def test_what_goes_wrong_is_told_and_mended(stack: Stack, make_project: MakeProj
     assert state["version"]["labels"] == 3
     (told,) = [warning for warning in state["warnings"] if "3 labels are left out of the training" in warning]
     for task, reason in zip(
-        broken, ("cannot be decoded", "'Nothing' is not in the labelling configuration", "100 x 512 pixels"), strict=True
+        broken,
+        ("cannot be decoded", "'Nothing' is not in the labelling configuration", "100 x 512 pixels"),
+        strict=True,
     ):
         assert f"task {task}" in told
         assert reason in told
 
     changed = CONFIG.replace('<Label value="Cell"/>', '<Label value="Cell"/><Label value="Dirt"/>')
     client.patch(f"/api/projects/{project.id}", json={"label_config": changed}).raise_for_status()
-    stack.wait(lambda: read_status(project.id)["version"]["name"] != state["version"]["name"], "a version for the new labels")
-    stack.wait(lambda: (found := read_status(project.id))["round"]["version"] == found["version"]["name"], "its masks")
+    stack.wait(
+        lambda: read_status(project.id)["version"]["name"] != state["version"]["name"],
+        "a version for the new labels",
+    )
+    stack.wait(
+        lambda: (found := read_status(project.id))["round"]["version"] == found["version"]["name"],
+        "its masks",
+    )
 
     backend = stack.client.ml_backends(project.id)[0]["id"]
     quiet(stack, project)
     user, password = stack.settings.basic_auth or ("", "")
-    fields = {"project": project.id, "url": stack.settings.own_url, "auth_method": "BASIC_AUTH", "basic_auth_user": user}
-    answer = client.patch(f"/api/ml/{backend}", json={**fields, "basic_auth_pass": password, "extra_params": {"budgt": 3}})
+    fields = {
+        "project": project.id,
+        "url": stack.settings.own_url,
+        "auth_method": "BASIC_AUTH",
+        "basic_auth_user": user,
+    }
+    answer = client.patch(
+        f"/api/ml/{backend}", json={**fields, "basic_auth_pass": password, "extra_params": {"budgt": 3}}
+    )
     assert answer.status_code == 400
     assert "unknown keys budgt" in answer.text
 
@@ -280,7 +333,9 @@ def test_a_deleted_project_is_forgotten(stack: Stack, make_project: MakeProject)
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
     stack.http.delete(f"/api/projects/{project.id}").raise_for_status()
-    stack.wait(lambda: project.id not in stack.web.get("/projects").json()["projects"], "the project to be forgotten")
+    stack.wait(
+        lambda: project.id not in stack.web.get("/projects").json()["projects"], "the project to be forgotten"
+    )
     last = list(follow(project.id, enqueue_round(project.id, "test")))[-1]
     assert last["state"] == "failed"
     assert "project" in last["message"].lower()

@@ -1,4 +1,5 @@
-"""Another version put in use, back and forward, in a real Label Studio: masks change, the order does not, and nothing is half-switched."""
+"""Another version put in use, back and forward, in a real Label Studio:
+masks change, the order does not, and nothing is half-switched."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ Mask = list[list[int]]
 
 @pytest.fixture(scope="module")
 def project(stack: Stack, make_project: Callable[..., CellProject]) -> CellProject:
-    """Its model is v2, trained on five labels, with v1, on three of them, behind it; the order in force shows masks of v2."""
+    """Its model is v2, trained on five labels, with v1, on three of them, behind it;
+    the order in force shows masks of v2."""
     made = make_project(9, "Versions")
     connect(stack, made)
     stack.configure(made, folds=0)  # every version is published
@@ -65,7 +67,8 @@ def order(stack: Stack, project: CellProject) -> list[priorities.Place]:
 
 
 def masks(stack: Stack, project: CellProject) -> dict[int, Mask]:
-    """What the open tasks show, by task: the regions of the predictions in force; each task has exactly one."""
+    """What the open tasks show, by task: the regions of the predictions in force;
+    each task has exactly one."""
     version = stack.client.project(project.id).model_version
     found: dict[int, Mask] = {}
     for place in order(stack, project):
@@ -78,11 +81,14 @@ def masks(stack: Stack, project: CellProject) -> dict[int, Mask]:
 def drawn_by(stack: Stack, project: CellProject, version: str) -> dict[int, Mask]:
     """What a version itself draws on the open tasks."""
     context = open_context(project.id)
-    annotator = PreAnnotator(context.versions.load(version), context.versions.record(version).labels, parse(CONFIG))
+    annotator = PreAnnotator(
+        context.versions.load(version), context.versions.record(version).labels, parse(CONFIG)
+    )
     folder = stack.server.files / "cells" / "images"
     return {
         place.task_id: [
-            region["value"]["rle"] for region in annotator.regions((folder / project.names[place.task_id]).read_bytes(), "image")
+            region["value"]["rle"]
+            for region in annotator.regions((folder / project.names[place.task_id]).read_bytes(), "image")
         ]
         for place in order(stack, project)
     }
@@ -94,7 +100,8 @@ def roll(project: CellProject, version: str, **words: str) -> dict[str, Any]:
 
 
 def test_back_and_forward(stack: Stack, project: CellProject) -> None:
-    """The masks on show, /setup and /predict are the chosen version's at once; the order stays; and the way back is the same command."""
+    """The masks on show, /setup and /predict are the chosen version's at once; the order stays;
+    and the way back is the same command."""
     places, of_two = order(stack, project), masks(stack, project)
     assert of_two == drawn_by(stack, project, "v2")
     before = read_status(project.id)
@@ -118,7 +125,9 @@ def test_back_and_forward(stack: Stack, project: CellProject) -> None:
     assert "in use already" in roll(project, "v1")["message"]
     assert read_status(project.id)["round"] == state["round"]
     trained = list(follow(project.id, enqueue_training(project.id)))[-1]
-    assert "trained on the same labels as v2" in trained["message"]  # nothing new was learnt: it would only undo the rollback
+    assert (
+        "trained on the same labels as v2" in trained["message"]
+    )  # nothing new was learnt: it would only undo the rollback
     assert read_status(project.id)["version"]["name"] == "v1"
 
     assert roll(project, "v2")["state"] == "finished"
@@ -134,7 +143,8 @@ def test_back_and_forward(stack: Stack, project: CellProject) -> None:
 
 
 def test_in_the_middle_of_a_round(stack: Stack, project: CellProject) -> None:
-    """The round of the other version stops at once, and begins anew with the one that was chosen; nobody has to ask for it again."""
+    """The round of the other version stops at once, and begins anew with the one that was chosen;
+    nobody has to ask for it again."""
     before = read_status(project.id)["round"]["name"]
     stack.configure(project, folds=0, recipe={**RECIPE, "row_steps": 1_000_000})  # it does not end by itself
     asked = enqueue_round(project.id, "test")
@@ -173,7 +183,11 @@ def test_from_the_shell(stack: Stack, project: CellProject) -> None:
         assert done.exit_code == 0, done.output
         assert "Finished: v2 is in use instead of v1" in done.stdout
         told = json.loads(runner.invoke(app, ["doctor", "--project", str(project.id), "--json"]).stdout)
-        assert {each["severity"] for each in told["projects"][str(project.id)] if each["subject"] in ("model", "order")} == {"ok"}
+        assert {
+            each["severity"]
+            for each in told["projects"][str(project.id)]
+            if each["subject"] in ("model", "order")
+        } == {"ok"}
     finally:
         weights.write_bytes(content)
     table = runner.invoke(app, ["versions", "--project", str(project.id)]).stdout
@@ -236,7 +250,8 @@ def run(context: Context, version: str, job_id: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("at", ["import", "switch"])
 def test_label_studio_goes_away_in_between(stack: Stack, project: CellProject, at: str) -> None:
-    """Whatever was written by then, the version in use and what annotators see fit together, and are what they were."""
+    """Whatever was written by then, the version in use and what annotators see fit together, and are what
+    they were."""
     context = open_context(project.id)
     context.client = Broken(stack, at)
     with nothing_changes(stack, project), pytest.raises(UnreachableError):
@@ -272,7 +287,11 @@ def test_killed_half_way(stack: Stack, project: CellProject) -> None:
             assert result["before"] != target
             assert order(stack, project) == places
             assert masks(stack, project) == drawn_by(stack, project, target)
-            assert read_status(project.id)["round"]["name"] == stack.client.project(project.id).model_version == result["round"]
+            assert (
+                read_status(project.id)["round"]["name"]
+                == stack.client.project(project.id).model_version
+                == result["round"]
+            )
         dying.stdin.close()
     assert run(context, target, "again")["round"] == ""  # in use already
     assert run(context, target, job_id)["round"] == result["round"]  # a third run does no harm
@@ -283,17 +302,30 @@ def test_killed_half_way(stack: Stack, project: CellProject) -> None:
 
 
 def test_the_commands_of_the_documents_do_what_they_say(stack: Stack, project: CellProject) -> None:
-    """As written, one after the other, with this project's number; connect is there twice, and `up` has a test of its own."""
+    """As written, one after the other, with this project's number;
+    connect is there twice, and `up` has a test of its own."""
     context = open_context(project.id)
     versions = len(context.versions.names())
     ran = []
     for command in (*README.commands, *page("commands.md").commands):
-        words = shlex.split(command.partition(" -m backend ")[2].replace("--project 1", f"--project {project.id}"))
+        words = shlex.split(
+            command.partition(" -m backend ")[2].replace("--project 1", f"--project {project.id}")
+        )
         if words and words != ["up"]:
             done = CliRunner().invoke(app, words)
             assert done.exit_code == 0, f"{command}\n{done.output}"
             ran.append(words[0])
-    assert ran == ["connect", "connect", "status", "recompute", "train", "versions", "rollback", "unskip", "doctor"]
+    assert ran == [
+        "connect",
+        "connect",
+        "status",
+        "recompute",
+        "train",
+        "versions",
+        "rollback",
+        "unskip",
+        "doctor",
+    ]
     assert len(context.versions.names()) > versions
     assert context.versions.current() == "v1"
     assert stack.client.project(project.id).model_version.startswith("v1.")

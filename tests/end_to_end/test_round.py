@@ -40,12 +40,18 @@ def order(stack: Stack, project: CellProject) -> list[int]:
 def metrics(stack: Stack, project: CellProject) -> dict[str, float]:
     """What GET /metrics tells of a project."""
     families = text_string_to_metric_families(stack.web.get("/metrics").raise_for_status().text)
-    samples = [sample for family in families for sample in family.samples if sample.labels.get("project") == str(project.id)]
+    samples = [
+        sample
+        for family in families
+        for sample in family.samples
+        if sample.labels.get("project") == str(project.id)
+    ]
     return {sample.name: sample.value for sample in samples if sample.labels.get("state") != "waiting"}
 
 
 def test_the_whole_round(stack: Stack, make_project: MakeProject, annotators: list[Annotator]) -> None:
-    """Connect, label three in the cold-start order, and the order written by the round is the order served, with masks, to two annotators.
+    """Connect, label three in the cold-start order, and the order written by the round is the order served,
+    with masks, to two annotators.
 
     Labels submitted then change the next round.
     """
@@ -92,8 +98,14 @@ def test_the_whole_round(stack: Stack, make_project: MakeProject, annotators: li
         held[turn % 2] = task["id"]
         served.append(task["id"])
         why = task["predictions"][0]["result"][0]["meta"]["text"][0]
-        assert why.startswith(f"Number {written.index(task['id']) + 1} of {len(written)} in the recommended order: ")
-        drawn = to_mask(task["predictions"][0]["result"], parse(CONFIG), project.pool.labels[project.names[task["id"]]].shape)
+        assert why.startswith(
+            f"Number {written.index(task['id']) + 1} of {len(written)} in the recommended order: "
+        )
+        drawn = to_mask(
+            task["predictions"][0]["result"],
+            parse(CONFIG),
+            project.pool.labels[project.names[task["id"]]].shape,
+        )
         assert drawn.any()
     assert served == written[:4]
 
@@ -113,16 +125,22 @@ def test_tasks_added_and_deleted(stack: Stack, make_project: MakeProject) -> Non
     gone = min(project.names)
     http.delete(f"/api/tasks/{gone}/").raise_for_status()
     http.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}] * 2).raise_for_status()
-    placed = stack.wait(lambda: len(order(stack, project)) == 7 and order(stack, project), "a place for the new tasks")
+    placed = stack.wait(
+        lambda: len(order(stack, project)) == 7 and order(stack, project), "a place for the new tasks"
+    )
     assert gone not in placed
     assert not priorities.unplaced(stack.client, project.id)
     left = [task["task"] for task in state["next_tasks"] if task["task"] != gone]
-    stack.wait(lambda: [task["task"] for task in read_status(project.id)["next_tasks"]] == left, "the deleted task to be noticed")
+    stack.wait(
+        lambda: [task["task"] for task in read_status(project.id)["next_tasks"]] == left,
+        "the deleted task to be noticed",
+    )
     assert read_status(project.id)["round"]["name"] == state["round"]["name"]
 
 
 def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
-    """Connecting in Label Studio's own page is enough: the first /setup has the project configured, once, and then there is quiet.
+    """Connecting in Label Studio's own page is enough:
+    the first /setup has the project configured, once, and then there is quiet.
 
     Under another name of this service, too: there is one connection, and its extra params are in force.
     """
@@ -130,8 +148,16 @@ def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
     http = stack.http
     user, password = stack.settings.basic_auth or ("", "")
     url = stack.settings.own_url.replace("127.0.0.1", "LOCALHOST")
-    body = {"project": project.id, "url": url, "title": "by hand", "auth_method": "BASIC_AUTH", "extra_params": {"budget": 3}}
-    http.post("/api/ml", json={**body, "basic_auth_user": user, "basic_auth_pass": password}).raise_for_status()
+    body = {
+        "project": project.id,
+        "url": url,
+        "title": "by hand",
+        "auth_method": "BASIC_AUTH",
+        "extra_params": {"budget": 3},
+    }
+    http.post(
+        "/api/ml", json={**body, "basic_auth_user": user, "basic_auth_pass": password}
+    ).raise_for_status()
     stack.wait(lambda: stack.client.project(project.id).sampling == UNCERTAINTY, "the sampling")
     stack.wait_for_round(project.id, cold=True)
     hooks = stack.client.webhooks(project.id)
@@ -156,8 +182,15 @@ def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
 def test_an_unusable_configuration_is_explained_on_the_page(stack: Stack) -> None:
     """Label Studio shows the administrator what is missing."""
     http = stack.http
-    config = '<View><Text name="text" value="$text"/><Choices name="c" toName="text"><Choice value="a"/></Choices></View>'
-    project = int(http.post("/api/projects", json={"title": "Texts", "label_config": config}).raise_for_status().json()["id"])
+    config = (
+        '<View><Text name="text" value="$text"/><Choices name="c" toName="text"><Choice'
+        ' value="a"/></Choices></View>'
+    )
+    project = int(
+        http.post("/api/projects", json={"title": "Texts", "label_config": config})
+        .raise_for_status()
+        .json()["id"]
+    )
     user, password = stack.settings.basic_auth or ("", "")
     body = {"project": project, "url": stack.settings.own_url, "title": "x", "auth_method": "BASIC_AUTH"}
     answer = http.post("/api/ml", json={**body, "basic_auth_user": user, "basic_auth_pass": password})
@@ -170,7 +203,8 @@ def test_start_training_and_recompute(
 ) -> None:
     """The button trains and then recomputes; a recompute over the web is followed to its end.
 
-    A night in which nothing has changed brings no round. A version that is clearly worse is not put in use, and the status says why.
+    A night in which nothing has changed brings no round.
+    A version that is clearly worse is not put in use, and the status says why.
     """
     project = make_project(6)
     connect(stack, project)
@@ -184,11 +218,15 @@ def test_start_training_and_recompute(
     trained = stack.wait_for_round(project.id, other_than=state["round"]["name"])
     assert trained["version"]["labels"] == 3
 
-    stack.wait(lambda: not enqueue.active(connection(), project.id, Work.ROUND), "the round's end")  # or it would be joined
+    stack.wait(
+        lambda: not enqueue.active(connection(), project.id, Work.ROUND), "the round's end"
+    )  # or it would be joined
     job = stack.web.post(f"/projects/{project.id}/recompute").raise_for_status().json()["job"]
     looks = list(follow(project.id, job))
     assert looks[-1]["state"] == "finished"
-    assert stack.wait_for_round(project.id, other_than=trained["round"]["name"])["version"] == trained["version"]
+    assert (
+        stack.wait_for_round(project.id, other_than=trained["round"]["name"])["version"] == trained["version"]
+    )
 
     monkeypatch.setattr(pending_work, "projects", lambda _: [project.id])
     stack.wait(lambda: not enqueue.active(connection(), project.id, Work.ROUND), "the round's end")
@@ -200,7 +238,9 @@ def test_start_training_and_recompute(
     content = json.loads(description.read_text())
     content["record"]["held_out"] = dict.fromkeys(content["record"]["held_out"], 1.0)  # nothing is as good
     description.write_text(json.dumps(content))
-    last = list(follow(project.id, stack.web.post(f"/projects/{project.id}/train").raise_for_status().json()["job"]))[-1]
+    last = list(
+        follow(project.id, stack.web.post(f"/projects/{project.id}/train").raise_for_status().json()["job"])
+    )[-1]
     assert last["state"] == "finished"
     kept = read_status(project.id)
     assert kept["version"]["name"] == name

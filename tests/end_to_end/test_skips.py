@@ -24,7 +24,8 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def looked(project: CellProject) -> dict[str, Any]:
-    """The state after a look at the project that has begun since: the first of two may be one that ran already."""
+    """The state after a look at the project that has begun since:
+    the first of two may be one that ran already."""
     for _ in range(2):
         assert list(follow(project.id, enqueue.enqueue_look(project.id)))[-1]["state"] == "finished"
     return read_status(project.id)
@@ -36,8 +37,11 @@ def served(annotator: Annotator, project: CellProject) -> int:
     return int(task["id"])
 
 
-def test_nobody_waits_for_skipped_images(stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]) -> None:
-    """What everyone has skipped is done with; and a new order comes after as many labels as were asked for, whatever others skipped."""
+def test_nobody_waits_for_skipped_images(
+    stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]
+) -> None:
+    """What everyone has skipped is done with;
+    and a new order comes after as many labels as were asked for, whatever others skipped."""
     alone, second = annotators
     project = make_project(11)
     connect(stack, project)
@@ -73,8 +77,11 @@ def test_nobody_waits_for_skipped_images(stack: Stack, make_project: Callable[..
     assert state["round"]["reason"] == "2 labels came since the last order"
 
 
-def test_an_annotator_who_skips_everything(stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]) -> None:
-    """Doctor says so, and the command that it names puts the images back, but for one on which somebody had drawn."""
+def test_an_annotator_who_skips_everything(
+    stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]
+) -> None:
+    """Doctor says so, and the command that it names puts the images back, but for one on which somebody had
+    drawn."""
     annotator = annotators[0]
     project = make_project(4)
     connect(stack, project)
@@ -88,19 +95,27 @@ def test_an_annotator_who_skips_everything(stack: Stack, make_project: Callable[
     assert annotator.next(project.id) is None
     state = looked(project)
     assert (state["next_tasks"], state["skipped"]["tasks"]) == ([], sorted(tasks))
-    assert not enqueue.active(connection(), project.id, Work.ROUND)  # there is nothing to wait for, nor to order
+    assert not enqueue.active(
+        connection(), project.id, Work.ROUND
+    )  # there is nothing to wait for, nor to order
 
     told = doctor(project)
     assert told["severity"] == "warning"
     assert told["text"].startswith("all 4 open images are skipped: everyone who labels here has skipped them")
     answer = shell(f"{told['remedy'].partition(' (')[0]} --yes --wait")
-    assert f"tasks {', '.join(map(str, sorted(tasks[:3])))} will be served again to those who skipped them" in answer
+    assert (
+        f"tasks {', '.join(map(str, sorted(tasks[:3])))} will be served again to those who skipped them"
+        in answer
+    )
     assert f"task {tasks[3]} stays skipped, because somebody drew on it before" in answer
     assert served(annotator, project) == tasks[0]
     (kept,) = annotator.http.get(f"/api/tasks/{tasks[3]}/").raise_for_status().json()["annotations"]
     assert (kept["was_cancelled"], kept["result"][0]["value"]) == (True, drawn[0]["value"])
     state = looked(project)
-    assert ([place["task"] for place in state["next_tasks"]], state["skipped"]["tasks"]) == (tasks[:3], [tasks[3]])
+    assert ([place["task"] for place in state["next_tasks"]], state["skipped"]["tasks"]) == (
+        tasks[:3],
+        [tasks[3]],
+    )
     assert (state["round"]["name"], state["labels"]["waiting"], state["version"]) == (name, 0, None)
     for setting in ("REQUEUE_FOR_ME", "IGNORE_SKIPPED"):  # an image that is skipped for now is one under each
         stack.http.patch(f"/api/projects/{project.id}", json={"skip_queue": setting}).raise_for_status()

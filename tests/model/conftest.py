@@ -13,7 +13,9 @@ Images = dict[str, npt.NDArray[np.float32]]
 Masks = dict[str, npt.NDArray[np.uint8]]
 
 
-def blobs(seed: int, side: int = 48, bright: bool = True) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+def blobs(
+    seed: int, side: int = 48, bright: bool = True
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     """A noisy float32 (side, side, 3) image of discs, brighter or darker than the ground, and its mask."""
     random = np.random.default_rng(seed)
     rows, columns = np.mgrid[:side, :side]
@@ -43,4 +45,6 @@ def tiny_recipe() -> Recipe:
 def small_round(discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path) -> Round:
     """Twelve images of which two are labelled."""
     images, masks = discs
-    return Round(images, {i: masks[i] for i in ("00.png", "01.png")}, 2, tiny_recipe, seed=1, folder=tmp_path / "round")
+    return Round(
+        images, {i: masks[i] for i in ("00.png", "01.png")}, 2, tiny_recipe, seed=1, folder=tmp_path / "round"
+    )

@@ -35,8 +35,11 @@ def test_fewer_cores_by_affinity() -> None:
         ({}, 64),
     ],
 )
-def test_fewer_cores_by_cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int) -> None:
-    """As `docker run --cpus`, Kubernetes and systemd limit them: the tightest of the groups around the process."""
+def test_fewer_cores_by_cgroup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int
+) -> None:
+    """As `docker run --cpus`, Kubernetes and systemd limit them:
+    the tightest of the groups around the process."""
     (tmp_path / "box").mkdir()
     for name, text in files.items():
         (tmp_path / name).write_text(text)

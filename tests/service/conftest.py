@@ -53,7 +53,8 @@ def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
 
 @pytest.fixture(scope="module", autouse=True)
 def defaults() -> Iterator[None]:
-    """Settings are the defaults: those of a service that other tests share, and keep running, are out of sight."""
+    """Settings are the defaults:
+    those of a service that other tests share, and keep running, are out of sight."""
     with pytest.MonkeyPatch.context() as patch:
         for name in Settings.model_fields:
             patch.delenv(name.upper(), raising=False)
@@ -61,15 +62,24 @@ def defaults() -> Iterator[None]:
 
 
 @pytest.fixture
-def settings(redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(
+    redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
     """Settings of this process and of those it starts, with a fresh MODEL_DIR and the empty Redis."""
     del redis
-    return use_settings(monkeypatch, redis_url=redis_server.address, model_dir=tmp_path / "models", recipe=TINY)
+    return use_settings(
+        monkeypatch, redis_url=redis_server.address, model_dir=tmp_path / "models", recipe=TINY
+    )
 
 
 def use_settings(monkeypatch: pytest.MonkeyPatch, **values: Any) -> Settings:
     """Put settings in force in this process, as if the environment said so."""
-    of_tests = {"label_studio_url": "http://127.0.0.1:9", "label_studio_api_key": "none", "threads": 1, "image_hosts": "127.0.0.1"}
+    of_tests = {
+        "label_studio_url": "http://127.0.0.1:9",
+        "label_studio_api_key": "none",
+        "threads": 1,
+        "image_hosts": "127.0.0.1",
+    }
     chosen = read_settings(**{**of_tests, **values})
     for name, value in service.environment(chosen).items():
         if name not in ("PYTHONPATH", "PYTHONUNBUFFERED"):
@@ -100,7 +110,8 @@ class Web:
 
 
 def start_web(settings: Settings, folder: Path, app: str | None = None) -> Web:
-    """Start gunicorn as `python -m backend up` does, and wait until it answers; with `app` it serves another application."""
+    """Start gunicorn as `python -m backend up` does, and wait until it answers;
+    with `app` it serves another application."""
     log = folder / "web.log"
     command = service.web_command() if app is None else [*service.web_command()[:-1], app]
     running = Program("web", command, environment=service.environment(settings), log=log).start()
@@ -145,7 +156,8 @@ def web(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="module")
 def image_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], str]]:
-    """Addresses of images by number: bright discs on noise, 80 x 96 pixels. Number 404 is gone, 500 is no image."""
+    """Addresses of images by number: bright discs on noise, 80 x 96 pixels.
+    Number 404 is gone, 500 is no image."""
     folder = tmp_path_factory.mktemp("images")
     for number in range(40):
         (folder / f"{number}.png").write_bytes(picture(number)[0])
@@ -169,20 +181,27 @@ def picture(number: int) -> tuple[bytes, np.ndarray[Any, np.dtype[np.uint8]]]:
     mask = np.zeros((80, 96), dtype=np.uint8)
     for _ in range(3):
         centre = random.uniform(15, 65), random.uniform(15, 80)
-        mask |= ((rows - centre[0]) ** 2 + (columns - centre[1]) ** 2 < random.uniform(6, 12) ** 2).astype(np.uint8)
+        mask |= ((rows - centre[0]) ** 2 + (columns - centre[1]) ** 2 < random.uniform(6, 12) ** 2).astype(
+            np.uint8
+        )
     values = np.clip(60 + 120 * mask + random.normal(0, 15, mask.shape), 0, 255).astype(np.uint8)
     stream = io.BytesIO()
     Image.fromarray(values).save(stream, "PNG")
     return stream.getvalue(), mask
 
 
-def publish_version(model_dir: Path, project_id: int, name: str = "v1", *, steps: int = 60, label_config: str = EXAMPLE) -> None:
+def publish_version(
+    model_dir: Path, project_id: int, name: str = "v1", *, steps: int = 60, label_config: str = EXAMPLE
+) -> None:
     """Train a tiny network on discs and put it in use."""
     from model.data.images import decode_image
 
     recipe = Recipe.from_dict({**TINY, "max_side": 96, "steps": steps})
     config = parse(label_config)
-    images, masks = zip(*((decode_image(data, "x"), mask) for data, mask in (picture(number) for number in range(4))), strict=True)
+    images, masks = zip(
+        *((decode_image(data, "x"), mask) for data, mask in (picture(number) for number in range(4))),
+        strict=True,
+    )
     torch.set_num_threads(1)  # several threads wait for each other on a machine that is busy
     model = train(images, masks, classes=config.classes, recipe=recipe, seed=0)
     record = VersionRecord(name, f"job-{name}", now(), config.labels, {"1": "a"}, 0, recipe.to_dict())

@@ -19,7 +19,8 @@ from backend.labelstudio.labels.regions import to_mask
 
 
 def test_made_once_and_labelled_exactly(label_studio: LabelStudioServer, tmp_path: Path) -> None:
-    """A second run takes up the project, adds no task and no label; what is stored is the mask, pixel for pixel; images are served."""
+    """A second run takes up the project, adds no task and no label;
+    what is stored is the mask, pixel for pixel; images are served."""
     client = LabelStudio(label_studio.url, label_studio.token)
     shown = pictures.generated(tmp_path, label_studio.files, 6, 64, 0)
     names = shown.first(3, 0)
@@ -40,14 +41,17 @@ def test_made_once_and_labelled_exactly(label_studio: LabelStudioServer, tmp_pat
         assert task is not None
         annotation = chosen(task)
         assert annotation is not None
-        np.testing.assert_array_equal(to_mask(annotation["result"], config, (64, 64)), shown.pool.labels[name])
+        np.testing.assert_array_equal(
+            to_mask(annotation["result"], config, (64, 64)), shown.pool.labels[name]
+        )
         assert client.download(task["data"]["image"]) == shown.files[name].read_bytes()
 
 
 def test_images_of_ones_own_beside_the_generated_ones(
     label_studio: LabelStudioServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They become a project of their own, those with masks are labelled, and a file that is no image is named and left out."""
+    """They become a project of their own, those with masks are labelled, and a file that is no image is named
+    and left out."""
     images, masks = tmp_path / "images", tmp_path / "masks"
     images.mkdir()
     masks.mkdir()
@@ -75,8 +79,11 @@ def test_images_of_ones_own_beside_the_generated_ones(
     assert said.count("5 tasks, 2 of them labelled") == 2
 
 
-def test_images_with_signs_in_their_names_are_all_shown(label_studio: LabelStudioServer, tmp_path: Path) -> None:
-    """Signs that mean something else in an address, as Label Studio's own synced storage writes them; an earlier edition's tasks stay."""
+def test_images_with_signs_in_their_names_are_all_shown(
+    label_studio: LabelStudioServer, tmp_path: Path
+) -> None:
+    """Signs that mean something else in an address, as Label Studio's own synced storage writes them;
+    an earlier edition's tasks stay."""
     names = ["a#1", "b+c", "d&e=f", "g%20h", "100%", "i j", "k;l", "m?n", "ö ü", "tilde~(1)'", "x"]
     images, masks = tmp_path / "my images", tmp_path / "masks"
     for folder in (images, masks):
@@ -92,10 +99,15 @@ def test_images_with_signs_in_their_names_are_all_shown(label_studio: LabelStudi
 
     def served(tasks: dict[str, int]) -> dict[str, bool]:
         listed = {int(task["id"]): task for task in client.tasks(project.id)}
-        return {name: fetch(client, listed[task], config, tmp_path) == shown.files[name].read_bytes() for name, task in tasks.items()}
+        return {
+            name: fetch(client, listed[task], config, tmp_path) == shown.files[name].read_bytes()
+            for name, task in tasks.items()
+        }
 
     early = shown.files["i j.png"].relative_to(label_studio.files)
-    project._post(f"/api/projects/{project.id}/import", [{"data": {"image": f"/data/local-files/?d={early}"}}])
+    project._post(
+        f"/api/projects/{project.id}/import", [{"data": {"image": f"/data/local-files/?d={early}"}}]
+    )
     tasks = project.add_tasks()
     assert served(tasks) == {f"{name}.png": True for name in names}
     assert project.add_tasks() == tasks
@@ -105,7 +117,9 @@ def test_images_with_signs_in_their_names_are_all_shown(label_studio: LabelStudi
     other.ensure(None)
     headers = {"Authorization": f"Token {label_studio.token}"}
     with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http:
-        (storage,) = http.get("/api/storages/localfiles", params={"project": other.id}).raise_for_status().json()
+        (storage,) = (
+            http.get("/api/storages/localfiles", params={"project": other.id}).raise_for_status().json()
+        )
         http.post(f"/api/storages/localfiles/{storage['id']}/sync").raise_for_status()
     synced = list(client.tasks(other.id))
     wanted = sorted(path.read_bytes() for path in shown.files.values())
@@ -117,12 +131,17 @@ def test_images_with_signs_in_their_names_are_all_shown(label_studio: LabelStudi
 def test_labels_that_are_not_learnt_from_are_said_loudly() -> None:
     """Also when the work came to its end; what waits to be trained is not lost."""
     state = {"labels": {"trained": 1, "waiting": 0}, "warnings": ["task 5: its image is gone"]}
-    assert demo.lost_labels(state, 3) == ["3 images are labelled, and the model was trained on 1 of them.", "task 5: its image is gone"]
+    assert demo.lost_labels(state, 3) == [
+        "3 images are labelled, and the model was trained on 1 of them.",
+        "task 5: its image is gone",
+    ]
     assert demo.lost_labels({**state, "labels": {"trained": 1, "waiting": 2}}, 3) == []
     assert demo.lost_labels({**state, "labels": {"trained": 3, "waiting": 0}}, 3) == []
 
 
-def test_a_typo_in_recipe_is_told_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_typo_in_recipe_is_told_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And not by the training, after the labels."""
     monkeypatch.setenv("RECIPE", '{"stepps": 60}')
     with pytest.raises(SettingsError, match="RECIPE: Unknown recipe settings stepps"):
@@ -133,7 +152,9 @@ def test_a_typo_in_recipe_is_told_before_anything_is_made(tmp_path: Path, monkey
 def test_a_deleted_project_is_made_anew(label_studio: LabelStudioServer, tmp_path: Path) -> None:
     """Whoever deletes the project gets a new one at the next run."""
     project = DemoProject(
-        label_studio, LabelStudio(label_studio.url, label_studio.token), pictures.generated(tmp_path, label_studio.files, 6, 64, 1)
+        label_studio,
+        LabelStudio(label_studio.url, label_studio.token),
+        pictures.generated(tmp_path, label_studio.files, 6, 64, 1),
     )
     assert project.ensure(999_999)
     assert project.id != 999_999

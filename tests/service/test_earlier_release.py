@@ -1,7 +1,9 @@
-"""What an earlier release left in the storage and in Redis is read: its versions, a round in progress, the project's history.
+"""What an earlier release left in the storage and in Redis is read:
+its versions, a round in progress, the project's history.
 
-tests/recorded holds a copy of such an installation: five versions, of which v4 is in use and v5 is not, the order of v3.r6 in force, and
-the round v4.r7 about to finish. Weights and pictures are left out.
+tests/recorded holds a copy of such an installation:
+five versions, of which v4 is in use and v5 is not, the order of v3.r6 in force, and the round v4.r7 about to
+finish. Weights and pictures are left out.
 """
 
 from __future__ import annotations
@@ -59,13 +61,19 @@ def test_the_order_in_force_is_read_and_written_again_unchanged(context: Context
     again = RoundRecord.load(context.storage, 1, "v3.r6")
     assert again == record
     after = context.storage.read_json("projects/1/rounds/v3.r6/record.json", fresh=True) or {}
-    assert {name: after[name] for name in before if name != "queries"} == {name: before[name] for name in before if name != "queries"}
+    assert {name: after[name] for name in before if name != "queries"} == {
+        name: before[name] for name in before if name != "queries"
+    }
 
 
 def test_the_round_in_progress_is_read(context: Context) -> None:
     snapshot = RoundFolder(context, "v4.r7").snapshot()
     before = written("rounds/v4.r7/snapshot.json")
-    assert (snapshot.version, snapshot.budget, snapshot.labelled) == ("v4", before["budget"], before["labelled"])
+    assert (snapshot.version, snapshot.budget, snapshot.labelled) == (
+        "v4",
+        before["budget"],
+        before["labelled"],
+    )
     assert RoundFolder(context, "v4.r7").record() is None
     assert pending_work.pending(context.redis, 1, Work.ROUND).outstanding == (snapshot.work == Work.ROUND)
 

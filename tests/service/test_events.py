@@ -24,18 +24,26 @@ LABEL = Event(Work.TRAINING, 1, (5,))
 
 
 @pytest.fixture
-def quick(redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def quick(
+    redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
     """A second of quiet, or three labels."""
     pending_work.register(redis, 1)
-    return use_settings(monkeypatch, redis_url=redis_server.address, model_dir=tmp_path, quiet_seconds=1, labels_to_train=3)
+    return use_settings(
+        monkeypatch, redis_url=redis_server.address, model_dir=tmp_path, quiet_seconds=1, labels_to_train=3
+    )
 
 
 def jobs(redis: Redis) -> list[str]:
     """Ids of all jobs that wait for a worker."""
-    return [as_text(job) for name in ("control", "compute") for job in redis.lrange(f"rq:queue:{name}", 0, -1)]
+    return [
+        as_text(job) for name in ("control", "compute") for job in redis.lrange(f"rq:queue:{name}", 0, -1)
+    ]
 
 
-def test_a_training_starts_after_quiet(redis: Redis, quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_starts_after_quiet(
+    redis: Redis, quick: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not while labels keep coming: a second of quiet begins with the last one."""
     clock = SimpleNamespace(seconds=1000.0)
     for module in (due_work, pending_work):

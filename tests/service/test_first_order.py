@@ -1,4 +1,5 @@
-"""The first order of a project: written by the workers for short jobs, whatever trains meanwhile and whether there are labels or not."""
+"""The first order of a project:
+written by the workers for short jobs, whatever trains meanwhile and whether there are labels or not."""
 
 from __future__ import annotations
 
@@ -46,7 +47,11 @@ def context(
     )
     headers = {"Authorization": f"Token {label_studio.token}"}
     with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http:
-        project = int(http.post("/api/projects", json={"title": "First", "label_config": EXAMPLE}).raise_for_status().json()["id"])
+        project = int(
+            http.post("/api/projects", json={"title": "First", "label_config": EXAMPLE})
+            .raise_for_status()
+            .json()["id"]
+        )
         tasks = [{"data": {"image": image_url(number)}} for number in range(6)]
         http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
         found = open_context(project)
@@ -82,7 +87,8 @@ def test_is_written_while_all_workers_for_trainings_are_busy(context: Context) -
 
 
 def test_time_of_a_training_is_told_before_it_begins(context: Context) -> None:
-    """It is measured with the first order; another project of the same recipe is told the same, and nothing is timed again."""
+    """It is measured with the first order;
+    another project of the same recipe is told the same, and nothing is timed again."""
     assert read_status(context.project_id)["training_seconds"] is None
     entry_points.write_first_order(context.project_id)
     assert read_status(context.project_id)["version"] is None

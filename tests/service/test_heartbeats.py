@@ -14,7 +14,8 @@ from backend.settings import Settings
 
 @pytest.mark.parametrize("lost", ["expired", "expired and cleaned up", "Redis emptied"])
 def test_worker_that_was_suspended_is_known_again(settings: Settings, redis: Redis, lost: str) -> None:
-    """A laptop's lid was closed for minutes: the worker's entry has expired, and its next sign of life brings all of it back."""
+    """A laptop's lid was closed for minutes:
+    the worker's entry has expired, and its next sign of life brings all of it back."""
     worker = create_worker(settings, [CONTROL, COMPUTE], redis)
     worker.register_birth()
     assert alive(redis).missing()[0].startswith("No scheduler")

@@ -12,9 +12,14 @@ from backend.web.segmenter import Models
 from tests.service.conftest import TINY, publish_version, use_settings
 
 
-def test_the_model_used_longest_ago_goes_first(redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many projects there are, MODELS_KEPT of them are in memory; another version takes the place of the one before."""
-    settings = use_settings(monkeypatch, redis_url=redis_server.address, model_dir=tmp_path, recipe=TINY, models_kept=2)
+def test_the_model_used_longest_ago_goes_first(
+    redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many projects there are, MODELS_KEPT of them are in memory;
+    another version takes the place of the one before."""
+    settings = use_settings(
+        monkeypatch, redis_url=redis_server.address, model_dir=tmp_path, recipe=TINY, models_kept=2
+    )
     for project in (1, 2, 3):
         publish_version(settings.model_dir, project, steps=2)
     publish_version(settings.model_dir, 3, "v2", steps=2)

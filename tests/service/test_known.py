@@ -1,4 +1,5 @@
-"""Projects that were never connected are refused, by the shell as by the web, instead of jobs that no one will see."""
+"""Projects that were never connected are refused, by the shell as by the web, instead of jobs that no one
+will see."""
 
 from pathlib import Path
 
@@ -18,11 +19,19 @@ COMMANDS = ["status", "versions", "rollback v1 --yes", "recompute", "train"]
 
 
 @pytest.fixture
-def service(redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def service(
+    redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A service without a project, whose Label Studio is away."""
     del redis
     away = f"http://127.0.0.1:{free_port()}"
-    use_settings(monkeypatch, redis_url=redis_server.address, model_dir=tmp_path / "models", recipe=TINY, label_studio_url=away)
+    use_settings(
+        monkeypatch,
+        redis_url=redis_server.address,
+        model_dir=tmp_path / "models",
+        recipe=TINY,
+        label_studio_url=away,
+    )
 
 
 def shell(command: str, project: int) -> tuple[int, str]:

@@ -24,18 +24,32 @@ from tests.service.conftest import TINY, use_settings
 
 
 def test_told_kept_and_done_later(
-    redis: Redis, redis_server: EmbeddedRedis, label_studio: LabelStudioServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    redis: Redis,
+    redis_server: EmbeddedRedis,
+    label_studio: LabelStudioServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """First Label Studio does not answer, then the key is wrong, then all is well."""
     headers = {"Authorization": f"Token {label_studio.token}"}
-    answer = httpx.post(f"{label_studio.url}/api/projects", json={"title": "Away", "label_config": EXAMPLE}, headers=headers, timeout=60)
+    answer = httpx.post(
+        f"{label_studio.url}/api/projects",
+        json={"title": "Away", "label_config": EXAMPLE},
+        headers=headers,
+        timeout=60,
+    )
     project = int(answer.raise_for_status().json()["id"])
     pending_work.register(redis, project)
     pending_work.record(redis, project, Event(Work.TRAINING, 1, (1,)))
 
     def settings(url: str, key: str) -> Settings:
         return use_settings(
-            monkeypatch, redis_url=redis_server.address, model_dir=tmp_path, recipe=TINY, label_studio_url=url, label_studio_api_key=key
+            monkeypatch,
+            redis_url=redis_server.address,
+            model_dir=tmp_path,
+            recipe=TINY,
+            label_studio_url=url,
+            label_studio_api_key=key,
         )
 
     for url, key, message in (

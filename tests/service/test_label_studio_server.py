@@ -12,18 +12,32 @@ from backend.demo.server import Account, LabelStudioServer
 from backend.errors import ProcessError
 from backend.run.processes import alive
 
-CONFIG = '<View><Image name="image" value="$image"/><BrushLabels name="b" toName="image"><Label value="Axon"/></BrushLabels></View>'
+CONFIG = (
+    '<View><Image name="image" value="$image"/><BrushLabels name="b" toName="image"><Label'
+    ' value="Axon"/></BrushLabels></View>'
+)
 
 
 def test_users_and_keys(label_studio: LabelStudioServer) -> None:
-    """The administrator's token works at once; other users and personal access tokens can be made without a browser."""
+    """The administrator's token works at once;
+    other users and personal access tokens can be made without a browser."""
     ben = label_studio.create_user("ben@example.com")
     for account in (label_studio.admin, ben):
-        answer = httpx.get(f"{label_studio.url}/api/current-user/whoami", headers={"Authorization": f"Token {account.token}"}, timeout=60)
+        answer = httpx.get(
+            f"{label_studio.url}/api/current-user/whoami",
+            headers={"Authorization": f"Token {account.token}"},
+            timeout=60,
+        )
         assert answer.json()["email"] == account.email
     refresh = label_studio.personal_access_token(ben)
-    access = httpx.post(f"{label_studio.url}/api/token/refresh/", json={"refresh": refresh}, timeout=60).json()["access"]
-    answer = httpx.get(f"{label_studio.url}/api/current-user/whoami", headers={"Authorization": f"Bearer {access}"}, timeout=60)
+    access = httpx.post(
+        f"{label_studio.url}/api/token/refresh/", json={"refresh": refresh}, timeout=60
+    ).json()["access"]
+    answer = httpx.get(
+        f"{label_studio.url}/api/current-user/whoami",
+        headers={"Authorization": f"Bearer {access}"},
+        timeout=60,
+    )
     assert answer.json()["email"] == ben.email
 
 
@@ -38,7 +52,9 @@ def test_a_folder_is_shown_to_a_project(label_studio: LabelStudioServer) -> None
     folder = label_studio.files / "shown"
     folder.mkdir()
     Image.fromarray(np.zeros((40, 50), np.uint8)).save(folder / "a 1.png")
-    client = httpx.Client(base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60)
+    client = httpx.Client(
+        base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60
+    )
     project = client.post("/api/projects", json={"title": "shown", "label_config": CONFIG}).json()["id"]
     label_studio.share_folder(project, folder)
     answer = client.get(label_studio.address(folder / "a 1.png"))
@@ -55,7 +71,9 @@ def test_no_process_is_left(label_studio: LabelStudioServer) -> None:
 
 def test_a_missing_environment_says_what_builds_it(tmp_path: Path) -> None:
     """Nothing is created for a server that cannot start."""
-    server = LabelStudioServer(tmp_path / "data", Account("a@example.com", "p", "t" * 20), program=tmp_path / "label-studio")
+    server = LabelStudioServer(
+        tmp_path / "data", Account("a@example.com", "p", "t" * 20), program=tmp_path / "label-studio"
+    )
     with pytest.raises(ProcessError, match="make setup"):
         server.start()
     assert not (tmp_path / "data").exists()

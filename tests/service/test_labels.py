@@ -1,4 +1,5 @@
-"""What labels mean for the model: those that mark nothing, and those whose name is gone. A real Label Studio and Redis; jobs run here."""
+"""What labels mean for the model: those that mark nothing, and those whose name is gone.
+A real Label Studio and Redis; jobs run here."""
 
 from __future__ import annotations
 
@@ -49,7 +50,9 @@ class Lab:
 
     def configure(self, config: str) -> None:
         """Save another labelling configuration."""
-        self.http.patch(f"/api/projects/{self.context.project_id}/", json={"label_config": config}).raise_for_status()
+        self.http.patch(
+            f"/api/projects/{self.context.project_id}/", json={"label_config": config}
+        ).raise_for_status()
 
     def train(self) -> dict[str, Any]:
         return entry_points.train(self.context.project_id, "test")
@@ -78,7 +81,9 @@ class Lab:
         return "\n".join(read_status(self.context.project_id)["warnings"])
 
     def _predictions(self, task: int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.http.get("/api/predictions/", params={"task": task}).raise_for_status().json()
+        found: list[dict[str, Any]] = (
+            self.http.get("/api/predictions/", params={"task": task}).raise_for_status().json()
+        )
         return found
 
 
@@ -100,9 +105,17 @@ def lab(
         label_studio_api_key=label_studio.token,
         project_defaults={"budget": 2, "folds": 2},
     )
-    http = httpx.Client(base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60)
-    project = int(http.post("/api/projects", json={"title": "Labels", "label_config": EXAMPLE}).raise_for_status().json()["id"])
-    http.post(f"/api/projects/{project}/import", json=[{"data": {"image": image_url(each)}} for each in range(8)]).raise_for_status()
+    http = httpx.Client(
+        base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60
+    )
+    project = int(
+        http.post("/api/projects", json={"title": "Labels", "label_config": EXAMPLE})
+        .raise_for_status()
+        .json()["id"]
+    )
+    http.post(
+        f"/api/projects/{project}/import", json=[{"data": {"image": image_url(each)}} for each in range(8)]
+    ).raise_for_status()
     pending_work.register(redis, project)
     context = open_context(project)
     return Lab(context, http, context.client.task_ids(project))
@@ -127,7 +140,9 @@ def test_labels_that_mark_nothing_are_told_and_make_no_model(lab: Lab) -> None:
     record = lab.context.versions.current_record()
     assert record is not None
     assert (len(record.tasks), record.undecisive) == (5, tuple(map(str, lab.tasks[:3])))
-    assert record.held_out_dice == pytest.approx(np.mean([record.held_out[str(task)] for task in lab.tasks[3:5]]), abs=1e-4)
+    assert record.held_out_dice == pytest.approx(
+        np.mean([record.held_out[str(task)] for task in lab.tasks[3:5]]), abs=1e-4
+    )
     assert f"3 of 5 labels mark nothing (tasks {', '.join(map(str, lab.tasks[:3]))})" in lab.warnings()
 
 
@@ -146,13 +161,16 @@ def test_objects_that_the_working_size_loses_are_told(lab: Lab) -> None:
 
 
 def test_a_version_of_empty_labels_of_an_early_edition_blocks_nothing(lab: Lab) -> None:
-    """It is in use with a dice of 1; doctor tells, and the next training that learns something takes its place."""
+    """It is in use with a dice of 1;
+    doctor tells, and the next training that learns something takes its place."""
     context = lab.context
     for task in lab.tasks[:2]:
         lab.label(task)
     lab.train()
     idle = {str(task): 1.0 for task in lab.tasks[5:8]}
-    early = VersionRecord("v2", "early", "2026-01-01", ("Axon",), dict.fromkeys(idle, "a digest"), 0, TINY, {}, idle, 1.0)
+    early = VersionRecord(
+        "v2", "early", "2026-01-01", ("Axon",), dict.fromkeys(idle, "a digest"), 0, TINY, {}, idle, 1.0
+    )
     context.versions.save(context.versions.load("v1"), early)
     context.versions.make_current("v2", by="training")
     (told,) = check_labels(context.settings, context.project_id)
@@ -169,7 +187,9 @@ def test_a_version_of_empty_labels_of_an_early_edition_blocks_nothing(lab: Lab) 
         ([picture(0)[1]] * 2, "Labels are the same in every pixel, though drawn on different images"),
     ],
 )
-def test_labels_that_cover_everything_or_are_copied_do_not_decide(lab: Lab, masks: list[np.ndarray[Any, Any]], told: str) -> None:
+def test_labels_that_cover_everything_or_are_copied_do_not_decide(
+    lab: Lab, masks: list[np.ndarray[Any, Any]], told: str
+) -> None:
     """A model of them alone meets them exactly, as no real one does."""
     for task, mask in zip(lab.tasks, masks, strict=False):
         lab.label(task, mask)
@@ -182,7 +202,8 @@ def test_labels_that_cover_everything_or_are_copied_do_not_decide(lab: Lab, mask
 
 
 def test_a_renamed_label_takes_its_masks_along_and_no_version_of_fewer_labels_takes_over(lab: Lab) -> None:
-    """Masks of the old name go at the next look, in place; the lost labels are told, with what keeps them; put back, all is as before."""
+    """Masks of the old name go at the next look, in place; the lost labels are told, with what keeps them;
+    put back, all is as before."""
     context = lab.context
     for task in lab.tasks[:2]:
         lab.label(task)
@@ -195,14 +216,20 @@ def test_a_renamed_label_takes_its_masks_along_and_no_version_of_fewer_labels_ta
     lab.configure(RENAMED)
     lab.look()
     after = lab.shown()
-    assert {task: row[:2] for task, row in after.items()} == {task: row[:2] for task, row in before.items()}  # the rows and places stay
+    assert {task: row[:2] for task, row in after.items()} == {
+        task: row[:2] for task, row in before.items()
+    }  # the rows and places stay
     assert not any(labels for _, _, labels in after.values())
-    assert "v1 was trained on the labels Axon, and the labelling configuration now has Neurite" in lab.warnings()
+    assert (
+        "v1 was trained on the labels Axon, and the labelling configuration now has Neurite" in lab.warnings()
+    )
 
     lab.label(lab.tasks[2], config=RENAMED)
     result = lab.train()
     assert (result["version"], result["published"], context.versions.current()) == ("v2", False, "v1")
-    assert "Version v2 was trained but is not in use: trained on fewer labels, 1 in place of 2" in lab.warnings()
+    assert (
+        "Version v2 was trained but is not in use: trained on fewer labels, 1 in place of 2" in lab.warnings()
+    )
     assert "2 of 3 labels are not learnt from, as they say 'Axon'" in lab.warnings()
     assert '<Label value="Neurite" alias="Axon"/>' in lab.warnings()
     lab.write_order()

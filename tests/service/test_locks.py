@@ -97,8 +97,11 @@ def test_one_process_at_a_time(redis: Redis, redis_server: EmbeddedRedis, tmp_pa
     assert total.read_text() == "120"
 
 
-def test_a_process_that_was_paused_does_not_write(redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path) -> None:
-    """Its fence runs out, another process does the work, and when the first one goes on it stops before it writes."""
+def test_a_process_that_was_paused_does_not_write(
+    redis: Redis, redis_server: EmbeddedRedis, tmp_path: Path
+) -> None:
+    """Its fence runs out, another process does the work, and when the first one goes on it stops before it
+    writes."""
     del redis
     paused = process(WRITE, "paused", redis_server.address, tmp_path, "go")
     try:
@@ -152,7 +155,8 @@ def test_a_sleeper_does_not_take_back_what_another_finished(redis: Redis) -> Non
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_renewal_that_comes_after_the_release_is_too_late(redis: Redis, lost: bool) -> None:
-    """It was on its way from another thread; others do not wait for a fence that nobody holds, also if Redis had lost it."""
+    """It was on its way from another thread;
+    others do not wait for a fence that nobody holds, also if Redis had lost it."""
     fence = Fence(redis, "f")
     assert fence.take()
     number = fence.number

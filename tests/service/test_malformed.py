@@ -1,4 +1,5 @@
-"""Whatever is sent in place of any part of a recorded call: an answer below 500 with a message, and the service goes on."""
+"""Whatever is sent in place of any part of a recorded call:
+an answer below 500 with a message, and the service goes on."""
 
 from __future__ import annotations
 
@@ -19,13 +20,42 @@ from backend.queue import pending_work
 from backend.settings import Settings
 
 PROJECT = {"id": 2, "title": "Axons", "label_config": EXAMPLE}
-ANNOTATION = {"id": 9, "task": 26, "completed_by": 1, "was_cancelled": False, "result": [{"type": "brushlabels", "value": {"rle": [1]}}]}
+ANNOTATION = {
+    "id": 9,
+    "task": 26,
+    "completed_by": 1,
+    "was_cancelled": False,
+    "result": [{"type": "brushlabels", "value": {"rle": [1]}}],
+}
 TASK = {"id": 26, "data": {"image": "/data/local-files/?d=a.png"}, "project": 2}
 RECORDED: list[tuple[str, dict[str, Any]]] = [
-    ("/setup", {"project": "2.17", "schema": EXAMPLE, "hostname": "http://h", "access_token": "abc", "extra_params": '{"budget": 3}'}),
-    ("/predict", {"tasks": [TASK], "project": "2.17", "label_config": EXAMPLE, "params": {"login": None, "context": {"result": []}}}),
-    ("/webhook", {"action": "ANNOTATION_CREATED", "annotation": ANNOTATION, "project": PROJECT, "task": TASK}),
-    ("/webhook", {"action": "ANNOTATIONS_CREATED", "annotations": [ANNOTATION, ANNOTATION], "project": PROJECT}),
+    (
+        "/setup",
+        {
+            "project": "2.17",
+            "schema": EXAMPLE,
+            "hostname": "http://h",
+            "access_token": "abc",
+            "extra_params": '{"budget": 3}',
+        },
+    ),
+    (
+        "/predict",
+        {
+            "tasks": [TASK],
+            "project": "2.17",
+            "label_config": EXAMPLE,
+            "params": {"login": None, "context": {"result": []}},
+        },
+    ),
+    (
+        "/webhook",
+        {"action": "ANNOTATION_CREATED", "annotation": ANNOTATION, "project": PROJECT, "task": TASK},
+    ),
+    (
+        "/webhook",
+        {"action": "ANNOTATIONS_CREATED", "annotations": [ANNOTATION, ANNOTATION], "project": PROJECT},
+    ),
     ("/webhook", {"action": "START_TRAINING", "project": PROJECT}),
 ]
 SURROGATE = "\ud800"
@@ -39,7 +69,9 @@ values = st.recursive(
     | st.integers(2**31, 2**80)
     | st.text()
     | st.just(SURROGATE),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.just("id"), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.just("id"), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
@@ -75,7 +107,9 @@ def client(settings: Settings, redis: Redis) -> FlaskClient:
 def test_any_part_may_be_anything(client: FlaskClient, data: st.DataObject) -> None:
     """One part of a recorded call, or all of it, replaced by any other JSON."""
     path, body = data.draw(st.sampled_from(RECORDED))
-    answer = client.post(path, json=replaced(body, data.draw(st.sampled_from(list(places(body)))), data.draw(values)))
+    answer = client.post(
+        path, json=replaced(body, data.draw(st.sampled_from(list(places(body)))), data.draw(values))
+    )
     assert answer.status_code < 500, answer.json
     if answer.status_code >= 400:
         assert (answer.json or {})["message"]

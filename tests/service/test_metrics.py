@@ -42,7 +42,8 @@ SECONDS = 90.0
 
 @dataclass
 class Service:
-    """Web server and two workers, the first logging text, all else JSON; and a Label Studio that accepts connections and never answers."""
+    """Web server and two workers, the first logging text, all else JSON;
+    and a Label Studio that accepts connections and never answers."""
 
     web: Web
     server: EmbeddedRedis
@@ -53,13 +54,17 @@ class Service:
     def value(self, name: str, **labels: str) -> float | None:
         """The value of a sample at a new scrape, None if there is none."""
         families = parse_text(self.web.get("/metrics").raise_for_status().text)
-        found = [s.value for family in families for s in family.samples if s.name == name and s.labels == labels]
+        found = [
+            s.value for family in families for s in family.samples if s.name == name and s.labels == labels
+        ]
         assert len(found) <= 1
         return found[0] if found else None
 
     def wait(self, expected: float, name: str, **labels: str) -> None:
         """Wait until a sample has a value."""
-        assert eventually(lambda: self.value(name, **labels) == expected, SECONDS), f"{name}{labels}: {self.value(name, **labels)}"
+        assert eventually(lambda: self.value(name, **labels) == expected, SECONDS), (
+            f"{name}{labels}: {self.value(name, **labels)}"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +73,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
     server = EmbeddedRedis(folder / "redis", port=free_port())
     server.start()
-    with pytest.MonkeyPatch.context() as patch, socket.socket() as silent, Redis.from_url(server.address) as redis:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        socket.socket() as silent,
+        Redis.from_url(server.address) as redis,
+    ):
         silent.bind(("127.0.0.1", 0))
         silent.listen(64)
         settings = use_settings(
@@ -88,7 +97,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             Program(
                 log.stem,
                 service.python("backend.run.worker", "compute"),
-                environment={**service.environment(settings), "LOG_JSON": "false" if log is logs[0] else "true"},
+                environment={
+                    **service.environment(settings),
+                    "LOG_JSON": "false" if log is logs[0] else "true",
+                },
                 log=log,
                 grace=0.5,
             ).start()
@@ -105,17 +117,29 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     connections._shared.cache_clear()
 
 
-def test_requests_are_counted_by_endpoint_and_status(running: Service, image_url: Callable[[int], str]) -> None:
-    """Never by raw path; what /predict drew, and what it could not read; an id that the answer and the log carry."""
+def test_requests_are_counted_by_endpoint_and_status(
+    running: Service, image_url: Callable[[int], str]
+) -> None:
+    """Never by raw path; what /predict drew, and what it could not read;
+    an id that the answer and the log carry."""
     web, name = running.web, "tdal_http_request_duration_seconds_count"
     for number in range(3):
-        assert web.get(f"/no/such/address/{number}", headers={"X-Request-ID": f"mine-{number}"}).headers["X-Request-ID"] == f"mine-{number}"
+        assert (
+            web.get(f"/no/such/address/{number}", headers={"X-Request-ID": f"mine-{number}"}).headers[
+                "X-Request-ID"
+            ]
+            == f"mine-{number}"
+        )
     httpx.get(f"{web.url}/metrics", timeout=60)
     running.redis.sadd(PROJECTS, 2, 8)
     publish_version(web.settings.model_dir, 2)
     for project in (2, 8):
         tasks = [{"id": number, "data": {"image": image_url(number)}} for number in (3, 4, 404)]
-        web.post("/predict", {"tasks": tasks, "project": str(project), "label_config": EXAMPLE}, headers={"X-Request-ID": "bad id\t!"})
+        web.post(
+            "/predict",
+            {"tasks": tasks, "project": str(project), "label_config": EXAMPLE},
+            headers={"X-Request-ID": "bad id\t!"},
+        )
     web.post("/setup", {"project": "2", "schema": "<View/>", "access_token": TOKEN})
     assert running.value(name, endpoint="unknown", status="404") == 3
     assert running.value(name, endpoint="/metrics", status="401") == 1
@@ -130,11 +154,14 @@ def test_requests_are_counted_by_endpoint_and_status(running: Service, image_url
     drawn = [line for line in lines if "task 404: no prediction" in line["message"]]
     assert [(line["project"], line["version"]) for line in drawn] == [(2, "v1")]
     assert re.fullmatch(r"[0-9a-f]{12}", drawn[0]["request"])
-    assert next(line for line in lines if line["message"] == "v1 loaded")["request"] == drawn[0]["request"]  # in the network's thread
+    assert (
+        next(line for line in lines if line["message"] == "v1 loaded")["request"] == drawn[0]["request"]
+    )  # in the network's thread
 
 
 def test_jobs_of_several_workers_are_counted_however_they_end(running: Service) -> None:
-    """Stopped, failed and tried again, killed: with the state of queues and workers meanwhile; a new web process knows it too."""
+    """Stopped, failed and tried again, killed: with the state of queues and workers meanwhile;
+    a new web process knows it too."""
     redis, name = running.redis, "tdal_job_duration_seconds_count"
     running.wait(2, "tdal_workers", queue="compute", state="idle")
     (stopped,) = _enqueue_units(redis, 3, "v1.r1")  # which is in no storage: superseded and cleared away
@@ -148,7 +175,9 @@ def test_jobs_of_several_workers_are_counted_however_they_end(running: Service) 
     running.wait(1, "tdal_jobs", kind=UNIT, state="failed")
     running.wait(2, "tdal_project_failed_jobs", project="4")
 
-    hanging = [enqueue.enqueue_training(project) for project in (5, 6)]  # one for each worker: they wait for Label Studio
+    hanging = [
+        enqueue.enqueue_training(project) for project in (5, 6)
+    ]  # one for each worker: they wait for Label Studio
     running.wait(2, "tdal_workers", queue="compute", state="busy")
     enqueue.enqueue_training(7)
     running.wait(2, "tdal_jobs", kind="training", state="running")
@@ -156,7 +185,9 @@ def test_jobs_of_several_workers_are_counted_however_they_end(running: Service) 
     assert running.value("tdal_jobs", kind="training", state="queued") == 1
     assert 0 < (running.value("tdal_queue_oldest_job_age_seconds", queue="compute") or 0) < SECONDS
     assert running.value("tdal_queue_oldest_job_age_seconds", queue="control") == 0
-    assert eventually(lambda: all("training: asked for" in log.read_text() for log in running.logs[:2]), SECONDS)
+    assert eventually(
+        lambda: all("training: asked for" in log.read_text() for log in running.logs[:2]), SECONDS
+    )
     program = running.workers[0].program_pid
     assert program
     (horse,) = psutil.Process(program).children()
@@ -164,7 +195,9 @@ def test_jobs_of_several_workers_are_counted_however_they_end(running: Service) 
     running.wait(1, name, kind="training", outcome="killed")
 
     before = running.value("process_start_time_seconds")
-    os.kill(running.web.running.program_pid or 0, signal.SIGHUP)  # gunicorn puts a new process in place of the old one
+    os.kill(
+        running.web.running.program_pid or 0, signal.SIGHUP
+    )  # gunicorn puts a new process in place of the old one
 
     def renewed() -> bool:
         try:
@@ -178,25 +211,46 @@ def test_jobs_of_several_workers_are_counted_however_they_end(running: Service) 
     total = running.value("tdal_job_duration_seconds_sum", kind="training", outcome="killed") or 0
     assert total > 0
     limits = [limit for limit in job_statistics.LIMITS if total <= limit]
-    assert running.value("tdal_job_duration_seconds_bucket", kind="training", outcome="killed", le=str(limits[0])) == 1
+    assert (
+        running.value(
+            "tdal_job_duration_seconds_bucket", kind="training", outcome="killed", le=str(limits[0])
+        )
+        == 1
+    )
 
     text, as_json = (log.read_text() for log in running.logs[:2])
     for project, job in zip((5, 6), hanging, strict=True):
-        in_text = f" INFO backend.jobs.entry_points [project={project} job={job}]: training: asked for" in text
-        in_json = any(_belongs(line, project=project, job=job, message="training: asked for") for line in _lines(running.logs[1]))
+        in_text = (
+            f" INFO backend.jobs.entry_points [project={project} job={job}]: training: asked for" in text
+        )
+        in_json = any(
+            _belongs(line, project=project, job=job, message="training: asked for")
+            for line in _lines(running.logs[1])
+        )
         assert in_text or in_json
     assert "horse" in text  # rq's own word on the killed one
-    assert all(re.search(r"\[project=\d+ job=training-", line) for line in text.splitlines() if "horse" in line), text
+    assert all(
+        re.search(r"\[project=\d+ job=training-", line) for line in text.splitlines() if "horse" in line
+    ), text
     both = text + as_json
-    assert f"[project=3 round=v1.r1 job={stopped}]: row stopped" in both or _found(as_json, project=3, round="v1.r1", job=stopped)
-    assert f"rq.worker [project=4 round=v1.r1 job={failed}]" in both or _found(as_json, logger="rq.worker", project=4, job=failed)
+    assert f"[project=3 round=v1.r1 job={stopped}]: row stopped" in both or _found(
+        as_json, project=3, round="v1.r1", job=stopped
+    )
+    assert f"rq.worker [project=4 round=v1.r1 job={failed}]" in both or _found(
+        as_json, logger="rq.worker", project=4, job=failed
+    )
 
 
 def test_a_job_whose_worker_vanished_is_counted(running: Service) -> None:
     """rq finds it when its sign of life is overdue."""
     redis = running.redis
     apart = named("compute-elsewhere", redis)
-    apart.enqueue_call("backend.jobs.entry_points.train", args=(9, "x"), job_id="training-9-x", meta={"project": 9, "kind": "training"})
+    apart.enqueue_call(
+        "backend.jobs.entry_points.train",
+        args=(9, "x"),
+        job_id="training-9-x",
+        meta={"project": 9, "kind": "training"},
+    )
     job = Job.fetch("training-9-x", connection=redis)
     job.prepare_for_execution("gone", redis.pipeline())
     job.set_status(JobStatus.STARTED)
@@ -209,7 +263,13 @@ def test_a_job_whose_worker_vanished_is_counted(running: Service) -> None:
 def test_projects(running: Service) -> None:
     """What jobs have left in Redis about each; a value that nobody knows is left out."""
     redis = running.redis
-    info = {"version": "v7", "held_out_dice": 0.8125, "trained": 12, "rounds_written": 4, "round_time": "2020-01-01T00:00:00+00:00"}
+    info = {
+        "version": "v7",
+        "held_out_dice": 0.8125,
+        "trained": 12,
+        "rounds_written": 4,
+        "round_time": "2020-01-01T00:00:00+00:00",
+    }
     pending_work.register(redis, 11, **{name: str(value) for name, value in info.items()})
     pending_work.register(redis, 12)
     for project in (11, 12):
@@ -229,15 +289,24 @@ def test_projects(running: Service) -> None:
 
 
 def test_the_page_names_what_there_is(running: Service) -> None:
-    """Each metric of ours stands in the documentation and each documented one in the output; also those of the alert rules."""
+    """Each metric of ours stands in the documentation and each documented one in the output;
+    also those of the alert rules."""
     text = running.web.get("/metrics").text
     given = {family.name for family in parse_text(text)} - {"python_info", "python_gc_objects_collected"}
-    ours = {family.name + ("_total" if family.type == "counter" else "") for family in parse_text(text) if family.name.startswith("tdal_")}
+    ours = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in parse_text(text)
+        if family.name.startswith("tdal_")
+    }
     table = set(re.findall(r"^\| `(tdal_\w+)", DOCS, re.MULTILINE))
     assert table == ours
     rules = re.findall(r"expr: (.+)", DOCS)
     assert len(rules) >= 3
-    used = {re.sub(r"_(bucket|sum|count|total)$", "", name) for rule in rules for name in re.findall(r"\b(?:tdal|process)_\w+", rule)}
+    used = {
+        re.sub(r"_(bucket|sum|count|total)$", "", name)
+        for rule in rules
+        for name in re.findall(r"\b(?:tdal|process)_\w+", rule)
+    }
     assert used <= given
     for family in parse_text(text):
         assert family.documentation
@@ -251,7 +320,9 @@ def test_a_hundred_projects_and_a_long_queue_are_quick(running: Service) -> None
     """A scrape reads Redis in a handful of round trips, whatever there is."""
     redis = running.redis
     for project in range(100, 200):
-        pending_work.register(redis, project, version="v1", held_out_dice="0.5", round_time="2026-01-01T00:00:00+00:00")
+        pending_work.register(
+            redis, project, version="v1", held_out_dice="0.5", round_time="2026-01-01T00:00:00+00:00"
+        )
     elsewhere = [f"row-{100 + number % 100}-v1-r1-{number}" for number in range(20_000)]
     redis.zadd(f"rq:failed:{COMPUTE}", {job: time.time() + 60 for job in elsewhere})
     seconds = []
@@ -266,7 +337,8 @@ def test_a_hundred_projects_and_a_long_queue_are_quick(running: Service) -> None
 
 
 def test_without_redis_it_still_answers_and_says_so(running: Service) -> None:
-    """Which is what an alarm needs; the event that came meanwhile is held, and recorded when Redis is back."""
+    """Which is what an alarm needs;
+    the event that came meanwhile is held, and recorded when Redis is back."""
     running.server.stop()
     seconds = []
     for _ in range(3):

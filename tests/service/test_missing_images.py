@@ -1,4 +1,5 @@
-"""Images that are away, broken or too large are missing by name; all else goes on, and takes them up once they are there."""
+"""Images that are away, broken or too large are missing by name;
+all else goes on, and takes them up once they are there."""
 
 from __future__ import annotations
 
@@ -56,7 +57,10 @@ class Lab:
 
     @property
     def tasks(self) -> list[dict[str, Any]]:
-        answer = self.http.get("/api/tasks", params={"project": self.project, "resolve_uri": "false", "page_size": 100, "fields": "all"})
+        answer = self.http.get(
+            "/api/tasks",
+            params={"project": self.project, "resolve_uri": "false", "page_size": 100, "fields": "all"},
+        )
         return sorted(answer.raise_for_status().json()["tasks"], key=lambda task: task["id"])
 
     def label(self, task: int, number: int) -> None:
@@ -103,7 +107,12 @@ def lab(
     )
     headers = {"Authorization": f"Token {label_studio.token}"}
     with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http, object_store.signed():
-        body = {"title": "Missing", "label_config": EXAMPLE, "maximum_annotations": 1, "sampling": "Uncertainty sampling"}
+        body = {
+            "title": "Missing",
+            "label_config": EXAMPLE,
+            "maximum_annotations": 1,
+            "sampling": "Uncertainty sampling",
+        }
         project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
         found = Lab(project, object_store, http, settings)
         found.uploads = [found.upload(picture(number)[0]) for number in range(4)]
@@ -144,7 +153,8 @@ def look(lab: Lab) -> None:
 
 
 def test_a_storage_that_is_away_costs_its_own_images_only(lab: Lab) -> None:
-    """The round, its masks, /predict, looks and the training go on without them, and with them once it is back."""
+    """The round, its masks, /predict, looks and the training go on without them, and with them once it is
+    back."""
     publish_version(lab.settings.model_dir, lab.project)
     lab.label(lab.stored[0], 4)
     for number, task in enumerate(lab.uploads[:2]):
@@ -176,12 +186,17 @@ def test_a_storage_that_is_away_costs_its_own_images_only(lab: Lab) -> None:
     assert set(lab.round().unreadable) == {str(lab.large)}
 
 
-def test_whatever_one_image_does_to_its_decoder_the_others_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_one_image_does_to_its_decoder_the_others_go_on(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Memory that is not enough, for the image or for its brush, and errors that nobody thought of."""
     publish_version(lab.settings.model_dir, lab.project)
     lab.label(lab.uploads[0], 0)
     lab.label(lab.uploads[1], 1)
-    bad = {f"task {lab.uploads[1]}": MemoryError(), f"task {lab.uploads[2]}": RuntimeError("DefaultCPUAllocator: can't allocate memory")}
+    bad = {
+        f"task {lab.uploads[1]}": MemoryError(),
+        f"task {lab.uploads[2]}": RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    }
     bad[f"task {lab.uploads[3]}"] = AssertionError("a decoder's own")
     from model.data import images
 
@@ -200,11 +215,17 @@ def test_whatever_one_image_does_to_its_decoder_the_others_go_on(lab: Lab, monke
     drawn = {task["id"] for task, result in zip(lab.tasks, results, strict=True) if result["result"]}
     assert drawn == {lab.uploads[0], *lab.stored}
     assert entry_points.train(lab.project, "test")["labels"] == 1
-    assert any(f"task {lab.uploads[1]}: there is not enough memory" in text for text in read_status(lab.project)["warnings"])
+    assert any(
+        f"task {lab.uploads[1]}: there is not enough memory" in text
+        for text in read_status(lab.project)["warnings"]
+    )
 
 
-def test_an_image_that_kills_its_worker_each_time_is_left_out_by_name(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory ran out, or a decoder crashed: the round and the training come to their end at their third try, without that image alone."""
+def test_an_image_that_kills_its_worker_each_time_is_left_out_by_name(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory ran out, or a decoder crashed:
+    the round and the training come to their end at their third try, without that image alone."""
     publish_version(lab.settings.model_dir, lab.project)
     for number in (0, 1):
         lab.label(lab.uploads[number], number)
@@ -216,7 +237,9 @@ def test_an_image_that_kills_its_worker_each_time_is_left_out_by_name(lab: Lab, 
         return real(data, name, stored=stored)
 
     monkeypatch.setattr(images, "decode", deadly)
-    monkeypatch.setattr(Fence.__init__, "__kwdefaults__", {"seconds": 2.0})  # free so long after its holder was killed
+    monkeypatch.setattr(
+        Fence.__init__, "__kwdefaults__", {"seconds": 2.0}
+    )  # free so long after its holder was killed
     redis = open_context(lab.project).redis
     for _ in range(2):  # the first job finds the labelled one out, and fails with the other one
         enqueue.enqueue_round(lab.project, "test")
@@ -226,12 +249,18 @@ def test_an_image_that_kills_its_worker_each_time_is_left_out_by_name(lab: Lab, 
     assert set(record.unreadable) == {str(lab.uploads[2]), str(lab.large)}
     assert f"task {lab.uploads[2]}: 2 times the worker was killed" in record.unreadable[str(lab.uploads[2])]
     assert record.labels == [lab.uploads[0]]
-    assert {as_text(task) for task in redis.hkeys(Keys(lab.project).kills)} == {str(task) for task in lab.uploads[1:3]}
+    assert {as_text(task) for task in redis.hkeys(Keys(lab.project).kills)} == {
+        str(task) for task in lab.uploads[1:3]
+    }
     assert not redis.exists(Keys(lab.project).in_hand)
-    assert not Segmenter(lab.project, EXAMPLE).predict([task for task in lab.tasks if task["id"] == lab.uploads[2]])[0]["result"]
+    assert not Segmenter(lab.project, EXAMPLE).predict(
+        [task for task in lab.tasks if task["id"] == lab.uploads[2]]
+    )[0]["result"]
 
 
-def test_an_image_that_goes_while_the_round_runs_comes_last(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_goes_while_the_round_runs_comes_last(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On whatever machine: the order is written, by looks where the comparison needs that image."""
     publish_version(lab.settings.model_dir, lab.project)
     for number, task in enumerate(lab.uploads[:3]):

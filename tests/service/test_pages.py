@@ -1,4 +1,5 @@
-"""The status pages, served by the real web server: what they show, what they survive, and whom they refuse."""
+"""The status pages, served by the real web server:
+what they show, what they survive, and whom they refuse."""
 
 from __future__ import annotations
 
@@ -48,17 +49,43 @@ def storage(web: Web, redis: Redis) -> Iterator[Storage]:
 @pytest.fixture
 def full(storage: Storage) -> Storage:
     """The project with a version, an order, its pictures and figures, and submits."""
-    version = VersionRecord("v1", "job", "2026-11-23T08:00:00+00:00", ("Axon",), {"1": "a", "2": "b", "3": "c"}, 0, {}, held_out_dice=0.7)
+    version = VersionRecord(
+        "v1",
+        "job",
+        "2026-11-23T08:00:00+00:00",
+        ("Axon",),
+        {"1": "a", "2": "b", "3": "c"},
+        0,
+        {},
+        held_out_dice=0.7,
+    )
     storage.write_json(f"{FOLDER}/versions/v1/model.json", {"record": version.to_dict()})
     Versions(storage, PROJECT).make_current("v1", by="training")
     order = list(range(20, 32))
     queries = {
-        str(task): {"rank": rank, "reason": f"expected to raise image 31 from 0.52 to 0.{60 + rank}; represents {rank} images <i>"}
+        str(task): {
+            "rank": rank,
+            "reason": f"expected to raise image 31 from 0.52 to 0.{60 + rank}; represents {rank} images <i>",
+        }
         | {"expected_dice": 0.6 + rank / 100, "helps": ["31"]}
         for rank, task in enumerate(order, start=1)
     }
-    record = {"round": ROUND, "time": "2026-11-23T09:00:00+00:00", "reason": "asked for", "strategy": "task_dependent", "budget": 2}
-    record |= {"cold_start": False, "message": "", "version": "v1", "seed": 0, "labels": [1, 2, 3], "order": order, "batch": order[:2]}
+    record = {
+        "round": ROUND,
+        "time": "2026-11-23T09:00:00+00:00",
+        "reason": "asked for",
+        "strategy": "task_dependent",
+        "budget": 2,
+    }
+    record |= {
+        "cold_start": False,
+        "message": "",
+        "version": "v1",
+        "seed": 0,
+        "labels": [1, 2, 3],
+        "order": order,
+        "batch": order[:2],
+    }
     record |= {
         "queries": queries,
         "unreadable": {},
@@ -77,15 +104,29 @@ def full(storage: Storage) -> Storage:
     path.parent.mkdir(parents=True)
     path.write_bytes(thumbnail(decode_raw(data, "x"), mask))
     matrix = np.full((12, 12), 0.7, dtype=np.float32)
-    storage.write_json(f"{FOLDER}/rounds/{ROUND}/similarity.json", similarity_map([str(task) for task in order], matrix, ["20"], []))
-    seen = {"task": 4, "annotation": 1, "time": "2026-11-23T08:00:00Z", "updated": "", "round": "v0.r1", "version": "v1", "dice": 0.83}
+    storage.write_json(
+        f"{FOLDER}/rounds/{ROUND}/similarity.json",
+        similarity_map([str(task) for task in order], matrix, ["20"], []),
+    )
+    seen = {
+        "task": 4,
+        "annotation": 1,
+        "time": "2026-11-23T08:00:00Z",
+        "updated": "",
+        "round": "v0.r1",
+        "version": "v1",
+        "dice": 0.83,
+    }
     storage.write_json(f"{FOLDER}/live-quality.json", {"agreements": [seen]})
     return storage
 
 
 def page(web: Web, path: str = f"/projects/{PROJECT}", status: int = 200) -> str:
     answer = web.get(path, headers=PAGE)
-    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/html; charset=utf-8"), answer.text
+    assert (answer.status_code, answer.headers["Content-Type"]) == (
+        status,
+        "text/html; charset=utf-8",
+    ), answer.text
     return answer.text
 
 
@@ -119,7 +160,11 @@ def test_it_tells_what_is_next_and_why_and_how_good_the_model_is(web: Web, full:
 def test_a_reason_names_a_task_and_leads_to_it(web: Web, full: Storage) -> None:
     """Strategies speak of images; the other fields of the state, and people, of tasks."""
     del full
-    link = re.search(r'<p class="reason">expected to raise <a id="helped-by-20" href="([^"]+)">task 31</a> from 0.52 to 0.61;', page(web))
+    link = re.search(
+        r'<p class="reason">expected to raise <a id="helped-by-20" href="([^"]+)">task 31</a> from 0.52 to'
+        r" 0.61;",
+        page(web),
+    )
     assert link
     assert link[1].endswith(f"/projects/{PROJECT}/data?task=31")
     first = web.get(f"/projects/{PROJECT}/status").json()["next_tasks"][0]
@@ -127,8 +172,11 @@ def test_a_reason_names_a_task_and_leads_to_it(web: Web, full: Storage) -> None:
 
 
 def test_nothing_on_the_page_is_reached_twice_by_keyboard(web: Web, full: Storage) -> None:
-    """The picture leads to where its title leads; and all that can have the focus has an id, by which it is found again when renewed."""
-    full.write_json(f"{FOLDER}/rounds/{ROUND}/pictures.json", {"tasks": {"20": {"name": "x" * 240, "picture": True}}})
+    """The picture leads to where its title leads;
+    and all that can have the focus has an id, by which it is found again when renewed."""
+    full.write_json(
+        f"{FOLDER}/rounds/{ROUND}/pictures.json", {"tasks": {"20": {"name": "x" * 240, "picture": True}}}
+    )
     text = page(web)
     body = re.search(r'<section id="now".*</section>', text, re.DOTALL)
     assert body
@@ -144,8 +192,15 @@ def test_nothing_on_the_page_is_reached_twice_by_keyboard(web: Web, full: Storag
 def test_what_comes_from_people_is_text_on_the_page(web: Web, full: Storage, redis: Redis) -> None:
     """Titles, reasons, file names, warnings and errors hold what anybody wrote."""
     redis.hset(Keys(PROJECT).notes, "config", "<script>alert(1)</script>")
-    redis.hset(Keys(PROJECT).errors, "round", json.dumps({"job": "j", "kind": "round", "message": '"><img src=x onerror=1>', "time": 1.0}))
-    full.write_json(f"{FOLDER}/rounds/{ROUND}/pictures.json", {"tasks": {"20": {"name": "<svg onload=1>", "picture": True}}})
+    redis.hset(
+        Keys(PROJECT).errors,
+        "round",
+        json.dumps({"job": "j", "kind": "round", "message": '"><img src=x onerror=1>', "time": 1.0}),
+    )
+    full.write_json(
+        f"{FOLDER}/rounds/{ROUND}/pictures.json",
+        {"tasks": {"20": {"name": "<svg onload=1>", "picture": True}}},
+    )
     text = page(web)
     assert "Axons &lt;b&gt;&amp; co" in text
     for raw in ("<b>", "<script>alert", "<img src=x", "<svg onload", "images <i>"):
@@ -157,9 +212,18 @@ def test_what_comes_from_people_is_text_on_the_page(web: Web, full: Storage, red
 def test_pictures_and_figures_are_served_from_files(web: Web, full: Storage) -> None:
     del full
     found = web.get(f"/projects/{PROJECT}/rounds/{ROUND}/pictures/20.jpg")
-    assert (found.status_code, found.headers["Content-Type"], found.content[:3]) == (200, "image/jpeg", b"\xff\xd8\xff")
+    assert (found.status_code, found.headers["Content-Type"], found.content[:3]) == (
+        200,
+        "image/jpeg",
+        b"\xff\xd8\xff",
+    )
     assert web.get(f"/projects/{PROJECT}/rounds/{ROUND}/similarity.json").json()["count"] == 12
-    for missing in (f"{ROUND}/pictures/21.jpg", "v9.r9/pictures/20.jpg", "..%2f..%2fv1.r1/pictures/20.jpg", "v9.r9/similarity.json"):
+    for missing in (
+        f"{ROUND}/pictures/21.jpg",
+        "v9.r9/pictures/20.jpg",
+        "..%2f..%2fv1.r1/pictures/20.jpg",
+        "v9.r9/similarity.json",
+    ):
         assert web.get(f"/projects/{PROJECT}/rounds/{missing}").status_code == 404
     text = page(web)
     assert text.count('<img src="/projects') == 1
@@ -176,7 +240,9 @@ def test_pictures_and_figures_are_served_from_files(web: Web, full: Storage) -> 
         ("versions/v1/model.json", "expected to raise task 31"),
     ],
 )
-def test_a_damaged_file_is_named_and_the_rest_is_shown(web: Web, full: Storage, name: str, stays: str) -> None:
+def test_a_damaged_file_is_named_and_the_rest_is_shown(
+    web: Web, full: Storage, name: str, stays: str
+) -> None:
     full.path(f"{FOLDER}/{name}").write_text("{half")
     found = words(page(web))
     assert name.rpartition("/")[2] in found
@@ -186,10 +252,28 @@ def test_a_damaged_file_is_named_and_the_rest_is_shown(web: Web, full: Storage, 
 
 def test_it_says_what_comes_next_where_there_is_nothing_yet(web: Web, storage: Storage) -> None:
     found = words(page(web))
-    for text in ("There is no order yet", "There is no version yet", "The first model is trained", "too early to tell"):
+    for text in (
+        "There is no order yet",
+        "There is no version yet",
+        "The first model is trained",
+        "too early to tell",
+    ):
         assert text.lower() in found.lower(), text
-    record = {"round": "v0.r1", "time": "2026-11-23T09:00:00+00:00", "reason": "the first order", "strategy": "looks", "budget": 5}
-    record |= {"cold_start": True, "message": "there is no model yet", "version": "v0", "order": [5, 6], "batch": [5, 6], "tasks": 2}
+    record = {
+        "round": "v0.r1",
+        "time": "2026-11-23T09:00:00+00:00",
+        "reason": "the first order",
+        "strategy": "looks",
+        "budget": 5,
+    }
+    record |= {
+        "cold_start": True,
+        "message": "there is no model yet",
+        "version": "v0",
+        "order": [5, 6],
+        "batch": [5, 6],
+        "tasks": 2,
+    }
     storage.write_json(f"{FOLDER}/rounds/v0.r1/record.json", record | {"queries": {}, "notes": {}})
     storage.write_json(f"{FOLDER}/current-round.json", {"round": "v0.r1"})
     Redis.from_url(web.settings.redis_address).hset(Keys(PROJECT).info, "labelled", 1)
@@ -221,7 +305,11 @@ def test_an_order_of_an_earlier_version_is_not_called_up_to_date(web: Web, full:
 def test_it_tells_when_nobody_is_there_to_work(web: Web, full: Storage, redis: Redis) -> None:
     """By the heartbeats that the doctor and the health checks go by, in the state that the page follows."""
     del full
-    waits = ("No worker for trainings and rounds is alive", "No worker for looks at projects", "No scheduler is alive")
+    waits = (
+        "No worker for trainings and rounds is alive",
+        "No worker for looks at projects",
+        "No scheduler is alive",
+    )
     found = words(page(web))
     for text in (*waits, "python -m backend worker", "python -m backend scheduler"):
         assert text in found
@@ -238,7 +326,11 @@ def test_it_tells_when_nobody_is_there_to_work(web: Web, full: Storage, redis: R
     redis.hset(workers[0].key, "last_heartbeat", "2026-01-01T00:00:00.000000Z")
     redis.zadd(get_registry_key(), {"s": 1.0})
     assert [text in words(page(web)) for text in waits] == [True, False, True]
-    assert [finding.severity for finding in check(web.settings)] == [Severity.ERROR, Severity.OK, Severity.ERROR]
+    assert [finding.severity for finding in check(web.settings)] == [
+        Severity.ERROR,
+        Severity.OK,
+        Severity.ERROR,
+    ]
 
 
 def test_a_lost_folder_is_not_taken_for_a_new_project(web: Web, full: Storage, redis: Redis) -> None:
@@ -267,7 +359,9 @@ def test_people_get_a_page_for_an_address_that_is_none(web: Web, full: Storage, 
     assert web.get(address).json()["error"] == "Not Found"
 
 
-def test_what_the_heading_and_the_questions_tell_is_in_the_state_that_the_page_follows(web: Web, storage: Storage, redis: Redis) -> None:
+def test_what_the_heading_and_the_questions_tell_is_in_the_state_that_the_page_follows(
+    web: Web, storage: Storage, redis: Redis
+) -> None:
     del storage
     redis.hset(Keys(PROJECT).info, "extra_params", '{"budget": 9, "strategy": "random"}')
     state = web.get(f"/projects/{PROJECT}/status").json()
@@ -293,7 +387,10 @@ def test_pages_may_load_nothing_foreign_and_not_be_framed(web: Web, full: Storag
     assert "default-src 'none'" in policy
     assert "script-src 'self'" in policy
     assert "unsafe" not in policy
-    assert (answer.headers["X-Frame-Options"], answer.headers["X-Content-Type-Options"]) == ("DENY", "nosniff")
+    assert (answer.headers["X-Frame-Options"], answer.headers["X-Content-Type-Options"]) == (
+        "DENY",
+        "nosniff",
+    )
     assert not re.search(r"<script(?![^>]* src=)|\son\w+=|\sstyle=|javascript:", answer.text)
     assert set(re.findall(r'(?:src|href)="(https?://[^/"]+)', answer.text)) == {web.settings.label_studio_url}
     cookie = answer.headers["Set-Cookie"]
@@ -303,7 +400,12 @@ def test_pages_may_load_nothing_foreign_and_not_be_framed(web: Web, full: Storag
 
 def test_without_the_password_nothing_is_shown_or_done(web: Web, full: Storage, redis: Redis) -> None:
     del full
-    addresses = ("/", f"/projects/{PROJECT}", "/pages/page.js", f"/projects/{PROJECT}/rounds/{ROUND}/pictures/20.jpg")
+    addresses = (
+        "/",
+        f"/projects/{PROJECT}",
+        "/pages/page.js",
+        f"/projects/{PROJECT}/rounds/{ROUND}/pictures/20.jpg",
+    )
     for auth in (None, (AUTH[0], "wrong")):
         with httpx.Client(base_url=web.url, auth=auth, timeout=60) as client:
             assert [client.get(address).status_code for address in addresses] == [401] * 4
@@ -322,7 +424,9 @@ class Browser:
         self.token = match[1]
         self.own = {"Origin": web.url, "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": self.token}
 
-    def post(self, action: str, headers: dict[str, str], body: dict[str, Any] | None = None) -> httpx.Response:
+    def post(
+        self, action: str, headers: dict[str, str], body: dict[str, Any] | None = None
+    ) -> httpx.Response:
         return self.client.post(f"/projects/{PROJECT}/{action}", headers=headers, json=body or {})
 
 
@@ -362,7 +466,9 @@ def test_the_page_may_act(web: Web, full: Storage, redis: Redis, action: str) ->
 
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("foreign", FOREIGN)
-def test_another_site_may_not_act_even_with_the_token(web: Web, full: Storage, redis: Redis, action: str, foreign: dict[str, str]) -> None:
+def test_another_site_may_not_act_even_with_the_token(
+    web: Web, full: Storage, redis: Redis, action: str, foreign: dict[str, str]
+) -> None:
     del full
     browser = Browser(web)
     answer = browser.post(action, browser.own | foreign, ACTIONS[action])
@@ -373,7 +479,9 @@ def test_another_site_may_not_act_even_with_the_token(web: Web, full: Storage, r
 
 
 @pytest.mark.parametrize("token", [None, "", "0" * 64, "\xfc"])
-def test_a_browser_without_the_token_may_not_act(web: Web, full: Storage, redis: Redis, token: str | None) -> None:
+def test_a_browser_without_the_token_may_not_act(
+    web: Web, full: Storage, redis: Redis, token: str | None
+) -> None:
     del full
     browser = Browser(web)
     headers = {name: value for name, value in browser.own.items() if name != "X-CSRF-Token"}
@@ -402,17 +510,33 @@ def test_other_sites_reach_no_other_address_either(web: Web, full: Storage, redi
 def test_without_a_password_only_known_names_of_this_machine_may_act(
     full: Storage, web: Web, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A foreign name that is led to this address (DNS rebinding) gets neither our page nor its token, and may not act."""
+    """A foreign name that is led to this address (DNS rebinding) gets neither our page nor its token, and may
+    not act."""
     del full
     told = web.settings
-    app = create_app(use_settings(monkeypatch, redis_url=told.redis_url, model_dir=told.model_dir, label_studio_api_key="none"))
+    app = create_app(
+        use_settings(
+            monkeypatch, redis_url=told.redis_url, model_dir=told.model_dir, label_studio_api_key="none"
+        )
+    )
     for host, expected in (("evil.example:9090", 403), ("127.0.0.1:9090", 202), ("localhost:9090", 202)):
         browser = app.test_client()
-        page = browser.get(f"/projects/{PROJECT}", headers=PAGE | {"Host": host}, base_url=f"http://{host}").text
+        page = browser.get(
+            f"/projects/{PROJECT}", headers=PAGE | {"Host": host}, base_url=f"http://{host}"
+        ).text
         match = re.search(r'name="csrf-token" content="([^"]+)"', page)
         assert (match is not None) is (expected == 202)
-        signs = {"Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": match[1] if match else ""}
-        assert browser.post(f"/projects/{PROJECT}/recompute", headers=signs, json={}, base_url=f"http://{host}").status_code == expected
+        signs = {
+            "Origin": f"http://{host}",
+            "Sec-Fetch-Site": "same-origin",
+            "X-CSRF-Token": match[1] if match else "",
+        }
+        assert (
+            browser.post(
+                f"/projects/{PROJECT}/recompute", headers=signs, json={}, base_url=f"http://{host}"
+            ).status_code
+            == expected
+        )
     assert enqueued(redis) == 1
 
 
@@ -426,24 +550,45 @@ def links(text: str) -> set[str]:
     [
         (None, "https://lab.example.org/ls/", "https://lab.example.org/ls"),
         ("https://other.example.org/ls/", "https://lab.example.org/ls", "https://other.example.org/ls"),
-        (None, "http://localhost:8080", "http://127.0.0.1:9/inside"),  # what it tells where nobody has set LABEL_STUDIO_HOST
+        (
+            None,
+            "http://localhost:8080",
+            "http://127.0.0.1:9/inside",
+        ),  # what it tells where nobody has set LABEL_STUDIO_HOST
         (None, "javascript:alert(1)", "http://127.0.0.1:9/inside"),
     ],
 )
 def test_links_to_label_studio_keep_its_sub_path(
-    web: Web, full: Storage, redis: Redis, monkeypatch: pytest.MonkeyPatch, public: str | None, told: str, expected: str
+    web: Web,
+    full: Storage,
+    redis: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    public: str | None,
+    told: str,
+    expected: str,
 ) -> None:
     """Workers may reach it at another address than browsers."""
     del full
     redis.hset(Keys(PROJECT).info, "hostname", told)
     folder = {"redis_url": web.settings.redis_url, "model_dir": web.settings.model_dir}
-    app = create_app(use_settings(monkeypatch, **folder, label_studio_url="http://127.0.0.1:9/inside", label_studio_public_url=public))
+    app = create_app(
+        use_settings(
+            monkeypatch,
+            **folder,
+            label_studio_url="http://127.0.0.1:9/inside",
+            label_studio_public_url=public,
+        )
+    )
     text = app.test_client().get(f"/projects/{PROJECT}", headers=PAGE).text
     assert {link for link in links(text) if link.endswith("/data")} == {f"{expected}/projects/{PROJECT}/data"}
 
 
-@pytest.mark.parametrize(("path", "host"), [("/next/projects/{}", "127.0.0.1:9090"), ("/projects/{}", "lab.example.org")])
-def test_the_pages_keep_the_sub_path_of_the_service(web: Web, full: Storage, monkeypatch: pytest.MonkeyPatch, path: str, host: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "host"), [("/next/projects/{}", "127.0.0.1:9090"), ("/projects/{}", "lab.example.org")]
+)
+def test_the_pages_keep_the_sub_path_of_the_service(
+    web: Web, full: Storage, monkeypatch: pytest.MonkeyPatch, path: str, host: str
+) -> None:
     """PUBLIC_URL=https://lab.example.org/next: a proxy passes the sub-path on, or takes it off."""
     del full
     folder = {"redis_url": web.settings.redis_url, "model_dir": web.settings.model_dir}

@@ -57,7 +57,9 @@ def test_a_process_that_ends_while_it_is_asked_about() -> None:
 def test_a_program_whose_name_is_cut_within_a_letter(tmp_path: Path) -> None:
     """Linux keeps 15 bytes of a name; any program of the machine may have such a one."""
     name = "import ctypes; ctypes.CDLL(None).prctl(15, 'abcdefghijklmnü'.encode()); "
-    running = program(f"import pathlib, sys; {name} pathlib.Path(sys.argv[1]).touch(); {SLEEP}", tmp_path / "named").start()
+    running = program(
+        f"import pathlib, sys; {name} pathlib.Path(sys.argv[1]).touch(); {SLEEP}", tmp_path / "named"
+    ).start()
     assert eventually((tmp_path / "named").exists)
     assert len(running.pids()) == 2
     pids = running.pids()
@@ -110,7 +112,9 @@ Path(sys.argv[1], "pids.tmp").write_text(" ".join(map(str, running.pids())))
 Path(sys.argv[1], "pids.tmp").rename(sys.argv[1] + "/pids")
 time.sleep(600)
 """
-    starter = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+    starter = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(Path.cwd())}
+    )
     assert eventually(lambda: (tmp_path / "pids").exists())
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
     assert len(pids) == 3
@@ -129,7 +133,9 @@ def test_what_dies_is_started_again(tmp_path: Path, caplog: pytest.LogCaptureFix
         assert first.program_pid is not None
         os.kill(first.program_pid, signal.SIGKILL)
         end = time.monotonic() + 60
-        supervisor.watch(until=lambda: (tmp_path / "starts").read_text().count("started") == 2 or time.monotonic() > end)
+        supervisor.watch(
+            until=lambda: (tmp_path / "starts").read_text().count("started") == 2 or time.monotonic() > end
+        )
         new = supervisor.running("sleeper")
         assert new is not first
         assert not any(alive(pid) for pid in old)
@@ -179,7 +185,8 @@ def test_foundations_end_last(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_what_ends_in_time_is_asked_once(tmp_path: Path) -> None:
-    """A second request would make an rq worker give up its job; also when several are ended together: all are asked, then awaited."""
+    """A second request would make an rq worker give up its job; also when several are ended together:
+    all are asked, then awaited."""
     code = """
 import pathlib, signal, sys, time
 asked = pathlib.Path(sys.argv[1])

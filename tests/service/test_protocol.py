@@ -30,7 +30,13 @@ from model.network.dice import dice
 from tests.service.conftest import AUTH, Web, picture, publish_version
 
 UID = "2.1795346628"
-SETUP = {"project": UID, "schema": EXAMPLE, "hostname": "http://localhost:8081", "access_token": "abc", "extra_params": None}
+SETUP = {
+    "project": UID,
+    "schema": EXAMPLE,
+    "hostname": "http://localhost:8081",
+    "access_token": "abc",
+    "extra_params": None,
+}
 PROJECT = {"id": 2, "title": "Axons", "label_config": EXAMPLE, "created_at": "2026-11-23T00:00:00Z"}
 
 
@@ -62,7 +68,9 @@ def test_health_is_open_and_names_the_model(web: Web) -> None:
     """Load balancers have no password."""
     answer = httpx.get(f"{web.url}/health", timeout=60)
     assert (answer.status_code, answer.json()) == (200, {"status": "UP", "model_class": "Segmenter"})
-    assert answer.headers[INSTANCE_HEADER] == httpx.get(f"{web.url}/health", timeout=60).headers[INSTANCE_HEADER]
+    assert (
+        answer.headers[INSTANCE_HEADER] == httpx.get(f"{web.url}/health", timeout=60).headers[INSTANCE_HEADER]
+    )
 
 
 def test_setup_tells_the_version_and_has_the_project_configured_once(web: Web, redis: Redis) -> None:
@@ -86,7 +94,8 @@ def test_setup_tells_the_version_and_has_the_project_configured_once(web: Web, r
     ],
 )
 def test_setup_tells_the_administrator_what_is_wrong(web: Web, fields: dict[str, Any], message: str) -> None:
-    """Label Studio shows the status line of a failed request and nothing else, so the message is in it as well."""
+    """Label Studio shows the status line of a failed request and nothing else, so the message is in it as
+    well."""
     answer = web.post("/setup", {**SETUP, **fields})
     assert answer.status_code == 422
     assert message in answer.json()["message"]
@@ -94,7 +103,8 @@ def test_setup_tells_the_administrator_what_is_wrong(web: Web, fields: dict[str,
 
 
 def test_predict_without_a_model_answers_empty_results(web: Web) -> None:
-    """One item a task, each with the version that /setup tells, so that Label Studio asks again once there is a model."""
+    """One item a task, each with the version that /setup tells, so that Label Studio asks again once there is
+    a model."""
     answer = web.post("/predict", predict_body([TASK, {**TASK, "id": 27}]))
     assert answer.json() == {"results": [{"result": [], "score": 0.0, "model_version": "v0"}] * 2}
 
@@ -110,20 +120,26 @@ def test_a_label_is_noted(web: Web, redis: Redis, action: str) -> None:
 
 
 def test_a_skip_is_no_label(web: Web, redis: Redis) -> None:
-    """It may end a batch, though; whether the task is done with, the look tells, as others may still be served it."""
+    """It may end a batch, though;
+    whether the task is done with, the look tells, as others may still be served it."""
     skip = {**ANNOTATION, "was_cancelled": True}
     web.post("/webhook", event("ANNOTATION_CREATED", annotation=skip, task=TASK))
     assert state(redis, Work.TRAINING).wanted == 0
     assert state(redis, Work.LOOK).wanted == 1
     assert not redis.exists(Keys(2).labelled)
-    web.post("/webhook", event("ANNOTATIONS_CREATED", annotations=[{**skip, "task": 1}, {**ANNOTATION, "task": 3}]))
+    web.post(
+        "/webhook", event("ANNOTATIONS_CREATED", annotations=[{**skip, "task": 1}, {**ANNOTATION, "task": 3}])
+    )
     assert (state(redis, Work.TRAINING).labels, redis.smembers(Keys(2).labelled)) == (1, {b"3"})
-    web.post("/webhook", event("ANNOTATION_UPDATED", annotation=skip, task=TASK))  # a label that is skipped is taken away
+    web.post(
+        "/webhook", event("ANNOTATION_UPDATED", annotation=skip, task=TASK)
+    )  # a label that is skipped is taken away
     assert (state(redis, Work.TRAINING).wanted, state(redis, Work.TRAINING).labels) == (2, 1)
 
 
 def test_the_number_of_labelled_tasks_is_as_fresh_as_the_labels(web: Web) -> None:
-    """ "3 of 24 labelled" does not stand beside "1 new label" for the fourth: Label Studio tells with each event."""
+    """ "3 of 24 labelled" does not stand beside "1 new label" for the fourth:
+    Label Studio tells with each event."""
     body = event("ANNOTATION_CREATED", annotation=ANNOTATION, task=TASK)
     body["project"] = {**body["project"], "num_tasks_with_annotations": 4}
     web.post("/webhook", body)
@@ -134,7 +150,9 @@ def test_deleted_and_bulk_annotations(web: Web, redis: Redis) -> None:
     """A deletion has no task id; a bulk event brings several labels."""
     web.post("/webhook", event("ANNOTATIONS_DELETED", annotations=[{"id": 2}]))
     assert (state(redis, Work.TRAINING).wanted, state(redis, Work.TRAINING).labels) == (1, 0)
-    web.post("/webhook", event("ANNOTATIONS_CREATED", annotations=[{**ANNOTATION, "task": n} for n in range(1, 4)]))
+    web.post(
+        "/webhook", event("ANNOTATIONS_CREATED", annotations=[{**ANNOTATION, "task": n} for n in range(1, 4)])
+    )
     assert state(redis, Work.TRAINING).labels == 3
 
 
@@ -170,7 +188,8 @@ def test_versions_are_listed(web: Web) -> None:
 
 
 def test_predict_draws_masks(web: Web, redis: Redis, image_url: Callable[[int], str]) -> None:
-    """30 tasks in one request: one item each in their order; what cannot be read is empty, and the masks fit the images."""
+    """30 tasks in one request: one item each in their order;
+    what cannot be read is empty, and the masks fit the images."""
     redis.sadd(PROJECTS, 5)
     publish_version(web.settings.model_dir, 5, steps=150)
     numbers = [404, 500, *range(4, 32)]
@@ -206,8 +225,11 @@ def test_a_new_version_is_served_at_once(web: Web, redis: Redis, image_url: Call
         assert answer.json()["results"][0]["model_version"] == name
 
 
-def test_another_configuration_than_the_training_s(web: Web, redis: Redis, image_url: Callable[[int], str]) -> None:
-    """Labels of the same name are drawn; the status says so, and the project is looked at, which brings a training."""
+def test_another_configuration_than_the_training_s(
+    web: Web, redis: Redis, image_url: Callable[[int], str]
+) -> None:
+    """Labels of the same name are drawn;
+    the status says so, and the project is looked at, which brings a training."""
     redis.sadd(PROJECTS, 9)
     publish_version(web.settings.model_dir, 9)
     changed = EXAMPLE.replace('<Label value="Axon"/>', '<Label value="Soma"/><Label value="Axon"/>')
@@ -232,13 +254,19 @@ def test_recompute_and_status(web: Web) -> None:
     assert answer.status_code == 202
     status = web.get("/projects/2/status").json()
     assert status["waiting"] == ["round"]
-    assert (status["version"], status["round"], status["next_tasks"], status["running"]) == (None, None, [], None)
+    assert (status["version"], status["round"], status["next_tasks"], status["running"]) == (
+        None,
+        None,
+        [],
+        None,
+    )
     assert web.post("/projects/2/cancel", None).json() == {"jobs": [answer.json()["job"]]}
     assert web.get("/projects").json() == {"projects": [2]}
 
 
 def test_a_recompute_may_ask_for_a_budget_and_a_strategy(web: Web, redis: Redis) -> None:
-    """What may be asked for is told, with the project's own settings; what cannot be is refused and starts nothing."""
+    """What may be asked for is told, with the project's own settings;
+    what cannot be is refused and starts nothing."""
     web.post("/setup", {**SETUP, "extra_params": '{"budget": 7}'})
     known = web.get("/projects/2/recompute").json()
     assert (known["budget"], known["strategy"], known["most_budget"]) == (7, "task_dependent", 1000)
@@ -258,7 +286,11 @@ def test_a_recompute_may_ask_for_a_budget_and_a_strategy(web: Web, redis: Redis)
     assert web.client.post("/projects/2/recompute", content=b"{").status_code == 400
     assert web.get("/projects/2/status").json()["waiting"] == []
     (search,) = [option for option in known["options"] if option["name"] == "search"]
-    assert (search["strategies"], search["value"], "greedy" in search["choices"]) == (["ensemble"], "auto", True)
+    assert (search["strategies"], search["value"], "greedy" in search["choices"]) == (
+        ["ensemble"],
+        "auto",
+        True,
+    )
     answer = web.post("/projects/2/recompute", {"budget": 3, "strategy": "random", "candidates": 4})
     assert answer.status_code == 202
     assert answer.json()["page"] == f"{web.url}/projects/2"
@@ -328,7 +360,13 @@ def test_bodies_that_are_no_json(web: Web, content: bytes) -> None:
 
 def test_an_event_with_strange_contents_is_no_error(web: Web) -> None:
     """Label Studio's events grow fields; what is not understood is passed over."""
-    for fields in ({"annotation": None}, {"annotation": [1]}, {"annotation": {"task": "x"}, "task": 5}, {"annotations": {"id": 1}}, {}):
+    for fields in (
+        {"annotation": None},
+        {"annotation": [1]},
+        {"annotation": {"task": "x"}, "task": 5},
+        {"annotations": {"id": 1}},
+        {},
+    ):
         assert web.post("/webhook", event("ANNOTATION_CREATED", **fields)).status_code == 201
 
 
@@ -350,10 +388,15 @@ def test_unknown_addresses_and_methods(web: Web) -> None:
     """Also JSON."""
     assert web.get("/nothing").json()["error"] == "Not Found"
     assert web.get("/predict").status_code == 405
-    assert web.post("/projects/404/recompute", None).status_code in (404, 502)  # Label Studio, which would know, is away here
+    assert web.post("/projects/404/recompute", None).status_code in (
+        404,
+        502,
+    )  # Label Studio, which would know, is away here
 
 
-@pytest.mark.parametrize("auth", [None, ("label-studio", "wrong"), ("wrong", AUTH[1]), ("", ""), ("ümlaut", "ß")])
+@pytest.mark.parametrize(
+    "auth", [None, ("label-studio", "wrong"), ("wrong", AUTH[1]), ("", ""), ("ümlaut", "ß")]
+)
 def test_everything_else_needs_the_password(web: Web, auth: tuple[str, str] | None) -> None:
     """A webhook without credentials, as Label Studio makes by itself, is refused."""
     with httpx.Client(base_url=web.url, auth=auth, timeout=60) as client:
@@ -372,22 +415,42 @@ def test_everything_else_needs_the_password(web: Web, auth: tuple[str, str] | No
 
 
 def test_webhook_s_own_credential_opens_nothing_else(web: Web, redis: Redis) -> None:
-    """Every member of the organization can read it in Label Studio: it tells of labels of its own project, and that is all."""
+    """Every member of the organization can read it in Label Studio:
+    it tells of labels of its own project, and that is all."""
     with httpx.Client(base_url=web.url, headers=webhook_headers(AUTH, 2), timeout=60) as client:
-        assert client.post("/webhook", json=event("ANNOTATION_CREATED", annotation=ANNOTATION)).status_code == 201
+        assert (
+            client.post("/webhook", json=event("ANNOTATION_CREATED", annotation=ANNOTATION)).status_code
+            == 201
+        )
         assert state(redis, Work.TRAINING).labels == 1
         redis.sadd(PROJECTS, 3)
-        foreign = client.post("/webhook", json={**event("ANNOTATION_CREATED", annotation=ANNOTATION), "project": {"id": 3}})
+        foreign = client.post(
+            "/webhook", json={**event("ANNOTATION_CREATED", annotation=ANNOTATION), "project": {"id": 3}}
+        )
         assert (foreign.status_code, "project 2" in foreign.json()["message"]) == (403, True)
         assert not pending_work.pending(redis, 3, Work.TRAINING).outstanding
-        for path in ("/projects/2/cancel", "/projects/2/rollback", "/projects/2/recompute", "/setup", "/predict"):
+        for path in (
+            "/projects/2/cancel",
+            "/projects/2/rollback",
+            "/projects/2/recompute",
+            "/setup",
+            "/predict",
+        ):
             assert client.post(path, json=SETUP).status_code == 401, path
         for path in ("/webhook", "/projects/2", "/projects/2/status", "/versions", "/metrics"):
             assert client.get(path).status_code == 401, path
     right = webhook_headers(AUTH, 2)["Authorization"]
-    for wrong in (f"{right}0", right.replace("2.", "3.", 1), "Bearer 2.", f"Bearer {'9' * 5000}.x", "Bearer ²."):
+    for wrong in (
+        f"{right}0",
+        right.replace("2.", "3.", 1),
+        "Bearer 2.",
+        f"Bearer {'9' * 5000}.x",
+        "Bearer ².",
+    ):
         headers = {b"Authorization": wrong.encode()}
-        answer = httpx.post(f"{web.url}/webhook", json=event("ANNOTATION_CREATED"), headers=headers, timeout=60)
+        answer = httpx.post(
+            f"{web.url}/webhook", json=event("ANNOTATION_CREATED"), headers=headers, timeout=60
+        )
         assert answer.status_code == 401, wrong[:40]
 
 
@@ -397,7 +460,9 @@ def test_webhooks_of_concurrent_annotators_are_quick(web: Web, redis: Redis) -> 
     clients = [httpx.Client(base_url=web.url, auth=AUTH, timeout=60) for _ in range(20)]
 
     def submit(number: int) -> float:
-        body = event("ANNOTATION_CREATED", annotation={**annotation, "task": number}, task={**TASK, "id": number})
+        body = event(
+            "ANNOTATION_CREATED", annotation={**annotation, "task": number}, task={**TASK, "id": number}
+        )
         started = time.perf_counter()
         assert clients[number % 20].post("/webhook", json=body).status_code == 201
         return time.perf_counter() - started
@@ -409,10 +474,14 @@ def test_webhooks_of_concurrent_annotators_are_quick(web: Web, redis: Redis) -> 
     assert state(redis, Work.TRAINING).labels >= 100  # one may be noted twice where Redis was slow to answer
     assert redis.scard(Keys(2).labelled) == 100
     print(f"webhook: p50 {seconds[50]:.3f} s, p95 {seconds[94]:.3f} s")
-    assert seconds[50] < 1  # as long as Label Studio waits; the aim, a p95 of 0.2 s, is measured in tests/benchmarks
+    assert (
+        seconds[50] < 1
+    )  # as long as Label Studio waits; the aim, a p95 of 0.2 s, is measured in tests/benchmarks
 
 
-def test_health_answers_during_a_long_predict(web: Web, redis: Redis, image_url: Callable[[int], str]) -> None:
+def test_health_answers_during_a_long_predict(
+    web: Web, redis: Redis, image_url: Callable[[int], str]
+) -> None:
     """Health and setup do not wait for the network: several are answered meanwhile."""
     redis.sadd(PROJECTS, 7)
     publish_version(web.settings.model_dir, 7, steps=2)
@@ -433,7 +502,8 @@ def test_health_answers_during_a_long_predict(web: Web, redis: Redis, image_url:
         whole = time.perf_counter() - begun
     assert len(running.result().json()["results"]) == 200
     print(
-        f"during a predict: health p50 {np.median(health):.3f} s, p95 {np.quantile(health, 0.95):.3f}, setup {np.quantile(setup, 0.95):.3f}"
+        f"during a predict: health p50 {np.median(health):.3f} s, p95 {np.quantile(health, 0.95):.3f}, setup"
+        f" {np.quantile(setup, 0.95):.3f}"
     )
     assert np.median(health) < whole / 10
 
@@ -452,7 +522,8 @@ def quickest_health(web: Web) -> float:
 
 
 def test_silent_clients_do_not_keep_others_waiting(web: Web) -> None:
-    """More cut connections than there are threads, in the midst of a header or of a body: given up after some seconds, for good."""
+    """More cut connections than there are threads, in the midst of a header or of a body:
+    given up after some seconds, for good."""
     login = b"Authorization: Basic " + base64.b64encode(":".join(AUTH).encode()) + b"\r\n\r\n{"
     with contextlib.ExitStack() as stack:
         for number in range(32):
@@ -466,7 +537,8 @@ def test_silent_clients_do_not_keep_others_waiting(web: Web) -> None:
 
 
 def test_trickling_clients_hold_no_thread(web: Web) -> None:
-    """Four times as many as there are threads, each with another header line now and then, in a head and in a body."""
+    """Four times as many as there are threads, each with another header line now and then, in a head and in a
+    body."""
     clients = [socket.create_connection(("127.0.0.1", web.settings.port)) for _ in range(96)]
     try:
         for number, client in enumerate(clients):

@@ -1,4 +1,5 @@
-"""By which names and numbers the service can be reached, and what its pages do to a Redis that takes nothing new."""
+"""By which names and numbers the service can be reached, and what its pages do to a Redis that takes nothing
+new."""
 
 from __future__ import annotations
 
@@ -17,9 +18,34 @@ from backend.settings import Settings
 from tests.service.conftest import AUTH, use_settings
 
 PAGE = {"Accept": "text/html"}
-FOREIGN = ("evil.example", "evil.example:9090", "127.0.0.1.evil.example", "localhost.evil.example", "", "a b", "[::1", "x@y")
-OWN = ("127.0.0.1:9090", "localhost", "LOCALHOST:80", "[::1]:9090", "192.168.1.5", "backend.lab", "pages.lab:443")
-ADDRESSES = ("/health", "/", "/projects", "/projects/2", "/projects/2/status", "/metrics", "/projects/2/rounds/v1.r1/pictures/3.jpg")
+FOREIGN = (
+    "evil.example",
+    "evil.example:9090",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+    "",
+    "a b",
+    "[::1",
+    "x@y",
+)
+OWN = (
+    "127.0.0.1:9090",
+    "localhost",
+    "LOCALHOST:80",
+    "[::1]:9090",
+    "192.168.1.5",
+    "backend.lab",
+    "pages.lab:443",
+)
+ADDRESSES = (
+    "/health",
+    "/",
+    "/projects",
+    "/projects/2",
+    "/projects/2/status",
+    "/metrics",
+    "/projects/2/rounds/v1.r1/pictures/3.jpg",
+)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""A budget and a strategy for one round: what a person asked for is neither lost to other rounds nor kept longer than it is meant to."""
+"""A budget and a strategy for one round:
+what a person asked for is neither lost to other rounds nor kept longer than it is meant to."""
 
 from __future__ import annotations
 
@@ -20,11 +21,16 @@ pytestmark = pytest.mark.usefixtures("settings")
 
 
 def snapshot_taken(redis: Redis, job: str) -> str:
-    """What the start of a round does first, in a project of budget 5; returns the id of what it is asked for."""
+    """What the start of a round does first, in a project of budget 5;
+    returns the id of what it is asked for."""
     wish = round_request.read_pending(redis, 1)
     options = wish.over(parse_project_settings(None))
     redis.hset(Keys(1).jobs, "snapshotted", job)
-    redis.hset(Keys(1).jobs, "snapshotted_options", json.dumps({"budget": options.budget, "strategy": options.strategy}))
+    redis.hset(
+        Keys(1).jobs,
+        "snapshotted_options",
+        json.dumps({"budget": options.budget, "strategy": options.strategy}),
+    )
     return wish.id
 
 
@@ -36,7 +42,9 @@ def standing(redis: Redis) -> tuple[int | None, str | None]:
 def test_it_holds_over_the_projects_settings(redis: Redis) -> None:
     """Only what was asked for."""
     enqueue.enqueue_round(1, "asked for", budget=3)
-    options = round_request.read_pending(redis, 1).over(parse_project_settings({"budget": 7, "strategy": "random", "seed": 2}))
+    options = round_request.read_pending(redis, 1).over(
+        parse_project_settings({"budget": 7, "strategy": "random", "seed": 2})
+    )
     assert (options.budget, options.strategy, options.seed) == (3, "random", 2)
 
 
@@ -50,7 +58,8 @@ def test_a_scheduled_round_that_waits_takes_it_over(redis: Redis) -> None:
 
 
 def test_a_round_under_way_is_superseded_by_another_wish_only(redis: Redis) -> None:
-    """The same wish joins it, and so does none; a different one starts anew, with what is left of the first."""
+    """The same wish joins it, and so does none;
+    a different one starts anew, with what is left of the first."""
     first = enqueue.enqueue_round(1, "asked for", budget=3)
     snapshot_taken(redis, first)
     assert enqueue.enqueue_round(1, "asked for", budget=3) == first
@@ -62,14 +71,17 @@ def test_a_round_under_way_is_superseded_by_another_wish_only(redis: Redis) -> N
 
 
 def test_asking_for_what_runs_already_joins_it(redis: Redis) -> None:
-    """The dialog sends the project's own settings too: networks are not trained again for that, and nothing is left for the next round."""
+    """The dialog sends the project's own settings too:
+    networks are not trained again for that, and nothing is left for the next round."""
     scheduled = enqueue.enqueue_round(1, "nightly")
     snapshot_taken(redis, scheduled)
     assert enqueue.enqueue_round(1, "asked for", budget=5, strategy="task_dependent") == scheduled
     assert standing(redis) == (None, None)
     assert enqueue.enqueue_round(1, "asked for", options={"candidates": 16, "search": "greedy"}) == scheduled
     assert enqueue.enqueue_round(1, "asked for", options={"candidates": 3}) != scheduled
-    assert round_request.read_pending(redis, 1).over(parse_project_settings({"true_masks": True})).strategy_options == {
+    assert round_request.read_pending(redis, 1).over(
+        parse_project_settings({"true_masks": True})
+    ).strategy_options == {
         "true_masks": True,
         "candidates": 3,
     }
@@ -109,7 +121,9 @@ def test_what_cannot_be_asked_for_starts_nothing(redis: Redis) -> None:
     """The message names what is known."""
     with pytest.raises(SettingsError, match=r"budget: .*greater than or equal to 1"):
         enqueue.enqueue_round(1, "asked for", budget=0)
-    with pytest.raises(SettingsError, match=r"strategy: found 'best', expected one of .*ensemble, .*task_dependent"):
+    with pytest.raises(
+        SettingsError, match=r"strategy: found 'best', expected one of .*ensemble, .*task_dependent"
+    ):
         enqueue.enqueue_round(1, "asked for", strategy="best")
     assert enqueue.waiting(redis, 1) == []
 
@@ -121,7 +135,9 @@ def test_the_shell_asks_for_both(redis: Redis) -> None:
     done = runner.invoke(cli.app, ["recompute", "--project", "1", "--budget", "4", "--strategy", "random"])
     assert done.exit_code == 0, done.output
     assert standing(redis) == (4, "random")
-    (job,) = Job.fetch_many([word.rstrip(";") for word in done.output.split() if word.startswith("round-1-")], connection=redis)
+    (job,) = Job.fetch_many(
+        [word.rstrip(";") for word in done.output.split() if word.startswith("round-1-")], connection=redis
+    )
     assert job is not None
     wrong = runner.invoke(cli.app, ["recompute", "--project", "1", "--strategy", "best"])
     assert wrong.exit_code == cli.MEND

@@ -17,7 +17,9 @@ from backend.run.redis_server import EmbeddedRedis
 from tests.service.conftest import use_settings
 
 
-def test_a_network_of_a_round_goes_on(redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_of_a_round_goes_on(
+    redis_server: EmbeddedRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whether a newer round has begun is asked every two seconds; the next answer tells."""
     away = f"redis://127.0.0.1:{free_port()}"
     use_settings(monkeypatch, redis_url=away, model_dir=tmp_path)

@@ -57,7 +57,9 @@ def test_what_an_earlier_release_kept_is_taken_over(tmp_path: Path) -> None:
         redis = EmbeddedRedis(tmp_path)
         redis.start()
         with Redis.from_url(redis.address) as client:
-            assert client.lrange("events", 0, -1) == [b'{"project": 1, "task": %d}' % task for task in range(4)]
+            assert client.lrange("events", 0, -1) == [
+                b'{"project": 1, "task": %d}' % task for task in range(4)
+            ]
             assert client.hgetall("status:1") == {b"round": b"v2.r1", b"labels": b"6"}
             assert client.zrange("order", 0, -1, withscores=True) == [(b"12", 0.25), (b"7", 0.5)]
             assert client.smembers("projects") == {b"1", b"2"}

@@ -1,4 +1,5 @@
-"""Asking for a rollback: whom it waits for, which wish counts, and how the shell asks before it acts. In a real Redis."""
+"""Asking for a rollback: whom it waits for, which wish counts, and how the shell asks before it acts.
+In a real Redis."""
 
 from __future__ import annotations
 
@@ -57,11 +58,14 @@ def test_it_waits_for_no_training(redis: Redis, versions: Versions) -> None:
     assert enqueue.waiting(redis, 1) == [Work.TRAINING, enqueue.ROLLBACK]
     pending_work.want(redis, 1, Work.ROUND)
     assert enqueue.active(redis, 1, Work.ROUND)
-    assert not any(started.startswith("round") for started in due_work.gather(redis, open_context(1).settings))
+    assert not any(
+        started.startswith("round") for started in due_work.gather(redis, open_context(1).settings)
+    )
 
 
 def test_the_last_wish_counts(redis: Redis, versions: Versions) -> None:
-    """The same version is joined; another one takes the place of what waits; a cancel takes all of it back."""
+    """The same version is joined; another one takes the place of what waits;
+    a cancel takes all of it back."""
     first = enqueue.enqueue_rollback(1, "v1")
     assert enqueue.enqueue_rollback(1, "v1") == first
     second = enqueue.enqueue_rollback(1, "v2")
@@ -95,11 +99,13 @@ def test_a_cancelled_round_s_own_training_stops_as_well(redis: Redis, versions: 
 
 
 def test_what_people_are_told_before(redis: Redis, settings: Settings, versions: Versions) -> None:
-    """How many tasks change, from which version to which; one that is damaged is refused before anything is asked."""
+    """How many tasks change, from which version to which;
+    one that is damaged is refused before anything is asked."""
     storage = Storage(settings.model_dir)
     storage.write_json("projects/1/current-round.json", {"round": "v2.r4"})
     storage.write_json(
-        "projects/1/rounds/v2.r4/record.json", {"round": "v2.r4", "time": "", "version": "v2", "order": list(range(1, 601)), "batch": []}
+        "projects/1/rounds/v2.r4/record.json",
+        {"round": "v2.r4", "time": "", "version": "v2", "order": list(range(1, 601)), "batch": []},
     )
     redis.sadd(Keys(1).labelled, 1, 2)
     plan = version_list.plan_rollback(1, "v1")
@@ -152,11 +158,14 @@ def test_the_shell_refuses_what_makes_no_sense(redis: Redis, versions: Versions)
 
 
 def on_a_terminal(settings: Settings, answer: str) -> tuple[int, str]:
-    """The command on a real terminal, and what is typed when it asks; returns exit code and what was shown."""
+    """The command on a real terminal, and what is typed when it asks;
+    returns exit code and what was shown."""
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "backend", "rollback", "--project", "1", "v1"]
     environment = {**os.environ, **service.environment(settings), "TERM": "dumb"}
-    with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment) as process:
+    with subprocess.Popen(
+        command, stdin=follower, stdout=follower, stderr=follower, env=environment
+    ) as process:
         os.close(follower)
         shown, typed, until = b"", False, time.monotonic() + CONFIRMED
         while time.monotonic() < until:
@@ -173,7 +182,9 @@ def on_a_terminal(settings: Settings, answer: str) -> tuple[int, str]:
     return code, shown.decode()
 
 
-def test_the_shell_asks_and_does_what_it_is_told(redis: Redis, settings: Settings, versions: Versions) -> None:
+def test_the_shell_asks_and_does_what_it_is_told(
+    redis: Redis, settings: Settings, versions: Versions
+) -> None:
     """Enter means no."""
     del versions
     code, shown = on_a_terminal(settings, "")
@@ -185,7 +196,9 @@ def test_the_shell_asks_and_does_what_it_is_told(redis: Redis, settings: Setting
     assert enqueue.waiting(redis, 1) == [enqueue.ROLLBACK]
 
 
-COMMANDS = {command.callback.__name__: command.callback for command in app.registered_commands if command.callback}
+COMMANDS = {
+    command.callback.__name__: command.callback for command in app.registered_commands if command.callback
+}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -193,7 +206,9 @@ def test_every_command_shows_an_example_and_its_exit_codes(name: str) -> None:
     """The examples are understood as written."""
     shown = " ".join(CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).stdout.split())
     assert CODES in " ".join(shown.split())
-    examples = re.findall(r"^ *Example: .*python -m backend (.+)$", COMMANDS[name].__doc__ or "", re.MULTILINE)
+    examples = re.findall(
+        r"^ *Example: .*python -m backend (.+)$", COMMANDS[name].__doc__ or "", re.MULTILINE
+    )
     assert examples
     command = typer.main.get_command(app)
     for example in examples:
@@ -204,7 +219,9 @@ def test_every_command_shows_an_example_and_its_exit_codes(name: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["status", "train --project 1", "recompute --project 1"])
-def test_without_redis_a_command_says_what_to_mend(command: str, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_redis_a_command_says_what_to_mend(
+    command: str, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not a traceback."""
     del redis
     use_settings(monkeypatch, redis_url="redis://127.0.0.1:9/0")

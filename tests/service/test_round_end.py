@@ -1,4 +1,5 @@
-"""The end of a round, when something else happens in the middle of it: run here, in a real Label Studio and a real Redis."""
+"""The end of a round, when something else happens in the middle of it:
+run here, in a real Label Studio and a real Redis."""
 
 from __future__ import annotations
 
@@ -48,7 +49,11 @@ def context(
         project_defaults={"budget": 2},
     )
     with client(label_studio) as http:
-        project = int(http.post("/api/projects", json={"title": "End", "label_config": EXAMPLE}).raise_for_status().json()["id"])
+        project = int(
+            http.post("/api/projects", json={"title": "End", "label_config": EXAMPLE})
+            .raise_for_status()
+            .json()["id"]
+        )
         tasks = [{"data": {"image": image_url(number)}} for number in range(6)]
         http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
     pending_work.register(redis, project)
@@ -56,7 +61,9 @@ def context(
 
 
 def client(label_studio: LabelStudioServer) -> httpx.Client:
-    return httpx.Client(base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60)
+    return httpx.Client(
+        base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60
+    )
 
 
 def label(label_studio: LabelStudioServer, task: int) -> None:
@@ -95,7 +102,8 @@ def in_force(context: Context) -> tuple[str, str]:
 def test_an_order_is_put_in_force_wholly_or_not_at_all(
     context: Context, monkeypatch: pytest.MonkeyPatch, what: str, step: str, ends: bool
 ) -> None:
-    """Whether a person cancels or another round is asked for: before the switch the order of before stays, after it all is done."""
+    """Whether a person cancels or another round is asked for:
+    before the switch the order of before stays, after it all is done."""
     before = begin(context)
     entry_points.finish_round(context.project_id, before)
     assert in_force(context) == (before, before)
@@ -105,7 +113,9 @@ def test_an_order_is_put_in_force_wholly_or_not_at_all(
         "superseded": lambda: enqueue.enqueue_round(context.project_id, "again"),
     }
     if what == "superseded":
-        pending_work.record(context.redis, context.project_id, pending_work.Event(Work.TRAINING, 1))  # or it would be joined
+        pending_work.record(
+            context.redis, context.project_id, pending_work.Event(Work.TRAINING, 1)
+        )  # or it would be joined
     during(monkeypatch, step, stops[what])
     result = entry_points.finish_round(context.project_id, name)
     assert ("stopped" in result) != ends
@@ -116,7 +126,8 @@ def test_an_order_is_put_in_force_wholly_or_not_at_all(
 def test_what_fails_after_the_switch_goes_on_with_the_same_order(
     context: Context, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
-    """On SQLite Label Studio answers 500 while another process writes. Whatever comes before it is asked again, the order is in force."""
+    """On SQLite Label Studio answers 500 while another process writes.
+    Whatever comes before it is asked again, the order is in force."""
     monkeypatch.setattr(entry_points, "FIRST_PAUSE", 0.1)
     project, name = context.project_id, begin(context)
     failures = [503, 500]
@@ -133,7 +144,10 @@ def test_what_fails_after_the_switch_goes_on_with_the_same_order(
                 pending_work.record(context.redis, project, pending_work.Event(Work.TRAINING, 1))
                 enqueue.enqueue_round(project, "again")
         else:
-            assert any("waits for Label Studio: answered 500" in warning for warning in read_status(project)["warnings"])
+            assert any(
+                "waits for Label Studio: answered 500" in warning
+                for warning in read_status(project)["warnings"]
+            )
         status_code = failures.pop()
         raise LabelStudioError(f"answered {status_code}: database is locked", status=status_code)
 
@@ -146,7 +160,9 @@ def test_what_fails_after_the_switch_goes_on_with_the_same_order(
     assert any("it is in use" in warning for warning in told) == (meanwhile == "cancelled")
 
 
-def test_before_the_switch_it_can_be_cancelled_while_it_waits(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_before_the_switch_it_can_be_cancelled_while_it_waits(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing of the new order is in force yet."""
     name = begin(context)
 
@@ -160,7 +176,9 @@ def test_before_the_switch_it_can_be_cancelled_while_it_waits(context: Context, 
     assert not any("waits for" in warning for warning in read_status(context.project_id)["warnings"])
 
 
-def test_an_error_that_does_not_pass_is_told_at_once(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_that_does_not_pass_is_told_at_once(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And one that might, after a while."""
     monkeypatch.setattr(entry_points, "FIRST_PAUSE", 0.1)
     monkeypatch.setattr(entry_points, "LONGEST_OVERLOAD", 0.15)
@@ -195,7 +213,8 @@ def test_who_has_lost_the_fence_writes_no_more(context: Context, monkeypatch: py
 def test_a_look_does_not_judge_by_the_order_of_before(
     context: Context, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A round ends just after the look has read the record of the one before, whose batch is finished: it needs no further round."""
+    """A round ends just after the look has read the record of the one before, whose batch is finished:
+    it needs no further round."""
     before = begin(context)
     entry_points.finish_round(context.project_id, before)
     record = round_in_force(context.storage, context.project_id)
@@ -206,7 +225,9 @@ def test_a_look_does_not_judge_by_the_order_of_before(
 
     def late(storage: Storage, project_id: int) -> RoundRecord | None:
         old = round_in_force(storage, project_id)
-        job = Job.fetch(str(enqueue.enqueue_units(context.redis, context.project_id, name, [])), connection=context.redis)
+        job = Job.fetch(
+            str(enqueue.enqueue_units(context.redis, context.project_id, name, [])), connection=context.redis
+        )
         entry_points.finish_round(context.project_id, name)
         job.set_status(JobStatus.FINISHED)
         monkeypatch.setattr(sync, "round_in_force", round_in_force)

@@ -20,13 +20,16 @@ from backend.settings import Settings, read_settings
 
 @pytest.mark.parametrize("projects", [0, 1])
 def test_it_ends_quietly_also_while_redis_is_away(tmp_path: Path, projects: int) -> None:
-    """It waits for Redis all the time then, and that is where the signal finds it, whether or not it has got to the schedule itself."""
+    """It waits for Redis all the time then, and that is where the signal finds it, whether or not it has got
+    to the schedule itself."""
     for number in range(projects):
         (tmp_path / "projects" / str(number + 1)).mkdir(parents=True)
     settings = read_settings(redis_url=f"redis://127.0.0.1:{free_port()}", model_dir=tmp_path)
     environment = os.environ | service.environment(settings)
     command = [sys.executable, "-m", "backend.run.scheduler"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         assert process.stdout is not None
         said = ""
         while "the schedule pauses" not in said:
@@ -41,8 +44,11 @@ def test_it_ends_quietly_also_while_redis_is_away(tmp_path: Path, projects: int)
     assert "Traceback" not in said
 
 
-def test_a_second_signal_does_not_disturb_the_end(redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C in a terminal, then the supervisor: rq would raise anew wherever the end has got to, and leave a traceback in the log."""
+def test_a_second_signal_does_not_disturb_the_end(
+    redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in a terminal, then the supervisor:
+    rq would raise anew wherever the end has got to, and leave a traceback in the log."""
     scheduler = create_scheduler(redis, settings)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     looks: list[str] = []

@@ -1,4 +1,5 @@
-"""The predictions of superseded orders: an open page can be submitted after any new order, and they go when nobody has one open."""
+"""The predictions of superseded orders:
+an open page can be submitted after any new order, and they go when nobody has one open."""
 
 from __future__ import annotations
 
@@ -64,7 +65,9 @@ def submit(label_studio: LabelStudioServer, task: int, prediction: int) -> int:
     """Submit an edited mask as the page does; returns the annotation's id."""
     regions = from_mask(picture(0)[1], parse(EXAMPLE))
     with client(label_studio) as http:
-        answer = http.post(f"/api/tasks/{task}/annotations/", json={"result": regions, "parent_prediction": prediction})
+        answer = http.post(
+            f"/api/tasks/{task}/annotations/", json={"result": regions, "parent_prediction": prediction}
+        )
         assert answer.status_code == 201, answer.text
         assert answer.json()["result"] == regions
         return int(answer.json()["id"])
@@ -114,17 +117,22 @@ def masks_that_redis_has_forgotten(context: Context) -> None:
     sync.look(context, progress(context))
 
 
-@pytest.mark.parametrize("meanwhile", [a_round, a_rollback, a_rollback_that_fails, new_tasks, masks_that_redis_has_forgotten])
+@pytest.mark.parametrize(
+    "meanwhile", [a_round, a_rollback, a_rollback_that_fails, new_tasks, masks_that_redis_has_forgotten]
+)
 def test_what_was_open_before_can_be_submitted(
     labelled: Context, label_studio: LabelStudioServer, meanwhile: Callable[[Context], None]
 ) -> None:
-    """Whatever is written to Label Studio meanwhile, a submit that names the prediction of before is saved, with its regions."""
+    """Whatever is written to Label Studio meanwhile, a submit that names the prediction of before is saved,
+    with its regions."""
     task, prediction = opened(labelled)
     meanwhile(labelled)
     submit(label_studio, task, prediction)
 
 
-def test_what_was_open_while_a_rollback_was_taken_back_can_be_submitted(labelled: Context, label_studio: LabelStudioServer) -> None:
+def test_what_was_open_while_a_rollback_was_taken_back_can_be_submitted(
+    labelled: Context, label_studio: LabelStudioServer
+) -> None:
     """Its masks were on show for a moment: then what Label Studio held was not what had been written."""
     seen: list[tuple[int, int]] = []
 
@@ -162,13 +170,20 @@ def test_superseded_orders_go_a_day_later(ordered: Context, label_studio: LabelS
     assert clear(ordered, time.time() + DAY) == 6
     assert studio.versions(project) == {second: 5, NAMED: 1}
     with client(label_studio) as http:
-        assert http.patch(f"/api/annotations/{label}/", json={"result": [], "parent_prediction": prediction}).status_code == 200
+        assert (
+            http.patch(
+                f"/api/annotations/{label}/", json={"result": [], "parent_prediction": prediction}
+            ).status_code
+            == 200
+        )
     assert not ordered.redis.hgetall(ordered.keys.superseded) or clear(ordered, time.time()) == 0
     assert ordered.redis.hlen(ordered.keys.superseded) == 0
 
 
 def clear(context: Context, now: float) -> int:
-    return clear_superseded(context, progress(context), context.client.project(context.project_id).model_version, now=now)
+    return clear_superseded(
+        context, progress(context), context.client.project(context.project_id).model_version, now=now
+    )
 
 
 def test_what_redis_has_lost_counts_from_now(ordered: Context) -> None:
@@ -195,7 +210,9 @@ def test_an_order_that_comes_in_force_again_is_kept_for_another_day(ordered: Con
     assert clear(ordered, now + 2.5 * DAY) == 6
 
 
-def test_an_order_that_was_never_in_force_goes_at_once(labelled: Context, label_studio: LabelStudioServer) -> None:
+def test_an_order_that_was_never_in_force_goes_at_once(
+    labelled: Context, label_studio: LabelStudioServer
+) -> None:
     """A rollback fails before its switch."""
     before = labelled.client.versions(labelled.project_id)
 
@@ -210,7 +227,9 @@ def test_an_order_that_was_never_in_force_goes_at_once(labelled: Context, label_
     assert labelled.client.versions(labelled.project_id) == before
 
 
-def test_an_order_that_was_given_up_stops_no_clearing(ordered: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_order_that_was_given_up_stops_no_clearing(
+    ordered: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A person cancels when it has been imported; while its job may go on, nothing goes."""
     project, now = ordered.project_id, time.time()
     entry_points.finish_round(project, begin(ordered))
@@ -232,14 +251,21 @@ def test_an_order_that_was_given_up_stops_no_clearing(ordered: Context, monkeypa
     assert ordered.client.versions(project) == {in_force: 6}
 
 
-def test_deleting_predictions_of_labelled_tasks_trains_nothing(ordered: Context, label_studio: LabelStudioServer) -> None:
-    """Label Studio changes the time of a task whose prediction is deleted; a label that is changed is noticed as before."""
+def test_deleting_predictions_of_labelled_tasks_trains_nothing(
+    ordered: Context, label_studio: LabelStudioServer
+) -> None:
+    """Label Studio changes the time of a task whose prediction is deleted;
+    a label that is changed is noticed as before."""
     project = ordered.project_id
     task, prediction = opened(ordered)
     label = submit(label_studio, task, prediction)
     entry_points.finish_round(project, begin(ordered))
     count, changed = ordered.client.labelled_since(project)
-    seen: dict[Any, Any] = {"trained_count": count, "trained_changed": changed, "trained_annotations": ordered.setup().project.annotations}
+    seen: dict[Any, Any] = {
+        "trained_count": count,
+        "trained_changed": changed,
+        "trained_annotations": ordered.setup().project.annotations,
+    }
     ordered.redis.hset(ordered.keys.info, mapping=seen)
     assert clear(ordered, time.time()) == 0
     assert clear(ordered, time.time() + DAY) == 6

@@ -59,7 +59,9 @@ def test_a_unit_that_is_done_on_one_machine_is_not_trained_on_another(
     assert redis.scard(two.keys.rows(folder.name)) == len(units)
 
 
-def test_a_unit_whose_file_is_damaged_is_trained_again(settings: Settings, redis: Redis, tmp_path: Path) -> None:
+def test_a_unit_whose_file_is_damaged_is_trained_again(
+    settings: Settings, redis: Redis, tmp_path: Path
+) -> None:
     """What another machine left half-written, or of another round, is not taken for done."""
     one, two = (machine(settings, tmp_path, name) for name in ("one", "two"))
     publish_version(one.settings.model_dir, PROJECT)
@@ -76,13 +78,18 @@ def test_a_unit_whose_file_is_damaged_is_trained_again(settings: Settings, redis
 
 def machine(settings: Settings, folder: Path, name: str) -> Context:
     """A machine with a MODEL_DIR of its own and the shared storage."""
-    own = settings.model_copy(update={"model_dir": folder / name, "storage_url": f"file://{folder / 'shared'}"})
+    own = settings.model_copy(
+        update={"model_dir": folder / name, "storage_url": f"file://{folder / 'shared'}"}
+    )
     return open_context(PROJECT, own)
 
 
 def a_round(context: Context, strategy: str) -> RoundFolder:
     """A round over eight images, three of them labelled, whose snapshot is taken."""
-    tasks = [{"id": number, "data": {"image": "data:image/png;base64," + _encoded(number)}} for number in range(1, 9)]
+    tasks = [
+        {"id": number, "data": {"image": "data:image/png;base64," + _encoded(number)}}
+        for number in range(1, 9)
+    ]
     folder = RoundFolder(context, "v1.r1")
     masks = {identity: np.asarray(picture(int(identity))[1]) for identity in LABELLED}
     beside = folder.path / f".{LABELS}"

@@ -34,12 +34,18 @@ class Up:
     def __init__(self, folder: Path, environment: dict[str, str], *arguments: str) -> None:
         self.folder = folder
         self.output = folder / "output"
-        clean = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "STORAGE_URL", "BACKEND_URL")}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("REDIS_URL", "STORAGE_URL", "BACKEND_URL")
+        }
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "backend", *(arguments or ("up",))],
                 cwd=ROOT,
-                env=clean | {"MODEL_DIR": str(folder / "data"), "OMP_NUM_THREADS": "1", "COLUMNS": "200"} | environment,
+                env=clean
+                | {"MODEL_DIR": str(folder / "data"), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+                | environment,
                 stdout=output,
                 stderr=output,
             )
@@ -61,7 +67,9 @@ class Up:
         return next(pid for pid, command in commands.items() if word in command)
 
     def wait_until_ready(self) -> None:
-        assert eventually(lambda: "Ready." in self.text or self.process.poll() is not None, START_SECONDS), self.text
+        assert eventually(lambda: "Ready." in self.text or self.process.poll() is not None, START_SECONDS), (
+            self.text
+        )
         assert self.process.poll() is None, self.text
 
 
@@ -78,11 +86,16 @@ def up(folder: Path, **environment: str) -> Iterator[Up]:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """A Label Studio that is away: the service starts, warns, and waits for it."""
-    return {"LABEL_STUDIO_URL": f"http://127.0.0.1:{free_port()}", "LABEL_STUDIO_API_KEY": "f" * 40, "WORKERS": "1"}
+    return {
+        "LABEL_STUDIO_URL": f"http://127.0.0.1:{free_port()}",
+        "LABEL_STUDIO_API_KEY": "f" * 40,
+        "WORKERS": "1",
+    }
 
 
 def test_everything_runs_survives_and_ends(tmp_path: Path, environment: dict[str, str]) -> None:
-    """A killed worker comes back; Ctrl-C ends all, also while that one loads its libraries; a Label Studio that comes is told.
+    """A killed worker comes back; Ctrl-C ends all, also while that one loads its libraries;
+    a Label Studio that comes is told.
 
     Commands in another shell find Redis meanwhile.
     """
@@ -97,12 +110,19 @@ def test_everything_runs_survives_and_ends(tmp_path: Path, environment: dict[str
 
         redis = Redis.from_url((tmp_path / "data" / EMBEDDED_REDIS_FILE).read_text())
         assert eventually(lambda: len(Worker.all(redis)) == 3, 240), running.text
-        status = Up(tmp_path / "data", environment | {"MODEL_DIR": str(tmp_path / "data")}, "status", "--json")
+        status = Up(
+            tmp_path / "data", environment | {"MODEL_DIR": str(tmp_path / "data")}, "status", "--json"
+        )
         assert status.process.wait(60) == 0
         assert status.text.strip() == "{}"
 
-        answers = {"/api/version": b'{"release": "1.23.2"}', "/api/current-user/whoami": b'{"email": "lab@example.com"}'}
-        with web_server(lambda path: (200, {}, answers[path]), port=int(environment["LABEL_STUDIO_URL"].rsplit(":", 1)[1])):
+        answers = {
+            "/api/version": b'{"release": "1.23.2"}',
+            "/api/current-user/whoami": b'{"email": "lab@example.com"}',
+        }
+        with web_server(
+            lambda path: (200, {}, answers[path]), port=int(environment["LABEL_STUDIO_URL"].rsplit(":", 1)[1])
+        ):
             assert eventually(lambda: "as lab@example.com." in running.text, 60), running.text
 
         leader = running.keeper_of("compute")
@@ -118,7 +138,8 @@ def test_everything_runs_survives_and_ends(tmp_path: Path, environment: dict[str
 
 
 def test_a_taken_port_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Connections in Label Studio point to PORT: another one, chosen silently, would leave them behind. Who listens there is named."""
+    """Connections in Label Studio point to PORT: another one, chosen silently, would leave them behind.
+    Who listens there is named."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -131,8 +152,11 @@ def test_a_taken_port_is_refused(tmp_path: Path, environment: dict[str, str]) ->
     assert "Redis" not in running.text, "nothing has been started"
 
 
-def test_a_wrong_key_and_a_wrong_address_are_told_before_anything_starts(tmp_path: Path, label_studio: LabelStudioServer) -> None:
-    """Neither passes by itself: no "Ready", exit code 2, and what to do. A key is not sent to an address that leads elsewhere."""
+def test_a_wrong_key_and_a_wrong_address_are_told_before_anything_starts(
+    tmp_path: Path, label_studio: LabelStudioServer
+) -> None:
+    """Neither passes by itself: no "Ready", exit code 2, and what to do.
+    A key is not sent to an address that leads elsewhere."""
     asked = []
 
     def redirect(path: str) -> Answer:
@@ -145,7 +169,10 @@ def test_a_wrong_key_and_a_wrong_address_are_told_before_anything_starts(tmp_pat
             (f"http://127.0.0.1:{moved}", "set LABEL_STUDIO_URL=https://127.0.0.1."),
             (f"http://127.0.0.1:{other}", "check that LABEL_STUDIO_URL is a Label Studio"),
         ):
-            running = Up(tmp_path, {"LABEL_STUDIO_URL": url, "LABEL_STUDIO_API_KEY": "f" * 40, "PORT": str(free_port())})
+            running = Up(
+                tmp_path,
+                {"LABEL_STUDIO_URL": url, "LABEL_STUDIO_API_KEY": "f" * 40, "PORT": str(free_port())},
+            )
             assert running.process.wait(60) == 2
             assert told in running.text
             assert "Ready" not in running.text
@@ -158,7 +185,9 @@ def test_a_wrong_key_and_a_wrong_address_are_told_before_anything_starts(tmp_pat
     [("", signal.SIGINT), ("Embedded Redis", signal.SIGTERM)],
     ids=["it loads its libraries", "the web server starts"],
 )
-def test_it_is_stopped_without_a_traceback_while(tmp_path: Path, environment: dict[str, str], begun: str, number: signal.Signals) -> None:
+def test_it_is_stopped_without_a_traceback_while(
+    tmp_path: Path, environment: dict[str, str], begun: str, number: signal.Signals
+) -> None:
     """By Ctrl-C or `kill`, and once more: nothing is left behind, and no process says where it was."""
     with up(tmp_path, PORT=str(free_port()), **environment) as running:
         if begun:
@@ -175,12 +204,15 @@ def test_it_is_stopped_without_a_traceback_while(tmp_path: Path, environment: di
 
 
 def test_kill_9_leaves_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Even when nobody can clean up; and the next start works on the same folder. With LOG_JSON, every line of every process is JSON."""
+    """Even when nobody can clean up; and the next start works on the same folder.
+    With LOG_JSON, every line of every process is JSON."""
     with up(tmp_path, PORT=str(free_port()), LOG_JSON="true", **environment) as running:
         assert eventually(lambda: "Backend at" in running.text, START_SECONDS), running.text
         pids = running.pids()
         assert len(pids) >= 5
-        assert {"gunicorn.error", "backend.app"} <= {json.loads(line)["logger"] for line in running.text.splitlines()}
+        assert {"gunicorn.error", "backend.app"} <= {
+            json.loads(line)["logger"] for line in running.text.splitlines()
+        }
         running.process.kill()
         running.process.wait()
         assert eventually(lambda: not any(alive(pid) for pid in pids), 30)
@@ -197,6 +229,10 @@ def test_what_is_missing_is_said(tmp_path: Path, environment: dict[str, str]) ->
 def test_the_package_without_dependencies_names_its_command() -> None:
     """label-studio-ml is installed apart from requirements.txt; whoever forgets that is told how."""
     hide = "import sys; sys.modules['label_studio_ml'] = None; import importlib.util as u; f = u.find_spec\n"
-    hide += "u.find_spec = lambda name, *a: None if name == 'label_studio_ml' else f(name, *a)\nimport backend"
-    result = subprocess.run([sys.executable, "-c", hide], cwd=ROOT, capture_output=True, text=True, check=False)
+    hide += (
+        "u.find_spec = lambda name, *a: None if name == 'label_studio_ml' else f(name, *a)\nimport backend"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", hide], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert "pip install --no-deps label-studio-ml==1.0.9" in result.stderr

@@ -1,4 +1,5 @@
-"""The masks that annotators see before they start: a version's prediction for an image, as regions of the project's configuration."""
+"""The masks that annotators see before they start:
+a version's prediction for an image, as regions of the project's configuration."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from model.network.inference import predict_rows
 
 @dataclass
 class PreAnnotator:
-    """A version's network and the labels it was trained on, drawing in a configuration that may have changed since."""
+    """A version's network and the labels it was trained on, drawing in a configuration that may have changed
+    since."""
 
     model: TrainedModel
     labels: tuple[str, ...]  # names of the network's classes 1, 2, ...
@@ -25,8 +27,11 @@ class PreAnnotator:
     _classes: npt.NDArray[np.intp] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # Labels are matched by name: one that is gone becomes background, a new one is not predicted until the next training.
-        self._classes = np.array([0, *(self.config.class_id(label) or 0 for label in self.labels)], dtype=np.intp)
+        # Labels are matched by name:
+        # one that is gone becomes background, a new one is not predicted until the next training.
+        self._classes = np.array(
+            [0, *(self.config.class_id(label) or 0 for label in self.labels)], dtype=np.intp
+        )
 
     @property
     def outdated(self) -> str:
@@ -34,19 +39,23 @@ class PreAnnotator:
         if self.labels == self.config.labels:
             return ""
         return (
-            f"The labels have changed since the model was trained, from {', '.join(self.labels)} to {', '.join(self.config.labels)}; "
-            "a training on the new ones follows, until then only labels of the same name are drawn."
+            f"The labels have changed since the model was trained, from {', '.join(self.labels)} to"
+            f" {', '.join(self.config.labels)}; a training on the new ones follows, until then only labels of"
+            " the same name are drawn."
         )
 
     def regions(self, data: bytes, name: str) -> list[Region]:
-        """The regions on an encoded image, at its full size as displayed; `name` is what errors call it. Raises model.errors.ImageError.
+        """The regions on an encoded image, at its full size as displayed; `name` is what errors call it.
+        Raises model.errors.ImageError.
 
         They are worked out in blocks of rows: of a large image, only the mask itself is held as a whole.
         """
         small, size = decode_shrunk(data, name, self.model.recipe.max_side)
         mask: Mask = np.empty(size, dtype=np.uint8)
         count = np.zeros(self.config.classes)
-        total = np.zeros(self.config.classes)  # of the probability of each pixel's class, in the mask of which it counts
+        total = np.zeros(
+            self.config.classes
+        )  # of the probability of each pixel's class, in the mask of which it counts
         for first, rows in predict_rows(self.model, normalise(small, name=name), size):
             predicted = rows.argmax(axis=0)
             drawn = self._classes[predicted]

@@ -21,20 +21,31 @@ log = logging.getLogger(__name__)
 
 
 def draw(
-    context: Context, version: str, config: LabelConfig, task_ids: list[int], progress: Callable[[str, int, int], None]
+    context: Context,
+    version: str,
+    config: LabelConfig,
+    task_ids: list[int],
+    progress: Callable[[str, int, int], None],
 ) -> dict[int, list[dict[str, Any]]]:
-    """The masks of a version on some tasks, by task id; tasks that are gone or cannot be read are left out, with a log line."""
+    """The masks of a version on some tasks, by task id;
+    tasks that are gone or cannot be read are left out, with a log line."""
     if version == NO_VERSION or not task_ids:
         return {}
     try:
-        annotator = PreAnnotator(context.versions.load(version), context.versions.record(version).labels, config)
+        annotator = PreAnnotator(
+            context.versions.load(version), context.versions.record(version).labels, config
+        )
     except VersionError as error:
         log.error("no masks drawn: %s", error)
         return {}
     if not set(annotator.labels) & set(config.labels):  # nothing that it finds has a name any more
         return {task: [] for task in task_ids}
     wanted_ids = set(task_ids)
-    tasks = {int(task["id"]): task for task in context.client.tasks(context.project_id, "unlabelled") if int(task["id"]) in wanted_ids}
+    tasks = {
+        int(task["id"]): task
+        for task in context.client.tasks(context.project_id, "unlabelled")
+        if int(task["id"]) in wanted_ids
+    }
     images = TaskImages(context, config, tasks.values(), annotator.model.recipe.max_side)
     regions: dict[int, list[dict[str, Any]]] = {}
     lacking = []
@@ -55,7 +66,8 @@ def draw(
 
 
 def note_drawn(context: Context, round_name: str, tasks: list[int]) -> None:
-    """Remember tasks whose mask is drawn, also where it shows nothing or cannot be drawn, so that none is drawn at every look."""
+    """Remember tasks whose mask is drawn, also where it shows nothing or cannot be drawn, so that none is
+    drawn at every look."""
     if tasks:
         key = context.keys.drawn(round_name)
         context.redis.sadd(key, *tasks)

@@ -1,4 +1,5 @@
-"""Masks on show after a change of the labelling configuration: those that no longer fit are changed where they are, or emptied."""
+"""Masks on show after a change of the labelling configuration:
+those that no longer fit are changed where they are, or emptied."""
 
 from __future__ import annotations
 
@@ -26,14 +27,20 @@ WORKERS = 4
 
 def drawn_for(config: LabelConfig) -> str:
     """A digest of what regions refer to: they fit any configuration of the same."""
-    return digest([config.image_name, [[control.name, control.kind.value, *control.labels] for control in config.controls]])
+    return digest(
+        [
+            config.image_name,
+            [[control.name, control.kind.value, *control.labels] for control in config.controls],
+        ]
+    )
 
 
 def refit_masks(context: Context, config: LabelConfig, record: RoundRecord) -> int:
     """Have the masks of the order in force fit the configuration as it is now; returns how many were changed.
 
-    In place, because a page that is open names its prediction, and the places stay. What is said by a control of another name or kind is
-    drawn with those there are now; labels that the configuration does not have any more go. Looks only where it has changed.
+    In place, because a page that is open names its prediction, and the places stay.
+    What is said by a control of another name or kind is drawn with those there are now;
+    labels that the configuration does not have any more go. Looks only where it has changed.
     """
     now = f"{record.round} {drawn_for(config)}"
     before = as_text(context.redis.hget(context.keys.info, "masks_fit") or b"")
@@ -41,7 +48,11 @@ def refit_masks(context: Context, config: LabelConfig, record: RoundRecord) -> i
         return 0
     same_round = before.partition(" ")[0] == record.round
     # A record of an earlier edition does not say what its masks were drawn for: what the first look finds.
-    known = before.partition(" ")[2] if same_round else (record.drawn_for if record.drawn_for is not None else drawn_for(config))
+    known = (
+        before.partition(" ")[2]
+        if same_round
+        else (record.drawn_for if record.drawn_for is not None else drawn_for(config))
+    )
     changed = 0 if known == drawn_for(config) else _refit(context, config, record)
     context.redis.hset(context.keys.info, "masks_fit", now)
     return changed
@@ -62,16 +73,28 @@ def _refit(context: Context, config: LabelConfig, record: RoundRecord) -> int:
 
     masked = [
         *UNLABELLED,
-        {"filter": "filter:tasks:predictions_results", "operator": "contains", "type": "String", "value": '"original_width"'},
+        {
+            "filter": "filter:tasks:predictions_results",
+            "operator": "contains",
+            "type": "String",
+            "value": '"original_width"',
+        },
     ]
     tasks = [int(task["id"]) for task in context.client.pages(context.project_id, masked, IDS_A_PAGE)]
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(change, tasks))
-    context.redis.delete(context.keys.drawn(round_name))  # what shows nothing under the other labels may show something now
+    context.redis.delete(
+        context.keys.drawn(round_name)
+    )  # what shows nothing under the other labels may show something now
     note_drawn(context, round_name, showing)
     DrawnMasks(context.storage, context.folder).keep(round_name, str(record.version), changed)
     emptied = sum(not regions for regions in changed.values())
-    log.warning("the labelling configuration has changed: %d masks of %s changed, %d of them emptied", len(changed), round_name, emptied)
+    log.warning(
+        "the labelling configuration has changed: %d masks of %s changed, %d of them emptied",
+        len(changed),
+        round_name,
+        emptied,
+    )
     return len(changed)
 
 
@@ -85,10 +108,18 @@ def refitted(regions: Sequence[Region], config: LabelConfig) -> list[Region]:
     for region in known:
         confidence[config.class_id(_label(region)) or 0] = float(region.get("score") or 0.0)
     try:
-        size = (int(first["original_height"]), int(first["original_width"]))  # whatever somebody has changed it to
+        size = (
+            int(first["original_height"]),
+            int(first["original_width"]),
+        )  # whatever somebody has changed it to
         if not 0 < size[0] * size[1] <= MAX_PIXELS:
             raise ValueError(f"it claims {size[1]} x {size[0]} pixels")
-        mask = to_mask([{**region, "to_name": config.image_name} for region in known], config, size, name="a pre-annotation")
+        mask = to_mask(
+            [{**region, "to_name": config.image_name} for region in known],
+            config,
+            size,
+            name="a pre-annotation",
+        )
     except (RegionError, ValueError, KeyError, TypeError) as error:
         log.warning("a pre-annotation cannot be drawn under the new configuration and is emptied: %s", error)
         return []

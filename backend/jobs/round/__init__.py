@@ -1,1 +1,2 @@
-"""A ranking round: its start, its single-image networks, its finish, and what it leaves for the status page."""
+"""A ranking round:
+its start, its single-image networks, its finish, and what it leaves for the status page."""

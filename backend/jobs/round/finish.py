@@ -38,13 +38,14 @@ Masks = Mapping[int, Regions]
 ROUNDS_KEPT = 5
 """Folders of earlier rounds that stay on disk."""
 CANCELLED_TOO_LATE = (
-    "The round {round} was cancelled by a person when its order was being put in force already: it is in use. "
-    "Nothing starts by itself until the next label, or until you recompute the queries."
+    "The round {round} was cancelled by a person when its order was being put in force already: it is in use."
+    " Nothing starts by itself until the next label, or until you recompute the queries."
 )
 
 
 def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
-    """Put the order of a round in force and keep its record; the holder of the project's round fence calls it. Safe to repeat."""
+    """Put the order of a round in force and keep its record;
+    the holder of the project's round fence calls it. Safe to repeat."""
     started = time.monotonic()
     folder = RoundFolder(context, name)
     snapshot = folder.snapshot()
@@ -72,7 +73,9 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
     tell_round(context, record)
     if record.answered:
         context.redis.srem(context.keys.labelled, *record.answered)
-    pending_work.finish(context.redis, context.project_id, Work(snapshot.work), pending_work.Begun(**snapshot.begun))
+    pending_work.finish(
+        context.redis, context.project_id, Work(snapshot.work), pending_work.Begun(**snapshot.begun)
+    )
     round_request.complete(context.redis, context.project_id, snapshot.asked)
     if context.redis.sismember(context.keys.cancelled, name):
         pending_work.hold(context.redis, context.project_id, CANCELLED_TOO_LATE.format(round=name))
@@ -82,7 +85,8 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
 
 
 def tell_round(context: Context, record: RoundRecord) -> None:
-    """Tell the web processes which order is in force and since when, so that they need not look at the storage."""
+    """Tell the web processes which order is in force and since when, so that they need not look at the
+    storage."""
     context.redis.hset(context.keys.info, mapping={"round": record.round, "round_time": record.time})
 
 
@@ -100,7 +104,10 @@ def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tup
             ranking = strategy.rank(round_, snapshot.batch_size)
             folder.keep()
             if round_.failed:
-                why = f"{len(round_.failed)} networks could not be trained and are left out: {next(iter(round_.failed.values()))}"
+                why = (
+                    f"{len(round_.failed)} networks could not be trained and are left out:"
+                    f" {next(iter(round_.failed.values()))}"
+                )
                 snapshot = dataclasses.replace(snapshot, message=why)
             return ranking, snapshot
         except (ModelError, TaskImageError) as error:
@@ -108,12 +115,17 @@ def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tup
             snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
     order = _cold_order(folder.context, images, snapshot.labelled, progress)
     reason = f"chosen by its looks, unlike those labelled or before it ({snapshot.message})"
-    queries = tuple(Query(image, rank, rank <= snapshot.batch_size, reason) for rank, image in enumerate(order, start=1))
+    queries = tuple(
+        Query(image, rank, rank <= snapshot.batch_size, reason) for rank, image in enumerate(order, start=1)
+    )
     return Ranking(queries), snapshot
 
 
-def _cold_order(context: Context, images: TaskImages, labelled: Sequence[str], progress: Progress) -> list[str]:
-    """The order by looks of all images that can be read; one may have gone since the snapshot, and comes last."""
+def _cold_order(
+    context: Context, images: TaskImages, labelled: Sequence[str], progress: Progress
+) -> list[str]:
+    """The order by looks of all images that can be read;
+    one may have gone since the snapshot, and comes last."""
     try:
         return cold_order(images, labelled, progress)
     except (ModelError, TaskImageError) as error:
@@ -125,7 +137,8 @@ def _cold_order(context: Context, images: TaskImages, labelled: Sequence[str], p
 
 
 def complete_units(strategy: Strategy, round_: Round) -> None:
-    """Do here what no worker has managed; a network that fails here as well is noted, and the ranking does without it if it can."""
+    """Do here what no worker has managed;
+    a network that fails here as well is noted, and the ranking does without it if it can."""
     for unit in strategy.units(round_):
         try:
             strategy.run_unit(round_, unit)
@@ -134,8 +147,11 @@ def complete_units(strategy: Strategy, round_: Round) -> None:
             log.error("%s is left out of the round: %s", unit, error)
 
 
-def _drafted(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: Ranking, progress: Progress) -> tuple[RoundRecord, Masks]:
-    """Order all tasks that Label Studio would serve now and draw their masks; returns the record to be and the regions by task."""
+def _drafted(
+    context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: Ranking, progress: Progress
+) -> tuple[RoundRecord, Masks]:
+    """Order all tasks that Label Studio would serve now and draw their masks;
+    returns the record to be and the regions by task."""
     progress("Reading tasks", 0, 1)
     answered = [int(member) for member in context.redis.smembers(context.keys.labelled)]
     open_tasks = context.client.task_ids(context.project_id, "unlabelled")
@@ -143,7 +159,9 @@ def _drafted(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking:
     ranked = [int(identity) for identity in ranking.order if int(identity) in still]
     ranked += [int(identity) for identity in snapshot.further if int(identity) in still]
     placed = set(ranked)
-    order = ranked + [task for task in open_tasks if task not in placed]  # imported since the snapshot, or labelled and still served
+    order = ranked + [
+        task for task in open_tasks if task not in placed
+    ]  # imported since the snapshot, or labelled and still served
     to_draw = priorities.masks_wanted(order)
     config = context.setup().config  # as it is now: what does not fit it, Label Studio drops
     regions = draw(context, snapshot.version, config, to_draw, progress)
@@ -167,7 +185,8 @@ def _drafted(context: Context, folder: RoundFolder, snapshot: Snapshot, ranking:
         time=now(),
         version=snapshot.version,
         order=order,
-        # Also those answered while the round ran: a batch that is wholly answered by its end is a finished one.
+        # Also those answered while the round ran:
+        # a batch that is wholly answered by its end is a finished one.
         batch=[int(query.image) for query in ranking.queries if query.in_batch],
         reason=snapshot.reason,
         strategy=COLD_START if snapshot.cold_start else snapshot.strategy,

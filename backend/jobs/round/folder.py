@@ -122,8 +122,11 @@ class RoundFolder:
 
     def images(self, snapshot: Snapshot) -> TaskImages:
         """The images of the tasks that take part."""
-        return TaskImages(self.context, snapshot.config, snapshot.tasks, Recipe.from_dict(snapshot.recipe).max_side)
+        return TaskImages(
+            self.context, snapshot.config, snapshot.tasks, Recipe.from_dict(snapshot.recipe).max_side
+        )
 
     def keep(self) -> None:
-        """Give what has been written here to the shared storage; also what an earlier run of the job could not."""
+        """Give what has been written here to the shared storage;
+        also what an earlier run of the job could not."""
         self.context.storage.put_missing(self.folder)

@@ -43,7 +43,8 @@ def draw_pictures(
     tasks: Mapping[int, Mapping[str, Any]],
     on_progress: Callable[[str, int, int], None],
 ) -> None:
-    """Draw the first tasks of an order with their masks (`regions` by task id), and note their names; `tasks` are those at hand.
+    """Draw the first tasks of an order with their masks (`regions` by task id), and note their names;
+    `tasks` are those at hand.
 
     A task whose image cannot be read has a name and no picture.
     """
@@ -70,7 +71,9 @@ def draw_pictures(
     context.storage.write_json(f"{round_folder}/{INDEX}", {"tasks": index})
 
 
-def _picture(content: bytes, number: int, config: LabelConfig, regions: Sequence[dict[str, Any]] | None) -> bytes:
+def _picture(
+    content: bytes, number: int, config: LabelConfig, regions: Sequence[dict[str, Any]] | None
+) -> bytes:
     small, size = decode_shrunk(content, f"task {number}", SIDE)
     if regions is None:
         return thumbnail(small, None)
@@ -78,13 +81,20 @@ def _picture(content: bytes, number: int, config: LabelConfig, regions: Sequence
 
 
 def _missing(context: Context, numbers: set[int]) -> dict[int, Mapping[str, Any]]:
-    """Tasks that came since the snapshot, from the list: asked for one alone, Label Studio has a prediction made and stores it."""
+    """Tasks that came since the snapshot, from the list:
+    asked for one alone, Label Studio has a prediction made and stores it."""
     if not numbers:
         return {}
-    return {int(task["id"]): task for task in context.client.tasks(context.project_id, "unlabelled") if int(task["id"]) in numbers}
+    return {
+        int(task["id"]): task
+        for task in context.client.tasks(context.project_id, "unlabelled")
+        if int(task["id"]) in numbers
+    }
 
 
-def keep_similarity(context: Context, round_folder: str, comparison: Comparison, labelled: Sequence[str]) -> None:
+def keep_similarity(
+    context: Context, round_folder: str, comparison: Comparison, labelled: Sequence[str]
+) -> None:
     """Keep the map of what the order was decided from."""
     content = similarity_map(comparison.ids, comparison.similarity, comparison.trained, labelled)
     context.storage.write_json(f"{round_folder}/{SIMILARITY}", content)

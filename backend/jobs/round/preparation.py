@@ -29,9 +29,11 @@ def prepare(
     comparison: Comparison | None = None,
     labelled: Sequence[str] = (),
 ) -> None:
-    """Keep the masks drawn on an order (`regions` by task id), pictures of its first tasks, and what it was decided from.
+    """Keep the masks drawn on an order (`regions` by task id), pictures of its first tasks, and what it was
+    decided from.
 
-    To be called before the order is put in force. `tasks` are those at hand; others are asked of Label Studio.
+    To be called before the order is put in force. `tasks` are those at hand;
+    others are asked of Label Studio.
     """
     folder = f"{context.folder}/rounds/{round_name}"
     try:

@@ -1,4 +1,5 @@
-"""The similarity matrix as the page shows it: images alike stand together, and of many images groups are shown."""
+"""The similarity matrix as the page shows it:
+images alike stand together, and of many images groups are shown."""
 
 from __future__ import annotations
 
@@ -12,17 +13,22 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 MOST_CELLS = 100
-"""Rows of the map at most: a cell stays large enough to be seen and pointed at. More images are shown in groups of equal size."""
+"""Rows of the map at most: a cell stays large enough to be seen and pointed at.
+More images are shown in groups of equal size."""
 
 Matrix = npt.NDArray[np.float32]
 
 
-def similarity_map(ids: Sequence[str], similarity: Matrix, trained: Collection[str], labelled: Collection[str]) -> dict[str, Any]:
+def similarity_map(
+    ids: Sequence[str], similarity: Matrix, trained: Collection[str], labelled: Collection[str]
+) -> dict[str, Any]:
     """The map of d(x_i, x_j), (N, N) with rows and columns in the order of `ids`, JSON-ready.
 
-    {"count": N, "groups": [[id, ...], ...] one of each row and column, "trained", "labelled": [ids], "values": [[hundredths]], and for
-    groups of several images "low" and "high": the smallest and largest figure in each cell}. A group's figure is the mean over its pairs
-    of different images; of an image with itself it is 1 by definition.
+    {"count": N, "groups": [[id, ...], ...] one of each row and column, "trained", "labelled":
+    [ids], "values": [[hundredths]], and for groups of several images "low" and "high":
+    the smallest and largest figure in each cell}.
+    A group's figure is the mean over its pairs of different images;
+    of an image with itself it is 1 by definition.
     """
     count = len(ids)
     order = alike_together(similarity)
@@ -42,13 +48,16 @@ def similarity_map(ids: Sequence[str], similarity: Matrix, trained: Collection[s
 
 
 def alike_together(similarity: Matrix) -> npt.NDArray[np.intp]:
-    """An order of the positions in which images that predict each other well are neighbours (average linkage)."""
+    """An order of the positions in which images that predict each other well are neighbours (average
+    linkage)."""
     count = len(similarity)
     if count < 3:
         return np.arange(count)
     distance = 1.0 - (similarity + similarity.T) / 2
     np.fill_diagonal(distance, 0.0)
-    tree = linkage(squareform(np.maximum(distance, 0.0), checks=False), "average", optimal_ordering=count <= MOST_CELLS)
+    tree = linkage(
+        squareform(np.maximum(distance, 0.0), checks=False), "average", optimal_ordering=count <= MOST_CELLS
+    )
     return np.asarray(leaves_list(tree), dtype=np.intp)
 
 
@@ -61,7 +70,11 @@ def _reduced(matrix: Matrix, bounds: npt.NDArray[np.int_]) -> tuple[Matrix, Matr
             block = matrix[bounds[row] : bounds[row + 1], bounds[column] : bounds[column + 1]]
             values = block[~np.eye(len(block), dtype=bool)] if row == column else block.ravel()
             if values.size:
-                mean[row, column], low[row, column], high[row, column] = values.mean(), values.min(), values.max()
+                mean[row, column], low[row, column], high[row, column] = (
+                    values.mean(),
+                    values.min(),
+                    values.max(),
+                )
     return mean, low, high
 
 

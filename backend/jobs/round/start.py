@@ -1,7 +1,9 @@
-"""A ranking round in three kinds of jobs: its start (snapshot, pseudo-labels), its units (one network each), and its end (round_end).
+"""A ranking round in three kinds of jobs:
+its start (snapshot, pseudo-labels), its units (one network each), and its end (round_end).
 
-What a round is computed from and what is finished of it lies in a folder of its own in the storage, so that any worker may do any part,
-a part that is done stays done, and a job that runs twice finds what the first run left.
+What a round is computed from and what is finished of it lies in a folder of its own in the storage, so that
+any worker may do any part, a part that is done stays done, and a job that runs twice finds what the first run
+left.
 """
 
 from __future__ import annotations
@@ -54,14 +56,21 @@ def wanted(context: Context, name: str) -> Callable[[], None]:
     return check
 
 
-def begin_round(context: Context, progress: Progress, *, job_id: str, reason: str, work: Work = Work.ROUND) -> RoundFolder:
-    """Take the snapshot of a round and make it the wanted one; the holder of the project's round fence calls it.
+def begin_round(
+    context: Context, progress: Progress, *, job_id: str, reason: str, work: Work = Work.ROUND
+) -> RoundFolder:
+    """Take the snapshot of a round and make it the wanted one;
+    the holder of the project's round fence calls it.
 
     `work` is the wish that it fulfils. A second run of the same job finds the snapshot of the first.
     """
-    # Noted first: what is asked for or changes from now on may not be in this round, and who asks for a round is told by this.
+    # Noted first:
+    # what is asked for or changes from now on may not be in this round, and who asks for a round is told by
+    # this.
     context.redis.hset(context.keys.jobs, "snapshotted", job_id)
-    context.redis.hset(context.keys.jobs, "snapshotted_setup", context.redis.hget(context.keys.info, "setup") or "")
+    context.redis.hset(
+        context.keys.jobs, "snapshotted_setup", context.redis.hget(context.keys.info, "setup") or ""
+    )
     context.redis.hdel(context.keys.jobs, "snapshotted_options")
     names = round_names(context.storage, context.project_id)
     for name in reversed(names):
@@ -74,30 +83,51 @@ def begin_round(context: Context, progress: Progress, *, job_id: str, reason: st
         version = context.versions.current() or NO_VERSION
         number = max((number_of(name) for name in names), default=0) + 1
         folder = RoundFolder(context, f"{version}.r{number}")
-        _take_snapshot(context, setup, folder, progress, version=version, job_id=job_id, reason=reason, work=work)
+        _take_snapshot(
+            context, setup, folder, progress, version=version, job_id=job_id, reason=reason, work=work
+        )
     snapshot = folder.snapshot()
-    options = json.dumps({"budget": snapshot.budget, "strategy": snapshot.strategy, "options": snapshot.options})
+    options = json.dumps(
+        {"budget": snapshot.budget, "strategy": snapshot.strategy, "options": snapshot.options}
+    )
     context.redis.hset(context.keys.jobs, "snapshotted_options", options)
     context.redis.set(context.keys.wanted_round, folder.name)
     return folder
 
 
 def _take_snapshot(
-    context: Context, setup: Setup, folder: RoundFolder, progress: Progress, *, version: str, job_id: str, reason: str, work: Work
+    context: Context,
+    setup: Setup,
+    folder: RoundFolder,
+    progress: Progress,
+    *,
+    version: str,
+    job_id: str,
+    reason: str,
+    work: Work,
 ) -> None:
     begun = pending_work.begin(context.redis, context.project_id, work)
     wish = round_request.read_pending(context.redis, context.project_id)
     setup = dataclasses.replace(setup, options=wish.over(setup.options))
     prune(context.image_cache.parent)
     labels = read_labels(context, setup, progress)
-    pool = [{"id": task["id"], "data": task["data"]} for task in context.client.tasks(context.project_id, "unlabelled") if not chosen(task)]
+    pool = [
+        {"id": task["id"], "data": task["data"]}
+        for task in context.client.tasks(context.project_id, "unlabelled")
+        if not chosen(task)
+    ]
     skipped = read_skips(context.client, setup.project).done
-    pool, passed_over = [task for task in pool if task["id"] not in skipped], [task for task in pool if task["id"] in skipped]
+    pool, passed_over = (
+        [task for task in pool if task["id"] not in skipped],
+        [task for task in pool if task["id"] in skipped],
+    )
     compared, further = _limited(pool, context.settings.max_images, setup.options.seed)
     images = TaskImages(context, setup.config, compared, setup.recipe.max_side)
     problems = images.unreadable(progress)
     missing_images.remember(
-        context, Lacks.ORDER, [identity for identity, error in problems.items() if not getattr(error, "lasting", False)]
+        context,
+        Lacks.ORDER,
+        [identity for identity, error in problems.items() if not getattr(error, "lasting", False)],
     )
     unreadable = {identity: str(error) for identity, error in problems.items()}
     for identity, text in unreadable.items():
@@ -123,7 +153,9 @@ def _take_snapshot(
         labelled=labels.ids,
         unusable=tuple(labels.unusable),
         # Nobody who labels here is served a skipped one; it comes last, for whoever joins them.
-        further=[str(task["id"]) for task in further] + sorted(unreadable, key=int) + [str(task["id"]) for task in passed_over],
+        further=[str(task["id"]) for task in further]
+        + sorted(unreadable, key=int)
+        + [str(task["id"]) for task in passed_over],
         unreadable=unreadable,
         begun=dataclasses.asdict(begun),
         work=work,
@@ -144,21 +176,26 @@ def _trained_on(context: Context, version: str) -> tuple[str, ...]:
 
 
 def _with_cold_start(snapshot: Snapshot, trained_on: tuple[str, ...]) -> Snapshot:
-    """The snapshot as a cold start where there is too little for a strategy; `trained_on` are the labels that the version knows."""
+    """The snapshot as a cold start where there is too little for a strategy;
+    `trained_on` are the labels that the version knows."""
     count = len(snapshot.labelled)
     message = ""
     if snapshot.version == NO_VERSION:
         message = "there is no model yet"
     elif trained_on != snapshot.config.labels:
         # Strategies know classes by their numbers, which mean something else by now.
-        message = f"{snapshot.version} was trained on other labels ({', '.join(trained_on)}) than the configuration has now"
+        message = (
+            f"{snapshot.version} was trained on other labels ({', '.join(trained_on)}) than the configuration"
+            " has now"
+        )
     elif count < FEWEST_LABELS_TO_RANK:
         message = f"{count} labels, expected at least {FEWEST_LABELS_TO_RANK}"
     return dataclasses.replace(snapshot, cold_start=True, message=message) if message else snapshot
 
 
 def prepare_units(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tuple[Snapshot, list[str]]:
-    """Draw the pseudo-labels and list the strategy's units; where it cannot work, the round becomes a cold start, with a message."""
+    """Draw the pseudo-labels and list the strategy's units;
+    where it cannot work, the round becomes a cold start, with a message."""
     if snapshot.cold_start or not snapshot.unlabelled:
         return snapshot, []
     round_ = folder.round(snapshot, folder.images(snapshot), progress)
@@ -180,7 +217,9 @@ def run_unit(context: Context, progress: Progress, name: str, unit: str) -> None
     folder = RoundFolder(context, name)
     snapshot = folder.snapshot()
     strategy = get_strategy(snapshot.strategy, **snapshot.options)
-    context.storage.get_folder(f"{folder.folder}/{strategy.artifact(unit)}")  # another machine may have done it
+    context.storage.get_folder(
+        f"{folder.folder}/{strategy.artifact(unit)}"
+    )  # another machine may have done it
     strategy.run_unit(folder.round(snapshot, folder.images(snapshot), progress), unit)
     progress.check()
     folder.keep()
@@ -190,16 +229,23 @@ def run_unit(context: Context, progress: Progress, name: str, unit: str) -> None
         pipe.execute()
 
 
-def _limited(tasks: list[dict[str, Any]], most: int, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _limited(
+    tasks: list[dict[str, Any]], most: int, seed: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """At most so many of the tasks, drawn at random, and the others."""
     if len(tasks) <= most:
         return tasks, []
     drawn = set(np.random.default_rng(seed).permutation(len(tasks))[:most].tolist())
-    return [task for index, task in enumerate(tasks) if index in drawn], [task for index, task in enumerate(tasks) if index not in drawn]
+    return [task for index, task in enumerate(tasks) if index in drawn], [
+        task for index, task in enumerate(tasks) if index not in drawn
+    ]
 
 
 def _about_images(unreadable: dict[str, str]) -> str:
     if not unreadable:
         return ""
     first = next(iter(unreadable.items()))
-    return f"{len(unreadable)} images cannot be read and come last, the first of them task {first[0]}: {first[1]}"
+    return (
+        f"{len(unreadable)} images cannot be read and come last, the first of them task {first[0]}:"
+        f" {first[1]}"
+    )

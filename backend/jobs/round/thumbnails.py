@@ -15,14 +15,16 @@ SIDE = 360
 """Pixels of the longer side: sharp in a card of 180 on a screen of two pixels a point."""
 QUALITY = 82
 COLOURS = ((255, 176, 0), (0, 190, 255), (255, 92, 141), (120, 220, 80), (190, 140, 255), (255, 240, 90))
-"""Of the classes 1, 2, ..., and again from the start: bright on gray images, told apart by people who see few colours."""
+"""Of the classes 1, 2, ..., and again from the start:
+bright on gray images, told apart by people who see few colours."""
 FILL = 0.28
 
 Mask = npt.NDArray[np.uint8]
 
 
 def thumbnail(raw: npt.NDArray[np.generic], mask: Mask | None) -> bytes:
-    """A JPEG of a decoded image, (H, W) or (H, W, 3) of any dtype, with the mask, class ids, filled lightly and outlined.
+    """A JPEG of a decoded image, (H, W) or (H, W, 3) of any dtype, with the mask, class ids, filled lightly
+    and outlined.
 
     The image may be shrunk to SIDE already, and the mask larger than it.
     """

@@ -1,4 +1,5 @@
-"""The item "Recompute queries" of the Data Manager's "Actions" menu. It concerns the whole project, whatever tasks are selected."""
+"""The item "Recompute queries" of the Data Manager's "Actions" menu.
+It concerns the whole project, whatever tasks are selected."""
 
 from __future__ import annotations
 
@@ -11,10 +12,10 @@ log = logging.getLogger(__name__)
 
 TITLE = "Recompute queries"
 TEXT = (
-    "The recommended order of this project is computed anew: the model is trained again if there are new labels, new networks are "
-    "trained to compare the images, and the order of all unlabelled tasks is rewritten, not only of the selected ones. "
-    "This takes minutes, on large projects hours; annotators go on meanwhile in the order of before. Labels are not touched. "
-    "Budget and strategy hold for this time only."
+    "The recommended order of this project is computed anew: the model is trained again if there are new"
+    " labels, new networks are trained to compare the images, and the order of all unlabelled tasks is"
+    " rewritten, not only of the selected ones. This takes minutes, on large projects hours; annotators go on"
+    " meanwhile in the order of before. Labels are not touched. Budget and strategy hold for this time only."
 )
 WHO = "For the project's creator and the organization's owner."
 ORDER = 80
@@ -24,11 +25,14 @@ SECONDS = 5.0
 
 
 def recompute_queries(project: Any, queryset: Any, request: Any = None, **others: Any) -> dict[str, Any]:
-    """Ask the project's ML backend for a round, and tell the outcome in one sentence. Runs in the request, so it waits for nothing."""
+    """Ask the project's ML backend for a round, and tell the outcome in one sentence.
+    Runs in the request, so it waits for nothing."""
     del queryset, others
     if not may_recompute(getattr(request, "user", None), project):
         return _refused(
-            403, f"Recompute queries is for the project's creator and the organization's owner; ask one of them, {_names(project)}."
+            403,
+            "Recompute queries is for the project's creator and the organization's owner; ask one of them,"
+            f" {_names(project)}.",
         )
     try:
         wishes = form.wishes(request.data)
@@ -46,8 +50,13 @@ def recompute_queries(project: Any, queryset: Any, request: Any = None, **others
 
 
 def may_recompute(user: Any, project: Any) -> bool:
-    """Whether the user made the project or owns its organization; in the community edition every member has every permission."""
-    return user is not None and user.id is not None and user.id in (project.created_by_id, project.organization.created_by_id)
+    """Whether the user made the project or owns its organization;
+    in the community edition every member has every permission."""
+    return (
+        user is not None
+        and user.id is not None
+        and user.id in (project.created_by_id, project.organization.created_by_id)
+    )
 
 
 def register() -> None:
@@ -59,7 +68,8 @@ def register() -> None:
         recompute_queries,
         TITLE,
         ORDER,
-        permission=all_permissions.projects_view,  # who may is checked in the action: permissions do not tell members apart
+        # who may is checked in the action: permissions do not tell members apart
+        permission=all_permissions.projects_view,
         disabled=lambda user, project: not may_recompute(user, project),
         disabled_reason=WHO,
         dialog={
@@ -82,34 +92,41 @@ def _outcome(answer: backend.Answer, project_id: int) -> dict[str, Any]:
             "async": True,  # makes the page say that something was started, where it cannot show `detail`
             "job": answer.content.get("job"),
             "page": page,
-            "detail": f"Started: job {answer.content.get('job')}. Follow it at {page}, and reload this page when it is done.",
+            "detail": (
+                f"Started: job {answer.content.get('job')}. Follow it at {page}, and reload this page when it"
+                " is done."
+            ),
         }
     if answer.status == 0:
         return _refused(
             424,
-            f"The ML backend at {answer.url} does not answer; start it, or correct its address under Settings, Model "
-            f"({answer.problem[:200]}).",
+            f"The ML backend at {answer.url} does not answer; start it, or correct its address under"
+            f" Settings, Model ({answer.problem[:200]}).",
         )
     if answer.status == 401:
         return _refused(
             424,
-            f"The ML backend at {answer.url} does not accept the user and password that Label Studio has for it; give it those of "
-            f"BASIC_AUTH_USER and BASIC_AUTH_PASS under Settings, Model, or with: python -m backend connect --project {project_id}",
+            f"The ML backend at {answer.url} does not accept the user and password that Label Studio has for"
+            " it; give it those of BASIC_AUTH_USER and BASIC_AUTH_PASS under Settings, Model, or with:"
+            f" python -m backend connect --project {project_id}",
         )
     if not answer.ours:
         return _refused(
             424,
-            f"The ML backend at {answer.url} does not know recomputes (it answered {answer.status}); correct its address under "
-            "Settings, Model.",
+            f"The ML backend at {answer.url} does not know recomputes (it answered {answer.status}); correct"
+            " its address under Settings, Model.",
         )
     return _refused(400 if answer.status < 500 else 424, f"The ML backend refused: {said or answer.status}.")
 
 
 def _refused(status: int, text: str) -> dict[str, Any]:
-    """An answer that the page shows as an error. Never 401, 404 or 5xx: the page would leave, say nothing, or show a dialog of its own."""
+    """An answer that the page shows as an error. Never 401, 404 or 5xx:
+    the page would leave, say nothing, or show a dialog of its own."""
     return {"response_code": status, "detail": text}
 
 
 def _names(project: Any) -> str:
-    people = dict.fromkeys(str(user.email) for user in (project.created_by, project.organization.created_by) if user is not None)
+    people = dict.fromkeys(
+        str(user.email) for user in (project.created_by, project.organization.created_by) if user is not None
+    )
     return " or ".join(people) or "whoever runs this server"

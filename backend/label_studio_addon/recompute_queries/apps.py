@@ -13,15 +13,17 @@ class RecomputeQueriesConfig(AppConfig):
     name = "recompute_queries"
 
     def ready(self) -> None:
-        """Register the action; whatever another version of Label Studio does otherwise, it starts as usual."""
+        """Register the action;
+        whatever another version of Label Studio does otherwise, it starts as usual."""
         try:
             from recompute_queries.action import register
 
             register()
         except Exception as error:
             log.warning(
-                "'Recompute queries' is not in the Actions menu, because this version of Label Studio is not the one expected (%s: %s); "
-                "recompute on the backend's status page, or with: python -m backend recompute --project NUMBER",
+                "'Recompute queries' is not in the Actions menu, because this version of Label Studio is not"
+                " the one expected (%s: %s); recompute on the backend's status page, or with: python -m"
+                " backend recompute --project NUMBER",
                 type(error).__name__,
                 error,
             )

@@ -1,4 +1,5 @@
-"""Calls to the ML backends that are connected to a project, with the address and the password that Label Studio holds for each."""
+"""Calls to the ML backends that are connected to a project, with the address and the password that Label
+Studio holds for each."""
 
 from __future__ import annotations
 
@@ -27,8 +28,11 @@ class Answer:
         return self.status in range(200, 300) or "message" in self.content
 
 
-def ask(project: Any, method: str, path: str, *, seconds: float, body: dict[str, Any] | None = None) -> Answer | None:
-    """The answer of the first backend that knows `path`; if none does, that of the first of all. None without a backend."""
+def ask(
+    project: Any, method: str, path: str, *, seconds: float, body: dict[str, Any] | None = None
+) -> Answer | None:
+    """The answer of the first backend that knows `path`; if none does, that of the first of all.
+    None without a backend."""
     first = None
     for backend in project.ml_backends.order_by("id"):
         answer = _call(backend, method, path, seconds, body)

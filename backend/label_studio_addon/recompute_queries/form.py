@@ -1,4 +1,5 @@
-"""The form in the dialog: budget, strategy and its options, filled with the project's own settings, which the backend tells."""
+"""The form in the dialog:
+budget, strategy and its options, filled with the project's own settings, which the backend tells."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ SECONDS = 3.0
 
 
 def fields(project: Any) -> list[dict[str, Any]]:
-    """What Label Studio's page draws; nothing where the backend does not tell, so that the outcome says what is wrong."""
+    """What Label Studio's page draws;
+    nothing where the backend does not tell, so that the outcome says what is wrong."""
     answer = backend.ask(project, "GET", f"projects/{project.id}/recompute", seconds=SECONDS)
     known = answer.content if answer is not None and answer.status == 200 else {}
     if not known.get("strategies"):
@@ -34,11 +36,17 @@ def fields(project: Any) -> list[dict[str, Any]]:
         "value": known["strategy"],
         "options": known["strategies"],
     }
-    return [{"columnCount": 1, "fields": [budget, strategy, *(_field(option) for option in known.get("options", []))]}]
+    return [
+        {
+            "columnCount": 1,
+            "fields": [budget, strategy, *(_field(option) for option in known.get("options", []))],
+        }
+    ]
 
 
 def wishes(data: dict[str, Any]) -> dict[str, Any]:
-    """What was filled in, as the backend wants it, which checks it. Raises ValueError for a budget that is no number."""
+    """What was filled in, as the backend wants it, which checks it.
+    Raises ValueError for a budget that is no number."""
     budget, strategy = str(data.get("budget") or "").strip(), data.get("strategy")
     found: dict[str, Any] = {"strategy": strategy} if strategy else {}
     if budget:
@@ -54,7 +62,11 @@ def _field(option: dict[str, Any]) -> dict[str, Any]:
     label = f"{option['name']} (for {', '.join(option['strategies'])}): {option['help'].replace('`', '')}"
     content = {"name": OPTION + option["name"], "label": label, "value": option["value"]}
     if option["kind"] == "bool":
-        return content | {"type": "select", "value": str(option["value"]).lower(), "options": ["false", "true"]}
+        return content | {
+            "type": "select",
+            "value": str(option["value"]).lower(),
+            "options": ["false", "true"],
+        }
     if option["choices"]:
         return content | {"type": "select", "options": option["choices"]}
     if option["kind"] == "int":

@@ -1,4 +1,5 @@
-"""A few lines of script in Label Studio's page, which show the sentence that the action answers: by itself it shows errors only."""
+"""A few lines of script in Label Studio's page, which show the sentence that the action answers:
+by itself it shows errors only."""
 
 from __future__ import annotations
 
@@ -21,7 +22,11 @@ class OutcomeScript:
     def __call__(self, request: Any) -> Any:
         """Answer a request."""
         response = self._get_response(request)
-        if response.streaming or not response.get("Content-Type", "").startswith("text/html") or APPLICATION not in response.content:
+        if (
+            response.streaming
+            or not response.get("Content-Type", "").startswith("text/html")
+            or APPLICATION not in response.content
+        ):
             return response
         before, end, after = response.content.rpartition(END)
         if end:

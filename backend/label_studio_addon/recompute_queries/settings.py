@@ -1,9 +1,11 @@
-"""Label Studio's own settings with this app added; set DJANGO_SETTINGS_MODULE=recompute_queries.settings to use them."""
+"""Label Studio's own settings with this app added;
+set DJANGO_SETTINGS_MODULE=recompute_queries.settings to use them."""
 
 import os
 
 _OWN = os.environ.get("DJANGO_SETTINGS_MODULE", __name__)
-# Label Studio's settings ask for settings while they are being read, which must not be these: they are empty so far.
+# Label Studio's settings ask for settings while they are being read, which must not be these:
+# they are empty so far.
 os.environ["DJANGO_SETTINGS_MODULE"] = "label_studio.core.settings.label_studio"
 try:
     from label_studio.core.settings.label_studio import *  # noqa: F403

@@ -1,9 +1,14 @@
-"""The same settings for a Label Studio on SQLite: who wants to write waits for others, up to a minute, instead of failing with
-"database is locked", and no two annotators get the same task."""
+"""The same settings for a Label Studio on SQLite:
+who wants to write waits for others, up to a minute, instead of failing with "database is locked", and no two
+annotators get the same task."""
 
 from recompute_queries.settings import *  # noqa: F403
 from recompute_queries.settings import DATABASES, MIDDLEWARE
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    DATABASES["default"]["OPTIONS"] = {**DATABASES["default"].get("OPTIONS", {}), "timeout": 60, "transaction_mode": "IMMEDIATE"}
+    DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"].get("OPTIONS", {}),
+        "timeout": 60,
+        "transaction_mode": "IMMEDIATE",
+    }
     MIDDLEWARE = [*MIDDLEWARE, "recompute_queries.turns.InTurn"]

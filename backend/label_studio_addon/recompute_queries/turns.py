@@ -1,5 +1,6 @@
-"""On SQLite, requests for the next task are answered in turn: Label Studio looks for a free task and locks it in two steps there, without a
-transaction, so that two annotators who press at the same moment would get the same one."""
+"""On SQLite, requests for the next task are answered in turn:
+Label Studio looks for a free task and locks it in two steps there, without a transaction, so that two
+annotators who press at the same moment would get the same one."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 SECONDS = 30.0
-"""The longest wait; then a request goes on by itself: one that asks a slow backend for a mask must not keep all others."""
+"""The longest wait; then a request goes on by itself:
+one that asks a slow backend for a mask must not keep all others."""
 _turn = threading.Lock()  # Label Studio's own server is one process with a thread for each request
 
 
@@ -31,7 +33,8 @@ class InTurn:
 
 
 def asks_for_a_task(request: Any) -> bool:
-    """Whether the answer locks a task: "Label All Tasks" and what follows a submit, and the older address of the same."""
+    """Whether the answer locks a task:
+    "Label All Tasks" and what follows a submit, and the older address of the same."""
     path = request.path.rstrip("/")
     if path.endswith("/api/dm/actions"):
         return bool(request.GET.get("id") == "next_task")

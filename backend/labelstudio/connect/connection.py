@@ -1,4 +1,5 @@
-"""Everything that Label Studio must be told of a project so that annotators are served the recommended order. Safe to repeat."""
+"""Everything that Label Studio must be told of a project so that annotators are served the recommended order.
+Safe to repeat."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def check(
     record: Record | None = None,
     order: str = "",
 ) -> list[Finding]:
-    """Look at everything `configure` sets, and change nothing. Raises ApiKeyError, UnknownProjectError, UnreachableError."""
+    """Look at everything `configure` sets, and change nothing.
+    Raises ApiKeyError, UnknownProjectError, UnreachableError."""
     found = _inspection(client, project_id, own or _own(backend_url, basic_auth), record, order, change=False)
     found.read_connections()
     config = check_labelling(found.project.label_config)
@@ -47,19 +49,28 @@ def configure(
     record: Record | None = None,
     order: str = "",
 ) -> list[Finding]:
-    """Connect and configure a project; what is right already stays untouched, so it can be repeated, also after connecting by hand.
+    """Connect and configure a project;
+    what is right already stays untouched, so it can be repeated, also after connecting by hand.
 
-    "Uncertainty sampling" and masks that are shown; instructions where there are none; a tab in the recommended order; one ML backend with
-    its Basic auth; one webhook with an Authorization header in place of the bare one that Label Studio makes. `backend_url` is the address
-    at which Label Studio reaches the backend; `own` tells more of this service; `order` is the round in force. What Label Studio refuses is
-    a finding of severity "error", and the rest is configured. A labelling configuration that cannot be used is refused: then nothing is
-    changed. What there was before goes into `record` first. Raises ApiKeyError, UnknownProjectError, UnreachableError, StorageError.
+    "Uncertainty sampling" and masks that are shown; instructions where there are none;
+    a tab in the recommended order; one ML backend with its Basic auth;
+    one webhook with an Authorization header in place of the bare one that Label Studio makes.
+    `backend_url` is the address at which Label Studio reaches the backend; `own` tells more of this service;
+    `order` is the round in force.
+    What Label Studio refuses is a finding of severity "error", and the rest is configured.
+    A labelling configuration that cannot be used is refused: then nothing is changed.
+    What there was before goes into `record` first.
+    Raises ApiKeyError, UnknownProjectError, UnreachableError, StorageError.
     """
     found = _inspection(client, project_id, own or _own(backend_url, basic_auth), record, order, change=True)
     config = check_labelling(found.project.label_config)
     if _is_refused(config):
         text = "nothing was changed in this project, as its labelling configuration cannot be used"
-        return [*config, Finding("backend", Severity.ERROR, text, f"correct it, then: {found.command}"), *check_annotations(found)]
+        return [
+            *config,
+            Finding("backend", Severity.ERROR, text, f"correct it, then: {found.command}"),
+            *check_annotations(found),
+        ]
     found.read_connections()
     if record is not None:
         first = not any((view.get("data") or {}).get("title") == TAB_TITLE for view in found.views)
@@ -72,7 +83,8 @@ def _is_refused(config: list[Finding]) -> bool:
 
 
 def _look(found: Inspection, *, usable: bool = True) -> list[Finding]:
-    # The backend comes last but for the webhook: connecting it calls this service, which then looks at the project as well.
+    # The backend comes last but for the webhook:
+    # connecting it calls this service, which then looks at the project as well.
     before = [*_guard(found, "sampling", check_sampling), *_guard(found, "masks", check_masks_shown)]
     if usable:  # both depend on what the labelling configuration draws
         before += [*_guard(found, "instructions", check_instructions), *_guard(found, "tab", check_tab)]
@@ -90,7 +102,11 @@ def _guard(found: Inspection, subject: str, look: Check) -> list[Finding]:
             raise
         if subject not in ("webhook", "backend"):
             return [Finding(subject, Severity.ERROR, str(error), f"then run: {found.command}")]
-        return [Finding(subject, Severity.ERROR, explain_refusal(str(error), found.own.url), remedy_of(str(error)))]
+        return [
+            Finding(
+                subject, Severity.ERROR, explain_refusal(str(error), found.own.url), remedy_of(str(error))
+            )
+        ]
 
 
 def _read_hooks_again(found: Inspection) -> None:
@@ -101,7 +117,9 @@ def _read_hooks_again(found: Inspection) -> None:
             found.note_made("webhooks", hook)
 
 
-def _inspection(client: LabelStudio, project_id: int, own: OwnService, record: Record | None, order: str, *, change: bool) -> Inspection:
+def _inspection(
+    client: LabelStudio, project_id: int, own: OwnService, record: Record | None, order: str, *, change: bool
+) -> Inspection:
     project, options = client.project(project_id), client.project_options(project_id)
     return Inspection(client, project, options, own, change, record, order)
 

@@ -1,4 +1,5 @@
-"""One pass over a project: what it is like now, and how a thing that is not as it should be is told or fixed."""
+"""One pass over a project:
+what it is like now, and how a thing that is not as it should be is told or fixed."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from backend.labelstudio.connect.record import Record
 
 @dataclass
 class Inspection:
-    """What all checks of a pass share. With `change`, what is wrong is fixed; else it is told, and nothing is changed."""
+    """What all checks of a pass share. With `change`, what is wrong is fixed;
+    else it is told, and nothing is changed."""
 
     client: LabelStudio
     project: Project
@@ -42,11 +44,21 @@ class Inspection:
     def read_connections(self) -> None:
         """Read what the project has of backends, webhooks (its own, not the organization's) and tabs."""
         self.backends = self.client.ml_backends(self.project.id)
-        self.hooks = [hook for hook in self.client.webhooks(self.project.id) if hook.get("project") == self.project.id]
+        self.hooks = [
+            hook for hook in self.client.webhooks(self.project.id) if hook.get("project") == self.project.id
+        ]
         self.views = self.client.views(self.project.id)
 
-    def fix(self, subject: str, text: str, done: str, change: Callable[[], Any], severity: Severity = Severity.ERROR) -> list[Finding]:
-        """Change it and say what was `done`; or only say what is wrong, how bad it is, and the command that fixes it."""
+    def fix(
+        self,
+        subject: str,
+        text: str,
+        done: str,
+        change: Callable[[], Any],
+        severity: Severity = Severity.ERROR,
+    ) -> list[Finding]:
+        """Change it and say what was `done`;
+        or only say what is wrong, how bad it is, and the command that fixes it."""
         if not self.change:
             return [Finding(subject, severity, text, self.command)]
         change()
@@ -61,7 +73,8 @@ class Inspection:
                 self.record.add_set(name, answer.get(name))
 
     def written(self, name: str) -> Any:
-        """The value of that name that connecting has written last; None if none, or if it is not recorded here."""
+        """The value of that name that connecting has written last;
+        None if none, or if it is not recorded here."""
         return None if self.record is None else self.record.written(name)
 
     def note_made(self, kind: str, made: dict[str, Any]) -> None:

@@ -23,16 +23,29 @@ def check_instructions(found: Inspection) -> list[Finding]:
     text = write_instructions(kind, skip, found.own.pages, found.project.id)
     now, ours = str(found.options.get(NAME) or "").strip(), found.written(NAME)
     if now == text:
-        return [Finding("instructions", Severity.OK, "they tell how to correct a mask, and what the order means")]
+        return [
+            Finding("instructions", Severity.OK, "they tell how to correct a mask, and what the order means")
+        ]
     if now and now != ours:
         return [Finding("instructions", Severity.OK, "they are the lab's own, and stay")]
     if not now and ours is not None:
-        return [Finding("instructions", Severity.OK, "there are none: those that were written have been removed by a person")]
-    what = "are of another address of the status page" if now else "are empty: annotators are not told how to correct a mask"
+        return [
+            Finding(
+                "instructions",
+                Severity.OK,
+                "there are none: those that were written have been removed by a person",
+            )
+        ]
+    what = (
+        "are of another address of the status page"
+        if now
+        else "are empty: annotators are not told how to correct a mask"
+    )
     return found.fix(
         "instructions",
         f"the labelling instructions {what}",
-        # Not shown before labelling (show_instruction): that covers the image at every start; the button is always there.
+        # Not shown before labelling (show_instruction): that covers the image at every start;
+        # the button is always there.
         "written; the button Instructions on the labelling page shows them",
         lambda: found.set_option(**{NAME: text}),
         Severity.WARNING,
@@ -42,7 +55,8 @@ def check_instructions(found: Inspection) -> list[Finding]:
 def write_instructions(kind: Kind, skip_queue: str, pages: str, project_id: int) -> str:
     """What annotators need to know, as HTML of the tags that Label Studio keeps.
 
-    `skip_queue` is the project's setting; `pages` is where browsers reach the status pages, "" if that is not known.
+    `skip_queue` is the project's setting;
+    `pages` is where browsers reach the status pages, "" if that is not known.
     """
     tool = {
         Kind.BRUSH: "then paint with the brush (B) or rub out with the eraser (E)",
@@ -51,18 +65,28 @@ def write_instructions(kind: Kind, skip_queue: str, pages: str, project_id: int)
     # Choosing a label leaves the eraser in the hand, which does nothing then.
     draw = "then draw with the brush (B)" if kind is Kind.BRUSH else "then draw"
     points = (
-        "<b>To correct a mask, select it first</b>: click its line in the <i>Regions</i> list beside the image, "
-        f"{tool}. Until it is selected, the tools do nothing.",
+        (
+            "<b>To correct a mask, select it first</b>: click its line in the <i>Regions</i> list beside the"
+            f" image, {tool}. Until it is selected, the tools do nothing."
+        ),
         f"<b>To add what the model has missed</b>, choose the label below the image, {draw}.",
-        "<b>If the mask is right</b>, submit it as it is. <b>If it is all wrong</b>, select it, press Backspace, and draw your own.",
-        f"<b>Skip</b> passes an image over: the model learns nothing from it, and {_SKIPPED.get(skip_queue, _SKIPPED[''])}.",
-        "<b>A new order</b> may come while you work. The image that you have open stays yours, with all that you have "
-        "drawn; only the next one follows the new order.",
+        (
+            "<b>If the mask is right</b>, submit it as it is. <b>If it is all wrong</b>, select it, press"
+            " Backspace, and draw your own."
+        ),
+        (
+            "<b>Skip</b> passes an image over: the model learns nothing from it, and"
+            f" {_SKIPPED.get(skip_queue, _SKIPPED[''])}."
+        ),
+        (
+            "<b>A new order</b> may come while you work. The image that you have open stays yours, with all"
+            " that you have drawn; only the next one follows the new order."
+        ),
     )
     text = (
-        "<h4>How to label here</h4><p>The images come in the order from which the model learns most. The model has drawn a "
-        "mask on most of them: correct it, and submit.</p>"
-        f"<ul>{''.join(f'<li>{point}</li>' for point in points)}</ul>"
+        "<h4>How to label here</h4><p>The images come in the order from which the model learns most. The"
+        " model has drawn a mask on most of them: correct it, and"
+        f" submit.</p><ul>{''.join(f'<li>{point}</li>' for point in points)}</ul>"
     )
     if not pages:
         return text

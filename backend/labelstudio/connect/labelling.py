@@ -16,6 +16,8 @@ def check_labelling(label_config: str) -> list[Finding]:
     except ConfigError as error:
         return [Finding("config", Severity.ERROR, str(error), _WHERE)]
     warnings = [Finding("config", Severity.WARNING, text, _WHERE) for text in config.warnings]
-    helpers = f"; {', '.join(config.helpers)}: only to help, what they mark is not learnt" if config.helpers else ""
+    helpers = (
+        f"; {', '.join(config.helpers)}: only to help, what they mark is not learnt" if config.helpers else ""
+    )
     text = f"draws {', '.join(config.labels)} with {config.writer.kind.tag}{helpers}"
     return warnings or [Finding("config", Severity.OK, text)]

@@ -1,4 +1,5 @@
-"""The project's connection to this service: one, under whatever name it was made, with the extra params that it has."""
+"""The project's connection to this service:
+one, under whatever name it was made, with the extra params that it has."""
 
 from __future__ import annotations
 
@@ -29,15 +30,22 @@ def check_backend(found: Inspection) -> list[Finding]:
         listed += _second(found, kept, other)
     strange = [str(item["url"]) for item in found.backends if item["id"] not in {each["id"] for each in ours}]
     if strange:
-        text = f"other backends are connected too ({', '.join(strange)}); their predictions do not order the tasks"
-        listed.append(Finding("backend", Severity.WARNING, text, "Settings, Model: look whether they are meant"))
+        text = (
+            f"other backends are connected too ({', '.join(strange)}); their predictions do not order the"
+            " tasks"
+        )
+        listed.append(
+            Finding("backend", Severity.WARNING, text, "Settings, Model: look whether they are meant")
+        )
     return listed or [Finding("backend", Severity.OK, f"{kept['url']} is connected")]
 
 
 def explain_refusal(error: str, url: str) -> str:
     """What Label Studio says when it does not connect, without its markup and the names of its classes."""
     if "health check failed" in error:
-        cause = re.search(r"\[Errno -?\d+\] ([^\"'\\)]+)", error) or re.search(r"(timed out|\d{3} \w+ Error[^'\"\\]*)", error)
+        cause = re.search(r"\[Errno -?\d+\] ([^\"'\\)]+)", error) or re.search(
+            r"(timed out|\d{3} \w+ Error[^'\"\\]*)", error
+        )
         return f"Label Studio does not reach {url}{f' ({cause[1].strip()})' if cause else ''}"
     if "authentication parameters" in error:
         return f"{url} does not accept the user and password of BASIC_AUTH_USER and BASIC_AUTH_PASS"
@@ -49,9 +57,14 @@ def explain_refusal(error: str, url: str) -> str:
 def remedy_of(error: str) -> str:
     """What fixes a connection that Label Studio refused with these words."""
     if "reserved network" in error or "banned" in error.lower():
-        return "start Label Studio with USE_DEFAULT_BANNED_SUBNETS=false, which lets it reach private addresses; then connect again"
+        return (
+            "start Label Studio with USE_DEFAULT_BANNED_SUBNETS=false, which lets it reach private addresses;"
+            " then connect again"
+        )
     if "authentication parameters" in error or "BASIC_AUTH_USER" in error:
-        return "export the BASIC_AUTH_USER and BASIC_AUTH_PASS that the running service has; then connect again"
+        return (
+            "export the BASIC_AUTH_USER and BASIC_AUTH_PASS that the running service has; then connect again"
+        )
     if "valid ML backend" in error and "Reason" in error:
         return "correct what the reason names; then connect again"
     return f"{_UP}; then connect again"
@@ -69,25 +82,31 @@ def _connect(found: Inspection) -> list[Finding]:
 
 
 def _check_kept(found: Inspection, kept: dict[str, Any]) -> list[Finding]:
-    """Its user and password, and whether Label Studio can use it; else it is moved to the address that the settings tell."""
+    """Its user and password, and whether Label Studio can use it;
+    else it is moved to the address that the settings tell."""
     url, auth = str(kept["url"]), _auth(found)
     state = kept.get("state")
     elsewhere = normalise(url) != normalise(found.own.url)
     if state not in CONNECTED and elsewhere:
         text = f"Label Studio cannot use {url}, under which this service was connected"
         return found.fix("backend", text, f"moved to {found.own.url}", lambda: _move(found, kept))
-    wrong = kept.get("auth_method") != auth["auth_method"] or (kept.get("basic_auth_user") or "") != auth.get("basic_auth_user", "")
+    wrong = kept.get("auth_method") != auth["auth_method"] or (kept.get("basic_auth_user") or "") != auth.get(
+        "basic_auth_user", ""
+    )
     if wrong or _other_password(found):
         text = f"the connection to {url} has not the user and password of BASIC_AUTH_USER and BASIC_AUTH_PASS"
         return found.fix("backend", text, "corrected", lambda: _update(found, kept, url))
     if state not in CONNECTED:
         reason = str(kept.get("error_message") or kept.get("readable_state") or state)
-        return [Finding("backend", Severity.ERROR, f"Label Studio cannot use {url}: {reason}", remedy_of(reason))]
+        return [
+            Finding("backend", Severity.ERROR, f"Label Studio cannot use {url}: {reason}", remedy_of(reason))
+        ]
     return []
 
 
 def _update(found: Inspection, kept: dict[str, Any], url: str) -> None:
-    # Label Studio validates address and password together, so both are told; what is left out stays, extra params among it.
+    # Label Studio validates address and password together, so both are told;
+    # what is left out stays, extra params among it.
     kept |= found.client.update_ml_backend(int(kept["id"]), url=url, project=found.project.id, **_auth(found))
 
 
@@ -100,20 +119,26 @@ def _move(found: Inspection, kept: dict[str, Any]) -> None:
 
 
 def _second(found: Inspection, kept: dict[str, Any], other: dict[str, Any]) -> list[Finding]:
-    """A connection that leads here beside the one in use: removed if it is one that connecting has made and says nothing of its own."""
+    """A connection that leads here beside the one in use:
+    removed if it is one that connecting has made and says nothing of its own."""
     text = f"this service is connected twice, at {kept['url']} and at {other['url']}"
     ours = other.get("title") == BACKEND_TITLE or found.is_made("ml_backends", other["id"])
     if ours and other.get("extra_params") in (None, {}, "", kept.get("extra_params")):
         removed = partial(found.client.delete_ml_backend, int(other["id"]))
         return found.fix(
-            "backend", text, f"the second one, which connecting had made, removed; {kept['url']} stays", removed, Severity.WARNING
+            "backend",
+            text,
+            f"the second one, which connecting had made, removed; {kept['url']} stays",
+            removed,
+            Severity.WARNING,
         )
     text += f"; the extra params of the first one hold ({kept.get('extra_params') or 'none'})"
     return [Finding("backend", Severity.WARNING, text, "Settings, Model: keep the one that is meant")]
 
 
 def _moved(found: Inspection, item: dict[str, Any]) -> bool:
-    """Whether a connection is one that was ours until the service got another address: recorded, and nothing answers there now."""
+    """Whether a connection is one that was ours until the service got another address:
+    recorded, and nothing answers there now."""
     return found.is_made("ml_backends", item["id"]) and item.get("state") not in CONNECTED
 
 
@@ -125,7 +150,8 @@ def _auth(found: Inspection) -> dict[str, Any]:
 
 
 def _other_password(found: Inspection) -> bool:
-    """Label Studio never tells a connection's password; a webhook's header betrays that it has been changed since."""
+    """Label Studio never tells a connection's password;
+    a webhook's header betrays that it has been changed since."""
     if found.own.basic_auth is None:
         return False
     # Those of yesterday showed the password itself.

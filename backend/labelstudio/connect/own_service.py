@@ -1,4 +1,5 @@
-"""Which of a project's connections and webhooks lead to this service, under whatever name it was connected."""
+"""Which of a project's connections and webhooks lead to this service, under whatever name it was
+connected."""
 
 from __future__ import annotations
 
@@ -42,11 +43,13 @@ class OwnService:
     """What its /health tells, by which it is known under any name; "" if that is not known here."""
 
     def hook_headers(self, project_id: int) -> dict[str, str]:
-        """What a project's webhook must send; every member of the organization can read it in Label Studio."""
+        """What a project's webhook must send;
+        every member of the organization can read it in Label Studio."""
         return webhook_headers(self.basic_auth, project_id)
 
     def is_at(self, url: object) -> bool:
-        """Whether an address leads to this service: one of its names, or an address whose /health tells that it is this one."""
+        """Whether an address leads to this service:
+        one of its names, or an address whose /health tells that it is this one."""
         text = str(url or "")
         if normalise(text) in {normalise(name) for name in (self.url, *self.names) if name}:
             return True
@@ -58,11 +61,17 @@ class OwnService:
         return bool(found) and not end and self.is_at(base)
 
     def of_these(self, backends: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Those of a project's connections that lead here; the one in use first: with extra params, made by a person, the oldest."""
+        """Those of a project's connections that lead here; the one in use first:
+        with extra params, made by a person, the oldest."""
 
         def rank(item: Mapping[str, Any]) -> tuple[bool, bool, bool, int]:
             elsewhere = normalise(str(item.get("url"))) != normalise(self.url)
-            return not item.get("extra_params"), item.get("title") == BACKEND_TITLE, elsewhere, int(item.get("id") or 0)
+            return (
+                not item.get("extra_params"),
+                item.get("title") == BACKEND_TITLE,
+                elsewhere,
+                int(item.get("id") or 0),
+            )
 
         return sorted((dict(item) for item in backends if self.is_at(item.get("url"))), key=rank)
 
@@ -76,7 +85,8 @@ class OwnService:
 
 
 def normalise(url: str) -> str:
-    """An address in one spelling: case, slash at the end, default port, user and password; all names of this machine's loopback are one."""
+    """An address in one spelling: case, slash at the end, default port, user and password;
+    all names of this machine's loopback are one."""
     try:
         parts = urlsplit(url.strip())
         scheme, host, port = parts.scheme.lower(), (parts.hostname or "").rstrip("."), parts.port
@@ -89,7 +99,9 @@ def normalise(url: str) -> str:
 def _ask(url: str) -> str:
     """What the /health of an address tells of its service, asked without any password; "" if nothing."""
     try:
-        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=_ASK_SECONDS, follow_redirects=False, trust_env=False)
+        answer = httpx.get(
+            f"{url.rstrip('/')}/health", timeout=_ASK_SECONDS, follow_redirects=False, trust_env=False
+        )
         return answer.headers.get(INSTANCE_HEADER, "") if answer.is_success else ""
     except (httpx.HTTPError, httpx.InvalidURL):
         return ""

@@ -1,4 +1,5 @@
-"""What a project in Label Studio was like before it was connected, and what connecting has made there: what it takes to undo it."""
+"""What a project in Label Studio was like before it was connected, and what connecting has made there:
+what it takes to undo it."""
 
 from __future__ import annotations
 
@@ -38,9 +39,11 @@ _BACKEND = (
 class Record:
     """A file in the project's folder of the storage: {"time", "first", "found", "made", "set"}.
 
-    "found" is what there was before the first change, and is never written again, so that a second connect does not take our own values for
-    the lab's; "first" is false where an edition that kept no record had connected the project already. "made": ids of what connecting made,
-    by kind. "set": values that connecting wrote, by name. Passwords and headers are not kept.
+    "found" is what there was before the first change, and is never written again, so that a second connect
+    does not take our own values for the lab's;
+    "first" is false where an edition that kept no record had connected the project already. "made":
+    ids of what connecting made, by kind. "set": values that connecting wrote, by name.
+    Passwords and headers are not kept.
     """
 
     def __init__(self, storage: Storage, project_id: int) -> None:
@@ -60,17 +63,27 @@ class Record:
         *,
         first: bool,
     ) -> None:
-        """Record what there is before anything is changed; does nothing if that was done before. Raises StorageError."""
+        """Record what there is before anything is changed; does nothing if that was done before.
+        Raises StorageError."""
         if self.read():
             return
         found = {
             "project": {name: project.get(name) for name in SETTINGS},
-            "webhooks": [_part(hook, _HOOK) | {"headers": sorted(hook.get("headers") or {})} for hook in webhooks],
+            "webhooks": [
+                _part(hook, _HOOK) | {"headers": sorted(hook.get("headers") or {})} for hook in webhooks
+            ],
             "ml_backends": [_part(item, _BACKEND) for item in backends],
             "views": [_part(view, ("id", "order", "data")) for view in views],
         }
         self._storage.write_json(
-            self._name, {"time": datetime.now(UTC).isoformat(timespec="seconds"), "first": first, "found": found, "made": {}, "set": {}}
+            self._name,
+            {
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "first": first,
+                "found": found,
+                "made": {},
+                "set": {},
+            },
         )
 
     def add_made(self, kind: str, identity: object) -> None:

@@ -12,21 +12,31 @@ from backend.labelstudio.labels.config import parse
 TAB_TITLE = "Recommended order"
 ORDERING = ["tasks:predictions_score"]
 _SHOWN = ("id",)
-"""Columns beside the image. The score is none of them: it is a place in the order, and the best, 0.045, looks like a bad one."""
-_OLD_HIDDEN = ["tasks:annotations_results", "tasks:predictions_results", "tasks:file_upload", "tasks:storage_filename", "tasks:updated_by"]
+"""Columns beside the image. The score is none of them:
+it is a place in the order, and the best, 0.045, looks like a bad one."""
+_OLD_HIDDEN = [
+    "tasks:annotations_results",
+    "tasks:predictions_results",
+    "tasks:file_upload",
+    "tasks:storage_filename",
+    "tasks:updated_by",
+]
 """What the tab of an earlier edition hid."""
 
 
 def check_tab(found: Inspection) -> list[Finding]:
     """There is one, of today's form unless a person has changed it, and it is the first."""
     if not found.project.tasks:
-        # Label Studio cannot order no tasks by a score: the tab, and with it the project's first page, would show an error.
+        # Label Studio cannot order no tasks by a score:
+        # the tab, and with it the project's first page, would show an error.
         return [Finding("tab", Severity.OK, f"the tab {TAB_TITLE!r} is made as soon as there are tasks")]
     existing = next((view for view in found.views if _title(view) == TAB_TITLE), None)
     columns = [str(column["id"]) for column in found.client.columns(found.project.id)]
     wanted = tab_data(columns, parse(found.project.label_config).image_key)
     if existing is None:
-        return found.fix("tab", f"there is no tab {TAB_TITLE!r}", "made", lambda: _make(found, wanted), Severity.WARNING)
+        return found.fix(
+            "tab", f"there is no tab {TAB_TITLE!r}", "made", lambda: _make(found, wanted), Severity.WARNING
+        )
     if _is_of_an_earlier_edition(existing):
 
         def change() -> None:
@@ -34,14 +44,19 @@ def check_tab(found: Inspection) -> list[Finding]:
             _put_first(found, int(existing["id"]))
 
         text = f"the tab {TAB_TITLE!r} has fifteen columns, and the image is the last"
-        return found.fix("tab", text, "shows the images, best first, and is the first tab", change, Severity.WARNING)
+        return found.fix(
+            "tab", text, "shows the images, best first, and is the first tab", change, Severity.WARNING
+        )
     return [Finding("tab", Severity.OK, f"the tab {TAB_TITLE!r} is there")]
 
 
 def tab_data(columns: Sequence[str], image_key: str) -> dict[str, Any]:
-    """The open tasks in the recommended order; as a list it shows the image and hides all `columns` that tell an annotator nothing."""
+    """The open tasks in the recommended order;
+    as a list it shows the image and hides all `columns` that tell an annotator nothing."""
     hidden = [f"tasks:{column}" for column in columns if column not in (image_key, "data", *_SHOWN)]
-    return _form("grid", hidden)  # in a list Label Studio puts the image behind all other columns, 60 pixels wide
+    return _form(
+        "grid", hidden
+    )  # in a list Label Studio puts the image behind all other columns, 60 pixels wide
 
 
 def _form(kind: str, hidden: Sequence[str]) -> dict[str, Any]:
@@ -55,14 +70,25 @@ def _form(kind: str, hidden: Sequence[str]) -> dict[str, Any]:
         "hiddenColumns": {"explore": list(hidden), "labeling": list(hidden)},
         "filters": {
             "conjunction": "and",
-            "items": [{"filter": "filter:tasks:total_annotations", "operator": "equal", "type": "Number", "value": 0}],
+            "items": [
+                {
+                    "filter": "filter:tasks:total_annotations",
+                    "operator": "equal",
+                    "type": "Number",
+                    "value": 0,
+                }
+            ],
         },
     }
 
 
 def _make(found: Inspection, data: dict[str, Any]) -> None:
     if not found.views:  # the page makes its own default tab only where there is none
-        found.views.append(found.client.create_view(found.project.id, {"title": "Default", "type": "list", "target": "tasks"}))
+        found.views.append(
+            found.client.create_view(
+                found.project.id, {"title": "Default", "type": "list", "target": "tasks"}
+            )
+        )
     made = found.client.create_view(found.project.id, data)
     found.note_made("views", made)
     _put_first(found, int(made["id"]))
@@ -70,11 +96,14 @@ def _make(found: Inspection, data: dict[str, Any]) -> None:
 
 def _put_first(found: Inspection, tab: int) -> None:
     """The first tab is what the Data Manager opens; the others keep their order."""
-    found.client.order_views(found.project.id, [tab, *(int(view["id"]) for view in found.views if int(view["id"]) != tab)])
+    found.client.order_views(
+        found.project.id, [tab, *(int(view["id"]) for view in found.views if int(view["id"]) != tab)]
+    )
 
 
 def _is_of_an_earlier_edition(view: Mapping[str, Any]) -> bool:
-    """Whether a tab is as an earlier edition made it, and no person has changed it since; what the page adds of itself does not count."""
+    """Whether a tab is as an earlier edition made it, and no person has changed it since;
+    what the page adds of itself does not count."""
     data = view.get("data") or {}
     return all(data.get(name) == value for name, value in _form("list", _OLD_HIDDEN).items())
 

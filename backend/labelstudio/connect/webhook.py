@@ -11,16 +11,24 @@ from backend.labelstudio.connect.own_service import HOOK, normalise
 
 
 def check_webhook(found: Inspection) -> list[Finding]:
-    """Label Studio makes a bare webhook when a backend is connected by hand; it gets its header, and one is enough."""
+    """Label Studio makes a bare webhook when a backend is connected by hand;
+    it gets its header, and one is enough."""
     connected = found.own.of_these(found.backends)
     base = str(connected[0]["url"]).rstrip("/") if connected else found.own.url
     url = base + HOOK
     ours = [hook for hook in found.hooks if found.own.is_hook(hook)]
     if not ours:
         return _make(found, url) if connected or not found.change else _without_backend(url)
-    kept, *others = sorted(ours, key=lambda hook: (normalise(str(hook["url"])) != normalise(url), int(hook["id"])))
+    kept, *others = sorted(
+        ours, key=lambda hook: (normalise(str(hook["url"])) != normalise(url), int(hook["id"]))
+    )
     listed = []
-    right = {"headers": found.hook_headers, "is_active": True, "send_payload": True, "send_for_all_actions": True}
+    right = {
+        "headers": found.hook_headers,
+        "is_active": True,
+        "send_payload": True,
+        "send_for_all_actions": True,
+    }
     if wrong := _difference(kept, found.hook_headers):
         listed += found.fix(
             "webhook",
@@ -45,7 +53,12 @@ def _make(found: Inspection, url: str) -> list[Finding]:
 def _without_backend(url: str) -> list[Finding]:
     """An address that Label Studio cannot reach would make every submit wait for it."""
     return [
-        Finding("webhook", Severity.ERROR, f"there is no webhook to {url}; none was made, as the backend is not connected", "see backend")
+        Finding(
+            "webhook",
+            Severity.ERROR,
+            f"there is no webhook to {url}; none was made, as the backend is not connected",
+            "see backend",
+        )
     ]
 
 
@@ -53,8 +66,15 @@ def _difference(hook: dict[str, Any], headers: dict[str, str]) -> str:
     """What is wrong with a webhook, "" if nothing; the password is not told."""
     if hook.get("headers") != headers:
         if str((hook.get("headers") or {}).get("Authorization", "")).startswith("Basic ") and headers:
-            return "shows the service's password to every member of the organization; set a new BASIC_AUTH_PASS, as this one is known"
-        return "has no Authorization header, or another" if headers else "has headers, although no Basic auth is set"
+            return (
+                "shows the service's password to every member of the organization; set a new BASIC_AUTH_PASS,"
+                " as this one is known"
+            )
+        return (
+            "has no Authorization header, or another"
+            if headers
+            else "has headers, although no Basic auth is set"
+        )
     if not hook.get("is_active"):
         return "is switched off"
     if not (hook.get("send_payload") and hook.get("send_for_all_actions")):

@@ -1,6 +1,7 @@
 """The credential of a project's webhook: it opens /webhook for that project and nothing else.
 
-Label Studio shows a webhook's headers to every member of the organization, so the service's password must not be in them.
+Label Studio shows a webhook's headers to every member of the organization, so the service's password must not
+be in them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Under which addresses Label Studio is known, and where a task's address is asked for: all of them at LABEL_STUDIO_URL.
+"""Under which addresses Label Studio is known, and where a task's address is asked for:
+all of them at LABEL_STUDIO_URL.
 
-A synced Local Files storage writes `LABEL_STUDIO_HOST/data/local-files/...` into the tasks: the address of browsers, at which a worker
-in a container may reach nothing, or another program. The key goes to LABEL_STUDIO_URL and below, and nowhere else.
+A synced Local Files storage writes `LABEL_STUDIO_HOST/data/local-files/...` into the tasks:
+the address of browsers, at which a worker in a container may reach nothing, or another program.
+The key goes to LABEL_STUDIO_URL and below, and nowhere else.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ import httpx
 
 from backend.errors import LabelStudioError
 
-OWN_PATH = re.compile(r"/(data/(upload|local-files)\b|storage-data/|(tasks|projects)/\d+/(presign|resolve|file-proxy)\b)")
-"""How the paths begin under which Label Studio itself serves images, behind the sub-path of its host name if it has one."""
+OWN_PATH = re.compile(
+    r"/(data/(upload|local-files)\b|storage-data/|(tasks|projects)/\d+/(presign|resolve|file-proxy)\b)"
+)
+"""How the paths begin under which Label Studio itself serves images, behind the sub-path of its host name if
+it has one."""
 _THIS_MACHINE = {"127.0.0.1", "::1", "0.0.0.0"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -29,7 +34,8 @@ class Place:
     url: httpx.URL
     keyed: bool
     otherwise: httpx.URL | None = None
-    """Where it may be if Label Studio does not have it: beside Label Studio, under the address that browsers use."""
+    """Where it may be if Label Studio does not have it:
+    beside Label Studio, under the address that browsers use."""
 
 
 class Addresses:
@@ -50,12 +56,16 @@ class Addresses:
             return
         if found.scheme in _DEFAULT_PORTS and found.host and found not in self._known:
             self._known.append(found)
-            self._known.sort(key=lambda known: -len(known.raw_path))  # of https://lab/ls and https://lab the first one decides
+            self._known.sort(
+                key=lambda known: -len(known.raw_path)
+            )  # of https://lab/ls and https://lab the first one decides
 
     def find(self, address: str | httpx.URL, *, redirected: bool = False) -> Place:
-        """Where the image of a path ("/data/upload/...") or web address is asked for. Raises LabelStudioError for no address.
+        """Where the image of a path ("/data/upload/...") or web address is asked for.
+        Raises LabelStudioError for no address.
 
-        An address that Label Studio `redirected` to carries its own signature, and gets no key unless it is Label Studio's again.
+        An address that Label Studio `redirected` to carries its own signature, and gets no key unless it is
+        Label Studio's again.
         """
         if isinstance(address, str) and address.startswith("/"):
             return self._own(self._without_prefix(address))
@@ -68,11 +78,16 @@ class Addresses:
                 return self._own(rest)
             if redirected:
                 break
-            return Place(url, keyed=False) if self.may_see_the_key(url) else dataclasses.replace(self._own(rest), otherwise=url)
+            return (
+                Place(url, keyed=False)
+                if self.may_see_the_key(url)
+                else dataclasses.replace(self._own(rest), otherwise=url)
+            )
         return Place(url, keyed=False)
 
     def seems_own(self, address: str | httpx.URL) -> bool:
-        """Whether an address elsewhere has a path like those of Label Studio: perhaps under a name of it that is not known here."""
+        """Whether an address elsewhere has a path like those of Label Studio:
+        perhaps under a name of it that is not known here."""
         try:
             return OWN_PATH.search(parse(address).path) is not None
         except LabelStudioError:
@@ -90,7 +105,8 @@ class Addresses:
         return Place(url, OWN_PATH.match(rest) is not None and self.may_see_the_key(url))
 
     def _without_prefix(self, path: str) -> str:
-        """A path of this server without the sub-path of its host name: in uploads it stands before `/data`."""
+        """A path of this server without the sub-path of its host name:
+        in uploads it stands before `/data`."""
         own = OWN_PATH.search(path.split("?")[0])
         if own:
             return path[own.start() :]
@@ -102,9 +118,11 @@ class Addresses:
 
 
 def below(url: httpx.URL, base: httpx.URL) -> str | None:
-    """Path and query of `url` behind `base`, "" or with a slash in front; None if it is on another server, or beside the sub-path.
+    """Path and query of `url` behind `base`, "" or with a slash in front;
+    None if it is on another server, or beside the sub-path.
 
-    http and https on their own ports, and the names of this machine, count as one server: the key does not go by this.
+    http and https on their own ports, and the names of this machine, count as one server:
+    the key does not go by this.
     """
     usual = all(_port(each) == _DEFAULT_PORTS.get(each.scheme) for each in (url, base))
     if _host(url) != _host(base) or not (usual or _port(url) == _port(base)):

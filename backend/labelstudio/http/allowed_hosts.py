@@ -1,7 +1,9 @@
 """From which servers images are fetched: a task's address is whatever somebody has written into it.
 
-An annotator could write an address of this machine, of the lab's private network or of a cloud's metadata service into a task, and have
-the service ask there. So such servers are asked only where the setting IMAGE_HOSTS names them, or where Label Studio itself leads there.
+An annotator could write an address of this machine, of the lab's private network or of a cloud's metadata
+service into a task, and have the service ask there.
+So such servers are asked only where the setting IMAGE_HOSTS names them, or where Label Studio itself leads
+there.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ class AllowedHosts:
             self._require_public(url, str(place[0]))
 
     def require_peer(self, url: httpx.URL, address: str) -> None:
-        """The same for the connection as it was made: a name may lead elsewhere the second time it is looked up."""
+        """The same for the connection as it was made:
+        a name may lead elsewhere the second time it is looked up."""
         if not (self._is_named(url) or proxy_of(str(url))):
             self._require_public(url, address)
 
@@ -50,8 +53,8 @@ class AllowedHosts:
     def _require_public(self, url: httpx.URL, address: str) -> None:
         if not is_public(address):
             raise LabelStudioError(
-                f"{url.host} is on this machine or in a private network, and is not asked for images; if they are kept there, add it to "
-                f"IMAGE_HOSTS (IMAGE_HOSTS={url.host})."
+                f"{url.host} is on this machine or in a private network, and is not asked for images; if they"
+                f" are kept there, add it to IMAGE_HOSTS (IMAGE_HOSTS={url.host})."
             )
 
 

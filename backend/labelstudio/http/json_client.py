@@ -22,16 +22,21 @@ class JsonClient:
         public_url: str | None = None,
         image_hosts: Collection[str] | None = None,
     ) -> None:
-        """`timeout` in seconds per request; `attempts` per request while the server is away or overloaded. Makes no request.
+        """`timeout` in seconds per request; `attempts` per request while the server is away or overloaded.
+        Makes no request.
 
-        `public_url` is the address of browsers: images under it are asked for at `url`, with the key. `image_hosts`
-        are servers in private networks that may be asked for images beside public ones; None: all of them.
+        `public_url` is the address of browsers: images under it are asked for at `url`, with the key.
+        `image_hosts` are servers in private networks that may be asked for images beside public ones; None:
+        all of them.
         """
-        self._http = Transport(url, api_key, timeout=timeout, attempts=attempts, public_url=public_url, image_hosts=image_hosts)
+        self._http = Transport(
+            url, api_key, timeout=timeout, attempts=attempts, public_url=public_url, image_hosts=image_hosts
+        )
         self.url = self._http.url
 
     def require_final(self) -> None:
-        """Raise RedirectedError where LABEL_STUDIO_URL leads elsewhere, as http to https; asked without the key."""
+        """Raise RedirectedError where LABEL_STUDIO_URL leads elsewhere, as http to https;
+        asked without the key."""
         self._http.require_final()
 
     def close(self) -> None:
@@ -42,7 +47,8 @@ class JsonClient:
         answer = self._http.json(method, path, **options)
         if not isinstance(answer, dict):
             raise LabelStudioError(
-                f"{method} {self.url}{path} answered {str(answer)[:100]!r}, expected an object; check Label Studio's version."
+                f"{method} {self.url}{path} answered {str(answer)[:100]!r}, expected an object; check Label"
+                " Studio's version."
             )
         return answer
 
@@ -52,7 +58,8 @@ class JsonClient:
             answer = answer["results"]
         if not isinstance(answer, list):
             raise LabelStudioError(
-                f"{method} {self.url}{path} answered {str(answer)[:100]!r}, expected a list; check Label Studio's version."
+                f"{method} {self.url}{path} answered {str(answer)[:100]!r}, expected a list; check Label"
+                " Studio's version."
             )
         return answer
 

@@ -1,4 +1,5 @@
-"""Where an address leads, asked without a key: http that redirects to https would be given the key in clear."""
+"""Where an address leads, asked without a key:
+http that redirects to https would be given the key in clear."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ _PATH = "/api/version"
 
 
 def require_final(http: httpx.Client, url: str) -> None:
-    """Raise RedirectedError, with the address to set instead, if requests to `url` are sent elsewhere; anything else passes.
+    """Raise RedirectedError, with the address to set instead, if requests to `url` are sent elsewhere;
+    anything else passes.
 
     Raises httpx.TransportError when nothing answers.
     """
@@ -23,7 +25,8 @@ def require_final(http: httpx.Client, url: str) -> None:
 
 
 def redirection(url: str, answer: httpx.Response) -> RedirectedError | None:
-    """What is wrong with LABEL_STUDIO_URL `url` where an answer below it leads elsewhere; None if it does not."""
+    """What is wrong with LABEL_STUDIO_URL `url` where an answer below it leads elsewhere;
+    None if it does not."""
     if not answer.has_redirect_location:
         return None
     path = str(answer.request.url.copy_with(query=None)).removeprefix(url)
@@ -36,7 +39,10 @@ def redirection(url: str, answer: httpx.Response) -> RedirectedError | None:
     remedy = (
         f"set LABEL_STUDIO_URL={final}"
         if final
-        else ("set LABEL_STUDIO_URL to an address at which Label Studio itself answers this service, without a log-in page before it")
+        else (
+            "set LABEL_STUDIO_URL to an address at which Label Studio itself answers this service, without a"
+            " log-in page before it"
+        )
     )
     return RedirectedError(
         f"LABEL_STUDIO_URL {url} is redirected to {target}; {remedy}.",

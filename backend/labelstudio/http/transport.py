@@ -13,7 +13,14 @@ from urllib.parse import urlsplit
 import httpx
 from label_studio_sdk import LabelStudio as SDK
 from label_studio_sdk.core.api_error import ApiError
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
 
 from backend.errors import ApiKeyError, LabelStudioError, NoAnswerError, UnreachableError
 from backend.labelstudio.http.addresses import Addresses, Place
@@ -61,16 +68,22 @@ class Transport:
         self.url = url.strip().rstrip("/")
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise LabelStudioError(f"LABEL_STUDIO_URL is {url!r}, expected an address such as http://localhost:8080.")
+            raise LabelStudioError(
+                f"LABEL_STUDIO_URL is {url!r}, expected an address such as http://localhost:8080."
+            )
         if not api_key or not api_key.strip() or not api_key.strip().isascii():
             found = "empty" if not api_key.strip() else "not a key"
-            raise ApiKeyError(f"LABEL_STUDIO_API_KEY is {found}, expected a key of {self.url}; copy it from {KEY_PAGE}.")
+            raise ApiKeyError(
+                f"LABEL_STUDIO_API_KEY is {found}, expected a key of {self.url}; copy it from {KEY_PAGE}."
+            )
         self._attempts = attempts
         self._personal = api_key.count(".") == 2  # a JSON web token; legacy keys are 40 hexadecimal digits
         self._timeout = httpx.Timeout(timeout, connect=5.0)
         self._http = open_client(timeout=self._timeout, limits=httpx.Limits(keepalive_expiry=4.0))
         try:
-            # With the slash: the SDK exchanges a personal token beside the last part of the address, which would be another application.
+            # With the slash:
+            # the SDK exchanges a personal token beside the last part of the address, which would be another
+            # application.
             self._sdk = SDK(base_url=f"{self.url}/", api_key=api_key.strip(), httpx_client=self._http)
         except ApiError as error:  # a personal access token that has expired
             raise self._key_error(error.body) from error
@@ -86,7 +99,8 @@ class Transport:
         self._downloads.close()
 
     def access_token(self) -> str:
-        """The legacy token itself, or an access token (valid 300 s) that the personal one has been exchanged for."""
+        """The legacy token itself, or an access token (valid 300 s) that the personal one has been exchanged
+        for."""
         return self._guarded("GET", lambda: self._auth.header().split(" ", 1)[1])
 
     def require_final(self) -> None:
@@ -104,7 +118,8 @@ class Transport:
         auth: bool = True,
         timeout: float | None = None,
     ) -> Any:
-        """The decoded answer, None for an empty one, and for 404 with `missing_ok`. Raises LabelStudioError and its kinds."""
+        """The decoded answer, None for an empty one, and for 404 with `missing_ok`.
+        Raises LabelStudioError and its kinds."""
         content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json"} if content is not None else {}
 
@@ -133,16 +148,17 @@ class Transport:
         except ValueError as error:
             start = response.text[:80]
             raise LabelStudioError(
-                f"{method} {self.url}{path} answered {start!r}, expected JSON; a proxy may have answered for a Label Studio that is away; "
-                "if this stays, check that LABEL_STUDIO_URL is a Label Studio.",
+                f"{method} {self.url}{path} answered {start!r}, expected JSON; a proxy may have answered for"
+                " a Label Studio that is away; if this stays, check that LABEL_STUDIO_URL is a Label"
+                " Studio.",
                 status=502 if _is_page(response) else None,
             ) from error
 
     def download(self, address: str) -> bytes:
         """The bytes at a path of this server, or at a web address; the key goes to this server only.
 
-        Raises UnreachableError and ApiKeyError when nothing can be had of Label Studio at all, NoAnswerError and LabelStudioError for
-        this address alone.
+        Raises UnreachableError and ApiKeyError when nothing can be had of Label Studio at all, NoAnswerError
+        and LabelStudioError for this address alone.
         """
         return wait_for(lambda: self._download(address))
 
@@ -155,16 +171,22 @@ class Transport:
             raise self._unreachable(f"{response.status_code} {response.reason_phrase}")
         if not own and response.status_code == 401:  # not about our key, which that server never sees
             host = response.request.url.host
-            raise LabelStudioError(f"{host} answered 401 (a password is needed there), expected an image that can be read.", status=401)
+            raise LabelStudioError(
+                f"{host} answered 401 (a password is needed there), expected an image that can be read.",
+                status=401,
+            )
         if not response.is_success and not (own and response.status_code == 401):
             # Without the text of the answer: it would reach log and page, whatever it is.
             server = response.request.url.netloc.decode("ascii")
-            raise LabelStudioError(f"{server} answered {response.status_code}, expected an image.", status=response.status_code)
+            raise LabelStudioError(
+                f"{server} answered {response.status_code}, expected an image.", status=response.status_code
+            )
         self._check(response)
         return response.content
 
     def seems_own(self, address: str) -> bool:
-        """Whether a web address that is asked for elsewhere looks like one of Label Studio's, under a name that is not known here."""
+        """Whether a web address that is asked for elsewhere looks like one of Label Studio's, under a name
+        that is not known here."""
         return "://" in address and self._addresses.seems_own(address) and not self._place(address).keyed
 
     def _place(self, address: str) -> Place:
@@ -175,7 +197,8 @@ class Transport:
         return place
 
     def _learn_host_name(self) -> None:
-        """Read LABEL_STUDIO_HOST out of the links of the log-in page, which needs no key; there is no other way to it without a person."""
+        """Read LABEL_STUDIO_HOST out of the links of the log-in page, which needs no key;
+        there is no other way to it without a person."""
         with self._host_name_lock:
             if time.monotonic() < self._host_name_until:
                 return
@@ -185,26 +208,32 @@ class Transport:
                 self._host_name_until = time.monotonic() + CHECK_SECONDS
                 return
             self._host_name_until = time.monotonic() + HOST_NAME_SECONDS
-            for found in re.findall(r"""["'](https?://[^"'\s<>]+?)/static/""", page.text if page.is_success else ""):
+            for found in re.findall(
+                r"""["'](https?://[^"'\s<>]+?)/static/""", page.text if page.is_success else ""
+            ):
                 self._addresses.add(found)
 
     def _hop(self, url: httpx.URL, keyed: bool, send: Callable[[], httpx.Response]) -> httpx.Response:
         """One server's answer on the way to an image, with retries."""
         attempts = self._attempts if keyed else min(self._attempts, IMAGE_ATTEMPTS)
         try:  # 500 is what Label Studio answers for the image of a deleted upload
-            answer: httpx.Response = self._retried("GET", send, again=_BUSY, attempts=attempts, waited_for_once=True)
+            answer: httpx.Response = self._retried(
+                "GET", send, again=_BUSY, attempts=attempts, waited_for_once=True
+            )
             return answer
         except httpx.TransportError as error:
             what = f"{type(error).__name__}: {error}{proxy_text(str(url))}"
             if not keyed:
                 server = url.netloc.decode("ascii")
                 raise NoAnswerError(
-                    f"{server} does not answer ({what}); start it, or check the address and the network.", server=server
+                    f"{server} does not answer ({what}); start it, or check the address and the network.",
+                    server=server,
                 ) from error
             if not self._answers():
                 raise self._unreachable(what) from error
             raise NoAnswerError(
-                f"Label Studio does not deliver it ({what}), though it answers otherwise; check the storage that it is in."
+                f"Label Studio does not deliver it ({what}), though it answers otherwise; check the storage"
+                " that it is in."
             ) from error
 
     def _answers(self) -> bool:
@@ -236,9 +265,11 @@ class Transport:
         attempts: int | None = None,
         waited_for_once: bool = False,
     ) -> Any:
-        """Call with retries: what never arrived always, what may have arrived only where repeating it changes nothing.
+        """Call with retries:
+        what never arrived always, what may have arrived only where repeating it changes nothing.
 
-        With `waited_for_once`, a server that took the request and sends nothing is not asked again. Raises httpx.TransportError.
+        With `waited_for_once`, a server that took the request and sends nothing is not asked again.
+        Raises httpx.TransportError.
         """
 
         def worth_it(error: BaseException) -> bool:
@@ -272,9 +303,13 @@ class Transport:
         except httpx.TransportError:
             raise
         except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise LabelStudioError(f"the address or the answer there cannot be read ({type(error).__name__}: {error}).") from error
+            raise LabelStudioError(
+                f"the address or the answer there cannot be read ({type(error).__name__}: {error})."
+            ) from error
         except ValueError as error:  # the exchange of a token answered no JSON
-            raise LabelStudioError(f"{self.url} answered no JSON; check that LABEL_STUDIO_URL is a Label Studio.") from error
+            raise LabelStudioError(
+                f"{self.url} answered no JSON; check that LABEL_STUDIO_URL is a Label Studio."
+            ) from error
 
     def _check(self, response: httpx.Response) -> None:
         if response.is_success:
@@ -292,17 +327,28 @@ class Transport:
         detail = body.get("detail", body) if isinstance(body, dict) else body
         text = str(detail)[:300]
         if "legacy" in text.lower():
-            remedy = "use a personal access token instead, or enable legacy tokens under Organization, API Tokens Settings"
-        elif self._personal and "not provided" in text.lower():  # what Label Studio answers to a kind of token that is switched off
+            remedy = (
+                "use a personal access token instead, or enable legacy tokens under Organization, API Tokens"
+                " Settings"
+            )
+        elif (
+            self._personal and "not provided" in text.lower()
+        ):  # what Label Studio answers to a kind of token that is switched off
             text += " This key is a personal access token"
-            remedy = "use the legacy token instead, or enable personal access tokens under Organization, API Tokens Settings"
+            remedy = (
+                "use the legacy token instead, or enable personal access tokens under Organization, API"
+                " Tokens Settings"
+            )
         else:
             remedy = f"copy the key again from {KEY_PAGE}; it must belong to {self.url}"
-        return ApiKeyError(f"Label Studio at {self.url} does not accept LABEL_STUDIO_API_KEY ({text}); {remedy}.", status=401)
+        return ApiKeyError(
+            f"Label Studio at {self.url} does not accept LABEL_STUDIO_API_KEY ({text}); {remedy}.", status=401
+        )
 
 
 class _SdkAuth(httpx.Auth):
-    """The header that the SDK makes of either kind of key: `Token <key>`, or `Bearer <access token>` refreshed when it has expired."""
+    """The header that the SDK makes of either kind of key:
+    `Token <key>`, or `Bearer <access token>` refreshed when it has expired."""
 
     def __init__(self, sdk: SDK, http: httpx.Client, url: str) -> None:
         self._wrapper = sdk._client_wrapper  # the SDK has no public way to the header
@@ -311,7 +357,8 @@ class _SdkAuth(httpx.Auth):
         self._final = url.lower().startswith("https:") or is_loopback(httpx.URL(url).host)
 
     def header(self) -> str:
-        """Raises RedirectedError, before the key is sent for the first time, where plain http leads elsewhere."""
+        """Raises RedirectedError, before the key is sent for the first time, where plain http leads
+        elsewhere."""
         if not self._final:
             require_final(self._http, self._url)
             self._final = True
@@ -336,7 +383,8 @@ def _raise_if_busy(answer: Any, again: Collection[int]) -> Any:
 
 
 def _is_page(response: httpx.Response) -> bool:
-    """Whether this is a page for people: what proxies answer, with status 200, while the server behind them is away."""
+    """Whether this is a page for people:
+    what proxies answer, with status 200, while the server behind them is away."""
     return response.headers.get("content-type", "").startswith("text/html")
 
 

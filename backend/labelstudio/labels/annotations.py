@@ -6,12 +6,16 @@ from typing import Any
 
 
 def chosen(task: dict[str, Any]) -> dict[str, Any] | None:
-    """The annotation that counts as the label of a task, as the API returns it with its annotations; None if it has none.
+    """The annotation that counts as the label of a task, as the API returns it with its annotations;
+    None if it has none.
 
-    The latest (by `updated_at`, then id) that is not cancelled, a ground truth before all others; skips and drafts are no labels.
+    The latest (by `updated_at`, then id) that is not cancelled, a ground truth before all others;
+    skips and drafts are no labels.
     """
     valid = [
-        annotation for annotation in task.get("annotations") or [] if isinstance(annotation, dict) and not annotation.get("was_cancelled")
+        annotation
+        for annotation in task.get("annotations") or []
+        if isinstance(annotation, dict) and not annotation.get("was_cancelled")
     ]
     return max(valid, key=_age, default=None)
 

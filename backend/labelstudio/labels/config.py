@@ -13,7 +13,10 @@ from backend.errors import ConfigError
 MAX_LABELS = 255
 """Masks are uint8 class ids, 0 is the background."""
 
-EXAMPLE = '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image"><Label value="Axon"/></BrushLabels></View>'
+EXAMPLE = (
+    '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image"><Label'
+    ' value="Axon"/></BrushLabels></View>'
+)
 """The smallest configuration that works, quoted in errors."""
 
 _UNLABELLED = ("labels", "brush", "polygon", "rectangle", "ellipse", "bitmask", "magicwand")
@@ -43,7 +46,8 @@ OUTLINES = (Kind.BRUSH, Kind.POLYGON, Kind.BITMASK, Kind.ELLIPSE)
 
 @dataclass(frozen=True)
 class Control:
-    """One drawing tool on the image: its name (`from_name` of its regions), kind and labels in the order of the configuration."""
+    """One drawing tool on the image:
+    its name (`from_name` of its regions), kind and labels in the order of the configuration."""
 
     name: str
     kind: Kind
@@ -56,7 +60,8 @@ class Control:
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """What a labelling configuration means for segmentation; class id of a label = its index in `labels` + 1, 0 = background."""
+    """What a labelling configuration means for segmentation;
+    class id of a label = its index in `labels` + 1, 0 = background."""
 
     image_key: str  # where a task's data holds the image
     image_name: str  # `to_name` of the regions
@@ -64,9 +69,13 @@ class LabelConfig:
     controls: tuple[Control, ...]
     writer: Control  # draws the masks: the first brush, else the first polygon
     warnings: tuple[str, ...] = field(default=(), compare=False)
-    helpers: tuple[str, ...] = field(default=(), compare=False)  # controls that only help to draw, as people know them
+    helpers: tuple[str, ...] = field(
+        default=(), compare=False
+    )  # controls that only help to draw, as people know them
     others: tuple[str, ...] = ()  # names of everything else in the configuration, such as a second image
-    shown: Mapping[str, str] = field(default_factory=dict)  # a label as annotators read it, to its alias, which Label Studio stores
+    shown: Mapping[str, str] = field(
+        default_factory=dict
+    )  # a label as annotators read it, to its alias, which Label Studio stores
 
     @property
     def classes(self) -> int:
@@ -74,7 +83,8 @@ class LabelConfig:
         return len(self.labels) + 1
 
     def class_id(self, label: str) -> int | None:
-        """Class id of a label's name, None if the configuration does not have it. Drawn before it got an alias, it is the same label."""
+        """Class id of a label's name, None if the configuration does not have it.
+        Drawn before it got an alias, it is the same label."""
         stored = label if label in self.labels else self.shown.get(label, label)
         return self.labels.index(stored) + 1 if stored in self.labels else None
 
@@ -85,15 +95,17 @@ class LabelConfig:
     def teaches(self, kind: Kind, label: str, control: str = "") -> bool:
         """Whether a region of that kind means the pixels of the label, and not merely where to look for it.
 
-        Brushes, polygons and bitmasks always do. Boxes and ellipses of a smart control are prompts for an interactive model; other boxes
-        mean pixels only where no tool that follows outlines has the label.
+        Brushes, polygons and bitmasks always do.
+        Boxes and ellipses of a smart control are prompts for an interactive model;
+        other boxes mean pixels only where no tool that follows outlines has the label.
         """
         drawn_by = self.control(control)
         smart = drawn_by is not None and drawn_by.kind is kind and drawn_by.smart
         return _teaches(kind, smart, self.shown.get(label, label), self.controls)
 
     def writer_of(self, label: str) -> Control | None:
-        """The control that draws this label in pre-annotations: a brush if one has it, else a polygon, else None."""
+        """The control that draws this label in pre-annotations:
+        a brush if one has it, else a polygon, else None."""
         for kind in _WRITERS:
             for control in self.controls:
                 if control.kind is kind and label in control.labels:
@@ -105,7 +117,8 @@ _WRITERS = (Kind.BRUSH, Kind.POLYGON)
 
 
 def parse(label_config: str) -> LabelConfig:
-    """Read a labelling configuration (Label Studio's XML). Raises ConfigError that says what is missing or not supported.
+    """Read a labelling configuration (Label Studio's XML).
+    Raises ConfigError that says what is missing or not supported.
 
     Of several images the one that the first brush (then polygon, bitmask, ...) draws on is used.
     """
@@ -114,25 +127,43 @@ def parse(label_config: str) -> LabelConfig:
     controls = tuple(_controls(root, image_name))
     if not controls:
         raise ConfigError(_no_control(root, image_name))
-    taught = {label for control in controls for label in control.labels if _teaches(control.kind, control.smart, label, controls)}
-    labels = tuple(dict.fromkeys(label for control in controls for label in control.labels if label in taught))
+    taught = {
+        label
+        for control in controls
+        for label in control.labels
+        if _teaches(control.kind, control.smart, label, controls)
+    }
+    labels = tuple(
+        dict.fromkeys(label for control in controls for label in control.labels if label in taught)
+    )
     if len(labels) > MAX_LABELS:
-        raise ConfigError(f"The labelling configuration has {len(labels)} labels, expected at most {MAX_LABELS}; remove some.")
+        raise ConfigError(
+            f"The labelling configuration has {len(labels)} labels, expected at most {MAX_LABELS}; remove"
+            " some."
+        )
     writers = [control for kind in _WRITERS for control in controls if control.kind is kind]
     if not writers:
         raise ConfigError(
-            f"The labelling configuration draws only with {_listed(controls)}; masks cannot be shown as such. "
-            "Add a BrushLabels (or PolygonLabels) control with the same labels."
+            f"The labelling configuration draws only with {_listed(controls)}; masks cannot be shown as such."
+            " Add a BrushLabels (or PolygonLabels) control with the same labels."
         )
     points, unlabelled = _beside(root, image_name, _POINTS), _beside(root, image_name, _UNLABELLED)
-    prompts = [control for control in controls if not any(_teaches(control.kind, control.smart, each, controls) for each in control.labels)]
+    prompts = [
+        control
+        for control in controls
+        if not any(_teaches(control.kind, control.smart, each, controls) for each in control.labels)
+    ]
     return LabelConfig(
         image_key,
         image_name,
         labels,
         controls,
         writers[0],
-        warnings=tuple(_warnings(labels, controls, prompts, unlabelled, _elsewhere(root, image_name, other_images), image_name)),
+        warnings=tuple(
+            _warnings(
+                labels, controls, prompts, unlabelled, _elsewhere(root, image_name, other_images), image_name
+            )
+        ),
         helpers=tuple(map(str, prompts)) + tuple(points),
         others=tuple(name for element in root.iter() if (name := element.get("name")) and name != image_name),
         shown=_aliases(root),
@@ -145,7 +176,9 @@ def _teaches(kind: Kind, smart: bool, label: str, controls: Sequence[Control]) -
     if smart:
         return False
     return kind is Kind.ELLIPSE or not any(
-        control.kind in OUTLINES and label in control.labels and not (control.smart and control.kind is Kind.ELLIPSE)
+        control.kind in OUTLINES
+        and label in control.labels
+        and not (control.smart and control.kind is Kind.ELLIPSE)
         for control in controls
     )
 
@@ -162,20 +195,35 @@ def _warnings(
     drawn = {label for control in controls if control.kind in _WRITERS for label in control.labels}
     for label in labels:
         if label not in drawn:
-            kinds = {control.kind for control in controls if label in control.labels and control not in prompts}
+            kinds = {
+                control.kind for control in controls if label in control.labels and control not in prompts
+            }
             whole = " All pixels of a box count as the label." if kinds == {Kind.RECTANGLE} else ""
-            yield f"The label {label!r} is learnt but not pre-annotated: no BrushLabels or PolygonLabels control has it.{whole}"
+            yield (
+                f"The label {label!r} is learnt but not pre-annotated: no BrushLabels or PolygonLabels"
+                f" control has it.{whole}"
+            )
     boxes = [control for control in controls if control.kind is Kind.RECTANGLE and not control.smart]
-    boxes_beside = [control for control in boxes if not all(_teaches(control.kind, False, label, controls) for label in control.labels)]
+    boxes_beside = [
+        control
+        for control in boxes
+        if not all(_teaches(control.kind, False, label, controls) for label in control.labels)
+    ]
     if boxes_beside:
         yield (
-            f"Boxes of {_listed(boxes_beside)} are not learnt, as a brush or polygon draws the same labels exactly; "
-            "outline with these what the model is to learn."
+            f"Boxes of {_listed(boxes_beside)} are not learnt, as a brush or polygon draws the same labels"
+            " exactly; outline with these what the model is to learn."
         )
     if unlabelled:
-        yield f"What {', '.join(unlabelled)} draws carries no label of its own and is not learnt; use BrushLabels or PolygonLabels."
+        yield (
+            f"What {', '.join(unlabelled)} draws carries no label of its own and is not learnt; use"
+            " BrushLabels or PolygonLabels."
+        )
     if elsewhere:
-        yield f"{', '.join(elsewhere)} draws on another image; only what is drawn on the Image {image_name!r} is learnt."
+        yield (
+            f"{', '.join(elsewhere)} draws on another image; only what is drawn on the Image {image_name!r}"
+            " is learnt."
+        )
 
 
 def _listed(controls: Sequence[Control]) -> str:
@@ -184,12 +232,16 @@ def _listed(controls: Sequence[Control]) -> str:
 
 def _root(label_config: str) -> ElementTree.Element:
     if not label_config or not label_config.strip():
-        raise ConfigError(f"The project has no labelling configuration; set one under Settings, Labeling Interface, for example {EXAMPLE}")
+        raise ConfigError(
+            "The project has no labelling configuration; set one under Settings, Labeling Interface, for"
+            f" example {EXAMPLE}"
+        )
     try:
         return ElementTree.fromstring(label_config)
     except (ElementTree.ParseError, ValueError) as error:
         raise ConfigError(
-            f"The labelling configuration is not valid XML ({error}); correct it under Settings, Labeling Interface."
+            f"The labelling configuration is not valid XML ({error}); correct it under Settings, Labeling"
+            " Interface."
         ) from error
 
 
@@ -201,11 +253,21 @@ def _image(root: ElementTree.Element) -> tuple[str, str, list[str]]:
     image = images[0] if len(images) == 1 else _drawn_on(root, images)
     value = image.get("value") or ""
     if not re.fullmatch(r"\$[^$\s]+", value):
-        found = f"value={value!r}" if value else ("valueList" if image.get("valueList") or image.get("valuelist") else "no value")
-        raise ConfigError(f'The Image tag has {found}, expected the key of the task data that holds one image, such as value="$image".')
+        found = (
+            f"value={value!r}"
+            if value
+            else ("valueList" if image.get("valueList") or image.get("valuelist") else "no value")
+        )
+        raise ConfigError(
+            f"The Image tag has {found}, expected the key of the task data that holds one image, such as"
+            ' value="$image".'
+        )
     name = image.get("name")
     if not name:
-        raise ConfigError('The Image tag has no name, expected one that the controls refer to, such as name="image" and toName="image".')
+        raise ConfigError(
+            'The Image tag has no name, expected one that the controls refer to, such as name="image" and'
+            ' toName="image".'
+        )
     return value[1:], name, [str(other.get("name")) for other in images if other is not image]
 
 
@@ -220,8 +282,9 @@ def _drawn_on(root: ElementTree.Element, images: Sequence[ElementTree.Element]) 
                         return named[target]
     names = ", ".join(repr(image.get("name")) for image in images)
     raise ConfigError(
-        f"The labelling configuration has {len(images)} Images ({names}) and no control that draws on one of them, "
-        f"expected BrushLabels or PolygonLabels with toName set to the one that is labelled, for example {EXAMPLE}"
+        f"The labelling configuration has {len(images)} Images ({names}) and no control that draws on one of"
+        " them, expected BrushLabels or PolygonLabels with toName set to the one that is labelled, for"
+        f" example {EXAMPLE}"
     )
 
 
@@ -247,7 +310,9 @@ def _controls(root: ElementTree.Element, image_name: str) -> list[Control]:
         if not labels:
             dynamic = element.get("value")
             found = f"takes its labels from the task data ({dynamic})" if dynamic else "has no labels"
-            raise ConfigError(f'{kind.tag} {name!r} {found}, expected at least one such as <Label value="Axon"/> in it.')
+            raise ConfigError(
+                f'{kind.tag} {name!r} {found}, expected at least one such as <Label value="Axon"/> in it.'
+            )
         smart = _is_smart(element) or all(_is_smart(label) for label in tags)
         controls.append(Control(name, kind, tuple(dict.fromkeys(labels)), smart))
     return controls
@@ -258,21 +323,33 @@ def _is_smart(element: ElementTree.Element) -> bool:
 
 
 def _aliases(root: ElementTree.Element) -> dict[str, str]:
-    found = [(label.get("value"), label.get("alias")) for label in root.iter() if label.tag.lower() == "label"]
+    found = [
+        (label.get("value"), label.get("alias")) for label in root.iter() if label.tag.lower() == "label"
+    ]
     return {value: alias for value, alias in found if value and alias}
 
 
 def _beside(root: ElementTree.Element, image_name: str, tags: Sequence[str]) -> list[str]:
     """Controls of other kinds on the image, as people know them."""
-    found = [element for element in root.iter() if element.tag.lower() in tags and image_name in _targets(element)]
+    found = [
+        element for element in root.iter() if element.tag.lower() in tags and image_name in _targets(element)
+    ]
     return [f"{element.tag} {element.get('name')!r}" for element in found]
 
 
 def _elsewhere(root: ElementTree.Element, image_name: str, other_images: Sequence[str]) -> list[str]:
     """Drawing controls of other images only."""
     kinds = {kind.value for kind in Kind}
-    found = [element for element in root.iter() if element.tag.lower() in kinds and image_name not in _targets(element)]
-    return [f"{element.tag} {element.get('name')!r}" for element in found if set(_targets(element)) & set(other_images)]
+    found = [
+        element
+        for element in root.iter()
+        if element.tag.lower() in kinds and image_name not in _targets(element)
+    ]
+    return [
+        f"{element.tag} {element.get('name')!r}"
+        for element in found
+        if set(_targets(element)) & set(other_images)
+    ]
 
 
 def _no_control(root: ElementTree.Element, image_name: str) -> str:

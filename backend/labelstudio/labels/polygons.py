@@ -1,4 +1,5 @@
-"""Polygons to masks and back: a pixel belongs to a polygon if its centre lies inside; points are (x, y) in pixels from the top left."""
+"""Polygons to masks and back: a pixel belongs to a polygon if its centre lies inside;
+points are (x, y) in pixels from the top left."""
 
 from __future__ import annotations
 
@@ -16,18 +17,23 @@ Points = npt.NDArray[np.float64]
 _CROSSINGS = 1 << 20
 """Crossings of edges and rows that are worked out at once, 60 bytes each."""
 _TRACED_PIXELS = 1 << 24
-"""Larger masks are outlined by every second pixel, or third: outlining takes 20 bytes a pixel, and the page draws no finer."""
+"""Larger masks are outlined by every second pixel, or third:
+outlining takes 20 bytes a pixel, and the page draws no finer."""
 _FEW_POINTS = 4000
 """Points of an outline and its holes up to which the shortest cuts are looked for."""
 
 
 def fill(points: Points, size: tuple[int, int]) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
-    """The box of rows and columns that a polygon (n, 2) touches within `size` = (height, width), and which of its pixels are inside.
+    """The box of rows and columns that a polygon (n, 2) touches within `size` = (height, width), and which of
+    its pixels are inside.
 
     Even-odd rule, as the parity of the edges crossed on the way from the left.
     """
     height, width = size
-    first, last = (np.clip(np.ceil(edge - 0.5), 0, (width, height)).astype(int) for edge in (points.min(axis=0), points.max(axis=0)))
+    first, last = (
+        np.clip(np.ceil(edge - 0.5), 0, (width, height)).astype(int)
+        for edge in (points.min(axis=0), points.max(axis=0))
+    )
     box = (slice(first[1], last[1]), slice(first[0], last[0]))
     rows, columns = last[1] - first[1], last[0] - first[0]
     if rows <= 0 or columns <= 0:
@@ -42,11 +48,19 @@ def fill(points: Points, size: tuple[int, int]) -> tuple[tuple[slice, slice], np
     crossed = np.zeros((rows, columns + 1), dtype=np.uint8)
     ends = np.cumsum(counts)
     at = 0
-    while at < len(points):  # as many edges at a time as cross _CROSSINGS rows: thousands of points may run from top to bottom each
+    while (
+        at < len(points)
+        # as many edges at a time as cross _CROSSINGS rows:
+        # thousands of points may run from top to bottom each
+    ):
         until = max(at + 1, int(np.searchsorted(ends, ends[at] - counts[at] + _CROSSINGS, side="right")))
         some = slice(at, until)
         edge = np.repeat(np.arange(len(points))[some], counts[some])
-        row = np.arange(len(edge)) - np.repeat(np.cumsum(counts[some]) - counts[some], counts[some]) + from_row[edge]
+        row = (
+            np.arange(len(edge))
+            - np.repeat(np.cumsum(counts[some]) - counts[some], counts[some])
+            + from_row[edge]
+        )
         slope = (bottom[edge, 0] - top[edge, 0]) / (bottom[edge, 1] - top[edge, 1])
         crossing = top[edge, 0] + (row + 0.5 - top[edge, 1]) * slope
         column = np.clip(np.ceil(crossing - 0.5), first[0], last[0]).astype(int)
@@ -57,21 +71,29 @@ def fill(points: Points, size: tuple[int, int]) -> tuple[tuple[slice, slice], np
 
 
 def trace(mask: npt.NDArray[np.bool_], tolerance: float, most: int | None = None) -> list[Points]:
-    """Outline a mask, bool (H, W): one polygon (n, 2) per connected area, the `most` largest; holes are joined to the outline by a cut.
+    """Outline a mask, bool (H, W): one polygon (n, 2) per connected area, the `most` largest;
+    holes are joined to the outline by a cut.
 
-    Outlines deviate from the exact one, which `fill` turns back into the same mask, by up to `tolerance` pixels.
+    Outlines deviate from the exact one, which `fill` turns back into the same mask, by up to `tolerance`
+    pixels.
     """
     if not mask.any():
         return []
     if mask.size > _TRACED_PIXELS:
         step = math.ceil(math.sqrt(mask.size / _TRACED_PIXELS))
         corner = np.asarray(mask.shape[::-1], dtype=np.float64)
-        return [np.minimum(ring * step, corner) for ring in trace(mask[step // 2 :: step, step // 2 :: step], tolerance, most)]
+        return [
+            np.minimum(ring * step, corner)
+            for ring in trace(mask[step // 2 :: step, step // 2 :: step], tolerance, most)
+        ]
     padded = np.pad(mask, 1).astype(np.float64)
-    filled = contourpy.contour_generator(z=padded, fill_type=contourpy.FillType.OuterOffset).filled(0.5, np.inf)
+    filled = contourpy.contour_generator(z=padded, fill_type=contourpy.FillType.OuterOffset).filled(
+        0.5, np.inf
+    )
     areas = []
     for points, offsets in zip(*filled, strict=True):
-        # Column 1 of the padded mask is the centre of pixel 0, at 0.5. The last point of a ring repeats the first.
+        # Column 1 of the padded mask is the centre of pixel 0, at 0.5.
+        # The last point of a ring repeats the first.
         rings = [_simplified(points[a : b - 1] - 0.5, tolerance) for a, b in pairwise(offsets)]
         areas.append((_area(rings[0]) - sum(_area(ring) for ring in rings[1:]), rings))
     return [_joined(rings) for _, rings in sorted(areas, key=lambda item: -item[0])[:most]]
@@ -97,7 +119,8 @@ def _joined(rings: list[Points]) -> Points:
 
 
 def _joined_to_outline(rings: list[Points]) -> Points:
-    """The same for thousands of holes: each is joined to the outline itself, and the cuts may cross other holes, which changes no pixel."""
+    """The same for thousands of holes:
+    each is joined to the outline itself, and the cuts may cross other holes, which changes no pixel."""
     outline = rings[0]
     _, nearest = cKDTree(outline).query(np.asarray([hole[0] for hole in rings[1:]]).reshape(-1, 2))
     parts, at = [], 0

@@ -1,7 +1,8 @@
-"""Label Studio's run-length code of brush masks: RGBA pixels packed into bits, of which the alpha channel is the mask.
+"""Label Studio's run-length code of brush masks:
+RGBA pixels packed into bits, of which the alpha channel is the mask.
 
-The code is that of `label_studio_sdk.converter.brush` (the tests compare the two), which takes 1.4 s to decode a detailed mask of 2048 x
-2048 pixels, because it takes the bits one at a time.
+The code is that of `label_studio_sdk.converter.brush` (the tests compare the two), which takes 1.4 s to
+decode a detailed mask of 2048 x 2048 pixels, because it takes the bits one at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _SIZES = (3, 4, 8, 16)  # bits of the four kinds of run length
 _HEADER_BITS = 32 + 5 + 4 * 4
 _LONGEST = 1 << _SIZES[-1]
 _PIXELS, _RUNS = 1 << 22, 1 << 17
-"""Pixels and runs that are looked at together: a detailed mask has millions of runs, and each takes a hundred bytes meanwhile."""
+"""Pixels and runs that are looked at together:
+a detailed mask has millions of runs, and each takes a hundred bytes meanwhile."""
 
 
 def encode(mask: npt.NDArray[np.bool_]) -> list[int]:
@@ -35,7 +37,9 @@ def encode(mask: npt.NDArray[np.bool_]) -> list[int]:
     bits = np.frombuffer(header.encode(), dtype=np.uint8) - np.uint8(ord("0"))
     for first in range(0, starts.size, _RUNS):
         some = starts[first : first + _RUNS + 1]
-        lengths = np.diff(some if first + _RUNS < starts.size else np.append(some, flat.size)) * 4  # the four channels hold the same
+        lengths = (
+            np.diff(some if first + _RUNS < starts.size else np.append(some, flat.size)) * 4
+        )  # the four channels hold the same
         bits = np.concatenate([bits, _tokens(lengths, flat[some[: lengths.size]].astype(np.int64) * 255)])
         whole = bits.size - bits.size % 8
         encoded += np.packbits(bits[:whole]).tolist()
@@ -46,7 +50,9 @@ def encode(mask: npt.NDArray[np.bool_]) -> list[int]:
 def _tokens(lengths: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
     """The bits of runs, 0 or 1 each. One token: 1 (a run), 2 bits of kind, the length - 1, the value."""
     lengths, values = _split(lengths, values)
-    kind = np.searchsorted([1 << size for size in _SIZES[:-1]], lengths)  # the shortest kind of length that holds it
+    kind = np.searchsorted(
+        [1 << size for size in _SIZES[:-1]], lengths
+    )  # the shortest kind of length that holds it
     size = np.asarray(_SIZES)[kind]
     tokens = (((((1 << 2) | kind) << size) | (lengths - 1)) << _WORD) | values
     widths = 3 + size + _WORD
@@ -61,8 +67,8 @@ def _tokens(lengths: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> np
 def decode(rle: Sequence[int], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Decode the bytes of a brush mask of `size` = (height, width) pixels: bool (H, W).
 
-    Alpha above half of its largest value counts, because masks drawn by hand have soft edges, and some programs write 0 and 1.
-    Raises ValueError that says what is wrong with the code.
+    Alpha above half of its largest value counts, because masks drawn by hand have soft edges, and some
+    programs write 0 and 1. Raises ValueError that says what is wrong with the code.
     """
     try:
         data = np.asarray(rle)
@@ -86,7 +92,9 @@ def decode(rle: Sequence[int], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     return mask.reshape(size)
 
 
-def _split(lengths: npt.NDArray[np.int64], values: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _split(
+    lengths: npt.NDArray[np.int64], values: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Runs longer than a length can say become several."""
     pieces = -(-lengths // _LONGEST)
     last = np.cumsum(pieces) - 1

@@ -1,7 +1,9 @@
-"""The order of a round becomes what Label Studio serves next: one prediction per unlabelled task, holding its place and its mask.
+"""The order of a round becomes what Label Studio serves next:
+one prediction per unlabelled task, holding its place and its mask.
 
-Under "Uncertainty sampling" the next task is the one whose prediction of the project's current version has the LOWEST score, the same
-for every annotator. So a prediction's score is a place in the order, rank/(n+1), not a confidence.
+Under "Uncertainty sampling" the next task is the one whose prediction of the project's current version has
+the LOWEST score, the same for every annotator.
+So a prediction's score is a place in the order, rank/(n+1), not a confidence.
 """
 
 from __future__ import annotations
@@ -56,14 +58,19 @@ def score_of(rank: int, count: int) -> float:
 
 
 def in_order(task_ids: Sequence[int], regions: Mapping[int, Regions] | None = None) -> list[Priority]:
-    """Priorities of tasks in their order, first to be labelled first, with the masks that are known. Duplicates raise ValueError."""
+    """Priorities of tasks in their order, first to be labelled first, with the masks that are known.
+    Duplicates raise ValueError."""
     _check_unique(task_ids)
     known = regions or {}
-    return [Priority(task, score_of(rank, len(task_ids)), known.get(task)) for rank, task in enumerate(task_ids, start=1)]
+    return [
+        Priority(task, score_of(rank, len(task_ids)), known.get(task))
+        for rank, task in enumerate(task_ids, start=1)
+    ]
 
 
 def masks_wanted(task_ids: Sequence[int]) -> list[int]:
-    """Of an order over all unlabelled tasks, those that get a mask at once: all up to MASKS_FOR_ALL, else the first MASKS_AHEAD."""
+    """Of an order over all unlabelled tasks, those that get a mask at once:
+    all up to MASKS_FOR_ALL, else the first MASKS_AHEAD."""
     return list(task_ids if len(task_ids) <= MASKS_FOR_ALL else task_ids[:MASKS_AHEAD])
 
 
@@ -77,12 +84,17 @@ def write_order(
 ) -> WriteReport:
     """Put an order over the unlabelled tasks in force, under the version `round_name`.
 
-    Imports all predictions, counts them in Label Studio, switches the project to the new version, and reads the order back. Until the
-    switch the previous order is in force, whatever fails, and it is again if what is read back differs. Predictions of older rounds stay:
-    an open page names the one it shows when it is submitted, and Label Studio refuses what names one that is gone (`superseded`). A second
-    call with the same name and order repairs what a killed one left, and duplicates nothing. Deleted tasks are passed over. `checkpoint`
-    is called with "imported" and "switched" after each step, and with "writing" now and then while the first takes long; raising in it
-    stops there (a superseded round). Raises ValueError for scores outside (0, 1), duplicate tasks and a name that is no round's;
+    Imports all predictions, counts them in Label Studio, switches the project to the new version, and reads
+    the order back.
+    Until the switch the previous order is in force, whatever fails, and it is again if what is read back
+    differs. Predictions of older rounds stay:
+    an open page names the one it shows when it is submitted, and Label Studio refuses what names one that is
+    gone (`superseded`).
+    A second call with the same name and order repairs what a killed one left, and duplicates nothing.
+    Deleted tasks are passed over.
+    `checkpoint` is called with "imported" and "switched" after each step, and with "writing" now and then
+    while the first takes long; raising in it stops there (a superseded round).
+    Raises ValueError for scores outside (0, 1), duplicate tasks and a name that is no round's;
     PriorityError naming the tasks that Label Studio dropped.
     """
     started, tell = time.monotonic(), checkpoint or (lambda _: None)
@@ -98,12 +110,15 @@ def write_order(
     tell("switched")
     masks = sum(bool(priority.regions) for priority in written)
     report = WriteReport(round_name, len(written), masks, gone, time.monotonic() - started)
-    log.info("order %s of %d tasks written, %d masks, %.1f s", round_name, len(written), masks, report.seconds)
+    log.info(
+        "order %s of %d tasks written, %d masks, %.1f s", round_name, len(written), masks, report.seconds
+    )
     return report
 
 
 def resume(client: LabelStudio, project_id: int, round_name: str) -> bool:
-    """Serve a round again that may have been in force, so that writing it goes on from there; False if nothing of it is left.
+    """Serve a round again that may have been in force, so that writing it goes on from there;
+    False if nothing of it is left.
 
     Its predictions may be open in a browser since, so that they must not be deleted and written anew.
     """
@@ -116,7 +131,8 @@ def resume(client: LabelStudio, project_id: int, round_name: str) -> bool:
 
 
 def order(client: LabelStudio, project_id: int) -> list[Place]:
-    """The order in force: unlabelled tasks with a place, first to be served first. Empty if no round is in force."""
+    """The order in force: unlabelled tasks with a place, first to be served first.
+    Empty if no round is in force."""
     if not is_round(client.project(project_id).model_version):
         return []
     held = _placed(client, project_id)
@@ -127,12 +143,19 @@ def next_tasks(client: LabelStudio, project_id: int, count: int = 10) -> list[Pl
     """The first `count` of `order`, in two requests."""
     if not is_round(client.project(project_id).model_version):
         return []
-    page = client.query(project_id, UNLABELLED, ordering=["tasks:predictions_score"], page_size=count)["tasks"]
-    return [Place(int(task["id"]), float(task["predictions_score"])) for task in page if task.get("predictions_score") is not None]
+    page = client.query(project_id, UNLABELLED, ordering=["tasks:predictions_score"], page_size=count)[
+        "tasks"
+    ]
+    return [
+        Place(int(task["id"]), float(task["predictions_score"]))
+        for task in page
+        if task.get("predictions_score") is not None
+    ]
 
 
 def unplaced(client: LabelStudio, project_id: int) -> list[int]:
-    """Ids of unlabelled tasks without a place in the order in force (imported since), ascending; all if no round is in force."""
+    """Ids of unlabelled tasks without a place in the order in force (imported since), ascending;
+    all if no round is in force."""
     if not is_round(client.project(project_id).model_version):
         return client.task_ids(project_id, "unlabelled")
     return _unplaced(client, project_id)
@@ -141,54 +164,71 @@ def unplaced(client: LabelStudio, project_id: int) -> list[int]:
 def unmasked(client: LabelStudio, project_id: int, *, drawn: Collection[int] = ()) -> list[int]:
     """Ids of the tasks that should hold a mask by now and do not, next to be served first.
 
-    These are among the next MASKS_AHEAD tasks, or all where there are up to MASKS_FOR_ALL. Label Studio cannot tell which of a task's
-    predictions draws something without sending all of them: pass the ids of those `drawn`, also where the mask shows nothing.
+    These are among the next MASKS_AHEAD tasks, or all where there are up to MASKS_FOR_ALL.
+    Label Studio cannot tell which of a task's predictions draws something without sending all of them:
+    pass the ids of those `drawn`, also where the mask shows nothing.
     """
     if not is_round(client.project(project_id).model_version):
         return []
     count = client.count(project_id, "unlabelled")
     ahead = count if count <= MASKS_FOR_ALL else MASKS_AHEAD
-    return [place.task_id for place in next_tasks(client, project_id, max(ahead, 1)) if place.task_id not in drawn]
+    return [
+        place.task_id for place in next_tasks(client, project_id, max(ahead, 1)) if place.task_id not in drawn
+    ]
 
 
 def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[Priority]) -> WriteReport:
     """Give tasks imported since the round a place in the order in force, so that none is served at random.
 
-    Tasks that have a place already, are labelled or deleted, are passed over (`gone`). Raises PriorityError if no round is in force, or
-    Label Studio dropped some.
+    Tasks that have a place already, are labelled or deleted, are passed over (`gone`).
+    Raises PriorityError if no round is in force, or Label Studio dropped some.
     """
     started = time.monotonic()
     round_name = client.project(project_id).model_version
     if not is_round(round_name):
-        raise PriorityError(f"Project {project_id} has no round in force (its version is {round_name!r}); recompute the queries first.")
+        raise PriorityError(
+            f"Project {project_id} has no round in force (its version is {round_name!r}); recompute the"
+            " queries first."
+        )
     _check(round_name, priorities)
     waiting = set(unplaced(client, project_id))
     wanted = [priority for priority in priorities if priority.task_id in waiting]
     import_rows(client, project_id, round_name, wanted)
     if client.project(project_id).model_version != round_name:  # a new round took over meanwhile
         raise PriorityError(
-            f"Round {round_name} of project {project_id} was replaced while tasks were added to it; add them to the new one."
+            f"Round {round_name} of project {project_id} was replaced while tasks were added to it; add them"
+            " to the new one."
         )
     missing = set(unplaced(client, project_id)) & {priority.task_id for priority in wanted}
     if missing:
-        raise PriorityError(f"Label Studio gave no place to {named(missing)} of project {project_id}; recompute the queries.")
-    gone = tuple(sorted({priority.task_id for priority in priorities} - {priority.task_id for priority in wanted}))
+        raise PriorityError(
+            f"Label Studio gave no place to {named(missing)} of project {project_id}; recompute the queries."
+        )
+    gone = tuple(
+        sorted({priority.task_id for priority in priorities} - {priority.task_id for priority in wanted})
+    )
     masks = sum(bool(priority.regions) for priority in wanted)
     return WriteReport(round_name, len(wanted), masks, gone, time.monotonic() - started)
 
 
 def top_up(client: LabelStudio, project_id: int, regions: Mapping[int, Regions]) -> int:
-    """Add masks to tasks (keys: task ids) that hold only a place in the order in force; the places stay. Returns how many got one.
+    """Add masks to tasks (keys: task ids) that hold only a place in the order in force; the places stay.
+    Returns how many got one.
 
-    Changes the prediction in place, about 0.15 s each, so that a task never has two of a version (the lower would count) nor none; where
-    there are two nevertheless, either may be open, and both get it. Tasks deleted or masked meanwhile are passed over.
+    Changes the prediction in place, about 0.15 s each, so that a task never has two of a version (the lower
+    would count) nor none; where there are two nevertheless, either may be open, and both get it.
+    Tasks deleted or masked meanwhile are passed over.
     """
     round_name = client.project(project_id).model_version
     if not is_round(round_name):
         return 0
 
     def add(task: int) -> bool:
-        bare = [item.id for item in client.task_predictions(task) if item.model_version == round_name and not item.regions]
+        bare = [
+            item.id
+            for item in client.task_predictions(task)
+            if item.model_version == round_name and not item.regions
+        ]
         return sum(client.update_prediction(each, result=list(regions[task])) for each in bare) > 0
 
     wanted = [task for task in regions if regions[task]]
@@ -202,7 +242,9 @@ def _check(round_name: str, priorities: Sequence[Priority]) -> None:
     _check_unique([priority.task_id for priority in priorities])
     wrong = [priority.task_id for priority in priorities if not 0 < priority.score < 1]
     if wrong:
-        raise ValueError(f"the scores of {named(wrong)} are not between 0 and 1; Label Studio would drop them silently.")
+        raise ValueError(
+            f"the scores of {named(wrong)} are not between 0 and 1; Label Studio would drop them silently."
+        )
 
 
 def _check_unique(task_ids: Sequence[int]) -> None:
@@ -219,23 +261,40 @@ def _placed(client: LabelStudio, project_id: int) -> dict[int, float]:
 
 def _scored(yes: bool) -> dict[str, Any]:
     """Filter of tasks with a score in the version in force; it also makes Label Studio tell the score."""
-    return {"filter": "filter:tasks:predictions_score", "operator": "empty", "type": "Number", "value": not yes}
+    return {
+        "filter": "filter:tasks:predictions_score",
+        "operator": "empty",
+        "type": "Number",
+        "value": not yes,
+    }
 
 
-def _verify(client: LabelStudio, project_id: int, round_name: str, priorities: Sequence[Priority], previous: str) -> tuple[int, ...]:
-    """Compare the order in force with the one wanted; returns the tasks that need none any more. Else the previous one comes back."""
+def _verify(
+    client: LabelStudio, project_id: int, round_name: str, priorities: Sequence[Priority], previous: str
+) -> tuple[int, ...]:
+    """Compare the order in force with the one wanted; returns the tasks that need none any more.
+    Else the previous one comes back."""
     held = _placed(client, project_id)
     wanted = {priority.task_id: priority.score for priority in priorities}
     lacking = set(wanted) - set(held)
     missing = lacking & set(_unplaced(client, project_id)) if lacking else set()
-    wrong = missing | {task for task, score in held.items() if task in wanted and abs(wanted[task] - score) > _SAME}
+    wrong = missing | {
+        task for task, score in held.items() if task in wanted and abs(wanted[task] - score) > _SAME
+    }
     if not wrong:
         return tuple(sorted(lacking))
     if previous != round_name:
-        client.update_project(project_id, model_version=previous)  # its predictions stay: they were in force for a moment
-    state = "another order is in force under that name" if previous == round_name else "the previous order is in force again"
+        client.update_project(
+            project_id, model_version=previous
+        )  # its predictions stay: they were in force for a moment
+    state = (
+        "another order is in force under that name"
+        if previous == round_name
+        else "the previous order is in force again"
+    )
     raise PriorityError(
-        f"Round {round_name} of project {project_id} reads back differently for {named(wrong)}; {state}. Recompute the queries."
+        f"Round {round_name} of project {project_id} reads back differently for {named(wrong)}; {state}."
+        " Recompute the queries."
     )
 
 

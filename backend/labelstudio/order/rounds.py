@@ -12,7 +12,8 @@ Regions = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Priority:
-    """The place of a task (lowest score first, in (0, 1)) and the mask drawn on it; `regions` None: none yet."""
+    """The place of a task (lowest score first, in (0, 1)) and the mask drawn on it; `regions` None:
+    none yet."""
 
     task_id: int
     score: float
@@ -20,7 +21,8 @@ class Priority:
 
 
 def is_round(version: str) -> bool:
-    """Tell whether a prediction's version is the name of one of our rounds, such as "v7.r3"; others are never deleted."""
+    """Tell whether a prediction's version is the name of one of our rounds, such as "v7.r3";
+    others are never deleted."""
     return re.fullmatch(r"v\d+\.r\d+", version) is not None
 
 

@@ -1,7 +1,8 @@
-"""Predictions of orders that have been superseded: they stay while somebody may have one open, and go bit by bit afterwards.
+"""Predictions of orders that have been superseded:
+they stay while somebody may have one open, and go bit by bit afterwards.
 
-A labelling page names the prediction that it shows when it is submitted, and Label Studio refuses what names one that is gone. Who has
-opened what cannot be asked of Label Studio, so all of an order stay.
+A labelling page names the prediction that it shows when it is submitted, and Label Studio refuses what names
+one that is gone. Who has opened what cannot be asked of Label Studio, so all of an order stay.
 """
 
 from __future__ import annotations
@@ -14,21 +15,27 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.order.rounds import is_round, round_number
 
 NAMED = "labelled"
-"""Version of the predictions that labels were made from. They stay: the page of a submitted label names its prediction at each Update."""
+"""Version of the predictions that labels were made from. They stay:
+the page of a submitted label names its prediction at each Update."""
 
 log = logging.getLogger(__name__)
 
 
 def rounds_kept(client: LabelStudio, project_id: int) -> list[str]:
     """All rounds that have predictions in Label Studio, the oldest first."""
-    return sorted((version for version, count in client.versions(project_id).items() if count and is_round(version)), key=round_number)
+    return sorted(
+        (version for version, count in client.versions(project_id).items() if count and is_round(version)),
+        key=round_number,
+    )
 
 
-def remove(client: LabelStudio, project_id: int, rounds: Collection[str], *, go_on: Callable[[], bool]) -> int:
+def remove(
+    client: LabelStudio, project_id: int, rounds: Collection[str], *, go_on: Callable[[], bool]
+) -> int:
     """Delete the predictions of rounds task by task, until `go_on` says no; returns how many went.
 
-    One by one, because Label Studio deletes a version in one transaction, 6 to 20 s for 1000 predictions, in which submits wait. A
-    prediction that a label was made from stays, as NAMED.
+    One by one, because Label Studio deletes a version in one transaction, 6 to 20 s for 1000 predictions, in
+    which submits wait. A prediction that a label was made from stays, as NAMED.
     """
     done = 0
     for version in sorted(rounds, key=round_number):

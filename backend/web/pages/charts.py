@@ -63,8 +63,11 @@ class Value:
     joined: bool = True
 
 
-def chart(values: Sequence[Value], *, median: bool = False, bounds: Sequence[tuple[float, str]] = ()) -> Chart:
-    """Draw values of dice over something counted; the line joins them, or is their running median. At least one value."""
+def chart(
+    values: Sequence[Value], *, median: bool = False, bounds: Sequence[tuple[float, str]] = ()
+) -> Chart:
+    """Draw values of dice over something counted; the line joins them, or is their running median.
+    At least one value."""
     x_low, x_high = min(value.x for value in values), max(value.x for value in values)
     if x_low == x_high:
         x_low, x_high = max(0.0, x_low - 1), x_high + 1
@@ -85,7 +88,9 @@ def chart(values: Sequence[Value], *, median: bool = False, bounds: Sequence[tup
         tuple(Mark(across(value.x), up(value.y), value.text, value.kind) for value in values),
         line if len(joined) > 1 else "",
         tuple(Tick(across(x), f"{x:g}") for x in whole_ticks(x_low, x_high)),
-        tuple(Tick(up(y_low + step * 0.1), f"{y_low + step * 0.1:.1f}") for step in range(0, steps + 1, every)),
+        tuple(
+            Tick(up(y_low + step * 0.1), f"{y_low + step * 0.1:.1f}") for step in range(0, steps + 1, every)
+        ),
         _legible([Tick(across(x), text) for x, text in bounds]),
     )
 

@@ -1,4 +1,5 @@
-"""Everything that the page of a project shows, gathered from Redis and the storage; asks Label Studio nothing."""
+"""Everything that the page of a project shows, gathered from Redis and the storage;
+asks Label Studio nothing."""
 
 from __future__ import annotations
 
@@ -126,7 +127,8 @@ def _add_order(context: Context, page: Page) -> None:
 
 
 def _parts(place: Mapping[str, Any]) -> tuple[str, int | None, str]:
-    """The reason up to the task that it helps most, that task, and the rest; all of it at first where it names none."""
+    """The reason up to the task that it helps most, that task, and the rest;
+    all of it at first where it names none."""
     other = next(iter(place["helps"]), None)
     before, named, after = str(place["reason"]).partition(f"task {other} ")
     return (before, other, f" {after}") if named else (before, None, "")
@@ -138,7 +140,13 @@ def _add_versions(context: Context, page: Page) -> None:
     if measured:
         page.learning = chart(
             [
-                Value(line.labels, line.dice or 0.0, _told(line), line.state.replace(" ", "-"), joined=line.state in (IN_USE, EARLIER))
+                Value(
+                    line.labels,
+                    line.dice or 0.0,
+                    _told(line),
+                    line.state.replace(" ", "-"),
+                    joined=line.state in (IN_USE, EARLIER),
+                )
                 for line in measured
             ]
         )
@@ -160,8 +168,18 @@ def version_lines(found: Mapping[str, Any]) -> list[VersionLine]:
             if uses[-1].by == ROLLBACK:
                 how = "in place of" if uses[-1].forward else "by a rollback from"
                 why = f"put in use{_by(uses[-1])} {how} {uses[-1].before}"
-        elif (use := ended.get(version["name"])) and use.by == ROLLBACK and _number(use.version) < _number(version["name"]):
-            state, why = ROLLED_BACK, f"{use.version} was put in its place{_by(use)} on {use.time[:10]}: {use.reason or 'no reason given'}"
+        elif (
+            (use := ended.get(version["name"]))
+            and use.by == ROLLBACK
+            and _number(use.version) < _number(version["name"])
+        ):
+            state, why = (
+                ROLLED_BACK,
+                (
+                    f"{use.version} was put in its place{_by(use)} on {use.time[:10]}:"
+                    f" {use.reason or 'no reason given'}"
+                ),
+            )
         elif version["name"] not in used:
             state = NOT_TAKEN
         older = current is None or _number(version["name"]) < _number(current)
@@ -180,7 +198,10 @@ def _by(use: Use) -> str:
 
 
 def _told(line: VersionLine) -> str:
-    return f"{line.name}, {line.state}: held-out dice {line.dice:.3f} with {line.labels} {plural(line.labels, 'label')}. {line.why}"
+    return (
+        f"{line.name}, {line.state}: held-out dice {line.dice:.3f} with {line.labels}"
+        f" {plural(line.labels, 'label')}. {line.why}"
+    )
 
 
 def _add_quality(context: Context, page: Page) -> None:
@@ -190,10 +211,18 @@ def _add_quality(context: Context, page: Page) -> None:
         return
     first = len(page.agreements) - len(shown) + 1
     values = [
-        Value(first + place, each.dice, f"task {each.task}, {each.time[:10]}: dice {each.dice:.2f} with the mask of {each.version}")
+        Value(
+            first + place,
+            each.dice,
+            f"task {each.task}, {each.time[:10]}: dice {each.dice:.2f} with the mask of {each.version}",
+        )
         for place, each in enumerate(shown)
     ]
-    changes = [(first + place, each.version) for place, each in enumerate(shown) if place == 0 or each.version != shown[place - 1].version]
+    changes = [
+        (first + place, each.version)
+        for place, each in enumerate(shown)
+        if place == 0 or each.version != shown[place - 1].version
+    ]
     page.live = chart(values, median=True, bounds=changes)
 
 
@@ -201,5 +230,9 @@ def _forecast_chart(expected: Forecast) -> Chart:
     values = [Value(0, expected.before, f"now: {expected.before:.2f}", "now")]
     for number, (task, dice) in enumerate(expected.steps, start=1):
         kind = "batch" if number <= expected.batch else "beyond"
-        values.append(Value(number, dice, f"with {number} more {plural(number, 'label')}, task {task}: {dice:.2f}", kind))
+        values.append(
+            Value(
+                number, dice, f"with {number} more {plural(number, 'label')}, task {task}: {dice:.2f}", kind
+            )
+        )
     return chart(values)

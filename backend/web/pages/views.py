@@ -27,7 +27,9 @@ NO_HOST = "http://localhost:8080"
 LONGEST_NAME = 40
 """Characters of a round's name in an address; no round is called anything longer."""
 
-pages = Blueprint("pages", __name__, template_folder="templates", static_folder="static", static_url_path="/pages")
+pages = Blueprint(
+    "pages", __name__, template_folder="templates", static_folder="static", static_url_path="/pages"
+)
 pages.add_app_template_filter(duration, "duration")
 pages.add_app_template_filter(plural, "plural")
 
@@ -50,7 +52,9 @@ def projects() -> Response | str:
     if not wants_page():
         return health()
     states = [read_status(number) for number in pending_work.projects(current_app.config["REDIS"])]
-    known = [{"state": state, "headline": headline(state, current_app.config["SETTINGS"])} for state in states]
+    known = [
+        {"state": state, "headline": headline(state, current_app.config["SETTINGS"])} for state in states
+    ]
     return render_template("projects.html", projects=known, **_common())
 
 
@@ -60,8 +64,19 @@ def project(project_id: int) -> str:
     context = _known(project_id)
     page = gather(context)
     # As /status gives it, key for key: the page's script compares the two.
-    values = {"page": page, "state_json": json.dumps(page.state), "strategies": strategy_names(), "token": page_token()}
-    return render_template("project.html", **values, failure=failure, skipped_text=skipped_text, label_studio=_label_studio(context))
+    values = {
+        "page": page,
+        "state_json": json.dumps(page.state),
+        "strategies": strategy_names(),
+        "token": page_token(),
+    }
+    return render_template(
+        "project.html",
+        **values,
+        failure=failure,
+        skipped_text=skipped_text,
+        label_studio=_label_studio(context),
+    )
 
 
 @pages.get("/projects/<int:project_id>/rounds/<name>/pictures/<int:task>.jpg")
@@ -77,10 +92,16 @@ def similarity(project_id: int, name: str) -> Response:
 
 
 def _file(context: Context, name: str, where: Any, kind: str) -> Response:
-    path = context.storage.get(where(f"{context.folder}/rounds/{name}")) if len(name) <= LONGEST_NAME and is_round(name) else None
+    path = (
+        context.storage.get(where(f"{context.folder}/rounds/{name}"))
+        if len(name) <= LONGEST_NAME and is_round(name)
+        else None
+    )
     if path is None or not path.is_file():
         raise RequestError(
-            f"Round {name[:LONGEST_NAME]} of project {context.project_id} has no such file (any more); reload the page.", 404
+            f"Round {name[:LONGEST_NAME]} of project {context.project_id} has no such file (any more); reload"
+            " the page.",
+            404,
         )
     answer = make_response(send_file(path, mimetype=kind))
     answer.headers["Cache-Control"] = "private, max-age=86400"  # what a round has drawn does not change
@@ -88,7 +109,8 @@ def _file(context: Context, name: str, where: Any, kind: str) -> Response:
 
 
 def _known(project_id: int) -> Context:
-    """The context of a project that this service knows, without asking Label Studio. Raises RequestError (404)."""
+    """The context of a project that this service knows, without asking Label Studio.
+    Raises RequestError (404)."""
     context = project_context(project_id)
     require_known(context)
     return context

@@ -35,11 +35,18 @@ FAILED = {
 }
 """The other kinds of job are parts of a round."""
 SKIPPED = {
-    "REQUEUE_FOR_OTHERS": "Everyone who labels here has skipped them, and Label Studio serves nobody an image again that they skipped. "
-    "Nothing waits for them.",
-    "REQUEUE_FOR_ME": "Label Studio serves each again to who skipped it, once nothing else is left for that person. "
-    "Nothing waits for them.",
-    "IGNORE_SKIPPED": "The project counts skipped images as labelled (ignore skipped): nobody is served them, and none is learnt from.",
+    "REQUEUE_FOR_OTHERS": (
+        "Everyone who labels here has skipped them, and Label Studio serves nobody an image again that they"
+        " skipped. Nothing waits for them."
+    ),
+    "REQUEUE_FOR_ME": (
+        "Label Studio serves each again to who skipped it, once nothing else is left for that person. "
+        "Nothing waits for them."
+    ),
+    "IGNORE_SKIPPED": (
+        "The project counts skipped images as labelled (ignore skipped): nobody is served them, and none is"
+        " learnt from."
+    ),
 }
 """By what Label Studio does with a skipped task."""
 _BRIEF = ("look", "configure")
@@ -68,7 +75,11 @@ def headline(state: Mapping[str, Any], settings: Settings) -> Headline:
         return Headline(title, f"Annotators can go on meanwhile, {order}.{text}", busy=True)
     if waiting:
         listed = _listed(waiting)
-        begins = "It does not begin before what is missing is started (below)." if stalled else "It begins as soon as a worker is free."
+        begins = (
+            "It does not begin before what is missing is started (below)."
+            if stalled
+            else "It begins as soon as a worker is free."
+        )
         return Headline("Waiting for a worker", f"In the queue: {listed}. {begins}", busy=True)
     if state["last_error"]:
         return failure(state["last_error"])
@@ -98,7 +109,11 @@ def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
     labels, version, round_ = state["labels"], state["version"], state["round"]
     labelled = state["images"]["labelled"]
     if state.get("held"):
-        order = f"Annotators go on in the order {round_['name']}." if round_ else "There is no order yet; images come at random."
+        order = (
+            f"Annotators go on in the order {round_['name']}."
+            if round_
+            else "There is no order yet; images come at random."
+        )
         parts = (_trained(state), order, "It goes on with the next label, or when you ask for it.")
         return Headline("Stopped by a person", " ".join(filter(None, parts)))
     if labels["waiting"] or labels.get("changed"):
@@ -106,24 +121,49 @@ def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
         title = "Labels were changed" if labels.get("changed") else f"{new} new {plural(new, 'label')}"
         if state.get("stalled"):
             return Headline(title, "No training starts before what is missing is started (below).")
-        when = f"{settings.quiet_seconds:.0f} seconds after the last label, or at {settings.labels_to_train} labels"
+        when = (
+            f"{settings.quiet_seconds:.0f} seconds after the last label, or at {settings.labels_to_train}"
+            " labels"
+        )
         return Headline(title, f"A training starts {when}{_takes(state)}; then the order is looked at again.")
     if round_ is None:
-        when = "as soon as what is missing is started (below)" if state.get("stalled") else "within a minute of the first task"
-        return Headline("Connected", f"The first order is made {when}. Import images in Label Studio if there are none.")
+        when = (
+            "as soon as what is missing is started (below)"
+            if state.get("stalled")
+            else "within a minute of the first task"
+        )
+        return Headline(
+            "Connected", f"The first order is made {when}. Import images in Label Studio if there are none."
+        )
     if not state["next_tasks"]:
         return _nothing_left(state)
     if version is None or round_["cold_start"]:
         missing = max(1, FEWEST_LABELS_TO_RANK - labelled)
         if labelled < FEWEST_LABELS_TO_RANK:
-            text = f"{labelled} of {FEWEST_LABELS_TO_RANK} labels are there. With all, a model is trained and images are compared."
+            text = (
+                f"{labelled} of {FEWEST_LABELS_TO_RANK} labels are there. With all, a model is trained and"
+                " images are compared."
+            )
             return Headline(f"Label {missing} more {plural(missing, 'image')}", text)
-        return Headline("Ready for labels", "The images are in an order by their looks, as they cannot be compared yet (see below).")
+        return Headline(
+            "Ready for labels",
+            "The images are in an order by their looks, as they cannot be compared yet (see below).",
+        )
     served = "Annotators who click “Label All Tasks” get the images below, in this order."
     if version["name"] != round_["version"]:
-        since = f"{version['name']} is in use, while the order {round_['name']} and its masks are still those of {round_['version']}."
-        most = f", at the latest after {round_['budget']} {plural(round_['budget'], 'label')}," if round_.get("budget") else ","
-        text = f"{since} They are renewed when the batch is done{most} or when you recompute the queries. {served}"
+        since = (
+            f"{version['name']} is in use, while the order {round_['name']} and its masks are still those of"
+            f" {round_['version']}."
+        )
+        most = (
+            f", at the latest after {round_['budget']} {plural(round_['budget'], 'label')},"
+            if round_.get("budget")
+            else ","
+        )
+        text = (
+            f"{since} They are renewed when the batch is done{most} or when you recompute the queries."
+            f" {served}"
+        )
         return Headline("Ready for labels", text)
     return Headline("Ready for labels", f"{_trained(state) or 'Model and order are up to date.'} {served}")
 
@@ -134,7 +174,9 @@ def _nothing_left(state: Mapping[str, Any]) -> Headline:
     if not skipped:
         return Headline("Every image is labelled", more)
     which = "The open image is skipped" if skipped == 1 else f"All {skipped} open images are skipped"
-    return Headline(which, "Nothing else is left to label. Put them back (below), or import more images in Label Studio.")
+    return Headline(
+        which, "Nothing else is left to label. Put them back (below), or import more images in Label Studio."
+    )
 
 
 def _trained(state: Mapping[str, Any]) -> str:

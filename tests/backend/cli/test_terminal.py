@@ -24,9 +24,23 @@ STATE: dict[str, Any] = {
     "project": 3,
     "version": {"name": "v2", "held_out_dice": 0.8123, "labels": 8, "created": "2026-01-02 10:00"},
     "labels": {"trained": 8, "waiting": 1},
-    "round": {"name": "v2.r1", "time": "10:02", "reason": "asked for", "strategy": "task_dependent", "budget": 5, "cold_start": False},
+    "round": {
+        "name": "v2.r1",
+        "time": "10:02",
+        "reason": "asked for",
+        "strategy": "task_dependent",
+        "budget": 5,
+        "cold_start": False,
+    },
     "next_tasks": [{"task": 14, "rank": 1, "score": 0.1, "in_batch": True, "reason": "represents 9 images"}],
-    "running": {"job": "j", "kind": "round", "step": "training on rows", "rows_done": 3, "rows_total": 16, "seconds_left": 340},
+    "running": {
+        "job": "j",
+        "kind": "round",
+        "step": "training on rows",
+        "rows_done": 3,
+        "rows_total": 16,
+        "seconds_left": 340,
+    },
     "waiting": ["training"],
     "last_error": {"job": "i", "message": "task 5: image gone", "time": "09:00"},
     "warnings": ["maximum_annotations is 2"],
@@ -71,7 +85,10 @@ def test_following_without_a_terminal() -> None:
     ]
     output = io.StringIO()
     assert follow_with_bar(states, Console(file=output))["message"] == "20 tasks"
-    assert [line.strip() for line in output.getvalue().splitlines() if line.strip()] == ["training", "written"]
+    assert [line.strip() for line in output.getvalue().splitlines() if line.strip()] == [
+        "training",
+        "written",
+    ]
 
 
 def test_following_nothing() -> None:
@@ -81,7 +98,10 @@ def test_following_nothing() -> None:
 
 def test_words_for_progress() -> None:
     """Rows and times as people say them."""
-    assert step_text({"state": "running", "step": "row", "rows_done": 0, "rows_total": 16}) == "row (row 0 of 16)"
+    assert (
+        step_text({"state": "running", "step": "row", "rows_done": 0, "rows_total": 16})
+        == "row (row 0 of 16)"
+    )
     assert left_text({"seconds_left": None}) == ""
     assert left_text({"seconds_left": 42.4}) == "about 42 s left"
     assert left_text({"seconds_left": 600}) == "about 10 min left"
@@ -89,8 +109,17 @@ def test_words_for_progress() -> None:
 
 def test_findings_with_their_remedy() -> None:
     """What is to be done stands below what was found."""
-    text = findings([Finding("webhook", Severity.OK, "there"), Finding("annotations", Severity.WARNING, "2 per task", "set it to 1")])
-    assert text.splitlines() == ["ok       webhook     there", "warning  annotations 2 per task", f"{'':20} set it to 1"]
+    text = findings(
+        [
+            Finding("webhook", Severity.OK, "there"),
+            Finding("annotations", Severity.WARNING, "2 per task", "set it to 1"),
+        ]
+    )
+    assert text.splitlines() == [
+        "ok       webhook     there",
+        "warning  annotations 2 per task",
+        f"{'':20} set it to 1",
+    ]
 
 
 VERSION: dict[str, Any] = {
@@ -104,16 +133,47 @@ VERSION: dict[str, Any] = {
     "published": True,
     "reason": "the first version",
 }
-USE: dict[str, Any] = {"version": "v1", "time": "2026-01-03", "by": "rollback", "who": "ada", "reason": "v2 is worse", "before": "v2"}
+USE: dict[str, Any] = {
+    "version": "v1",
+    "time": "2026-01-03",
+    "by": "rollback",
+    "who": "ada",
+    "reason": "v2 is worse",
+    "before": "v2",
+}
 
 
 def test_the_versions_as_a_table() -> None:
-    """The one in use is marked; one that was not put in use, and one that cannot be read, say why; rollbacks are told below."""
-    second = VERSION | {"name": "v2", "current": False, "held_out_dice": None, "published": False, "reason": "clearly worse"}
+    """The one in use is marked; one that was not put in use, and one that cannot be read, say why;
+    rollbacks are told below."""
+    second = VERSION | {
+        "name": "v2",
+        "current": False,
+        "held_out_dice": None,
+        "published": False,
+        "reason": "clearly worse",
+    }
     third = VERSION | {"name": "v10", "current": False, "damaged": "the record of version v10 is damaged"}
-    text = versions_table({"project": 3, "current": "v1", "versions": [VERSION, second, third], "uses": [USE | {"by": "training"}, USE]})
+    text = versions_table(
+        {
+            "project": 3,
+            "current": "v1",
+            "versions": [VERSION, second, third],
+            "uses": [USE | {"by": "training"}, USE],
+        }
+    )
     lines = text.splitlines()
-    assert lines[1].split() == ["*", "v1", "0.712", "3", "12", "2026-01-02T10:00:00+00:00", "the", "first", "version"]
+    assert lines[1].split() == [
+        "*",
+        "v1",
+        "0.712",
+        "3",
+        "12",
+        "2026-01-02T10:00:00+00:00",
+        "the",
+        "first",
+        "version",
+    ]
     assert lines[2].startswith("  v2       not measured")
     assert lines[2].endswith("not put in use: clearly worse")
     assert lines[3].endswith("the record of version v10 is damaged")
@@ -127,22 +187,36 @@ def test_the_versions_as_a_table() -> None:
 def test_what_a_rollback_will_do() -> None:
     """Which versions, how many tasks, what is stopped, and the way back."""
     newer = VERSION | {"name": "v2", "held_out_dice": 0.6, "labels": 5}
-    plan = RollbackPlan(3, False, VERSION, newer, "v2.r4", tasks=700, masks=200, stops_round=True, training=True)
+    plan = RollbackPlan(
+        3, False, VERSION, newer, "v2.r4", tasks=700, masks=200, stops_round=True, training=True
+    )
     text = describe_rollback(plan)
     for part in (
-        "v1 (held-out dice 0.712, 3 labels, 2026-01-02T10:00:00+00:00) will be put in use instead of v2 (held-out dice 0.600, 5 labels",
+        (
+            "v1 (held-out dice 0.712, 3 labels, 2026-01-02T10:00:00+00:00) will be put in use instead of v2"
+            " (held-out dice 0.600, 5 labels"
+        ),
         "200 open tasks will show its masks, the other 500 as annotators proceed",
         "A round runs or waits: it begins anew with v1 afterwards.",
         "A training runs: its version takes the place of v1 unless it is clearly worse.",
         "To undo it: python -m backend rollback --project 3 v2",
     ):
         assert part in text
-    assert len(describe_rollback(replace(plan, before=None, tasks=0, stops_round=False, training=False)).splitlines()) == 1
+    assert (
+        len(
+            describe_rollback(
+                replace(plan, before=None, tasks=0, stops_round=False, training=False)
+            ).splitlines()
+        )
+        == 1
+    )
 
 
 def test_an_examination_is_summed_up() -> None:
     """Errors and warnings of the service and of all projects are counted together."""
-    bad, odd, good = (Finding(str(severity), severity, "x") for severity in (Severity.ERROR, Severity.WARNING, Severity.OK))
+    bad, odd, good = (
+        Finding(str(severity), severity, "x") for severity in (Severity.ERROR, Severity.WARNING, Severity.OK)
+    )
     text = examination(Examination([good, bad], {3: [odd, odd], 4: [good]}, 1.2))
     assert "Project 3\nwarning" in text
     assert text.endswith("1 error, 2 warnings, after 1 s.")

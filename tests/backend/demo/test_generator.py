@@ -26,7 +26,8 @@ def test_shapes_and_values(samples: list[Sample]) -> None:
 
 
 def test_axons_differ_from_the_background(samples: list[Sample]) -> None:
-    """Axons are darker than the background, in negative contrast brighter, with a clear distance in grey values."""
+    """Axons are darker than the background, in negative contrast brighter, with a clear distance in grey
+    values."""
     signs = {look.name: np.sign(look.contrast) for look in APPEARANCES}
     for sample in samples:
         inside, outside = sample.image[sample.mask == 1].mean(), sample.image[sample.mask == 0].mean()

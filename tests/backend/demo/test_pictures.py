@@ -27,7 +27,8 @@ def test_generated_ones_stay(tmp_path: Path) -> None:
 
 
 def test_own_folders(tmp_path: Path) -> None:
-    """TIFF becomes PNG for the page, an unusable file is named, images without masks are unlabelled, three classes get three names."""
+    """TIFF becomes PNG for the page, an unusable file is named, images without masks are unlabelled, three
+    classes get three names."""
     random = np.random.default_rng(0)
     images, masks = tmp_path / "images", tmp_path / "masks"
     images.mkdir()
@@ -57,7 +58,10 @@ def test_sub_folders_are_served_side_by_side_and_numbered_objects_are_one_label(
         save(tmp_path / "images" / plate / "a.png", picture(mask))
         save(tmp_path / "masks" / plate / "a.png", mask.astype(np.uint8))
     own = pictures.from_folders(tmp_path / "images", tmp_path / "masks", tmp_path / "files")
-    assert {name: path.name for name, path in own.files.items()} == {"p1/a.png": "p1__a.png", "p2/a.png": "p2__a.png"}
+    assert {name: path.name for name, path in own.files.items()} == {
+        "p1/a.png": "p1__a.png",
+        "p2/a.png": "p2__a.png",
+    }
     assert len({path.parent for path in own.files.values()}) == 1
     assert own.labels == ("Foreground",)
     assert any("number their objects" in note for note in own.notes)

@@ -37,12 +37,17 @@ def annotator(config: LabelConfig) -> PreAnnotator:
     return PreAnnotator(TrainedModel(network, config.classes, recipe, {}), config.labels, config)
 
 
-@pytest.mark.parametrize("kind", ["PNG, colour", "PNG, 16-bit colour", "JPEG, progressive", "WebP", "TIFF, tiles", "TIFF, float colour"])
+@pytest.mark.parametrize(
+    "kind",
+    ["PNG, colour", "PNG, 16-bit colour", "JPEG, progressive", "WebP", "TIFF, tiles", "TIFF, float colour"],
+)
 def test_decoding_takes_no_more_memory_than_it_is_counted_as(kind: str) -> None:
     data = FILES[kind](SIDE)
     counted = decoding_pixels(data, kind)
     assert peak_bytes(lambda: decode_shrunk(data, kind, 256)) < BYTES_A_PIXEL * counted + 100e6
-    with pytest.raises(TaskImageError, match=r"task 5: its image of 4500 x 4500 pixels.* set MAX_MEGAPIXELS higher") as raised:
+    with pytest.raises(
+        TaskImageError, match=r"task 5: its image of 4500 x 4500 pixels.* set MAX_MEGAPIXELS higher"
+    ) as raised:
         require_size(data, 5, counted - 1)
     assert raised.value.lasting
 
@@ -77,7 +82,10 @@ def forged(side: int) -> bytes:
 
 
 def test_what_no_setting_allows_says_so() -> None:
-    with pytest.raises(TaskImageError, match=r"20000 x 20000 pixels is larger .*MAX_MEGAPIXELS.*cut it into tiles or export it smaller\.$"):
+    with pytest.raises(
+        TaskImageError,
+        match=r"20000 x 20000 pixels is larger .*MAX_MEGAPIXELS.*cut it into tiles or export it smaller\.$",
+    ):
         require_size(forged(20_000), 5, MAX_PIXELS)
 
 
@@ -98,7 +106,10 @@ def region(value: dict[str, Any], side: int, kind: str = "brushlabels") -> dict[
     [
         region(brush(discs(60), "A")["value"], 10**6),
         region(
-            {"imageDataURL": "data:image/png;base64," + base64.b64encode(forged(20_000)).decode(), "bitmasklabels": ["A"]},
+            {
+                "imageDataURL": "data:image/png;base64," + base64.b64encode(forged(20_000)).decode(),
+                "bitmasklabels": ["A"],
+            },
             60,
             "bitmasklabels",
         ),
@@ -106,10 +117,14 @@ def region(value: dict[str, Any], side: int, kind: str = "brushlabels") -> dict[
     ids=["a label of another size", "a bitmask of another size"],
 )
 def test_sizes_that_a_label_claims_are_not_believed(bad: dict[str, Any]) -> None:
-    config = parse(CONFIG.replace("BrushLabels", "BitmaskLabels") if bad["type"] == "bitmasklabels" else CONFIG)
+    config = parse(
+        CONFIG.replace("BrushLabels", "BitmaskLabels") if bad["type"] == "bitmasklabels" else CONFIG
+    )
 
     def read() -> None:
-        with pytest.raises(RegionError, match=r"its bitmask has 20000 x 20000|it was drawn on an image of 1000000 x"):
+        with pytest.raises(
+            RegionError, match=r"its bitmask has 20000 x 20000|it was drawn on an image of 1000000 x"
+        ):
             draw_regions([bad], config, (60, 60))
 
     assert peak_bytes(read) < 50e6

@@ -1,4 +1,5 @@
-"""A client of the real Label Studio, projects in it, annotators who submit, and a backend that answers the connection."""
+"""A client of the real Label Studio, projects in it, annotators who submit, and a backend that answers the
+connection."""
 
 from __future__ import annotations
 
@@ -45,7 +46,9 @@ class Annotator:
         return int(answer.raise_for_status().json()["id"])
 
     def skip(self, task: int) -> None:
-        self.http.post(f"/api/tasks/{task}/annotations/", json={"result": [], "was_cancelled": True}).raise_for_status()
+        self.http.post(
+            f"/api/tasks/{task}/annotations/", json={"result": [], "was_cancelled": True}
+        ).raise_for_status()
 
 
 @dataclass
@@ -56,7 +59,9 @@ class StubBackend:
     status: int = 200
     instance: str = ""  # what its /health tells of the service it belongs to
     refused: str = ""  # why it refuses what /setup asks
-    calls: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)  # path, Authorization, body
+    calls: list[tuple[str, str | None, dict[str, Any]]] = field(
+        default_factory=list
+    )  # path, Authorization, body
 
     def events(self) -> list[tuple[str | None, str]]:
         return [(auth, str(body.get("action"))) for path, auth, body in self.calls if path == "/webhook"]
@@ -91,7 +96,10 @@ def make_project(client: LabelStudio, http: httpx.Client) -> MakeProject:
 def add_tasks(http: httpx.Client, project: int, count: int) -> None:
     """Import tasks with data of their own, which nobody may change."""
     if count:
-        body = [{"data": {"image": f"https://example.org/{number}.png", "number": number}} for number in range(count)]
+        body = [
+            {"data": {"image": f"https://example.org/{number}.png", "number": number}}
+            for number in range(count)
+        ]
         http.post(f"/api/projects/{project}/import", json=body).raise_for_status()
 
 

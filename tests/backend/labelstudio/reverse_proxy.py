@@ -1,4 +1,5 @@
-"""A reverse proxy as labs put before Label Studio: under a sub-path, beside another application, which notes the keys that it gets."""
+"""A reverse proxy as labs put before Label Studio:
+under a sub-path, beside another application, which notes the keys that it gets."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ class ReverseProxy:
     target: str = ""
     port: int = 0
     strangers: list[str] = field(default_factory=list)  # paths asked of the other application
-    leaks: list[str] = field(default_factory=list)  # those of them that came with a key or cookie, or with a token in the body
+    leaks: list[str] = field(
+        default_factory=list
+    )  # those of them that came with a key or cookie, or with a token in the body
     redirects: dict[str, str] = field(default_factory=dict)  # path to where it leads, on either side
 
     @property
@@ -49,11 +52,21 @@ def reverse_proxy() -> Iterator[ReverseProxy]:
             if self.path in proxy.redirects:
                 return self.send(302, {"Location": proxy.redirects[self.path]}, b"")
             if not re.match(rf"{PREFIX}(/|\?|$)", self.path):
-                return self.send(200, {"Content-Type": "text/html"}, b"<!DOCTYPE html><title>Another application</title>")
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length", "connection")}
+                return self.send(
+                    200, {"Content-Type": "text/html"}, b"<!DOCTYPE html><title>Another application</title>"
+                )
+            headers = {
+                name: value
+                for name, value in self.headers.items()
+                if name.lower() not in ("host", "content-length", "connection")
+            }
             url = proxy.target + self.path.removeprefix(PREFIX)
             told = httpx.request(self.command, url, headers=headers, content=body, timeout=60)
-            kept = {name: value for name, value in told.headers.items() if name in ("content-type", "location", "set-cookie")}
+            kept = {
+                name: value
+                for name, value in told.headers.items()
+                if name in ("content-type", "location", "set-cookie")
+            }
             self.send(told.status_code, kept, told.content)
 
         def send(self, status: int, headers: dict[str, str], body: bytes) -> None:

@@ -17,8 +17,27 @@ from tests.backend.labelstudio.test_downloads import png
 from tests.web_server import Answer, web_server
 
 PRIVATE = (
-    *("127.0.0.1", "127.9.9.9", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"),
-    *("::1", "::", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::"),
+    *(
+        "127.0.0.1",
+        "127.9.9.9",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.0.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+    ),
+    *(
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fd00::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::",
+    ),
 )
 
 
@@ -32,7 +51,9 @@ def test_public_addresses(address: str) -> None:
     assert is_public(address)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f000001", "127.1", "LOCALHOST"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f000001", "127.1", "LOCALHOST"]
+)
 def test_this_machine_is_not_asked_under_any_name(host: str) -> None:
     """Unless the setting names it."""
     url = httpx.URL(f"http://{host}:8000/x.png")
@@ -65,8 +86,11 @@ def secret_server() -> Iterator[tuple[int, list[str]]]:
         yield port, asked
 
 
-def test_nothing_is_sent_to_a_private_server_and_a_named_one_tells_no_text(secret_server: tuple[int, list[str]], tmp_path: Path) -> None:
-    """Neither directly nor after a redirect; of a server that may be asked, only images get further, and no text of an answer."""
+def test_nothing_is_sent_to_a_private_server_and_a_named_one_tells_no_text(
+    secret_server: tuple[int, list[str]], tmp_path: Path
+) -> None:
+    """Neither directly nor after a redirect;
+    of a server that may be asked, only images get further, and no text of an answer."""
     port, asked = secret_server
     config = parse(EXAMPLE)
 

@@ -6,7 +6,13 @@ from backend.labelstudio.labels.annotations import chosen
 
 
 def annotation(number: int, second: int, **fields: Any) -> dict[str, Any]:
-    return {"id": number, "updated_at": f"2026-01-01T00:00:{second:02d}.000000Z", "was_cancelled": False, "ground_truth": False, **fields}
+    return {
+        "id": number,
+        "updated_at": f"2026-01-01T00:00:{second:02d}.000000Z",
+        "was_cancelled": False,
+        "ground_truth": False,
+        **fields,
+    }
 
 
 def test_the_latest_not_cancelled_annotation_counts() -> None:
@@ -15,7 +21,13 @@ def test_the_latest_not_cancelled_annotation_counts() -> None:
 
 
 def test_a_ground_truth_counts_before_all_others() -> None:
-    task = {"annotations": [annotation(1, 1, ground_truth=True), annotation(2, 9), annotation(3, 0, ground_truth=True)]}
+    task = {
+        "annotations": [
+            annotation(1, 1, ground_truth=True),
+            annotation(2, 9),
+            annotation(3, 0, ground_truth=True),
+        ]
+    }
     assert (chosen(task) or {})["id"] == 1
 
 

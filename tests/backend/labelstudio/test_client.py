@@ -1,4 +1,5 @@
-"""Tests of the client against a real Label Studio, and against servers that are away, busy or something else."""
+"""Tests of the client against a real Label Studio, and against servers that are away, busy or something
+else."""
 
 from __future__ import annotations
 
@@ -18,14 +19,22 @@ from backend.labelstudio.labels.annotations import chosen
 from tests.backend.labelstudio.conftest import PERSONAL, Annotator, MakeProject
 
 
-def test_the_server_its_user_and_projects_are_told(client: LabelStudio, label_studio: LabelStudioServer, make_project: MakeProject) -> None:
+def test_the_server_its_user_and_projects_are_told(
+    client: LabelStudio, label_studio: LabelStudioServer, make_project: MakeProject
+) -> None:
     project = make_project(2)
     assert client.server_version() == "1.23.2"
     user = client.user()
     assert user["email"] == label_studio.admin.email
     assert client.users()[user["id"]] == label_studio.admin.email
     found = client.project(project.id)
-    assert (found.tasks, found.labelled, found.maximum_annotations, found.model_version, found.created_by) == (2, 0, 1, "", user["id"])
+    assert (
+        found.tasks,
+        found.labelled,
+        found.maximum_annotations,
+        found.model_version,
+        found.created_by,
+    ) == (2, 0, 1, "", user["id"])
     assert found in client.projects()
 
 
@@ -36,12 +45,19 @@ def test_both_kinds_of_key_work_and_their_token_downloads(
     assert personal.user()["email"] == PERSONAL
     assert client.access_token() == label_studio.token
     token = personal.access_token()
-    assert httpx.get(f"{label_studio.url}/api/projects", headers={"Authorization": f"Bearer {token}"}, timeout=60).status_code == 200
+    assert (
+        httpx.get(
+            f"{label_studio.url}/api/projects", headers={"Authorization": f"Bearer {token}"}, timeout=60
+        ).status_code
+        == 200
+    )
     project = make_project(3)
     assert personal.task_ids(project.id) == project.tasks
 
 
-def test_keys_that_are_not_accepted_say_what_to_do(label_studio: LabelStudioServer, personal_key: str) -> None:
+def test_keys_that_are_not_accepted_say_what_to_do(
+    label_studio: LabelStudioServer, personal_key: str
+) -> None:
     with pytest.raises(ApiKeyError, match="LABEL_STUDIO_API_KEY is empty"):
         LabelStudio(label_studio.url, " ")
     with pytest.raises(ApiKeyError, match=r"Invalid token.*copy the key again from Account & Settings"):
@@ -49,25 +65,44 @@ def test_keys_that_are_not_accepted_say_what_to_do(label_studio: LabelStudioServ
     with pytest.raises(ApiKeyError, match="expired"):
         LabelStudio(label_studio.url, jwt.encode({"exp": 1, "token_type": "refresh"}, "k" * 32))
     access = LabelStudio(label_studio.url, personal_key).access_token()
-    with pytest.raises(ApiKeyError, match="wrong type"):  # pasted in place of the personal token that it was made of
+    with pytest.raises(
+        ApiKeyError, match="wrong type"
+    ):  # pasted in place of the personal token that it was made of
         LabelStudio(label_studio.url, access).user()
 
 
-def test_a_kind_of_key_that_is_switched_off_says_so(label_studio: LabelStudioServer, personal_key: str) -> None:
+def test_a_kind_of_key_that_is_switched_off_says_so(
+    label_studio: LabelStudioServer, personal_key: str
+) -> None:
     with closing(label_studio.sign_in()) as browser:
         try:
-            browser.post("/api/jwt/settings", json={"api_tokens_enabled": False, "legacy_api_tokens_enabled": True}).raise_for_status()
-            with pytest.raises(ApiKeyError, match="use the legacy token instead, or enable personal access tokens"):
+            browser.post(
+                "/api/jwt/settings", json={"api_tokens_enabled": False, "legacy_api_tokens_enabled": True}
+            ).raise_for_status()
+            with pytest.raises(
+                ApiKeyError, match="use the legacy token instead, or enable personal access tokens"
+            ):
                 LabelStudio(label_studio.url, personal_key).user()
-            browser.post("/api/jwt/settings", json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": False}).raise_for_status()
-            with pytest.raises(ApiKeyError, match="use a personal access token instead, or enable legacy tokens"):
+            browser.post(
+                "/api/jwt/settings", json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": False}
+            ).raise_for_status()
+            with pytest.raises(
+                ApiKeyError, match="use a personal access token instead, or enable legacy tokens"
+            ):
                 LabelStudio(label_studio.url, label_studio.token).user()
         finally:
-            browser.post("/api/jwt/settings", json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}).raise_for_status()
+            browser.post(
+                "/api/jwt/settings", json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}
+            ).raise_for_status()
 
 
 def test_an_unknown_project_is_told(client: LabelStudio) -> None:
-    calls = [lambda: client.project(10**6), lambda: client.task_ids(10**6), lambda: client.versions(10**6), lambda: client.count(10**6)]
+    calls = [
+        lambda: client.project(10**6),
+        lambda: client.task_ids(10**6),
+        lambda: client.versions(10**6),
+        lambda: client.count(10**6),
+    ]
     for call in calls:
         with pytest.raises(UnknownProjectError, match="no project 1000000"):
             call()
@@ -82,7 +117,9 @@ def test_an_unknown_project_is_told(client: LabelStudio) -> None:
 def test_an_address_that_is_none_or_nobodys_is_told() -> None:
     with pytest.raises(LabelStudioError, match="expected an address such as http"):
         LabelStudio("localhost:8080", "0123456789")
-    with pytest.raises(UnreachableError, match=r"http://127\.0\.0\.1:9 does not answer .*correct LABEL_STUDIO_URL"):
+    with pytest.raises(
+        UnreachableError, match=r"http://127\.0\.0\.1:9 does not answer .*correct LABEL_STUDIO_URL"
+    ):
         LabelStudio("http://127.0.0.1:9", "0123456789", attempts=2).user()
 
 
@@ -93,18 +130,26 @@ def test_tasks_come_in_the_order_of_ids_with_their_labels(
     labelled, skipped, ids = project.tasks[4], project.tasks[6], project.tasks
     number = annotators[1].submit(labelled)
     annotators[1].skip(skipped)
-    client.import_predictions(project.id, [{"task": ids[0], "result": [], "score": 0.5, "model_version": "v1.r1"}])
+    client.import_predictions(
+        project.id, [{"task": ids[0], "result": [], "score": 0.5, "model_version": "v1.r1"}]
+    )
     tasks = list(client.tasks(project.id, page_size=2))
     assert [task["id"] for task in tasks] == ids
     assert [task["data"]["number"] for task in tasks] == list(range(9))
     assert all(task["predictions"] == [] for task in tasks)
-    assert [(chosen(task) or {}).get("id") for task in tasks] == [number if task == labelled else None for task in ids]
+    assert [(chosen(task) or {}).get("id") for task in tasks] == [
+        number if task == labelled else None for task in ids
+    ]
     assert [task["id"] for task in client.tasks(project.id, "labelled", page_size=2)] == [labelled]
     # A skipped task is served again, to others.
     others = [task for task in ids if task != labelled]
     assert [task["id"] for task in client.tasks(project.id, "unlabelled", page_size=3)] == others
     assert client.task_ids(project.id, "unlabelled") == others
-    assert [client.count(project.id), client.count(project.id, "labelled"), client.count(project.id, "unlabelled")] == [9, 1, 8]
+    assert [
+        client.count(project.id),
+        client.count(project.id, "labelled"),
+        client.count(project.id, "unlabelled"),
+    ] == [9, 1, 8]
     assert chosen(client.task(skipped) or {}) is None
 
 
@@ -176,7 +221,8 @@ def test_a_busy_server_is_asked_again(busy: LabelStudio) -> None:
 
 
 def test_a_page_of_a_proxy_is_waited_for_like_its_502(busy: LabelStudio) -> None:
-    """With status 200 and nothing of what was asked for; where it stays, who waits for a busy server goes on waiting."""
+    """With status 200 and nothing of what was asked for;
+    where it stays, who waits for a busy server goes on waiting."""
     Answers.statuses = [PAGE, PAGE, 200]
     assert busy.server_version() == "9"
     Answers.statuses = [PAGE]
@@ -189,7 +235,8 @@ def test_a_page_of_a_proxy_is_waited_for_like_its_502(busy: LabelStudio) -> None
 
 
 def test_what_may_have_been_done_is_not_repeated(busy: LabelStudio) -> None:
-    """A bulk write that answered 500 may have written some; one that was refused as overload has not begun."""
+    """A bulk write that answered 500 may have written some;
+    one that was refused as overload has not begun."""
     Answers.statuses = [500, 200]
     with pytest.raises(LabelStudioError, match="answered 500"):
         busy.import_predictions(1, [])
@@ -200,7 +247,9 @@ def test_what_may_have_been_done_is_not_repeated(busy: LabelStudio) -> None:
 
 def test_a_server_that_moved_or_is_something_else_is_told(busy: LabelStudio) -> None:
     Answers.statuses = [302]
-    with pytest.raises(LabelStudioError, match=r"redirected to https://elsewhere\.example/api; set LABEL_STUDIO_URL"):
+    with pytest.raises(
+        LabelStudioError, match=r"redirected to https://elsewhere\.example/api; set LABEL_STUDIO_URL"
+    ):
         busy.user()
     Answers.statuses = [200]
     with pytest.raises(LabelStudioError, match="expected a list"):

@@ -14,35 +14,52 @@ def view(body: str) -> str:
 
 def test_the_example_in_the_errors_works() -> None:
     config = parse(EXAMPLE)
-    assert (config.image_key, config.image_name, config.labels, config.classes) == ("image", "image", ("Axon",), 2)
+    assert (config.image_key, config.image_name, config.labels, config.classes) == (
+        "image",
+        "image",
+        ("Axon",),
+        2,
+    )
     assert config.writer.kind is Kind.BRUSH
 
 
 def test_labels_of_several_controls_are_joined_by_name_in_the_order_of_the_configuration() -> None:
     config = parse(
         view(
-            '<Header value="Draw"/><Image name="img" value="$photo" zoom="true"/>'
-            '<RectangleLabels name="boxes" toName="img"><Label value="Debris"/><Label value="Axon"/></RectangleLabels>'
-            f'<PolygonLabels name="polygons" toName="img">{LABELS}</PolygonLabels>'
-            '<BrushLabels name="brush" toName="img"><View><Label value="Axon"/></View></BrushLabels>'
+            '<Header value="Draw"/><Image name="img" value="$photo" zoom="true"/><RectangleLabels'
+            ' name="boxes" toName="img"><Label value="Debris"/><Label'
+            ' value="Axon"/></RectangleLabels><PolygonLabels name="polygons"'
+            f' toName="img">{LABELS}</PolygonLabels><BrushLabels name="brush" toName="img"><View><Label'
+            ' value="Axon"/></View></BrushLabels>'
         )
     )
     assert config.labels == ("Debris", "Axon", "Myelin")
     assert [config.class_id(label) for label in ("Debris", "Axon", "Myelin", "Other")] == [1, 2, 3, None]
     assert config.writer.name == "brush"
-    assert [getattr(config.writer_of(label), "name", None) for label in config.labels] == [None, "brush", "polygons"]
+    assert [getattr(config.writer_of(label), "name", None) for label in config.labels] == [
+        None,
+        "brush",
+        "polygons",
+    ]
     assert config.warnings
     assert "'Debris'" in config.warnings[0]
 
 
 def test_polygons_are_written_where_there_is_no_brush() -> None:
-    config = parse(view(f'<Image name="i" value="$image"/><PolygonLabels name="p" toName="i">{LABELS}</PolygonLabels>'))
+    config = parse(
+        view(f'<Image name="i" value="$image"/><PolygonLabels name="p" toName="i">{LABELS}</PolygonLabels>')
+    )
     assert config.writer.kind is Kind.POLYGON
     assert not config.warnings
 
 
 def test_an_alias_is_what_label_studio_stores() -> None:
-    config = parse(view('<Image name="i" value="$image"/><BrushLabels name="b" toName="i"><Label value="Axon" alias="ax"/></BrushLabels>'))
+    config = parse(
+        view(
+            '<Image name="i" value="$image"/><BrushLabels name="b" toName="i"><Label value="Axon"'
+            ' alias="ax"/></BrushLabels>'
+        )
+    )
     assert config.labels == ("ax",)
 
 
@@ -58,7 +75,9 @@ def test_a_reference_image_beside_is_passed_over() -> None:
         )
     )
     assert config.image_name == "after"
-    assert config.warnings == ("PolygonLabels 'p' draws on another image; only what is drawn on the Image 'after' is learnt.",)
+    assert config.warnings == (
+        "PolygonLabels 'p' draws on another image; only what is drawn on the Image 'after' is learnt.",
+    )
 
 
 def test_what_only_helps_to_draw_is_told_and_no_class() -> None:
@@ -69,8 +88,16 @@ def test_what_only_helps_to_draw_is_told_and_no_class() -> None:
     config = parse(view(brushes + smart + boxes))
     assert (config.labels, config.warnings) == (("Axon", "Myelin"), ())
     assert config.helpers == ("RectangleLabels 'r'", "KeyPointLabels 'k'")
-    config = parse(view(f'{brushes}<RectangleLabels name="r" toName="i">{LABELS}</RectangleLabels><MagicWand name="m" toName="i"/>'))
-    assert ["Boxes of RectangleLabels 'r' are not learnt" in text for text in config.warnings] == [True, False]
+    config = parse(
+        view(
+            f'{brushes}<RectangleLabels name="r" toName="i">{LABELS}</RectangleLabels><MagicWand name="m"'
+            ' toName="i"/>'
+        )
+    )
+    assert ["Boxes of RectangleLabels 'r' are not learnt" in text for text in config.warnings] == [
+        True,
+        False,
+    ]
     assert "MagicWand 'm' draws carries no label of its own" in config.warnings[1]
 
 
@@ -88,13 +115,30 @@ def test_what_only_helps_to_draw_is_told_and_no_class() -> None:
         (view('<Image name="i" valueList="$images"/>'), "valueList, expected the key"),
         (view('<Image value="$image"/>'), "Image tag has no name"),
         (view('<Image name="i" value="$image"/>'), "no control that draws, expected a BrushLabels"),
-        (view('<Image name="i" value="$image"/><KeyPointLabels name="k" toName="i"/>'), "only KeyPointLabels, expected a BrushLabels"),
-        (view(f'<Image name="i" value="$image"/><BrushLabels name="b" toName="j">{LABELS}</BrushLabels>'), "toName='j', expected"),
-        (view('<Image name="i" value="$image"/><BrushLabels name="b" toName="i"/>'), "BrushLabels 'b' has no labels"),
-        (view('<Image name="i" value="$image"/><BrushLabels name="b" toName="i" value="$l"/>'), "from the task data"),
-        (view(f'<Image name="i" value="$image"/><BrushLabels toName="i">{LABELS}</BrushLabels>'), "BrushLabels control has no name"),
         (
-            view(f'<Image name="i" value="$image"/><EllipseLabels name="e" toName="i">{LABELS}</EllipseLabels>'),
+            view('<Image name="i" value="$image"/><KeyPointLabels name="k" toName="i"/>'),
+            "only KeyPointLabels, expected a BrushLabels",
+        ),
+        (
+            view(f'<Image name="i" value="$image"/><BrushLabels name="b" toName="j">{LABELS}</BrushLabels>'),
+            "toName='j', expected",
+        ),
+        (
+            view('<Image name="i" value="$image"/><BrushLabels name="b" toName="i"/>'),
+            "BrushLabels 'b' has no labels",
+        ),
+        (
+            view('<Image name="i" value="$image"/><BrushLabels name="b" toName="i" value="$l"/>'),
+            "from the task data",
+        ),
+        (
+            view(f'<Image name="i" value="$image"/><BrushLabels toName="i">{LABELS}</BrushLabels>'),
+            "BrushLabels control has no name",
+        ),
+        (
+            view(
+                f'<Image name="i" value="$image"/><EllipseLabels name="e" toName="i">{LABELS}</EllipseLabels>'
+            ),
             "only with EllipseLabels 'e'",
         ),
     ],
@@ -107,4 +151,6 @@ def test_an_unusable_configuration_is_told_what_is_missing(config: str, missing:
 def test_more_labels_than_a_mask_can_hold_are_refused() -> None:
     labels = "".join(f'<Label value="{number}"/>' for number in range(256))
     with pytest.raises(ConfigError, match="256 labels, expected at most 255"):
-        parse(view(f'<Image name="i" value="$image"/><BrushLabels name="b" toName="i">{labels}</BrushLabels>'))
+        parse(
+            view(f'<Image name="i" value="$image"/><BrushLabels name="b" toName="i">{labels}</BrushLabels>')
+        )

@@ -1,4 +1,5 @@
-"""Images that come late, in part, or not at all: only they are missing, nobody waits for them twice, and nothing broken is kept."""
+"""Images that come late, in part, or not at all:
+only they are missing, nobody waits for them twice, and nothing broken is kept."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ def slow_server(start: bytes, drip: bytes) -> Iterator[tuple[int, list[float]]]:
 def test_an_address_that_drips_is_given_up_and_not_asked_again(
     client: LabelStudio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: bytes, drip: bytes
 ) -> None:
-    """However slowly a server sends, a worker is free again; within a job nobody waits for the same address twice."""
+    """However slowly a server sends, a worker is free again;
+    within a job nobody waits for the same address twice."""
     monkeypatch.setattr(download, "SLOW_SECONDS", 0.5)
     monkeypatch.setattr(download, "ANSWER_SECONDS", 1.0)
     failures = Failures()
@@ -88,21 +90,30 @@ def test_an_address_that_drips_is_given_up_and_not_asked_again(
         assert len(asked) == 1
 
 
-def test_a_server_that_is_away_costs_one_wait_and_only_its_own_images(client: LabelStudio, tmp_path: Path) -> None:
+def test_a_server_that_is_away_costs_one_wait_and_only_its_own_images(
+    client: LabelStudio, tmp_path: Path
+) -> None:
     """Label Studio is not blamed, and once the server is back its images are read."""
     failures = Failures()
     with web_server(lambda _: (200, {}, png(1))) as port:
         pass
     for name in ("a", "b"):
-        with pytest.raises(TaskImageError, match=rf"^task 5: the server of its image .*/{name}\.png does not answer"):
+        with pytest.raises(
+            TaskImageError, match=rf"^task 5: the server of its image .*/{name}\.png does not answer"
+        ):
             fetch(client, task(f"http://127.0.0.1:{port}/{name}.png"), CONFIG, tmp_path, failures=failures)
     with web_server(lambda _: (200, {}, png(2))) as other:
-        assert fetch(client, task(f"http://127.0.0.1:{other}/a.png"), CONFIG, tmp_path, failures=failures) == png(2)
-        assert fetch(client, task(f"http://127.0.0.1:{other}/a.png"), CONFIG, tmp_path, failures=Failures()) == png(2)
+        assert fetch(
+            client, task(f"http://127.0.0.1:{other}/a.png"), CONFIG, tmp_path, failures=failures
+        ) == png(2)
+        assert fetch(
+            client, task(f"http://127.0.0.1:{other}/a.png"), CONFIG, tmp_path, failures=Failures()
+        ) == png(2)
 
 
 def test_a_label_studio_that_is_away_is_told_apart_from_a_storage_behind_it(tmp_path: Path) -> None:
-    """It hands out images of a storage itself; while it answers otherwise, one that it does not deliver is one image less."""
+    """It hands out images of a storage itself;
+    while it answers otherwise, one that it does not deliver is one image less."""
     answers: dict[str, Answer] = {"/api/version": (200, {}, b"{}"), "/data/upload/1/y.png": (503, {}, b"")}
     with web_server(answers.get) as port:
         client = LabelStudio(f"http://127.0.0.1:{port}", "0" * 40, attempts=1)
@@ -138,7 +149,11 @@ def test_what_an_earlier_release_kept_is_taken_over_if_it_is_an_image(
 ) -> None:
     """It kept whatever came, for a day."""
     with web_server(lambda _: (200, {}, png(1))) as port:
-        for name, kept, found in (("good", png(2), png(2)), ("page", b"<html>Log in</html>", png(1)), ("cut", png(2)[:-200], png(1))):
+        for name, kept, found in (
+            ("good", png(2), png(2)),
+            ("page", b"<html>Log in</html>", png(1)),
+            ("cut", png(2)[:-200], png(1)),
+        ):
             where = f"http://127.0.0.1:{port}/{name}.png"
             old = tmp_path / hashlib.sha256(f"{label_studio.url} {where}".encode()).hexdigest()
             old.write_bytes(kept)

@@ -25,7 +25,9 @@ CONFIG = parse(EXAMPLE)
 
 def png(seed: int) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (48, 64), dtype=np.uint8)).save(stream, "PNG")
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (48, 64), dtype=np.uint8)).save(
+        stream, "PNG"
+    )
     return stream.getvalue()
 
 
@@ -40,10 +42,16 @@ def keys(label_studio: LabelStudioServer, personal_key: str) -> list[LabelStudio
 
 
 def test_uploads_are_fetched_with_either_key(
-    client: LabelStudio, keys: list[LabelStudio], http: httpx.Client, make_project: MakeProject, tmp_path: Path
+    client: LabelStudio,
+    keys: list[LabelStudio],
+    http: httpx.Client,
+    make_project: MakeProject,
+    tmp_path: Path,
 ) -> None:
     project = make_project()
-    http.post(f"/api/projects/{project.id}/import", files={"file": ("cell one.png", png(1), "image/png")}).raise_for_status()
+    http.post(
+        f"/api/projects/{project.id}/import", files={"file": ("cell one.png", png(1), "image/png")}
+    ).raise_for_status()
     [uploaded] = client.tasks(project.id)
     assert uploaded["data"]["image"].startswith("/data/upload/")
     for number, key in enumerate(keys):
@@ -53,7 +61,11 @@ def test_uploads_are_fetched_with_either_key(
 
 
 def test_local_files_are_fetched_and_kept(
-    client: LabelStudio, keys: list[LabelStudio], label_studio: LabelStudioServer, make_project: MakeProject, tmp_path: Path
+    client: LabelStudio,
+    keys: list[LabelStudio],
+    label_studio: LabelStudioServer,
+    make_project: MakeProject,
+    tmp_path: Path,
 ) -> None:
     folder = label_studio.files / "room"
     folder.mkdir()
@@ -75,7 +87,12 @@ def test_images_that_are_gone_or_no_images_name_the_task(client: LabelStudio, tm
     with pytest.raises(TaskImageError, match=r"^task 5: .*gone; restore the file"):
         fetch(client, task("/data/upload/1/none.png"), CONFIG, tmp_path)
     with pytest.raises(TaskImageError, match=r"^task 5: the server of its image .* does not answer"):
-        fetch(LabelStudio(client.url, "0123456789", attempts=1), task("http://127.0.0.1:9/a.png"), CONFIG, tmp_path)
+        fetch(
+            LabelStudio(client.url, "0123456789", attempts=1),
+            task("http://127.0.0.1:9/a.png"),
+            CONFIG,
+            tmp_path,
+        )
     with pytest.raises(TaskImageError, match=r"^task 5: its image 'C:\\\\a.png' is no address"):
         fetch(client, task("C:\\a.png"), CONFIG, tmp_path)
     with pytest.raises(TaskImageError, match=r"^task 5: its image 'http://\[bad/a.png' is no address"):
@@ -104,19 +121,28 @@ def test_the_key_goes_to_label_studio_only(client: LabelStudio, stub_backend: An
     assert [(path, auth) for path, auth, _ in stub_backend.calls] == [("/a.png", None)]
 
 
-def test_another_server_that_wants_a_password_does_not_blame_the_key(client: LabelStudio, tmp_path: Path) -> None:
+def test_another_server_that_wants_a_password_does_not_blame_the_key(
+    client: LabelStudio, tmp_path: Path
+) -> None:
     with web_server(lambda _: (401, {}, b"")) as port, pytest.raises(TaskImageError, match="answered 401"):
         fetch(client, task(f"http://127.0.0.1:{port}/cell.png"), CONFIG, tmp_path)
 
 
 def test_a_server_that_answers_nonsense_is_named(client: LabelStudio, tmp_path: Path) -> None:
     """It leads in a circle, or says gzip and sends something else: one image less, and the others go on."""
-    answers = {"/circle.png": (302, {"Location": "/circle.png"}, b""), "/broken.png": (200, {"Content-Encoding": "gzip"}, b"gzip")}
+    answers = {
+        "/circle.png": (302, {"Location": "/circle.png"}, b""),
+        "/broken.png": (200, {"Content-Encoding": "gzip"}, b"gzip"),
+    }
     with web_server(answers.get) as port:
         for path, reason in (("/circle.png", "TooManyRedirects"), ("/broken.png", "DecodingError")):
-            with pytest.raises(TaskImageError, match=rf"^task 5: its image .*{path} cannot be fetched: .*{reason}"):
+            with pytest.raises(
+                TaskImageError, match=rf"^task 5: its image .*{path} cannot be fetched: .*{reason}"
+            ):
                 fetch(client, task(f"http://127.0.0.1:{port}{path}"), CONFIG, tmp_path)
 
 
-def test_files_uploaded_before_the_configuration_are_found(client: LabelStudio, stub_backend: Any, tmp_path: Path) -> None:
+def test_files_uploaded_before_the_configuration_are_found(
+    client: LabelStudio, stub_backend: Any, tmp_path: Path
+) -> None:
     assert fetch(client, {"id": 5, "data": {"$undefined$": f"{stub_backend.url}/b.png"}}, CONFIG, tmp_path)

@@ -48,11 +48,16 @@ def test_simplified_outlines_stay_within_the_tolerance() -> None:
 
 
 @given(
-    arrays(np.float64, st.tuples(st.integers(3, 9), st.just(2)), elements=st.floats(-5, 25).map(lambda value: round(value * 4) / 4 + 0.1))
+    arrays(
+        np.float64,
+        st.tuples(st.integers(3, 9), st.just(2)),
+        elements=st.floats(-5, 25).map(lambda value: round(value * 4) / 4 + 0.1),
+    )
 )
 @settings(deadline=None)
 def test_filling_agrees_with_an_independent_even_odd_rule(points: polygons.Points) -> None:
-    """For polygons without self-intersection matplotlib's rule is the same; for others the parity of crossings is counted by hand."""
+    """For polygons without self-intersection matplotlib's rule is the same;
+    for others the parity of crossings is counted by hand."""
     size = (20, 20)
     found = drawn([points], size)
     for row in range(size[0]):
@@ -61,7 +66,9 @@ def test_filling_agrees_with_an_independent_even_odd_rule(points: polygons.Point
             start, end = points, np.roll(points, -1, axis=0)
             crosses = (start[:, 1] <= centre[1]) != (end[:, 1] <= centre[1])
             with np.errstate(divide="ignore", invalid="ignore"):
-                at = start[:, 0] + (centre[1] - start[:, 1]) / (end[:, 1] - start[:, 1]) * (end[:, 0] - start[:, 0])
+                at = start[:, 0] + (centre[1] - start[:, 1]) / (end[:, 1] - start[:, 1]) * (
+                    end[:, 0] - start[:, 0]
+                )
             if np.abs(at[crosses] - centre[0]).min(initial=1) > 1e-9:
                 assert found[row, column] == bool((at[crosses] < centre[0]).sum() % 2)
 
@@ -69,7 +76,9 @@ def test_filling_agrees_with_an_independent_even_odd_rule(points: polygons.Point
 def test_a_convex_polygon_agrees_with_matplotlib() -> None:
     points = np.array([[3.2, 1.1], [17.4, 4.3], [12.7, 18.9], [2.1, 12.2]])
     y, x = np.mgrid[:20, :20]
-    expected = Path(points).contains_points(np.stack([x.ravel() + 0.5, y.ravel() + 0.5], axis=1)).reshape(20, 20)
+    expected = (
+        Path(points).contains_points(np.stack([x.ravel() + 0.5, y.ravel() + 0.5], axis=1)).reshape(20, 20)
+    )
     assert (drawn([points], (20, 20)) == expected).all()
 
 

@@ -46,7 +46,11 @@ def held(client: LabelStudio, project: int) -> list[int]:
 
 def test_scores_rise_with_the_rank_between_zero_and_one() -> None:
     made = in_order([7, 3, 9], {3: [{"id": "a"}]})
-    assert [(item.task_id, item.score, item.regions) for item in made] == [(7, 0.25, None), (3, 0.5, [{"id": "a"}]), (9, 0.75, None)]
+    assert [(item.task_id, item.score, item.regions) for item in made] == [
+        (7, 0.25, None),
+        (3, 0.5, [{"id": "a"}]),
+        (9, 0.75, None),
+    ]
     with pytest.raises(ValueError, match="task 3 more than once"):
         in_order([3, 7, 3])
     with pytest.raises(ValueError, match="rank 4 of 3"):
@@ -58,7 +62,9 @@ def test_masks_are_wanted_for_all_or_for_the_next() -> None:
     assert masks_wanted(list(range(501))) == list(range(200))
 
 
-def test_two_annotators_get_exactly_the_written_order(client: LabelStudio, make_project: MakeProject, annotators: list[Annotator]) -> None:
+def test_two_annotators_get_exactly_the_written_order(
+    client: LabelStudio, make_project: MakeProject, annotators: list[Annotator]
+) -> None:
     project = make_project(12)
     wanted = shuffled(project.tasks)
     report = write_order(client, project.id, "v1.r1", in_order(wanted, {wanted[0]: mask_regions()}))
@@ -99,7 +105,9 @@ def test_a_new_round_takes_over_at_the_very_next_request(
 def test_a_thousand_tasks_are_written_and_read_back(client: LabelStudio, make_project: MakeProject) -> None:
     project = make_project(1000)
     wanted = shuffled(project.tasks)
-    report = write_order(client, project.id, "v1.r1", in_order(wanted, dict.fromkeys(masks_wanted(wanted), mask_regions())))
+    report = write_order(
+        client, project.id, "v1.r1", in_order(wanted, dict.fromkeys(masks_wanted(wanted), mask_regions()))
+    )
     assert (report.written, report.masks) == (1000, 200)
     places = order(client, project.id)
     assert [place.task_id for place in places] == wanted
@@ -107,7 +115,9 @@ def test_a_thousand_tasks_are_written_and_read_back(client: LabelStudio, make_pr
     assert next_tasks(client, project.id, 5) == places[:5]
 
 
-def test_nothing_but_predictions_and_the_version_changes(client: LabelStudio, make_project: MakeProject) -> None:
+def test_nothing_but_predictions_and_the_version_changes(
+    client: LabelStudio, make_project: MakeProject
+) -> None:
     project = make_project(5)
     before = [(task["id"], task["data"], task["meta"]) for task in client.tasks(project.id)]
     settings = client.project(project.id)
@@ -115,7 +125,11 @@ def test_nothing_but_predictions_and_the_version_changes(client: LabelStudio, ma
     top_up(client, project.id, {project.tasks[0]: mask_regions()})
     assert [(task["id"], task["data"], task["meta"]) for task in client.tasks(project.id)] == before
     after = client.project(project.id)
-    assert (after.sampling, after.label_config, after.model_version) == (settings.sampling, settings.label_config, "v1.r1")
+    assert (after.sampling, after.label_config, after.model_version) == (
+        settings.sampling,
+        settings.label_config,
+        "v1.r1",
+    )
 
 
 class Stopped(Exception):
@@ -123,7 +137,9 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize("step", ["imported", "switched"])
-def test_a_write_stopped_in_between_is_repaired_by_the_same_call(client: LabelStudio, make_project: MakeProject, step: str) -> None:
+def test_a_write_stopped_in_between_is_repaired_by_the_same_call(
+    client: LabelStudio, make_project: MakeProject, step: str
+) -> None:
     project = make_project(6)
     first, second = shuffled(project.tasks, 1), shuffled(project.tasks, 2)
     write_order(client, project.id, "v1.r1", in_order(first))
@@ -160,10 +176,16 @@ class Faulty(LabelStudio):
 
 
 @pytest.mark.parametrize(
-    ("fault", "error"), [("away", "answered 500"), ("scores", "reads back differently"), ("twice", "holds some tasks twice")]
+    ("fault", "error"),
+    [("away", "answered 500"), ("scores", "reads back differently"), ("twice", "holds some tasks twice")],
 )
 def test_a_failed_write_leaves_the_previous_order_in_force(
-    client: LabelStudio, make_project: MakeProject, monkeypatch: pytest.MonkeyPatch, label_studio: Any, fault: str, error: str
+    client: LabelStudio,
+    make_project: MakeProject,
+    monkeypatch: pytest.MonkeyPatch,
+    label_studio: Any,
+    fault: str,
+    error: str,
 ) -> None:
     project = make_project(6)
     first, second = shuffled(project.tasks, 1), shuffled(project.tasks, 2)
@@ -186,13 +208,18 @@ def test_silent_drops_are_noticed_and_name_the_tasks(client: LabelStudio, make_p
     project = make_project(4)
     write_order(client, project.id, "v1.r1", in_order(project.tasks))
     unknown = from_mask(np.ones((4, 4), np.uint8), parse(EXAMPLE.replace("Axon", "Myelin")))
-    with pytest.raises(PriorityError, match=f"took 3 of 4 .* dropped task {project.tasks[2]}: .*previous order stays in force"):
+    with pytest.raises(
+        PriorityError,
+        match=f"took 3 of 4 .* dropped task {project.tasks[2]}: .*previous order stays in force",
+    ):
         write_order(client, project.id, "v1.r2", in_order(project.tasks[::-1], {project.tasks[2]: unknown}))
     assert held(client, project.id) == project.tasks
     assert client.versions(project.id) == {"v1.r1": 4}
 
 
-def test_wrong_scores_names_and_duplicates_are_refused_before_anything_is_written(client: LabelStudio, make_project: MakeProject) -> None:
+def test_wrong_scores_names_and_duplicates_are_refused_before_anything_is_written(
+    client: LabelStudio, make_project: MakeProject
+) -> None:
     project = make_project(2)
     for wrong in (0.0, 1.0, 1.5, -1.0, float("nan")):
         with pytest.raises(ValueError, match=f"scores of task {project.tasks[0]} are not between 0 and 1"):
@@ -202,7 +229,9 @@ def test_wrong_scores_names_and_duplicates_are_refused_before_anything_is_writte
     assert client.versions(project.id) == {}
 
 
-def test_another_order_under_the_name_in_force_is_refused(client: LabelStudio, make_project: MakeProject) -> None:
+def test_another_order_under_the_name_in_force_is_refused(
+    client: LabelStudio, make_project: MakeProject
+) -> None:
     project = make_project(3)
     write_order(client, project.id, "v1.r1", in_order(project.tasks))
     with pytest.raises(PriorityError, match="another order is in force under that name"):
@@ -225,7 +254,9 @@ def test_deleted_and_labelled_tasks_are_passed_over(
     assert held(client, project.id) == remaining[1:]
 
 
-def test_a_task_deleted_while_it_is_written_is_passed_over(client: LabelStudio, http: httpx.Client, make_project: MakeProject) -> None:
+def test_a_task_deleted_while_it_is_written_is_passed_over(
+    client: LabelStudio, http: httpx.Client, make_project: MakeProject
+) -> None:
     project = make_project(3)
 
     def delete(step: str) -> None:
@@ -251,7 +282,9 @@ def test_new_tasks_get_a_place_in_the_order_in_force(
     assert not set(new) & set(project.tasks)
     first, second, *_ = (place.score for place in order(client, project.id))
     scores = [first + (second - first) * part for part in (0.3, 0.6)]
-    report = add_provisional(client, project.id, [Priority(new[0], scores[0], mask_regions()), Priority(new[1], scores[1])])
+    report = add_provisional(
+        client, project.id, [Priority(new[0], scores[0], mask_regions()), Priority(new[1], scores[1])]
+    )
     assert (report.written, report.masks, report.round_name) == (2, 1, "v1.r1")
     # Again, and with tasks that have a place: nothing is written twice.
     again = add_provisional(client, project.id, [Priority(task, 0.001) for task in [*new, project.tasks[3]]])
@@ -268,7 +301,10 @@ def test_new_tasks_get_a_place_in_the_order_in_force(
 
 
 def test_masks_follow_the_annotators_and_leave_no_duplicates(
-    client: LabelStudio, make_project: MakeProject, annotators: list[Annotator], monkeypatch: pytest.MonkeyPatch
+    client: LabelStudio,
+    make_project: MakeProject,
+    annotators: list[Annotator],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(priorities, "MASKS_FOR_ALL", 5)
     monkeypatch.setattr(priorities, "MASKS_AHEAD", 3)
@@ -276,7 +312,9 @@ def test_masks_follow_the_annotators_and_leave_no_duplicates(
     wanted = shuffled(project.tasks)
     assert masks_wanted(wanted) == wanted[:3]
     assert unmasked(client, project.id) == []
-    write_order(client, project.id, "v1.r1", in_order(wanted, {task: mask_regions(task) for task in wanted[:3]}))
+    write_order(
+        client, project.id, "v1.r1", in_order(wanted, {task: mask_regions(task) for task in wanted[:3]})
+    )
     drawn = set(wanted[:3])
     assert unmasked(client, project.id, drawn=drawn) == []
     for _ in range(2):
@@ -285,7 +323,9 @@ def test_masks_follow_the_annotators_and_leave_no_duplicates(
     due = {task: mask_regions(task) for task in unmasked(client, project.id, drawn=drawn)}
     assert top_up(client, project.id, due) == 2
     assert top_up(client, project.id, due) == 0  # again: they have one
-    assert top_up(client, project.id, {10**9: mask_regions(), wanted[6]: []}) == 0  # a deleted task, and an empty mask
+    assert (
+        top_up(client, project.id, {10**9: mask_regions(), wanted[6]: []}) == 0
+    )  # a deleted task, and an empty mask
     assert client.versions(project.id) == {"v1.r1": 9}
     assert held(client, project.id) == wanted[2:]
     shown = (annotators[0].client.next_task(project.id) or {})["predictions"]
@@ -295,9 +335,14 @@ def test_masks_follow_the_annotators_and_leave_no_duplicates(
     assert unmasked(client, project.id, drawn=due) == wanted[5:]  # five left: each gets one
 
 
-def test_predictions_of_others_stay_and_do_not_count_as_masks(client: LabelStudio, make_project: MakeProject) -> None:
+def test_predictions_of_others_stay_and_do_not_count_as_masks(
+    client: LabelStudio, make_project: MakeProject
+) -> None:
     project = make_project(3)
-    foreign = [{"task": task, "result": mask_regions(), "score": 0.5, "model_version": "their model"} for task in project.tasks]
+    foreign = [
+        {"task": task, "result": mask_regions(), "score": 0.5, "model_version": "their model"}
+        for task in project.tasks
+    ]
     client.import_predictions(project.id, foreign)
     assert order(client, project.id) == next_tasks(client, project.id) == []
     write_order(client, project.id, "v1.r1", in_order(project.tasks[::-1]))
@@ -308,11 +353,18 @@ def test_predictions_of_others_stay_and_do_not_count_as_masks(client: LabelStudi
     assert unmasked(client, project.id, drawn={project.tasks[1]}) == [project.tasks[2], project.tasks[0]]
 
 
-def test_of_two_predictions_of_a_round_both_get_the_mask(client: LabelStudio, make_project: MakeProject) -> None:
+def test_of_two_predictions_of_a_round_both_get_the_mask(
+    client: LabelStudio, make_project: MakeProject
+) -> None:
     project = make_project(2)
     write_order(client, project.id, "v1.r1", in_order(project.tasks))
-    client.import_predictions(project.id, [{"task": project.tasks[0], "result": [], "score": 0.9, "model_version": "v1.r1"}])
+    client.import_predictions(
+        project.id, [{"task": project.tasks[0], "result": [], "score": 0.9, "model_version": "v1.r1"}]
+    )
     assert top_up(client, project.id, {project.tasks[0]: mask_regions()}) == 1
-    assert [item.regions > 0 for item in client.task_predictions(project.tasks[0])] == [True, True]  # either may be open
+    assert [item.regions > 0 for item in client.task_predictions(project.tasks[0])] == [
+        True,
+        True,
+    ]  # either may be open
     assert top_up(client, project.id, {project.tasks[0]: mask_regions()}) == 0
     assert held(client, project.id) == project.tasks

@@ -19,32 +19,42 @@ from backend.labelstudio.labels.config import parse
 from backend.labelstudio.labels.regions import draw_regions, from_mask, to_mask
 
 LABELS = '<Label value="Axon"/><Label value="Myelin"/>'
-BRUSH_XML = f'<View><Image name="image" value="$image"/><BrushLabels name="brush" toName="image">{LABELS}</BrushLabels></View>'
+BRUSH_XML = (
+    '<View><Image name="image" value="$image"/><BrushLabels name="brush"'
+    f' toName="image">{LABELS}</BrushLabels></View>'
+)
 POLYGON_XML = BRUSH_XML.replace("Brush", "Polygon").replace("brush", "polygons")
 ALL_XML = (
-    f'<View><Image name="image" value="$image"/><BrushLabels name="brush" toName="image">{LABELS}</BrushLabels>'
-    f'<PolygonLabels name="polygon" toName="image">{LABELS}</PolygonLabels>'
-    f'<EllipseLabels name="ellipse" toName="image">{LABELS}</EllipseLabels>'
-    f'<RectangleLabels name="rectangle" toName="image">{LABELS}</RectangleLabels>'
-    '<Choices name="quality" toName="image"><Choice value="good"/></Choices></View>'
+    '<View><Image name="image" value="$image"/><BrushLabels name="brush"'
+    f' toName="image">{LABELS}</BrushLabels><PolygonLabels name="polygon"'
+    f' toName="image">{LABELS}</PolygonLabels><EllipseLabels name="ellipse"'
+    f' toName="image">{LABELS}</EllipseLabels><RectangleLabels name="rectangle"'
+    f' toName="image">{LABELS}</RectangleLabels><Choices name="quality" toName="image"><Choice'
+    ' value="good"/></Choices></View>'
 )
 BRUSH, POLYGON, ALL = parse(BRUSH_XML), parse(POLYGON_XML), parse(ALL_XML)
 BOXES = parse(
-    f'<View><Image name="image" value="$image"/><RectangleLabels name="rectangle" toName="image">{LABELS}</RectangleLabels>'
-    '<BrushLabels name="brush" toName="image"><Label value="Soma"/></BrushLabels></View>'
+    '<View><Image name="image" value="$image"/><RectangleLabels name="rectangle"'
+    f' toName="image">{LABELS}</RectangleLabels><BrushLabels name="brush" toName="image"><Label'
+    ' value="Soma"/></BrushLabels></View>'
 )
 """Boxes mean pixels here: nothing else draws their labels."""
 SEGMENT_ANYTHING = parse(
-    '<View><Image name="image" value="$image" zoom="true"/><BrushLabels name="tag" toName="image"><Label value="Axon"/></BrushLabels>'
-    '<KeyPointLabels name="tag2" toName="image" smart="true"><Label value="Axon" smart="true" showInline="true"/></KeyPointLabels>'
-    '<RectangleLabels name="tag3" toName="image" smart="true"><Label value="Axon" showInline="true"/></RectangleLabels></View>'
+    '<View><Image name="image" value="$image" zoom="true"/><BrushLabels name="tag" toName="image"><Label'
+    ' value="Axon"/></BrushLabels><KeyPointLabels name="tag2" toName="image" smart="true"><Label value="Axon"'
+    ' smart="true" showInline="true"/></KeyPointLabels><RectangleLabels name="tag3" toName="image"'
+    ' smart="true"><Label value="Axon" showInline="true"/></RectangleLabels></View>'
 )
 """As Label Studio's documentation has it."""
-MASKS = st.tuples(st.integers(1, 24), st.integers(1, 24)).flatmap(lambda size: arrays(np.uint8, size, elements=st.integers(0, 2)))
+MASKS = st.tuples(st.integers(1, 24), st.integers(1, 24)).flatmap(
+    lambda size: arrays(np.uint8, size, elements=st.integers(0, 2))
+)
 Mask = npt.NDArray[np.uint8]
 
 
-def region(kind: str, value: dict[str, Any], label: str = "Axon", size: tuple[int, int] = (100, 200), **fields: Any) -> dict[str, Any]:
+def region(
+    kind: str, value: dict[str, Any], label: str = "Axon", size: tuple[int, int] = (100, 200), **fields: Any
+) -> dict[str, Any]:
     return {
         "id": "r1",
         "type": f"{kind}labels",
@@ -68,10 +78,13 @@ def test_brush_masks_come_back(mask: Mask) -> None:
 @example(np.array([[0, *[1] * 12, 0], [1] * 14], dtype=np.uint8))
 @settings(deadline=None)
 def test_polygon_masks_come_back_nearly(mask: Mask) -> None:
-    """Outlines are simplified by less than half a pixel, so that only pixels at an edge between classes can change."""
+    """Outlines are simplified by less than half a pixel, so that only pixels at an edge between classes can
+    change."""
     found = to_mask(from_mask(mask, POLYGON), POLYGON, (mask.shape[0], mask.shape[1]))
     padded = np.pad(mask, 1, mode="edge")
-    shifts = [padded[dy : dy + mask.shape[0], dx : dx + mask.shape[1]] for dy in (0, 1, 2) for dx in (0, 1, 2)]
+    shifts = [
+        padded[dy : dy + mask.shape[0], dx : dx + mask.shape[1]] for dy in (0, 1, 2) for dx in (0, 1, 2)
+    ]
     inner = np.all([shift == mask for shift in shifts], axis=0)
     assert (found[inner] == mask[inner]).all()
 
@@ -88,7 +101,10 @@ def test_regions_are_unique_repeatable_and_hold_the_confidence() -> None:
     mask = np.zeros((30, 40), np.uint8)
     mask[2:10, 3:20], mask[15:25, 20:35] = 1, 2
     regions = from_mask(mask, BRUSH, confidence=[0.99, 0.91237, 0.7])
-    assert [(item["value"]["brushlabels"], item["score"]) for item in regions] == [(["Axon"], 0.9124), (["Myelin"], 0.7)]
+    assert [(item["value"]["brushlabels"], item["score"]) for item in regions] == [
+        (["Axon"], 0.9124),
+        (["Myelin"], 0.7),
+    ]
     assert regions == from_mask(mask.copy(), BRUSH, confidence=[0.99, 0.91237, 0.7])
     assert len({item["id"] for item in regions}) == 2
     assert all("score" not in item for item in from_mask(mask, BRUSH))
@@ -100,7 +116,11 @@ def test_regions_are_unique_repeatable_and_hold_the_confidence() -> None:
 def test_what_is_written_passes_label_studios_own_check(xml: str) -> None:
     mask = np.zeros((30, 40), np.uint8)
     mask[2:10, 3:20], mask[15:25, 20:35] = 1, 2
-    prediction = {"result": from_mask(mask, parse(xml), [1, 0.5, 0.25]), "score": 0.5, "model_version": "v1.r1"}
+    prediction = {
+        "result": from_mask(mask, parse(xml), [1, 0.5, 0.25]),
+        "score": 0.5,
+        "model_version": "v1.r1",
+    }
     assert LabelInterface(xml).validate_prediction(prediction, return_errors=True) == []
 
 
@@ -128,7 +148,8 @@ def test_rectangles_turn_around_their_top_left_corner() -> None:
     mask = to_mask([region("rectangle", value)], BOXES, (100, 200))
     assert mask[20:50, 20:60].all()
     assert mask.sum() == 30 * 40
-    # Turned by 90 degrees clockwise the width points down and the height to the left: from (20, 20) to (-10, 60).
+    # Turned by 90 degrees clockwise the width points down and the height to the left:
+    # from (20, 20) to (-10, 60).
     mask = to_mask([region("rectangle", {**value, "rotation": 90})], BOXES, (100, 200))
     assert mask[20:60, 0:20].all()
     assert mask.sum() == 40 * 20
@@ -156,7 +177,9 @@ def test_polygons_are_in_per_cent() -> None:
 
 def test_the_view_being_turned_changes_nothing() -> None:
     value = {"x": 10, "y": 20, "width": 20, "height": 30}
-    straight, turned = (to_mask([region("rectangle", value, image_rotation=angle)], ALL, (100, 200)) for angle in (0, 90))
+    straight, turned = (
+        to_mask([region("rectangle", value, image_rotation=angle)], ALL, (100, 200)) for angle in (0, 90)
+    )
     assert (straight == turned).all()
 
 
@@ -166,19 +189,29 @@ def disc(row: int, column: int, radius: int, size: tuple[int, int] = (100, 200))
 
 
 def brushed(marked: npt.NDArray[np.bool_], label: str, **fields: Any) -> dict[str, Any]:
-    return region("brush", {"format": "rle", "rle": brush.mask2rle(marked.astype(np.uint8) * 255)}, label, **fields)
+    return region(
+        "brush", {"format": "rle", "rle": brush.mask2rle(marked.astype(np.uint8) * 255)}, label, **fields
+    )
 
 
 def test_a_nucleus_is_not_covered_by_its_cell_whichever_was_drawn_first() -> None:
-    """The smaller object has the pixels, by object and not by region: all nuclei may be one region, larger than one cell."""
+    """The smaller object has the pixels, by object and not by region:
+    all nuclei may be one region, larger than one cell."""
     nuclei = disc(50, 50, 8) | disc(50, 120, 8) | disc(20, 180, 14)
-    regions = [brushed(nuclei, "Axon"), brushed(disc(50, 50, 15), "Myelin"), brushed(disc(50, 120, 15), "Myelin")]
+    regions = [
+        brushed(nuclei, "Axon"),
+        brushed(disc(50, 50, 15), "Myelin"),
+        brushed(disc(50, 120, 15), "Myelin"),
+    ]
     for drawn in (regions, regions[::-1], [regions[1], regions[0], regions[2]]):
         drawing = draw_regions(drawn, BRUSH, (100, 200))
         assert ((drawing.mask == 1) == nuclei).all()
         assert ((drawing.mask == 2) == (disc(50, 50, 15) | disc(50, 120, 15)) & ~nuclei).all()
         (told,) = drawing.overlaps
-        assert told == f"{2 * disc(50, 50, 8).sum()} pixels are marked 'Axon' and 'Myelin'; the smaller object, 'Axon', has them"
+        assert (
+            told == f"{2 * disc(50, 50, 8).sum()} pixels are marked 'Axon' and 'Myelin'; the smaller object,"
+            " 'Axon', has them"
+        )
 
 
 def test_of_overlapping_objects_of_one_size_the_later_wins() -> None:
@@ -192,7 +225,9 @@ def test_of_overlapping_objects_of_one_size_the_later_wins() -> None:
 
 
 def test_regions_of_one_label_may_overlap_without_a_word() -> None:
-    drawing = draw_regions([brushed(disc(50, 50, 15), "Axon"), brushed(disc(50, 55, 8), "Axon")], BRUSH, (100, 200))
+    drawing = draw_regions(
+        [brushed(disc(50, 50, 15), "Axon"), brushed(disc(50, 55, 8), "Axon")], BRUSH, (100, 200)
+    )
     assert (drawing.mask == disc(50, 50, 15)).all()
     assert drawing.overlaps == ()
 
@@ -211,12 +246,23 @@ def test_prompts_of_an_interactive_model_are_no_masks() -> None:
 
 @pytest.mark.parametrize(
     ("smart", "kind", "teaches"),
-    [("", "rectangle", False), ("", "ellipse", True), ("true", "rectangle", False), ("true", "ellipse", False), ("true", "polygon", True)],
+    [
+        ("", "rectangle", False),
+        ("", "ellipse", True),
+        ("true", "rectangle", False),
+        ("true", "ellipse", False),
+        ("true", "polygon", True),
+    ],
 )
 def test_what_means_pixels_beside_a_brush(smart: str, kind: str, teaches: bool) -> None:
-    """Outlines do, boxes do not; of a smart control only polygons, which an interactive model may have drawn."""
+    """Outlines do, boxes do not;
+    of a smart control only polygons, which an interactive model may have drawn."""
     tag = f"{kind.capitalize()}Labels"
-    config = parse(BRUSH_XML.replace("</View>", f'<{tag} name="{kind}" toName="image" smart="{smart}">{LABELS}</{tag}></View>'))
+    config = parse(
+        BRUSH_XML.replace(
+            "</View>", f'<{tag} name="{kind}" toName="image" smart="{smart}">{LABELS}</{tag}></View>'
+        )
+    )
     values: dict[str, dict[str, Any]] = {
         "rectangle": {"x": 10, "y": 10, "width": 20, "height": 20},
         "ellipse": {"x": 20, "y": 20, "radiusX": 10, "radiusY": 10},
@@ -229,25 +275,37 @@ def test_what_means_pixels_beside_a_brush(smart: str, kind: str, teaches: bool) 
 
 def test_bitmasks_are_read_beside_a_brush() -> None:
     """Label Studio's newer brush keeps a PNG: what is not transparent is marked."""
-    config = parse(BRUSH_XML.replace("</View>", f'<BitmaskLabels name="bitmask" toName="image">{LABELS}</BitmaskLabels></View>'))
+    config = parse(
+        BRUSH_XML.replace(
+            "</View>", f'<BitmaskLabels name="bitmask" toName="image">{LABELS}</BitmaskLabels></View>'
+        )
+    )
     true, pixels, stream = disc(40, 60, 20), np.zeros((100, 200, 4), np.uint8), io.BytesIO()
     pixels[true] = (255, 0, 0, 255)
     Image.fromarray(pixels).save(stream, "PNG")
     address = f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
-    assert (to_mask([region("bitmask", {"imageDataURL": address}, "Myelin")], config, (100, 200)) == 2 * true).all()
+    assert (
+        to_mask([region("bitmask", {"imageDataURL": address}, "Myelin")], config, (100, 200)) == 2 * true
+    ).all()
     with pytest.raises(RegionError, match="200 x 100 pixels, but the image 100 x 200"):
         to_mask([region("bitmask", {"imageDataURL": address}, size=(200, 100))], config, (200, 100))
 
 
 def test_a_control_an_image_or_a_label_that_got_another_name_is_still_understood() -> None:
     """The label says what is meant: a renamed tag loses no label, and an alias may be added later."""
-    renamed = parse(BRUSH_XML.replace('"image"', '"photo"').replace('"brush"', '"marker"').replace('"Axon"', '"Axon" alias="ax"'))
+    renamed = parse(
+        BRUSH_XML.replace('"image"', '"photo"')
+        .replace('"brush"', '"marker"')
+        .replace('"Axon"', '"Axon" alias="ax"')
+    )
     assert (to_mask([brushed(disc(50, 50, 9), "Axon")], renamed, (100, 200)) == disc(50, 50, 9)).all()
     assert (to_mask([brushed(disc(50, 50, 9), "ax")], renamed, (100, 200)) == disc(50, 50, 9)).all()
 
 
 def test_a_label_whose_name_is_gone_is_named() -> None:
-    with pytest.raises(UnknownLabelError, match="its label 'Soma' is not in the labelling configuration") as raised:
+    with pytest.raises(
+        UnknownLabelError, match="its label 'Soma' is not in the labelling configuration"
+    ) as raised:
         to_mask([brushed(disc(50, 50, 9), "Soma")], BRUSH, (100, 200))
     assert raised.value.label == "Soma"
 
@@ -266,24 +324,39 @@ def test_other_results_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (region("brush", {"format": "rle", "rle": [1, 2, 3]}), "brush cannot be decoded: 3 bytes are no brush mask; draw it again"),
-        (region("brush", {"format": "rle", "rle": brush.mask2rle(np.ones((5, 5), np.uint8))}), "holds 25 pixels, expected 200 x 100"),
+        (
+            region("brush", {"format": "rle", "rle": [1, 2, 3]}),
+            "brush cannot be decoded: 3 bytes are no brush mask; draw it again",
+        ),
+        (
+            region("brush", {"format": "rle", "rle": brush.mask2rle(np.ones((5, 5), np.uint8))}),
+            "holds 25 pixels, expected 200 x 100",
+        ),
         (region("brush", {"format": "png"}), "format 'png', expected 'rle'"),
         (
             region("brush", {"format": "rle", "rle": []}, "Dendrite"),
             r"label 'Dendrite' is not in the labelling configuration \(Axon, Myelin\)",
         ),
-        (region("brush", {"rle": []}, size=(50, 200)), "image of 200 x 50 pixels .* but the image has 200 x 100"),
+        (
+            region("brush", {"rle": []}, size=(50, 200)),
+            "image of 200 x 50 pixels .* but the image has 200 x 100",
+        ),
         ({**region("brush", {}), "value": {"rle": []}}, "labels None, expected exactly one"),
         ({**region("brush", {}), "value": {"brushlabels": ["Axon", "Myelin"]}}, "expected exactly one"),
         ({**region("brush", {}), "value": None}, "labels None"),
         (region("polygon", {"points": [[1, 2], [3]]}), "polygon cannot be read"),
         (region("polygon", {}), "polygon cannot be read"),
-        (region("polygon", {"points": [[10, 10]]}), "polygon has 1 point, expected at least 3; draw it again"),
+        (
+            region("polygon", {"points": [[10, 10]]}),
+            "polygon has 1 point, expected at least 3; draw it again",
+        ),
         (region("polygon", {"points": [[0, 0], [float("nan"), 2], [3, 4]]}), "not finite"),
         (region("ellipse", {"x": 1, "y": 2, "radiusX": None, "radiusY": 2}), "ellipse cannot be read"),
         (region("ellipse", {"x": "left", "y": 2}), "ellipse cannot be read"),
-        (region("ellipse", {"x": 1, "y": 2, "radiusX": 3, "radiusY": 4, "rotation": "up"}), "cannot be read|could not convert"),
+        (
+            region("ellipse", {"x": 1, "y": 2, "radiusX": 3, "radiusY": 4, "rotation": "up"}),
+            "cannot be read|could not convert",
+        ),
     ],
 )
 def test_a_region_that_cannot_be_drawn_names_the_task(broken: dict[str, Any], message: str) -> None:

@@ -31,10 +31,15 @@ def test_what_other_programs_write_is_read(pixels: npt.NDArray[np.uint8]) -> Non
 
 
 def test_literal_runs_are_read() -> None:
-    """Label Studio's page writes pixels that differ as a length and the values, which the SDK's encoder never does."""
+    """Label Studio's page writes pixels that differ as a length and the values, which the SDK's encoder never
+    does."""
     values = [7, 1, 2, 255, 9, 9, 9, 0]
     bits = (
-        f"{8:032b}{7:05b}" + "".join(f"{size - 1:04b}" for size in (3, 4, 8, 16)) + "000" + f"{7:03b}" + "".join(f"{v:08b}" for v in values)
+        f"{8:032b}{7:05b}"
+        + "".join(f"{size - 1:04b}" for size in (3, 4, 8, 16))
+        + "000"
+        + f"{7:03b}"
+        + "".join(f"{v:08b}" for v in values)
     )
     packed = [int(bits[at : at + 8].ljust(8, "0"), 2) for at in range(0, len(bits), 8)]
     assert list(brush.decode_rle(packed)) == values
@@ -42,7 +47,11 @@ def test_literal_runs_are_read() -> None:
 
 
 def test_runs_longer_than_one_length_can_say() -> None:
-    for mask in (np.zeros((400, 500), bool), np.ones((400, 500), bool), np.arange(200_000).reshape(400, 500) == 170_000):
+    for mask in (
+        np.zeros((400, 500), bool),
+        np.ones((400, 500), bool),
+        np.arange(200_000).reshape(400, 500) == 170_000,
+    ):
         encoded = rle.encode(mask)
         assert encoded == brush.mask2rle(mask.astype(np.uint8) * 255)
         assert (rle.decode(encoded, (400, 500)) == mask).all()
@@ -57,7 +66,18 @@ def test_another_size_and_no_bytes_are_told() -> None:
     encoded = rle.encode(np.ones((4, 6), bool))
     with pytest.raises(ValueError, match="holds 24 pixels, expected 5 x 4"):
         rle.decode(encoded, (4, 5))
-    for wrong in ([], [1, 2, 3], ["a"], [1.5] * 20, [300] * 20, [-1] * 20, None, "text", {"a": 1}, [[1], [2, 3]]):
+    for wrong in (
+        [],
+        [1, 2, 3],
+        ["a"],
+        [1.5] * 20,
+        [300] * 20,
+        [-1] * 20,
+        None,
+        "text",
+        {"a": 1},
+        [[1], [2, 3]],
+    ):
         with pytest.raises(ValueError, match=r"no brush mask|expected a list of bytes"):
             rle.decode(wrong, (4, 6))  # type: ignore[arg-type]
 

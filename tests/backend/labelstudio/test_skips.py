@@ -1,4 +1,5 @@
-"""Skipped tasks on the real server: whom Label Studio serves them to, under each of its settings, and what we make of it."""
+"""Skipped tasks on the real server:
+whom Label Studio serves them to, under each of its settings, and what we make of it."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def in_order(client: LabelStudio, make_project: MakeProject) -> MakeProject:
     def make(count: int, **settings: object) -> Made:
         project = make_project(count, **settings)
         places = [
-            {"task": task, "result": [], "score": place / 100, "model_version": "v1.r1"} for place, task in enumerate(project.tasks, 1)
+            {"task": task, "result": [], "score": place / 100, "model_version": "v1.r1"}
+            for place, task in enumerate(project.tasks, 1)
         ]
         client.import_predictions(project.id, places)
         client.switch_version(project.id, "v1.r1")
@@ -35,8 +37,11 @@ def ids(*annotators: Annotator) -> frozenset[int]:
     return frozenset(int(annotator.client.user()["id"]) for annotator in annotators)
 
 
-def test_a_task_is_done_once_everyone_has_skipped_it(client: LabelStudio, in_order: MakeProject, annotators: list[Annotator]) -> None:
-    """By default the others are served it first; who has neither labelled nor skipped here is not waited for."""
+def test_a_task_is_done_once_everyone_has_skipped_it(
+    client: LabelStudio, in_order: MakeProject, annotators: list[Annotator]
+) -> None:
+    """By default the others are served it first;
+    who has neither labelled nor skipped here is not waited for."""
     first, second = annotators
     project = in_order(4)
     task, *others = project.tasks
@@ -72,7 +77,9 @@ def test_requeue_for_me_serves_a_skipped_task_last_and_to_who_skipped_it(
     assert (second.next(project.id), first.next(project.id)) == (None, task)
 
 
-def test_ignore_skipped_counts_it_as_labelled(client: LabelStudio, in_order: MakeProject, annotators: list[Annotator]) -> None:
+def test_ignore_skipped_counts_it_as_labelled(
+    client: LabelStudio, in_order: MakeProject, annotators: list[Annotator]
+) -> None:
     """It is served to nobody, and stands among the skipped ones nevertheless."""
     first, second = annotators
     project = in_order(2, skip_queue="IGNORE_SKIPPED")
@@ -83,9 +90,14 @@ def test_ignore_skipped_counts_it_as_labelled(client: LabelStudio, in_order: Mak
 
 
 def test_labels_and_people_who_left(
-    client: LabelStudio, http: httpx.Client, in_order: MakeProject, annotators: list[Annotator], label_studio: LabelStudioServer
+    client: LabelStudio,
+    http: httpx.Client,
+    in_order: MakeProject,
+    annotators: list[Annotator],
+    label_studio: LabelStudioServer,
 ) -> None:
-    """A label ends a skip, and a skip of a labelled task is none; members who left the organization are not waited for."""
+    """A label ends a skip, and a skip of a labelled task is none;
+    members who left the organization are not waited for."""
     first = annotators[0]
     gone = Annotator(label_studio.url, label_studio.create_user("gone@labelstudio-room.org").token)
     project = in_order(4)
@@ -97,13 +109,17 @@ def test_labels_and_people_who_left(
     assert skips(client, project).by_task == {skipped: ids(first), by_gone: ids(gone)}
     assert skips(client, project).done == frozenset()
     user = gone.client.user()
-    http.delete(f"/api/organizations/{user['active_organization']}/memberships/{user['id']}/").raise_for_status()
+    http.delete(
+        f"/api/organizations/{user['active_organization']}/memberships/{user['id']}/"
+    ).raise_for_status()
     assert skips(client, project).done == {skipped}
     first.submit(skipped)
     assert skips(client, project).by_task == {by_gone: frozenset({user["id"]})}
 
 
-def test_each_skip_is_noticed_by_one_small_request(client: LabelStudio, in_order: MakeProject, annotators: list[Annotator]) -> None:
+def test_each_skip_is_noticed_by_one_small_request(
+    client: LabelStudio, in_order: MakeProject, annotators: list[Annotator]
+) -> None:
     """A second person's, too, and one that is taken back."""
     project = in_order(3)
     seen = [skipped_since(client, project.id)]

@@ -1,4 +1,5 @@
-"""A Label Studio under a sub-path, behind a proxy, which workers reach at another address than browsers; beside it, another application."""
+"""A Label Studio under a sub-path, behind a proxy, which workers reach at another address than browsers;
+beside it, another application."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ CONFIG = parse(EXAMPLE)
 
 def png(seed: int) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (48, 64), dtype=np.uint8)).save(stream, "PNG")
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (48, 64), dtype=np.uint8)).save(
+        stream, "PNG"
+    )
     return stream.getvalue()
 
 
@@ -83,10 +86,19 @@ def _fill(lab: Lab) -> None:
     (folder / "c#1+2 & 50%.png").write_bytes(png(1))
     headers = {"Authorization": f"Token {lab.server.token}"}
     with httpx.Client(base_url=lab.server.url, headers=headers, timeout=60) as http:
-        lab.project = http.post("/api/projects", json={"title": "Lab", "label_config": EXAMPLE}).raise_for_status().json()["id"]
+        lab.project = (
+            http.post("/api/projects", json={"title": "Lab", "label_config": EXAMPLE})
+            .raise_for_status()
+            .json()["id"]
+        )
         upload = {"file": ("cell 1.png", png(2), "image/png")}
         http.post(f"/api/projects/{lab.project}/import", files=upload).raise_for_status()
-        storage = {"project": lab.project, "path": str(folder), "use_blob_urls": True, "regex_filter": ".*png"}
+        storage = {
+            "project": lab.project,
+            "path": str(folder),
+            "use_blob_urls": True,
+            "regex_filter": ".*png",
+        }
         made = http.post("/api/storages/localfiles", json=storage).raise_for_status().json()["id"]
         http.post(f"/api/storages/localfiles/{made}/sync").raise_for_status()
     with closing(LabelStudio(lab.server.url, lab.server.token)) as client:
@@ -94,8 +106,11 @@ def _fill(lab: Lab) -> None:
             lab.images["local" if "local-files" in str(task["data"]) else "upload"] = task
 
 
-def test_a_synced_storage_and_uploads_are_read_wherever_label_studio_is_reached(lab: Lab, tmp_path: Path) -> None:
-    """The tasks hold the address of browsers, or a path with its sub-path; workers ask at LABEL_STUDIO_URL, with the key."""
+def test_a_synced_storage_and_uploads_are_read_wherever_label_studio_is_reached(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """The tasks hold the address of browsers, or a path with its sub-path;
+    workers ask at LABEL_STUDIO_URL, with the key."""
     where = {kind: next(iter(task["data"].values())) for kind, task in lab.images.items()}
     assert where["local"].startswith(f"{lab.proxy.url}/data/local-files/")
     assert where["upload"].startswith("/ls/data/upload/")
@@ -103,18 +118,34 @@ def test_a_synced_storage_and_uploads_are_read_wherever_label_studio_is_reached(
         assert client.user()["email"] == lab.server.admin.email, name
         assert fetch(client, lab.images["local"], CONFIG, tmp_path / str(number)) == png(1), name
         assert fetch(client, lab.images["upload"], CONFIG, tmp_path / str(number)) == png(2), name
-        for old in (where["upload"].removeprefix("/ls"), where["upload"].removeprefix("/ls/data/"), lab.proxy.root + where["upload"]):
-            assert fetch(client, {"id": 5, "data": {"image": old}}, CONFIG, tmp_path / f"{number}-old") == png(2), (name, old)
+        for old in (
+            where["upload"].removeprefix("/ls"),
+            where["upload"].removeprefix("/ls/data/"),
+            lab.proxy.root + where["upload"],
+        ):
+            assert fetch(
+                client, {"id": 5, "data": {"image": old}}, CONFIG, tmp_path / f"{number}-old"
+            ) == png(2), (name, old)
     assert lab.proxy.leaks == []
 
 
 def test_the_key_stays_below_label_studio_s_address(lab: Lab, tmp_path: Path, stub_backend: Any) -> None:
-    """Not beside the sub-path, nor at another port, host or scheme, also where Label Studio redirects there."""
+    """Not beside the sub-path, nor at another port, host or scheme, also where Label Studio redirects
+    there."""
     name = "/ls/data/upload/1/moved.png"
     port = lab.proxy.port
-    beside = ["/other/x.png", f"http://localhost:{port}/other/x.png", f"https://127.0.0.1:{port}/ls/x.png", f"{stub_backend.url}/x.png"]
+    beside = [
+        "/other/x.png",
+        f"http://localhost:{port}/other/x.png",
+        f"https://127.0.0.1:{port}/ls/x.png",
+        f"{stub_backend.url}/x.png",
+    ]
     for client in (LabelStudio(lab.proxy.url, key, attempts=1) for key in lab.keys.values()):
-        for target in [*beside, f"{lab.proxy.root}/ls/%2e%2e/other/x.png", f"{lab.proxy.root}/ls/../other/x.png"]:
+        for target in [
+            *beside,
+            f"{lab.proxy.root}/ls/%2e%2e/other/x.png",
+            f"{lab.proxy.root}/ls/../other/x.png",
+        ]:
             lab.proxy.redirects = {name: target}
             for where in (name, target):
                 with suppress(TaskImageError):
@@ -126,22 +157,34 @@ def test_the_key_stays_below_label_studio_s_address(lab: Lab, tmp_path: Path, st
 
 
 def test_what_cannot_be_fetched_is_not_to_be_deleted(lab: Lab, tmp_path: Path) -> None:
-    """A log-in page is no image; an unknown name of this server is asked about, with the setting that tells it."""
+    """A log-in page is no image;
+    an unknown name of this server is asked about, with the setting that tells it."""
     client = LabelStudio(lab.server.url, lab.server.token, attempts=1)
     messages = []
     with web_server(lambda _: (200, {}, b"<!DOCTYPE html><title>Log in</title>")) as port:
-        for where in (f"http://127.0.0.1:{port}/ls/data/upload/1/x.png", "/ls/data/upload/1/none.png", "/data/local-files/?d=none.png"):
+        for where in (
+            f"http://127.0.0.1:{port}/ls/data/upload/1/x.png",
+            "/ls/data/upload/1/none.png",
+            "/data/local-files/?d=none.png",
+        ):
             with pytest.raises(TaskImageError) as caught:
                 fetch(client, {"id": 5, "data": {"image": where}}, CONFIG, tmp_path)
             messages.append(str(caught.value))
-    assert f"If http://127.0.0.1:{port}/ls is a name of your Label Studio, set LABEL_STUDIO_PUBLIC_URL to it" in messages[0]
+    assert (
+        f"If http://127.0.0.1:{port}/ls is a name of your Label Studio, set LABEL_STUDIO_PUBLIC_URL to it"
+        in messages[0]
+    )
     assert "web page comes in its place" in messages[0]
     assert "restore the file" in messages[1]
     assert "no such local file" in messages[2]
     assert not any(word in message for message in messages for word in ("delete", "remove"))
-    told = LabelStudio(lab.server.url, lab.server.token, public_url=f"http://127.0.0.1:{port}/ls/", attempts=1)
+    told = LabelStudio(
+        lab.server.url, lab.server.token, public_url=f"http://127.0.0.1:{port}/ls/", attempts=1
+    )
     upload = next(iter(lab.images["upload"]["data"].values()))
-    assert fetch(told, {"id": 5, "data": {"image": f"http://127.0.0.1:{port}{upload}"}}, CONFIG, tmp_path) == png(2)
+    assert fetch(
+        told, {"id": 5, "data": {"image": f"http://127.0.0.1:{port}{upload}"}}, CONFIG, tmp_path
+    ) == png(2)
 
 
 def test_bmp_and_webp_uploads_are_read(lab: Lab, tmp_path: Path) -> None:
@@ -151,7 +194,11 @@ def test_bmp_and_webp_uploads_are_read(lab: Lab, tmp_path: Path) -> None:
     headers = {"Authorization": f"Token {lab.server.token}"}
     pixels = np.random.default_rng(3).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     with httpx.Client(base_url=lab.server.url, headers=headers, timeout=60) as http:
-        project = http.post("/api/projects", json={"title": "Formats", "label_config": EXAMPLE}).raise_for_status().json()["id"]
+        project = (
+            http.post("/api/projects", json={"title": "Formats", "label_config": EXAMPLE})
+            .raise_for_status()
+            .json()["id"]
+        )
         for kind in ("bmp", "webp"):
             stream = io.BytesIO()
             Image.fromarray(pixels).save(stream, kind, **({"lossless": True} if kind == "webp" else {}))

@@ -30,7 +30,8 @@ def opened_in_the_stream(annotator: Annotator, project: Made) -> tuple[int, int]
 
 
 def opened_by_a_click(annotator: Annotator, project: Made) -> tuple[int, int]:
-    """The same, as a click on the last task in the Data Manager opens it: Label Studio notes nothing of it."""
+    """The same, as a click on the last task in the Data Manager opens it:
+    Label Studio notes nothing of it."""
     task = annotator.client.task(project.tasks[-1]) or {}
     version = annotator.client.project(project.id).model_version
     [prediction] = [item for item in task["predictions"] if item["model_version"] == version]
@@ -43,7 +44,8 @@ def another_order(client: LabelStudio, project: Made) -> None:
 
 
 def an_order_repeated_after_another_hand(client: LabelStudio, project: Made) -> None:
-    """The job was killed after the switch, and then somebody chose another version in Label Studio's settings."""
+    """The job was killed after the switch, and then somebody chose another version in Label Studio's
+    settings."""
     write_order(client, project.id, "v2.r2", in_order(project.tasks[::-1]))
     client.switch_version(project.id, "v1.r1")
     assert resume(client, project.id, "v2.r2")
@@ -52,7 +54,12 @@ def an_order_repeated_after_another_hand(client: LabelStudio, project: Made) -> 
 
 def an_order_that_reads_back_differently(client: LabelStudio, project: Made) -> None:
     with pytest.raises(PriorityError, match="reads back differently"):
-        write_order(Faulty(client.url, client.access_token(), "scores"), project.id, "v1.r2", in_order(project.tasks[::-1]))
+        write_order(
+            Faulty(client.url, client.access_token(), "scores"),
+            project.id,
+            "v1.r2",
+            in_order(project.tasks[::-1]),
+        )
     assert held(client, project.id) == project.tasks
 
 
@@ -61,7 +68,8 @@ def masks_added(client: LabelStudio, project: Made) -> None:
 
 
 @pytest.mark.parametrize(
-    "meanwhile", [another_order, an_order_repeated_after_another_hand, an_order_that_reads_back_differently, masks_added]
+    "meanwhile",
+    [another_order, an_order_repeated_after_another_hand, an_order_that_reads_back_differently, masks_added],
 )
 def test_an_open_page_can_be_submitted_whatever_is_written_meanwhile(
     client: LabelStudio, make_project: MakeProject, annotators: list[Annotator], meanwhile: Write
@@ -89,7 +97,9 @@ def test_what_is_opened_during_an_order_that_comes_to_nothing_can_be_submitted(
 
     write_order(client, project.id, "v1.r1", in_order(project.tasks))
     with pytest.raises(PriorityError):
-        write_order(Opening(client.url, client.access_token(), "scores"), project.id, "v1.r2", in_order(project.tasks))
+        write_order(
+            Opening(client.url, client.access_token(), "scores"), project.id, "v1.r2", in_order(project.tasks)
+        )
     [(task, prediction)] = opened
     annotators[0].submit(task, [], parent_prediction=prediction)
 
@@ -118,9 +128,13 @@ def test_places_for_new_tasks_that_come_too_late_delete_nothing(
 def test_superseded_orders_go_task_by_task_and_what_labels_name_stays(
     client: LabelStudio, make_project: MakeProject, annotators: list[Annotator]
 ) -> None:
-    """The page of a submitted label names its prediction again at each Update. What others imported stays as well."""
+    """The page of a submitted label names its prediction again at each Update.
+    What others imported stays as well."""
     project = make_project(4)
-    client.import_predictions(project.id, [{"task": task, "result": [], "score": 0.5, "model_version": "theirs"} for task in project.tasks])
+    client.import_predictions(
+        project.id,
+        [{"task": task, "result": [], "score": 0.5, "model_version": "theirs"} for task in project.tasks],
+    )
     names = ("v1.r1", "v1.r2", "v2.r10")
     for name in names:
         write_order(client, project.id, name, in_order(client.task_ids(project.id, "unlabelled")))
@@ -139,13 +153,20 @@ def test_superseded_orders_go_task_by_task_and_what_labels_name_stays(
 
 
 def test_a_task_keeps_only_so_many_predictions_however_often_it_is_ordered(
-    client: LabelStudio, http: httpx.Client, make_project: MakeProject, annotators: list[Annotator], monkeypatch: pytest.MonkeyPatch
+    client: LabelStudio,
+    http: httpx.Client,
+    make_project: MakeProject,
+    annotators: list[Annotator],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Orders come faster than old ones go: the oldest predictions are written over where they are, and what is open stays valid."""
+    """Orders come faster than old ones go:
+    the oldest predictions are written over where they are, and what is open stays valid."""
     monkeypatch.setattr(round_rows, "KEPT", 3)
     monkeypatch.setattr(round_rows, "BATCH", 2)
     project = make_project(6)
-    client.import_predictions(project.id, [{"task": project.tasks[0], "result": [], "score": 0.1, "model_version": "theirs"}] * 3)
+    client.import_predictions(
+        project.id, [{"task": project.tasks[0], "result": [], "score": 0.1, "model_version": "theirs"}] * 3
+    )
     write_order(client, project.id, "v1.r1", in_order(project.tasks))
     open_pages = {opened_in_the_stream(annotators[0], project)}
     for number in range(2, 8):
@@ -154,11 +175,18 @@ def test_a_task_keeps_only_so_many_predictions_however_often_it_is_ordered(
             add_tasks(http, project.id, 1)
         if number == 6:
             http.delete(f"/api/tasks/{project.tasks[4]}/").raise_for_status()
-        write_order(client, project.id, f"v1.r{number}", in_order(tasks, {task: mask_regions(number) for task in tasks[:2]}))
+        write_order(
+            client,
+            project.id,
+            f"v1.r{number}",
+            in_order(tasks, {task: mask_regions(number) for task in tasks[:2]}),
+        )
         served = [task for task in tasks if number < 6 or task != project.tasks[4]]
         assert held(client, project.id) == served
         shown = {task: rows_of(client, task, f"v1.r{number}") for task in served}
-        assert [task for task, [row] in shown.items() if row.regions] == [task for task in served if task in tasks[:2]]
+        assert [task for task, [row] in shown.items() if row.regions] == [
+            task for task in served if task in tasks[:2]
+        ]
         for task in served:
             assert len([row for row in client.task_predictions(task) if row.model_version != "theirs"]) <= 4
         open_pages.add(opened_in_the_stream(annotators[0], project))
@@ -205,7 +233,8 @@ def test_a_write_over_old_predictions_that_is_stopped_goes_on_where_it_was(
     ],
 )
 def test_how_many_predictions_a_task_keeps(tasks: int, masks: int, side: int, expected: int) -> None:
-    """1,000 tasks, 200 of them with a mask, hold at most 4,000 rows, whether they are ordered 50 times a day or each minute."""
+    """1,000 tasks, 200 of them with a mask, hold at most 4,000 rows, whether they are ordered 50 times a day
+    or each minute."""
     weight = {512: 27_000, 2048: 350_000}[side]
     regions = {task: [{"value": "x" * weight}] for task in range(1, masks + 1)}
     assert kept(in_order(list(range(1, tasks + 1)), regions)) == expected

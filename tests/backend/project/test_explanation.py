@@ -18,14 +18,19 @@ REGION = {
 
 def test_each_region_tells_why_its_image_is_next() -> None:
     """With the place, the progress, and tasks as people know them; the regions given in stay as they are."""
-    places = {3: Place(reason="expected to raise image 12 from 0.52 to 0.66; represents 4 images", helps=(12,)), 7: Place(reason="x" * 999)}
+    places = {
+        3: Place(reason="expected to raise image 12 from 0.52 to 0.66; represents 4 images", helps=(12,)),
+        7: Place(reason="x" * 999),
+    }
     record = RoundRecord("v1.r1", "", "v1", order=[7, 3, 9, 4], batch=[], labels=[1, 2], queries=places)
-    found = explain({3: [REGION, {**REGION, "id": "b"}], 7: [REGION], 9: [REGION], 5: [REGION], 4: []}, record)
+    found = explain(
+        {3: [REGION, {**REGION, "id": "b"}], 7: [REGION], 9: [REGION], 5: [REGION], 4: []}, record
+    )
     assert [region["meta"] for region in found[3]] == 2 * [
         {
             "text": [
-                "Number 2 of 4 in the recommended order: expected to raise task 12 from 0.52 to 0.66; represents 4 images. "
-                "When it was computed, 2 were labelled."
+                "Number 2 of 4 in the recommended order: expected to raise task 12 from 0.52 to 0.66;"
+                " represents 4 images. When it was computed, 2 were labelled."
             ]
         }
     ]
@@ -37,7 +42,13 @@ def test_each_region_tells_why_its_image_is_next() -> None:
 
 def test_the_text_is_taken_for_nothing_in_an_annotation() -> None:
     """It comes back with the label that an annotator makes of the mask."""
-    polygon = {"type": "polygonlabels", "from_name": "p", "to_name": "image", "original_width": 4, "original_height": 4}
+    polygon = {
+        "type": "polygonlabels",
+        "from_name": "p",
+        "to_name": "image",
+        "original_width": 4,
+        "original_height": 4,
+    }
     config = parse(EXAMPLE.replace("BrushLabels", "PolygonLabels").replace('"labels"', '"p"'))
     value = {"points": [[0, 0], [100, 0], [100, 100], [0, 100]], "polygonlabels": ["Axon"]}
     meta = {"text": ["Number 2 of 4"]}

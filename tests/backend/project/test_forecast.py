@@ -25,7 +25,9 @@ def test_the_forecast_is_that_of_the_batch_and_of_each_further_label() -> None:
     assert found.gain == pytest.approx(0.14)
 
 
-@pytest.mark.parametrize("changes", [{"cold_start": True}, {"notes": {}}, {"queries": {}}, {"order": []}, {"batch": []}])
+@pytest.mark.parametrize(
+    "changes", [{"cold_start": True}, {"notes": {}}, {"queries": {}}, {"order": []}, {"batch": []}]
+)
 def test_rounds_that_forecast_nothing(changes: dict[str, Any]) -> None:
     assert forecast(record(**changes)) is None
 

@@ -27,9 +27,16 @@ def square(rows: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return mask
 
 
-def annotation(number: int, seconds_after_now: float, lead_time: float = 0.0, updated: str = "a") -> dict[str, Any]:
+def annotation(
+    number: int, seconds_after_now: float, lead_time: float = 0.0, updated: str = "a"
+) -> dict[str, Any]:
     when = datetime.now(UTC) + timedelta(seconds=seconds_after_now)
-    return {"id": number, "created_at": when.isoformat().replace("+00:00", "Z"), "updated_at": updated, "lead_time": lead_time}
+    return {
+        "id": number,
+        "created_at": when.isoformat().replace("+00:00", "Z"),
+        "updated_at": updated,
+        "lead_time": lead_time,
+    }
 
 
 @pytest.fixture
@@ -60,7 +67,9 @@ def test_a_submit_is_compared_with_the_mask_that_was_shown(storage: Storage) -> 
 def test_a_task_opened_before_the_switch_is_compared_with_the_round_on_show_then(storage: Storage) -> None:
     drawn = DrawnMasks(storage, FOLDER)
     drawn.keep("v2.r2", "v2", {5: from_mask(square(5), CONFIG)})
-    storage.write_json(f"{FOLDER}/rounds/v2.r2/drawn/since.json", {"since": datetime.now(UTC).timestamp() + 100})
+    storage.write_json(
+        f"{FOLDER}/rounds/v2.r2/drawn/since.json", {"since": datetime.now(UTC).timestamp() + 100}
+    )
     live = LiveQuality(storage, FOLDER, CONFIG)
     live.see(5, annotation(50, 130, lead_time=60), square(10))
     live.see(5, annotation(51, 130, lead_time=20), square(10))
@@ -79,7 +88,9 @@ def test_the_entries_outlive_the_rounds_and_follow_changes_of_a_label(storage: S
     second.save()
     storage.remove(f"{FOLDER}/rounds/v1.r1")
     third = LiveQuality(storage, FOLDER, CONFIG)
-    third.see(6, annotation(60, 60, updated="b"), square(5))  # nothing to compare with any more: the first figure stays
+    third.see(
+        6, annotation(60, 60, updated="b"), square(5)
+    )  # nothing to compare with any more: the first figure stays
     third.save()
     assert {entry.annotation: entry.dice for entry in read(storage, FOLDER)} == {50: 0.6667, 60: 1.0}
 
@@ -117,6 +128,12 @@ def test_masks_drawn_later_take_the_place_of_earlier_ones(storage: Storage) -> N
 
 
 def test_times_as_label_studio_writes_them() -> None:
-    assert opened_at({"created_at": "2026-11-23T09:00:10.5Z", "lead_time": 10.5}) == datetime(2026, 11, 23, 9, tzinfo=UTC).timestamp()
-    assert opened_at({"created_at": "2026-11-23T09:00:00Z", "lead_time": None}) == datetime(2026, 11, 23, 9, tzinfo=UTC).timestamp()
+    assert (
+        opened_at({"created_at": "2026-11-23T09:00:10.5Z", "lead_time": 10.5})
+        == datetime(2026, 11, 23, 9, tzinfo=UTC).timestamp()
+    )
+    assert (
+        opened_at({"created_at": "2026-11-23T09:00:00Z", "lead_time": None})
+        == datetime(2026, 11, 23, 9, tzinfo=UTC).timestamp()
+    )
     assert opened_at({}) is None

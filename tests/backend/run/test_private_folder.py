@@ -37,7 +37,10 @@ def test_open_folder_is_tightened_with_all_in_it_and_it_is_told(tmp_path: Path) 
     (folder / "broken").symlink_to(tmp_path / "nowhere")
     told: list[str] = []
     keep_private(folder, told.append)
-    found = [permissions(path) for path in (folder, folder / "redis", folder / "redis" / "appendonly.aof", folder / "program", own)]
+    found = [
+        permissions(path)
+        for path in (folder, folder / "redis", folder / "redis" / "appendonly.aof", folder / "program", own)
+    ]
     assert found == ["0o700", "0o700", "0o600", "0o700", "0o644"]
     assert [str(folder) in text for text in told] == [True]
     keep_private(folder, told.append)
@@ -49,4 +52,9 @@ def test_all_that_a_service_writes_is_for_its_owner(tmp_path: Path) -> None:
     with service.alone(tmp_path / "models"):
         (tmp_path / "models" / "x").write_text("secret")
         (tmp_path / "models" / "folder").mkdir()
-    assert [permissions(tmp_path / "models" / name) for name in ("", "x", "folder", "up.lock")] == ["0o700", "0o600", "0o700", "0o600"]
+    assert [permissions(tmp_path / "models" / name) for name in ("", "x", "folder", "up.lock")] == [
+        "0o700",
+        "0o600",
+        "0o700",
+        "0o600",
+    ]

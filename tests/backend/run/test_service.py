@@ -1,4 +1,5 @@
-"""Settings reach the processes unchanged; one service at a time on a folder; addresses are left only while it runs."""
+"""Settings reach the processes unchanged; one service at a time on a folder;
+addresses are left only while it runs."""
 
 import json
 import os
@@ -15,7 +16,8 @@ from tests.web_server import web_server
 
 
 def test_settings_survive_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another process reads from the environment is what this one had, secrets, JSON and absent values included."""
+    """What another process reads from the environment is what this one had, secrets, JSON and absent values
+    included."""
     settings = read_settings(
         label_studio_api_key="key with 'quotes'",
         redis_url="redis://:p%40ss@127.0.0.1:1/0",
@@ -30,7 +32,9 @@ def test_settings_survive_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     for name, value in service.environment(settings).items():
         monkeypatch.setenv(name, value)
     again = read_settings()
-    assert {name: getattr(again, name) for name in Settings.model_fields} == {n: getattr(settings, n) for n in Settings.model_fields}
+    assert {name: getattr(again, name) for name in Settings.model_fields} == {
+        n: getattr(settings, n) for n in Settings.model_fields
+    }
     assert again.api_key == "key with 'quotes'"
 
 
@@ -47,14 +51,19 @@ def test_another_program_on_the_port_is_not_taken_for_the_web_server(tmp_path: P
 
 def test_one_service_on_a_folder(tmp_path: Path) -> None:
     """A second one is told who holds it; after the first has ended it may start."""
-    with service.alone(tmp_path), pytest.raises(ProcessError, match=rf"process {os.getpid()}.*MODEL_DIR"), service.alone(tmp_path):
+    with (
+        service.alone(tmp_path),
+        pytest.raises(ProcessError, match=rf"process {os.getpid()}.*MODEL_DIR"),
+        service.alone(tmp_path),
+    ):
         pass
     with service.alone(tmp_path):
         pass
 
 
 def test_addresses_while_it_runs(tmp_path: Path) -> None:
-    """Commands in other shells find Redis and the port that was free; only this user can read the password."""
+    """Commands in other shells find Redis and the port that was free;
+    only this user can read the password."""
     running = read_settings(model_dir=tmp_path, redis_url="redis://:secret@127.0.0.1:7/0", port=9191)
     other = read_settings(model_dir=tmp_path, redis_url=None, port=9090)
     with service.addresses(running):

@@ -38,7 +38,10 @@ def test_what_one_puts_the_other_gets(pair: tuple[Storage, Storage]) -> None:
     one.put("p/v1")
     assert two.names("p") == ["v1"]
     folder = two.get_folder("p/v1")
-    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {"a.bin", "deep/b.bin"}
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
+        "a.bin",
+        "deep/b.bin",
+    }
     assert (folder / "deep/b.bin").read_bytes() == b"p/v1/deep/b.bin"
     one.path("p/row.json").write_bytes(b"{}")
     one.put("p/row.json")
@@ -137,12 +140,17 @@ def test_what_is_missing_there_is_given(pair: tuple[Storage, Storage]) -> None:
     assert two.read_json("p/b.json") == {"b": 1}
 
 
-def test_a_shared_place_that_is_away_loses_nothing(object_store: ObjectStore, bucket: str, tmp_path: Path) -> None:
-    """What could not be given to it is not seen here either, the pointer that was there stays, and later it works again."""
+def test_a_shared_place_that_is_away_loses_nothing(
+    object_store: ObjectStore, bucket: str, tmp_path: Path
+) -> None:
+    """What could not be given to it is not seen here either, the pointer that was there stays, and later it
+    works again."""
     one, two = Storage(tmp_path / "a", bucket), Storage(tmp_path / "b", bucket)
     one.write_json("p/current.json", {"version": "v1"})
     with object_store.away():
-        with pytest.raises(StorageError, match=r"Shared storage s3://.* failed \(.*Could not connect.*check that it runs"):
+        with pytest.raises(
+            StorageError, match=r"Shared storage s3://.* failed \(.*Could not connect.*check that it runs"
+        ):
             one.write_json("p/current.json", {"version": "v2"})
         with pytest.raises(StorageError, match="Could not connect"):
             two.read_json("p/current.json", fresh=True)
@@ -152,7 +160,9 @@ def test_a_shared_place_that_is_away_loses_nothing(object_store: ObjectStore, bu
     assert two.read_json("p/current.json", fresh=True) == {"version": "v2"}
 
 
-def test_wrong_keys_and_buckets_are_explained(object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_keys_and_buckets_are_explained(
+    object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing is made under a misspelt name, and the key is not told."""
     object_store.use(monkeypatch)
     with pytest.raises(StorageError, match=r"s3://model/x: a\.json failed \(PermissionError"):
@@ -161,7 +171,9 @@ def test_wrong_keys_and_buckets_are_explained(object_store: ObjectStore, tmp_pat
         object_store.use(monkeypatch, **{variable: "mistyped"})
         storage = Storage(tmp_path / "a", f"s3://{BUCKET}/{tmp_path.name}")
         for act in (lambda storage=storage: storage.names("p"), storage.check):
-            with pytest.raises(StorageError, match=r"PermissionError.*check that it runs, STORAGE_URL, and its keys") as caught:
+            with pytest.raises(
+                StorageError, match=r"PermissionError.*check that it runs, STORAGE_URL, and its keys"
+            ) as caught:
                 act()
             assert object_store.secret not in str(caught.value)
     assert not list((tmp_path / "a").rglob("*.json"))

@@ -21,7 +21,9 @@ from model.network.unet import build_network
 
 def record(name: str, dice: dict[str, float] | None = None, **changes: object) -> VersionRecord:
     held_out = dice or {}
-    made = VersionRecord(name, f"job-{name}", now(), ("Axon",), dict.fromkeys(held_out, "digest"), 0, {}, {}, held_out)
+    made = VersionRecord(
+        name, f"job-{name}", now(), ("Axon",), dict.fromkeys(held_out, "digest"), 0, {}, {}, held_out
+    )
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -88,7 +90,8 @@ def test_another_machine_finds_them(tmp_path: Path) -> None:
 
 
 def test_a_training_outlives_a_storage_that_is_away(tmp_path: Path) -> None:
-    """Kept on its machine, it is saved by a later job that would train the same; a name that had a part of a version is not used again."""
+    """Kept on its machine, it is saved by a later job that would train the same;
+    a name that had a part of a version is not used again."""
     shared = tmp_path / "shared"
     one, two = (Versions(Storage(tmp_path / machine, f"file://{shared}"), 7) for machine in "ab")
     made = record("v1", {"1": 0.5}, folds={"1": 0})
@@ -109,12 +112,22 @@ def test_a_training_outlives_a_storage_that_is_away(tmp_path: Path) -> None:
     assert found is not None
     one.save(*found)
     assert one.names() == two.names() == ["v2"]
-    assert (two.record("v2").job, two.record("v2").held_out, two.load("v2").record["name"]) == ("another job", {"1": 0.5}, "v2")
+    assert (two.record("v2").job, two.record("v2").held_out, two.load("v2").record["name"]) == (
+        "another job",
+        {"1": 0.5},
+        "v2",
+    )
     assert one.unfinished(wanted) is None
 
 
-@given(st.integers(0, 40), st.integers(0, 6), st.dictionaries(st.integers(0, 60).map(str), st.integers(0, 5), max_size=40))
-def test_folds_hold_every_task_once_and_none_is_empty(count: int, folds: int, previous: dict[str, int]) -> None:
+@given(
+    st.integers(0, 40),
+    st.integers(0, 6),
+    st.dictionaries(st.integers(0, 60).map(str), st.integers(0, 5), max_size=40),
+)
+def test_folds_hold_every_task_once_and_none_is_empty(
+    count: int, folds: int, previous: dict[str, int]
+) -> None:
     """Whatever the folds were before."""
     tasks = [str(number) for number in range(count)]
     found = assign_folds(tasks, folds, previous)
@@ -144,14 +157,20 @@ def test_the_first_version_is_published() -> None:
         ([0.8, 0.8, 0.8], [0.9, 0.8, 0.8], True),
         ([0.8, 0.8, 0.8], [0.76, 0.76, 0.76], True),  # lower, but within the tolerance
         ([0.8, 0.8, 0.8], [0.7, 0.7, 0.7], False),
-        ([0.8, 0.8, 0.8], [1.0, 1.0, 0.1], True),  # a mean drop of 0.1, but the tasks disagree: it may be chance
+        (
+            [0.8, 0.8, 0.8],
+            [1.0, 1.0, 0.1],
+            True,
+        ),  # a mean drop of 0.1, but the tasks disagree: it may be chance
         ([0.8], [0.7], False),
     ],
 )
 def test_clearly_worse(before: list[float], after: list[float], published: bool) -> None:
     """Lower by more than max(0.05, the standard error of the differences) on the tasks that both know."""
     old = record("v1", {str(task): value for task, value in enumerate(before)})
-    new = record("v2", {str(task): value for task, value in enumerate(after)} | {"99": 0.0})  # a hard new task does not count
+    new = record(
+        "v2", {str(task): value for task, value in enumerate(after)} | {"99": 0.0}
+    )  # a hard new task does not count
     assert compare(new, old)[0] is published
 
 
@@ -164,22 +183,28 @@ def test_only_the_same_labels_are_compared() -> None:
 
 
 def test_labels_that_tell_nothing_do_not_decide() -> None:
-    """A model of empty labels meets them exactly; no real one after it is clearly worse, whether its record says so or is an early one."""
+    """A model of empty labels meets them exactly;
+    no real one after it is clearly worse, whether its record says so or is an early one."""
     idle = {"1": 1.0, "2": 1.0, "3": 1.0}
     early = record("v1", idle)
     later = record("v1", idle, present={task: [0] for task in idle}, undecisive=tuple(idle))
     present = {task: [0] for task in idle} | {"4": [0, 1], "5": [0, 1]}
-    new = record("v2", {"1": 0.0, "2": 0.0, "3": 0.0, "4": 0.7, "5": 0.7}, present=present, undecisive=tuple(idle))
+    new = record(
+        "v2", {"1": 0.0, "2": 0.0, "3": 0.0, "4": 0.7, "5": 0.7}, present=present, undecisive=tuple(idle)
+    )
     alone = record("v2", {}, tasks={"4": "digest"}, present={"4": [0, 1]})
     for before in (early, later):
         assert compare(new, before) == (True, "no held-out task in common with v1")
-        assert compare(alone, before)[0]  # the empty ones were deleted: three labels that tell nothing are no more than one that does
+        assert compare(alone, before)[
+            0
+        ]  # the empty ones were deleted: three labels that tell nothing are no more than one that does
     kept = record("v3", {"1": 1.0, "4": 0.2, "5": 0.2}, present=present, undecisive=("1",))
     assert not compare(kept, new)[0]  # the others decide as ever
 
 
 def test_a_class_that_one_of_them_has_never_seen_does_not_decide() -> None:
-    """Who has never seen a label of a class does well wherever it is not, and would keep the place for ever."""
+    """Who has never seen a label of a class does well wherever it is not, and would keep the place for
+    ever."""
     before = record("v1", {"1": 0.9, "2": 0.9}, labels=("Axon", "Myelin"), present={"1": [0, 1], "2": [0, 1]})
     seen = {"1": [0, 1], "2": [0, 1], "3": [0, 1, 2]}
     new = record("v2", {"1": 0.45, "2": 0.45, "3": 0.6}, labels=("Axon", "Myelin"), present=seen)
@@ -189,15 +214,20 @@ def test_a_class_that_one_of_them_has_never_seen_does_not_decide() -> None:
 
 
 def test_fewer_labels_do_not_take_over_without_a_word() -> None:
-    """Where nothing can be compared, as after a label was renamed; from as many labels on they do. Without folds people are told."""
+    """Where nothing can be compared, as after a label was renamed; from as many labels on they do.
+    Without folds people are told."""
     before = record("v1", {"1": 0.8, "2": 0.8, "3": 0.8, "4": 0.8})
     alone = record("v2", {}, labels=("Neurite",), tasks={"5": "e"})
     published, reason = compare(alone, before)
     assert not published
     assert (
-        "trained on fewer labels, 1 in place of 4, and not to be compared with v1: the labels have changed from Axon to Neurite" in reason
+        "trained on fewer labels, 1 in place of 4, and not to be compared with v1: the labels have changed"
+        " from Axon to Neurite" in reason
     )
-    assert "v1 stays in use until there are 4 labels that count; roll back to v2 to use it all the same" in reason
+    assert (
+        "v1 stays in use until there are 4 labels that count; roll back to v2 to use it all the same"
+        in reason
+    )
     published, reason = compare(alone, before, measured=False)
     assert published
     assert reason.startswith(FEWER)
@@ -212,17 +242,24 @@ def saved(versions: Versions, *records: VersionRecord) -> None:
 
 
 def test_it_is_remembered_what_was_in_use(tmp_path: Path) -> None:
-    """Who put which version in use, why, and in whose place; doing it twice changes nothing; a file of an earlier edition is read."""
+    """Who put which version in use, why, and in whose place; doing it twice changes nothing;
+    a file of an earlier edition is read."""
     storage = Storage(tmp_path)
     versions = Versions(storage, 7)
     saved(versions, record("v1"), record("v2"))
-    storage.write_json("projects/7/current.json", {"version": "v1", "by": "training", "time": "2026-01-01T00:00:00+00:00"})
+    storage.write_json(
+        "projects/7/current.json", {"version": "v1", "by": "training", "time": "2026-01-01T00:00:00+00:00"}
+    )
     assert versions.current() == "v1"
     versions.make_current("v2", by=TRAINING, reason="better")
     versions.make_current("v1", by=ROLLBACK, who="ada", reason="not better")
     versions.make_current("v1", by=ROLLBACK, who="ada", reason="not better")
     uses = versions.uses.all()
-    assert [(use.version, use.by, use.before) for use in uses] == [("v1", TRAINING, None), ("v2", TRAINING, "v1"), ("v1", ROLLBACK, "v2")]
+    assert [(use.version, use.by, use.before) for use in uses] == [
+        ("v1", TRAINING, None),
+        ("v2", TRAINING, "v1"),
+        ("v1", ROLLBACK, "v2"),
+    ]
     assert (uses[2].who, uses[2].reason) == ("ada", "not better")
 
 
@@ -252,6 +289,8 @@ def test_a_training_without_new_labels_does_not_undo_a_rollback(tmp_path: Path) 
     assert not decide(record("v4", {"1": 0.8, "2": 0.8}), versions)[0]
     assert decide(record("v4", {"1": 0.8, "2": 0.8, "3": 0.8}), versions)[0]
     assert decide(record("v4", {"1": 0.8, "2": 0.8}, recipe={"width": 4}), versions)[0]
-    assert not decide(record("v4", {"1": 0.5, "2": 0.8, "3": 0.8}), versions)[0]  # clearly worse than v1, which is in use
+    assert not decide(record("v4", {"1": 0.5, "2": 0.8, "3": 0.8}), versions)[
+        0
+    ]  # clearly worse than v1, which is in use
     versions.make_current("v3", by=ROLLBACK)
     assert decide(record("v4", {"1": 0.8, "2": 0.8}), versions)[0]  # nothing was passed over

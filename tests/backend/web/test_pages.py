@@ -24,7 +24,9 @@ STATE: dict[str, Any] = {
 
 
 def test_a_chart_holds_its_values_in_their_places() -> None:
-    drawn = chart([Value(3, 0.5, "a"), Value(5, 0.4, "refused", "not-taken", joined=False), Value(9, 0.7, "c")])
+    drawn = chart(
+        [Value(3, 0.5, "a"), Value(5, 0.4, "refused", "not-taken", joined=False), Value(9, 0.7, "c")]
+    )
     first, refused, last = drawn.marks
     assert first.x == drawn.left < refused.x < last.x == drawn.right
     assert last.y < first.y < refused.y
@@ -76,9 +78,19 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
         ({}, 5, "Ready for labels", "up to date"),
         ({"running": {"kind": "training"}}, 5, "Training a new model", "go on meanwhile"),
         ({"running": {"kind": "rollback"}}, 5, "Rolling back", ""),
-        ({"running": {"kind": "rollback", "version": "v1"}, "version": {"name": "v2"}}, 5, "Rolling back", ""),
+        (
+            {"running": {"kind": "rollback", "version": "v1"}, "version": {"name": "v2"}},
+            5,
+            "Rolling back",
+            "",
+        ),
         ({"running": {"kind": "rollback", "version": "v2"}}, 5, "Switching forward to v2", ""),
-        ({"running": {"kind": "first-order"}, "round": None}, 0, "Computing the first order", "in a random order until the first"),
+        (
+            {"running": {"kind": "first-order"}, "round": None},
+            0,
+            "Computing the first order",
+            "in a random order until the first",
+        ),
         (
             {"running": {"kind": "round"}, "waiting": ["finish", "training"]},
             5,
@@ -87,9 +99,19 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
         ),
         ({"waiting": ["training", "look"]}, 5, "Waiting for a worker", "a training."),
         ({"waiting": ["look"]}, 5, "Ready for labels", ""),
-        ({"labels": {"trained": 5, "waiting": 1}}, 6, "1 new label", "20 seconds after the last label, or at 5 labels"),
+        (
+            {"labels": {"trained": 5, "waiting": 1}},
+            6,
+            "1 new label",
+            "20 seconds after the last label, or at 5 labels",
+        ),
         ({"labels": {"trained": 5, "waiting": 1, "changed": True}}, 5, "Labels were changed", "20 seconds"),
-        ({"held": True}, 6, "Stopped by a person", "v1 is in use, trained on 5 of 6 labels. Annotators go on in the order v1.r1."),
+        (
+            {"held": True},
+            6,
+            "Stopped by a person",
+            "v1 is in use, trained on 5 of 6 labels. Annotators go on in the order v1.r1.",
+        ),
         (
             {"held": True, "version": None, "round": None, "labels": {"trained": 0, "waiting": 0}},
             2,
@@ -109,14 +131,26 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
         ({"round": {"cold_start": True}, "version": None}, 1, "Label 2 more images", "1 of 3"),
         ({"round": {"cold_start": True}}, 4, "Ready for labels", "by their looks"),
         ({"next_tasks": []}, 9, "Every image is labelled", "Import more"),
-        ({"version": {"name": "v2"}}, 5, "Ready for labels", "v2 is in use, while the order v1.r1 and its masks are still those of v1."),
+        (
+            {"version": {"name": "v2"}},
+            5,
+            "Ready for labels",
+            "v2 is in use, while the order v1.r1 and its masks are still those of v1.",
+        ),
         ({"last_error": {"kind": "finish"}}, 5, "The last round failed", "tries again by itself"),
-        ({"last_error": {"kind": "training"}, "labels": {"trained": 5, "waiting": 1}}, 6, "The last training failed", ""),
+        (
+            {"last_error": {"kind": "training"}, "labels": {"trained": 5, "waiting": 1}},
+            6,
+            "The last training failed",
+            "",
+        ),
         ({"last_error": {"kind": "rollback"}}, 5, "The last rollback failed", "Ask for it again"),
         ({"last_error": {"kind": "round"}, "running": {"kind": "round"}}, 5, "Computing the order", ""),
     ],
 )
-def test_the_headline_says_what_happens_and_what_comes_next(changes: dict[str, Any], labelled: int, title: str, text: str) -> None:
+def test_the_headline_says_what_happens_and_what_comes_next(
+    changes: dict[str, Any], labelled: int, title: str, text: str
+) -> None:
     found = headline({**STATE, "images": {"all": 12, "labelled": labelled}, **changes}, read_settings())
     assert found.title == title
     assert text in found.text
@@ -125,18 +159,35 @@ def test_the_headline_says_what_happens_and_what_comes_next(changes: dict[str, A
     assert found.busy == bool(changes.get("running") or "training" in changes.get("waiting", ()))
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(None, ""), (0.2, "1 s"), (42, "42 s"), (150, "2 min"), (7200, "2.0 h")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(None, ""), (0.2, "1 s"), (42, "42 s"), (150, "2 min"), (7200, "2.0 h")]
+)
 def test_durations(seconds: float | None, words: str) -> None:
     assert duration(seconds) == words
 
 
 def version(name: str, **changes: Any) -> dict[str, Any]:
-    shown = {"name": name, "current": False, "damaged": "", "labels": 5, "held_out_dice": 0.7, "created": "2026-11-23T09:00:00+00:00"}
+    shown = {
+        "name": name,
+        "current": False,
+        "damaged": "",
+        "labels": 5,
+        "held_out_dice": 0.7,
+        "created": "2026-11-23T09:00:00+00:00",
+    }
     return shown | {"reason": "better"} | changes
 
 
 def use(name: str, before: str | None, by: str = "training", **changes: Any) -> dict[str, Any]:
-    return {"version": name, "before": before, "by": by, "time": "2026-11-23T10:00:00+00:00", "who": "", "reason": "", **changes}
+    return {
+        "version": name,
+        "before": before,
+        "by": by,
+        "time": "2026-11-23T10:00:00+00:00",
+        "who": "",
+        "reason": "",
+        **changes,
+    }
 
 
 def test_each_version_says_what_became_of_it_and_why() -> None:
@@ -146,9 +197,18 @@ def test_each_version_says_what_became_of_it_and_why() -> None:
         version("v3"),
         version("v4", damaged="cannot be read", labels=None, held_out_dice=None, created=None),
     ]
-    uses = [use("v1", None), use("v3", "v1"), use("v1", "v3", "rollback", who="ana", reason="too many specks")]
+    uses = [
+        use("v1", None),
+        use("v3", "v1"),
+        use("v1", "v3", "rollback", who="ana", reason="too many specks"),
+    ]
     lines = version_lines({"versions": versions, "uses": uses})
-    assert [(line.name, line.state) for line in lines] == [("v1", "in use"), ("v2", "not taken"), ("v3", "rolled back"), ("v4", "damaged")]
+    assert [(line.name, line.state) for line in lines] == [
+        ("v1", "in use"),
+        ("v2", "not taken"),
+        ("v3", "rolled back"),
+        ("v4", "damaged"),
+    ]
     assert [line.action for line in lines] == ["", "Go forward", "Go forward", ""]
     assert lines[0].why == "put in use by ana by a rollback from v3"
     assert lines[1].why == "clearly worse"

@@ -22,7 +22,20 @@ from model.network.checkpoint import TrainedModel
 from model.strategies.task_dependent import TaskDependent
 
 ROOT = Path(__file__).resolve().parents[3]
-FAST = ["--image-size", "64", "--crop", "32", "--width", "4", "--depth", "3", "--steps", "12", "--row-steps", "4"]
+FAST = [
+    "--image-size",
+    "64",
+    "--crop",
+    "32",
+    "--width",
+    "4",
+    "--depth",
+    "3",
+    "--steps",
+    "12",
+    "--row-steps",
+    "4",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -96,19 +109,33 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
 
     monkeypatch.setattr(app, "get_strategy", get_strategy)
     assert rank(folder, "--candidates", "3", "--true-masks", "--candidates-from-all").exit_code == 2
-    assert seen == {"name": "task_dependent", "candidates": 3, "true_masks": True, "candidates_from_all": True}
+    assert seen == {
+        "name": "task_dependent",
+        "candidates": 3,
+        "true_masks": True,
+        "candidates_from_all": True,
+    }
     seen.clear()
     rank(folder)
-    assert seen == {"name": "task_dependent", "candidates": 16, "true_masks": False, "candidates_from_all": False}
+    assert seen == {
+        "name": "task_dependent",
+        "candidates": 16,
+        "true_masks": False,
+        "candidates_from_all": False,
+    }
     shown = model("experiment", "--help").output
     assert "--true-masks" in shown
     assert "--candidates-from-all" in shown
 
 
-def test_the_networks_of_a_ranking_have_a_line_of_their_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_networks_of_a_ranking_have_a_line_of_their_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It tells how long all of them will take; the steps of each, on the other line, do not overwrite it."""
     lines: dict[str, int] = {}
-    monkeypatch.setattr(ProgressBar, "report", lambda _, line, _done, _total, step=None: lines.update({step: line}))
+    monkeypatch.setattr(
+        ProgressBar, "report", lambda _, line, _done, _total, step=None: lines.update({step: line})
+    )
     assert rank(folder, "--candidates", "1").exit_code == 0
     networks = lines.pop("task_dependent: networks trained")
     assert any(str(step).startswith("Training on") for step in lines)
@@ -138,8 +165,11 @@ def test_rank_of_three_classes(shared_data: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "ranking.csv").read_text().splitlines()) == 11
 
 
-def test_an_experiment_keeps_to_the_number_of_classes_that_is_stated(shared_data: Path, tmp_path: Path) -> None:
-    """Three classes in the data, four stated: networks have four, results.json says so, and another number does not go on with it."""
+def test_an_experiment_keeps_to_the_number_of_classes_that_is_stated(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    """Three classes in the data, four stated:
+    networks have four, results.json says so, and another number does not go on with it."""
     data = tmp_path / "data"
     for kind in ("images", "masks"):
         (data / kind).mkdir(parents=True)
@@ -148,7 +178,20 @@ def test_an_experiment_keeps_to_the_number_of_classes_that_is_stated(shared_data
     names = sorted(path.name for path in (data / "images").iterdir())
     (data / "split.json").write_text(json.dumps({"pool": names[:4], "test": names[4:]}))
     given = ["--data", str(data), "--split", f"{data}/split.json", "--out", f"{tmp_path}/out"]
-    arms = [*given, "--strategies", "random", "--experiments", "1", "--draws", "1", "--initial", "2", "--sizes", "3", *FAST]
+    arms = [
+        *given,
+        "--strategies",
+        "random",
+        "--experiments",
+        "1",
+        "--draws",
+        "1",
+        "--initial",
+        "2",
+        "--sizes",
+        "3",
+        *FAST,
+    ]
     done = model("experiment", *arms, "--classes", "4")
     assert done.exit_code == 0, done.stderr
     assert "4 classes with the background." in done.stderr
@@ -158,12 +201,16 @@ def test_an_experiment_keeps_to_the_number_of_classes_that_is_stated(shared_data
     assert again.exit_code == 2
     assert "classes" in again.stderr
     assert "--classes" in model("converge", "--help").output
-    few = model("converge", *given, "--sizes", "2", "--steps", "1", "--draws", "1", "--seeds", "1", "--classes", "2")
+    few = model(
+        "converge", *given, "--sizes", "2", "--steps", "1", "--draws", "1", "--seeds", "1", "--classes", "2"
+    )
     assert few.exit_code == 2
     assert "expected 0/255, or class ids 0 to 1" in few.stderr
 
 
-def test_what_was_made_of_the_masks_is_said_once_beside_the_results(shared_cases: Path, tmp_path: Path) -> None:
+def test_what_was_made_of_the_masks_is_said_once_beside_the_results(
+    shared_cases: Path, tmp_path: Path
+) -> None:
     """In ranking, experiment, convergence and transfer; each has the options of the other reading."""
     source = shared_cases / "08-object-numbers"
     done = rank(source, "--out", f"{tmp_path}/ranking.csv", "--strategy", "random")
@@ -171,14 +218,30 @@ def test_what_was_made_of_the_masks_is_said_once_beside_the_results(shared_cases
     assert done.stdout == ""
     assert done.stderr.count("The masks number their objects (up to 5 in one) and are read as one class") == 1
     assert "8 images, 4 of them labelled, 2 classes with the background." in done.stderr
-    other = rank(source, "--out", f"{tmp_path}/ranking.csv", "--strategy", "random", "--mask-numbers", "classes")
+    other = rank(
+        source, "--out", f"{tmp_path}/ranking.csv", "--strategy", "random", "--mask-numbers", "classes"
+    )
     assert "6 classes with the background." in other.stderr
-    (tmp_path / "split.json").write_text(json.dumps({"pool": ["c0.png", "c1.png", "c2.png"], "test": ["c3.png"]}))
+    (tmp_path / "split.json").write_text(
+        json.dumps({"pool": ["c0.png", "c1.png", "c2.png"], "test": ["c3.png"]})
+    )
     given = ["--data", str(source), "--split", f"{tmp_path}/split.json", *FAST[:-4]]
     small = {
         "transfer": ["--experiments", "1", "--initial", "1", "--budget", "1", *FAST[-4:]],
         "converge": ["--sizes", "1", "--steps", "2", "--draws", "1", "--seeds", "1"],
-        "experiment": ["--experiments", "1", "--draws", "1", "--initial", "1", "--sizes", "2", "--strategies", "random", *FAST[-4:]],
+        "experiment": [
+            "--experiments",
+            "1",
+            "--draws",
+            "1",
+            "--initial",
+            "1",
+            "--sizes",
+            "2",
+            "--strategies",
+            "random",
+            *FAST[-4:],
+        ],
     }
     for command, options in small.items():
         done = model(command, *given, *options, "--out", f"{tmp_path}/{command}")
@@ -200,19 +263,37 @@ def test_the_table_names_images_in_sub_folders_by_their_path(shared_cases: Path,
 
 
 def test_the_working_size_keeps_small_objects(shared_cases: Path, tmp_path: Path) -> None:
-    """Of 2 x 2 pixels in 2048 x 2048, without a word about sizes; a size that is asked for is kept, and what it loses is said."""
-    subprocess.run([sys.executable, str(shared_cases / "07-small-objects" / "make.py"), str(tmp_path)], check=True)
+    """Of 2 x 2 pixels in 2048 x 2048, without a word about sizes;
+    a size that is asked for is kept, and what it loses is said."""
+    subprocess.run(
+        [sys.executable, str(shared_cases / "07-small-objects" / "make.py"), str(tmp_path)], check=True
+    )
     for image in sorted((tmp_path / "images").iterdir())[4:]:
         image.unlink()
-    options = ["--images", f"{tmp_path}/images", "--masks", f"{tmp_path}/masks", "--budget", "1", "--out", f"{tmp_path}/ranking.csv"]
+    options = [
+        "--images",
+        f"{tmp_path}/images",
+        "--masks",
+        f"{tmp_path}/masks",
+        "--budget",
+        "1",
+        "--out",
+        f"{tmp_path}/ranking.csv",
+    ]
     options += ["--strategy", "random", "--steps", "1", "--width", "4"]
     done = model("rank", *options)
     assert done.exit_code == 0, done.stderr
-    assert "Works at --image-size 2048, as 899 of 899 objects in the masks would lose most of their pixels at 512." in done.stderr
+    assert (
+        "Works at --image-size 2048, as 899 of 899 objects in the masks would lose most of their pixels at"
+        " 512." in done.stderr
+    )
     assert "Please look" not in done.stderr
     told = model("rank", *options, "--image-size", "512")
     assert told.exit_code == 0, told.stderr
-    assert "At --image-size 512, 899 of 899 objects in the masks lose most of their pixels; --image-size 2048 keeps them" in told.stderr
+    assert (
+        "At --image-size 512, 899 of 899 objects in the masks lose most of their pixels; --image-size 2048"
+        " keeps them" in told.stderr
+    )
     assert "Works at" not in told.stderr
 
 
@@ -257,7 +338,11 @@ def test_what_is_wrong_is_said_without_a_traceback(folder: Path, change: dict[st
         "--out": f"{folder}/r.csv",
         "--candidates": "2",
     }
-    arguments = [part for pair in (options | dict(zip(FAST[::2], FAST[1::2], strict=True)) | change).items() for part in pair]
+    arguments = [
+        part
+        for pair in (options | dict(zip(FAST[::2], FAST[1::2], strict=True)) | change).items()
+        for part in pair
+    ]
     done = model("rank", *arguments)
     assert done.exit_code == 2
     assert text in done.stderr
@@ -267,7 +352,9 @@ def test_what_is_wrong_is_said_without_a_traceback(folder: Path, change: dict[st
 
 def rank_with_encoder(folder: Path, *options: str) -> Result:
     paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
-    return model("rank", *paths, "--budget", "2", "--candidates", "1", "--encoder", "resnet18", *options, *FAST)
+    return model(
+        "rank", *paths, "--budget", "2", "--candidates", "1", "--encoder", "resnet18", *options, *FAST
+    )
 
 
 def test_rank_with_an_encoder_of_the_library(folder: Path) -> None:
@@ -284,7 +371,9 @@ def test_rank_with_an_encoder_of_the_library(folder: Path) -> None:
     assert (folder / "work" / "model" / "weights.safetensors").stat().st_mtime_ns == written
 
 
-def test_pretrained_weights_that_cannot_be_had_are_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pretrained_weights_that_cannot_be_had_are_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As on a machine without internet access whose cache is empty."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
@@ -301,7 +390,16 @@ def test_pretrained_weights_that_cannot_be_had_are_said(folder: Path, monkeypatc
 def test_names_with_brackets_are_shown_as_they_are(folder: Path) -> None:
     image = sorted((folder / "images").iterdir())[-1]
     image.rename(image.with_name("a [red] [i].png"))
-    options = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--strategy", "random", "--out", f"{folder}/r.csv"]
+    options = [
+        "--images",
+        f"{folder}/images",
+        "--masks",
+        f"{folder}/masks",
+        "--strategy",
+        "random",
+        "--out",
+        f"{folder}/r.csv",
+    ]
     done = model("rank", *options, "--budget", "5", *FAST)
     assert done.exit_code == 0, done.output
     assert "a [red] [i].png" in done.stderr
@@ -334,11 +432,24 @@ def test_a_name_that_is_no_text_keeps_its_bytes(folder: Path) -> None:
     image.rename(folder / "images" / os.fsdecode(b"\xff.png"))
     done = rank(folder, "--candidates", "1")
     assert done.exit_code == 0, done.output
-    assert b",\xff.png,0," in (folder / "ranking.csv").read_bytes() or b",\xff.png,1," in (folder / "ranking.csv").read_bytes()
+    assert (
+        b",\xff.png,0," in (folder / "ranking.csv").read_bytes()
+        or b",\xff.png,1," in (folder / "ranking.csv").read_bytes()
+    )
 
 
 def test_an_out_that_is_a_folder_is_said_before_any_work(folder: Path) -> None:
-    done = model("rank", "--images", f"{folder}/images", "--masks", f"{folder}/masks", "--budget", "2", "--out", str(folder))
+    done = model(
+        "rank",
+        "--images",
+        f"{folder}/images",
+        "--masks",
+        f"{folder}/masks",
+        "--budget",
+        "2",
+        "--out",
+        str(folder),
+    )
     assert done.exit_code == 2
     assert "cannot be written" in done.stderr
 
@@ -346,7 +457,12 @@ def test_an_out_that_is_a_folder_is_said_before_any_work(folder: Path) -> None:
 def test_an_experiment_is_the_papers_unless_told_otherwise() -> None:
     """5 experiments of 3 initial images, training sets of 5, 7, 12, 15, 16, random averaged over 8 draws."""
     shown = " ".join(model("experiment", "--help").output.split())
-    for option, default in {"experiments": "5", "initial": "3", "sizes": "5,7,12,15,16", "draws": "8"}.items():
+    for option, default in {
+        "experiments": "5",
+        "initial": "3",
+        "sizes": "5,7,12,15,16",
+        "draws": "8",
+    }.items():
         assert re.search(rf"--{option} ((?!--).)*\[default: {re.escape(default)}[;\]]", shown), option
 
 
@@ -356,7 +472,9 @@ def test_images_in_which_nothing_is_found_are_counted(folder: Path, monkeypatch:
     done = rank(folder, "--candidates", "2")
     assert done.exit_code == 0, done.stderr
     assert "in 2 of the 8 images a first model finds nothing" in done.stderr
-    assert [row["expected_dice"] != "" for row in csv.DictReader((folder / "ranking.csv").open())] == [True] * 3 + [False] * 2
+    assert [row["expected_dice"] != "" for row in csv.DictReader((folder / "ranking.csv").open())] == [
+        True
+    ] * 3 + [False] * 2
 
 
 def test_a_full_disk_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,7 +491,19 @@ def test_a_full_disk_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [(option, "0") for option in ("--jobs", "--draws", "--repeats", "--experiments", "--candidates", "--width", "--steps", "--row-steps")]
+    [
+        (option, "0")
+        for option in (
+            "--jobs",
+            "--draws",
+            "--repeats",
+            "--experiments",
+            "--candidates",
+            "--width",
+            "--steps",
+            "--row-steps",
+        )
+    ]
     + [("--image-size", "31"), ("--crop", "31"), ("--batch", "1"), ("--depth", "6"), ("--classes", "1")],
 )
 def test_numbers_out_of_range_are_said(option: str, value: str) -> None:
@@ -386,7 +516,20 @@ def test_numbers_out_of_range_are_said(option: str, value: str) -> None:
 def test_transfer_resumes_and_refuses_other_data(shared_data: Path, tmp_path: Path) -> None:
     def arguments(name: str) -> list[str]:
         data = shared_data / name
-        some = ["--experiments", "1", "--budget", "2", "--image-size", "64", "--crop", "32", "--width", "4", "--depth", "3"]
+        some = [
+            "--experiments",
+            "1",
+            "--budget",
+            "2",
+            "--image-size",
+            "64",
+            "--crop",
+            "32",
+            "--width",
+            "4",
+            "--depth",
+            "3",
+        ]
         paths = ["--data", str(data), "--split", str(data / "split_16_26.json"), "--out", str(tmp_path)]
         return ["transfer", *paths, *some, "--steps", "20", "--row-steps", "2"]
 
@@ -440,7 +583,9 @@ def test_ctrl_c_ends_an_experiment_at_once(shared_data: Path, tmp_path: Path) ->
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **options) as process:  # type: ignore[call-overload]
         try:
             deadline = time.monotonic() + 100
-            while time.monotonic() < deadline and len(children(process.pid)) < 3:  # two workers, and the tracker of their semaphores
+            while (
+                time.monotonic() < deadline and len(children(process.pid)) < 3
+            ):  # two workers, and the tracker of their semaphores
                 time.sleep(0.2)
             time.sleep(3)
             os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
@@ -453,7 +598,9 @@ def test_ctrl_c_ends_an_experiment_at_once(shared_data: Path, tmp_path: Path) ->
 
 
 def children(pid: int) -> list[str]:
-    return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    return subprocess.run(
+        ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.split()
 
 
 def test_a_folder_without_masks_says_to_label(folder: Path) -> None:
@@ -477,18 +624,41 @@ def test_a_killed_experiment_goes_on_and_leaves_no_process(shared_data: Path, tm
         "--experiments",
         "1",
     ]
-    arguments += ["--initial", "3", "--sizes", "4,6", "--draws", "2", "--jobs", "2", "--candidates", "2", "--out", f"{tmp_path}/out", *FAST]
-    process = subprocess.Popen([sys.executable, "-m", "model", *arguments], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    arguments += [
+        "--initial",
+        "3",
+        "--sizes",
+        "4,6",
+        "--draws",
+        "2",
+        "--jobs",
+        "2",
+        "--candidates",
+        "2",
+        "--out",
+        f"{tmp_path}/out",
+        *FAST,
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "model", *arguments],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     results = tmp_path / "out" / "results.json"
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (results.exists() and len(json.loads(results.read_text())["runs"]) >= 2):
+    while time.monotonic() < deadline and not (
+        results.exists() and len(json.loads(results.read_text())["runs"]) >= 2
+    ):
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = json.loads(results.read_text())["runs"]
     deadline = time.monotonic() + 20
     while (
-        time.monotonic() < deadline and subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).returncode == 0
+        time.monotonic() < deadline
+        and subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).returncode
+        == 0
     ):
         time.sleep(0.2)
     assert subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).returncode == 1

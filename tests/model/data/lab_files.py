@@ -16,7 +16,8 @@ Numbers = npt.NDArray[np.int64]
 
 
 def discs(seed: int, count: int = 4, radius: float = 9, side: int = SIDE, *, apart: int = 3) -> Numbers:
-    """A mask (side, side) of discs numbered from 1 in any order, at least `apart` pixels from each other; negative: they may touch."""
+    """A mask (side, side) of discs numbered from 1 in any order, at least `apart` pixels from each other;
+    negative: they may touch."""
     random = np.random.default_rng(seed)
     rows, columns = np.mgrid[:side, :side]
     mask = np.zeros((side, side), np.int64)
@@ -24,7 +25,11 @@ def discs(seed: int, count: int = 4, radius: float = 9, side: int = SIDE, *, apa
         row, column = random.uniform(radius, side - radius, 2)
         size = radius * random.uniform(0.6, 1.0)
         inside = np.hypot(rows - row, columns - column) <= size
-        if not mask[np.hypot(rows - row, columns - column) <= size + max(apart, 0)].any() if apart >= 0 else not mask[inside].all():
+        if (
+            not mask[np.hypot(rows - row, columns - column) <= size + max(apart, 0)].any()
+            if apart >= 0
+            else not mask[inside].all()
+        ):
             mask[inside & (mask == 0)] = mask.max() + 1
     return mask
 
@@ -35,7 +40,8 @@ def renumbered(mask: Numbers, numbers: list[int]) -> Numbers:
 
 
 def touching(seed: int, count: int = 9, side: int = SIDE) -> Numbers:
-    """Cells side by side, as in a confluent layer: each pixel belongs to the nearest of `count` + 3 centres, of which 3 are empty."""
+    """Cells side by side, as in a confluent layer:
+    each pixel belongs to the nearest of `count` + 3 centres, of which 3 are empty."""
     random = np.random.default_rng(seed)
     centres = random.uniform(0, side, (count + 3, 2))
     rows, columns = np.mgrid[:side, :side]
@@ -44,9 +50,12 @@ def touching(seed: int, count: int = 9, side: int = SIDE) -> Numbers:
 
 
 def stripes(seed: int, count: int = 3, side: int = SIDE) -> Numbers:
-    """A few large classes, each one region beside the last, of sizes that are alike in all images; 0 above them."""
+    """A few large classes, each one region beside the last, of sizes that are alike in all images;
+    0 above them."""
     edges = np.cumsum([14, *([10, 20, 34][:count])]) + np.random.default_rng(seed).integers(-3, 4, count + 1)
-    return np.repeat(np.searchsorted(edges, np.arange(side), side="right")[:, None], side, axis=1) % (count + 1)
+    return np.repeat(np.searchsorted(edges, np.arange(side), side="right")[:, None], side, axis=1) % (
+        count + 1
+    )
 
 
 def scattered(seed: int, classes: int = 3, pieces: int = 5) -> Numbers:
@@ -82,7 +91,8 @@ def jpeg(array: Array, quality: int = 75) -> bytes:
 
 
 def save(path: Path, array: Array | Image.Image | bytes) -> None:
-    """Write a file as its name says: TIFF as it is, PNG with 16 bits where the array has them, bytes as they are."""
+    """Write a file as its name says:
+    TIFF as it is, PNG with 16 bits where the array has them, bytes as they are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(array, bytes):
         path.write_bytes(array)
@@ -95,9 +105,13 @@ def save(path: Path, array: Array | Image.Image | bytes) -> None:
 
 
 def folder(
-    root: Path, masks: Sequence[Array], files: Sequence[tuple[str, Array | Image.Image | bytes]], more: int = 2
+    root: Path,
+    masks: Sequence[Array],
+    files: Sequence[tuple[str, Array | Image.Image | bytes]],
+    more: int = 2,
 ) -> tuple[Path, Path]:
-    """Images of `masks`, with what `files` say (suffix, content) as their masks, and `more` images without one; returns both folders."""
+    """Images of `masks`, with what `files` say (suffix, content) as their masks, and `more` images without
+    one; returns both folders."""
     for number, mask in enumerate(masks):
         save(root / "images" / f"c{number}.png", picture(mask, number))
     for number in range(len(masks), len(masks) + more):

@@ -24,24 +24,32 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def test_images_in_sub_folders_have_their_path_as_id_and_masks_the_same_path(images: Path, tmp_path: Path) -> None:
+def test_images_in_sub_folders_have_their_path_as_id_and_masks_the_same_path(
+    images: Path, tmp_path: Path
+) -> None:
     put(tmp_path / "masks" / "plate1" / "b.tif")
     pool = scan(images, tmp_path / "masks")
     assert pool.ids == ("a.png", "plate1/b.png", "plate1/deep/c.png", "plate2/b.png")
     assert pool.labelled == ("plate1/b.png",)
-    assert pool.notes == ("3 of 4 images are in sub-folders (plate1, plate1/deep, plate2); --no-subfolders leaves them out.",)
+    assert pool.notes == (
+        "3 of 4 images are in sub-folders (plate1, plate1/deep, plate2); --no-subfolders leaves them out.",
+    )
 
 
 def test_sub_folders_can_be_left_out_and_are_counted(images: Path) -> None:
     pool = scan(images, subfolders=False)
     assert pool.ids == ("a.png",)
-    assert pool.notes == ("Passed over 3 images in sub-folders; without --no-subfolders they are read as well.",)
+    assert pool.notes == (
+        "Passed over 3 images in sub-folders; without --no-subfolders they are read as well.",
+    )
     (images / "a.png").unlink()
     with pytest.raises(PoolError, match="no images found itself, but 3 in sub-folders"):
         scan(images, subfolders=False)
 
 
-def test_a_name_is_enough_where_only_one_of_the_two_lies_in_a_sub_folder(images: Path, tmp_path: Path) -> None:
+def test_a_name_is_enough_where_only_one_of_the_two_lies_in_a_sub_folder(
+    images: Path, tmp_path: Path
+) -> None:
     """Unless two images or two masks have it."""
     for name in ("c.png", "b.png", "old/a.png"):
         put(tmp_path / "masks" / name)
@@ -66,7 +74,12 @@ def test_ome_tiff_and_its_mask_need_not_both_be_called_ome(tmp_path: Path) -> No
 
 
 def test_folders_of_systems_hidden_ones_and_that_of_the_masks_are_passed_over(images: Path) -> None:
-    for name in ("__MACOSX/x.png", ".ipynb_checkpoints/a-checkpoint.png", "plate1/@eaDir/x.png", "masks/a.png"):
+    for name in (
+        "__MACOSX/x.png",
+        ".ipynb_checkpoints/a-checkpoint.png",
+        "plate1/@eaDir/x.png",
+        "masks/a.png",
+    ):
         put(images / name)
     for name in ("Thumbs.db", "desktop.ini", "plate1/Thumbs.db", "plate1/.DS_Store"):
         (images / name).touch()

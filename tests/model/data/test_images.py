@@ -1,4 +1,5 @@
-"""Images of every usual kind are read, oriented, shrunk and normalised; anything else is refused with a message that helps."""
+"""Images of every usual kind are read, oriented, shrunk and normalised;
+anything else is refused with a message that helps."""
 
 import io
 import re
@@ -17,7 +18,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
-from model.data.images import decode, decode_image, decode_raw, image_size, normalise, read_image, read_raw, resample, shrink, working_size
+from model.data.images import (
+    decode,
+    decode_image,
+    decode_raw,
+    image_size,
+    normalise,
+    read_image,
+    read_raw,
+    resample,
+    shrink,
+    working_size,
+)
 from model.errors import ImageError
 
 Array = np.ndarray[Any, Any]
@@ -77,7 +89,9 @@ def test_16_bit_png_loses_its_alpha(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_all_orientations_are_applied_as_image_viewers_do(tmp_path: Path, orientation: int, suffix: str) -> None:
+def test_all_orientations_are_applied_as_image_viewers_do(
+    tmp_path: Path, orientation: int, suffix: str
+) -> None:
     path = tmp_path / f"a{suffix}"
     array = np.kron(noise(5, 7), np.ones((8, 8), dtype=np.uint8))
     if suffix == ".tif":
@@ -101,9 +115,13 @@ def test_orientation_of_a_16_bit_png_is_applied(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compression", [None, "lzw", "zlib", "zstd"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "int32", ">u2"])
-def test_tiff_of_every_depth_and_compression_is_exact(tmp_path: Path, dtype: str, compression: str | None) -> None:
+def test_tiff_of_every_depth_and_compression_is_exact(
+    tmp_path: Path, dtype: str, compression: str | None
+) -> None:
     array = noise(33, 57, top=250).astype(dtype)
-    tifffile.imwrite(tmp_path / "a.tif", array, compression=compression, byteorder=">" if dtype[0] == ">" else "<")
+    tifffile.imwrite(
+        tmp_path / "a.tif", array, compression=compression, byteorder=">" if dtype[0] == ">" else "<"
+    )
     raw = read_raw(tmp_path / "a.tif")
     np.testing.assert_array_equal(raw, array)
     assert raw.dtype == np.dtype(dtype).newbyteorder("=")
@@ -125,7 +143,9 @@ def test_tiff_of_every_depth_and_compression_is_exact(tmp_path: Path, dtype: str
         ((1, 1, 40, 50), {"photometric": "minisblack"}, "CHW"),
     ],
 )
-def test_tiff_channels_are_found_first_or_last(tmp_path: Path, shape: tuple[int, ...], options: dict[str, Any], channels: str) -> None:
+def test_tiff_channels_are_found_first_or_last(
+    tmp_path: Path, shape: tuple[int, ...], options: dict[str, Any], channels: str
+) -> None:
     array = noise(*shape, top=65536, dtype="uint16")
     tifffile.imwrite(tmp_path / "a.tif", array, **options)
     plain = array.reshape(shape[-3:])
@@ -148,10 +168,15 @@ def test_tiff_channels_are_found_first_or_last(tmp_path: Path, shape: tuple[int,
         ((3, 40, 50), {"imagej": True, "metadata": {"axes": "TYX"}}),
         ((2, 3, 40, 50), {"imagej": True, "metadata": {"axes": "ZCYX"}}),
         ((3, 40, 50), {"photometric": "minisblack", "metadata": None}),
-        ((3, 40, 50), {"photometric": "minisblack", "metadata": None, "description": "ImageJ=1.53t\nimages=3\n"}),
+        (
+            (3, 40, 50),
+            {"photometric": "minisblack", "metadata": None, "description": "ImageJ=1.53t\nimages=3\n"},
+        ),
     ],
 )
-def test_a_stack_is_refused_and_the_remedy_named(tmp_path: Path, shape: tuple[int, ...], options: dict[str, Any]) -> None:
+def test_a_stack_is_refused_and_the_remedy_named(
+    tmp_path: Path, shape: tuple[int, ...], options: dict[str, Any]
+) -> None:
     tifffile.imwrite(tmp_path / "stack.tif", noise(*shape, dtype="uint16"), **options)
     for read in (read_raw, image_size):
         with pytest.raises(ImageError, match=r"stack\.tif.*stack.*export single planes"):
@@ -165,27 +190,37 @@ def test_one_file_of_several_of_an_ome_tiff_is_the_plane_that_it_holds(tmp_path:
 
     def described(number: int) -> str:
         held = "".join(
-            f'<TiffData First{axes[0]}="{k}" IFD="0" PlaneCount="1"><UUID FileName="p{k}.ome.tif">urn:uuid:{k}</UUID></TiffData>'
+            f'<TiffData First{axes[0]}="{k}" IFD="0" PlaneCount="1"><UUID'
+            f' FileName="p{k}.ome.tif">urn:uuid:{k}</UUID></TiffData>'
             for k in range(3)
         )
         sizes = " ".join(f'Size{axis}="{3 if axis == axes[0] else 1}"' for axis in "ZCT")
         return (
-            f'<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{number}">'
-            '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="50" SizeY="40" '
-            f"{sizes}>{held}</Pixels></Image></OME>"
+            '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"'
+            f' UUID="urn:uuid:{number}"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT"'
+            f' Type="uint8" SizeX="50" SizeY="40" {sizes}>{held}</Pixels></Image></OME>'
         )
 
     for number in (0, 1):
-        tifffile.imwrite(tmp_path / f"p{number}.ome.tif", planes[number], description=described(number), metadata=None)
+        tifffile.imwrite(
+            tmp_path / f"p{number}.ome.tif", planes[number], description=described(number), metadata=None
+        )
         np.testing.assert_array_equal(read_raw(tmp_path / f"p{number}.ome.tif"), planes[number])
         assert image_size(tmp_path / f"p{number}.ome.tif") == (40, 50)
-    tifffile.imwrite(tmp_path / "two.ome.tif", planes[:2], description=described(0), metadata=None, photometric="minisblack")
+    tifffile.imwrite(
+        tmp_path / "two.ome.tif",
+        planes[:2],
+        description=described(0),
+        metadata=None,
+        photometric="minisblack",
+    )
     with pytest.raises(ImageError, match="stack"):
         read_raw(tmp_path / "two.ome.tif")
 
 
 def test_no_warning_of_a_library_reaches_the_terminal(tmp_path: Path) -> None:
-    """A TIFF that its library complains of, and an image that is large for another, in a process of its own as a user starts it."""
+    """A TIFF that its library complains of, and an image that is large for another, in a process of its own
+    as a user starts it."""
     whole = io.BytesIO()
     tifffile.imwrite(whole, noise(40, 50), description="ImageJ=1.53t\nimages=9\nslices=9\n", metadata=None)
     damaged = whole.getvalue()
@@ -213,7 +248,9 @@ def test_no_warning_of_a_library_reaches_the_terminal(tmp_path: Path) -> None:
         ((40, 50), {"bigtiff": True}, ""),
     ],
 )
-def test_channels_that_a_tiff_does_not_name_are_told(tmp_path: Path, shape: tuple[int, ...], options: dict[str, Any], said: str) -> None:
+def test_channels_that_a_tiff_does_not_name_are_told(
+    tmp_path: Path, shape: tuple[int, ...], options: dict[str, Any], said: str
+) -> None:
     tifffile.imwrite(tmp_path / "a.tif", noise(*shape), **options)
     assumed = decode((tmp_path / "a.tif").read_bytes(), "a.tif").assumed
     assert assumed.startswith(said)
@@ -233,7 +270,9 @@ def test_pages_of_different_sizes_and_four_real_channels_are_refused(tmp_path: P
 
 @pytest.mark.parametrize("small", [(32, 40), (20, 31)])
 @pytest.mark.parametrize("thumbnail_first", [False, True])
-def test_thumbnails_and_pyramids_inside_a_tiff_are_ignored(tmp_path: Path, small: tuple[int, int], thumbnail_first: bool) -> None:
+def test_thumbnails_and_pyramids_inside_a_tiff_are_ignored(
+    tmp_path: Path, small: tuple[int, int], thumbnail_first: bool
+) -> None:
     array = noise(64, 80)
     pages = [(array, 0), (noise(*small), 1)]
     with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
@@ -261,7 +300,9 @@ def test_palette_tiff_is_shown_in_its_colours(tmp_path: Path) -> None:
 def test_bytes_and_files_take_the_same_way(tmp_path: Path) -> None:
     path = tmp_path / "a.JPG"
     Image.fromarray(noise(60, 80, 3)).save(path, format="JPEG")
-    np.testing.assert_array_equal(read_image(path, max_side=40), decode_image(path.read_bytes(), "task 7", max_side=40))
+    np.testing.assert_array_equal(
+        read_image(path, max_side=40), decode_image(path.read_bytes(), "task 7", max_side=40)
+    )
 
 
 @pytest.mark.parametrize("kind", ["png", "png16", "jpg", "tif", "lzw.tif"])
@@ -302,7 +343,12 @@ def test_what_is_no_image_is_described(tmp_path: Path, content: bytes, message: 
 def test_bmp_and_webp_are_read(kind: str) -> None:
     """Label Studio takes them as uploads: gray, colour, palette, transparency; not animations."""
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
-    for mode, shown in (("L", "RGB" if kind == "WEBP" else "L"), ("RGB", "RGB"), ("RGBA", "RGB"), ("P", "RGB")):
+    for mode, shown in (
+        ("L", "RGB" if kind == "WEBP" else "L"),
+        ("RGB", "RGB"),
+        ("RGBA", "RGB"),
+        ("P", "RGB"),
+    ):
         if kind == "WEBP" and mode == "P":
             continue
         image = Image.fromarray(noise(40, 50, 3)).convert(mode)
@@ -406,7 +452,9 @@ def test_colours_keep_their_relation() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 1000), scale=st.floats(1e-3, 1e3), offset=st.floats(-100, 100), colour=st.booleans())
+@given(
+    seed=st.integers(0, 1000), scale=st.floats(1e-3, 1e3), offset=st.floats(-100, 100), colour=st.booleans()
+)
 def test_normalise_ignores_scale_and_offset(seed: int, scale: float, offset: float, colour: bool) -> None:
     image = np.random.default_rng(seed).exponential(20, (32, 40, 3) if colour else (32, 40))
     np.testing.assert_allclose(normalise(image * scale + offset), normalise(image), atol=2e-3)

@@ -1,4 +1,5 @@
-"""Files as labs have them: what the numbers in masks mean, which masks are inverted, and what a lossy format has made of them."""
+"""Files as labs have them:
+what the numbers in masks mean, which masks are inverted, and what a lossy format has made of them."""
 
 import io
 from collections.abc import Callable
@@ -14,7 +15,18 @@ from model.arrays import Array
 from model.data.mask_coding import MaskOptions, Meaning
 from model.data.pool import Pool, scan
 from model.errors import PoolError
-from tests.model.data.lab_files import Numbers, blurred, coloured, discs, folder, jpeg, renumbered, scattered, stripes, touching
+from tests.model.data.lab_files import (
+    Numbers,
+    blurred,
+    coloured,
+    discs,
+    folder,
+    jpeg,
+    renumbered,
+    scattered,
+    stripes,
+    touching,
+)
 
 Content = Array | Image.Image | bytes
 VARYING = [discs(seed, count) for seed, count in enumerate([3, 5, 4, 5])]
@@ -25,7 +37,9 @@ OTHER_READING = "--mask-numbers classes"
 
 def foreground_agrees(pool: Pool, masks: list[Numbers]) -> bool:
     """Whether the labels mark just what the masks number."""
-    return all(np.array_equal(pool.labels[f"c{number}.png"] > 0, mask > 0) for number, mask in enumerate(masks))
+    return all(
+        np.array_equal(pool.labels[f"c{number}.png"] > 0, mask > 0) for number, mask in enumerate(masks)
+    )
 
 
 def palette(mask: Array, colours: list[int]) -> Image.Image:
@@ -49,7 +63,10 @@ def webp(array: Array) -> bytes:
 def with_gaps(masks: list[Numbers], highest: int) -> list[Numbers]:
     """Other numbers up to `highest`, as they are left when objects were deleted."""
     chosen = [np.random.default_rng(seed).permutation(highest) + 1 for seed in range(len(masks))]
-    return [renumbered(mask, sorted(numbers[: mask.max()].tolist())) for mask, numbers in zip(masks, chosen, strict=True)]
+    return [
+        renumbered(mask, sorted(numbers[: mask.max()].tolist()))
+        for mask, numbers in zip(masks, chosen, strict=True)
+    ]
 
 
 def apart(seed: int) -> Numbers:
@@ -57,7 +74,10 @@ def apart(seed: int) -> Numbers:
     rows, columns = np.mgrid[:96, :96]
     moved = np.random.default_rng(seed).integers(-3, 4)
     places = ((1, 25, 25, 20), (2, 70, 25, 12), (3, 25, 75, 7))
-    return sum(number * (np.hypot(rows - row - moved, columns - column) <= radius) for number, row, column, radius in places)
+    return sum(
+        number * (np.hypot(rows - row - moved, columns - column) <= radius)
+        for number, row, column, radius in places
+    )
 
 
 def bordered(mask: Numbers) -> Numbers:
@@ -78,19 +98,46 @@ def bordered(mask: Numbers) -> Numbers:
         (with_gaps(VARYING, 11), ".png", lambda mask: mask.astype(np.uint8)),
         (with_gaps(VARYING, 6), ".png", lambda mask: mask.astype(np.uint8)),
         (with_gaps(VARYING, 60_000), ".png", lambda mask: mask.astype(np.uint16)),
-        ([touching(seed, count) for seed, count in enumerate([9, 12, 7])], ".png", lambda mask: mask.astype(np.uint8)),
-        ([touching(seed, count) for seed, count in enumerate([4, 6, 5, 6])], ".png", lambda mask: mask.astype(np.uint8)),
-        ([discs(seed, 60 + 5 * seed, 4, 160) for seed in range(3)], ".png", lambda mask: mask.astype(np.uint8)),
+        (
+            [touching(seed, count) for seed, count in enumerate([9, 12, 7])],
+            ".png",
+            lambda mask: mask.astype(np.uint8),
+        ),
+        (
+            [touching(seed, count) for seed, count in enumerate([4, 6, 5, 6])],
+            ".png",
+            lambda mask: mask.astype(np.uint8),
+        ),
+        (
+            [discs(seed, 60 + 5 * seed, 4, 160) for seed in range(3)],
+            ".png",
+            lambda mask: mask.astype(np.uint8),
+        ),
         ([discs(seed, 4) for seed in range(4)], ".png", lambda mask: mask.astype(np.uint8)),
         ([discs(1, 5)], ".png", lambda mask: mask.astype(np.uint8)),
     ],
     ids=[
-        *("uint8", "uint16", "int32", "float32", "palette", "colours", "colours on white", "2 masks", "gaps", "gaps in few", "16 bit"),
+        *(
+            "uint8",
+            "uint16",
+            "int32",
+            "float32",
+            "palette",
+            "colours",
+            "colours on white",
+            "2 masks",
+            "gaps",
+            "gaps in few",
+            "16 bit",
+        ),
         *("touching", "few touching", "many", "same count", "a single mask"),
     ],
 )
-def test_numbered_objects_are_one_class(tmp_path: Path, masks: list[Numbers], suffix: str, write: Callable[[Numbers], Content]) -> None:
-    """Whatever file they are in, with gaps, touching, the same count in each mask, in colours: said in one line, with the other reading."""
+def test_numbered_objects_are_one_class(
+    tmp_path: Path, masks: list[Numbers], suffix: str, write: Callable[[Numbers], Content]
+) -> None:
+    """Whatever file they are in, with gaps, touching, the same count in each mask, in colours:
+    said in one line, with the other reading."""
     pool = scan(*folder(tmp_path, masks, [(suffix, write(mask)) for mask in masks]))
     assert (pool.classes, len(pool.labelled), pool.problems) == (2, len(masks), ())
     assert foreground_agrees(pool, masks)
@@ -113,13 +160,31 @@ def test_a_border_of_another_number_around_each_object_changes_nothing(tmp_path:
         ([scattered(seed, 4) for seed in range(4)], False),
         ([scattered(seed, 3, pieces=12) for seed in range(2)], False),
         ([stripes(seed) for seed in range(4)], True),
-        ([np.where(stripes(seed) == 3, stripes(seed) * (seed % 2), stripes(seed)) for seed in range(4)], True),
-        ([(mask > 0).astype(int) + ndimage.binary_erosion(mask, iterations=8) for mask in (discs(seed, 1, 30) for seed in range(4))], True),
+        (
+            [np.where(stripes(seed) == 3, stripes(seed) * (seed % 2), stripes(seed)) for seed in range(4)],
+            True,
+        ),
+        (
+            [
+                (mask > 0).astype(int) + ndimage.binary_erosion(mask, iterations=8)
+                for mask in (discs(seed, 1, 30) for seed in range(4))
+            ],
+            True,
+        ),
         ([apart(seed) for seed in range(4)], True),
         ([apart(seed) for seed in range(2)], True),
         ([scattered(1, 3)], False),
     ],
-    ids=["scattered", "in many pieces", "few large", "one missing", "nested", "apart", "apart in 2", "a single mask"],
+    ids=[
+        "scattered",
+        "in many pieces",
+        "few large",
+        "one missing",
+        "nested",
+        "apart",
+        "apart in 2",
+        "a single mask",
+    ],
 )
 def test_classes_are_not_taken_for_objects(tmp_path: Path, masks: list[Numbers], said: bool) -> None:
     """Also few large regions; where each is one piece in each mask, both readings are named."""
@@ -196,7 +261,10 @@ def test_inverted_masks_are_asked_about_and_can_be_inverted(tmp_path: Path, kind
 
 
 def test_one_inverted_mask_among_others_is_named(tmp_path: Path) -> None:
-    files = [(".png", (((mask > 0) != (number == 2)) * 255).astype(np.uint8)) for number, mask in enumerate(VARYING)]
+    files = [
+        (".png", (((mask > 0) != (number == 2)) * 255).astype(np.uint8))
+        for number, mask in enumerate(VARYING)
+    ]
     folders = folder(tmp_path, VARYING, files)
     (asked,) = [text for _, text in scan(*folders).warnings]
     assert asked.startswith("c2.png: 93% ")
@@ -210,7 +278,9 @@ def test_one_inverted_mask_among_others_is_named(tmp_path: Path) -> None:
 
 def test_three_classes_are_inverted_by_their_commonest_number(tmp_path: Path) -> None:
     masks = [scattered(seed, 3) for seed in range(3)]
-    files: list[tuple[str, Content]] = [(".png", np.array([2, 0, 1])[mask].astype(np.uint8)) for mask in masks]
+    files: list[tuple[str, Content]] = [
+        (".png", np.array([2, 0, 1])[mask].astype(np.uint8)) for mask in masks
+    ]
     pool = scan(*folder(tmp_path, masks, files), mask_options=MaskOptions(inverted=("all",)))
     assert pool.classes == 3
     assert all(np.array_equal(pool.labels[f"c{number}.png"], mask) for number, mask in enumerate(masks))
@@ -244,7 +314,9 @@ def black_white(mask: Numbers) -> Array:
     ],
     ids=["quality 95", "quality 40", "in colours", "named PNG", "saved again as PNG", "TIFF", "WebP"],
 )
-def test_black_and_white_is_read_through_the_ringing_of_jpeg(tmp_path: Path, suffix: str, write: Callable[[Numbers], Content]) -> None:
+def test_black_and_white_is_read_through_the_ringing_of_jpeg(
+    tmp_path: Path, suffix: str, write: Callable[[Numbers], Content]
+) -> None:
     pool = scan(*folder(tmp_path, VARYING, [(suffix, write(mask)) for mask in VARYING]))
     assert foreground_agrees(pool, VARYING)
     assert (pool.classes, pool.problems, len(pool.notes)) == (2, (), 1)
@@ -265,21 +337,32 @@ def test_black_and_white_is_read_through_the_ringing_of_jpeg(tmp_path: Path, suf
     ],
     ids=["ids", "close grays", "three levels", "object numbers", "named PNG", "TIFF", "red", "WebP"],
 )
-def test_other_masks_in_jpeg_are_refused_with_the_reason(tmp_path: Path, suffix: str, write: Callable[[Numbers], Content]) -> None:
+def test_other_masks_in_jpeg_are_refused_with_the_reason(
+    tmp_path: Path, suffix: str, write: Callable[[Numbers], Content]
+) -> None:
     pool = scan(*folder(tmp_path, VARYING, [(suffix, write(mask)) for mask in VARYING]))
     assert (pool.labelled, len(pool.problems)) == ((), 4)
     assert all("JPEG is lossy" in text and "PNG" in text for _, text in pool.problems)
 
 
 def test_gray_edges_are_divided_in_the_middle_and_levels_are_classes(tmp_path: Path) -> None:
-    """Anti-aliased masks are black and white; evenly spaced grays in whole areas are the classes that they stand for."""
+    """Anti-aliased masks are black and white;
+    evenly spaced grays in whole areas are the classes that they stand for."""
     files = [(".png", blurred(mask)) for mask in VARYING]
     pool = scan(*folder(tmp_path / "edges", VARYING, files))
-    assert all(np.array_equal(pool.labels[f"c{number}.png"], gray >= 128) for number, (_, gray) in enumerate(files))
+    assert all(
+        np.array_equal(pool.labels[f"c{number}.png"], gray >= 128) for number, (_, gray) in enumerate(files)
+    )
     assert "4 masks with gray edges" in pool.notes[0]
     for grays in ([0, 85, 170, 255], [0, 128, 255]):
         masks = [scattered(seed, len(grays)) for seed in range(3)]
-        pool = scan(*folder(tmp_path / str(len(grays)), masks, [(".png", np.array(grays, np.uint8)[mask]) for mask in masks]))
+        pool = scan(
+            *folder(
+                tmp_path / str(len(grays)),
+                masks,
+                [(".png", np.array(grays, np.uint8)[mask]) for mask in masks],
+            )
+        )
         assert pool.classes == len(grays)
         assert np.array_equal(pool.labels["c1.png"], masks[1])
         assert "are read as the classes 0 to" in pool.notes[0]
@@ -288,7 +371,9 @@ def test_gray_edges_are_divided_in_the_middle_and_levels_are_classes(tmp_path: P
 def test_a_class_that_a_smooth_resizing_has_made_is_asked_about(tmp_path: Path) -> None:
     """Between 0 and 2 lies 1, wherever two areas meet."""
     masks = [discs(seed, 5, 12) for seed in range(4)]
-    files: list[tuple[str, Content]] = [(".png", (blurred(mask).astype(int) * 2 // 255).astype(np.uint8)) for mask in masks]
+    files: list[tuple[str, Content]] = [
+        (".png", (blurred(mask).astype(int) * 2 // 255).astype(np.uint8)) for mask in masks
+    ]
     pool = scan(*folder(tmp_path, masks, files))
     assert any("number 1 is but a thin outline" in text for _, text in pool.warnings)
 
@@ -296,7 +381,8 @@ def test_a_class_that_a_smooth_resizing_has_made_is_asked_about(tmp_path: Path) 
 def test_the_cases_that_went_wrong_once(shared_cases: Path) -> None:
     """Each with the right answer."""
     read = {
-        name: scan(shared_cases / name / "images", shared_cases / name / "masks") for name in ("08-object-numbers", "16a-plain-inverted")
+        name: scan(shared_cases / name / "images", shared_cases / name / "masks")
+        for name in ("08-object-numbers", "16a-plain-inverted")
     }
     assert read["08-object-numbers"].classes == 2
     assert OTHER_READING in read["08-object-numbers"].notes[0]

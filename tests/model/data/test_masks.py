@@ -1,4 +1,5 @@
-"""Masks of every usual coding become class ids; what cannot be meant is refused with the values or sizes found."""
+"""Masks of every usual coding become class ids;
+what cannot be meant is refused with the values or sizes found."""
 
 import struct
 import zlib
@@ -12,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from model.data.masks import class_ids, infer_classes, mask_warnings, read_mask, read_values, resize_mask, write_mask
+from model.data.masks import (
+    class_ids,
+    infer_classes,
+    mask_warnings,
+    read_mask,
+    read_values,
+    resize_mask,
+    write_mask,
+)
 from model.errors import MaskError
 
 Array = np.ndarray[Any, Any]
@@ -59,7 +68,8 @@ def test_all_binary_codings_give_the_same_ids(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int32", "float32"])
 @pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
 def test_tiff_masks_are_read_by_number(tmp_path: Path, dtype: str, photometric: str) -> None:
-    """Also a Boolean array as Python writes it, which tifffile calls white-is-zero; one bit of another program is what it shows."""
+    """Also a Boolean array as Python writes it, which tifffile calls white-is-zero;
+    one bit of another program is what it shows."""
     mask = ids()
     array = mask.astype(bool) if dtype == "bool" else (mask * 255).astype(dtype)
     tifffile.imwrite(tmp_path / "a.tif", array, photometric=photometric, compression="zlib")
@@ -88,7 +98,11 @@ def test_gray_of_2_and_4_bits_is_not_spread(tmp_path: Path, bits: int) -> None:
     each = 8 // bits
     packed = sum(mask[:, k::each].astype(np.uint8) << (8 - bits * (k + 1)) for k in range(each))
     rows = b"".join(b"\0" + row.tobytes() for row in np.asarray(packed, dtype=np.uint8))
-    body = chunk(b"IHDR", struct.pack(">IIBBBBB", 40, 32, bits, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    body = (
+        chunk(b"IHDR", struct.pack(">IIBBBBB", 40, 32, bits, 0, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     np.testing.assert_array_equal(read_mask(tmp_path / "a.png", shape=(32, 40), classes=3), mask)
 
@@ -124,13 +138,20 @@ def test_another_size_names_both_sizes(tmp_path: Path) -> None:
 
 
 def test_colours_fractions_hidden_alpha_and_damage_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (*SHAPE, 3)).astype(np.uint8)).save(tmp_path / "colour.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (*SHAPE, 3)).astype(np.uint8)).save(
+        tmp_path / "colour.png"
+    )
     tifffile.imwrite(tmp_path / "float.tif", np.random.default_rng(0).random(SHAPE))
     hidden = np.zeros((*SHAPE, 4), dtype=np.uint8)
     hidden[..., 3] = ids() * 255
     Image.fromarray(hidden).save(tmp_path / "alpha.png")
     (tmp_path / "text.png").write_text("no mask")
-    for name, message in {"colour.png": "colours", "float.tif": "fractions", "alpha.png": "transparency", "text.png": "no mask"}.items():
+    for name, message in {
+        "colour.png": "colours",
+        "float.tif": "fractions",
+        "alpha.png": "transparency",
+        "text.png": "no mask",
+    }.items():
         with pytest.raises(MaskError, match=f"{name}.*{message}"):
             read_values(tmp_path / name)
     with pytest.raises(MaskError, match="no such file"):
@@ -165,8 +186,12 @@ def test_shrinking_takes_the_majority_and_growing_the_nearest() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 100), height=st.integers(1, 90), width=st.integers(1, 90), classes=st.integers(2, 5))
-def test_resizing_invents_no_class_and_keeps_type_and_shape(seed: int, height: int, width: int, classes: int) -> None:
+@given(
+    seed=st.integers(0, 100), height=st.integers(1, 90), width=st.integers(1, 90), classes=st.integers(2, 5)
+)
+def test_resizing_invents_no_class_and_keeps_type_and_shape(
+    seed: int, height: int, width: int, classes: int
+) -> None:
     mask = ids(classes, seed=seed)
     result = resize_mask(mask, (height, width))
     assert result.shape == (height, width)
@@ -209,6 +234,11 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MaskError, match=r"expected \.png"):
         write_mask(tmp_path / "a.jpg", ids())
-    for mask, white in ((ids(3), True), (np.full(SHAPE, 300), False), (np.full(SHAPE, 0.5), False), (np.zeros((0, 3), dtype=int), False)):
+    for mask, white in (
+        (ids(3), True),
+        (np.full(SHAPE, 300), False),
+        (np.full(SHAPE, 0.5), False),
+        (np.zeros((0, 3), dtype=int), False),
+    ):
         with pytest.raises(MaskError, match="expected whole numbers"):
             write_mask(tmp_path / "a.png", mask, white=white)

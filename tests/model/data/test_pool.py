@@ -23,7 +23,14 @@ def put_image(folder: Path, name: str, *, shape: tuple[int, ...] = (SIDE, SIDE +
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)).save(folder / name)
 
 
-def put_mask(folder: Path, name: str, *, classes: int = 2, white: bool = False, shape: tuple[int, int] = (SIDE, SIDE + 8)) -> None:
+def put_mask(
+    folder: Path,
+    name: str,
+    *,
+    classes: int = 2,
+    white: bool = False,
+    shape: tuple[int, int] = (SIDE, SIDE + 8),
+) -> None:
     folder.mkdir(exist_ok=True)
     mask = np.random.default_rng(1).integers(0, classes, shape)
     write_mask(folder / name, mask, white=white)
@@ -77,7 +84,9 @@ def test_progress_reports_every_image_in_order(folders: tuple[Path, Path]) -> No
     assert seen == [(k, 5) for k in range(1, 6)]
 
 
-def test_a_scan_cancelled_by_its_callback_leaves_the_rest_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scan_cancelled_by_its_callback_leaves_the_rest_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for k in range(60):
         put_image(tmp_path, f"{k}.png")
     read: list[str] = []
@@ -142,7 +151,11 @@ def test_masks_that_seem_to_number_objects_are_pointed_out(folders: tuple[Path, 
 
 def test_missing_and_empty_folders_list_the_extensions(tmp_path: Path, folders: tuple[Path, Path]) -> None:
     (tmp_path / "empty").mkdir()
-    for images, masks in ((tmp_path / "nowhere", None), (tmp_path / "empty", None), (folders[0], tmp_path / "nowhere")):
+    for images, masks in (
+        (tmp_path / "nowhere", None),
+        (tmp_path / "empty", None),
+        (folders[0], tmp_path / "nowhere"),
+    ):
         with pytest.raises(PoolError, match=r"\.jpeg, \.jpg, \.png, \.tif, \.tiff"):
             scan(images, masks)
     assert scan(folders[0], tmp_path / "empty").labelled == ()
@@ -220,7 +233,9 @@ def test_exif_rotated_images_need_masks_as_displayed(tmp_path: Path) -> None:
     exif[274] = 6
     (tmp_path / "i").mkdir()
     for name in ("good.jpg", "bad.jpg"):
-        Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)).save(tmp_path / "i" / name, exif=exif)
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)).save(
+            tmp_path / "i" / name, exif=exif
+        )
     put_mask(tmp_path / "m", "good.png", shape=(60, 40))
     put_mask(tmp_path / "m", "bad.png", shape=(40, 60))
     pool = scan(tmp_path / "i", tmp_path / "m")
@@ -232,7 +247,9 @@ def test_exif_rotated_images_need_masks_as_displayed(tmp_path: Path) -> None:
 def test_too_few_labels_names_both_numbers(folders: tuple[Path, Path]) -> None:
     pool = scan(*folders)
     pool.require_labels(2)
-    with pytest.raises(TooFewLabelsError, match="found 2 labelled images of 5, expected at least 3; label 1 more"):
+    with pytest.raises(
+        TooFewLabelsError, match="found 2 labelled images of 5, expected at least 3; label 1 more"
+    ):
         pool.require_labels(3)
 
 
@@ -315,16 +332,25 @@ def test_several_threads_may_read_at_once(folders: tuple[Path, Path]) -> None:
 
 def test_a_pool_may_be_built_from_arrays() -> None:
     images = {name: np.zeros((SIDE, SIDE + 2, 3), dtype=np.float32) for name in ("a", "b")}
-    pool = Pool(ids=("a", "b"), labelled=("a",), classes=2, images=images, labels={"a": np.ones((SIDE, SIDE + 2), dtype=np.uint8)})
+    pool = Pool(
+        ids=("a", "b"),
+        labelled=("a",),
+        classes=2,
+        images=images,
+        labels={"a": np.ones((SIDE, SIDE + 2), dtype=np.uint8)},
+    )
     assert pool.unlabelled == ("b",)
     assert pool.original_size("b") == (SIDE, SIDE + 2)
     pool.require_labels(1)
 
 
 @pytest.mark.parametrize(
-    ("dataset", "count", "classes"), [("dsb2018", 84, 2), ("usiigaci_t98g", 50, 2), ("bbbc010", 42, 2), ("axondeepseg_3class", 13, 3)]
+    ("dataset", "count", "classes"),
+    [("dsb2018", 84, 2), ("usiigaci_t98g", 50, 2), ("bbbc010", 42, 2), ("axondeepseg_3class", 13, 3)],
 )
-def test_the_shared_data_sets_are_read_whole(shared_data: Path, dataset: str, count: int, classes: int) -> None:
+def test_the_shared_data_sets_are_read_whole(
+    shared_data: Path, dataset: str, count: int, classes: int
+) -> None:
     pool = scan(shared_data / dataset / "images", shared_data / dataset / "masks", max_side=128)
     assert (len(pool.ids), len(pool.labelled), pool.classes, pool.problems) == (count, count, classes, ())
     for name in pool.labelled[:5]:
@@ -334,7 +360,11 @@ def test_the_shared_data_sets_are_read_whole(shared_data: Path, dataset: str, co
 
 
 @pytest.mark.parametrize(
-    ("stray", "texts"), [(7, ["id 7, but no mask has 2, 3, 4, 5, 6", "only one of 6"]), (2, ["only one of 6 masks with the class id 2"])]
+    ("stray", "texts"),
+    [
+        (7, ["id 7, but no mask has 2, 3, 4, 5, 6", "only one of 6"]),
+        (2, ["only one of 6 masks with the class id 2"]),
+    ],
 )
 def test_a_stray_class_id_is_pointed_out(tmp_path: Path, stray: int, texts: list[str]) -> None:
     for number in range(6):
@@ -346,7 +376,10 @@ def test_a_stray_class_id_is_pointed_out(tmp_path: Path, stray: int, texts: list
     pool = scan(tmp_path / "images", tmp_path / "masks")
     assert pool.classes == stray + 1
     assert [name for name, _ in pool.warnings] == ["3.png"] * len(texts)
-    assert all(text in message and "--classes N" in message for text, (_, message) in zip(texts, pool.warnings, strict=True))
+    assert all(
+        text in message and "--classes N" in message
+        for text, (_, message) in zip(texts, pool.warnings, strict=True)
+    )
     told = scan(tmp_path / "images", tmp_path / "masks", classes=2)
     assert not told.warnings
     assert [name for name, _ in told.problems] == ["3.png"]

@@ -11,20 +11,35 @@ TINY = Recipe(width=4, depth=2, max_side=48, crop=32, batch=2, steps=6, row_step
 
 
 def make(
-    experiment: int, strategy: str, size: int, dice: float | Sequence[float], draw: int = 0, chosen: str | None = None, query: float = 0.0
+    experiment: int,
+    strategy: str,
+    size: int,
+    dice: float | Sequence[float],
+    draw: int = 0,
+    chosen: str | None = None,
+    query: float = 0.0,
 ) -> Run:
-    """Build a run whose images are named after the arm, so that sets differ between arms unless `chosen` is given."""
+    """Build a run whose images are named after the arm, so that sets differ between arms unless `chosen` is
+    given."""
     scores = (dice,) if isinstance(dice, float) else tuple(dice)
     names = tuple(f"{chosen or f'{strategy}{draw}'}-{i:03}" for i in range(size))
     added = () if strategy == INITIAL else names[-1:]
-    return Run(experiment, strategy, draw, size, names, added, scores, tuple(d / 2 for d in scores), 0, 10.0, query)
+    return Run(
+        experiment, strategy, draw, size, names, added, scores, tuple(d / 2 for d in scores), 0, 10.0, query
+    )
 
 
 def small() -> list[Run]:
     """Two experiments, sizes 3, 5 and 9 (the whole pool), two draws of random, one strategy."""
     runs = []
-    for e, (initial, five, draws, nine) in enumerate([(0.5, 0.7, (0.6, 0.64), 0.8), (0.4, 0.6, (0.5, 0.62), 0.8)]):
-        runs += [make(e, INITIAL, 3, initial), make(e, "s", 5, five, query=2.0), make(e, "s", 9, nine, chosen="pool", query=4.0)]
+    for e, (initial, five, draws, nine) in enumerate(
+        [(0.5, 0.7, (0.6, 0.64), 0.8), (0.4, 0.6, (0.5, 0.62), 0.8)]
+    ):
+        runs += [
+            make(e, INITIAL, 3, initial),
+            make(e, "s", 5, five, query=2.0),
+            make(e, "s", 9, nine, chosen="pool", query=4.0),
+        ]
         for d, score in enumerate(draws):
             runs += [make(e, "random", 5, score, d), make(e, "random", 9, nine, d, chosen="pool")]
     return runs

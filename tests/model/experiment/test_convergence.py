@@ -12,7 +12,8 @@ RECIPE = Recipe(width=4, depth=2, max_side=64, crop=32, batch=2, steps=1, row_st
 
 
 def test_the_table_by_hand() -> None:
-    """Mean over sets and seeds, change from fewer steps on the same sets and seeds, and the seed's spread within each set."""
+    """Mean over sets and seeds, change from fewer steps on the same sets and seeds, and the seed's spread
+    within each set."""
     low = {"3/10/0/0": 0.4, "3/10/0/1": 0.5, "3/10/1/0": 0.6, "3/10/1/1": 0.7}
     high = {"3/20/0/0": 0.7, "3/20/0/1": 0.7, "8/20/0/0": 0.9, "8/20/0/1": 0.8}
     rows = table(low | high).splitlines()[2:]
@@ -47,7 +48,18 @@ def test_a_study_goes_on_and_refuses_another_recipe(shared_data: Path, tmp_path:
     def run(recipe: Recipe, sizes: tuple[int, ...], steps: tuple[int, ...]) -> None:
         done.clear()
         split = data / "split_16_26.json"
-        study(data, split, recipe, tmp_path, sizes=sizes, steps=steps, draws=1, seeds=1, jobs=1, on_done=lambda a, b: done.append((a, b)))
+        study(
+            data,
+            split,
+            recipe,
+            tmp_path,
+            sizes=sizes,
+            steps=steps,
+            draws=1,
+            seeds=1,
+            jobs=1,
+            on_done=lambda a, b: done.append((a, b)),
+        )
 
     run(RECIPE, (2,), (1,))
     assert done == [(0, 1), (1, 1)]

@@ -13,18 +13,27 @@ from tests.model.experiment.small_runs import make, small
 def test_cost_by_hand() -> None:
     """Choosing is counted per step, training per set, and the shared initial sets have their own row."""
     initial, random, s = cost(small())
-    assert (initial.strategy, initial.runs, initial.steps, initial.query_seconds_per_step) == (INITIAL, 2, 0, None)
+    assert (initial.strategy, initial.runs, initial.steps, initial.query_seconds_per_step) == (
+        INITIAL,
+        2,
+        0,
+        None,
+    )
     assert (random.runs, random.train_seconds) == (8, 80.0)
     assert (s.steps, s.query_seconds, s.query_seconds_per_step) == (4, 12.0, 3.0)
 
 
 def test_noise_by_hand() -> None:
     """Pooled variance of two sets: (0.02 + 0.08) / 2 with one degree of freedom each."""
-    found = noise([make(0, "s", 5, (0.4, 0.6)), make(1, "s", 5, (0.3, 0.7), chosen="other"), make(0, "s", 7, 0.5)])
+    found = noise(
+        [make(0, "s", 5, (0.4, 0.6)), make(1, "s", 5, (0.3, 0.7), chosen="other"), make(0, "s", 7, 0.5)]
+    )
     assert found is not None
     assert (found.sets, found.repeats) == (2, 2.0)
     assert found.sd == pytest.approx(math.sqrt(0.05))
-    assert found.standard_error == pytest.approx(math.sqrt(0.05))  # one set was trained on once, and so many count of each
+    assert found.standard_error == pytest.approx(
+        math.sqrt(0.05)
+    )  # one set was trained on once, and so many count of each
 
 
 def test_noise_counts_a_set_kept_for_several_arms_once() -> None:
@@ -36,7 +45,12 @@ def test_noise_counts_a_set_kept_for_several_arms_once() -> None:
 
 def test_noise_shows_in_the_whole_pool_which_each_experiment_trains_anew() -> None:
     """Other seeds, the same set."""
-    found = noise([dataclasses.replace(make(e, WHOLE, 9, dice, chosen="pool"), seed=e) for e, dice in enumerate((0.4, 0.6))])
+    found = noise(
+        [
+            dataclasses.replace(make(e, WHOLE, 9, dice, chosen="pool"), seed=e)
+            for e, dice in enumerate((0.4, 0.6))
+        ]
+    )
     assert found is not None
     assert (found.sets, found.repeats) == (1, 2.0)
     assert found.sd == found.standard_error == pytest.approx(math.sqrt(0.02))

@@ -45,14 +45,20 @@ def test_a_constant_curve_has_its_height_as_area(sizes: list[int], height: float
     assert curve_area(sorted(sizes), [height] * len(sizes)) == pytest.approx(height)
 
 
-@given(st.lists(st.tuples(st.integers(1, 200), st.floats(0, 1)), min_size=2, max_size=8, unique_by=lambda t: t[0]))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 200), st.floats(0, 1)), min_size=2, max_size=8, unique_by=lambda t: t[0]
+    )
+)
 def test_an_area_lies_between_lowest_and_highest_score(curve: list[tuple[int, float]]) -> None:
     """No area lies outside the scores it averages."""
     sizes, dice = zip(*sorted(curve), strict=True)
     assert min(dice) - 1e-12 <= curve_area(sizes, dice) <= max(dice) + 1e-12
 
 
-@pytest.mark.parametrize(("sizes", "dice"), [([3], [0.5]), ([5, 3], [0.5, 0.6]), ([3, 5], [0.5, math.nan]), ([3, 5], [0.5])])
+@pytest.mark.parametrize(
+    ("sizes", "dice"), [([3], [0.5]), ([5, 3], [0.5, 0.6]), ([3, 5], [0.5, math.nan]), ([3, 5], [0.5])]
+)
 def test_a_spoilt_curve_is_an_error(sizes: list[int], dice: list[float]) -> None:
     """One size, falling sizes, a score that is no number: nothing of it gives an area silently."""
     with pytest.raises(ResultsError):

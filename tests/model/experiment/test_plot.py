@@ -15,7 +15,9 @@ from model.experiment.results import INITIAL, WHOLE, Run
 from model.strategies import strategy_names
 
 
-def make(experiment: int, strategy: str, size: int, dice: float, draw: int = 0, chosen: str | None = None) -> Run:
+def make(
+    experiment: int, strategy: str, size: int, dice: float, draw: int = 0, chosen: str | None = None
+) -> Run:
     names = tuple(f"{chosen or f'{strategy}{draw}'}-{i:02}" for i in range(size))
     return Run(experiment, strategy, draw, size, names, (), (dice,), (dice,), 0, 1.0, 0.0)
 
@@ -61,7 +63,12 @@ def test_each_strategy_has_its_colour_in_the_picture(tmp_path: Path) -> None:
 def test_styles_differ_in_colour_marker_and_dash() -> None:
     """Any one of the three tells the strategies apart, so print and colour-blind readers can follow."""
     styles = (*STYLES.values(), *SPARE_STYLES)
-    assert len({s.colour for s in styles}) == len({s.marker for s in styles}) == len({s.dash for s in styles}) == len(styles)
+    assert (
+        len({s.colour for s in styles})
+        == len({s.marker for s in styles})
+        == len({s.dash for s in styles})
+        == len(styles)
+    )
 
 
 def test_every_strategy_has_a_style_of_its_own() -> None:
@@ -72,7 +79,9 @@ def test_each_strategy_is_drawn_in_its_style_and_the_legend_hides_no_mark() -> N
     figure = curve_figure(curve(strategy_names(), 3, 8), "Axons", sizes=(5, 7, 12, 16))
     figure.draw_without_rendering()
     axes, legend = figure.axes[0], figure.legends[0]
-    drawn = {str(line.get_label()).split(" (")[0]: (line.get_color(), line.get_marker()) for line in axes.lines}
+    drawn = {
+        str(line.get_label()).split(" (")[0]: (line.get_color(), line.get_marker()) for line in axes.lines
+    }
     for name, style in STYLES.items():
         assert drawn[name] == (style.colour, style.marker)
     assert not legend.get_window_extent().overlaps(axes.get_window_extent())
@@ -115,7 +124,9 @@ def test_a_shared_whole_pool_ends_the_lines_only_where_planned(tmp_path: Path) -
     draw_curve(runs, tmp_path / "reference.png", sizes=(5, 7, 12))
     draw_curve(runs, tmp_path / "default.png")
     draw_curve(runs, tmp_path / "planned.png", sizes=(5, 7, 12, 60))
-    reference, default, planned = ((tmp_path / f"{name}.png").read_bytes() for name in ("reference", "default", "planned"))
+    reference, default, planned = (
+        (tmp_path / f"{name}.png").read_bytes() for name in ("reference", "default", "planned")
+    )
     assert reference == default != planned
 
 

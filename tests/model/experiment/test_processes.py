@@ -36,7 +36,8 @@ MOMENTS = [number * 0.035 for number in range(20)]
 
 
 def stop(folder: Path, seconds: float, *signals: signal.Signals) -> tuple[int, str]:
-    """Start the experiment, send it and all its processes the signals, as a terminal does; the exit code and all they printed."""
+    """Start the experiment, send it and all its processes the signals, as a terminal does;
+    the exit code and all they printed."""
     # A shell that starts the tests in the background makes them, and what they start, ignore Ctrl-C.
     with subprocess.Popen(
         [sys.executable, folder / "experiment.py"],
@@ -71,10 +72,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("moments", "signals"),
-    [(MOMENTS[::2], [signal.SIGINT]), (MOMENTS[1::2], [signal.SIGINT] * 2), (MOMENTS[::4], [signal.SIGHUP, signal.SIGTERM])],
+    [
+        (MOMENTS[::2], [signal.SIGINT]),
+        (MOMENTS[1::2], [signal.SIGINT] * 2),
+        (MOMENTS[::4], [signal.SIGHUP, signal.SIGTERM]),
+    ],
     ids=["Ctrl-C", "Ctrl-C twice", "a closed terminal and kill"],
 )
-def test_nothing_is_printed_whenever_it_is_stopped(folder: Path, moments: list[float], signals: list[signal.Signals]) -> None:
+def test_nothing_is_printed_whenever_it_is_stopped(
+    folder: Path, moments: list[float], signals: list[signal.Signals]
+) -> None:
     """At moments from the first millisecond of its processes to their work."""
     with ThreadPoolExecutor(4) as threads:
         ends = list(threads.map(lambda seconds: stop(folder, seconds, *signals), moments))

@@ -14,18 +14,32 @@ from model.experiment.results import INITIAL, WHOLE, Results, Run
 SIZES = (3, 5, 9)
 
 
-def make(experiment: int, strategy: str, size: int, dice: tuple[float, ...], draw: int = 0, chosen: str | None = None) -> Run:
+def make(
+    experiment: int,
+    strategy: str,
+    size: int,
+    dice: tuple[float, ...],
+    draw: int = 0,
+    chosen: str | None = None,
+) -> Run:
     names = tuple(f"{chosen or f'{strategy}{draw}'}-{i:02}" for i in range(size))
     added = () if strategy == INITIAL else names[-2:]
     query = 1.5 if strategy == "s" else 0.0
-    return Run(experiment, strategy, draw, size, names, added, dice, tuple(d / 2 for d in dice), 0, 10.0, query)
+    return Run(
+        experiment, strategy, draw, size, names, added, dice, tuple(d / 2 for d in dice), 0, 10.0, query
+    )
 
 
 def synthetic(gains: tuple[float, ...], **protocol: Any) -> Results:
-    """One experiment per gain: s is better than random's mean by it at size 5; at size 9 all hold the whole pool."""
+    """One experiment per gain: s is better than random's mean by it at size 5;
+    at size 9 all hold the whole pool."""
     runs = []
     for e, gain in enumerate(gains):
-        runs += [make(e, INITIAL, 3, (0.49, 0.51)), make(e, "s", 5, (0.6 + gain,) * 2), make(e, "s", 9, (0.8, 0.8), 0, "pool")]
+        runs += [
+            make(e, INITIAL, 3, (0.49, 0.51)),
+            make(e, "s", 5, (0.6 + gain,) * 2),
+            make(e, "s", 9, (0.8, 0.8), 0, "pool"),
+        ]
         for d, score in enumerate((0.58, 0.62)):
             runs += [make(e, "random", 5, (score,) * 2, d), make(e, "random", 9, (0.8, 0.8), d, "pool")]
     plan = {"experiments": len(gains), "strategies": ["random", "s"], "sizes": list(SIZES), "random_draws": 2}
@@ -35,21 +49,41 @@ def synthetic(gains: tuple[float, ...], **protocol: Any) -> Results:
 def row(text: str, section: str, start: str) -> list[str]:
     """Give the cells of the row that begins with `start` in the section."""
     lines = text.split(f"## {section}\n")[1].split("\n## ")[0].splitlines()
-    return [cell.strip() for cell in next(line for line in lines if line.startswith(f"| {start} |")).strip("|").split("|")]
+    return [
+        cell.strip()
+        for cell in next(line for line in lines if line.startswith(f"| {start} |")).strip("|").split("|")
+    ]
 
 
 def test_scores_are_in_the_table() -> None:
     """Mean ± standard deviation per size; s at 5 is 0.6 plus the mean gain of 0.04."""
     text = report(synthetic((0.03, 0.05)))
-    assert row(text, "Test dice by number of labelled images", "s") == ["s", "0.500 ± 0.000", "0.640 ± 0.014", "0.800 ± 0.000"]
+    assert row(text, "Test dice by number of labelled images", "s") == [
+        "s",
+        "0.500 ± 0.000",
+        "0.640 ± 0.014",
+        "0.800 ± 0.000",
+    ]
     assert row(text, "Test dice by number of labelled images", "random")[2] == "0.600 ± 0.000"
     assert row(text, "Dice of the worst fifth of the test images", "s")[2] == "0.320 ± 0.007"
 
 
 def test_area_and_difference_are_in_the_table() -> None:
-    """Area of s: (2 * 0.57 + 4 * 0.72) / 6; a gain of 0.04 at size 5 weighs 3 / 6; two experiments give p = 0.5."""
+    """Area of s: (2 * 0.57 + 4 * 0.72) / 6; a gain of 0.04 at size 5 weighs 3 / 6;
+    two experiments give p = 0.5."""
     cells = row(report(synthetic((0.03, 0.05))), "Budget curve against random choice", "s")
-    assert cells == ["s", "0.6700", "2", "+0.0200", "[+0.0150, +0.0250]", "0.5000", "0.5000", "2", "100% of 2", "100% of 4"]
+    assert cells == [
+        "s",
+        "0.6700",
+        "2",
+        "+0.0200",
+        "[+0.0150, +0.0250]",
+        "0.5000",
+        "0.5000",
+        "2",
+        "100% of 2",
+        "100% of 4",
+    ]
 
 
 def test_sizes_with_the_same_images_are_marked() -> None:
@@ -78,7 +112,8 @@ def test_compute_and_noise_are_reported() -> None:
     ],
 )
 def test_the_verdict_follows_the_interval(gains: tuple[float, ...], expected: Verdict) -> None:
-    """An interval above zero wins, below loses, else no difference is shown; below five experiments nothing is judged."""
+    """An interval above zero wins, below loses, else no difference is shown;
+    below five experiments nothing is judged."""
     results = synthetic(gains)
     (area,) = compare_areas(results.runs)
     assert verdict(area) is expected
@@ -94,7 +129,9 @@ def test_a_win_of_five_experiments_is_not_called_confirmed() -> None:
 
 def test_a_win_of_eight_experiments_is_confirmed() -> None:
     """With eight equal signs the test reaches p = 2/256."""
-    assert "the test confirms it, p = 0.0078" in report(synthetic((0.03, 0.04, 0.05, 0.03, 0.04, 0.02, 0.03, 0.05)))
+    assert "the test confirms it, p = 0.0078" in report(
+        synthetic((0.03, 0.04, 0.05, 0.03, 0.04, 0.02, 0.03, 0.05))
+    )
 
 
 def test_an_unconfirmed_win_is_told() -> None:
@@ -146,7 +183,13 @@ def test_results_without_random_or_with_one_set_are_reported() -> None:
 def test_the_protocol_and_its_command_are_shown() -> None:
     """Nested settings are named with dots, bars escaped, and a long list is cut with its length."""
     text = report(
-        synthetic((0.03,), command="python -m model.experiment --data x", recipe={"steps": 500}, split=list(range(40)), note="a|b")
+        synthetic(
+            (0.03,),
+            command="python -m model.experiment --data x",
+            recipe={"steps": 500},
+            split=list(range(40)),
+            note="a|b",
+        )
     )
     assert "```\npython -m model.experiment --data x\n```" in text
     assert row(text, "What was run", "recipe.steps") == ["recipe.steps", "500"]
@@ -187,11 +230,19 @@ def test_a_whole_pool_beyond_the_plan_is_told_and_not_averaged() -> None:
         (4, 0.506, 0.509, ""),
     ],
 )
-def test_it_says_where_more_labels_hardly_help(experiments: int, five: float, whole: float, said: str) -> None:
-    """The first three images have .5; a set of five or the whole pool may have more, in enough experiments."""
+def test_it_says_where_more_labels_hardly_help(
+    experiments: int, five: float, whole: float, said: str
+) -> None:
+    """The first three images have .5;
+    a set of five or the whole pool may have more, in enough experiments."""
     runs = []
     for e in range(experiments):
-        runs += [make(e, INITIAL, 3, (0.5,)), make(e, "random", 5, (0.5,)), make(e, "s", 5, (five,)), make(e, WHOLE, 60, (whole,))]
+        runs += [
+            make(e, INITIAL, 3, (0.5,)),
+            make(e, "random", 5, (0.5,)),
+            make(e, "s", 5, (five,)),
+            make(e, WHOLE, 60, (whole,)),
+        ]
     text = report(Results({"experiments": experiments, "strategies": ["random", "s"], "sizes": [5]}, runs))
     assert ("More labels hardly help here" in text) == bool(said)
     assert said in text
@@ -200,7 +251,10 @@ def test_it_says_where_more_labels_hardly_help(experiments: int, five: float, wh
 def test_a_shared_whole_pool_ends_every_curve() -> None:
     """Where its size is planned, the numbers are those of arms that each hold the whole pool."""
     each = synthetic((0.03, 0.05))
-    shared = Results(each.protocol, [r for r in each.runs if r.size < 9] + [make(e, WHOLE, 9, (0.8, 0.8), 0, "pool") for e in range(2)])
+    shared = Results(
+        each.protocol,
+        [r for r in each.runs if r.size < 9] + [make(e, WHOLE, 9, (0.8, 0.8), 0, "pool") for e in range(2)],
+    )
     section = "Budget curve against random choice"
     assert row(report(shared), section, "s") == row(report(each), section, "s")
 

@@ -1,4 +1,5 @@
-"""results.json: runs kept by key, a file that is whole or not there, and resuming only under the same protocol."""
+"""results.json:
+runs kept by key, a file that is whole or not there, and resuming only under the same protocol."""
 
 import dataclasses
 import json
@@ -83,10 +84,16 @@ def test_save_and_load_give_the_same_runs(tmp_path: Path) -> None:
     assert loaded.get(run.key) == run
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=4), st.text(min_size=1, max_size=5), st.floats(allow_nan=False))
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=4),
+    st.text(min_size=1, max_size=5),
+    st.floats(allow_nan=False),
+)
 def test_any_run_survives_json(dice: list[float], name: str, note: float) -> None:
     """Scores, names and notes pass through JSON unchanged."""
-    run = make(size=1, chosen=(name,), added=(name,), dice=tuple(dice), worst_dice=tuple(dice), notes={"value": note})
+    run = make(
+        size=1, chosen=(name,), added=(name,), dice=tuple(dice), worst_dice=tuple(dice), notes={"value": note}
+    )
     assert Run.from_json(json.loads(json.dumps(run.as_json(), allow_nan=False))) == run
 
 
@@ -141,7 +148,12 @@ def test_every_half_of_a_file_is_an_error_with_a_remedy(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["[]", '{"runs": []}', '{"format": "experiment-results", "version": 9}', '{"format": "experiment-results", "version": 1, "runs": []}'],
+    [
+        "[]",
+        '{"runs": []}',
+        '{"format": "experiment-results", "version": 9}',
+        '{"format": "experiment-results", "version": 1, "runs": []}',
+    ],
 )
 def test_a_foreign_file_is_an_error(tmp_path: Path, content: str) -> None:
     """JSON of another program or version is refused and left as it is."""
@@ -180,11 +192,20 @@ def test_resume_lets_the_experiment_grow(tmp_path: Path) -> None:
     """More strategies, sizes and experiments may be asked for; what was done stays part of the protocol."""
     path = tmp_path / "results.json"
     Results(PROTOCOL, [make()]).save(path)
-    asked = PROTOCOL | {"experiments": 1, "strategies": ["ensemble", "coreset"], "sizes": (3, 5, 7), "jobs": 2}
+    asked = PROTOCOL | {
+        "experiments": 1,
+        "strategies": ["ensemble", "coreset"],
+        "sizes": (3, 5, 7),
+        "jobs": 2,
+    }
     resumed = Results.resume(path, asked, SAME)
     assert resumed.has(make().key)
     assert resumed.protocol["strategies"] == ["random", "ensemble", "coreset"]
-    assert (resumed.protocol["experiments"], resumed.protocol["sizes"], resumed.protocol["jobs"]) == (2, [3, 5, 7], 2)
+    assert (resumed.protocol["experiments"], resumed.protocol["sizes"], resumed.protocol["jobs"]) == (
+        2,
+        [3, 5, 7],
+        2,
+    )
 
 
 def test_resume_compares_the_options_of_strategies_on_both_sides(tmp_path: Path) -> None:
@@ -192,7 +213,10 @@ def test_resume_compares_the_options_of_strategies_on_both_sides(tmp_path: Path)
     path = tmp_path / "results.json"
     Results({"strategies": ["random", "a"], "options": {"a": {"candidates": 2}}}).save(path)
     asked = {"strategies": ["random", "b"], "options": {"b": {"candidates": 9}}}
-    assert Results.resume(path, asked, ("options",)).protocol["options"] == {"a": {"candidates": 2}, "b": {"candidates": 9}}
+    assert Results.resume(path, asked, ("options",)).protocol["options"] == {
+        "a": {"candidates": 2},
+        "b": {"candidates": 9},
+    }
     with pytest.raises(ResultsError, match=r"options\.a\.candidates: found 2, asked 3"):
         Results.resume(path, {"strategies": ["a"], "options": {"a": {"candidates": 3}}}, ("options",))
 
@@ -203,15 +227,22 @@ def test_an_option_that_results_do_not_tell_had_its_default(tmp_path: Path) -> N
     Results({"strategies": ["task_dependent"], "options": {"task_dependent": {"candidates": 16}}}).save(path)
 
     def asked(**options: object) -> dict[str, object]:
-        return {"strategies": ["task_dependent"], "options": {"task_dependent": default_options("task_dependent") | options}}
+        return {
+            "strategies": ["task_dependent"],
+            "options": {"task_dependent": default_options("task_dependent") | options},
+        }
 
-    assert Results.resume(path, asked(), ("options",)).protocol["options"]["task_dependent"]["true_masks"] is False
+    assert (
+        Results.resume(path, asked(), ("options",)).protocol["options"]["task_dependent"]["true_masks"]
+        is False
+    )
     with pytest.raises(ResultsError, match=r"options\.task_dependent\.true_masks: found false, asked true"):
         Results.resume(path, asked(true_masks=True), ("options",))
 
 
 def test_resume_names_what_differs_and_the_remedy(tmp_path: Path) -> None:
-    """Another recipe is refused with the narrowest key, both values and what to do; keys that agree are not named."""
+    """Another recipe is refused with the narrowest key, both values and what to do;
+    keys that agree are not named."""
     path = tmp_path / "results.json"
     Results(PROTOCOL, [make()]).save(path)
     with pytest.raises(ResultsError) as caught:
@@ -246,7 +277,9 @@ def test_missing_lists_the_units_still_to_do() -> None:
 
 def test_missing_lists_sets_with_too_few_trainings() -> None:
     """As many dice are planned as the protocol has repeats."""
-    results = Results({**PROTOCOL, "repeats": 2}, [make(), make(experiment=1, dice=(0.8,), worst_dice=(0.5,))])
+    results = Results(
+        {**PROTOCOL, "repeats": 2}, [make(), make(experiment=1, dice=(0.8,), worst_dice=(0.5,))]
+    )
     left = missing(results)
     assert left is not None
     assert make(experiment=1).key in left
@@ -255,7 +288,10 @@ def test_missing_lists_sets_with_too_few_trainings() -> None:
 
 def test_the_whole_pool_stands_in_for_every_arm() -> None:
     """The whole pool is one unit per experiment, not one per arm, as soon as its size is known."""
-    for results in (Results(PROTOCOL, [make(strategy=WHOLE)]), Results({**PROTOCOL, "pool_size": 5}, [make(strategy=WHOLE)])):
+    for results in (
+        Results(PROTOCOL, [make(strategy=WHOLE)]),
+        Results({**PROTOCOL, "pool_size": 5}, [make(strategy=WHOLE)]),
+    ):
         assert missing(results) == [(0, INITIAL, 0, 3), (1, INITIAL, 0, 3), (1, WHOLE, 0, 5)]
 
 
@@ -271,9 +307,13 @@ def test_a_whole_pool_beyond_the_plan_is_a_reference_only() -> None:
     assert len(planned_runs(Results({**plan, "sizes": [3, 5, 9]}, [whole, arm]))) == 2
 
 
-@pytest.mark.parametrize(("asked", "fine"), [([5], True), ([5, 7, 9, 16], True), ([5, 7, 16], True), ([7], False), ([5, 6, 7], False)])
+@pytest.mark.parametrize(
+    ("asked", "fine"),
+    [([5], True), ([5, 7, 9, 16], True), ([5, 7, 16], True), ([7], False), ([5, 6, 7], False)],
+)
 def test_sizes_grow_only_at_the_end(tmp_path: Path, asked: list[int], fine: bool) -> None:
-    """A size between two done ones is refused, since the later set was not built on it; the whole pool may come anywhere."""
+    """A size between two done ones is refused, since the later set was not built on it;
+    the whole pool may come anywhere."""
     path = tmp_path / "results.json"
     Results({"sizes": [5, 7], "pool_size": 16}).save(path)
     if fine:

@@ -46,7 +46,8 @@ def test_an_experiment_may_grow_by_arms_and_repetitions(data: Path, tmp_path: Pa
 
 
 def test_an_experiment_may_grow_by_draws_and_repeated_trainings(data: Path, tmp_path: Path) -> None:
-    """What was chosen and scored before stays, also where the work folder was deleted; the rest is as if all had been asked for at once."""
+    """What was chosen and scored before stays, also where the work folder was deleted;
+    the rest is as if all had been asked for at once."""
     small = protocol_of(data, experiments=1, sizes=(3, 5), random_draws=1)
     large = dataclasses.replace(small, random_draws=2, repeats=2)
     before = run_experiment(small, tmp_path / "grown").runs
@@ -73,11 +74,17 @@ def test_an_experiment_may_grow_by_draws_and_repeated_trainings(data: Path, tmp_
 
 def test_with_fewer_than_before_an_experiment_goes_on_with_what_there_was(data: Path, tmp_path: Path) -> None:
     """Or some sizes would be means of more draws, or of more trainings, than others."""
-    large = protocol_of(data, experiments=2, strategies=(RANDOM,), sizes=(3,), random_draws=2, repeats=2, options={})
+    large = protocol_of(
+        data, experiments=2, strategies=(RANDOM,), sizes=(3,), random_draws=2, repeats=2, options={}
+    )
     run_experiment(large, tmp_path)
-    grown = run_experiment(dataclasses.replace(large, experiments=1, sizes=(3, 5), random_draws=1, repeats=1), tmp_path)
+    grown = run_experiment(
+        dataclasses.replace(large, experiments=1, sizes=(3, 5), random_draws=1, repeats=1), tmp_path
+    )
     assert missing(grown) == []
-    assert {(run.experiment, run.draw, len(run.dice)) for run in grown.runs if run.size == 5} == {(e, d, 2) for e in (0, 1) for d in (0, 1)}
+    assert {(run.experiment, run.draw, len(run.dice)) for run in grown.runs if run.size == 5} == {
+        (e, d, 2) for e in (0, 1) for d in (0, 1)
+    }
 
 
 def test_the_report_of_what_is_grown_says_at_once_that_it_is_incomplete(data: Path, tmp_path: Path) -> None:
@@ -96,7 +103,15 @@ def test_the_report_of_what_is_grown_says_at_once_that_it_is_incomplete(data: Pa
 def test_files_that_the_split_does_not_name_do_not_matter(data: Path, tmp_path: Path) -> None:
     """A lab adds images, and a Mac its own files; another image of the split is another experiment."""
     folder, out = shutil.copytree(data, tmp_path / "data"), tmp_path / "out"
-    protocol = protocol_of(folder, split=folder / "split.json", experiments=1, strategies=(RANDOM,), sizes=(3,), random_draws=1, options={})
+    protocol = protocol_of(
+        folder,
+        split=folder / "split.json",
+        experiments=1,
+        strategies=(RANDOM,),
+        sizes=(3,),
+        random_draws=1,
+        options={},
+    )
     run_experiment(protocol, out)
     (folder / "images" / ".DS_Store").touch()
     shutil.copy(folder / "images" / "00.png", folder / "images" / "new.png")
@@ -127,7 +142,9 @@ def test_trainings_that_ran_elsewhere_are_told(data: Path, tmp_path: Path) -> No
 
 def test_a_process_that_is_killed_is_told(data: Path, tmp_path: Path) -> None:
     """As the system does when memory runs out; what is finished is kept, and the message says what to do."""
-    protocol = protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3, 5), random_draws=1, options={})
+    protocol = protocol_of(
+        data, experiments=1, strategies=(RANDOM,), sizes=(3, 5), random_draws=1, options={}
+    )
 
     def kill(*_: object) -> None:
         for process in multiprocessing.active_children():
@@ -150,7 +167,10 @@ def test_scores_of_another_recipe_are_not_used_again(data: Path, tmp_path: Path)
     run_experiment(protocol, tmp_path)
     (tmp_path / "results.json").unlink()
     longer = dataclasses.replace(protocol, recipe=TINY.replace(steps=12))
-    assert run_experiment(longer, tmp_path).runs[0].dice == run_experiment(longer, tmp_path / "fresh").runs[0].dice
+    assert (
+        run_experiment(longer, tmp_path).runs[0].dice
+        == run_experiment(longer, tmp_path / "fresh").runs[0].dice
+    )
 
 
 @pytest.mark.parametrize("file", ["score.json", "model/weights.safetensors"])
@@ -163,7 +183,9 @@ def test_damaged_scores_are_made_again(data: Path, tmp_path: Path, file: str) ->
     (tmp_path / "results.json").write_text(json.dumps(content | {"runs": kept}))
     for path in (tmp_path / "work" / "scores").glob(f"*/0/{file}"):
         path.write_text("{}")
-    assert [run.dice for run in run_experiment(protocol, tmp_path).runs] == [tuple(run["dice"]) for run in content["runs"]]
+    assert [run.dice for run in run_experiment(protocol, tmp_path).runs] == [
+        tuple(run["dice"]) for run in content["runs"]
+    ]
 
 
 def test_results_of_an_edited_split_are_not_continued(data: Path, tmp_path: Path) -> None:
@@ -179,7 +201,8 @@ def test_results_of_an_edited_split_are_not_continued(data: Path, tmp_path: Path
 
 
 def test_an_experiment_begun_on_another_machine_goes_on(data: Path, tmp_path: Path) -> None:
-    """Device, threads and precision change the last digits, which is told, not refused; a run of before they were noted is kept as well."""
+    """Device, threads and precision change the last digits, which is told, not refused;
+    a run of before they were noted is kept as well."""
     protocol = protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3,), random_draws=1)
     run_experiment(protocol, tmp_path)
     content = json.loads((tmp_path / "results.json").read_text())
@@ -190,8 +213,14 @@ def test_an_experiment_begun_on_another_machine_goes_on(data: Path, tmp_path: Pa
     assert [run.machine.get("device") for run in after.runs][:2] == ["NVIDIA H200", None]
     assert after.get((0, RANDOM, 0, 4)).machine["device"] == default_device().type
     report = (tmp_path / "report.md").read_text()
-    assert "| sets trained on | not noted | device NVIDIA H200, threads 16, precision bfloat16 | device" in report
-    rows = {line.split(" | ")[0]: line.split(" | ")[1:] for line in report[report.index("| sets trained on") :].splitlines()[:5]}
+    assert (
+        "| sets trained on | not noted | device NVIDIA H200, threads 16, precision bfloat16 | device"
+        in report
+    )
+    rows = {
+        line.split(" | ")[0]: line.split(" | ")[1:]
+        for line in report[report.index("| sets trained on") :].splitlines()[:5]
+    }
     assert (rows["| initial"][:2], rows["| random"][:2]) == (["0", "1"], ["1", "0"])
     assert "a difference between them may come from that" in report
     assert "Seconds of different machines do not compare" in report

@@ -53,7 +53,9 @@ def test_arms_start_from_the_same_set_and_only_add_to_it(finished: tuple[Path, R
 
 
 def test_all_arms_of_an_experiment_share_its_seed(finished: tuple[Path, Results]) -> None:
-    seeds = [{run.seed for run in finished[1].runs if run.experiment == experiment} for experiment in range(2)]
+    seeds = [
+        {run.seed for run in finished[1].runs if run.experiment == experiment} for experiment in range(2)
+    ]
     assert [len(of_one) for of_one in seeds] == [1, 1]
     assert seeds[0] != seeds[1]
 
@@ -63,10 +65,18 @@ def test_no_test_image_is_ever_trained_on(finished: tuple[Path, Results], data: 
     assert all(not test & set(run.chosen) for run in finished[1].runs)
 
 
-def test_a_score_is_the_test_dice_of_a_network_trained_on_the_set_alone(finished: tuple[Path, Results], data: Path) -> None:
+def test_a_score_is_the_test_dice_of_a_network_trained_on_the_set_alone(
+    finished: tuple[Path, Results], data: Path
+) -> None:
     run = finished[1].get((1, "task_dependent", 0, 5))
     pool, split = protocol_of(data).read_pool(), Split.read(data / "split.json")
-    model = train([pool.images[i] for i in run.chosen], [pool.labels[i] for i in run.chosen], classes=2, recipe=TINY, seed=run.seed)
+    model = train(
+        [pool.images[i] for i in run.chosen],
+        [pool.labels[i] for i in run.chosen],
+        classes=2,
+        recipe=TINY,
+        seed=run.seed,
+    )
     masks = predict_masks(model, [pool.images[i] for i in split.test])
     dices = sorted(dice(mask, pool.labels[i], 2) for i, mask in zip(split.test, masks, strict=True))
     assert run.mean_dice == pytest.approx(np.mean(dices), abs=0.02)  # the number of threads may differ
@@ -81,7 +91,9 @@ def test_the_outputs_are_written(finished: tuple[Path, Results]) -> None:
 
 
 @pytest.mark.parametrize("study", ["experiment", "transfer"])
-def test_a_pool_without_any_foreground_is_said_before_any_work(data: Path, tmp_path: Path, study: str) -> None:
+def test_a_pool_without_any_foreground_is_said_before_any_work(
+    data: Path, tmp_path: Path, study: str
+) -> None:
     shutil.copytree(data, tmp_path / "blank")
     for number in range(8):
         write_mask(tmp_path / "blank" / "masks" / f"{number:02d}.png", np.zeros((48, 48), np.uint8))
@@ -94,25 +106,42 @@ def test_a_pool_without_any_foreground_is_said_before_any_work(data: Path, tmp_p
         studies[study]()
 
 
-def test_transfer_says_where_the_first_network_finds_nothing(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transfer_says_where_the_first_network_finds_nothing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No network is trained on its pseudo-labels."""
     monkeypatch.setattr("model.network.pseudo_labels.trainable", lambda _: False)
     counts: list[tuple[int, int]] = []
-    transfer.study(protocol_of(data, experiments=1), 1, tmp_path, jobs=1, on_done=lambda *done: counts.append(done))
+    transfer.study(
+        protocol_of(data, experiments=1), 1, tmp_path, jobs=1, on_done=lambda *done: counts.append(done)
+    )
     assert counts == [(0, 0)]
     assert "finds nothing" in (tmp_path / "transfer.md").read_text()
 
 
-def test_an_arm_whose_model_finds_nothing_goes_on_by_chance(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_arm_whose_model_finds_nothing_goes_on_by_chance(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("model.network.pseudo_labels.trainable", lambda _: False)
-    results = run_experiment(protocol_of(data, experiments=1, strategies=("task_dependent",), sizes=(3,)), tmp_path)
+    results = run_experiment(
+        protocol_of(data, experiments=1, strategies=("task_dependent",), sizes=(3,)), tmp_path
+    )
     assert results.get((0, "task_dependent", 0, 3)).notes == {FALLBACK: 1.0}
     assert "drawn at random: task_dependent 1" in (tmp_path / "report.md").read_text()
 
 
-def test_a_step_that_was_cut_off_is_charged_for_all_of_its_networks(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three networks of half a second each; the process is stopped in the third, and the step goes on with that one alone."""
-    protocol = protocol_of(data, experiments=1, strategies=("task_dependent",), sizes=(3,), options={"task_dependent": {"candidates": 3}})
+def test_a_step_that_was_cut_off_is_charged_for_all_of_its_networks(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three networks of half a second each;
+    the process is stopped in the third, and the step goes on with that one alone."""
+    protocol = protocol_of(
+        data,
+        experiments=1,
+        strategies=("task_dependent",),
+        sizes=(3,),
+        options={"task_dependent": {"candidates": 3}},
+    )
     trained: list[str] = []
     stop_at = 3
 
@@ -150,7 +179,9 @@ def test_an_out_that_cannot_be_written_is_said_before_any_work(data: Path, tmp_p
         run_experiment(protocol_of(data), tmp_path / "out")
 
 
-def test_two_processes_find_what_one_finds(finished: tuple[Path, Results], data: Path, tmp_path: Path) -> None:
+def test_two_processes_find_what_one_finds(
+    finished: tuple[Path, Results], data: Path, tmp_path: Path
+) -> None:
     results = run_experiment(protocol_of(data), tmp_path, jobs=2)
     assert {run.key for run in results.runs} == {run.key for run in finished[1].runs}
     for run in results.runs:
@@ -175,7 +206,14 @@ def test_settings_that_cannot_be_are_said(
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '{"pool": []}', '{"pool": ["00.png"], "test": ["00.png"]}', '{"pool": ["00.png"], "test": ["gone.png"]}']
+    "content",
+    [
+        "{",
+        "[]",
+        '{"pool": []}',
+        '{"pool": ["00.png"], "test": ["00.png"]}',
+        '{"pool": ["00.png"], "test": ["gone.png"]}',
+    ],
 )
 def test_a_split_that_cannot_be_used_is_said(data: Path, tmp_path: Path, content: str) -> None:
     (tmp_path / "split.json").write_text(content)

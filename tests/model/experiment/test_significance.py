@@ -16,7 +16,14 @@ SMALL = st.floats(-1, 1).map(lambda x: round(x, 6))
 
 @pytest.mark.parametrize(
     ("values", "p"),
-    [([0.1, 0.2, 0.3], 0.25), ([0.1] * 5, 0.0625), ([0.0, 0.0], 1.0), ([1.0, -1.0], 1.0), ([3.0, -1.0, 2.0], 0.5), ([-0.1] * 4, 0.125)],
+    [
+        ([0.1, 0.2, 0.3], 0.25),
+        ([0.1] * 5, 0.0625),
+        ([0.0, 0.0], 1.0),
+        ([1.0, -1.0], 1.0),
+        ([3.0, -1.0, 2.0], 0.5),
+        ([-0.1] * 4, 0.125),
+    ],
 )
 def test_sign_flip_by_hand(values: list[float], p: float) -> None:
     """Of the 2^n sign patterns, those at least as far from zero are counted on both sides."""
@@ -27,14 +34,18 @@ def test_sign_flip_by_hand(values: list[float], p: float) -> None:
 def test_sign_flip_equals_scipy(values: list[float]) -> None:
     """The exact p is that of scipy's paired permutation test."""
     found = sign_flip_p(values)
-    # scipy doubles the smaller side, which for this symmetric distribution equals counting both sides, up to 1
-    expected = scipy.stats.permutation_test((np.array(values),), np.sum, permutation_type="samples", n_resamples=np.inf).pvalue
+    # scipy doubles the smaller side, which for this symmetric distribution equals counting both sides, up to
+    # 1
+    expected = scipy.stats.permutation_test(
+        (np.array(values),), np.sum, permutation_type="samples", n_resamples=np.inf
+    ).pvalue
     assert found == pytest.approx(expected)
 
 
 @given(st.lists(SMALL, min_size=2, max_size=8))
 def test_sign_flip_ignores_sign_and_order(values: list[float]) -> None:
-    """Swapping the arms or shuffling the experiments changes nothing, and no p is below the smallest possible."""
+    """Swapping the arms or shuffling the experiments changes nothing, and no p is below the smallest
+    possible."""
     p = sign_flip_p(values)
     least = smallest_p(len(values))
     assert p is not None
@@ -79,7 +90,9 @@ def test_bootstrap_agrees_with_scipy() -> None:
     """The percentile interval of the mean is scipy's, up to the luck of resampling."""
     values = np.random.default_rng(2).normal(0.01, 0.02, 10)
     found = bootstrap_interval(values)
-    expected = scipy.stats.bootstrap((values,), np.mean, method="percentile", n_resamples=10_000, random_state=1).confidence_interval
+    expected = scipy.stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=10_000, random_state=1
+    ).confidence_interval
     assert found == pytest.approx((expected.low, expected.high), abs=0.001)
     assert found == bootstrap_interval(values)
 

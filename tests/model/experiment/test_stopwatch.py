@@ -13,7 +13,9 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 1000.0
-        monkeypatch.setattr("model.experiment.stopwatch.time", SimpleNamespace(perf_counter=lambda: self.seconds))
+        monkeypatch.setattr(
+            "model.experiment.stopwatch.time", SimpleNamespace(perf_counter=lambda: self.seconds)
+        )
 
     def cut_off(self, how: BaseException) -> None:
         self.seconds += 2
@@ -25,7 +27,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_parts_finished_before_a_kill_are_charged_and_the_one_cut_off_is_not(tmp_path: Path, clock: Clock) -> None:
+def test_parts_finished_before_a_kill_are_charged_and_the_one_cut_off_is_not(
+    tmp_path: Path, clock: Clock
+) -> None:
     first = Stopwatch(tmp_path / "seconds.json", "a")
     with first.part("one"):
         clock.seconds += 4
@@ -46,7 +50,9 @@ def test_a_part_that_fails_has_taken_its_time(tmp_path: Path, clock: Clock) -> N
     assert watch.total == pytest.approx(2)
 
 
-@pytest.mark.parametrize("content", ["{half", "[]", '{"of": "b", "seconds": {"one": 100}}', '{"of": "a", "seconds": 3}'])
+@pytest.mark.parametrize(
+    "content", ["{half", "[]", '{"of": "b", "seconds": {"one": 100}}', '{"of": "a", "seconds": 3}']
+)
 def test_seconds_of_something_else_and_half_written_ones_are_not_seen(tmp_path: Path, content: str) -> None:
     (tmp_path / "seconds.json").write_text(content)
     watch = Stopwatch(tmp_path / "seconds.json", "a")

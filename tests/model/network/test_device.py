@@ -26,8 +26,11 @@ def pair(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> tuple[TrainedModel
     return trained("float32"), trained("bfloat16")
 
 
-def test_mixed_precision_trains_the_same_network_within_its_rounding(pair: tuple[TrainedModel, TrainedModel]) -> None:
-    """Passes run in bfloat16 (8 bits of mantissa), weights and losses stay float32; masks of unseen images agree."""
+def test_mixed_precision_trains_the_same_network_within_its_rounding(
+    pair: tuple[TrainedModel, TrainedModel],
+) -> None:
+    """Passes run in bfloat16 (8 bits of mantissa), weights and losses stay float32;
+    masks of unseen images agree."""
     full, mixed = pair
     assert [model.record["machine"]["precision"] for model in pair] == ["float32", "bfloat16"]
     assert {parameter.dtype for parameter in mixed.network.parameters()} == {torch.float32}
@@ -39,7 +42,9 @@ def test_mixed_precision_trains_the_same_network_within_its_rounding(pair: tuple
         assert dice(predict_mask(mixed, image), mask, 2) > 0.8
 
 
-def test_inference_in_mixed_precision_agrees_with_the_same_weights_in_float32(pair: tuple[TrainedModel, TrainedModel]) -> None:
+def test_inference_in_mixed_precision_agrees_with_the_same_weights_in_float32(
+    pair: tuple[TrainedModel, TrainedModel],
+) -> None:
     full, _ = pair
     mixed = TrainedModel(full.network, 2, full.recipe.replace(precision="bfloat16"))
     image = blobs(100)[0]
@@ -47,7 +52,9 @@ def test_inference_in_mixed_precision_agrees_with_the_same_weights_in_float32(pa
     assert rounded.dtype == np.float32
     assert 0 < np.abs(exact - rounded).max() < 0.1
     np.testing.assert_allclose(rounded.sum(axis=0), 1.0, atol=1e-4)
-    np.testing.assert_allclose(extract_features(mixed, image), extract_features(full, image), rtol=0.1, atol=0.02)
+    np.testing.assert_allclose(
+        extract_features(mixed, image), extract_features(full, image), rtol=0.1, atol=0.02
+    )
 
 
 @pytest.mark.parametrize("has_it", [True, False])

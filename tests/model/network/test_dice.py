@@ -49,7 +49,10 @@ def test_a_mask_agrees_with_itself(mask: np.ndarray) -> None:
 @given(masks, masks)
 def test_it_is_the_librarys_f1_score(mask: np.ndarray, other: np.ndarray) -> None:
     counts = smp.metrics.get_stats(
-        torch.from_numpy(mask[None].astype(int)), torch.from_numpy(other[None].astype(int)), "multiclass", num_classes=3
+        torch.from_numpy(mask[None].astype(int)),
+        torch.from_numpy(other[None].astype(int)),
+        "multiclass",
+        num_classes=3,
     )
     of_classes = smp.metrics.f1_score(*counts, reduction=None, zero_division=1.0)[0, 1:]
     assert dice(mask, other, 3) == pytest.approx(float(of_classes.mean()), abs=1e-6)

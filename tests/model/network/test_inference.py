@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from model.network.checkpoint import TrainedModel
-from model.network.inference import OVERLAP, TILE, extract_features, predict_mask, predict_masks, predict_probabilities, tile_starts
+from model.network.inference import (
+    OVERLAP,
+    TILE,
+    extract_features,
+    predict_mask,
+    predict_masks,
+    predict_probabilities,
+    tile_starts,
+)
 from model.network.recipe import Recipe
 from model.network.training import train
 from tests.model.conftest import Images, Masks, blobs
@@ -15,11 +23,19 @@ from tests.model.conftest import Images, Masks, blobs
 @pytest.fixture(scope="module")
 def model(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> TrainedModel:
     images, masks = discs
-    return train([images["00.png"]], [masks["00.png"]], classes=2, recipe=tiny_recipe.replace(precision="float32"), seed=0)
+    return train(
+        [images["00.png"]],
+        [masks["00.png"]],
+        classes=2,
+        recipe=tiny_recipe.replace(precision="float32"),
+        seed=0,
+    )
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (33, 57), (48, 64)])
-def test_probabilities_have_the_size_of_the_image_and_sum_to_one(model: TrainedModel, shape: tuple[int, int]) -> None:
+def test_probabilities_have_the_size_of_the_image_and_sum_to_one(
+    model: TrainedModel, shape: tuple[int, int]
+) -> None:
     image = blobs(1, side=64)[0][: shape[0], : shape[1]]
     probabilities = predict_probabilities(model, image)
     assert probabilities.shape == (2, *shape)
@@ -41,7 +57,8 @@ def test_tiles_agree_with_the_whole_image(model: TrainedModel) -> None:
 
 @pytest.mark.parametrize(("length", "count"), [(1024, 1), (1536, 2), (2048, 2), (3072, 3), (4096, 4)])
 def test_usual_sizes_take_the_fewest_tiles(length: int, count: int) -> None:
-    """That a network, with what they share, can cover them by: a third tile in each direction doubles the time."""
+    """That a network, with what they share, can cover them by:
+    a third tile in each direction doubles the time."""
     starts = tile_starts(length, TILE)
     assert len(starts) == count
     assert starts[-1] + TILE >= length
@@ -50,7 +67,9 @@ def test_usual_sizes_take_the_fewest_tiles(length: int, count: int) -> None:
 
 def test_a_batch_gives_what_single_images_give(model: TrainedModel) -> None:
     images = [blobs(seed)[0] for seed in range(3)] + [blobs(3, side=64)[0]] + [blobs(4)[0]]
-    for together, alone in zip(predict_masks(model, images), [predict_mask(model, image) for image in images], strict=True):
+    for together, alone in zip(
+        predict_masks(model, images), [predict_mask(model, image) for image in images], strict=True
+    ):
         assert (together == alone).mean() > 0.999
 
 

@@ -18,7 +18,16 @@ def test_unknown_settings_are_named() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("width", 0), ("crop", 16), ("steps", 0), ("batch", 1), ("depth", 6), ("learning_rate", 0.0), ("precision", "half"), ("steps", 1.5)],
+    [
+        ("width", 0),
+        ("crop", 16),
+        ("steps", 0),
+        ("batch", 1),
+        ("depth", 6),
+        ("learning_rate", 0.0),
+        ("precision", "half"),
+        ("steps", 1.5),
+    ],
 )
 def test_settings_out_of_range_are_named(name: str, value: object) -> None:
     with pytest.raises(RecipeError, match=name):

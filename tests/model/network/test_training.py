@@ -17,10 +17,14 @@ from tests.model.conftest import Images, Masks, blobs
 
 def trained(discs: tuple[Images, Masks], recipe: Recipe, ids: list[str], **options: Any) -> TrainedModel:
     images, masks = discs
-    return train([images[i] for i in ids], [masks[i] for i in ids], classes=2, recipe=recipe, seed=3, **options)
+    return train(
+        [images[i] for i in ids], [masks[i] for i in ids], classes=2, recipe=recipe, seed=3, **options
+    )
 
 
-def test_a_network_learns_to_segment_images_that_it_has_not_seen(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> None:
+def test_a_network_learns_to_segment_images_that_it_has_not_seen(
+    discs: tuple[Images, Masks], tiny_recipe: Recipe
+) -> None:
     model = trained(discs, tiny_recipe, ["00.png", "01.png", "03.png"])
     image, mask = blobs(100)
     assert dice(predict_mask(model, image), mask, 2) > 0.8
@@ -34,12 +38,17 @@ def test_the_same_seed_gives_the_same_network(discs: tuple[Images, Masks], tiny_
 
 def test_another_seed_gives_another_network(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> None:
     images, masks = discs
-    models = [train([images["00.png"]], [masks["00.png"]], classes=2, recipe=tiny_recipe, seed=seed, steps=3) for seed in (1, 2)]
+    models = [
+        train([images["00.png"]], [masks["00.png"]], classes=2, recipe=tiny_recipe, seed=seed, steps=3)
+        for seed in (1, 2)
+    ]
     weights = [torch.cat([p.flatten() for p in model.network.parameters()]) for model in models]
     assert not torch.equal(*weights)
 
 
-def test_training_leaves_the_callers_random_state_alone(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> None:
+def test_training_leaves_the_callers_random_state_alone(
+    discs: tuple[Images, Masks], tiny_recipe: Recipe
+) -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
@@ -58,8 +67,14 @@ def test_images_of_several_sizes_train_together(tiny_recipe: Recipe) -> None:
     pairs = [blobs(0, side=40), blobs(1, side=64)]
     odd_image, odd_mask = blobs(2, side=57)
     pairs.append((odd_image[:33], odd_mask[:33]))
-    model = train([i for i, _ in pairs], [m for _, m in pairs], classes=2, recipe=tiny_recipe, seed=0, steps=6)
-    assert [mask.shape for mask in predict_masks(model, [i for i, _ in pairs])] == [(40, 40), (64, 64), (33, 57)]
+    model = train(
+        [i for i, _ in pairs], [m for _, m in pairs], classes=2, recipe=tiny_recipe, seed=0, steps=6
+    )
+    assert [mask.shape for mask in predict_masks(model, [i for i, _ in pairs])] == [
+        (40, 40),
+        (64, 64),
+        (33, 57),
+    ]
 
 
 def test_three_classes_are_told_apart(tiny_recipe: Recipe) -> None:
@@ -84,23 +99,33 @@ def test_progress_is_reported_and_may_cancel(discs: tuple[Images, Masks], tiny_r
     assert seen == [(1, 40), (2, 40), (3, 40)]
 
 
-def test_held_out_images_keep_the_best_network_and_may_stop_early(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> None:
+def test_held_out_images_keep_the_best_network_and_may_stop_early(
+    discs: tuple[Images, Masks], tiny_recipe: Recipe
+) -> None:
     images, masks = discs
-    held_out = ([images["02.png"]], [masks["02.png"]])  # dark discs, of which a network of bright ones gets no better
+    held_out = (
+        [images["02.png"]],
+        [masks["02.png"]],
+    )  # dark discs, of which a network of bright ones gets no better
     model = trained(discs, tiny_recipe.replace(steps=48), ["00.png"], held_out=held_out)
     assert 1 <= model.record["best_step"] <= 48
-    assert model.record["held_out_dice"] == pytest.approx(dice(predict_mask(model, images["02.png"]), masks["02.png"], 2), abs=1e-3)
+    assert model.record["held_out_dice"] == pytest.approx(
+        dice(predict_mask(model, images["02.png"]), masks["02.png"], 2), abs=1e-3
+    )
 
 
 def test_only_held_out_images_stop_a_training_early(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> None:
-    """Held out is an image that nothing learned improves: its mask is empty, and the network never sees it as such."""
+    """Held out is an image that nothing learned improves:
+    its mask is empty, and the network never sees it as such."""
     images, masks = discs
     recipe, taken = tiny_recipe.replace(steps=48), list[int]()
     trained(discs, recipe, ["00.png"], on_step=lambda step, _steps, _loss: taken.append(step))
     assert taken == list(range(1, 49))
     taken.clear()
     empty = ([images["01.png"]], [np.zeros_like(masks["01.png"])])
-    model = trained(discs, recipe, ["00.png"], held_out=empty, on_step=lambda step, _steps, _loss: taken.append(step))
+    model = trained(
+        discs, recipe, ["00.png"], held_out=empty, on_step=lambda step, _steps, _loss: taken.append(step)
+    )
     assert len(taken) < 48
     assert model.record["best_step"] < len(taken)
 

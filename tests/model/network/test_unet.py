@@ -30,12 +30,15 @@ def test_full_resolution_features_reach_the_decoder_by_a_skip() -> None:
 
 
 def test_the_classical_width_has_the_parameters_of_the_u_net() -> None:
-    # Ronneberger et al.: 31.0 M with learned up-convolutions, which halve the channels; here they are upsampled and concatenated.
+    # Ronneberger et al.: 31.0 M with learned up-convolutions, which halve the channels;
+    # here they are upsampled and concatenated.
     assert 28e6 < parameter_count(build_network("unet", 2, width=64, depth=4)) < 36e6
 
 
 def test_width_and_depth_are_settings() -> None:
-    counts = [parameter_count(build_network("unet", 2, width=w, depth=d)) for w, d in [(4, 2), (8, 2), (8, 4)]]
+    counts = [
+        parameter_count(build_network("unet", 2, width=w, depth=d)) for w, d in [(4, 2), (8, 2), (8, 4)]
+    ]
     assert counts == sorted(counts)
     assert len(set(counts)) == 3
 
@@ -48,7 +51,8 @@ def test_every_network_has_batch_normalisation() -> None:
 
 
 def test_weights_and_seeds_of_earlier_editions_give_what_they_gave() -> None:
-    """Recorded when the decoder was that of segmentation_models_pytorch: weights, batch statistics, and what came out."""
+    """Recorded when the decoder was that of segmentation_models_pytorch:
+    weights, batch statistics, and what came out."""
     recorded = load_file(Path(__file__).resolve().parents[2] / "recorded" / "unet.safetensors")
     image, logits = recorded.pop("image"), recorded.pop("logits")
     torch.manual_seed(0)
@@ -64,7 +68,10 @@ def test_an_encoder_of_the_library_by_name() -> None:
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 64, 64)
 
 
-@pytest.mark.parametrize("encoder", ["resnet_of_dreams", "tu-nonsense", "tu-vit_tiny_patch16_224", "tu-swin_tiny_patch4_window7_224"])
+@pytest.mark.parametrize(
+    "encoder",
+    ["resnet_of_dreams", "tu-nonsense", "tu-vit_tiny_patch16_224", "tu-swin_tiny_patch4_window7_224"],
+)
 def test_an_encoder_that_is_not_known_or_cannot_be_used_is_named(encoder: str) -> None:
     with pytest.raises(RecipeError, match=encoder):
         build_network(encoder, 2, width=4, depth=3)
@@ -79,7 +86,9 @@ def test_other_encoders_are_not_in_channels_last_order_on_a_cpu() -> None:
 
 def test_mobileone_is_trained_and_predicts_in_float32() -> None:
     image, mask = blobs(0)
-    recipe = Recipe(encoder="mobileone_s0", depth=2, max_side=48, crop=32, batch=2, steps=2, precision="float32")
+    recipe = Recipe(
+        encoder="mobileone_s0", depth=2, max_side=48, crop=32, batch=2, steps=2, precision="float32"
+    )
     model = train([image], [mask], classes=2, recipe=recipe, seed=0, device=torch.device("cpu"))
     assert predict_mask(model, image).shape == (48, 48)
 

@@ -81,7 +81,8 @@ def solved(matrix: Matrix, budget: int) -> tuple[Problem, list[int], HardTargets
 
 
 def equal_groups(count: int, groups: int, noise: float) -> Matrix:
-    """Groups with dice of .8 within and .2 across, each dice with noise of its own: only the noise tells most batches apart."""
+    """Groups with dice of .8 within and .2 across, each dice with noise of its own:
+    only the noise tells most batches apart."""
     rng = np.random.default_rng(0)
     group = rng.integers(0, groups, count)
     matrix = np.clip(np.where(group[:, None] == group, 0.8, 0.2) + rng.normal(0, noise, (count, count)), 0, 1)
@@ -90,7 +91,8 @@ def equal_groups(count: int, groups: int, noise: float) -> Matrix:
 
 
 def nearly_equal(count: int, groups: int, noise: float) -> Matrix:
-    """Groups with dice of .8 within and .5 across, and differences so small that nearly every batch of the same make-up is a tie."""
+    """Groups with dice of .8 within and .5 across, and differences so small that nearly every batch of the
+    same make-up is a tie."""
     member = np.arange(count)
     apart: Matrix = 0.5 + 0.3 * (member[:, None] % groups == member % groups)
     return apart + noise * np.random.default_rng(0).random((count, count))

@@ -1,4 +1,5 @@
-"""The batch is the best there is, proven so, independent of the order of the images; the ranking starts with it and explains itself."""
+"""The batch is the best there is, proven so, independent of the order of the images;
+the ranking starts with it and explains itself."""
 
 import math
 
@@ -28,8 +29,11 @@ from tests.model.selection.similarities import (
 
 @settings(max_examples=120, deadline=None)
 @given(small_pools())
-def test_a_small_pool_is_solved_like_the_papers_exhaustive_search(pool: tuple[Matrix, list[int], int, list[int] | None]) -> None:
-    """The value equals the exhaustive optimum, greedy is never better, and the bound is between optimum and 1."""
+def test_a_small_pool_is_solved_like_the_papers_exhaustive_search(
+    pool: tuple[Matrix, list[int], int, list[int] | None],
+) -> None:
+    """The value equals the exhaustive optimum, greedy is never better, and the bound is between optimum and
+    1."""
     matrix, labelled, budget, targets = pool
     found = maximin(matrix, labelled, budget, targets=targets)
     best = exhaustive(matrix, labelled, budget, targets)
@@ -41,8 +45,11 @@ def test_a_small_pool_is_solved_like_the_papers_exhaustive_search(pool: tuple[Ma
 
 @settings(max_examples=60, deadline=None)
 @given(small_pools())
-def test_the_value_is_the_worst_expected_dice_of_the_returned_images(pool: tuple[Matrix, list[int], int, list[int] | None]) -> None:
-    """Every searcher reports what Eq. 3 gives for its batch, and returns new images only, as many as asked."""
+def test_the_value_is_the_worst_expected_dice_of_the_returned_images(
+    pool: tuple[Matrix, list[int], int, list[int] | None],
+) -> None:
+    """Every searcher reports what Eq. 3 gives for its batch, and returns new images only, as many as
+    asked."""
     matrix, labelled, budget, targets = pool
     wanted = list(range(len(matrix))) if targets is None else targets
     for found in (
@@ -59,7 +66,9 @@ def test_the_value_is_the_worst_expected_dice_of_the_returned_images(pool: tuple
 
 @settings(max_examples=40, deadline=None)
 @given(small_pools(), st.integers(0, 10_000))
-def test_the_order_of_the_images_does_not_matter(pool: tuple[Matrix, list[int], int, list[int] | None], seed: int) -> None:
+def test_the_order_of_the_images_does_not_matter(
+    pool: tuple[Matrix, list[int], int, list[int] | None], seed: int
+) -> None:
     """Shuffled input with the same ids gives the same images, in the batch and in the ranking."""
     matrix, labelled, budget, targets = pool
     ids = [f"image {number:02d}" for number in range(len(matrix))]
@@ -73,7 +82,9 @@ def test_the_order_of_the_images_does_not_matter(pool: tuple[Matrix, list[int], 
         ids=[ids[number] for number in shuffle],
     )
     original = rank(matrix, labelled, budget, targets=targets, ids=ids)
-    assert [int(shuffle[position]) for position in moved.selection.indices] == list(original.selection.indices)
+    assert [int(shuffle[position]) for position in moved.selection.indices] == list(
+        original.selection.indices
+    )
     assert [int(shuffle[position]) for position in moved.indices] == list(original.indices)
     for one, other in zip(moved.images, original.images, strict=True):
         assert one.worst_after == other.worst_after
@@ -87,7 +98,12 @@ def test_the_order_does_not_matter_in_a_larger_pool(monkeypatch: pytest.MonkeyPa
     shuffle = np.random.default_rng(1).permutation(150)
     ids = [f"{number:03d}" for number in range(150)]
     original = maximin(matrix, [7], 8, ids=ids)
-    moved = maximin(matrix[np.ix_(shuffle, shuffle)], [int(np.argsort(shuffle)[7])], 8, ids=[ids[number] for number in shuffle])
+    moved = maximin(
+        matrix[np.ix_(shuffle, shuffle)],
+        [int(np.argsort(shuffle)[7])],
+        8,
+        ids=[ids[number] for number in shuffle],
+    )
     assert tuple(int(shuffle[position]) for position in moved.indices) == original.indices
     assert moved.upper_bound == original.upper_bound
 
@@ -148,7 +164,9 @@ def test_images_nobody_predicts_are_picked_themselves() -> None:
     assert found.optimal
 
 
-@pytest.mark.parametrize(("labelled", "budget"), [([], 0), ([], -1), ([0, 1], 4), ([], 6), ([0, 1, 2, 3, 4], 1)])
+@pytest.mark.parametrize(
+    ("labelled", "budget"), [([], 0), ([], -1), ([0, 1], 4), ([], 6), ([0, 1, 2, 3, 4], 1)]
+)
 def test_a_budget_outside_the_pool_names_both_numbers(labelled: list[int], budget: int) -> None:
     """The message says what was asked for and what there is."""
     with pytest.raises(BudgetError, match=rf"budget {budget} .* {5 - len(labelled)}: ask for"):
@@ -251,9 +269,17 @@ def test_screened_greedy_equals_plain_greedy(pool: tuple[Matrix, list[int], int,
     """Looking at a few targets first changes the time, not the order."""
     matrix, labelled, _, targets = pool
     problem = pose(matrix, labelled, 1, targets)
-    means, totals, rest, plain = row_means(problem.gains), problem.base.copy(), problem.candidates.tolist(), []
+    means, totals, rest, plain = (
+        row_means(problem.gains),
+        problem.base.copy(),
+        problem.candidates.tolist(),
+        [],
+    )
     while rest:
-        worth = {row: (-round(float((totals + problem.gains[row] - totals.min()).min()) / 1e-6), -means[row], row) for row in rest}
+        worth = {
+            row: (-round(float((totals + problem.gains[row] - totals.min()).min()) / 1e-6), -means[row], row)
+            for row in rest
+        }
         plain.append(min(rest, key=lambda row: worth[row]))
         totals += problem.gains[plain[-1]]
         rest.remove(plain[-1])
@@ -274,7 +300,9 @@ def test_screened_greedy_equals_plain_greedy_with_many_targets() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(small_pools())
-def test_the_ranking_is_the_batch_and_then_every_other_unlabelled_image(pool: tuple[Matrix, list[int], int, list[int] | None]) -> None:
+def test_the_ranking_is_the_batch_and_then_every_other_unlabelled_image(
+    pool: tuple[Matrix, list[int], int, list[int] | None],
+) -> None:
     """A permutation of the unlabelled images that starts with the batch, numbered from 1."""
     matrix, labelled, budget, targets = pool
     ranking = rank(matrix, labelled, budget, targets=targets)
@@ -286,7 +314,9 @@ def test_the_ranking_is_the_batch_and_then_every_other_unlabelled_image(pool: tu
 
 @settings(max_examples=40, deadline=None)
 @given(small_pools())
-def test_the_figures_of_each_place_follow_from_equation_3(pool: tuple[Matrix, list[int], int, list[int] | None]) -> None:
+def test_the_figures_of_each_place_follow_from_equation_3(
+    pool: tuple[Matrix, list[int], int, list[int] | None],
+) -> None:
     """Before, after, helped images and represented images, recomputed by hand."""
     matrix, labelled, budget, targets = pool
     wanted = list(range(len(matrix))) if targets is None else targets
@@ -320,7 +350,9 @@ def test_every_prefix_is_better_than_the_order_of_the_ids(kind: str) -> None:
     assert np.mean(by_rank) > np.mean(by_id)
 
 
-def test_the_tail_of_a_large_pool_is_complete_repeatable_and_better_than_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tail_of_a_large_pool_is_complete_repeatable_and_better_than_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Beyond the exact steps each image still comes once, and prefixes are better than random ones."""
     monkeypatch.setattr("model.selection.ranking.EXACT_STEPS", 10)
     matrix = grouped(300, seed=2).astype(np.float32)
@@ -330,4 +362,7 @@ def test_the_tail_of_a_large_pool_is_complete_repeatable_and_better_than_chance(
     assert ranked_rows(problem, range(5)) == order
     chance = np.random.default_rng(0).permutation(300)
     for number in (40, 80, 120):
-        assert expected_dice(matrix, order[:number]).min() > expected_dice(matrix, chance[:number].tolist()).min()
+        assert (
+            expected_dice(matrix, order[:number]).min()
+            > expected_dice(matrix, chance[:number].tolist()).min()
+        )

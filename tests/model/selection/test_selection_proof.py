@@ -1,4 +1,5 @@
-"""The optimum is proven: by enumeration, by branching on groups, and by bounds that hold whenever the time ends."""
+"""The optimum is proven:
+by enumeration, by branching on groups, and by bounds that hold whenever the time ends."""
 
 import math
 import time
@@ -34,7 +35,9 @@ from tests.model.selection.similarities import (
 
 
 @pytest.mark.parametrize(("groups", "noise", "labelled"), [(3, 0.05, []), (6, 0.05, []), (6, 0.08, [0])])
-def test_a_hundred_images_whose_batches_hardly_differ_are_proven_optimal_too(groups: int, noise: float, labelled: list[int]) -> None:
+def test_a_hundred_images_whose_batches_hardly_differ_are_proven_optimal_too(
+    groups: int, noise: float, labelled: list[int]
+) -> None:
     """Few batches can be left out by family here, so the last two images are looked for together."""
     start = time.process_time()
     assert maximin(equal_groups(100, groups, noise), labelled, 5).optimal
@@ -48,7 +51,9 @@ def test_a_hundred_images_and_five_labels_are_proven_optimal_in_seconds(kind: st
     found = maximin(POOLS[kind](100), [], 5)
     assert found.optimal
     assert found.value >= greedy(POOLS[kind](100), [], 5).value
-    assert time.process_time() - start < 10  # of one core: twice the aim, as machines differ; the benchmark measures
+    assert (
+        time.process_time() - start < 10
+    )  # of one core: twice the aim, as machines differ; the benchmark measures
 
 
 def test_a_thousand_grouped_images_are_solved_to_three_percent() -> None:
@@ -79,8 +84,11 @@ def test_branching_proves_what_enumeration_proves(monkeypatch: pytest.MonkeyPatc
     st.sampled_from([0, 1, 20_000, 50_000_000]),
     st.sampled_from([1, 3, 100]),
 )
-def test_branching_is_right_whenever_it_ends(kind: str, seed: int, budget: int, known: int, work: int, columns: int) -> None:
-    """However little work it may do, its bound holds and its batch is what it claims; where it may do all, it is the best."""
+def test_branching_is_right_whenever_it_ends(
+    kind: str, seed: int, budget: int, known: int, work: int, columns: int
+) -> None:
+    """However little work it may do, its bound holds and its batch is what it claims;
+    where it may do all, it is the best."""
     matrix = POOLS[kind](12, seed)
     problem = pose(matrix, list(range(known)), budget)
     hard = HardTargets(problem, [0, 5])
@@ -90,7 +98,9 @@ def test_branching_is_right_whenever_it_ends(kind: str, seed: int, budget: int, 
     first = priced_bound(problem, hard, np.full(2, 0.5), scores)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("model.selection.branching.MAX_WORK", work)
-        patch.setattr("model.selection.branching.CANDIDATES", columns)  # fewer than the budget, so that others have to enter
+        patch.setattr(
+            "model.selection.branching.CANDIDATES", columns
+        )  # fewer than the budget, so that others have to enter
         patch.setattr("model.selection.branching.MAX_ROUNDS", 20)
         patch.setattr("model.selection.branching.GROUPED", 3 * columns)
         batch, bound = branch(problem, hard, np.arange(12 - known), scores, start, first, CLOSE, math.inf)
@@ -102,7 +112,8 @@ def test_branching_is_right_whenever_it_ends(kind: str, seed: int, budget: int, 
 
 
 def test_limits_that_contradict_each_other_leave_nothing() -> None:
-    """The bound of a group that must give two images and none is below any batch, and below what one that gives two is worth."""
+    """The bound of a group that must give two images and none is below any batch, and below what one that
+    gives two is worth."""
     problem, _, hard = solved(grouped(20), 3)
     group = np.arange(20) < 5
     two, none = Limit(group, 2, -1), Limit(group, 0, 1)
@@ -118,7 +129,8 @@ def test_limits_that_contradict_each_other_leave_nothing() -> None:
 
 
 def test_branching_closes_what_the_relaxation_leaves_open() -> None:
-    """Noise of every dice, better and worse teachers, harder and easier images: the relaxation alone is 3 % away."""
+    """Noise of every dice, better and worse teachers, harder and easier images:
+    the relaxation alone is 3 % away."""
     rng = np.random.default_rng(0)
     matrix = grouped(300) + rng.normal(0, 0.05, (300, 1)) + rng.normal(0, 0.05, 300)
     matrix = np.clip(matrix, 0, 1)
@@ -154,7 +166,8 @@ def test_a_solver_that_gives_up_is_asked_again_with_rounded_gains(monkeypatch: p
 
 
 def test_a_relaxation_without_solution_ends_in_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the solver always gives up, what is returned is no better than what is known without it, and true."""
+    """Where the solver always gives up, what is returned is no better than what is known without it, and
+    true."""
     monkeypatch.setattr("model.selection.branching.solve", lambda *_: None)
     monkeypatch.setattr("model.selection.solver.MAX_BATCHES", 0)
     monkeypatch.setattr("model.selection.solver.HOPELESS", math.inf)
@@ -164,7 +177,8 @@ def test_a_relaxation_without_solution_ends_in_its_bound(monkeypatch: pytest.Mon
 
 
 def test_the_search_among_pairs_keeps_to_its_time() -> None:
-    """Millions of pairs that differ by a millionth: what is left of the time goes to branching, which needs little of it."""
+    """Millions of pairs that differ by a millionth:
+    what is left of the time goes to branching, which needs little of it."""
     start = time.process_time()
     found = maximin(equal_groups(220, 2, 1e-6), [], 4, time_limit=2.0)
     assert time.process_time() - start < 6
@@ -172,7 +186,8 @@ def test_the_search_among_pairs_keeps_to_its_time() -> None:
 
 
 def test_a_poor_start_is_mended_by_the_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Branching finds the optimum itself, with targets it did not know at first, when search brought nothing."""
+    """Branching finds the optimum itself, with targets it did not know at first, when search brought
+    nothing."""
     monkeypatch.setattr("model.selection.solver.MAX_BATCHES", 0)
     monkeypatch.setattr("model.selection.solver.HOPELESS", math.inf)
     matrix = grouped(30, seed=2)
@@ -222,7 +237,8 @@ def test_enumeration_finds_nothing_above_the_optimum() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(sorted(POOLS)), st.integers(0, 10_000), st.integers(4, 6), st.integers(0, 2))
 def test_enumeration_agrees_with_exhaustive_search(kind: str, seed: int, budget: int, known: int) -> None:
-    """From nothing it finds the optimum, and from just below it as well, whether single images or pairs end the batch."""
+    """From nothing it finds the optimum, and from just below it as well, whether single images or pairs end
+    the batch."""
     matrix = POOLS[kind](11, seed)
     best = exhaustive(matrix, list(range(known)), budget).value * (known + budget)
     base, prices = matrix[:known].sum(axis=0), np.random.default_rng(seed).dirichlet(np.ones(11))
@@ -236,13 +252,16 @@ def test_enumeration_agrees_with_exhaustive_search(kind: str, seed: int, budget:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 15), st.integers(1, 60), st.integers(0, 10_000), st.booleans())
 def test_no_pair_that_suffices_is_overlooked(count: int, width: int, seed: int, coarse: bool) -> None:
-    """Of all pairs of later candidates those that give what is needed are among the hopeful ones, each once."""
+    """Of all pairs of later candidates those that give what is needed are among the hopeful ones, each
+    once."""
     rng = np.random.default_rng(seed)
     gains = rng.integers(0, 3, (count, width)) / 2 if coarse else rng.random((count, width))
     needed, last = rng.random((5, width)) * rng.random((5, 1)) * 2 - 0.2, rng.integers(-1, count, 5) % count
     pairs = file_pairs(gains)
     parents, numbers = pairs.hopeful(needed, last)
-    found = list(zip(parents.tolist(), pairs.first[numbers].tolist(), pairs.second[numbers].tolist(), strict=True))
+    found = list(
+        zip(parents.tolist(), pairs.first[numbers].tolist(), pairs.second[numbers].tolist(), strict=True)
+    )
     assert len(set(found)) == len(found)
     assert all(last[parent] < one < two for parent, one, two in found)
     for parent in range(5):

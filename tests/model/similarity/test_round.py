@@ -19,7 +19,9 @@ from tests.model.conftest import Images, Masks
 
 def test_pseudo_labels_are_the_models_masks_of_all_images(small_round: Round) -> None:
     assert set(small_round.pseudo_labels) == set(small_round.images)
-    assert all(mask.shape == (48, 48) and mask.dtype == np.uint8 for mask in small_round.pseudo_labels.values())
+    assert all(
+        mask.shape == (48, 48) and mask.dtype == np.uint8 for mask in small_round.pseudo_labels.values()
+    )
 
 
 def test_a_killed_round_finds_its_model_and_pseudo_labels_again(small_round: Round) -> None:
@@ -41,7 +43,9 @@ def test_a_killed_round_finds_its_model_and_pseudo_labels_again(small_round: Rou
     assert again.fingerprint == small_round.fingerprint
 
 
-def test_new_labels_in_the_same_folder_are_not_answered_with_the_old_network(small_round: Round, discs: tuple[Images, Masks]) -> None:
+def test_new_labels_in_the_same_folder_are_not_answered_with_the_old_network(
+    small_round: Round, discs: tuple[Images, Masks]
+) -> None:
     old = dict(small_round.pseudo_labels)
     more = dataclasses.replace(small_round, labels={i: discs[1][i] for i in ("00.png", "02.png", "05.png")})
     assert more.model.record["images"] == 3
@@ -50,12 +54,16 @@ def test_new_labels_in_the_same_folder_are_not_answered_with_the_old_network(sma
 
 def test_pseudo_labels_follow_their_images_when_one_is_removed(small_round: Round) -> None:
     old = dict(small_round.pseudo_labels)
-    fewer = dataclasses.replace(small_round, images={i: image for i, image in small_round.images.items() if i != "04.png"})
+    fewer = dataclasses.replace(
+        small_round, images={i: image for i, image in small_round.images.items() if i != "04.png"}
+    )
     for identity, mask in fewer.pseudo_labels.items():
         np.testing.assert_array_equal(mask, old[identity])
 
 
-def test_pseudo_labels_of_an_added_image_are_computed(small_round: Round, discs: tuple[Images, Masks]) -> None:
+def test_pseudo_labels_of_an_added_image_are_computed(
+    small_round: Round, discs: tuple[Images, Masks]
+) -> None:
     _ = small_round.pseudo_labels
     more = dataclasses.replace(small_round, images={**small_round.images, "99.png": discs[0]["03.png"]})
     np.testing.assert_array_equal(more.pseudo_labels["99.png"], small_round.pseudo_labels["03.png"])
@@ -72,8 +80,11 @@ def test_half_written_files_are_made_again(small_round: Round, file: str) -> Non
         np.testing.assert_array_equal(mask, before[identity])
 
 
-def test_pseudo_labels_are_read_when_asked_for_and_never_all_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 10 MiB of masks no more than the cache's share is held, while they are written and while they are read."""
+def test_pseudo_labels_are_read_when_asked_for_and_never_all_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 10 MiB of masks no more than the cache's share is held, while they are written and while they are
+    read."""
     monkeypatch.setattr("model.network.pseudo_labels.CACHE_BYTES", 2**20)
     random = np.random.default_rng(0)
     ids = [f"{number:03d}.png" for number in range(160)]
@@ -107,7 +118,9 @@ def test_pseudo_labels_damaged_later_name_their_file(small_round: Round) -> None
         _ = dataclasses.replace(small_round).pseudo_labels["00.png"]
 
 
-def test_all_images_labelled_is_said(discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path) -> None:
+def test_all_images_labelled_is_said(
+    discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path
+) -> None:
     with pytest.raises(BudgetError, match="All 12 images are labelled"):
         Round(*discs, 2, tiny_recipe, 0, tmp_path).check_budget(1)
 
@@ -123,18 +136,25 @@ def test_a_budget_out_of_range_names_the_number_of_unlabelled_images(small_round
         small_round.check_budget(budget)
 
 
-def test_a_round_without_labels_is_refused(discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path) -> None:
+def test_a_round_without_labels_is_refused(
+    discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path
+) -> None:
     with pytest.raises(TooFewLabelsError, match="label a few images first"):
         Round(discs[0], {}, 2, tiny_recipe, 0, tmp_path)
 
 
-def test_labels_of_unknown_images_are_refused(discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path) -> None:
+def test_labels_of_unknown_images_are_refused(
+    discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match="stranger"):
         Round(discs[0], {"stranger": discs[1]["00.png"]}, 2, tiny_recipe, 0, tmp_path)
 
 
-def test_another_image_under_the_same_name_is_another_round(small_round: Round, discs: tuple[Images, Masks]) -> None:
-    """An image of L changes f_L, one of U only what f_L says of it; nothing of the old image is found again."""
+def test_another_image_under_the_same_name_is_another_round(
+    small_round: Round, discs: tuple[Images, Masks]
+) -> None:
+    """An image of L changes f_L, one of U only what f_L says of it;
+    nothing of the old image is found again."""
     old = dict(small_round.pseudo_labels)
     unlabelled = dataclasses.replace(small_round, images={**small_round.images, "05.png": discs[0]["06.png"]})
     assert unlabelled.identity == small_round.identity

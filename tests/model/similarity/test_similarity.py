@@ -25,7 +25,11 @@ def completed_by_hand(rows: np.ndarray, trained: list[int]) -> np.ndarray:
     matrix = np.empty((count, count))
     for i in range(count):
         for j in range(count):
-            matrix[i, j] = filled[i, j] if (i, j) in filled else max(0.5 * (filled[i, k] + filled[k, j]) for k in trained)
+            matrix[i, j] = (
+                filled[i, j]
+                if (i, j) in filled
+                else max(0.5 * (filled[i, k] + filled[k, j]) for k in trained)
+            )
     return matrix
 
 
@@ -76,7 +80,14 @@ def test_masks_of_one_class_teach_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("side", "pixels", "enough"),
-    [(48, 7, False), (48, 8, True), (512, 131, False), (512, 132, True), (2048, 131, False), (2048, 1200, True)],
+    [
+        (48, 7, False),
+        (48, 8, True),
+        (512, 131, False),
+        (512, 132, True),
+        (2048, 131, False),
+        (2048, 1200, True),
+    ],
 )
 def test_a_speck_teaches_nothing(side: int, pixels: int, enough: bool) -> None:
     """Of foreground or of background; 300 objects of 2 x 2 pixels in a large image are no specks."""
@@ -86,12 +97,24 @@ def test_a_speck_teaches_nothing(side: int, pixels: int, enough: bool) -> None:
 
 
 def test_a_row_is_what_a_network_trained_on_that_image_alone_predicts(small_round: Round) -> None:
-    """Steps 3 and 4 written out: f_k from scratch on (x_k, y_k), its dice with every pseudo-label (Eq. 2), and d(x_k, x_k) = 1."""
+    """Steps 3 and 4 written out:
+    f_k from scratch on (x_k, y_k), its dice with every pseudo-label (Eq. 2), and d(x_k, x_k) = 1."""
     k, y = "05.png", small_round.pseudo_labels
     steps = small_round.recipe.row_steps
-    f_k = train([small_round.images[k]], [y[k]], classes=2, recipe=small_round.recipe, seed=row_seed(small_round.seed, k), steps=steps)
+    f_k = train(
+        [small_round.images[k]],
+        [y[k]],
+        classes=2,
+        recipe=small_round.recipe,
+        seed=row_seed(small_round.seed, k),
+        steps=steps,
+    )
     assert f_k.record["steps"] == steps
-    masks = dict(zip(small_round.ids, predict_masks(f_k, [small_round.images[i] for i in small_round.ids]), strict=True))
+    masks = dict(
+        zip(
+            small_round.ids, predict_masks(f_k, [small_round.images[i] for i in small_round.ids]), strict=True
+        )
+    )
     row = train_row(small_round, k)
     assert row == {i: 1.0 if i == k else dice(masks[i], y[i], 2) for i in small_round.ids}
 

@@ -67,10 +67,14 @@ def lab(tmp_path: Path) -> Path:
 def run(lab: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command line of the science with the file of the lab in the package."""
     command = [sys.executable, "-c", DRIVER, str(lab), *arguments]
-    return subprocess.run(command, cwd=ROOT, env={"COLUMNS": "200", "PATH": ""}, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env={"COLUMNS": "200", "PATH": ""}, capture_output=True, text=True, check=False
+    )
 
 
-def test_it_is_in_the_help_in_the_extra_params_and_in_a_ranking(lab: Path, shared_data: Path, tmp_path: Path) -> None:
+def test_it_is_in_the_help_in_the_extra_params_and_in_a_ranking(
+    lab: Path, shared_data: Path, tmp_path: Path
+) -> None:
     """With its options, their limits and their defaults."""
     source = shared_data / "usiigaci_t98g"
     names = sorted(path.name for path in (source / "images").iterdir())[:6]
@@ -79,7 +83,16 @@ def test_it_is_in_the_help_in_the_extra_params_and_in_a_ranking(lab: Path, share
         for name in some:
             shutil.copy(source / kind / name, tmp_path / kind / name)
     out = tmp_path / "ranking.csv"
-    paths = ["--images", f"{tmp_path}/images", "--masks", f"{tmp_path}/masks", "--out", str(out), "--work", f"{tmp_path}/work"]
+    paths = [
+        "--images",
+        f"{tmp_path}/images",
+        "--masks",
+        f"{tmp_path}/masks",
+        "--out",
+        str(out),
+        "--work",
+        f"{tmp_path}/work",
+    ]
     done = run(lab, "rank", *paths, "--budget", "2", "--strategy", "by_name", "--backwards", "--letters", "4")
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(out.open()))

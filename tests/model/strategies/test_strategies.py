@@ -32,7 +32,12 @@ OPTIONS = {name: {"candidates": 3} for name in ("task_dependent", "trusted", "al
 def seen_as(round_: Round, masks: Masks) -> Round:
     """The round as if f_L had predicted these masks in these images."""
     changed = {**round_.pseudo_labels, **masks}
-    PseudoLabels.write(round_.folder / "pseudo-labels.npz", round_.identity_with_images, round_.ids, [changed[i] for i in round_.ids])
+    PseudoLabels.write(
+        round_.folder / "pseudo-labels.npz",
+        round_.identity_with_images,
+        round_.ids,
+        [changed[i] for i in round_.ids],
+    )
     return dataclasses.replace(round_)
 
 
@@ -41,7 +46,9 @@ def test_the_papers_strategies_and_rivals_are_there() -> None:
 
 
 @pytest.mark.parametrize("name", strategy_names())
-def test_a_strategy_orders_all_unlabelled_images_with_reasons_the_batch_first(small_round: Round, name: str) -> None:
+def test_a_strategy_orders_all_unlabelled_images_with_reasons_the_batch_first(
+    small_round: Round, name: str
+) -> None:
     ranking = get_strategy(name, **OPTIONS.get(name, {})).rank(small_round, 4)
     assert sorted(ranking.order) == list(small_round.unlabelled)
     assert ranking.batch == ranking.order[:4]
@@ -50,7 +57,9 @@ def test_a_strategy_orders_all_unlabelled_images_with_reasons_the_batch_first(sm
 
 
 @pytest.mark.parametrize("name", strategy_names())
-def test_the_order_of_the_images_does_not_change_the_ranking(small_round: Round, name: str, tmp_path: Path) -> None:
+def test_the_order_of_the_images_does_not_change_the_ranking(
+    small_round: Round, name: str, tmp_path: Path
+) -> None:
     shuffled = dataclasses.replace(
         small_round,
         images=dict(reversed(list(small_round.images.items()))),
@@ -75,7 +84,10 @@ def test_unknown_strategies_and_options_name_the_known_ones() -> None:
 
 
 def test_random_differs_by_seed_and_repeats_under_it(small_round: Round) -> None:
-    orders = [get_strategy("random").rank(dataclasses.replace(small_round, seed=seed), 3).order for seed in (1, 1, 2)]
+    orders = [
+        get_strategy("random").rank(dataclasses.replace(small_round, seed=seed), 3).order
+        for seed in (1, 1, 2)
+    ]
     assert orders[0] == orders[1] != orders[2]
 
 
@@ -89,8 +101,12 @@ def test_candidates_are_drawn_from_the_unlabelled_images(small_round: Round) -> 
 
 
 def test_candidates_may_be_drawn_from_all_images(small_round: Round) -> None:
-    assert set(TaskDependent(candidates=100, candidates_from_all=True).units(small_round)) <= set(small_round.ids)
-    assert set(small_round.labelled) <= set(TaskDependent(candidates=100, candidates_from_all=True).units(small_round))
+    assert set(TaskDependent(candidates=100, candidates_from_all=True).units(small_round)) <= set(
+        small_round.ids
+    )
+    assert set(small_round.labelled) <= set(
+        TaskDependent(candidates=100, candidates_from_all=True).units(small_round)
+    )
 
 
 def test_true_masks_replace_the_pseudo_labels_of_labelled_images(small_round: Round) -> None:
@@ -98,14 +114,19 @@ def test_true_masks_replace_the_pseudo_labels_of_labelled_images(small_round: Ro
     np.testing.assert_array_equal(masks["00.png"], small_round.labels["00.png"])
     np.testing.assert_array_equal(masks["05.png"], small_round.pseudo_labels["05.png"])
     assert dict(TaskDependent().masks(small_round)).keys() == dict(masks).keys() == set(small_round.ids)
-    np.testing.assert_array_equal(TaskDependent().masks(small_round)["00.png"], small_round.pseudo_labels["00.png"])
+    np.testing.assert_array_equal(
+        TaskDependent().masks(small_round)["00.png"], small_round.pseudo_labels["00.png"]
+    )
 
 
 def test_candidates_and_the_random_batch_are_drawn_apart(small_round: Round) -> None:
     rounds = [dataclasses.replace(small_round, seed=seed) for seed in range(6)]
     for round_ in rounds:
         round_.__dict__["pseudo_labels"] = small_round.pseudo_labels
-    inside = [set(get_strategy("random").rank(r, 3).batch) <= set(TaskDependent(candidates=3).units(r)) for r in rounds]
+    inside = [
+        set(get_strategy("random").rank(r, 3).batch) <= set(TaskDependent(candidates=3).units(r))
+        for r in rounds
+    ]
     assert not all(inside)
 
 
@@ -143,18 +164,26 @@ def test_images_in_which_the_model_finds_nothing_are_neither_trained_on_nor_firs
 
 
 def test_a_ranking_shows_what_it_was_decided_from(small_round: Round) -> None:
-    """The similarity of the images compared, which of them a network was trained on, and what a place is expected to bring."""
+    """The similarity of the images compared, which of them a network was trained on, and what a place is
+    expected to bring."""
     strategy = TaskDependent(candidates=3)
     ranking = strategy.rank(small_round, 2)
     assert ranking.comparison is not None
     assert ranking.comparison.trained == strategy.units(small_round)
     positions = [small_round.ids.index(identity) for identity in ranking.comparison.ids]
-    np.testing.assert_array_equal(ranking.comparison.similarity, strategy.similarity(small_round)[np.ix_(positions, positions)])
+    np.testing.assert_array_equal(
+        ranking.comparison.similarity, strategy.similarity(small_round)[np.ix_(positions, positions)]
+    )
     first = ranking.queries[0]
     assert first.expected_dice is not None
-    assert re.search(rf"; (raises the worst|no gain for the worst).* {first.expected_dice:.2f}\)?$", first.reason)
+    assert re.search(
+        rf"; (raises the worst|no gain for the worst).* {first.expected_dice:.2f}\)?$", first.reason
+    )
     helpful = next(query for query in ranking.queries if query.reason.startswith("expected"))
-    assert re.match(rf"expected to raise image {helpful.helps[0]} from 0\.\d\d to 0\.\d\d; represents \d+ image", helpful.reason)
+    assert re.match(
+        rf"expected to raise image {helpful.helps[0]} from 0\.\d\d to 0\.\d\d; represents \d+ image",
+        helpful.reason,
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,13 +192,22 @@ def test_a_ranking_shows_what_it_was_decided_from(small_round: Round) -> None:
         (
             (0.52, 0.66),
             (0.5, 0.6),
-            "expected to raise image b from 0.52 to 0.66; represents 1 image; raises the worst expected dice from 0.50 to 0.60",
+            (
+                "expected to raise image b from 0.52 to 0.66; represents 1 image; raises the worst expected"
+                " dice from 0.50 to 0.60"
+            ),
         ),
-        ((0.851, 0.853), (0.834, 0.821), "represents 1 image; no gain for the worst image (expected dice 0.82)"),
+        (
+            (0.851, 0.853),
+            (0.834, 0.821),
+            "represents 1 image; no gain for the worst image (expected dice 0.82)",
+        ),
         (None, (0.834, 0.834), "represents 1 image; no gain for the worst image (expected dice 0.83)"),
     ],
 )
-def test_a_reason_claims_no_gain_that_cannot_be_seen(raised: tuple[float, float] | None, worst: tuple[float, float], reason: str) -> None:
+def test_a_reason_claims_no_gain_that_cannot_be_seen(
+    raised: tuple[float, float] | None, worst: tuple[float, float], reason: str
+) -> None:
     image = RankedImage(0, 1, True, *worst, (1,) if raised else (), raised, 1)
     found = _explain(image, ("a", "b"))
     assert (found.reason, found.expected_dice) == (reason, worst[1])
@@ -182,8 +220,11 @@ def test_a_model_that_finds_nothing_anywhere_is_said(small_round: Round) -> None
 
 
 @pytest.mark.parametrize("value", [0, 1])
-def test_a_labelled_image_in_which_the_model_finds_nothing_is_not_compared_either(small_round: Round, value: int) -> None:
-    """Its agreement with other networks is 0 or 1 whatever it looks like; only what it truly shows could tell more."""
+def test_a_labelled_image_in_which_the_model_finds_nothing_is_not_compared_either(
+    small_round: Round, value: int
+) -> None:
+    """Its agreement with other networks is 0 or 1 whatever it looks like;
+    only what it truly shows could tell more."""
     round_ = seen_as(small_round, {"01.png": np.full((48, 48), value, np.uint8)})
     strategy = TaskDependent(candidates=3)
     ranking = strategy.rank(round_, 2)
@@ -222,16 +263,24 @@ def test_a_speck_that_an_annotator_drew_stays_a_label(small_round: Round) -> Non
 # networks that cannot be trained
 
 
-@pytest.mark.parametrize(("name", "count"), [("task_dependent", 3), ("alike", 3), ("trusted", 6), ("ensemble", 3)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("task_dependent", 3), ("alike", 3), ("trusted", 6), ("ensemble", 3)]
+)
 def test_a_ranking_does_without_networks_that_failed(small_round: Round, name: str, count: int) -> None:
     trained = set[str]()
     strategy = get_strategy(name, **OPTIONS.get(name, {}))
     units = strategy.units(small_round)
     assert len(units) == count
-    round_ = dataclasses.replace(small_round, failed={units[0]: "out of memory"}, on_progress=lambda step, _done, _total: trained.add(step))
+    round_ = dataclasses.replace(
+        small_round,
+        failed={units[0]: "out of memory"},
+        on_progress=lambda step, _done, _total: trained.add(step),
+    )
     ranking = strategy.rank(round_, 2)
     assert sorted(ranking.order) == list(round_.unlabelled)
-    assert [unit for unit in units if f"Training {unit}" in trained or f"Training on {unit} alone" in trained] == list(units[1:])
+    assert [
+        unit for unit in units if f"Training {unit}" in trained or f"Training on {unit} alone" in trained
+    ] == list(units[1:])
     if name == "task_dependent":
         assert ranking.comparison is not None
         assert ranking.comparison.trained == units[1:]
@@ -240,7 +289,9 @@ def test_a_ranking_does_without_networks_that_failed(small_round: Round, name: s
 @pytest.mark.parametrize("name", ["task_dependent", "alike", "trusted", "ensemble"])
 def test_where_all_networks_failed_the_reason_is_said(small_round: Round, name: str) -> None:
     strategy = get_strategy(name, **OPTIONS.get(name, {}))
-    round_ = dataclasses.replace(small_round, failed=dict.fromkeys(strategy.units(small_round), "out of memory"))
+    round_ = dataclasses.replace(
+        small_round, failed=dict.fromkeys(strategy.units(small_round), "out of memory")
+    )
     with pytest.raises(StrategyError, match=r"None of the .*networks .*out of memory"):
         strategy.rank(round_, 2)
 
@@ -261,7 +312,8 @@ def test_what_is_trusted_teaches_less_about_what_is_not() -> None:
 
 
 def test_likeness_by_hand() -> None:
-    """Neighbours on a line are at the median distance, the ends at four times that; a feature that does not vary counts for nothing."""
+    """Neighbours on a line are at the median distance, the ends at four times that;
+    a feature that does not vary counts for nothing."""
     result = likeness(np.array([[0, 5], [1, 5], [2, 5]], np.float32))
     np.testing.assert_allclose(result, np.exp([[0, -1, -4], [-1, 0, -1], [-4, -1, 0]]), rtol=1e-6)
     np.testing.assert_array_equal(likeness(np.ones((3, 2), np.float32)), 1.0)
@@ -275,7 +327,8 @@ def test_the_scale_of_a_large_pool_is_that_of_a_sample() -> None:
 
 
 def test_a_group_that_looks_unlike_all_labelled_images_is_asked_for() -> None:
-    """Its pseudo-labels agree with each other, and with what labelled images teach, so that the paper's rule sees nothing to gain there."""
+    """Its pseudo-labels agree with each other, and with what labelled images teach, so that the paper's rule
+    sees nothing to gain there."""
     groups = np.array([0, 0, 0, 0, 1, 1, 1])
     similarity = np.array([[0.7, 0.9], [0.3, 0.9]], np.float32)[groups][:, groups]
     np.fill_diagonal(similarity, 1.0)
@@ -307,19 +360,27 @@ def test_exhaustive_search_is_the_best_subset_and_greedy_never_better(seed: int,
     similarity = cosine_similarity(np.random.default_rng(seed).normal(size=(8, 3)).astype(np.float32))
     candidates = [0, 2, 3, 5, 6, 7]
     best = max(representation(similarity, subset) for subset in combinations(candidates, budget))
-    assert representation(similarity, exhaustive_subset(similarity, candidates, budget)) == pytest.approx(best)
+    assert representation(similarity, exhaustive_subset(similarity, candidates, budget)) == pytest.approx(
+        best
+    )
     greedy = greedy_subset(similarity, candidates, budget)
     assert len(set(greedy)) == budget
     assert representation(similarity, greedy) <= best + 1e-9
 
 
-def test_half_of_the_unlabelled_images_and_never_fewer_than_the_batch_are_candidates(small_round: Round) -> None:
+def test_half_of_the_unlabelled_images_and_never_fewer_than_the_batch_are_candidates(
+    small_round: Round,
+) -> None:
     ranking = get_strategy("ensemble").rank(small_round, 8)
     assert len(ranking.batch) == 8
 
 
-def test_the_more_uncertain_half_comes_first_and_the_search_is_the_papers_or_the_originals(small_round: Round) -> None:
-    exact, greedy = (get_strategy("ensemble", search=search).rank(small_round, 2) for search in ("auto", "greedy"))
+def test_the_more_uncertain_half_comes_first_and_the_search_is_the_papers_or_the_originals(
+    small_round: Round,
+) -> None:
+    exact, greedy = (
+        get_strategy("ensemble", search=search).rank(small_round, 2) for search in ("auto", "greedy")
+    )
     assert (exact.notes["exhaustive"], greedy.notes["exhaustive"]) == (1.0, 0.0)
     assert exact.notes["represented"] >= greedy.notes["represented"] - 1e-9
     uncertainty = [float(re.findall(r"by (\S+) nat", query.reason)[0]) for query in exact.queries]
@@ -328,7 +389,9 @@ def test_the_more_uncertain_half_comes_first_and_the_search_is_the_papers_or_the
 
 def test_uncertainty_begins_where_the_model_is_least_sure(small_round: Round) -> None:
     ranking = get_strategy("uncertainty").rank(small_round, 2)
-    entropies = [mean_entropy(predict_probabilities(small_round.model, small_round.images[i])) for i in ranking.order]
+    entropies = [
+        mean_entropy(predict_probabilities(small_round.model, small_round.images[i])) for i in ranking.order
+    ]
     assert entropies == sorted(entropies, reverse=True)
 
 
@@ -348,7 +411,9 @@ def test_a_zero_feature_vector_is_similar_to_none() -> None:
 
 def test_entropy_is_one_bit_for_a_coin_and_none_for_certainty() -> None:
     assert mean_entropy(np.full((2, 3, 3), 0.5, np.float32)) == pytest.approx(1.0)
-    assert mean_entropy(np.stack([np.ones((3, 3)), np.zeros((3, 3))]).astype(np.float32)) == pytest.approx(0.0, abs=1e-4)
+    assert mean_entropy(np.stack([np.ones((3, 3)), np.zeros((3, 3))]).astype(np.float32)) == pytest.approx(
+        0.0, abs=1e-4
+    )
 
 
 def test_farthest_first_on_a_line() -> None:

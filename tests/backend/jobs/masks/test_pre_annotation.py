@@ -36,7 +36,10 @@ class Thirds(torch.nn.Module):
 
 def config(*labels: str) -> str:
     inner = "".join(f'<Label value="{label}"/>' for label in labels)
-    return f'<View><Image name="image" value="$image"/><BrushLabels name="b" toName="image">{inner}</BrushLabels></View>'
+    return (
+        '<View><Image name="image" value="$image"/><BrushLabels name="b"'
+        f' toName="image">{inner}</BrushLabels></View>'
+    )
 
 
 @pytest.fixture
@@ -56,8 +59,11 @@ def encoded() -> bytes:
         (("Other",), {}, True),
     ],
 )
-def test_labels_are_matched_by_name(encoded: bytes, now: tuple[str, ...], expected: dict[str, int], outdated: bool) -> None:
-    """What the network calls A is drawn as A at full size, whatever its number is now; what is gone is background."""
+def test_labels_are_matched_by_name(
+    encoded: bytes, now: tuple[str, ...], expected: dict[str, int], outdated: bool
+) -> None:
+    """What the network calls A is drawn as A at full size, whatever its number is now;
+    what is gone is background."""
     parsed = parse(config(*now))
     annotator = PreAnnotator(TrainedModel(Thirds(), 3, Recipe(max_side=64)), ("A", "B"), parsed)
     regions = annotator.regions(encoded, "task 1")

@@ -40,12 +40,14 @@ def test_masks_that_a_renamed_or_another_control_can_draw_are_drawn_with_it(chan
 
 
 def test_only_what_has_no_name_any_more_goes() -> None:
-    """A renamed or removed label takes its masks along, the others stay as they are; so do all under another order or a further label."""
+    """A renamed or removed label takes its masks along, the others stay as they are;
+    so do all under another order or a further label."""
     assert refitted(REGIONS, parse(XML.replace("Axon", "Neurite"))) == REGIONS[1:]
     assert refitted(REGIONS, parse(XML.replace('<Label value="Myelin"/>', ""))) == REGIONS[:1]
     assert refitted(REGIONS, parse(XML.replace("Axon", "Neurite").replace("Myelin", "Sheath"))) == []
     turned = XML.replace(
-        '<Label value="Axon"/><Label value="Myelin"/>', '<Label value="Soma"/><Label value="Myelin"/><Label value="Axon"/>'
+        '<Label value="Axon"/><Label value="Myelin"/>',
+        '<Label value="Soma"/><Label value="Myelin"/><Label value="Axon"/>',
     )
     assert refitted(REGIONS, parse(turned)) == REGIONS
     assert refitted(REGIONS, CONFIG) == REGIONS

@@ -38,7 +38,9 @@ def out_of_memory(monkeypatch: pytest.MonkeyPatch, *units: str) -> None:
     monkeypatch.setattr("model.strategies.task_dependent.train_row", train_row)
 
 
-def test_the_order_is_made_without_the_network_that_failed(round_: Round, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_is_made_without_the_network_that_failed(
+    round_: Round, monkeypatch: pytest.MonkeyPatch
+) -> None:
     units = STRATEGY.units(round_)
     out_of_memory(monkeypatch, units[1])
     finish.complete_units(STRATEGY, round_)

@@ -29,7 +29,10 @@ def test_a_thumbnail_is_small_and_shows_the_mask(dtype: str) -> None:
     mask = np.zeros((600, 900), dtype=np.uint8)
     mask[100:400, 200:700] = 1
     with_mask, without = (
-        np.asarray(Image.open(io.BytesIO(thumbnail(decode_raw(encoded(600, 900, dtype), "x"), each)))).astype(int) for each in (mask, None)
+        np.asarray(Image.open(io.BytesIO(thumbnail(decode_raw(encoded(600, 900, dtype), "x"), each)))).astype(
+            int
+        )
+        for each in (mask, None)
     )
     assert with_mask.shape == without.shape == (SIDE * 600 // 900, SIDE, 3)
     coloured = np.abs(with_mask - with_mask.mean(axis=2, keepdims=True)).max(axis=2) > 20
@@ -62,7 +65,9 @@ def test_the_name_of_a_tasks_image(address: str | None, name: str) -> None:
     assert image_name({"id": 1, "data": {"image": address}}, parse(EXAMPLE)) == name
 
 
-def grouped(count: int, seed: int = 0) -> tuple[list[str], np.ndarray[Any, np.dtype[np.float32]], np.ndarray[Any, np.dtype[np.int_]]]:
+def grouped(
+    count: int, seed: int = 0
+) -> tuple[list[str], np.ndarray[Any, np.dtype[np.float32]], np.ndarray[Any, np.dtype[np.int_]]]:
     """Images of two kinds, in random order: alike within a kind."""
     random = np.random.default_rng(seed)
     kinds = random.integers(0, 2, count)
@@ -80,7 +85,12 @@ def test_the_map_of_few_images_holds_every_figure(count: int) -> None:
     for row, (i,) in enumerate(found["groups"]):
         for column, (j,) in enumerate(found["groups"]):
             assert found["values"][row][column] == round(100 * float(matrix[ids.index(i), ids.index(j)]))
-    assert (found["count"], found["trained"], found["labelled"], "low" in found) == (count, ids[:1], ids[-1:], False)
+    assert (found["count"], found["trained"], found["labelled"], "low" in found) == (
+        count,
+        ids[:1],
+        ids[-1:],
+        False,
+    )
 
 
 def test_the_map_of_many_images_holds_means_and_ranges_of_groups() -> None:
@@ -91,7 +101,10 @@ def test_the_map_of_many_images_holds_means_and_ranges_of_groups() -> None:
     rows, columns = ([ids.index(identity) for identity in found["groups"][place]] for place in (3, 70))
     block = matrix[np.ix_(rows, columns)]
     assert found["values"][3][70] == round(100 * float(block.mean()))
-    assert (found["low"][3][70], found["high"][3][70]) == (round(100 * float(block.min())), round(100 * float(block.max())))
+    assert (found["low"][3][70], found["high"][3][70]) == (
+        round(100 * float(block.min())),
+        round(100 * float(block.max())),
+    )
     own = matrix[np.ix_(rows, rows)][~np.eye(20, dtype=bool)]
     assert found["high"][3][3] == round(100 * float(own.max())) < 100
 

@@ -9,7 +9,9 @@ from backend.project.task_data import TaskImages
 
 def images(*addresses: str) -> TaskImages:
     """Images that cannot be fetched: there is no Label Studio."""
-    tasks: list[dict[str, Any]] = [{"id": number, "data": {"image": address}} for number, address in enumerate(addresses)]
+    tasks: list[dict[str, Any]] = [
+        {"id": number, "data": {"image": address}} for number, address in enumerate(addresses)
+    ]
     return TaskImages(cast(Context, None), cast(LabelConfig, None), tasks, 64)
 
 
