@@ -1,5 +1,4 @@
-"""`python -m backend.run.health`, as compose files of an earlier release call it:
-see backend/run/health.py."""
+"""`python -m backend.health`, as compose files of an earlier release call it: see backend/run/health.py."""
 
 import sys
 

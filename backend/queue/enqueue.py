@@ -187,16 +187,17 @@ def enqueue_unskip(project_id: int, tasks: Sequence[int] = ()) -> str:
         )
 
 
-def enqueue_configure(project_id: int) -> str:
-    """Check and configure the project in Label Studio; returns the job's id."""
+def _enqueue_once(project_id: int, work: Work, function: str) -> str:
+    """Have short work done for a project, or let that be enough which waits or runs; returns the job's id."""
     redis = connection()
     with _lock(redis, project_id):
-        alive = _find(redis, project_id, Work.CONFIGURE, _ALIVE)
-        return (
-            alive.id
-            if alive
-            else _enqueue(redis, project_id, Work.CONFIGURE, "configure", (project_id,), on=CONTROL)
-        )
+        alive = _find(redis, project_id, work, _ALIVE)
+        return alive.id if alive else _enqueue(redis, project_id, work, function, (project_id,), on=CONTROL)
+
+
+def enqueue_configure(project_id: int) -> str:
+    """Check and configure the project in Label Studio; returns the job's id."""
+    return _enqueue_once(project_id, Work.CONFIGURE, "configure")
 
 
 def enqueue_first_order(project_id: int) -> str:
@@ -204,14 +205,7 @@ def enqueue_first_order(project_id: int) -> str:
 
     Seconds of work, done beside the trainings of this and all other projects.
     """
-    redis = connection()
-    with _lock(redis, project_id):
-        alive = _find(redis, project_id, Work.FIRST_ORDER, _ALIVE)
-        return (
-            alive.id
-            if alive
-            else _enqueue(redis, project_id, Work.FIRST_ORDER, "write_first_order", (project_id,), on=CONTROL)
-        )
+    return _enqueue_once(project_id, Work.FIRST_ORDER, "write_first_order")
 
 
 def enqueue_look(project_id: int) -> str:
