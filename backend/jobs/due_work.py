@@ -76,11 +76,21 @@ def gather(redis: Redis, settings: Settings) -> list[str]:
     started = []
     for project_id in pending_work.projects(redis):
         for work, start in _ENQUEUE.items():
-            if pending_work.pending(redis, project_id, work).due(
-                work, settings, time.time()
-            ) and not enqueue.active(redis, project_id, work):
+            due = pending_work.pending(redis, project_id, work).due(work, settings, time.time())
+            if due and not _has_its_share(redis, project_id, work):
                 started.append(start(project_id))
     return started
+
+
+def _has_its_share(redis: Redis, project_id: int, work: Work) -> bool:
+    """Whether such work must wait for a job of the same project.
+
+    Short jobs come one after the other: there are few workers for them, and each job may wait for minutes
+    for a server. What waits is no job yet, which could wait in vain for one that is lost.
+    """
+    if work in enqueue.SHORT:
+        return enqueue.short_job_alive(redis, project_id)
+    return enqueue.active(redis, project_id, work)
 
 
 def _train(project_id: int) -> str:

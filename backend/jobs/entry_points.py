@@ -291,11 +291,11 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
         )  # a look that draws the other version's masks must not add them to these
         if progress is None:
             return dict(OTHER_ALIVE)
-        enqueue.stop_look(context.redis, context.project_id)  # another one follows
         until = time.monotonic() + LONGEST_LOOK
-        while not look.take(wait=2.0):
+        while not look.take():
+            enqueue.stop_look(context.redis, context.project_id)  # another one follows
             progress("Waiting for a look at the project", 0, 1)
-            progress.check()
+            stopping.pause(0.5)
             if time.monotonic() >= until:
                 raise QueueError(
                     f"A look at the project has not ended for {LONGEST_LOOK:.0f} seconds; nothing was"

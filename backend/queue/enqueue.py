@@ -34,6 +34,8 @@ CANCELLED = (
 RETRIES = 2
 """How often a job is run again that failed or whose worker was killed."""
 
+SHORT = (Work.LOOK, Work.CONFIGURE, Work.FIRST_ORDER, ROLLBACK, UNSKIP)
+"""Kinds of the jobs on the queue CONTROL."""
 WAITING = (
     JobStatus.CREATED,
     JobStatus.QUEUED,
@@ -248,6 +250,7 @@ def cancel(project_id: int) -> list[str]:
     Models, labels and the order in force stay.
 
     Nothing starts again by itself until a label comes or somebody asks; the status says so.
+    Looks go on each minute, but one that runs ends.
     What was asked of the next round alone is forgotten.
     Labels that were waiting for the cancelled training are in the next one, whenever it is.
     """
@@ -257,33 +260,34 @@ def cancel(project_id: int) -> list[str]:
         round_request.cancel(redis, project_id)
         cancellable = (Work.TRAINING, Work.ROUND, Work.FIRST_ORDER)
         wished = [work for work in cancellable if pending_work.pending(redis, project_id, work).outstanding]
-        for work in cancellable:
+        for work in (*cancellable, Work.LOOK):
             pending_work.finish(redis, project_id, work, pending_work.standing(redis, project_id, work))
         names = [name for name in (as_text(redis.get(keys.wanted_round) or ""),) if name]
         jobs = [job for job in _all(redis, project_id) if job.get_status() in _ALIVE]
-        ids = [
-            job.id
-            for job in jobs
-            if job.meta.get("kind") in (Work.TRAINING, Work.FIRST_ORDER, START, UNIT, FINISH, ROLLBACK)
-        ]
+        ids = [job.id for job in jobs]
         if ids or names:
             redis.sadd(keys.cancelled, *ids, *map(training_id, ids), *names)
             redis.expire(keys.cancelled, KEPT_SECONDS)
         for job in jobs:
-            if job.id in ids and job.get_status() in WAITING:
+            if job.get_status() in WAITING:
                 with suppress(InvalidJobOperation):  # it has ended meanwhile
                     job.cancel()
-        if ids or wished:
+        upkeep = (Work.LOOK, Work.CONFIGURE, UNSKIP)
+        if wished or any(job.meta.get("kind") not in upkeep for job in jobs):
             pending_work.hold(redis, project_id, CANCELLED.format(time=time.strftime("%H:%M")))
     return ids
 
 
 def stop_look(redis: Redis, project_id: int) -> None:
-    """Have a look that runs end where it is: something that people wait for needs its fence."""
-    if look := _find(redis, project_id, Work.LOOK, (JobStatus.STARTED,)):
+    """Have a look that runs or waits end where it is: what people wait for needs its fence.
+    It stays wanted."""
+    if look := _find(redis, project_id, Work.LOOK, _ALIVE):
         keys = Keys(project_id)
         redis.sadd(keys.cancelled, look.id)
         redis.expire(keys.cancelled, KEPT_SECONDS)
+        if look.get_status() in WAITING:
+            with suppress(InvalidJobOperation):  # it has just begun
+                look.cancel()
 
 
 def training_id(job_id: str) -> str:
@@ -301,6 +305,11 @@ def active(redis: Redis, project_id: int, work: Work) -> bool:
     if work is Work.TRAINING and redis.exists(Keys(project_id).fence("training")):
         return True  # a round trains
     return _find(redis, project_id, work, _ALIVE) is not None
+
+
+def short_job_alive(redis: Redis, project_id: int) -> bool:
+    """Whether a job of the project waits for or holds one of the few workers for short jobs."""
+    return any(_find(redis, project_id, kind, _ALIVE) for kind in SHORT)
 
 
 def round_alive(redis: Redis, project_id: int) -> bool:
