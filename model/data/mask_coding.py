@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from model.arrays import Array, Mask
 from model.data.mask_content import Content
-from model.data.masks import WHITE, check_values, class_ids, infer_classes
+from model.data.masks import MAX_CLASSES, WHITE, check_values, class_ids, infer_classes
 from model.data.numbered_objects import Verdict, judge
 from model.errors import MaskError, PoolError
 
@@ -212,13 +212,17 @@ def _not_ids(
 def _with_levels(
     coding: Coding, contents: Mapping[str, Content], inverted: Mapping[str, Content], classes: int | None
 ) -> tuple[Coding, list[str]]:
-    """The coding with evenly spaced grays from 0 to 255 as its levels, if that is what the masks hold."""
+    """The coding with levels, if the masks hold evenly spaced grays from 0 to 255, or 0 and a single number
+    too large for a class id."""
     numbers = [
         _mapped(c.numbers, coding.swapped) if name in inverted else c.numbers
         for name, c in contents.items()
         if not c.coloured
     ]
     union = np.unique(np.concatenate(numbers)) if numbers else np.zeros(0, dtype=np.int64)
+    if union.size == 2 and union[0] == 0 and MAX_CLASSES <= union[1] != WHITE and classes in (None, 2):
+        told = f"The number {union[1]} in the masks is read as the foreground."
+        return replace(coding, levels=(0, int(union[1])), classes=2), [told]
     if (
         not 2 < union.size <= MOST_LEVELS
         or union[0] != 0

@@ -368,6 +368,20 @@ def test_gray_edges_are_divided_in_the_middle_and_levels_are_classes(tmp_path: P
         assert "are read as the classes 0 to" in pool.notes[0]
 
 
+@pytest.mark.parametrize("number", [40, 128, 254, 1000])
+def test_a_single_number_too_large_for_a_class_is_the_foreground(tmp_path: Path, number: int) -> None:
+    """Said; and inverted masks of that number are asked about as those of 255 are."""
+    dtype = np.uint16 if number > 255 else np.uint8
+    masks = [(".png", ((mask > 0) * number).astype(dtype)) for mask in VARYING]
+    pool = scan(*folder(tmp_path / "plain", VARYING, masks))
+    assert foreground_agrees(pool, VARYING)
+    assert (pool.classes, pool.problems) == (2, ())
+    assert f"The number {number} in the masks is read as the foreground" in pool.notes[0]
+    masks = [(".png", ((mask == 0) * number).astype(dtype)) for mask in VARYING]
+    inverted = scan(*folder(tmp_path / "inverted", VARYING, masks))
+    assert any("--invert-masks all" in text for _, text in inverted.warnings)
+
+
 def test_a_class_that_a_smooth_resizing_has_made_is_asked_about(tmp_path: Path) -> None:
     """Between 0 and 2 lies 1, wherever two areas meet."""
     masks = [discs(seed, 5, 12) for seed in range(4)]
