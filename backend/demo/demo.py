@@ -189,7 +189,8 @@ def _order(project: int, labelled: int) -> None:
         return
     enough = labelled >= FEWEST_LABELS_TO_RANK
     _say("Training on the labels and computing the order." if enough else "Computing a first order.")
-    job = enqueue_round(project, "the demo's first order", train=enough and not now["version"])
+    # It trains first if no training has seen the labels: one that a look began meanwhile is waited for.
+    job = enqueue_round(project, "the demo's first order")
     last = follow_with_bar(follow(project, job), console)
     if last["state"] != "finished":
         raise QueueError(

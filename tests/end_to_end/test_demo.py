@@ -94,6 +94,7 @@ def test_make_demo(tmp_path: Path) -> None:
     assert "6 tasks, 3 of them labelled" in first.text
     assert "The order is written" in first.text
     assert "Training on the labels" in first.text
+    assert len(list((folder / "backend" / "projects" / "1" / "versions").iterdir())) == 1  # learnt from once
     password = read(first.text, r"Log in +admin@example.com +(\S+)")
 
     second = Make(folder, tmp_path / "second")
