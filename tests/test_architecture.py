@@ -15,6 +15,7 @@ ROOMS = [
     "model.exit_codes",
     "model.files",
     "model.options",
+    "model.reason",
     "model.hashing",
     "model.machine",
     "model.stop_signals",

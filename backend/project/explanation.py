@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from backend.labelstudio.labels.regions import Region
 from backend.store.round_record import Place, RoundRecord
+from model.reason import describe_reason
 
 LONGEST = 300
 """Characters of a reason that the narrow panel shows in a few lines."""
@@ -24,22 +25,13 @@ def explain(regions: Mapping[int, Sequence[Region]], record: RoundRecord) -> dic
     queries = record.queries
     explained = {}
     for task, shown in regions.items():
-        reason = tell_reason(queries.get(task, Place()))
+        reason = describe_reason(queries.get(task, Place()).reason, "task")
         if reason and shown and task in places:
             text = _text(reason, places[task], len(places), len(record.labels))
             explained[task] = [{**region, "meta": {"text": [text]}} for region in shown]
         else:
             explained[task] = list(shown)
     return explained
-
-
-def tell_reason(place: Place) -> str:
-    """The reason for a place;
-    the strategy, which knows images by their id, says "image" of what people know as a task."""
-    reason = place.reason
-    for other in place.helps[:1]:
-        reason = reason.replace(f"image {other} ", f"task {other} ")
-    return reason
 
 
 def _text(reason: str, place: int, count: int, labelled: int) -> str:

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from backend.errors import SettingsError, StorageError, VersionError
 from backend.project import skipped_tasks
-from backend.project.explanation import tell_reason
 from backend.project.skipped_tasks import Skipped
 from backend.queue import enqueue, follow, pending_work, progress
 from backend.queue.connection import TRAINING_ESTIMATE, Keys, as_text, connection, find_problems
@@ -18,6 +17,7 @@ from backend.settings import ProjectSettings, get_settings, parse_project_settin
 from backend.store.round_record import Place, RoundRecord, round_in_force
 from backend.store.storage import Storage
 from backend.store.versions import Versions
+from model.reason import describe_reason
 
 NEXT_TASKS = 10
 T = TypeVar("T")
@@ -156,7 +156,7 @@ def _next_tasks(record: RoundRecord, done: set[int], skips: Skipped) -> list[dic
             "rank": rank,
             "score": rank / (len(order) + 1),
             "in_batch": task in record.batch,
-            "reason": tell_reason(queries[task]),
+            "reason": describe_reason(queries[task].reason, "task"),
             "helps": list(queries[task].helps),
             "served_to": skips.partly.get(task),
         }

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from backend.errors import StorageError
 from backend.store.storage import Storage
+from model.reason import Reason
 
 RECORD = "record.json"
 DRAFT = "draft.json"
@@ -20,7 +21,7 @@ class Place:
     """Why a task is where it is in the order."""
 
     rank: int = 0  # counted from 1
-    reason: str = ""
+    reason: Reason | str = ""  # figures; words where the strategy gave some, or an earlier release
     expected_dice: float | None = (
         None  # the lowest expected dice once this image and those before it are labelled
     )
@@ -31,10 +32,30 @@ class Place:
         """Of a record's JSON; what it lacks is empty."""
         return cls(
             int(content.get("rank", 0)),
-            str(content.get("reason", "")),
+            _reason(content.get("reason")),
             content.get("expected_dice"),
             tuple(int(task) for task in content.get("helps", ())),
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in a record's JSON."""
+        reason = self.reason if isinstance(self.reason, str) else self.reason.to_dict()
+        return {
+            "rank": self.rank,
+            "reason": reason,
+            "expected_dice": self.expected_dice,
+            "helps": list(self.helps),
+        }
+
+
+def _reason(content: object) -> Reason | str:
+    """Figures; words as they are; nothing for a kind that a later release has added."""
+    if not isinstance(content, Mapping):
+        return str(content or "")
+    try:
+        return Reason.from_dict(content)
+    except (KeyError, ValueError):
+        return ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +106,7 @@ class RoundRecord:
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the file."""
         content = dataclasses.asdict(self) | {
-            "queries": {str(task): dataclasses.asdict(place) for task, place in self.queries.items()}
+            "queries": {str(task): place.to_dict() for task, place in self.queries.items()}
         }
         return {name: value for name, value in content.items() if value is not None}
 

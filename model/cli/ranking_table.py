@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 from model.files import write_bytes
+from model.reason import describe_reason
 from model.strategies.base import Ranking
 
 COLUMNS = ("rank", "file", "batch", "expected_dice", "reason")
@@ -23,5 +24,7 @@ def write_table(ranking: Ranking, path: Path) -> None:
     writer.writerow(COLUMNS)
     for query in ranking.queries:
         expected = "" if query.expected_dice is None else f"{query.expected_dice:.4f}"
-        writer.writerow([query.rank, query.image, int(query.in_batch), expected, query.reason])
+        writer.writerow(
+            [query.rank, query.image, int(query.in_batch), expected, describe_reason(query.reason)]
+        )
     write_bytes(path, text.getvalue().encode(errors="surrogateescape"))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from model.errors import StrategyError
 from model.options import check_options
+from model.reason import Reason
 from model.similarity.round import Round
 
 NETWORKS_TRAINED = (
@@ -26,7 +27,7 @@ class Query:
     image: str  # id
     rank: int  # from 1
     in_batch: bool  # among the `budget` images that the strategy asks for now
-    reason: str  # one sentence for people
+    reason: Reason | str  # figures, or one sentence for people
     expected_dice: float | None = (
         None  # the worst over all compared images once this one and those before it are labelled; in [0, 1]
     )
@@ -115,9 +116,12 @@ class Strategy(ABC):
 
 
 def as_ranking(
-    order: Sequence[str], budget: int, reasons: Sequence[str], notes: dict[str, float] | None = None
+    order: Sequence[str],
+    budget: int,
+    reasons: Sequence[Reason | str],
+    notes: dict[str, float] | None = None,
 ) -> Ranking:
-    """A ranking from ids in order, with one reason each."""
+    """A ranking from ids in order, with one reason each: figures, or a sentence."""
     queries = (
         Query(image, rank, rank <= budget, reason)
         for rank, (image, reason) in enumerate(zip(order, reasons, strict=True), start=1)

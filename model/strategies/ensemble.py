@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from model.network.inference import predict_probabilities
 from model.options import option
+from model.reason import Kind, Reason
 from model.similarity.round import Round
 from model.strategies.bagging import bag_folder, bag_units, load_bags, train_bag
 from model.strategies.base import Ranking, Strategy, as_ranking
@@ -74,11 +75,13 @@ class Ensemble(Strategy):
         )
         order = [*batch, *others, *(index for index in by_uncertainty if index not in candidates)]
         reasons = [
-            f"{len(bags) + 1} networks disagree by {uncertainty[index]:.4f} nat a pixel in it"
-            for index in order
+            Reason(
+                Kind.REPRESENTATIVE if place < len(batch) else Kind.DISPUTED,
+                value=float(uncertainty[index]),
+                networks=len(bags) + 1,
+            )
+            for place, index in enumerate(order)
         ]
-        for place in range(len(batch)):
-            reasons[place] += ", and with the others of the batch it represents the unlabelled images best"
         notes = {"represented": representation(similarity, batch), "exhaustive": float(exhaustive)}
         return as_ranking([unlabelled[index] for index in order], budget, reasons, notes)
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from model.reason import Kind, Reason
 from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking
 from model.strategies.features import cosine_similarity, pool_features
@@ -29,10 +30,7 @@ class FarthestFirst(Strategy):
         distance = 1.0 - cosine_similarity(features)
         position = {identity: index for index, identity in enumerate(round_.ids)}
         order, radii = farthest_first(distance, [position[identity] for identity in round_.labelled])
-        reasons = [
-            f"{radius:.3f} from the nearest image labelled or chosen before it (cosine distance of features)"
-            for radius in radii
-        ]
+        reasons = [Reason(Kind.FAR, value=radius) for radius in radii]
         return as_ranking([round_.ids[index] for index in order], budget, reasons)
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from model.reason import Kind, Reason
 from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking
 
@@ -24,4 +25,4 @@ class Random(Strategy):
         order = [
             str(identity) for identity in np.random.default_rng(round_.seed).permutation(round_.unlabelled)
         ]
-        return as_ranking(order, budget, ["drawn at random"] * len(order))
+        return as_ranking(order, budget, [Reason(Kind.RANDOM)] * len(order))

@@ -14,16 +14,13 @@ from model import selection
 from model.arrays import Mask
 from model.errors import StrategyError
 from model.options import option
+from model.reason import Kind, Reason
 from model.similarity import RowStore, complete, train_row
 from model.similarity.round import Round
 from model.strategies.base import Comparison, Query, Ranking, Strategy
 
 ROWS = "rows"  # folder of the rows, within that of the round
 STREAM = 1  # of random numbers, apart from that of the random strategy, whose batch would lie in K otherwise
-BLANK = (
-    "the model finds nothing (a speck at most) or only foreground in it, so that it could not be compared:"
-    " look whether that is right"
-)
 SELECTION_SECONDS = 30.0  # cap on the search for the subset; it usually ends long before
 
 
@@ -135,9 +132,9 @@ class TaskDependent(Strategy):
             time_limit=SELECTION_SECONDS,
             seed=round_.seed,
         )
-        queries = [_explain(image, compared) for image in ranked.images]
+        queries = [_query(image, compared) for image in ranked.images]
         queries += [
-            Query(identity, len(queries) + place, len(queries) + place <= budget, BLANK)
+            Query(identity, len(queries) + place, len(queries) + place <= budget, Reason(Kind.EMPTY))
             for place, identity in enumerate(last, 1)
         ]
         candidates = self.draw_candidates(round_)
@@ -155,27 +152,14 @@ class TaskDependent(Strategy):
         return RowStore(round_.folder / ROWS, f"{round_.fingerprint}-{self.true_masks}", round_.ids)
 
 
-def _explain(image: selection.RankedImage, ids: Sequence[str]) -> Query:
-    """The reason in words. It claims a gain only where one can be seen in two decimals.
-
-    An expected dice is a mean over all labelled images, so a label can lower that of some image, the worst
-    one included.
-    """
+def _query(image: selection.RankedImage, ids: Sequence[str]) -> Query:
+    """The place of an image with the figures behind it; `ids` are by position."""
     helped = tuple(ids[index] for index in image.helps)
-    parts = []
-    if image.raised and (raised := _rise(*image.raised)):
-        parts.append(f"expected to raise image {helped[0]} {raised}")
-    parts.append(f"represents {image.represents} image{'s' if image.represents != 1 else ''}")
-    worst = _rise(image.worst_before, image.worst_after)
-    parts.append(
-        f"raises the worst expected dice {worst}"
-        if worst
-        else f"no gain for the worst image (expected dice {image.worst_after:.2f})"
+    reason = Reason(
+        Kind.COMPARED,
+        image=helped[0] if helped else None,
+        raised=image.raised,
+        represents=image.represents,
+        worst=(image.worst_before, image.worst_after),
     )
-    return Query(ids[image.index], image.rank, image.in_batch, "; ".join(parts), image.worst_after, helped)
-
-
-def _rise(before: float, after: float) -> str:
-    """ "from 0.52 to 0.66"; empty for what shows no gain."""
-    first, second = f"{before:.2f}", f"{after:.2f}"
-    return f"from {first} to {second}" if float(second) > float(first) else ""
+    return Query(ids[image.index], image.rank, image.in_batch, reason, image.worst_after, helped)

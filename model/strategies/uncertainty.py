@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.network.inference import predict_probabilities
+from model.reason import Kind, Reason
 from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking
 
@@ -29,14 +30,8 @@ class Uncertainty(Strategy):
             entropies[identity] = mean_entropy(predict_probabilities(round_.model, round_.images[identity]))
             round_.on_progress("Uncertainty", len(entropies), len(round_.unlabelled))
         order = sorted(entropies, key=lambda identity: (-entropies[identity], identity))
-        return as_ranking(
-            order,
-            budget,
-            [
-                f"the model's mean entropy in it is {entropies[identity]:.3f} bit a pixel"
-                for identity in order
-            ],
-        )
+        reasons = [Reason(Kind.UNCERTAIN, value=entropies[identity]) for identity in order]
+        return as_ranking(order, budget, reasons)
 
 
 def mean_entropy(probabilities: npt.NDArray[np.float32]) -> float:

@@ -93,6 +93,10 @@ def test_people_see_the_project_as_before(context: Context) -> None:
     labelled = {int(task) for task in context.redis.smembers(context.keys.labelled)}
     order = [task for task in written("rounds/v3.r6/record.json")["order"] if task not in labelled]
     assert [place["task"] for place in state["next_tasks"]] == order
+    queries = written("rounds/v3.r6/record.json")["queries"]
+    told = [queries[str(task)]["reason"] for task in order]
+    assert [place["reason"] for place in state["next_tasks"]] == told
+    assert [image.reason for image in gather(context).next] == told
     assert not gather(context).problems
     plan = plan_rollback(1, "v2")
     assert plan.before is not None

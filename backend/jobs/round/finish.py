@@ -28,6 +28,7 @@ from backend.store.round_record import Place, RoundRecord, put_in_force, round_n
 from backend.store.shown_masks import DrawnMasks
 from backend.store.versions import NO_VERSION, now
 from model.errors import ModelError
+from model.reason import Kind, Reason
 from model.similarity.round import Round
 from model.strategies import Query, Ranking, Strategy, get_strategy
 
@@ -114,7 +115,7 @@ def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tup
             log.warning("a cold start instead: %s", error)
             snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
     order = _cold_order(folder.context, images, snapshot.labelled, progress)
-    reason = f"chosen by its looks, unlike those labelled or before it ({snapshot.message})"
+    reason = Reason(Kind.LOOKS, note=snapshot.message)
     queries = tuple(
         Query(image, rank, rank <= snapshot.batch_size, reason) for rank, image in enumerate(order, start=1)
     )

@@ -15,10 +15,11 @@ from backend.project.context import Context
 from backend.project.forecast import Advice, Forecast, advise, forecast
 from backend.project.live_quality import Agreement
 from backend.project.status import read_status
-from backend.store.round_record import round_in_force
+from backend.store.round_record import Place, round_in_force
 from backend.store.version_history import ROLLBACK, Use
 from backend.web.pages.charts import WINDOW, Chart, Value, chart
 from backend.web.pages.words import Headline, headline, plural
+from model.reason import reason_parts
 
 SUBMITS_SHOWN = 200
 VERSIONS_SHOWN = 100
@@ -34,7 +35,7 @@ class NextImage:
     rank: int
     in_batch: bool
     reason: str
-    named: int | None
+    named: str
     rest: str
     name: str
     picture: bool
@@ -118,20 +119,12 @@ def _add_order(context: Context, page: Page) -> None:
                     int(place["task"]),
                     int(place["rank"]),
                     bool(place["in_batch"]),
-                    *_parts(place),
+                    *reason_parts(record.queries.get(place["task"], Place()).reason),
                     str(known.get("name", "")),
                     bool(known.get("picture")),
                     place["served_to"],
                 )
             )
-
-
-def _parts(place: Mapping[str, Any]) -> tuple[str, int | None, str]:
-    """The reason up to the task that it helps most, that task, and the rest;
-    all of it at first where it names none."""
-    other = next(iter(place["helps"]), None)
-    before, named, after = str(place["reason"]).partition(f"task {other} ")
-    return (before, other, f" {after}") if named else (before, None, "")
 
 
 def _add_versions(context: Context, page: Page) -> None:

@@ -1,9 +1,12 @@
 """What annotators read about the image they have open."""
 
+import json
+
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import to_mask
 from backend.project.explanation import LONGEST, explain
 from backend.store.round_record import Place, RoundRecord
+from model.reason import Kind, Reason
 
 REGION = {
     "id": "a",
@@ -19,7 +22,7 @@ REGION = {
 def test_each_region_tells_why_its_image_is_next() -> None:
     """With the place, the progress, and tasks as people know them; the regions given in stay as they are."""
     places = {
-        3: Place(reason="expected to raise image 12 from 0.52 to 0.66; represents 4 images", helps=(12,)),
+        3: Place(reason=Reason(Kind.COMPARED, "12", (0.52, 0.66), 4), helps=(12,)),
         7: Place(reason="x" * 999),
     }
     record = RoundRecord("v1.r1", "", "v1", order=[7, 3, 9, 4], batch=[], labels=[1, 2], queries=places)
@@ -29,8 +32,8 @@ def test_each_region_tells_why_its_image_is_next() -> None:
     assert [region["meta"] for region in found[3]] == 2 * [
         {
             "text": [
-                "Number 2 of 4 in the recommended order: expected to raise task 12 from 0.52 to 0.66;"
-                " represents 4 images. When it was computed, 2 were labelled."
+                "Number 2 of 4 in the recommended order: expected to raise the dice of task 12 from"
+                " 0.52 to 0.66; represents 4 images. When it was computed, 2 were labelled."
             ]
         }
     ]
@@ -38,6 +41,7 @@ def test_each_region_tells_why_its_image_is_next() -> None:
     assert found[9] == found[5] == [REGION], "no reason is known"
     assert found[4] == []
     assert "meta" not in REGION
+    assert RoundRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
 
 
 def test_the_text_is_taken_for_nothing_in_an_annotation() -> None:

@@ -1,8 +1,7 @@
 """Every strategy through the one interface."""
 
 import dataclasses
-import re
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,8 @@ from hypothesis import strategies as st
 from model.errors import BudgetError, StrategyError
 from model.network.inference import predict_probabilities
 from model.network.pseudo_labels import PseudoLabels
-from model.selection import RankedImage, expected_dice, maximin
+from model.reason import Kind, Reason
+from model.selection import expected_dice, maximin
 from model.similarity.round import Round
 from model.strategies import get_strategy, strategy_names
 from model.strategies.appearance_weighted import likeness
@@ -22,7 +22,7 @@ from model.strategies.bagging_weighted import discount
 from model.strategies.ensemble import exhaustive_subset, greedy_subset, mean_kl_divergence, representation
 from model.strategies.farthest_first import farthest_first
 from model.strategies.features import cosine_similarity
-from model.strategies.task_dependent import TaskDependent, _explain
+from model.strategies.task_dependent import TaskDependent
 from model.strategies.uncertainty import mean_entropy
 from tests.model.conftest import Masks
 
@@ -160,7 +160,7 @@ def test_images_in_which_the_model_finds_nothing_are_neither_trained_on_nor_firs
     ranking = strategy.rank(round_, 2)
     assert blank not in ranking.batch
     assert ranking.notes["blank_pseudo_labels"] == 1
-    assert "finds nothing" in next(query.reason for query in ranking.queries if query.image == blank)
+    assert next(query.reason for query in ranking.queries if query.image == blank) == Reason(Kind.EMPTY)
 
 
 def test_a_ranking_shows_what_it_was_decided_from(small_round: Round) -> None:
@@ -176,41 +176,17 @@ def test_a_ranking_shows_what_it_was_decided_from(small_round: Round) -> None:
     )
     first = ranking.queries[0]
     assert first.expected_dice is not None
-    assert re.search(
-        rf"; (raises the worst|no gain for the worst).* {first.expected_dice:.2f}\)?$", first.reason
-    )
-    helpful = next(query for query in ranking.queries if query.reason.startswith("expected"))
-    assert re.match(
-        rf"expected to raise image {helpful.helps[0]} from 0\.\d\d to 0\.\d\d; represents \d+ image",
-        helpful.reason,
-    )
-
-
-@pytest.mark.parametrize(
-    ("raised", "worst", "reason"),
-    [
-        (
-            (0.52, 0.66),
-            (0.5, 0.6),
-            (
-                "expected to raise image b from 0.52 to 0.66; represents 1 image; raises the worst expected"
-                " dice from 0.50 to 0.60"
-            ),
-        ),
-        (
-            (0.851, 0.853),
-            (0.834, 0.821),
-            "represents 1 image; no gain for the worst image (expected dice 0.82)",
-        ),
-        (None, (0.834, 0.834), "represents 1 image; no gain for the worst image (expected dice 0.83)"),
-    ],
-)
-def test_a_reason_claims_no_gain_that_cannot_be_seen(
-    raised: tuple[float, float] | None, worst: tuple[float, float], reason: str
-) -> None:
-    image = RankedImage(0, 1, True, *worst, (1,) if raised else (), raised, 1)
-    found = _explain(image, ("a", "b"))
-    assert (found.reason, found.expected_dice) == (reason, worst[1])
+    for before, query in pairwise(ranking.queries):
+        assert isinstance(before.reason, Reason)
+        assert isinstance(query.reason, Reason)
+        assert query.reason.worst == (before.expected_dice, query.expected_dice)
+    assert isinstance(first.reason, Reason)
+    assert first.reason.worst == (ranking.notes["worst_before"], first.expected_dice)
+    helpful = next(query for query in ranking.queries if query.helps)
+    assert isinstance(helpful.reason, Reason)
+    assert helpful.reason.image == helpful.helps[0]
+    assert helpful.reason.raised
+    assert helpful.reason.raised[0] < helpful.reason.raised[1]
 
 
 def test_a_model_that_finds_nothing_anywhere_is_said(small_round: Round) -> None:
@@ -383,7 +359,9 @@ def test_the_more_uncertain_half_comes_first_and_the_search_is_the_papers_or_the
     )
     assert (exact.notes["exhaustive"], greedy.notes["exhaustive"]) == (1.0, 0.0)
     assert exact.notes["represented"] >= greedy.notes["represented"] - 1e-9
-    uncertainty = [float(re.findall(r"by (\S+) nat", query.reason)[0]) for query in exact.queries]
+    reasons = [query.reason for query in exact.queries if isinstance(query.reason, Reason)]
+    assert [reason.kind for reason in reasons] == 2 * [Kind.REPRESENTATIVE] + 8 * [Kind.DISPUTED]
+    uncertainty = [reason.value or 0.0 for reason in reasons]
     assert min(uncertainty[:5]) >= max(uncertainty[5:])
 
 

@@ -1,0 +1,112 @@
+"""Why an image has its place in the order: figures, put into words only where people read them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Kind(StrEnum):
+    """What decided the place, and what the figures mean."""
+
+    COMPARED = "compared"  # what its label does for the expected dice of the others
+    EMPTY = "empty"  # nothing could be told: its pseudo-label shows nothing to learn from
+    UNCERTAIN = "uncertain"  # value: mean entropy, bit a pixel
+    DISPUTED = "disputed"  # value: how much `networks` networks disagree, nat a pixel
+    REPRESENTATIVE = "representative"  # as disputed, and chosen to represent the others
+    FAR = "far"  # value: cosine distance from the nearest image labelled or chosen before it
+    LOOKS = "looks"  # unlike the others, while images cannot be compared; note: why they cannot
+    RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """The figures behind a place; None where the kind has none. Dice values are in [0, 1]."""
+
+    kind: Kind
+    image: str | None = None  # id of the image whose expected dice it raises most
+    raised: tuple[float, float] | None = None  # that dice before and after this label
+    represents: int | None = None  # images, itself included, that resemble no labelled one more
+    worst: tuple[float, float] | None = None  # the worst expected dice before and after this label
+    value: float | None = None  # by kind
+    networks: int | None = None
+    note: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, without what is None."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Of `to_dict`'s JSON; fields that a later release has added are passed over.
+        Raises ValueError for an unknown kind, TypeError for figures that are none."""
+        known = {each.name: content[each.name] for each in dataclasses.fields(cls) if each.name in content}
+        pairs = {
+            name: (float(known[name][0]), float(known[name][1]))
+            for name in ("raised", "worst")
+            if known.get(name) is not None
+        }
+        return cls(**known | pairs | {"kind": Kind(content["kind"])})
+
+
+def describe_reason(reason: Reason | str, noun: str = "image") -> str:
+    """The reason in words, one sentence without its full stop. `noun` is what people call an image.
+    A strategy may give plain words instead of figures: they stay as they are."""
+    before, image, after = reason_parts(reason)
+    return f"{before}{noun} {image}{after}" if image else before
+
+
+def reason_parts(reason: Reason | str) -> tuple[str, str, str]:
+    """The words up to the image that is named, that image's id, and the rest, so that a page can make a link
+    of it; id and rest are empty where none is named."""
+    if isinstance(reason, str):
+        return reason, "", ""
+    if reason.kind is Kind.COMPARED:
+        return _compared(reason)
+    value = reason.value or 0.0
+    disputed = f"{reason.networks} networks disagree by {value:.4f} nat a pixel in it"
+    words = {
+        Kind.EMPTY: "the model finds nothing (a speck at most) or only foreground in it, so that it could not"
+        " be compared: look whether that is right",
+        Kind.UNCERTAIN: f"the model's mean entropy in it is {value:.3f} bit a pixel",
+        Kind.DISPUTED: disputed,
+        Kind.REPRESENTATIVE: f"{disputed}, and with the others of the batch it represents the unlabelled"
+        " images best",
+        Kind.FAR: f"{value:.3f} from the nearest image labelled or chosen before it (cosine distance of"
+        " features)",
+        Kind.LOOKS: "chosen by its looks, unlike those labelled or before it"
+        + (f" ({reason.note})" if reason.note else ""),
+        Kind.RANDOM: "drawn at random",
+    }
+    return words[reason.kind], "", ""
+
+
+def _compared(reason: Reason) -> tuple[str, str, str]:
+    """A gain is claimed only where one can be seen in two decimals.
+
+    An expected dice is a mean over all labelled images, so a label can lower that of some image, the worst
+    one included.
+    """
+    parts = []
+    if reason.represents is not None:
+        parts.append(f"represents {reason.represents} image{'s' if reason.represents != 1 else ''}")
+    if reason.worst:
+        rise = _rise(*reason.worst)
+        parts.append(
+            f"raises the worst expected dice {rise}"
+            if rise
+            else f"no gain for the worst image (expected dice {reason.worst[1]:.2f})"
+        )
+    rest = "; ".join(parts)
+    if reason.image and reason.raised and (rise := _rise(*reason.raised)):
+        return "expected to raise the dice of ", reason.image, "; ".join(filter(None, (f" {rise}", rest)))
+    return rest, "", ""
+
+
+def _rise(before: float, after: float) -> str:
+    """ "from 0.52 to 0.66"; empty for what shows no gain."""
+    first, second = f"{before:.2f}", f"{after:.2f}"
+    return f"from {first} to {second}" if float(second) > float(first) else ""

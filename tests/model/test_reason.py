@@ -1,0 +1,40 @@
+"""The figures behind a place, and the words that people read of them."""
+
+import json
+
+import pytest
+
+from model.reason import Kind, Reason, describe_reason, reason_parts
+
+RAISED = Reason(Kind.COMPARED, "b", (0.52, 0.66), 1, (0.5, 0.6))
+
+
+def test_the_words_name_the_image_its_dice_and_the_worst() -> None:
+    assert describe_reason(RAISED) == (
+        "expected to raise the dice of image b from 0.52 to 0.66; represents 1 image; raises the worst"
+        " expected dice from 0.50 to 0.60"
+    )
+    before, image, after = reason_parts(RAISED)
+    assert image == "b"
+    assert describe_reason(RAISED, "task") == f"{before}task b{after}"
+
+
+@pytest.mark.parametrize("raised", [None, (0.851, 0.853)])
+@pytest.mark.parametrize("worst", [(0.834, 0.821), (0.834, 0.834), (0.8341, 0.8349)])
+def test_a_reason_claims_no_gain_that_cannot_be_seen(
+    raised: tuple[float, float] | None, worst: tuple[float, float]
+) -> None:
+    words = describe_reason(Reason(Kind.COMPARED, "b" if raised else None, raised, 4, worst))
+    assert words == f"represents 4 images; no gain for the worst image (expected dice {worst[1]:.2f})"
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_has_words_and_comes_back_from_json(kind: Kind) -> None:
+    reason = RAISED if kind is Kind.COMPARED else Reason(kind, value=0.25, networks=4, note="why")
+    assert describe_reason(reason)
+    kept = json.loads(json.dumps(reason.to_dict()))
+    assert Reason.from_dict(kept | {"of a later release": 1}) == reason
+
+
+def test_plain_words_of_a_strategy_stay_as_they_are() -> None:
+    assert describe_reason("raises image 3 a lot", "task") == "raises image 3 a lot"
