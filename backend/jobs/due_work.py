@@ -13,8 +13,9 @@ from rq.registry import clean_registries
 from backend import logs
 from backend.errors import BackendError
 from backend.queue import enqueue, job_statistics, pending_work
-from backend.queue.connection import COMPUTE, CONTROL, Keys, connection, named
+from backend.queue.connection import COMPUTE, CONTROL, connection, named
 from backend.queue.pending_work import Work
+from backend.queue.project_info import ProjectInfo
 from backend.settings import Settings, get_settings
 
 log = logging.getLogger(__name__)
@@ -98,10 +99,8 @@ def _train(project_id: int) -> str:
 
 
 def _rank(project_id: int) -> str:
-    reason = connection().hget(Keys(project_id).info, "round_reason")
-    return enqueue.enqueue_round(
-        project_id, reason.decode() if isinstance(reason, bytes) else "again, after a failure"
-    )
+    reason = ProjectInfo.load(connection(), project_id).round_reason
+    return enqueue.enqueue_round(project_id, reason or "again, after a failure")
 
 
 _ENQUEUE = {

@@ -39,6 +39,7 @@ from backend.queue.lease import SECONDS as FENCE_SECONDS
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
+from backend.queue.project_info import ProjectInfo
 from backend.stopping import stopped_by
 from backend.store.round_record import round_in_force
 from model.errors import ModelError
@@ -284,7 +285,8 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
     log.info("rollback to %s: %s", version, reason)
     # Rounds that run stop at this, and begin anew afterwards: what is wanted of them stays wanted.
     context.redis.set(context.keys.wanted_round, f"rollback to {version}")
-    context.redis.hset(context.keys.info, "round_reason", f"again, after the rollback to {version}")
+    again = ProjectInfo(round_reason=f"again, after the rollback to {version}")
+    again.save(context.redis, context.project_id)
     with _fenced(context, "round", job_id, enqueue.ROLLBACK, wait=LONGEST_TRAINING) as progress:
         look = Fence(
             context.redis, context.keys.fence("look")
@@ -315,7 +317,7 @@ def unskip(context: Context, job_id: str, tasks: list[int]) -> Result:
     project = context.client.project(context.project_id)
     done = skips.put_back(context.client, project.id, tasks or read_skips(context.client, project).done)
     log.info("put back: %s; still skipped: %s", done.tasks, done.kept)
-    context.redis.hdel(context.keys.info, "looked")
+    ProjectInfo().save(context.redis, context.project_id, forget=("looked",))
     pending_work.want(context.redis, context.project_id, Work.LOOK)
     return {"tasks": list(done.tasks), "kept": list(done.kept), "reason": skipped_tasks.describe(done)}
 

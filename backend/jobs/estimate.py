@@ -10,8 +10,9 @@ import numpy as np
 from backend.errors import BackendError
 from backend.jobs.training import planned_steps
 from backend.project.context import Context, Setup
-from backend.queue.connection import TRAINING_ESTIMATE, as_text, step_seconds
+from backend.queue.connection import as_text, step_seconds
 from backend.queue.progress import Progress
+from backend.queue.project_info import ProjectInfo
 from model.errors import ModelError
 from model.hashing import digest
 from model.network.training import train
@@ -37,7 +38,7 @@ def note_estimate(context: Context, progress: Progress) -> None:
     except (BackendError, ModelError, RuntimeError) as error:
         log.info("the time of a training is not known: %s", error)
         return
-    context.redis.hset(context.keys.info, TRAINING_ESTIMATE, f"{max(seconds, 0.1):.1f}")
+    ProjectInfo(training_estimate=round(max(seconds, 0.1), 1)).save(context.redis, context.project_id)
     log.info("a training takes about %.0f s on this machine", seconds)
 
 

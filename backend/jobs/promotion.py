@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from backend.errors import QueueError, VersionError
 from backend.project.context import Context
 from backend.queue.lease import SECONDS, Fence
+from backend.queue.project_info import ProjectInfo
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,5 @@ def announce(context: Context) -> None:
             dice, trained = record.held_out_dice, len(record.tasks)
     except VersionError as error:  # its folder is lost; the order in force is served nevertheless
         log.error("%s", error)
-    context.redis.hset(
-        context.keys.info,
-        mapping={"version": name, "held_out_dice": "" if dice is None else dice, "trained": trained},
-    )
+    known = ProjectInfo(version=name, held_out_dice=dice, trained=trained)
+    known.save(context.redis, context.project_id, forget=("held_out_dice",) if dice is None else ())

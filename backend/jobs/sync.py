@@ -3,7 +3,6 @@ what has changed there, and what is to be done about it."""
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import time
@@ -27,9 +26,9 @@ from backend.project.context import Context, Setup
 from backend.project.explanation import explain
 from backend.project.missing_images import Lacks
 from backend.queue import enqueue, pending_work
-from backend.queue.connection import as_text
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
+from backend.queue.project_info import ProjectInfo
 from backend.settings import FEWEST_LABELS_TO_RANK
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.store.shown_masks import DrawnMasks
@@ -58,15 +57,13 @@ def look(context: Context, progress: Progress) -> None:
     context.note("config", " ".join(setup.config.warnings))
     context.note("config_changed", _other_labels_than_trained(context, setup))
     announce(context)
-    if context.redis.hget(context.keys.info, "tasks") == b"0" and setup.project.tasks:
+    if ProjectInfo.load(context.redis, context.project_id).tasks == 0 and setup.project.tasks:
         pending_work.want(
             context.redis, context.project_id, Work.CONFIGURE
         )  # the tab is made only where there are tasks
     labelled, changed = context.client.labelled_since(context.project_id)
-    context.redis.hset(
-        context.keys.info,
-        mapping={"title": setup.project.title, "tasks": str(setup.project.tasks), "labelled": str(labelled)},
-    )
+    seen = ProjectInfo(title=setup.project.title, tasks=setup.project.tasks, labelled=labelled)
+    seen.save(context.redis, context.project_id)
     if not pending_work.held(context.redis, context.project_id, labelled):
         _look_at_labels(context, setup, labelled, changed)
     busy = enqueue.active(
@@ -103,7 +100,7 @@ def look(context: Context, progress: Progress) -> None:
     placed = _place_new(context, setup, record, progress)
     added = _add_masks(context, setup, record, progress)
     if not placed and not added:
-        context.redis.hset(context.keys.info, "looked", f"{time.time()} {state}")
+        ProjectInfo(looked=f"{time.time()} {state}").save(context.redis, context.project_id)
 
 
 def _reason_for_round(context: Context, record: RoundRecord, waited_for: set[int]) -> str:
@@ -168,7 +165,8 @@ def _state(context: Context, setup: Setup, record: RoundRecord, labelled: int) -
 def _unchanged(context: Context, state: str) -> bool:
     """Whether nothing has changed since a look that found nothing to do;
     now and then it looks nevertheless."""
-    when, _, before = as_text(context.redis.hget(context.keys.info, "looked") or "").partition(" ")
+    looked = ProjectInfo.load(context.redis, context.project_id).looked or ""
+    when, _, before = looked.partition(" ")
     return before == state and time.time() - float(when) < SECONDS_BETWEEN_FULL_LOOKS
 
 
@@ -182,18 +180,18 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str)
         return
     if enqueue.active(context.redis, context.project_id, Work.TRAINING):
         return  # it tells what it has seen once it has read the labels; the next look compares with that
-    names = ["trained_count", "trained_changed", "trained_labels"]
-    count, before, seen = (as_text(value or b"") for value in context.redis.hmget(context.keys.info, names))
+    before = ProjectInfo.load(context.redis, context.project_id)
+    trained = before.trained_count or 0
     differs = label_changes(context, setup, labelled, changed)
-    if labelled != int(count or 0):
-        log.info("%d labelled tasks, %s at the last training", labelled, count or 0)
-        pending_work.want(
-            context.redis, context.project_id, Work.TRAINING, labels=max(0, labelled - int(count or 0))
+    if labelled != trained:
+        log.info("%d labelled tasks, %s at the last training", labelled, trained)
+        pending_work.want(context.redis, context.project_id, Work.TRAINING, labels=max(0, labelled - trained))
+    elif before.trained_changed and differs & {"trained_changed", "trained_annotations"}:
+        log.info(
+            "a label was changed at %s, the last training saw those until %s", changed, before.trained_changed
         )
-    elif before and differs & {"trained_changed", "trained_annotations"}:
-        log.info("a label was changed at %s, the last training saw those until %s", changed, before)
         pending_work.want(context.redis, context.project_id, Work.TRAINING, labels=1)
-    elif seen and labelled and json.loads(seen) != list(setup.config.labels):
+    elif before.trained_labels and labelled and before.trained_labels != setup.config.labels:
         log.info("the labels are now %s", ", ".join(setup.config.labels))
         pending_work.want(context.redis, context.project_id, Work.TRAINING)
 
@@ -204,7 +202,7 @@ def _take_up_returned(context: Context, setup: Setup, record: RoundRecord) -> No
     if not back:
         return
     missing_images.draw_again(context, record.round)
-    context.redis.hdel(context.keys.info, "looked")  # this look is a full one
+    ProjectInfo().save(context.redis, context.project_id, forget=("looked",))  # this look is a full one
     if Lacks.TRAINING in back:
         pending_work.want(context.redis, context.project_id, Work.TRAINING)
     if Lacks.ORDER in back:
@@ -251,7 +249,7 @@ def _other_labels(context: Context, setup: Setup, record: RoundRecord) -> bool:
 def _want_round(context: Context, reason: str) -> None:
     if _want(context, Work.ROUND):
         log.info("a new round: %s", reason)
-        context.redis.hset(context.keys.info, "round_reason", reason)
+        ProjectInfo(round_reason=reason).save(context.redis, context.project_id)
 
 
 def _want_first_order(context: Context) -> None:
@@ -266,7 +264,7 @@ def _want_first_order(context: Context) -> None:
 def _want(context: Context, work: Work) -> bool:
     """Want some work unless it is wanted or under way already, or a person cancelled it;
     returns whether it was wanted just now."""
-    if context.redis.hexists(context.keys.info, "held"):
+    if ProjectInfo.load(context.redis, context.project_id).held:
         return False
     pending = pending_work.pending(context.redis, context.project_id, work)
     if pending.outstanding or enqueue.active(context.redis, context.project_id, work):

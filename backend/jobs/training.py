@@ -4,7 +4,6 @@ clearly worse."""
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -21,10 +20,10 @@ from backend.project.live_quality import LiveQuality
 from backend.project.missing_images import Lacks
 from backend.project.task_data import Labels, read_labels
 from backend.queue import pending_work
-from backend.queue.connection import as_text
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
+from backend.queue.project_info import ProjectInfo
 from backend.stopping import stopped_by
 from backend.store.version_history import TRAINING
 from backend.store.versions import FEWER, VersionRecord, assign_folds, decide, now, trained_by
@@ -61,8 +60,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
     labels = read_labels(context, setup, progress, live.see)
     live.save()
     missing_images.remember(context, Lacks.TRAINING, labels.missing)
-    for name, value in attempt.items():
-        context.redis.hset(context.keys.info, name, value)
+    attempt.save(context.redis, context.project_id)
     notes = review(labels, setup.config)
     for subject, text in notes.items():
         context.note(subject, text)
@@ -173,15 +171,15 @@ def labels_came(context: Context) -> bool:
     return False
 
 
-def _seen(setup: Setup, count: int, changed: str) -> dict[str, str]:
+def _seen(setup: Setup, count: int, changed: str) -> ProjectInfo:
     """What a training notes that it saw:
     labelled tasks, when one of them was changed last, annotations, labels of the configuration."""
-    seen = {
-        "trained_count": str(count),
-        "trained_changed": changed,
-        "trained_annotations": str(setup.project.annotations),
-    }
-    return {**seen, "trained_labels": json.dumps(setup.config.labels)}
+    return ProjectInfo(
+        trained_count=count,
+        trained_changed=changed,
+        trained_annotations=setup.project.annotations,
+        trained_labels=setup.config.labels,
+    )
 
 
 def label_changes(context: Context, setup: Setup, count: int, changed: str) -> set[str]:
@@ -191,19 +189,16 @@ def label_changes(context: Context, setup: Setup, count: int, changed: str) -> s
     A task is also changed by other things than its labels, such as the deletion of a prediction:
     that is no difference.
     """
-    seen = _seen(setup, count, changed)
-    before = dict(zip(seen, context.redis.hmget(context.keys.info, list(seen)), strict=True))
-    # An earlier edition has not noted the annotations.
-    differs = {
-        name
-        for name, value in seen.items()
-        if before[name] != value.encode() and (before[name] or name != "trained_annotations")
-    }
-    if differs != {"trained_changed"} or not before["trained_changed"] or not before["trained_annotations"]:
+    seen, before = _seen(setup, count, changed), ProjectInfo.load(context.redis, context.project_id)
+    names = ("trained_count", "trained_changed", "trained_annotations", "trained_labels")
+    differs = {name for name in names if getattr(before, name) != getattr(seen, name)}
+    if before.trained_annotations is None:  # an earlier edition has not noted the annotations
+        differs.discard("trained_annotations")
+    if differs != {"trained_changed"} or not before.trained_changed or before.trained_annotations is None:
         return differs
-    if context.client.annotations_changed(context.project_id, as_text(before["trained_changed"])):
+    if context.client.annotations_changed(context.project_id, before.trained_changed):
         return differs
-    context.redis.hset(context.keys.info, "trained_changed", changed)
+    ProjectInfo(trained_changed=changed).save(context.redis, context.project_id)
     return set()
 
 

@@ -12,11 +12,9 @@ from redis import Redis
 
 from backend.metrics import PREFIX
 from backend.queue import pending_work
-from backend.queue.connection import Keys, as_text
+from backend.queue.connection import Keys
 from backend.queue.pending_work import Work
-
-_FACTS = ("version", "held_out_dice", "trained", "rounds_written", "round_time")
-"""Fields of a project's info: see backend.jobs.promotion and backend.jobs.round.finish."""
+from backend.queue.project_info import ProjectInfo
 
 
 def project_metrics(redis: Redis) -> Iterator[Metric]:
@@ -25,7 +23,7 @@ def project_metrics(redis: Redis) -> Iterator[Metric]:
     pendings = pending_work.pendings(redis, ids, Work.TRAINING)
     with redis.pipeline(transaction=False) as pipe:
         for project in ids:
-            pipe.hmget(Keys(project).info, *_FACTS)
+            pipe.hgetall(Keys(project).info)
             pipe.hlen(Keys(project).errors)
         answers = pipe.execute()
     version = _gauge("model_version", "Number of the model version in use, 0 before the first.")
@@ -44,19 +42,20 @@ def project_metrics(redis: Redis) -> Iterator[Metric]:
     age = _gauge("round_age_seconds", "Time since the order in force was computed.")
     failing = _gauge("failing_job_kinds", "Kinds of job whose last run failed.")
     for project, facts, errors in zip(ids, answers[::2], answers[1::2], strict=True):
-        name, dice, trained, rounds, round_time = (as_text(value or b"") for value in facts)
-        key = str(project)
+        info = ProjectInfo.from_redis(facts)
+        name, key = info.version or "", str(project)
         version.add_metric([key], int(name[1:]) if name[1:].isdigit() else 0)
-        labels.add_metric([key, "trained"], int(trained or 0))
+        labels.add_metric([key, "trained"], info.trained or 0)
         labels.add_metric(
             [key, "waiting"], max(0, pendings[project].labels) if pendings[project].outstanding else 0
         )
-        written.add_metric([key], int(rounds or 0))
+        written.add_metric([key], info.rounds_written or 0)
         failing.add_metric([key], errors)
-        if dice:
-            quality.add_metric([key], float(dice))
-        if round_time:
-            age.add_metric([key], max(0.0, time.time() - datetime.fromisoformat(round_time).timestamp()))
+        if info.held_out_dice is not None:
+            quality.add_metric([key], info.held_out_dice)
+        if info.round_time:
+            since = datetime.fromisoformat(info.round_time).timestamp()
+            age.add_metric([key], max(0.0, time.time() - since))
     yield from (version, quality, labels, written, age, failing)
 
 

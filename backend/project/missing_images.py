@@ -15,6 +15,7 @@ from backend.labelstudio.image_cache import usable
 from backend.labelstudio.labels.config import LabelConfig
 from backend.project.context import Context
 from backend.queue.connection import as_text
+from backend.queue.project_info import ProjectInfo
 from model.errors import ModelError
 
 log = logging.getLogger(__name__)
@@ -24,8 +25,6 @@ MOST_TRIED = 3
 SECONDS_BETWEEN_TRIES = 60.0
 SECONDS_AFTER_A_RETURN = 600.0
 """A storage that comes and goes does not start a round every minute."""
-TRIED = "missing_tried"
-"""In the project's info: when to try again, seconds since 1970."""
 
 
 class Lacks(StrEnum):
@@ -54,12 +53,13 @@ def add(context: Context, what: Lacks, tasks: Collection[int | str]) -> None:
 
 def returned(context: Context, config: LabelConfig) -> set[Lacks]:
     """What can be done now that missing images are there; tries some of them, now and then."""
-    if time.time() < float(context.redis.hget(context.keys.info, TRIED) or 0):
+    if time.time() < (ProjectInfo.load(context.redis, context.project_id).missing_tried or 0):
         return set()
     missing = [as_text(field) for field in context.redis.hkeys(context.keys.missing)]
     if not missing:
         return set()
-    context.redis.hset(context.keys.info, TRIED, str(time.time() + SECONDS_BETWEEN_TRIES))
+    again = ProjectInfo(missing_tried=time.time() + SECONDS_BETWEEN_TRIES)
+    again.save(context.redis, context.project_id)
     found = set()
     for field in random.sample(missing, min(MOST_TRIED, len(missing))):
         what, _, number = field.partition(":")
@@ -71,7 +71,8 @@ def returned(context: Context, config: LabelConfig) -> set[Lacks]:
             log.info("the image of task %s can be read now", number)
             found.add(Lacks(what))
     if found:
-        context.redis.hset(context.keys.info, TRIED, str(time.time() + SECONDS_AFTER_A_RETURN))
+        again = ProjectInfo(missing_tried=time.time() + SECONDS_AFTER_A_RETURN)
+        again.save(context.redis, context.project_id)
     return found
 
 

@@ -10,9 +10,10 @@ from backend.errors import SettingsError, StorageError, VersionError
 from backend.project import skipped_tasks
 from backend.project.skipped_tasks import Skipped
 from backend.queue import enqueue, follow, pending_work, progress
-from backend.queue.connection import TRAINING_ESTIMATE, Keys, as_text, connection, find_problems
+from backend.queue.connection import Keys, as_text, connection, find_problems
 from backend.queue.heartbeats import alive
 from backend.queue.pending_work import Work
+from backend.queue.project_info import ProjectInfo
 from backend.settings import ProjectSettings, get_settings, parse_project_settings
 from backend.store.round_record import Place, RoundRecord, round_in_force
 from backend.store.storage import Storage
@@ -48,15 +49,15 @@ def read_status(project_id: int) -> dict[str, Any]:
     redis = connection()
     keys = Keys(project_id)
     storage = Storage.of(get_settings())
-    info = {as_text(key): as_text(value) for key, value in redis.hgetall(keys.info).items()}
+    info = ProjectInfo.load(redis, project_id)
     warnings = [as_text(text) for _, text in sorted(redis.hgetall(keys.notes).items())]
     damages: list[str] = []
     version = _readable(lambda: _version(storage, project_id), damages)
     record = _readable(lambda: round_in_force(storage, project_id), damages)
     if not (version or record or damages):
         damages += _gone(storage, project_id, info)
-    options = _options(info.get("extra_params"))
-    labelled = int(info.get("labelled") or 0)
+    options = _options(info.extra_params)
+    labelled = info.labelled or 0
     pending = pending_work.pending(redis, project_id, Work.TRAINING)
     answered = {int(member) for member in redis.smembers(keys.labelled)}
     skips = skipped_tasks.noted(redis, project_id)
@@ -75,16 +76,16 @@ def read_status(project_id: int) -> dict[str, Any]:
     )
     return {
         "project": project_id,
-        "title": info.get("title") or f"Project {project_id}",
-        "images": {"all": int(info["tasks"]) if info.get("tasks") else None, "labelled": labelled},
+        "title": info.title or f"Project {project_id}",
+        "images": {"all": info.tasks, "labelled": labelled},
         "defaults": {"budget": options.budget, "strategy": options.strategy},
         "version": version,
         "labels": {
             "trained": version["labels"] if version else 0,
             "waiting": max(0, pending.labels) if pending.outstanding else 0,
-            "changed": pending.outstanding and labelled <= int(info.get("trained_count") or 0),
+            "changed": pending.outstanding and labelled <= (info.trained_count or 0),
         },
-        "held": "held" in info,
+        "held": info.held,
         "training_seconds": _training_seconds(version, info),
         "round": {"name": record.round} | {name: getattr(record, name) for name in shown} if record else None,
         "next_tasks": _next_tasks(record, answered | skips.done, skips) if record else [],
@@ -106,9 +107,9 @@ def _options(extra: str | None) -> ProjectSettings:
         return parse_project_settings(None)
 
 
-def _gone(storage: Storage, project_id: int, info: Mapping[str, str]) -> list[str]:
+def _gone(storage: Storage, project_id: int, info: ProjectInfo) -> list[str]:
     """A warning where Redis knows of a version or an order, and the storage of nothing at all."""
-    told = [name for name in (info.get("version"), info.get("round")) if name]
+    told = [name for name in (info.version, info.round) if name]
     if not told:
         return []
     return [
@@ -138,11 +139,11 @@ def _version(storage: Storage, project_id: int) -> dict[str, Any] | None:
     }
 
 
-def _training_seconds(version: Mapping[str, Any] | None, info: Mapping[str, str]) -> float | None:
+def _training_seconds(version: Mapping[str, Any] | None, info: ProjectInfo) -> float | None:
     """What the version in use took; before the first, what was measured with the first order."""
     if version and version["seconds"]:
         return float(version["seconds"])
-    return float(info[TRAINING_ESTIMATE]) if info.get(TRAINING_ESTIMATE) else None
+    return info.training_estimate
 
 
 def _next_tasks(record: RoundRecord, done: set[int], skips: Skipped) -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ class Keys:
 
     @property
     def info(self) -> str:
-        """Hash: label_config, extra_params and when the project was last seen."""
+        """Hash: what is known of the project (backend.queue.project_info)."""
         return self._key("info")
 
     @property
@@ -130,11 +130,6 @@ class Keys:
     def rows(self, round_name: str) -> str:
         """Set of the units of a round that are done."""
         return self._key(f"rows:{round_name}")
-
-
-TRAINING_ESTIMATE = "training_estimate"
-"""Field of a project's info:
-seconds that a training takes, measured by the machine that wrote the first order."""
 
 
 def step_seconds(recipe: str) -> str:

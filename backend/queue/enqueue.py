@@ -17,6 +17,7 @@ from rq.job import Dependency, Job, JobStatus
 from backend.queue import pending_work, round_request
 from backend.queue.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, as_text, connection, named
 from backend.queue.pending_work import Work
+from backend.queue.project_info import ProjectInfo
 from backend.queue.round_request import RoundRequest
 from backend.settings import get_settings, parse_round_options
 from backend.store.storage import Storage
@@ -138,9 +139,8 @@ def _changed(redis: Redis, project_id: int) -> bool:
     keys = Keys(project_id)
     if pending_work.pending(redis, project_id, Work.TRAINING).outstanding:
         return True
-    return as_text(redis.hget(keys.info, "setup") or "") != as_text(
-        redis.hget(keys.jobs, "snapshotted_setup") or ""
-    )
+    seen = as_text(redis.hget(keys.jobs, "snapshotted_setup") or "")
+    return (ProjectInfo.load(redis, project_id).setup or "") != seen
 
 
 def enqueue_rollback(project_id: int, version: str, *, reason: str = "asked for", who: str = "") -> str:

@@ -15,8 +15,10 @@ from enum import StrEnum
 from typing import Any
 
 from redis import Redis
+from redis.client import Pipeline
 
 from backend.queue.connection import PROJECTS, Keys
+from backend.queue.project_info import ProjectInfo
 from backend.settings import Settings
 
 MOST_SECONDS_BETWEEN_FAILURES = 600.0
@@ -120,11 +122,11 @@ def record(redis: Redis, project_id: int, event: Event) -> None:
         if event.tasks:
             pipe.sadd(keys.labelled, *event.tasks)
         if event.labelled is not None:  # the look would tell it only in a minute
-            pipe.hset(keys.info, "labelled", event.labelled)
+            ProjectInfo(labelled=event.labelled).write(pipe, project_id)
         if event.work is Work.LOOK:
-            pipe.hdel(keys.info, "looked")  # the next look is a full one
+            ProjectInfo().write(pipe, project_id, forget=("looked",))  # the next look is a full one
         elif event.labels:
-            _release(pipe, keys)
+            _release(pipe, project_id)
         _want(pipe, keys, event.work, event.labels)
         pipe.execute()
 
@@ -196,28 +198,28 @@ def fail(redis: Redis, project_id: int, work: Work) -> None:
 def hold(redis: Redis, project_id: int, why: str) -> None:
     """A person cancelled what was to be done: nothing starts by itself until a label comes or somebody asks.
     `why` is for the status."""
-    keys = Keys(project_id)
-    redis.hset(keys.info, "held", "")
-    redis.hset(keys.notes, "cancelled", why)
+    ProjectInfo(held=True).save(redis, project_id)
+    redis.hset(Keys(project_id).notes, "cancelled", why)
 
 
 def held(redis: Redis, project_id: int, labelled: int) -> bool:
     """Whether a person cancelled what the project would start by itself;
     over once the number of labelled tasks has changed."""
-    keys = Keys(project_id)
-    when = redis.hget(keys.info, "held")
-    if when == b"":  # the first look since: labels that no event tells of are told by their number
-        redis.hset(keys.info, "held", str(labelled))
-    elif when is not None and int(when) != labelled:
+    info = ProjectInfo.load(redis, project_id)
+    if not info.held:
+        return False
+    if info.held_at is None:  # the first look since: labels that no event tells of are told by their number
+        ProjectInfo(held=True, held_at=labelled).save(redis, project_id)
+    elif info.held_at != labelled:
         release(redis, project_id)
         return False
-    return when is not None
+    return True
 
 
 def release(redis: Redis, project_id: int) -> None:
     """The project goes on by itself."""
     with redis.pipeline(transaction=True) as pipe:
-        _release(pipe, Keys(project_id))
+        _release(pipe, project_id)
         pipe.execute()
 
 
@@ -226,10 +228,10 @@ def projects(redis: Redis) -> list[int]:
     return sorted(int(member) for member in redis.smembers(PROJECTS))
 
 
-def register(redis: Redis, project_id: int, **info: str) -> bool:
+def register(redis: Redis, project_id: int, info: ProjectInfo | None = None) -> bool:
     """Make a project known, with facts about it; tells whether it was new."""
-    for name, value in info.items():
-        redis.hset(Keys(project_id).info, name, value)
+    if info:
+        info.save(redis, project_id)
     return bool(redis.sadd(PROJECTS, project_id))
 
 
@@ -238,12 +240,12 @@ def forget(redis: Redis, project_id: int) -> None:
     redis.srem(PROJECTS, project_id)
 
 
-def _release(pipe: Any, keys: Keys) -> None:
-    pipe.hdel(keys.info, "held")
-    pipe.hdel(keys.notes, "cancelled")
+def _release(pipe: Pipeline, project_id: int) -> None:
+    ProjectInfo().write(pipe, project_id, forget=("held",))
+    pipe.hdel(Keys(project_id).notes, "cancelled")
 
 
-def _want(pipe: Any, keys: Keys, work: Work, labels: int = 0) -> None:
+def _want(pipe: Pipeline, keys: Keys, work: Work, labels: int = 0) -> None:
     pipe.hincrby(keys.events, f"{work}:wanted", 1)
     pipe.hset(keys.events, f"{work}:since", str(time.time()))
     if labels:

@@ -8,9 +8,9 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from backend.errors import QueueError, RequestError
 from backend.project.status import read_status
 from backend.queue import pending_work
-from backend.queue.connection import as_text
 from backend.queue.enqueue import cancel, enqueue_rollback, enqueue_round, enqueue_training, enqueue_unskip
 from backend.queue.follow import follow
+from backend.queue.project_info import ProjectInfo
 from backend.settings import MOST_BUDGET, parse_project_settings, parse_round_options
 from backend.web import payload
 from backend.web.answers import wants_page
@@ -60,7 +60,7 @@ def recompute_options(project_id: int) -> Response:
     from Redis alone, as a dialog in Label Studio waits for it."""
     context = project_context(project_id)
     require_known(context)
-    extra = as_text(context.redis.hget(context.keys.info, "extra_params") or "")
+    extra = ProjectInfo.load(context.redis, project_id).extra_params
     options = parse_project_settings(extra, context.settings.project_defaults)
     listed = [
         {

@@ -7,7 +7,6 @@ import logging
 import os
 import threading
 import time
-from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
@@ -20,6 +19,7 @@ from backend.project.context import Context, open_context
 from backend.queue import pending_work
 from backend.queue.connection import PREFIX
 from backend.queue.pending_work import Work
+from backend.queue.project_info import ProjectInfo
 from backend.settings import MARK, parse_project_settings
 from backend.store.storage import Storage
 from backend.store.versions import Versions
@@ -66,20 +66,18 @@ def setup() -> Response:
     parse_project_settings(extra, current_app.config["SETTINGS"].project_defaults)
     context = project_context(project_id)
     redis = context.redis
-    new = pending_work.register(redis, project_id, hostname=str(content.get("hostname") or ""))
+    info = ProjectInfo(hostname=str(content.get("hostname") or ""))
+    new = pending_work.register(redis, project_id, info)
     fingerprint = f"{config!r} {extra!r}"
     with redis.pipeline() as pipe:
-        pipe.hget(context.keys.info, "setup")
-        told: dict[Any, Any] = {
-            "setup": fingerprint,
-            "extra_params": extra if isinstance(extra, str) else json.dumps(extra),
-        }
-        pipe.hset(context.keys.info, mapping=told)
+        pipe.hgetall(context.keys.info)
+        told = extra if isinstance(extra, str) else json.dumps(extra)
+        ProjectInfo(setup=fingerprint, extra_params=told).write(pipe, project_id)
         pipe.set(
             f"{PREFIX}:{project_id}:configured", int(time.time()), nx=True, ex=SECONDS_BETWEEN_CONFIGURING
         )
         before, _, first = pipe.execute()
-    if new or first or before != fingerprint.encode():
+    if new or first or ProjectInfo.from_redis(before).setup != fingerprint:
         pending_work.want(redis, project_id, Work.CONFIGURE)
     return jsonify({"model_version": Segmenter(project_id, schema, context=context).version})
 

@@ -21,8 +21,8 @@ from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.metrics.counters import PREDICTIONS, Drawn
 from backend.project.context import Context
 from backend.queue import enqueue, pending_work
-from backend.queue.connection import as_text
 from backend.queue.pending_work import Work
+from backend.queue.project_info import ProjectInfo
 from backend.store.round_record import round_in_force
 from backend.store.versions import NO_VERSION
 from model.errors import ModelError
@@ -91,9 +91,9 @@ class Segmenter(LabelStudioMLBase):
     @property
     def version(self) -> str:
         """The version in use, which /setup tells and /predict answers: NO_VERSION before the first."""
-        hint = self.context.redis.hget(self.context.keys.info, "version")
+        hint = ProjectInfo.load(self.context.redis, self.context.project_id).version
         if hint is not None:
-            return as_text(hint) or NO_VERSION
+            return hint or NO_VERSION
         return self.context.versions.current() or NO_VERSION
 
     def predict(

@@ -28,6 +28,7 @@ from backend.queue import enqueue, job_statistics, pending_work
 from backend.queue.connection import COMPUTE, PROJECTS, Keys, named
 from backend.queue.enqueue import FINISH, UNIT
 from backend.queue.pending_work import Event, Work
+from backend.queue.project_info import ProjectInfo
 from backend.run import service
 from backend.run.processes import Program, Running, free_port
 from backend.run.redis_server import EmbeddedRedis
@@ -263,14 +264,14 @@ def test_a_job_whose_worker_vanished_is_counted(running: Service) -> None:
 def test_projects(running: Service) -> None:
     """What jobs have left in Redis about each; a value that nobody knows is left out."""
     redis = running.redis
-    info = {
-        "version": "v7",
-        "held_out_dice": 0.8125,
-        "trained": 12,
-        "rounds_written": 4,
-        "round_time": "2020-01-01T00:00:00+00:00",
-    }
-    pending_work.register(redis, 11, **{name: str(value) for name, value in info.items()})
+    info = ProjectInfo(
+        version="v7",
+        held_out_dice=0.8125,
+        trained=12,
+        rounds_written=4,
+        round_time="2020-01-01T00:00:00+00:00",
+    )
+    pending_work.register(redis, 11, info)
     pending_work.register(redis, 12)
     for project in (11, 12):
         for _ in range(3):
@@ -319,10 +320,9 @@ def test_the_page_names_what_there_is(running: Service) -> None:
 def test_a_hundred_projects_and_a_long_queue_are_quick(running: Service) -> None:
     """A scrape reads Redis in a handful of round trips, whatever there is."""
     redis = running.redis
+    info = ProjectInfo(version="v1", held_out_dice=0.5, round_time="2026-01-01T00:00:00+00:00")
     for project in range(100, 200):
-        pending_work.register(
-            redis, project, version="v1", held_out_dice="0.5", round_time="2026-01-01T00:00:00+00:00"
-        )
+        pending_work.register(redis, project, info)
     elsewhere = [f"row-{100 + number % 100}-v1-r1-{number}" for number in range(20_000)]
     redis.zadd(f"rq:failed:{COMPUTE}", {job: time.time() + 60 for job in elsewhere})
     seconds = []

@@ -25,7 +25,6 @@ from backend.jobs import entry_points
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.project.context import open_context
-from backend.project.missing_images import TRIED
 from backend.project.status import read_status
 from backend.queue import enqueue, pending_work
 from backend.queue.connection import COMPUTE, CONTROL, Keys, as_text
@@ -148,7 +147,7 @@ def _store(lab: Lab) -> None:
 
 def look(lab: Lab) -> None:
     """As each minute; missing images are tried now."""
-    open_context(lab.project).redis.hdel(open_context(lab.project).keys.info, TRIED)
+    open_context(lab.project).redis.hdel(open_context(lab.project).keys.info, "missing_tried")
     entry_points.look(lab.project)
 
 

@@ -24,6 +24,7 @@ from backend.labelstudio.connect import Severity
 from backend.queue import pending_work
 from backend.queue.connection import COMPUTE, CONTROL, PROJECTS, Keys
 from backend.queue.pending_work import Work
+from backend.queue.project_info import ProjectInfo
 from backend.run.worker import create_worker
 from backend.store.storage import Storage
 from backend.store.versions import VersionRecord, Versions
@@ -41,7 +42,7 @@ def storage(web: Web, redis: Redis) -> Iterator[Storage]:
     """The storage of the web server, with a project that is connected and has nothing yet."""
     storage = Storage(web.settings.model_dir)
     storage.remove(FOLDER)
-    pending_work.register(redis, PROJECT, title="Axons <b>& co</b>", tasks="12", labelled="3")
+    pending_work.register(redis, PROJECT, ProjectInfo(title="Axons <b>& co</b>", tasks=12, labelled=3))
     yield storage
     storage.remove(FOLDER)
 

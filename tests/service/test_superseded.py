@@ -24,6 +24,7 @@ from backend.queue import enqueue, pending_work
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
+from backend.queue.project_info import ProjectInfo
 from backend.store.round_record import round_in_force
 from tests.service.conftest import picture, publish_version
 from tests.service.test_round_end import begin, client, context, during
@@ -261,12 +262,9 @@ def test_deleting_predictions_of_labelled_tasks_trains_nothing(
     label = submit(label_studio, task, prediction)
     entry_points.finish_round(project, begin(ordered))
     count, changed = ordered.client.labelled_since(project)
-    seen: dict[Any, Any] = {
-        "trained_count": count,
-        "trained_changed": changed,
-        "trained_annotations": ordered.setup().project.annotations,
-    }
-    ordered.redis.hset(ordered.keys.info, mapping=seen)
+    annotations = ordered.setup().project.annotations
+    seen = ProjectInfo(trained_count=count, trained_changed=changed, trained_annotations=annotations)
+    seen.save(ordered.redis, project)
     assert clear(ordered, time.time()) == 0
     assert clear(ordered, time.time() + DAY) == 6
     assert ordered.client.labelled_since(project)[1] > changed

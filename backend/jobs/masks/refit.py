@@ -13,7 +13,7 @@ from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import Region, fits, from_mask, to_mask
 from backend.project.context import Context
-from backend.queue.connection import as_text
+from backend.queue.project_info import ProjectInfo
 from backend.store.round_record import RoundRecord
 from backend.store.shown_masks import DrawnMasks
 from model.data.images import MAX_PIXELS
@@ -43,7 +43,7 @@ def refit_masks(context: Context, config: LabelConfig, record: RoundRecord) -> i
     labels that the configuration does not have any more go. Looks only where it has changed.
     """
     now = f"{record.round} {drawn_for(config)}"
-    before = as_text(context.redis.hget(context.keys.info, "masks_fit") or b"")
+    before = ProjectInfo.load(context.redis, context.project_id).masks_fit or ""
     if before == now:
         return 0
     same_round = before.partition(" ")[0] == record.round
@@ -54,7 +54,7 @@ def refit_masks(context: Context, config: LabelConfig, record: RoundRecord) -> i
         else (record.drawn_for if record.drawn_for is not None else drawn_for(config))
     )
     changed = 0 if known == drawn_for(config) else _refit(context, config, record)
-    context.redis.hset(context.keys.info, "masks_fit", now)
+    ProjectInfo(masks_fit=now).save(context.redis, context.project_id)
     return changed
 
 

@@ -24,6 +24,7 @@ from backend.project.task_data import TaskImages
 from backend.queue import pending_work, round_request
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
+from backend.queue.project_info import ProjectInfo, count_round
 from backend.store.round_record import Place, RoundRecord, put_in_force, round_names
 from backend.store.shown_masks import DrawnMasks
 from backend.store.versions import NO_VERSION, now
@@ -70,7 +71,7 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
     progress.check()
     put_in_force(context.storage, context.project_id, name)
     if new:
-        context.redis.hincrby(context.keys.info, "rounds_written", 1)
+        count_round(context.redis, context.project_id)
     tell_round(context, record)
     if record.answered:
         context.redis.srem(context.keys.labelled, *record.answered)
@@ -88,7 +89,7 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
 def tell_round(context: Context, record: RoundRecord) -> None:
     """Tell the web processes which order is in force and since when, so that they need not look at the
     storage."""
-    context.redis.hset(context.keys.info, mapping={"round": record.round, "round_time": record.time})
+    ProjectInfo(round=record.round, round_time=record.time).save(context.redis, context.project_id)
 
 
 def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tuple[Ranking, Snapshot]:

@@ -31,6 +31,7 @@ from backend.queue import pending_work, round_request
 from backend.queue.connection import KEPT_SECONDS, as_text
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
+from backend.queue.project_info import ProjectInfo
 from backend.settings import FEWEST_LABELS_TO_RANK
 from backend.store.round_record import number_of, round_names
 from backend.store.versions import NO_VERSION, now
@@ -69,7 +70,9 @@ def begin_round(
     # this.
     context.redis.hset(context.keys.jobs, "snapshotted", job_id)
     context.redis.hset(
-        context.keys.jobs, "snapshotted_setup", context.redis.hget(context.keys.info, "setup") or ""
+        context.keys.jobs,
+        "snapshotted_setup",
+        ProjectInfo.load(context.redis, context.project_id).setup or "",
     )
     context.redis.hdel(context.keys.jobs, "snapshotted_options")
     names = round_names(context.storage, context.project_id)

@@ -14,7 +14,7 @@ from backend.labelstudio.order.rounds import is_round
 from backend.project.context import Context
 from backend.project.status import read_status
 from backend.queue import pending_work
-from backend.queue.connection import as_text
+from backend.queue.project_info import ProjectInfo
 from backend.web.answers import wants_page
 from backend.web.cross_site import page_token
 from backend.web.pages.page import gather
@@ -118,7 +118,7 @@ def _known(project_id: int) -> Context:
 
 def _label_studio(context: Context) -> str:
     """The address at which browsers reach Label Studio: as the settings say, or as it has told of itself."""
-    told = as_text(context.redis.hget(context.keys.info, "hostname") or "").rstrip("/")
+    told = (ProjectInfo.load(context.redis, context.project_id).hostname or "").rstrip("/")
     if told == NO_HOST or not told.startswith(("http://", "https://")):
         told = ""
     settings = context.settings
