@@ -445,7 +445,7 @@ def parse_project_settings(
     if isinstance(extra_params, str):
         try:
             values = {} if extra_params.strip().lower() in _NO_VALUE else json.loads(extra_params)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SettingsError(
                 f'Extra params: found {extra_params[:80]!r} ({error}), expected JSON such as {{"budget": 5}}.'
             ) from error

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass
 
 from flask import Flask, Response, g, request
+from werkzeug.datastructures import Authorization
 
 from backend.errors import RequestError
-from backend.labelstudio.connect.webhook_key import project_of
+from backend.labelstudio.connect.webhook_key import BasicAuth, project_of
 from backend.web.answers import error_answer
 
 OPEN = ("/health",)
@@ -29,30 +31,41 @@ def require_project(project_id: int) -> None:
         )
 
 
-def require_login(app: Flask, basic_auth: tuple[str, str] | None) -> None:
+@dataclass(frozen=True)
+class Login:
+    """What somebody may do who has given the right credential."""
+
+    project: int | None = None
+    """The only one whose events may be told, of a webhook's credential; None: everything."""
+
+
+def login_of(given: Authorization | None, basic_auth: BasicAuth) -> Login | None:
+    """What a credential opens; None for none, or a wrong one."""
+    if given is None:
+        return None
+    if given.type == "basic":
+        # Both are compared in full, so that the time tells nothing about either.
+        pairs = zip((given.username, given.password), basic_auth, strict=True)
+        right = [hmac.compare_digest((found or "").encode(), wanted.encode()) for found, wanted in pairs]
+        return Login() if all(right) else None
+    project = project_of(given.token or "", basic_auth) if given.type == "bearer" else None
+    return None if project is None else Login(project)
+
+
+def require_login(app: Flask, basic_auth: BasicAuth | None) -> None:
     """Refuse requests without the right user and password; does nothing when none are set."""
     if basic_auth is None:
         return
-    user, password = (part.encode() for part in basic_auth)
 
     @app.before_request
     def check() -> Response | None:
         if request.path in OPEN:
             return None
         given = request.authorization
-        if given is not None and given.type == "basic":
-            # Both are compared in full, so that the time tells nothing about either.
-            right_user = hmac.compare_digest((given.username or "").encode(), user)
-            right_password = hmac.compare_digest((given.password or "").encode(), password)
-            if right_user & right_password:
-                return None
-        if (
-            given is not None
-            and given.type == "bearer"
-            and (request.method, request.path) == ("POST", WEBHOOK)
-        ):
-            g.webhook_project = project_of(given.token or "", basic_auth)
-            if g.webhook_project is not None:
+        login = login_of(given, basic_auth)
+        if login is not None:
+            g.webhook_project = login.project
+            if login.project is None or (request.method, request.path) == ("POST", WEBHOOK):
                 return None
         found = "no user and password" if given is None else "a wrong user or password"
         answer = error_answer(401, f"Found {found}, expected those of BASIC_AUTH_USER and BASIC_AUTH_PASS.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from typing import Any
 
@@ -19,9 +20,12 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.receiver import ChunkedReceiver
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
+from waitress.utilities import BadRequest
+from werkzeug.datastructures import Authorization
 
 from backend.logs import configure_logging
 from backend.settings import get_settings
@@ -39,6 +43,11 @@ CONNECTIONS = 500
 """At once; further ones wait to be accepted. Most systems allow a process 1,024 files."""
 LONGEST_HEAD = 64 * 1024
 """Bytes."""
+MOST_BLANKS = 32
+"""In a row, in the head of a request: waitress' patterns take the square of their number."""
+LONGEST_LINE = 4096
+"""Bytes of a line between the chunks of a body, or of the headers after them: a length of a few digits is
+usual. What has no end is read anew at each piece that arrives, by the loop that serves everybody."""
 LONGEST_IGNORED = 1 << 30
 """Bytes of a body that is too large which are received and thrown away:
 who is still sending does not read the answer."""
@@ -68,13 +77,47 @@ class BoundedBuffer(OverflowableBuffer):
 class Parser(HTTPRequestParser):
     """A request as it arrives; its body is kept up to MAX_BODY_MB."""
 
+    def received(self, data: bytes) -> int:
+        """Take in what has arrived; returns how much of it belongs to this request."""
+        consumed = int(super().received(data))
+        body = self.body_rcv
+        if isinstance(body, ChunkedReceiver) and len(body.control_line) + len(body.trailer) > LONGEST_LINE:
+            self.error, self.completed = BadRequest("The length of a chunk has no end"), True
+        return consumed
+
     def parse_header(self, header_plus: bytes) -> None:
         """Read the head, which is complete."""
-        super().parse_header(header_plus)
+        _require_quick_to_read(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # numbers and addresses that Python refuses to read
+            raise ParsingError(str(error)) from error
+        if self.proxy_netloc:  # of "GET http://server/path", which counts whatever the Host header says
+            self.headers["HOST"] = self.proxy_netloc
         if self.body_rcv is not None:
-            self.body_rcv.buf = BoundedBuffer(
-                self.adj.inbuf_overflow, int(get_settings().max_body_mb * 2**20) + 1
-            )
+            self.body_rcv.buf = BoundedBuffer(self.adj.inbuf_overflow, self._most_kept())
+
+    def _most_kept(self) -> int:
+        """Bytes of the body: nothing from who will be refused, and could fill the disk."""
+        from backend.web.auth import login_of  # here, as gunicorn's master has no use for all that it loads
+
+        settings = get_settings()
+        given = Authorization.from_header(self.headers.get("AUTHORIZATION"))
+        if settings.basic_auth is not None and login_of(given, settings.basic_auth) is None:
+            return 0
+        return int(settings.max_body_mb * 2**20) + 1
+
+
+def _require_quick_to_read(head: bytes) -> None:
+    """Raise ParsingError for a head on which waitress' patterns would take minutes, in the loop that serves
+    everybody: a first line that they do not match in the end, or many blanks."""
+    line, _, fields = head.partition(b"\r\n")
+    parts = line.rstrip().split(b" ")
+    version = parts[2] if len(parts) == 3 else b"HTTP/1.0"
+    if len(parts) not in (2, 3) or not all(parts) or not re.fullmatch(rb"HTTP/\d\.\d", version):
+        raise ParsingError("Start line is invalid")
+    if b" " * MOST_BLANKS in fields.replace(b"\t", b" "):
+        raise ParsingError(f"More than {MOST_BLANKS} blanks in a row")
 
 
 class Channel(HTTPChannel):

@@ -14,6 +14,9 @@ from werkzeug.routing import IntegerConverter, Map
 from backend.errors import RequestError
 from backend.project.registry import MOST_PROJECTS
 
+MOST_TASK = 2**63 - 1
+"""The largest number that Label Studio's database gives a task."""
+
 
 class Number(IntegerConverter):
     """Numbers in addresses: of projects and tasks, as Label Studio gives them;
@@ -100,10 +103,11 @@ def tasks(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 def task_numbers(content: Mapping[str, Any]) -> list[int]:
     """The numbers of tasks in "tasks"; none if it is missing. Raises RequestError."""
     value = content.get("tasks", [])
-    if not isinstance(value, list) or not all(
-        isinstance(task, int) and not isinstance(task, bool) for task in value
-    ):
+    if not isinstance(value, list):
         raise RequestError(f"tasks: found {_shown(value)}, expected a list of task numbers.")
+    for task in value:
+        if not isinstance(task, int) or isinstance(task, bool) or not 1 <= task <= MOST_TASK:
+            raise RequestError(f"tasks: found {_shown(task)}, expected a list of task numbers.")
     return value
 
 

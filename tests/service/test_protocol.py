@@ -25,7 +25,8 @@ from backend.labelstudio.labels.regions import to_mask
 from backend.queue import pending_work, round_request
 from backend.queue.connection import PROJECTS, Keys
 from backend.queue.pending_work import Work
-from backend.web.gunicorn_worker import HEAD_SECONDS, REQUEST_SECONDS, Channel
+from backend.web import gunicorn_worker
+from backend.web.gunicorn_worker import HEAD_SECONDS, REQUEST_SECONDS, Channel, Parser
 from model.network.dice import dice
 from tests.service.conftest import AUTH, Web, picture, publish_version
 
@@ -314,6 +315,7 @@ MALFORMED: list[tuple[str, Any]] = [
     ("/setup", {**SETUP, "schema": "<View"}),
     ("/setup", {**SETUP, "extra_params": 5}),
     ("/setup", {**SETUP, "extra_params": {"budget": -1}}),
+    ("/setup", {**SETUP, "extra_params": "[" * 100_000}),
     ("/predict", "text"),
     ("/predict", {}),
     ("/predict", predict_body([])),
@@ -326,6 +328,8 @@ MALFORMED: list[tuple[str, Any]] = [
     ("/predict", {**predict_body([TASK]), "project": ""}),
     ("/predict", {**predict_body([TASK]), "params": []}),
     ("/predict", {**predict_body([TASK]), "params": {"context": "x"}}),
+    ("/projects/2/unskip", {"tasks": [10**300]}),
+    ("/projects/2/unskip", {"tasks": [1, -1]}),
     ("/webhook", None),
     ("/webhook", {}),
     ("/webhook", {"action": "ANNOTATION_CREATED"}),
@@ -550,6 +554,49 @@ def test_trickling_clients_hold_no_thread(web: Web) -> None:
     finally:
         for client in clients:
             client.close()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET a://" + b"1" * 60_000 + b" x",
+        b"GET /a://" + b"1" * 60_000 + b" HTTX/1.1",
+        b"GET / HTTP/1.1\r\nX:" + b" \t" * 30_000 + b"x",
+        b"GET http://[:: HTTP/1.1",
+        b"POST /webhook HTTP/1.1\r\nContent-Length: " + b"9" * 5000,
+        b"POST /webhook HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 20_000,
+        b"POST /webhook HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 5_000,
+    ],
+    ids=["address", "version", "blanks", "no address", "length", "length of a chunk", "headers at the end"],
+)
+def test_what_would_take_minutes_to_read_is_refused_at_once(web: Web, head: bytes) -> None:
+    """One request without a password would stop the loop that serves everybody, or go without an answer."""
+    with socket.create_connection(("127.0.0.1", web.settings.port), timeout=4) as client:
+        client.sendall(head + b"\r\n\r\n")
+        assert client.recv(4096).startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+
+
+def test_address_with_a_server_counts_whatever_the_host_header_says() -> None:
+    parser = Parser(Adjustments())
+    parser.received(b"GET http://evil.example/projects HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (parser.path, parser.headers["HOST"]) == ("/projects", "evil.example")
+
+
+def test_body_of_who_will_be_refused_is_not_kept(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of them could fill the disk, without a password."""
+    monkeypatch.setattr(gunicorn_worker, "get_settings", lambda: web.settings)
+    right = base64.b64encode(":".join(AUTH).encode())
+    kept = []
+    for login in (b"", b"Basic eDp5", b"Bearer 2.x", b"Basic " + right):
+        parser = Parser(Adjustments())
+        parser.received(HEAD + b"Authorization: " + login + b"\r\n\r\n")
+        parser.received(b"x" * 10_000)
+        assert parser.completed
+        kept.append(len(parser.get_body_stream().read()))
+        parser.close()
+    assert kept == [0, 0, 0, 10_000]
+    answer = httpx.post(f"{web.url}/predict", content=b"x" * 3_000_000, timeout=60)
+    assert (answer.status_code, "BASIC_AUTH_USER" in answer.text) == (401, True)
 
 
 def test_whole_request_has_a_limit_however_it_trickles() -> None:

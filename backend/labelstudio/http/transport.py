@@ -145,7 +145,7 @@ class Transport:
             return None
         try:
             return response.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             start = response.text[:80]
             raise LabelStudioError(
                 f"{method} {self.url}{path} answered {start!r}, expected JSON; a proxy may have answered for"
@@ -392,7 +392,7 @@ def _detail(response: httpx.Response) -> str:
     """What the server says went wrong, without its traceback."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return response.text[:200] or response.reason_phrase
     if not isinstance(body, dict):
         return str(body)[:1000]
