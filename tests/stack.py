@@ -21,7 +21,6 @@ from backend.demo.server import Account, LabelStudioServer
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.labels.config import parse
 from backend.labelstudio.labels.regions import from_mask
-from backend.project.status import read_status
 from backend.queue import connection as connections
 from backend.queue.lease import Fence
 from backend.run import service
@@ -30,6 +29,7 @@ from backend.run.supervisor import Supervisor
 from backend.settings import Settings, get_settings, read_settings
 from model.data.pool import Pool, scan
 from tests.service.test_processes import eventually
+from tests.states import read_status
 
 RECIPE = {"width": 8, "depth": 3, "max_side": 96, "crop": 64, "batch": 2, "steps": 60, "row_steps": 20}
 """A training takes seconds. Good enough to tell cells from background."""

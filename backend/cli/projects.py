@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -111,11 +111,10 @@ def status(project: AnyProject = None, as_json: AsJson = False) -> None:
         if project is not None:
             require_known_here(project, settings)
         known = pending_work.projects(connection(settings))
-        states: dict[int, dict[str, Any]] = {
-            number: read_status(number) for number in ([project] if project is not None else known)
-        }
+        states = {number: read_status(number) for number in ([project] if project is not None else known)}
     if as_json:
-        tell_json(states[project] if project is not None else states)
+        told = {number: state.to_dict() for number, state in states.items()}
+        tell_json(told[project] if project is not None else told)
     elif not states:
         tell("No project is connected yet; python -m backend connect --project NUMBER connects one.")
     for state in states.values() if not as_json else ():

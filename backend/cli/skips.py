@@ -35,8 +35,8 @@ def unskip(
 
     with explained():
         require_known_here(project, get_settings())
-        skipped = read_status(project)["skipped"]
-        if not task and not skipped["count"]:
+        skipped = read_status(project).skipped
+        if not task and not skipped.count:
             tell("No skipped image is known that nobody is served; nothing was changed.")
             return
         if not yes:

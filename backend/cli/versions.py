@@ -28,7 +28,7 @@ def versions(project: Project, as_json: AsJson = False) -> None:
         require_known_here(project, get_settings())
         found = list_versions(project)
     if as_json:
-        tell_json(found)
+        tell_json(found.to_dict())
     else:
         tell(versions_table(found))
 

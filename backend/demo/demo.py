@@ -22,6 +22,7 @@ from backend.demo.server import ROOT, START_SECONDS, LabelStudioServer
 from backend.errors import BackendError, QueueError
 from backend.labelstudio.client import LabelStudio
 from backend.project.connection import configure, instance_here, own_service
+from backend.project.project_status import ProjectStatus
 from backend.project.status import read_status
 from backend.queue.enqueue import enqueue_round
 from backend.queue.follow import follow
@@ -31,6 +32,7 @@ from backend.run.service import Service
 from backend.run.supervisor import Supervisor
 from backend.settings import FEWEST_LABELS_TO_RANK, Settings, check_encoder, get_settings, read_settings
 from model.machine import usable_cores
+from model.reason import describe_reason
 
 FOLDER = ROOT / "data" / "demo"
 LABELLED = 3
@@ -184,7 +186,7 @@ def label_first(project: DemoProject, shown: Pictures, seed: int) -> int:
 def _order(project: int, labelled: int) -> None:
     """Have the first order written, unless an earlier run did."""
     now = read_status(project)
-    if now["round"]:
+    if now.round:
         _say("The order of the last run is in force.")
         return
     enough = labelled >= FEWEST_LABELS_TO_RANK
@@ -210,8 +212,8 @@ def _tell(
         f"The order is written{', BUT SEE ABOVE' if lost else ''}, {seconds / 60:.1f} minutes after the"
         " start. Next images:"
     )
-    for place in now["next_tasks"][:5]:
-        _print(f"  {place['rank']:>3}. task {place['task']}  {place.get('reason') or ''}\n")
+    for place in now.next_tasks[:5]:
+        _print(f"  {place.rank:>3}. task {place.task}  {describe_reason(place.reason, 'task')}\n")
     user, password = settings.basic_auth or ("", "")
     _print(
         f"\n  Open      {server.url}/projects/{project}/data\n  Log in    {server.admin.email}  "
@@ -223,15 +225,15 @@ def _tell(
     )
 
 
-def lost_labels(now: dict[str, Any], labelled: int) -> list[str]:
-    """What is to be said loudly of a project (its status) of which so many images are labelled;
+def lost_labels(now: ProjectStatus, labelled: int) -> list[str]:
+    """What is to be said loudly of a project of which so many images are labelled;
     empty when all labels are learnt from."""
-    trained = now["labels"]["trained"]
-    if labelled < FEWEST_LABELS_TO_RANK or trained + now["labels"]["waiting"] >= labelled:
+    trained = now.labels.trained
+    if labelled < FEWEST_LABELS_TO_RANK or trained + now.labels.waiting >= labelled:
         return []
     return [
         f"{labelled} images are labelled, and the model was trained on {trained} of them.",
-        *now["warnings"],
+        *now.warnings,
     ]
 
 
@@ -257,11 +259,10 @@ def _names(project: int) -> dict[str, str]:
         now = read_status(project)
     except (BackendError, RedisError):  # restarting; the next look sees it
         return {}
-    round_, version, error = now.get("round") or {}, now.get("version") or {}, now.get("last_error") or {}
     return {
-        "new model": version.get("name", ""),
-        "new order": round_.get("name", ""),
-        "error": error.get("message", ""),
+        "new model": now.version.name if now.version else "",
+        "new order": now.round.name if now.round else "",
+        "error": now.last_error.message if now.last_error else "",
     }
 
 

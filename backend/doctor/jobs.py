@@ -23,7 +23,7 @@ def check_jobs(settings: Settings, project_id: int) -> list[Finding]:
     }
     found = []
     for kind, error in sorted(last_errors(redis, project_id).items()):
-        text = f"the last {kind} failed: {error['message']}"
+        text = f"the last {kind} failed: {error.message}"
         if kind in again:
             found.append(Finding("jobs", Severity.ERROR, text, again[kind]))
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from redis import Redis
 
@@ -28,11 +27,21 @@ class Skipped:
     )  # that others are still served: task id to the number of these others
     people: int = 0  # who have labelled or skipped
 
-    def to_dict(self) -> dict[str, Any]:
+    @property
+    def count(self) -> int:
+        """How many tasks nobody is waited for."""
+        return len(self.done)
+
+    @property
+    def tasks(self) -> list[int]:
+        """The first of them."""
+        return sorted(self.done)[:MOST_TASKS_NAMED]
+
+    def to_dict(self) -> dict[str, object]:
         """For the status: {"count", "tasks": the first ids, "queue", "people"}."""
         return {
-            "count": len(self.done),
-            "tasks": sorted(self.done)[:MOST_TASKS_NAMED],
+            "count": self.count,
+            "tasks": self.tasks,
             "queue": str(self.queue),
             "people": self.people,
         }

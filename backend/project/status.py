@@ -1,13 +1,27 @@
-"""What a project's administrator wants to know, in one object."""
+"""Reads what a project's administrator wants to know."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from redis import Redis
 
 from backend.errors import SettingsError, StorageError, VersionError
 from backend.project import skipped_tasks
+from backend.project.project_status import (
+    Defaults,
+    Images,
+    Labels,
+    LastError,
+    NextTask,
+    ProjectStatus,
+    RoundInForce,
+    Running,
+    VersionInUse,
+)
 from backend.project.skipped_tasks import Skipped
 from backend.queue import enqueue, follow, pending_work, progress
 from backend.queue.connection import Keys, as_text, connection, find_problems
@@ -18,34 +32,14 @@ from backend.settings import ProjectSettings, get_settings, parse_project_settin
 from backend.store.round_record import Place, RoundRecord, round_in_force
 from backend.store.storage import Storage
 from backend.store.versions import Versions
-from model.reason import describe_reason
 
 NEXT_TASKS = 10
 T = TypeVar("T")
 
 
-def read_status(project_id: int) -> dict[str, Any]:
-    """The state of a project, JSON-ready, from Redis and the storage alone, so that it is there when Label
-    Studio is not.
-
-    {"project", "title", "images": {"all": number | None, "labelled"}, "defaults":
-    {"budget", "strategy"} of a recompute, "version":
-    {"name", "held_out_dice", "labels", "created", "reason"} | None, "labels":
-    {"trained", "waiting", "changed":
-    whether a training is wanted though no more tasks are labelled than at the last}, "held":
-    whether a person cancelled, "training_seconds":
-    number | None that a training takes here, as far as is known, "round":
-    {"name", "time", "reason", "strategy", "budget", "cold_start", "message", "tasks", "version", "seconds",
-    "order_of": the round whose order it is, after a rollback} | None, "next_tasks":
-    [{"task", "rank", "score", "in_batch", "reason", "helps": [tasks], "served_to":
-    number of people who have not skipped it, None if nobody has}], "skipped": {"count", "tasks":
-    the first ids, "queue":
-    Label Studio's setting, "people"} of skipped tasks that nobody is waited for, "running":
-    {"job", "kind", "step", "done", "total", "rows_done", "rows_total", "seconds_left", "version":
-    that is put in use by a rollback} | None, "waiting": [job kinds], "last_error":
-    {"job", "kind", "message", "time"} | None, "stalled":
-    whether programs that do the work are missing, "warnings": [text]}.
-    """
+def read_status(project_id: int) -> ProjectStatus:
+    """The state of a project, from Redis and the storage alone, so that it is there when Label Studio is
+    not."""
     redis = connection()
     keys = Keys(project_id)
     storage = Storage.of(get_settings())
@@ -62,42 +56,29 @@ def read_status(project_id: int) -> dict[str, Any]:
     answered = {int(member) for member in redis.smembers(keys.labelled)}
     skips = skipped_tasks.noted(redis, project_id)
     missing = alive(redis).missing()
-    shown = (
-        "time",
-        "reason",
-        "strategy",
-        "budget",
-        "cold_start",
-        "message",
-        "tasks",
-        "version",
-        "seconds",
-        "order_of",
-    )
-    return {
-        "project": project_id,
-        "title": info.title or f"Project {project_id}",
-        "images": {"all": info.tasks, "labelled": labelled},
-        "defaults": {"budget": options.budget, "strategy": options.strategy},
-        "version": version,
-        "labels": {
-            "trained": version["labels"] if version else 0,
-            "waiting": max(0, pending.labels) if pending.outstanding else 0,
-            "changed": pending.outstanding and labelled <= (info.trained_count or 0),
-        },
-        "held": info.held,
-        "training_seconds": _training_seconds(version, info),
-        "round": {"name": record.round} | {name: getattr(record, name) for name in shown} if record else None,
-        "next_tasks": _next_tasks(record, answered | skips.done, skips) if record else [],
-        "skipped": skips.to_dict(),
-        "running": _running(redis, project_id),
-        "waiting": enqueue.waiting(redis, project_id),
-        "last_error": max(
-            last_errors(redis, project_id).values(), key=lambda error: error["time"], default=None
+    return ProjectStatus(
+        project=project_id,
+        title=info.title or f"Project {project_id}",
+        images=Images(info.tasks, labelled),
+        defaults=Defaults(options.budget, options.strategy),
+        version=version,
+        labels=Labels(
+            trained=version.labels if version else 0,
+            waiting=max(0, pending.labels) if pending.outstanding else 0,
+            changed=pending.outstanding and labelled <= (info.trained_count or 0),
         ),
-        "stalled": bool(missing),
-        "warnings": warnings + damages + find_problems(redis) + missing,
-    }
+        held=info.held,
+        # What the version in use took; before the first, what was measured with the first order.
+        training_seconds=version.seconds if version and version.seconds else info.training_estimate,
+        round=_round(record) if record else None,
+        next_tasks=_next_tasks(record, answered | skips.done, skips) if record else (),
+        skipped=skips,
+        running=_running(redis, project_id),
+        waiting=tuple(enqueue.waiting(redis, project_id)),
+        last_error=max(last_errors(redis, project_id).values(), key=lambda error: error.time, default=None),
+        stalled=bool(missing),
+        warnings=(*warnings, *damages, *find_problems(redis), *missing),
+    )
 
 
 def _options(extra: str | None) -> ProjectSettings:
@@ -129,46 +110,58 @@ def _readable(read: Callable[[], T | None], warnings: list[str]) -> T | None:
         return None
 
 
-def _version(storage: Storage, project_id: int) -> dict[str, Any] | None:
+def _version(storage: Storage, project_id: int) -> VersionInUse | None:
     record = Versions(storage, project_id).current_record()
     if record is None:
         return None
-    shown = ("held_out_dice", "created", "reason", "seconds")
-    return {"name": record.name, "labels": len(record.tasks)} | {
-        name: getattr(record, name) for name in shown
-    }
+    return VersionInUse(
+        name=record.name,
+        labels=len(record.tasks),
+        held_out_dice=record.held_out_dice,
+        created=record.created,
+        reason=record.reason,
+        seconds=record.seconds,
+    )
 
 
-def _training_seconds(version: Mapping[str, Any] | None, info: ProjectInfo) -> float | None:
-    """What the version in use took; before the first, what was measured with the first order."""
-    if version and version["seconds"]:
-        return float(version["seconds"])
-    return info.training_estimate
+def _round(record: RoundRecord) -> RoundInForce:
+    return RoundInForce(
+        name=record.round,
+        time=record.time,
+        reason=record.reason,
+        strategy=record.strategy,
+        budget=record.budget,
+        cold_start=record.cold_start,
+        message=record.message,
+        tasks=record.tasks,
+        version=record.version,
+        seconds=record.seconds,
+        order_of=record.order_of,
+    )
 
 
-def _next_tasks(record: RoundRecord, done: set[int], skips: Skipped) -> list[dict[str, Any]]:
+def _next_tasks(record: RoundRecord, done: set[int], skips: Skipped) -> tuple[NextTask, ...]:
     """The first tasks of the round's order that are neither labelled nor `done` with otherwise."""
     order = record.order
     found = [(rank, task) for rank, task in enumerate(order, start=1) if task not in done][:NEXT_TASKS]
-    queries = {task: record.queries.get(task, Place()) for _, task in found}
-    return [
-        {
-            "task": task,
-            "rank": rank,
-            "score": rank / (len(order) + 1),
-            "in_batch": task in record.batch,
-            "reason": describe_reason(queries[task].reason, "task"),
-            "helps": list(queries[task].helps),
-            "served_to": skips.partly.get(task),
-        }
+    places = {task: record.queries.get(task, Place()) for _, task in found}
+    return tuple(
+        NextTask(
+            task=task,
+            rank=rank,
+            score=rank / (len(order) + 1),
+            in_batch=task in record.batch,
+            reason=places[task].reason,
+            helps=places[task].helps,
+            served_to=skips.partly.get(task),
+        )
         for rank, task in found
-    ]
+    )
 
 
-def _running(redis: Any, project_id: int) -> dict[str, Any] | None:
+def _running(redis: Redis, project_id: int) -> Running | None:
     """The job to show: a rollback before a training before a round;
     a round whose networks are trained by several workers as one."""
-    entries = progress.running(redis, project_id)
     name, rows_done, rows_total, rows_left = follow.rows(redis, project_id)
     order = {
         enqueue.ROLLBACK: 0,
@@ -178,33 +171,35 @@ def _running(redis: Any, project_id: int) -> dict[str, Any] | None:
         enqueue.FINISH: 3,
         enqueue.UNIT: 4,
     }
-    entries = sorted(
-        (entry for entry in entries if entry["kind"] in order), key=lambda entry: order[entry["kind"]]
-    )
+    entries = [entry for entry in progress.running(redis, project_id) if entry["kind"] in order]
     if not entries:
         return None
-    first = entries[0]
-    shown: dict[str, Any] = {
-        key: first.get(key) for key in ("job", "kind", "step", "done", "total", "seconds_left")
-    }
-    in_round = first["kind"] in (enqueue.FINISH, enqueue.UNIT)
-    if first["kind"] == enqueue.ROLLBACK and (job := enqueue.fetch(redis, first["job"])):
-        shown["version"] = job.args[1]
-    shown |= {"rows_done": rows_done if in_round else 0, "rows_total": rows_total if in_round else 0}
-    if first["kind"] == enqueue.UNIT:
-        shown |= {
-            "kind": "round",
-            "step": "Networks trained",
-            "done": rows_done,
-            "total": rows_total,
-            "seconds_left": rows_left,
-        }
-    return shown | {"round": name if in_round else ""}
+    first = min(entries, key=lambda entry: order[entry["kind"]])
+    running = Running(
+        job=first["job"],
+        kind=first["kind"],
+        step=first.get("step"),
+        done=first.get("done"),
+        total=first.get("total"),
+        seconds_left=first.get("seconds_left"),
+    )
+    if running.kind == enqueue.ROLLBACK and (job := enqueue.fetch(redis, running.job)):
+        running = replace(running, version=job.args[1])
+    if running.kind in (enqueue.FINISH, enqueue.UNIT):
+        running = replace(running, rows_done=rows_done, rows_total=rows_total, round=name)
+    if running.kind == enqueue.UNIT:
+        running = replace(
+            running,
+            kind="round",
+            step="Networks trained",
+            done=rows_done,
+            total=rows_total,
+            seconds_left=rows_left,
+        )
+    return running
 
 
-def last_errors(redis: Any, project_id: int) -> dict[str, dict[str, Any]]:
-    """By kind of job the last error, {"job", "kind", "message", "time"};
-    the next success of that kind removes it."""
-    return {
-        as_text(kind): json.loads(value) for kind, value in redis.hgetall(Keys(project_id).errors).items()
-    }
+def last_errors(redis: Redis, project_id: int) -> dict[str, LastError]:
+    """By kind of job the last error; the next success of that kind removes it."""
+    found = redis.hgetall(Keys(project_id).errors).items()
+    return {as_text(kind): LastError(**json.loads(value)) for kind, value in found}

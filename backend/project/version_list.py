@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 from backend.errors import VersionError
 from backend.labelstudio.order.priorities import masks_wanted
@@ -13,53 +13,74 @@ from backend.queue.pending_work import Work
 from backend.settings import get_settings
 from backend.store.round_record import round_in_force
 from backend.store.storage import Storage
-from backend.store.version_history import ROLLBACK
+from backend.store.version_history import ROLLBACK, Use
 from backend.store.versions import Versions
 
 
-def list_versions(project_id: int) -> dict[str, Any]:
-    """All versions of a project, oldest first, and which were in use when;
-    JSON-ready, from the storage alone.
+@dataclass(frozen=True)
+class VersionEntry:
+    """A version for people to choose; where its record cannot be read, `damaged` says why, and no more is
+    known."""
 
-    {"project", "current": name | None, "rolled_back": whether a person chose it, "versions":
-    [{"name", "current", "created", "labels": number of labelled tasks, "classes":
-    [names], "held_out_dice", "seconds", "published", "reason", "warnings": [text], "damaged": text}], "uses":
-    [{"version", "time", "by": "training" | "rollback", "who", "reason", "before"}] oldest first}.
-    A version whose record cannot be read is listed with `damaged` and nothing else known.
-    """
+    name: str
+    current: bool = False
+    damaged: str = ""
+    created: str | None = None  # ISO 8601, UTC
+    labels: int | None = None  # labelled tasks that it was trained on
+    classes: tuple[str, ...] = ()
+    held_out_dice: float | None = None  # in [0, 1]
+    seconds: float | None = None  # of its training
+    published: bool | None = None  # became current when it was made
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class VersionList:
+    """All versions of a project, and which were in use when; both oldest first."""
+
+    project: int
+    current: str | None = None
+    rolled_back: bool = False  # a person chose it
+    versions: tuple[VersionEntry, ...] = ()
+    uses: tuple[Use, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-ready: what `versions --json` gives."""
+        return dataclasses.asdict(self)
+
+
+def list_versions(project_id: int) -> VersionList:
+    """All versions of a project, from the storage alone."""
     found = Versions(Storage.of(get_settings()), project_id)
     uses = found.uses.all()
     current = uses[-1].version if uses else None
-    return {
-        "project": project_id,
-        "current": current,
-        "rolled_back": bool(uses) and uses[-1].by == ROLLBACK,
-        "versions": [_shown(found, name, name == current) for name in found.names()],
-        "uses": [use.to_dict() for use in uses],
-    }
+    return VersionList(
+        project=project_id,
+        current=current,
+        rolled_back=bool(uses) and uses[-1].by == ROLLBACK,
+        versions=tuple(_entry(found, name, name == current) for name in found.names()),
+        uses=tuple(uses),
+    )
 
 
-def _shown(found: Versions, name: str, current: bool) -> dict[str, Any]:
-    shown: dict[str, Any] = {"name": name, "current": current, "damaged": ""}
-    empty = ("created", "labels", "held_out_dice", "seconds", "published")
+def _entry(found: Versions, name: str, current: bool) -> VersionEntry:
     try:
         record = found.record(name)
     except VersionError as error:
-        return (
-            shown
-            | dict.fromkeys(empty)
-            | {"classes": [], "reason": "", "warnings": [], "damaged": str(error)}
-        )
-    return shown | {
-        "created": record.created,
-        "labels": len(record.tasks),
-        "classes": list(record.labels),
-        "held_out_dice": record.held_out_dice,
-        "seconds": record.seconds,
-        "published": record.published,
-        "reason": record.reason,
-        "warnings": list(record.warnings),
-    }
+        return VersionEntry(name, current, str(error))
+    return VersionEntry(
+        name=name,
+        current=current,
+        created=record.created,
+        labels=len(record.tasks),
+        classes=record.labels,
+        held_out_dice=record.held_out_dice,
+        seconds=record.seconds,
+        published=record.published,
+        reason=record.reason,
+        warnings=record.warnings,
+    )
 
 
 @dataclass(frozen=True)
@@ -68,8 +89,8 @@ class RollbackPlan:
 
     project: int
     nothing_to_do: bool  # the version is in use already
-    to: dict[str, Any]  # an entry of `list_versions`
-    before: dict[str, Any] | None  # that of the version in use, None where there is none
+    to: VersionEntry
+    before: VersionEntry | None  # the version in use, None where there is none
     round: str | None  # the order in force
     tasks: int  # how many open tasks it has
     masks: int  # how many of them show other masks at once
@@ -84,9 +105,9 @@ def plan_rollback(project_id: int, version: str) -> RollbackPlan:
     """
     found = list_versions(project_id)
     Versions(Storage.of(get_settings()), project_id).check(version)
-    by_name = {each["name"]: each for each in found["versions"]}
-    if by_name[version]["damaged"]:
-        raise VersionError(by_name[version]["damaged"])
+    by_name = {each.name: each for each in found.versions}
+    if by_name[version].damaged:
+        raise VersionError(by_name[version].damaged)
     redis, keys = connection(), Keys(project_id)
     record = round_in_force(Storage.of(get_settings()), project_id)
     answered = {int(member) for member in redis.smembers(keys.labelled)}
@@ -94,9 +115,9 @@ def plan_rollback(project_id: int, version: str) -> RollbackPlan:
     kinds = {entry["kind"] for entry in progress.running(redis, project_id)}
     return RollbackPlan(
         project=project_id,
-        nothing_to_do=found["current"] == version,
+        nothing_to_do=found.current == version,
         to=by_name[version],
-        before=by_name.get(found["current"]),
+        before=by_name.get(found.current or ""),
         round=record.round if record else None,
         tasks=len(tasks),
         masks=len(masks_wanted(tasks)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TypedDict
 
 from redis import Redis
 from rq.job import Job, JobStatus
@@ -23,13 +23,23 @@ _STATES = {
 }
 
 
-def follow(project_id: int, job_id: str, *, seconds: float = 0.5) -> Iterator[dict[str, Any]]:
-    """The progress of a job and of the jobs that continue it, a look every so many seconds, until the end.
+class JobState(TypedDict, total=False):
+    """How far a job is; the same in JSON."""
 
-    Each is {"job", "state":
-    "queued" | "running" | "finished" | "failed" | "cancelled", "step", "done", "total", "rows_done",
-    "rows_total", "seconds_left", "message"}; the last one has one of the last three states.
-    Raises QueueError for an unknown job.
+    job: str
+    state: str  # "queued" | "running" | "finished" | "failed" | "cancelled"
+    message: str  # what it came to, once it has ended
+    step: str | None  # in words
+    done: int | None  # parts of the step
+    total: int | None
+    rows_done: int  # networks of a round
+    rows_total: int
+    seconds_left: float | None  # in this step
+
+
+def follow(project_id: int, job_id: str, *, seconds: float = 0.5) -> Iterator[JobState]:
+    """The progress of a job and of the jobs that continue it, asked for every so many seconds, until the end:
+    the last one has one of the last three states. Raises QueueError for an unknown job.
     """
     redis = connection()
     while True:
@@ -45,14 +55,13 @@ def follow(project_id: int, job_id: str, *, seconds: float = 0.5) -> Iterator[di
             continue
         if result.get("stopped"):
             state = "cancelled"
-        look = {
+        message = str(result.get("stopped") or result.get("reason") or "")
+        yield {
             "job": job_id,
             "state": state,
-            "message": str(result.get("stopped") or result.get("reason") or ""),
+            "message": _reason(job) if state == "failed" else message,
+            **_progress(redis, project_id, job),
         }
-        if state == "failed":
-            look["message"] = _reason(job)
-        yield look | _progress(redis, project_id, job)
         if state in ("finished", "failed", "cancelled"):
             return
         time.sleep(seconds)
@@ -81,9 +90,9 @@ def rows(redis: Redis, project_id: int) -> tuple[str, int, int, float | None]:
     return name, done, content["total"], None if left is None else round(left, 1)
 
 
-def _progress(redis: Redis, project_id: int, job: Job) -> dict[str, Any]:
+def _progress(redis: Redis, project_id: int, job: Job) -> JobState:
     """Step and rows of a job; a round that waits for its units shows theirs."""
-    empty: dict[str, Any] = {
+    found: JobState = {
         "step": "",
         "done": 0,
         "total": 0,
@@ -94,13 +103,21 @@ def _progress(redis: Redis, project_id: int, job: Job) -> dict[str, Any]:
     entries = progress.running(redis, project_id)
     own = [entry for entry in entries if entry["job"] in (training_id(job.id), job.id)]
     if own:
-        empty |= {name: own[0].get(name) for name in ("step", "done", "total", "seconds_left")}
+        entry = own[0]
+        found.update(
+            {
+                "step": entry.get("step"),
+                "done": entry.get("done"),
+                "total": entry.get("total"),
+                "seconds_left": entry.get("seconds_left"),
+            }
+        )
     if job.meta.get("kind") == FINISH:
         _, done, total, left = rows(redis, project_id)
-        empty |= {"rows_done": done, "rows_total": total}
+        found.update({"rows_done": done, "rows_total": total})
         if not own and total and done < total:
-            empty |= {"step": "Networks trained", "done": done, "total": total, "seconds_left": left}
-    return empty
+            found.update({"step": "Networks trained", "done": done, "total": total, "seconds_left": left})
+    return found
 
 
 def _reason(job: Job) -> str:

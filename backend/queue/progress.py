@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -19,6 +19,20 @@ SECONDS_BETWEEN_CHECKS = 2.0
 STALE_SECONDS = 120.0
 """An entry not renewed for so long belongs to a job that was killed;
 one step of a network never takes so long."""
+
+
+class Entry(TypedDict):
+    """A job that runs, as it stands in Redis (JSON)."""
+
+    job: str
+    kind: str
+    round: str  # that it is part of; empty for others
+    started: float  # seconds since 1970
+    updated: NotRequired[float]
+    step: NotRequired[str]  # in words
+    done: NotRequired[int]  # parts of the step
+    total: NotRequired[int]
+    seconds_left: NotRequired[float | None]  # in this step
 
 
 class Progress:
@@ -44,7 +58,7 @@ class Progress:
         self.job_id = job_id
         self.checks = [self._not_cancelled, *checks]
         self.fences: list[Callable[[], None]] = []
-        self._entry: dict[str, Any] = {
+        self._entry: Entry = {
             "job": job_id,
             "kind": kind,
             "round": round_name,
@@ -66,7 +80,7 @@ class Progress:
             self._written = now
             spent = time.time() - self._step_started
             left = round(spent / done * (total - done), 1) if 0 < done <= total else None
-            self._write({"step": step, "done": done, "total": total, "seconds_left": left})
+            self._write(step, done, total, left)
 
     def check(self) -> None:
         """Raise StoppedError if this job is to stop now."""
@@ -84,8 +98,10 @@ class Progress:
         with suppress(RedisError):  # it goes stale by itself
             self.redis.hdel(self.keys.progress, self.job_id)
 
-    def _write(self, values: dict[str, Any]) -> None:
-        self._entry |= values | {"updated": time.time()}
+    def _write(self, step: str, done: int, total: int, left: float | None) -> None:
+        self._entry.update(
+            {"step": step, "done": done, "total": total, "seconds_left": left, "updated": time.time()}
+        )
         with suppress(RedisError):  # nobody can look meanwhile; the work goes on
             self.redis.hset(self.keys.progress, self.job_id, json.dumps(self._entry))
 
@@ -99,10 +115,10 @@ class Progress:
             raise CancelledError(f"The {self._entry['kind']} was cancelled by a person.")
 
 
-def running(redis: Redis, project_id: int) -> list[dict[str, Any]]:
+def running(redis: Redis, project_id: int) -> list[Entry]:
     """The entries of the jobs that run for a project, the one started first first."""
     now = time.time()
-    entries = [json.loads(value) for value in redis.hgetall(Keys(project_id).progress).values()]
+    entries: list[Entry] = [json.loads(value) for value in redis.hgetall(Keys(project_id).progress).values()]
     return sorted(
         (entry for entry in entries if now - entry.get("updated", 0) < STALE_SECONDS),
         key=lambda entry: float(entry["started"]),

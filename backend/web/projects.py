@@ -30,9 +30,9 @@ def list_projects() -> Response | WerkzeugResponse:
 
 @projects.get("/<int:project_id>/status")
 def status(project_id: int) -> Response:
-    """The state of a project (see backend.project.status)."""
+    """The state of a project (see backend.project.project_status)."""
     require_known(project_context(project_id), ask=True)
-    return jsonify(read_status(project_id))
+    return jsonify(read_status(project_id).to_dict())
 
 
 @projects.post("/<int:project_id>/recompute")

@@ -8,12 +8,12 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from backend.project.status import read_status
 from tests.browser import pictures
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, marked
 from tests.end_to_end.test_round import connect, order
 from tests.stack import PATIENCE, Annotator, CellProject, Stack
+from tests.states import read_status
 
 PICTURE_RECIPE = {
     "width": 16,

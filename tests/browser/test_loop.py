@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from backend.project.status import read_status
 from backend.queue.enqueue import enqueue_rollback, enqueue_round
 from backend.queue.follow import follow
 from tests.browser.chromium import Browser, wait
@@ -20,6 +19,7 @@ from tests.browser.labelling_page import LabellingPage, Line, Mask, RequestLog, 
 from tests.end_to_end.test_mishaps import quiet
 from tests.end_to_end.test_round import connect, order
 from tests.stack import RECIPE, Annotator, CellProject, Stack, recompute
+from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)
 QUICK = {**RECIPE, "max_side": 64, "crop": 32, "steps": 30, "row_steps": 5}

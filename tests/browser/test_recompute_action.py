@@ -11,12 +11,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from backend.demo.server import Account
-from backend.project.status import read_status
 from backend.queue.follow import follow
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
 from tests.end_to_end.test_round import connect, order
 from tests.stack import CONFIG, Annotator, CellProject, Stack
+from tests.states import read_status
 
 ITEM = "[aria-label='Recompute queries']"
 OK = "//button[normalize-space()='OK']"

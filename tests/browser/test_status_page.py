@@ -11,13 +11,12 @@ import pytest
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
-from backend.project.status import read_status
-from backend.project.version_list import list_versions
 from backend.queue.enqueue import cancel
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
 from tests.end_to_end.test_round import connect, order
 from tests.stack import PATIENCE, RECIPE, Annotator, CellProject, Stack
+from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]
 PHONE = 360

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from backend.cli import MEND, app
 from backend.project.context import open_context
-from backend.project.status import read_status
 from backend.queue.connection import Keys
 from backend.queue.lease import Fence
 from tests.end_to_end.test_round import connect
 from tests.stack import CellProject, Stack
+from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)
 Found = dict[str, dict[str, str]]

@@ -11,9 +11,8 @@ import pytest
 from redis import Redis
 from rq import Worker
 
-from backend.project.status import read_status
 from backend.queue.enqueue import enqueue_round, enqueue_training
-from backend.queue.follow import follow
+from backend.queue.follow import JobState, follow
 from backend.run import service
 from backend.run.processes import Program, free_port
 from backend.run.redis_server import EmbeddedRedis
@@ -23,6 +22,7 @@ from backend.store.storage import Storage
 from tests.end_to_end.test_round import order
 from tests.object_store import BUCKET, ObjectStore
 from tests.stack import PATIENCE, RECIPE, Annotator, CellProject, Stack
+from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -54,7 +54,7 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
     with on(one, object_store), Supervisor() as supervisor, Redis.from_url(redis.address) as client:
         supervisor.add(redis.program, ready=redis.healthy, timeout=PATIENCE, foundation=True)
         supervisor.add(worker(one, tmp_path), ready=lambda: Worker.count(client) == 1, timeout=PATIENCE)
-        looks: list[dict[str, Any]] = []
+        looks: list[JobState] = []
         with ExitStack() as outage:
             for look in follow(project.id, enqueue_training(project.id), seconds=0.1):
                 if look["step"] == "Training" and "Training" not in [earlier["step"] for earlier in looks]:

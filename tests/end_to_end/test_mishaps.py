@@ -10,8 +10,6 @@ import pytest
 from rq.job import Job
 
 from backend.jobs import due_work
-from backend.project.status import read_status
-from backend.project.version_list import list_versions
 from backend.queue import enqueue, pending_work, progress
 from backend.queue.connection import Keys, connection
 from backend.queue.enqueue import cancel, enqueue_round
@@ -20,6 +18,7 @@ from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from tests.end_to_end.test_round import connect, order
 from tests.stack import CONFIG, RECIPE, Annotator, CellProject, Stack, no_training
+from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)

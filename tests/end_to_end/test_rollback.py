@@ -26,10 +26,9 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.labels.config import parse
 from backend.labelstudio.order import priorities
 from backend.project.context import Context, open_context
-from backend.project.status import read_status
 from backend.project.version_list import plan_rollback
 from backend.queue.enqueue import enqueue_rollback, enqueue_round, enqueue_training
-from backend.queue.follow import follow
+from backend.queue.follow import JobState, follow
 from backend.queue.lease import Fence
 from backend.queue.progress import Progress
 from backend.store.version_history import ROLLBACK, TRAINING
@@ -37,6 +36,7 @@ from tests.documents import README, page
 from tests.end_to_end.test_mishaps import quiet
 from tests.end_to_end.test_round import connect
 from tests.stack import CONFIG, RECIPE, Annotator, CellProject, Stack
+from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)
 Mask = list[list[int]]
@@ -94,7 +94,7 @@ def drawn_by(stack: Stack, project: CellProject, version: str) -> dict[int, Mask
     }
 
 
-def roll(project: CellProject, version: str, **words: str) -> dict[str, Any]:
+def roll(project: CellProject, version: str, **words: str) -> JobState:
     """Roll back and wait; returns the last look at the job."""
     return list(follow(project.id, enqueue_rollback(project.id, version, **words)))[-1]
 

@@ -15,12 +15,12 @@ from backend.labelstudio.labels.regions import to_mask
 from backend.labelstudio.order import priorities
 from backend.project.connection import configure, instance_here, own_service
 from backend.project.context import open_context
-from backend.project.status import read_status
 from backend.queue import enqueue, pending_work
 from backend.queue.connection import connection
 from backend.queue.follow import follow
 from backend.queue.pending_work import Work
 from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack, no_training
+from tests.states import read_status
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)

@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from backend.cli import app
 from backend.labelstudio.order import priorities
-from backend.project.status import read_status
 from backend.queue import enqueue
 from backend.queue.connection import connection
 from backend.queue.follow import follow
 from backend.queue.pending_work import Work
 from tests.end_to_end.test_round import connect
 from tests.stack import Annotator, CellProject, Stack, no_training
+from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)
 

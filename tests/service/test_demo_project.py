@@ -1,5 +1,6 @@
 """The demo's project in a real Label Studio."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from backend.labelstudio.images import fetch
 from backend.labelstudio.labels.annotations import chosen
 from backend.labelstudio.labels.config import parse
 from backend.labelstudio.labels.regions import to_mask
+from backend.project.project_status import Defaults, Images, Labels, ProjectStatus
 
 
 def test_made_once_and_labelled_exactly(label_studio: LabelStudioServer, tmp_path: Path) -> None:
@@ -130,13 +132,14 @@ def test_images_with_signs_in_their_names_are_all_shown(
 
 def test_labels_that_are_not_learnt_from_are_said_loudly() -> None:
     """Also when the work came to its end; what waits to be trained is not lost."""
-    state = {"labels": {"trained": 1, "waiting": 0}, "warnings": ["task 5: its image is gone"]}
+    new = ProjectStatus(1, "Cells", Images(3, 3), Defaults(5, "task_dependent"))
+    state = replace(new, labels=Labels(trained=1), warnings=("task 5: its image is gone",))
     assert demo.lost_labels(state, 3) == [
         "3 images are labelled, and the model was trained on 1 of them.",
         "task 5: its image is gone",
     ]
-    assert demo.lost_labels({**state, "labels": {"trained": 1, "waiting": 2}}, 3) == []
-    assert demo.lost_labels({**state, "labels": {"trained": 3, "waiting": 0}}, 3) == []
+    assert demo.lost_labels(replace(state, labels=Labels(1, 2)), 3) == []
+    assert demo.lost_labels(replace(state, labels=Labels(3)), 3) == []
 
 
 def test_a_typo_in_recipe_is_told_before_anything_is_made(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ from redis import Redis
 from backend.jobs.round.folder import RoundFolder
 from backend.project import live_quality
 from backend.project.context import Context, open_context
-from backend.project.status import read_status
-from backend.project.version_list import list_versions, plan_rollback
+from backend.project.version_list import plan_rollback
 from backend.queue import pending_work
 from backend.queue.pending_work import Work
 from backend.settings import Settings
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.web.pages.page import gather
+from tests.states import list_versions, read_status
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
 
@@ -87,6 +88,20 @@ def test_versions_and_their_history_are_read(context: Context) -> None:
     assert [each.task for each in live_quality.read(context.storage, context.folder)] == [12, 10, 9]
 
 
+def test_programs_get_the_answers_of_before(context: Context) -> None:
+    """Names, order and nulls of what `status --json` and `versions --json` give, also while a round runs."""
+    before = json.loads((RECORDED / "answers.json").read_text())
+    state = read_status(1)
+    del state["warnings"][len(before["status"]["warnings"]) :]  # programs that do not run in this test
+    assert json.dumps(state) == json.dumps(before["status"])
+    assert json.dumps(list_versions(1)) == json.dumps(before["versions"])
+    entry = {"job": "row-1", "kind": "row", "round": "v4.r7", "started": time.time(), "updated": time.time()}
+    context.redis.hset(context.keys.progress, "row-1", json.dumps(entry))
+    running = read_status(1)["running"]
+    assert (running.pop("seconds_left") is None) == (before["running"].pop("seconds_left") is None)
+    assert json.dumps(running) == json.dumps(before["running"])
+
+
 def test_people_see_the_project_as_before(context: Context) -> None:
     state = read_status(1)
     assert (state["title"], state["version"]["name"], state["round"]["name"]) == ("Cells", "v4", "v3.r6")
@@ -100,4 +115,4 @@ def test_people_see_the_project_as_before(context: Context) -> None:
     assert not gather(context).problems
     plan = plan_rollback(1, "v2")
     assert plan.before is not None
-    assert (plan.before["name"], plan.to["name"], plan.round) == ("v4", "v2", "v3.r6")
+    assert (plan.before.name, plan.to.name, plan.round) == ("v4", "v2", "v3.r6")

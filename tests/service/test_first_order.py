@@ -14,7 +14,6 @@ from backend.jobs import due_work, entry_points, estimate, sync
 from backend.labelstudio.labels.config import EXAMPLE
 from backend.labelstudio.order import priorities
 from backend.project.context import Context, open_context
-from backend.project.status import read_status
 from backend.queue import enqueue, pending_work, round_request
 from backend.queue.connection import COMPUTE, CONTROL, named
 from backend.queue.pending_work import Work
@@ -24,6 +23,7 @@ from backend.run.worker import create_worker
 from backend.settings import get_settings
 from backend.store.round_record import round_in_force
 from tests.service.conftest import TINY, use_settings
+from tests.states import read_status
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from backend.demo.server import LabelStudioServer
 from backend.errors import BackendError
 from backend.jobs import due_work, entry_points
 from backend.labelstudio.labels.config import EXAMPLE
-from backend.project.status import read_status
 from backend.queue import enqueue, pending_work
 from backend.queue.pending_work import Event, Work
 from backend.run.redis_server import EmbeddedRedis
@@ -21,6 +20,7 @@ from backend.run.scheduler import create_scheduler
 from backend.settings import Settings
 from backend.web.segmenter import Segmenter
 from tests.service.conftest import TINY, use_settings
+from tests.states import read_status
 
 
 def test_told_kept_and_done_later(

@@ -22,7 +22,6 @@ from backend.labelstudio.labels.regions import from_mask
 from backend.labelstudio.order import priorities
 from backend.project.context import Context, Setup, open_context
 from backend.project.label_review import review
-from backend.project.status import read_status
 from backend.project.task_data import read_labels
 from backend.queue import pending_work
 from backend.queue.progress import Progress
@@ -30,6 +29,7 @@ from backend.run.redis_server import EmbeddedRedis
 from backend.store.round_record import round_in_force
 from backend.store.versions import VersionRecord
 from tests.service.conftest import TINY, picture, use_settings
+from tests.states import read_status
 
 RENAMED = EXAMPLE.replace("Axon", "Neurite")
 

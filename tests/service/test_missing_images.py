@@ -25,7 +25,6 @@ from backend.jobs import entry_points
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.project.context import open_context
-from backend.project.status import read_status
 from backend.queue import enqueue, pending_work
 from backend.queue.connection import COMPUTE, CONTROL, Keys, as_text
 from backend.queue.lease import Fence
@@ -37,6 +36,7 @@ from backend.store.round_record import RoundRecord, round_in_force
 from backend.web.segmenter import Segmenter
 from tests.object_store import BUCKET, ObjectStore
 from tests.service.conftest import TINY, picture, publish_version, use_settings
+from tests.states import read_status
 
 MANY = 1.0
 """Million pixels that the service works on here."""

@@ -11,10 +11,10 @@ from backend.demo import demo
 from backend.errors import SupersededError
 from backend.jobs.round.start import wanted
 from backend.project.context import open_context
-from backend.project.status import read_status
 from backend.run.processes import free_port
 from backend.run.redis_server import EmbeddedRedis
 from tests.service.conftest import use_settings
+from tests.states import read_status
 
 
 def test_a_network_of_a_round_goes_on(

@@ -110,7 +110,7 @@ def test_what_people_are_told_before(redis: Redis, settings: Settings, versions:
     redis.sadd(Keys(1).labelled, 1, 2)
     plan = version_list.plan_rollback(1, "v1")
     assert plan.before is not None
-    assert (plan.before["name"], plan.to["name"], plan.nothing_to_do) == ("v2", "v1", False)
+    assert (plan.before.name, plan.to.name, plan.nothing_to_do) == ("v2", "v1", False)
     assert (plan.round, plan.tasks, plan.masks) == ("v2.r4", 598, 200)
     assert not plan.stops_round
     assert not plan.training
@@ -120,7 +120,7 @@ def test_what_people_are_told_before(redis: Redis, settings: Settings, versions:
     (settings.model_dir / "projects/1/versions/v1/model.json").write_text("{")
     with pytest.raises(VersionError, match="damaged"):
         version_list.plan_rollback(1, "v1")
-    assert "damaged" in version_list.list_versions(1)["versions"][0]["damaged"]
+    assert "damaged" in version_list.list_versions(1).versions[0].damaged
     assert versions.current() == "v2"
 
 

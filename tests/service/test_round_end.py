@@ -17,7 +17,6 @@ from backend.jobs import entry_points, sync
 from backend.labelstudio.labels.config import EXAMPLE
 from backend.labelstudio.order import priorities
 from backend.project.context import Context, open_context
-from backend.project.status import read_status
 from backend.queue import enqueue, pending_work
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
@@ -25,6 +24,7 @@ from backend.run.redis_server import EmbeddedRedis
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.store.storage import Storage
 from tests.service.conftest import TINY, use_settings
+from tests.states import read_status
 
 Checkpoint = Callable[[str], None]
 

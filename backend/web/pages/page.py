@@ -4,7 +4,6 @@ asks Label Studio nothing."""
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +13,10 @@ from backend.project import live_quality, version_list
 from backend.project.context import Context
 from backend.project.forecast import Advice, Forecast, advise, forecast
 from backend.project.live_quality import Agreement
+from backend.project.project_status import ProjectStatus
 from backend.project.status import read_status
-from backend.store.round_record import Place, round_in_force
+from backend.project.version_list import VersionList
+from backend.store.round_record import round_in_force
 from backend.store.version_history import ROLLBACK, Use
 from backend.web.pages.charts import WINDOW, Chart, Value, chart
 from backend.web.pages.words import Headline, headline, plural
@@ -60,7 +61,7 @@ class Page:
     """What the template is given. Parts that cannot be read are missing, and `problems` says why."""
 
     project: int
-    state: dict[str, Any]
+    state: ProjectStatus
     headline: Headline
     next: list[NextImage] = field(default_factory=list)
     versions: list[VersionLine] = field(default_factory=list)  # newest first
@@ -87,7 +88,7 @@ def gather(context: Context) -> Page:
         try:
             part(context, page)
         except BackendError as error:
-            if str(error) not in state["warnings"]:
+            if str(error) not in state.warnings:
                 page.problems.append(str(error))
     page.advice = advise(
         page.forecast,
@@ -101,7 +102,7 @@ def _add_order(context: Context, page: Page) -> None:
     record = round_in_force(context.storage, context.project_id)
     if record is None:
         return
-    page.forecast = forecast(record) if page.state["next_tasks"] else None
+    page.forecast = forecast(record) if page.state.next_tasks else None
     if page.forecast:
         page.forecast_chart = _forecast_chart(page.forecast)
     rounds = f"{context.folder}/rounds"
@@ -112,17 +113,17 @@ def _add_order(context: Context, page: Page) -> None:
     try:
         pictures = (context.storage.read_json(f"{rounds}/{record.round}/{INDEX}") or {}).get("tasks", {})
     finally:
-        for place in page.state["next_tasks"]:
-            known = pictures.get(str(place["task"]), {})
+        for place in page.state.next_tasks:
+            known = pictures.get(str(place.task), {})
             page.next.append(
                 NextImage(
-                    int(place["task"]),
-                    int(place["rank"]),
-                    bool(place["in_batch"]),
-                    *reason_parts(record.queries.get(place["task"], Place()).reason),
+                    place.task,
+                    place.rank,
+                    place.in_batch,
+                    *reason_parts(place.reason),
                     str(known.get("name", "")),
                     bool(known.get("picture")),
-                    place["served_to"],
+                    place.served_to,
                 )
             )
 
@@ -145,26 +146,26 @@ def _add_versions(context: Context, page: Page) -> None:
         )
 
 
-def version_lines(found: Mapping[str, Any]) -> list[VersionLine]:
-    """The versions as people see them, oldest first, from `backend.project.version_list.versions`."""
-    uses = [Use.from_dict(use) for use in found["uses"]]
+def version_lines(found: VersionList) -> list[VersionLine]:
+    """The versions as people see them, oldest first."""
+    uses = found.uses
     current = uses[-1].version if uses else None
     used = {use.version for use in uses}
     ended = {use.before: use for use in uses}  # how each came out of use the last time
     lines = []
-    for version in found["versions"]:
-        state, why = EARLIER, version["reason"]
-        if version["damaged"]:
-            state, why = DAMAGED, version["damaged"]
-        elif version["current"]:
+    for version in found.versions:
+        state, why = EARLIER, version.reason
+        if version.damaged:
+            state, why = DAMAGED, version.damaged
+        elif version.current:
             state = IN_USE
             if uses[-1].by == ROLLBACK:
                 how = "in place of" if uses[-1].forward else "by a rollback from"
                 why = f"put in use{_by(uses[-1])} {how} {uses[-1].before}"
         elif (
-            (use := ended.get(version["name"]))
+            (use := ended.get(version.name))
             and use.by == ROLLBACK
-            and _number(use.version) < _number(version["name"])
+            and _number(use.version) < _number(version.name)
         ):
             state, why = (
                 ROLLED_BACK,
@@ -173,12 +174,12 @@ def version_lines(found: Mapping[str, Any]) -> list[VersionLine]:
                     f" {use.reason or 'no reason given'}"
                 ),
             )
-        elif version["name"] not in used:
+        elif version.name not in used:
             state = NOT_TAKEN
-        older = current is None or _number(version["name"]) < _number(current)
+        older = current is None or _number(version.name) < _number(current)
         action = "" if state in (IN_USE, DAMAGED) else "Roll back" if older else "Go forward"
-        figures = (version["labels"] or 0, version["held_out_dice"], version["created"] or "")
-        lines.append(VersionLine(version["name"], *figures, state, why, action))
+        figures = (version.labels or 0, version.held_out_dice, version.created or "")
+        lines.append(VersionLine(version.name, *figures, state, why, action))
     return lines
 
 

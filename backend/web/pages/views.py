@@ -66,7 +66,7 @@ def project(project_id: int) -> str:
     # As /status gives it, key for key: the page's script compares the two.
     values = {
         "page": page,
-        "state_json": json.dumps(page.state),
+        "state_json": json.dumps(page.state.to_dict()),
         "strategies": strategy_names(),
         "token": page_token(),
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from backend.project.project_status import LastError, ProjectStatus
+from backend.project.skipped_tasks import Skipped
 from backend.settings import FEWEST_LABELS_TO_RANK, Settings
 from backend.store.version_history import goes_forward
 
@@ -63,63 +64,63 @@ class Headline:
     failed: bool = False
 
 
-def headline(state: Mapping[str, Any], settings: Settings) -> Headline:
-    """What the project does now and what comes next. `state` is that of backend.project.status."""
-    running, stalled = state["running"], state.get("stalled")
-    waiting = [kind for kind in state["waiting"] if kind not in _BRIEF]
+def headline(state: ProjectStatus, settings: Settings) -> Headline:
+    """What the project does now and what comes next."""
+    running = state.running
+    waiting = [kind for kind in state.waiting if kind not in _BRIEF]
     if running:
-        title = _forward(state) or JOBS.get(running["kind"], "Working")
+        title = _forward(state) or JOBS.get(running.kind, "Working")
         behind = [kind for kind in waiting if kind != "finish"]  # which is part of the round that runs
         text = f" In the queue behind it: {_listed(behind)}." if behind else ""
-        order = "in the order below" if state["round"] else "in a random order until the first one is written"
+        order = "in the order below" if state.round else "in a random order until the first one is written"
         return Headline(title, f"Annotators can go on meanwhile, {order}.{text}", busy=True)
     if waiting:
         listed = _listed(waiting)
         begins = (
             "It does not begin before what is missing is started (below)."
-            if stalled
+            if state.stalled
             else "It begins as soon as a worker is free."
         )
         return Headline("Waiting for a worker", f"In the queue: {listed}. {begins}", busy=True)
-    if state["last_error"]:
-        return failure(state["last_error"])
+    if state.last_error:
+        return failure(state.last_error)
     return _idle(state, settings)
 
 
-def _forward(state: Mapping[str, Any]) -> str:
+def _forward(state: ProjectStatus) -> str:
     """What a rollback is called that puts a newer version in use."""
-    to = state["running"].get("version")
-    forward = to and state["version"] and goes_forward(state["version"]["name"], to)
+    to = state.running.version if state.running else None
+    forward = to and state.version and goes_forward(state.version.name, to)
     return f"Switching forward to {to}" if forward else ""
 
 
-def failure(error: Mapping[str, Any]) -> Headline:
+def failure(error: LastError) -> Headline:
     """That a job failed, and what becomes of it."""
     retried = "The service tries again by itself after a pause, and at once when you ask for it"
-    again = "Ask for it again" if error["kind"] == "rollback" else retried
+    again = "Ask for it again" if error.kind == "rollback" else retried
     text = f"Model, labels and order are as they were before. {again}; the message tells what to mend."
-    return Headline(FAILED.get(error["kind"], "The last round failed"), text, failed=True)
+    return Headline(FAILED.get(error.kind, "The last round failed"), text, failed=True)
 
 
 def _listed(kinds: Sequence[str]) -> str:
     return " and ".join(WAITING.get(kind, kind) for kind in kinds)
 
 
-def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
-    labels, version, round_ = state["labels"], state["version"], state["round"]
-    labelled = state["images"]["labelled"]
-    if state.get("held"):
+def _idle(state: ProjectStatus, settings: Settings) -> Headline:
+    labels, version, round_ = state.labels, state.version, state.round
+    labelled = state.images.labelled
+    if state.held:
         order = (
-            f"Annotators go on in the order {round_['name']}."
+            f"Annotators go on in the order {round_.name}."
             if round_
             else "There is no order yet; images come at random."
         )
         parts = (_trained(state), order, "It goes on with the next label, or when you ask for it.")
         return Headline("Stopped by a person", " ".join(filter(None, parts)))
-    if labels["waiting"] or labels.get("changed"):
-        new = labels["waiting"]
-        title = "Labels were changed" if labels.get("changed") else f"{new} new {plural(new, 'label')}"
-        if state.get("stalled"):
+    if labels.waiting or labels.changed:
+        new = labels.waiting
+        title = "Labels were changed" if labels.changed else f"{new} new {plural(new, 'label')}"
+        if state.stalled:
             return Headline(title, "No training starts before what is missing is started (below).")
         when = (
             f"{settings.quiet_seconds:.0f} seconds after the last label, or at {settings.labels_to_train}"
@@ -129,15 +130,15 @@ def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
     if round_ is None:
         when = (
             "as soon as what is missing is started (below)"
-            if state.get("stalled")
+            if state.stalled
             else "within a minute of the first task"
         )
         return Headline(
             "Connected", f"The first order is made {when}. Import images in Label Studio if there are none."
         )
-    if not state["next_tasks"]:
+    if not state.next_tasks:
         return _nothing_left(state)
-    if version is None or round_["cold_start"]:
+    if version is None or round_.cold_start:
         missing = max(1, FEWEST_LABELS_TO_RANK - labelled)
         if labelled < FEWEST_LABELS_TO_RANK:
             text = (
@@ -150,14 +151,14 @@ def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
             "The images are in an order by their looks, as they cannot be compared yet (see below).",
         )
     served = "Annotators who click “Label All Tasks” get the images below, in this order."
-    if version["name"] != round_["version"]:
+    if version.name != round_.version:
         since = (
-            f"{version['name']} is in use, while the order {round_['name']} and its masks are still those of"
-            f" {round_['version']}."
+            f"{version.name} is in use, while the order {round_.name} and its masks are still those of"
+            f" {round_.version}."
         )
         most = (
-            f", at the latest after {round_['budget']} {plural(round_['budget'], 'label')},"
-            if round_.get("budget")
+            f", at the latest after {round_.budget} {plural(round_.budget, 'label')},"
+            if round_.budget
             else ","
         )
         text = (
@@ -168,8 +169,8 @@ def _idle(state: Mapping[str, Any], settings: Settings) -> Headline:
     return Headline("Ready for labels", f"{_trained(state) or 'Model and order are up to date.'} {served}")
 
 
-def _nothing_left(state: Mapping[str, Any]) -> Headline:
-    skipped = (state.get("skipped") or {}).get("count", 0)
+def _nothing_left(state: ProjectStatus) -> Headline:
+    skipped = state.skipped.count
     more = "Import more images in Label Studio; they are put in order by themselves."
     if not skipped:
         return Headline("Every image is labelled", more)
@@ -179,25 +180,24 @@ def _nothing_left(state: Mapping[str, Any]) -> Headline:
     )
 
 
-def _trained(state: Mapping[str, Any]) -> str:
+def _trained(state: ProjectStatus) -> str:
     """That labels are not in the model in use; empty where all are."""
-    version, labelled = state["version"], state["images"]["labelled"]
-    trained = state["labels"]["trained"]
+    version, labelled, trained = state.version, state.images.labelled, state.labels.trained
     if labelled <= trained:
         return ""
     if version is None:
         return f"No model is trained on the {labelled} {plural(labelled, 'label')} yet."
-    return f"{version['name']} is in use, trained on {trained} of {labelled} labels."
+    return f"{version.name} is in use, trained on {trained} of {labelled} labels."
 
 
-def _takes(state: Mapping[str, Any]) -> str:
-    seconds = state.get("training_seconds")
+def _takes(state: ProjectStatus) -> str:
+    seconds = state.training_seconds
     return f", and takes about {duration(seconds)}" if seconds else ""
 
 
-def skipped_text(skipped: Mapping[str, Any]) -> str:
+def skipped_text(skipped: Skipped) -> str:
     """What becomes of the skipped images, by Label Studio's setting."""
-    return SKIPPED[skipped["queue"]]
+    return SKIPPED[skipped.queue]
 
 
 def plural(count: int, noun: str) -> str:

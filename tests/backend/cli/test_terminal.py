@@ -2,7 +2,6 @@
 
 import io
 from dataclasses import replace
-from typing import Any
 
 from rich.console import Console
 
@@ -18,33 +17,34 @@ from backend.cli.terminal import (
 )
 from backend.doctor import Examination
 from backend.finding import Finding, Severity
-from backend.project.version_list import RollbackPlan
+from backend.project.project_status import (
+    Defaults,
+    Images,
+    Labels,
+    LastError,
+    NextTask,
+    ProjectStatus,
+    RoundInForce,
+    Running,
+    VersionInUse,
+)
+from backend.project.version_list import RollbackPlan, VersionEntry, VersionList
+from backend.queue.follow import JobState
+from backend.store.version_history import Use
+from model.reason import Kind, Reason
 
-STATE: dict[str, Any] = {
-    "project": 3,
-    "version": {"name": "v2", "held_out_dice": 0.8123, "labels": 8, "created": "2026-01-02 10:00"},
-    "labels": {"trained": 8, "waiting": 1},
-    "round": {
-        "name": "v2.r1",
-        "time": "10:02",
-        "reason": "asked for",
-        "strategy": "task_dependent",
-        "budget": 5,
-        "cold_start": False,
-    },
-    "next_tasks": [{"task": 14, "rank": 1, "score": 0.1, "in_batch": True, "reason": "represents 9 images"}],
-    "running": {
-        "job": "j",
-        "kind": "round",
-        "step": "training on rows",
-        "rows_done": 3,
-        "rows_total": 16,
-        "seconds_left": 340,
-    },
-    "waiting": ["training"],
-    "last_error": {"job": "i", "message": "task 5: image gone", "time": "09:00"},
-    "warnings": ["maximum_annotations is 2"],
-}
+NEW = ProjectStatus(3, "Cells", Images(), Defaults(5, "task_dependent"))
+STATE = replace(
+    NEW,
+    version=VersionInUse("v2", labels=8, held_out_dice=0.8123, created="2026-01-02 10:00"),
+    labels=Labels(trained=8, waiting=1),
+    round=RoundInForce("v2.r1", "10:02", "asked for", "task_dependent", 5),
+    next_tasks=(NextTask(14, 1, 0.1, True, Reason(Kind.COMPARED, represents=9)),),
+    running=Running("j", "round", "training on rows", rows_done=3, rows_total=16, seconds_left=340),
+    waiting=("training",),
+    last_error=LastError("i", "round", "task 5: image gone", 1.0),
+    warnings=("maximum_annotations is 2",),
+)
 
 
 def test_the_state_of_a_project() -> None:
@@ -64,20 +64,12 @@ def test_the_state_of_a_project() -> None:
 
 def test_a_new_project() -> None:
     """Nothing is known yet, and the text says what to do."""
-    empty: dict[str, Any] = {
-        "project": 1,
-        "version": None,
-        "labels": {"trained": 0, "waiting": 0},
-        "round": None,
-        "next_tasks": [],
-        "running": None,
-    }
-    assert "none yet; label an image" in describe(empty)
+    assert "none yet; label an image" in describe(NEW)
 
 
 def test_following_without_a_terminal() -> None:
     """Each new step is one line, the same step is not repeated, and the last state is returned."""
-    states: list[dict[str, Any]] = [
+    states: list[JobState] = [
         {"state": "queued"},
         {"state": "running", "step": "training", "done": 1, "total": 9},
         {"state": "running", "step": "training", "done": 2, "total": 9},
@@ -98,13 +90,11 @@ def test_following_nothing() -> None:
 
 def test_words_for_progress() -> None:
     """Rows and times as people say them."""
-    assert (
-        step_text({"state": "running", "step": "row", "rows_done": 0, "rows_total": 16})
-        == "row (row 0 of 16)"
-    )
-    assert left_text({"seconds_left": None}) == ""
-    assert left_text({"seconds_left": 42.4}) == "about 42 s left"
-    assert left_text({"seconds_left": 600}) == "about 10 min left"
+    assert step_text("row", 0, 16) == "row (row 0 of 16)"
+    assert step_text("training", None, None) == "training"
+    assert left_text(None) == ""
+    assert left_text(42.4) == "about 42 s left"
+    assert left_text(600) == "about 10 min left"
 
 
 def test_findings_with_their_remedy() -> None:
@@ -122,46 +112,27 @@ def test_findings_with_their_remedy() -> None:
     ]
 
 
-VERSION: dict[str, Any] = {
-    "name": "v1",
-    "current": True,
-    "damaged": "",
-    "created": "2026-01-02T10:00:00+00:00",
-    "labels": 3,
-    "seconds": 12.4,
-    "held_out_dice": 0.7123,
-    "published": True,
-    "reason": "the first version",
-}
-USE: dict[str, Any] = {
-    "version": "v1",
-    "time": "2026-01-03",
-    "by": "rollback",
-    "who": "ada",
-    "reason": "v2 is worse",
-    "before": "v2",
-}
+VERSION = VersionEntry(
+    "v1",
+    current=True,
+    created="2026-01-02T10:00:00+00:00",
+    labels=3,
+    seconds=12.4,
+    held_out_dice=0.7123,
+    published=True,
+    reason="the first version",
+)
+USE = Use("v1", "2026-01-03", "rollback", who="ada", reason="v2 is worse", before="v2")
 
 
 def test_the_versions_as_a_table() -> None:
     """The one in use is marked; one that was not put in use, and one that cannot be read, say why;
     rollbacks are told below."""
-    second = VERSION | {
-        "name": "v2",
-        "current": False,
-        "held_out_dice": None,
-        "published": False,
-        "reason": "clearly worse",
-    }
-    third = VERSION | {"name": "v10", "current": False, "damaged": "the record of version v10 is damaged"}
-    text = versions_table(
-        {
-            "project": 3,
-            "current": "v1",
-            "versions": [VERSION, second, third],
-            "uses": [USE | {"by": "training"}, USE],
-        }
-    )
+    worse = replace(VERSION, name="v2", current=False, held_out_dice=None, published=False)
+    second = replace(worse, reason="clearly worse")
+    third = VersionEntry("v10", damaged="the record of version v10 is damaged")
+    listed = VersionList(3, "v1", versions=(VERSION, second, third), uses=(replace(USE, by="training"), USE))
+    text = versions_table(listed)
     lines = text.splitlines()
     assert lines[1].split() == [
         "*",
@@ -178,15 +149,15 @@ def test_the_versions_as_a_table() -> None:
     assert lines[2].endswith("not put in use: clearly worse")
     assert lines[3].endswith("the record of version v10 is damaged")
     assert lines[4:] == ["2026-01-03 rolled back from v2 to v1 by ada: v2 is worse"]
-    forward = USE | {"version": "v2", "before": "v1", "reason": ""}
-    text = versions_table({"project": 3, "current": "v2", "versions": [VERSION, second], "uses": [forward]})
+    forward = replace(USE, version="v2", before="v1", reason="")
+    text = versions_table(VersionList(3, "v2", versions=(VERSION, second), uses=(forward,)))
     assert text.splitlines()[-1] == "2026-01-03 switched forward from v1 to v2 by ada"
-    assert "no version yet" in versions_table({"project": 3, "current": None, "versions": [], "uses": []})
+    assert "no version yet" in versions_table(VersionList(3))
 
 
 def test_what_a_rollback_will_do() -> None:
     """Which versions, how many tasks, what is stopped, and the way back."""
-    newer = VERSION | {"name": "v2", "held_out_dice": 0.6, "labels": 5}
+    newer = replace(VERSION, name="v2", held_out_dice=0.6, labels=5)
     plan = RollbackPlan(
         3, False, VERSION, newer, "v2.r4", tasks=700, masks=200, stops_round=True, training=True
     )

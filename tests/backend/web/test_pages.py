@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from backend.project.project_status import (
+    Defaults,
+    Images,
+    Labels,
+    LastError,
+    NextTask,
+    ProjectStatus,
+    RoundInForce,
+    Running,
+    VersionInUse,
+)
+from backend.project.skipped_tasks import Skipped
+from backend.project.version_list import VersionEntry, VersionList
 from backend.settings import read_settings
+from backend.store.version_history import Use
 from backend.web.pages.charts import HEIGHT, WIDTH, Value, chart, dice_range, running_median, whole_ticks
 from backend.web.pages.page import version_lines
 from backend.web.pages.words import duration, headline
 
-STATE: dict[str, Any] = {
-    "running": None,
-    "waiting": [],
-    "labels": {"trained": 5, "waiting": 0},
-    "version": {"name": "v1"},
-    "round": {"name": "v1.r1", "version": "v1", "cold_start": False},
-    "next_tasks": [{"task": 4}],
-    "images": {"all": 12, "labelled": 5},
-    "last_error": None,
-}
+STATE = ProjectStatus(
+    project=1,
+    title="Cells",
+    images=Images(12, 5),
+    defaults=Defaults(5, "task_dependent"),
+    labels=Labels(trained=5),
+    version=VersionInUse("v1"),
+    round=RoundInForce("v1.r1", version="v1"),
+    next_tasks=(NextTask(4),),
+)
 
 
 def test_a_chart_holds_its_values_in_their_places() -> None:
@@ -76,23 +91,23 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
     ("changes", "labelled", "title", "text"),
     [
         ({}, 5, "Ready for labels", "up to date"),
-        ({"running": {"kind": "training"}}, 5, "Training a new model", "go on meanwhile"),
-        ({"running": {"kind": "rollback"}}, 5, "Rolling back", ""),
+        ({"running": Running(kind="training")}, 5, "Training a new model", "go on meanwhile"),
+        ({"running": Running(kind="rollback")}, 5, "Rolling back", ""),
         (
-            {"running": {"kind": "rollback", "version": "v1"}, "version": {"name": "v2"}},
+            {"running": Running(kind="rollback", version="v1"), "version": VersionInUse("v2")},
             5,
             "Rolling back",
             "",
         ),
-        ({"running": {"kind": "rollback", "version": "v2"}}, 5, "Switching forward to v2", ""),
+        ({"running": Running(kind="rollback", version="v2")}, 5, "Switching forward to v2", ""),
         (
-            {"running": {"kind": "first-order"}, "round": None},
+            {"running": Running(kind="first-order"), "round": None},
             0,
             "Computing the first order",
             "in a random order until the first",
         ),
         (
-            {"running": {"kind": "round"}, "waiting": ["finish", "training"]},
+            {"running": Running(kind="round"), "waiting": ["finish", "training"]},
             5,
             "Computing the order",
             "In the queue behind it: a training.",
@@ -100,12 +115,12 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
         ({"waiting": ["training", "look"]}, 5, "Waiting for a worker", "a training."),
         ({"waiting": ["look"]}, 5, "Ready for labels", ""),
         (
-            {"labels": {"trained": 5, "waiting": 1}},
+            {"labels": Labels(5, 1)},
             6,
             "1 new label",
             "20 seconds after the last label, or at 5 labels",
         ),
-        ({"labels": {"trained": 5, "waiting": 1, "changed": True}}, 5, "Labels were changed", "20 seconds"),
+        ({"labels": Labels(5, 1, True)}, 5, "Labels were changed", "20 seconds"),
         (
             {"held": True},
             6,
@@ -113,45 +128,60 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
             "v1 is in use, trained on 5 of 6 labels. Annotators go on in the order v1.r1.",
         ),
         (
-            {"held": True, "version": None, "round": None, "labels": {"trained": 0, "waiting": 0}},
+            {"held": True, "version": None, "round": None, "labels": Labels(0, 0)},
             2,
             "Stopped by a person",
             "on the 2 labels",
         ),
         ({}, 6, "Ready for labels", "v1 is in use, trained on 5 of 6 labels."),
         (
-            {"stalled": True, "labels": {"trained": 5, "waiting": 1}},
+            {"stalled": True, "labels": Labels(5, 1)},
             6,
             "1 new label",
             "No training starts before what is missing is started",
         ),
         ({"stalled": True, "waiting": ["training"]}, 5, "Waiting for a worker", "does not begin before"),
-        ({"next_tasks": [], "skipped": {"count": 3}}, 9, "All 3 open images are skipped", "Put them back"),
-        ({"round": None, "version": None}, 0, "Connected", "first order"),
-        ({"round": {"cold_start": True}, "version": None}, 1, "Label 2 more images", "1 of 3"),
-        ({"round": {"cold_start": True}}, 4, "Ready for labels", "by their looks"),
-        ({"next_tasks": []}, 9, "Every image is labelled", "Import more"),
         (
-            {"version": {"name": "v2"}},
+            {"next_tasks": (), "skipped": Skipped(done=frozenset({1, 2, 3}))},
+            9,
+            "All 3 open images are skipped",
+            "Put them back",
+        ),
+        ({"round": None, "version": None}, 0, "Connected", "first order"),
+        (
+            {"round": RoundInForce("v0.r1", cold_start=True), "version": None},
+            1,
+            "Label 2 more images",
+            "1 of 3",
+        ),
+        ({"round": RoundInForce("v0.r1", cold_start=True)}, 4, "Ready for labels", "by their looks"),
+        ({"next_tasks": ()}, 9, "Every image is labelled", "Import more"),
+        (
+            {"version": VersionInUse("v2")},
             5,
             "Ready for labels",
             "v2 is in use, while the order v1.r1 and its masks are still those of v1.",
         ),
-        ({"last_error": {"kind": "finish"}}, 5, "The last round failed", "tries again by itself"),
+        ({"last_error": LastError(kind="finish")}, 5, "The last round failed", "tries again by itself"),
         (
-            {"last_error": {"kind": "training"}, "labels": {"trained": 5, "waiting": 1}},
+            {"last_error": LastError(kind="training"), "labels": Labels(5, 1)},
             6,
             "The last training failed",
             "",
         ),
-        ({"last_error": {"kind": "rollback"}}, 5, "The last rollback failed", "Ask for it again"),
-        ({"last_error": {"kind": "round"}, "running": {"kind": "round"}}, 5, "Computing the order", ""),
+        ({"last_error": LastError(kind="rollback")}, 5, "The last rollback failed", "Ask for it again"),
+        (
+            {"last_error": LastError(kind="round"), "running": Running(kind="round")},
+            5,
+            "Computing the order",
+            "",
+        ),
     ],
 )
 def test_the_headline_says_what_happens_and_what_comes_next(
     changes: dict[str, Any], labelled: int, title: str, text: str
 ) -> None:
-    found = headline({**STATE, "images": {"all": 12, "labelled": labelled}, **changes}, read_settings())
+    found = headline(replace(STATE, images=Images(12, labelled), **changes), read_settings())
     assert found.title == title
     assert text in found.text
     assert ("up to date" in found.text) == (text == "up to date" or changes == {"waiting": ["look"]})
@@ -166,28 +196,13 @@ def test_durations(seconds: float | None, words: str) -> None:
     assert duration(seconds) == words
 
 
-def version(name: str, **changes: Any) -> dict[str, Any]:
-    shown = {
-        "name": name,
-        "current": False,
-        "damaged": "",
-        "labels": 5,
-        "held_out_dice": 0.7,
-        "created": "2026-11-23T09:00:00+00:00",
-    }
-    return shown | {"reason": "better"} | changes
+def version(name: str, **changes: Any) -> VersionEntry:
+    shown = VersionEntry(name, labels=5, held_out_dice=0.7, created="2026-11-23T09:00:00+00:00")
+    return replace(shown, **{"reason": "better", **changes})
 
 
-def use(name: str, before: str | None, by: str = "training", **changes: Any) -> dict[str, Any]:
-    return {
-        "version": name,
-        "before": before,
-        "by": by,
-        "time": "2026-11-23T10:00:00+00:00",
-        "who": "",
-        "reason": "",
-        **changes,
-    }
+def use(name: str, before: str | None, by: str = "training", **changes: str) -> Use:
+    return Use(name, "2026-11-23T10:00:00+00:00", by, before=before, **changes)
 
 
 def test_each_version_says_what_became_of_it_and_why() -> None:
@@ -202,7 +217,7 @@ def test_each_version_says_what_became_of_it_and_why() -> None:
         use("v3", "v1"),
         use("v1", "v3", "rollback", who="ana", reason="too many specks"),
     ]
-    lines = version_lines({"versions": versions, "uses": uses})
+    lines = version_lines(VersionList(1, versions=tuple(versions), uses=tuple(uses)))
     assert [(line.name, line.state) for line in lines] == [
         ("v1", "in use"),
         ("v2", "not taken"),
@@ -218,7 +233,9 @@ def test_each_version_says_what_became_of_it_and_why() -> None:
 
 def test_going_forward_again_is_not_a_rollback() -> None:
     uses = [use("v1", None), use("v2", "v1"), use("v1", "v2", "rollback"), use("v2", "v1", "rollback")]
-    lines = version_lines({"versions": [version("v1"), version("v2", current=True)], "uses": uses})
+    lines = version_lines(
+        VersionList(1, versions=(version("v1"), version("v2", current=True)), uses=tuple(uses))
+    )
     assert [line.state for line in lines] == ["earlier", "in use"]
     assert lines[1].why == "put in use in place of v1"
-    assert version_lines({"versions": [], "uses": []}) == []
+    assert version_lines(VersionList(1)) == []
