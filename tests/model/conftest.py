@@ -1,5 +1,7 @@
 """Small images with known masks, and a recipe that trains on them in a second."""
 
+import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +43,20 @@ def tiny_recipe() -> Recipe:
     return Recipe(width=4, depth=2, max_side=48, crop=32, batch=4, steps=40, row_steps=15)
 
 
-@pytest.fixture
-def small_round(discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path) -> Round:
-    """Twelve images of which two are labelled."""
+@pytest.fixture(scope="session")
+def trained_round(
+    discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> Round:
+    """Twelve images of which two are labelled, with f_L and its pseudo-labels; not to be changed."""
     images, masks = discs
-    return Round(
-        images, {i: masks[i] for i in ("00.png", "01.png")}, 2, tiny_recipe, seed=1, folder=tmp_path / "round"
-    )
+    labels = {i: masks[i] for i in ("00.png", "01.png")}
+    made = Round(images, labels, 2, tiny_recipe, seed=1, folder=tmp_path_factory.mktemp("round"))
+    _ = made.pseudo_labels
+    return made
+
+
+@pytest.fixture
+def small_round(trained_round: Round, tmp_path: Path) -> Round:
+    """The same in a folder of the test's own, which it may change."""
+    folder = shutil.copytree(trained_round.folder, tmp_path / "round")
+    return dataclasses.replace(trained_round, folder=folder)

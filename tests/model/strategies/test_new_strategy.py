@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[3]
 STRATEGY = '''
 """Of a lab."""
@@ -42,40 +40,35 @@ DRIVER = """
 import json, sys
 import model.strategies
 model.strategies.__path__.append(sys.argv[1])
+from typer.testing import CliRunner
 from backend.errors import SettingsError
 from backend.settings import parse_project_settings
+from model.errors import StrategyError
 from model.cli.app import app
 told = dict(parse_project_settings('{"strategy": "by_name", "letters": 5}').strategy_options)
 try:
     parse_project_settings('{"letters": 10, "weight": 0}')
 except SettingsError as error:
     told["error"] = str(error)
-print(json.dumps(told))
-app(sys.argv[2:])
+done = [CliRunner().invoke(app, arguments) for arguments in json.loads(sys.argv[3])]
+model.strategies.__path__.append(sys.argv[2])
+try:
+    model.strategies.strategy_options()
+except StrategyError as error:
+    told["twice"] = str(error)
+print(json.dumps([told, *([each.exit_code, each.stdout, each.stderr] for each in done)]))
 """
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Path:
-    """A folder that holds the file of the strategy, and nothing else."""
-    folder = tmp_path / "strategies"
-    folder.mkdir()
-    (folder / "by_name.py").write_text(STRATEGY)
-    return folder
-
-
-def run(lab: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command line of the science with the file of the lab in the package."""
-    command = [sys.executable, "-c", DRIVER, str(lab), *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env={"COLUMNS": "200", "PATH": ""}, capture_output=True, text=True, check=False
-    )
-
-
-def test_it_is_in_the_help_in_the_extra_params_and_in_a_ranking(
-    lab: Path, shared_data: Path, tmp_path: Path
-) -> None:
-    """With its options, their limits and their defaults."""
+def test_it_is_in_the_help_in_the_extra_params_and_in_a_ranking(shared_data: Path, tmp_path: Path) -> None:
+    """With its options, their limits and their defaults; an option that means something else in another
+    strategy is refused."""
+    for name, text in (
+        ("by_name", STRATEGY),
+        ("by_age", STRATEGY.replace("ByName", "ByAge").replace("by_name", "by_age").replace("(3,", "(4,")),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.py").write_text(text)
     source = shared_data / "usiigaci_t98g"
     names = sorted(path.name for path in (source / "images").iterdir())[:6]
     for kind, some in (("images", names), ("masks", names[:2])):
@@ -83,37 +76,29 @@ def test_it_is_in_the_help_in_the_extra_params_and_in_a_ranking(
         for name in some:
             shutil.copy(source / kind / name, tmp_path / kind / name)
     out = tmp_path / "ranking.csv"
-    paths = [
-        "--images",
-        f"{tmp_path}/images",
-        "--masks",
-        f"{tmp_path}/masks",
-        "--out",
-        str(out),
-        "--work",
-        f"{tmp_path}/work",
-    ]
-    done = run(lab, "rank", *paths, "--budget", "2", "--strategy", "by_name", "--backwards", "--letters", "4")
+    paths = ["--images", f"{tmp_path}/images", "--masks", f"{tmp_path}/masks", "--out", str(out)]
+    rank = ["rank", *paths, "--work", f"{tmp_path}/work", "--budget", "2", "--strategy", "by_name"]
+    commands = [[*rank, "--backwards", "--letters", "4"], ["rank", "--help"], [*rank, "--letters", "10"]]
+    folders = [str(tmp_path / "by_name"), str(tmp_path / "by_age")]
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, *folders, json.dumps(commands)],
+        cwd=ROOT,
+        env={"COLUMNS": "200", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
+    told, ranked, shown, wrong = json.loads(done.stdout)
+    assert ranked[0] == 0, ranked
     rows = list(csv.DictReader(out.open()))
     assert [row["file"] for row in rows] == names[:1:-1]
     assert {row["reason"] for row in rows} == {"letters: 4"}
-    told = json.loads(done.stdout.splitlines()[0])
     assert told["letters"] == 5
     assert "letters: found 10, expected a whole number from 1 to 9" in told["error"]
     assert "weight: found 0, expected a number above 0" in told["error"]
-
-    shown = " ".join(run(lab, "rank", "--help").stdout.split())
-    assert "--backwards Whether the last name comes first. For by_name." in shown
-    assert "Letters that count. For by_name. Default: 3." in shown
-    wrong = run(lab, "rank", *paths, "--budget", "2", "--strategy", "by_name", "--letters", "10")
-    assert (wrong.returncode, "--letters" in wrong.stderr) == (2, True)
-
-
-def test_an_option_means_the_same_in_every_strategy(lab: Path) -> None:
-    """Or it would be unclear what the extra params say."""
-    file = lab / "by_name.py"
-    file.write_text(file.read_text().replace("letters: int = option(3,", "candidates: int = option(3,"))
-    done = run(lab, "rank", "--help")
-    assert done.returncode != 0
-    assert "declare the option 'candidates' differently" in done.stderr
+    help_text = " ".join(shown[1].split())
+    assert "--backwards Whether the last name comes first. For by_name." in help_text
+    assert "Letters that count. For by_name. Default: 3." in help_text
+    assert (wrong[0], "--letters" in wrong[2]) == (2, True)
+    assert "declare the option 'letters' differently" in told["twice"]
