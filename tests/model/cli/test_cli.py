@@ -10,9 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from model.cli import app
@@ -22,20 +25,8 @@ from model.network.checkpoint import TrainedModel
 from model.strategies.task_dependent import TaskDependent
 
 ROOT = Path(__file__).resolve().parents[3]
-FAST = [
-    "--image-size",
-    "64",
-    "--crop",
-    "32",
-    "--width",
-    "4",
-    "--depth",
-    "3",
-    "--steps",
-    "12",
-    "--row-steps",
-    "4",
-]
+SIZE = ("--image-size", "64")
+FAST = [*SIZE, *["--crop", "32", "--width", "4", "--depth", "3", "--steps", "12", "--row-steps", "4"]]
 
 
 @pytest.fixture(autouse=True)
@@ -62,30 +53,37 @@ def folder(shared_data: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def rank(folder: Path, *options: str) -> Result:
+def rank(folder: Path, *options: str, size: tuple[str, ...] = SIZE) -> Result:
     """Rank the images of `folder` for two labels, fast."""
     paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
-    return model("rank", *paths, "--budget", "2", *FAST, *options)
+    return model("rank", *paths, "--budget", "2", *size, *FAST[2:], *options)
+
+
+@pytest.fixture
+def experiment_data(shared_data: Path, tmp_path: Path) -> Path:
+    """Seven real images with masks, five of them in the pool of split.json."""
+    return labelled_set(shared_data / "dsb2018", tmp_path / "data")
+
+
+def labelled_set(source: Path, folder: Path) -> Path:
+    """The first seven images of a data set with their masks, and a split of them."""
+    names = sorted(path.name for path in (source / "masks").iterdir())[:7]
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+        for name in names:
+            shutil.copy(source / kind / name, folder / kind / name)
+    (folder / "split.json").write_text(json.dumps({"pool": names[:5], "test": names[5:]}))
+    return folder
+
+
+def on(data: Path) -> list[str]:
+    """The options of a study of `data`."""
+    return ["--data", str(data), "--split", f"{data}/split.json"]
 
 
 @pytest.mark.parametrize("strategy", ["task_dependent", "random"])
 def test_rank_writes_an_order_over_all_unlabelled_images(folder: Path, strategy: str) -> None:
-    done = model(
-        "rank",
-        "--images",
-        f"{folder}/images",
-        "--masks",
-        f"{folder}/masks",
-        "--budget",
-        "2",
-        "--strategy",
-        strategy,
-        "--candidates",
-        "2",
-        "--out",
-        f"{folder}/ranking.csv",
-        *FAST,
-    )
+    done = rank(folder, "--strategy", strategy, "--candidates", "2")
     assert done.exit_code == 0, done.stderr
     rows = list(csv.DictReader((folder / "ranking.csv").open()))
     assert list(rows[0]) == ["rank", "file", "batch", "expected_dice", "reason"]
@@ -262,37 +260,27 @@ def test_the_table_names_images_in_sub_folders_by_their_path(shared_cases: Path,
     assert "Passed over 9 images in sub-folders" in flat.stderr
 
 
-def test_the_working_size_keeps_small_objects(shared_cases: Path, tmp_path: Path) -> None:
-    """Of 2 x 2 pixels in 2048 x 2048, without a word about sizes;
+def test_the_working_size_keeps_small_objects(tmp_path: Path) -> None:
+    """Of 2 x 2 pixels in 1024 x 1024, without a word about sizes;
     a size that is asked for is kept, and what it loses is said."""
-    subprocess.run(
-        [sys.executable, str(shared_cases / "07-small-objects" / "make.py"), str(tmp_path)], check=True
-    )
-    for image in sorted((tmp_path / "images").iterdir())[4:]:
-        image.unlink()
-    options = [
-        "--images",
-        f"{tmp_path}/images",
-        "--masks",
-        f"{tmp_path}/masks",
-        "--budget",
-        "1",
-        "--out",
-        f"{tmp_path}/ranking.csv",
-    ]
-    options += ["--strategy", "random", "--steps", "1", "--width", "4"]
-    done = model("rank", *options)
+    mask = np.zeros((1024, 1024), np.uint8)
+    mask[5:-5:37, 5:-5:37] = mask[5:-5:37, 6:-4:37] = mask[6:-4:37, 5:-5:37] = mask[6:-4:37, 6:-4:37] = 1
+    for folder, file, content in (
+        ("images", "a.png", 30 + 170 * mask),
+        ("masks", "a.png", 255 * mask),
+        ("images", "b.png", 30 + 170 * mask[::-1]),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        Image.fromarray(content).save(tmp_path / folder / file)
+    done = rank(tmp_path, "--budget", "1", "--strategy", "random", size=())
     assert done.exit_code == 0, done.stderr
-    assert (
-        "Works at --image-size 2048, as 899 of 899 objects in the masks would lose most of their pixels at"
-        " 512." in done.stderr
-    )
+    lost = "588 of 784 objects in the masks"
+    assert f"Works at --image-size 1024, as {lost} would lose most of their pixels at 512." in done.stderr
     assert "Please look" not in done.stderr
-    told = model("rank", *options, "--image-size", "512")
+    told = rank(tmp_path, "--budget", "1", "--strategy", "random", size=("--image-size", "512"))
     assert told.exit_code == 0, told.stderr
     assert (
-        "At --image-size 512, 899 of 899 objects in the masks lose most of their pixels; --image-size 2048"
-        " keeps them" in told.stderr
+        f"At --image-size 512, {lost} lose most of their pixels; --image-size 1024 keeps them" in told.stderr
     )
     assert "Works at" not in told.stderr
 
@@ -300,20 +288,7 @@ def test_the_working_size_keeps_small_objects(shared_cases: Path, tmp_path: Path
 def test_one_bad_image_is_named_and_does_not_stop_the_others(folder: Path) -> None:
     bad = sorted((folder / "images").iterdir())[-1]
     bad.write_bytes(bad.read_bytes()[:1000])
-    done = model(
-        "rank",
-        "--images",
-        f"{folder}/images",
-        "--masks",
-        f"{folder}/masks",
-        "--budget",
-        "2",
-        "--strategy",
-        "random",
-        "--out",
-        f"{folder}/ranking.csv",
-        *FAST,
-    )
+    done = rank(folder, "--strategy", "random")
     assert done.exit_code == 0, done.stderr
     assert bad.name in done.stderr
     assert "Left out" in done.stderr
@@ -439,17 +414,7 @@ def test_a_name_that_is_no_text_keeps_its_bytes(folder: Path) -> None:
 
 
 def test_an_out_that_is_a_folder_is_said_before_any_work(folder: Path) -> None:
-    done = model(
-        "rank",
-        "--images",
-        f"{folder}/images",
-        "--masks",
-        f"{folder}/masks",
-        "--budget",
-        "2",
-        "--out",
-        str(folder),
-    )
+    done = rank(folder, "--out", str(folder))
     assert done.exit_code == 2
     assert "cannot be written" in done.stderr
 
@@ -513,94 +478,41 @@ def test_numbers_out_of_range_are_said(option: str, value: str) -> None:
     assert f"'{option}'" in done.output
 
 
-def test_transfer_resumes_and_refuses_other_data(shared_data: Path, tmp_path: Path) -> None:
-    def arguments(name: str) -> list[str]:
-        data = shared_data / name
-        some = [
-            "--experiments",
-            "1",
-            "--budget",
-            "2",
-            "--image-size",
-            "64",
-            "--crop",
-            "32",
-            "--width",
-            "4",
-            "--depth",
-            "3",
-        ]
-        paths = ["--data", str(data), "--split", str(data / "split_16_26.json"), "--out", str(tmp_path)]
-        return ["transfer", *paths, *some, "--steps", "20", "--row-steps", "2"]
+def test_transfer_resumes_and_refuses_other_data(
+    experiment_data: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    def transfer(data: Path) -> Result:
+        options = ["--experiments", "1", "--initial", "2", "--budget", "1", *FAST]
+        return model("transfer", *on(data), "--out", f"{tmp_path}/out", *options)
 
-    done = model(*arguments("usiigaci_t98g"))
+    done = transfer(experiment_data)
     assert done.exit_code == 0, done.output
-    table = (tmp_path / "transfer.md").read_text()
+    table = (tmp_path / "out" / "transfer.md").read_text()
     assert "25% of U" in table
-    assert len(json.loads((tmp_path / "transfer.json").read_text())["rows"]) == 13
-    assert model(*arguments("usiigaci_t98g")).exit_code == 0
-    assert (tmp_path / "transfer.md").read_text() == table
-    other = model(*arguments("bbbc010"))
+    assert len(json.loads((tmp_path / "out" / "transfer.json").read_text())["rows"]) == 3
+    assert transfer(experiment_data).exit_code == 0
+    assert (tmp_path / "out" / "transfer.md").read_text() == table
+    other = transfer(labelled_set(shared_data / "bbbc010", tmp_path / "other"))
     assert other.exit_code == 2
     assert "data" in other.stderr
-    (tmp_path / "transfer.json").write_text("{")
-    broken = model(*arguments("usiigaci_t98g"))
+    (tmp_path / "out" / "transfer.json").write_text("{")
+    broken = transfer(experiment_data)
     assert broken.exit_code == 2
     assert "delete" in broken.stderr
 
 
-def test_ctrl_c_ends_an_experiment_at_once(shared_data: Path, tmp_path: Path) -> None:
-    data = shared_data / "dsb2018"
-    arguments = [
-        "experiment",
-        "--data",
-        str(data),
-        "--split",
-        str(data / "split_16_26.json"),
-        "--strategies",
-        "random",
-        "--out",
-        str(tmp_path),
-    ]
-    command = [
-        sys.executable,
-        "-m",
-        "model",
-        *arguments,
-        "--strategies",
-        "random",
-        "--jobs",
-        "2",
-        "--image-size",
-        "64",
-        "--crop",
-        "32",
-        "--steps",
-        "100000",
-    ]
-    # A shell that starts the tests in the background makes them, and what they start, ignore Ctrl-C.
-    options = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "start_new_session": True}
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, **options) as process:  # type: ignore[call-overload]
-        try:
-            deadline = time.monotonic() + 100
-            while (
-                time.monotonic() < deadline and len(children(process.pid)) < 3
-            ):  # two workers, and the tracker of their semaphores
-                time.sleep(0.2)
-            time.sleep(3)
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-            _, said = process.communicate(timeout=120)
-        finally:
-            process.kill()
-    assert process.returncode == 130
-    assert "Stopped" in said
-    assert "Traceback" not in said
+def test_a_command_that_is_stopped_says_how_it_goes_on(
+    experiment_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the signal; that all processes of an experiment end with it is tested with these."""
 
+    def stop(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
 
-def children(pid: int) -> list[str]:
-    return subprocess.run(
-        ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
-    ).stdout.split()
+    monkeypatch.setattr(app, "run_experiment", stop)
+    done = model("experiment", *on(experiment_data), "--out", f"{tmp_path}/out", *FAST)
+    assert done.exit_code == 128 + signal.SIGTERM
+    assert done.stderr.splitlines()[-1] == "Stopped. The same command goes on from here."
 
 
 def test_a_folder_without_masks_says_to_label(folder: Path) -> None:
@@ -611,57 +523,22 @@ def test_a_folder_without_masks_says_to_label(folder: Path) -> None:
     assert "label" in done.stderr
 
 
-def test_a_killed_experiment_goes_on_and_leaves_no_process(shared_data: Path, tmp_path: Path) -> None:
-    data = shared_data / "dsb2018"
-    arguments = [
-        "experiment",
-        "--data",
-        str(data),
-        "--split",
-        str(data / "split_16_26.json"),
-        "--strategies",
-        "random,task_dependent",
-        "--experiments",
-        "1",
-    ]
-    arguments += [
-        "--initial",
-        "3",
-        "--sizes",
-        "4,6",
-        "--draws",
-        "2",
-        "--jobs",
-        "2",
-        "--candidates",
-        "2",
-        "--out",
-        f"{tmp_path}/out",
-        *FAST,
-    ]
+def test_a_killed_experiment_goes_on_and_leaves_no_process(experiment_data: Path, tmp_path: Path) -> None:
+    given = [*on(experiment_data), "--out", f"{tmp_path}/out", "--strategies", "random,task_dependent"]
+    arms = ["--experiments", "1", "--initial", "2", "--sizes", "3,4", "--draws", "2", "--candidates", "1"]
+    arguments = ["experiment", *given, *arms, *FAST]
     process = subprocess.Popen(
-        [sys.executable, "-m", "model", *arguments],
+        [sys.executable, "-m", "model", *arguments, "--jobs", "2"],
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     results = tmp_path / "out" / "results.json"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not (
-        results.exists() and len(json.loads(results.read_text())["runs"]) >= 2
-    ):
-        time.sleep(0.05)
+    wait_until(lambda: results.exists() and len(json.loads(results.read_text())["runs"]) >= 1)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = json.loads(results.read_text())["runs"]
-    deadline = time.monotonic() + 20
-    while (
-        time.monotonic() < deadline
-        and subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).returncode
-        == 0
-    ):
-        time.sleep(0.2)
-    assert subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).returncode == 1
+    wait_until(lambda: not processes_of(process.pid))
     done = model(*arguments)
     assert done.exit_code == 0, done.stderr
     after = {(r["strategy"], r["draw"], r["size"]): r for r in json.loads(results.read_text())["runs"]}
@@ -671,26 +548,22 @@ def test_a_killed_experiment_goes_on_and_leaves_no_process(shared_data: Path, tm
     assert (tmp_path / "out" / "report.md").exists()
 
 
-def test_converge_prints_a_table(shared_data: Path, tmp_path: Path) -> None:
-    data = shared_data / "dsb2018"
-    shape = ["--image-size", "64", "--crop", "32", "--width", "4", "--depth", "3"]
-    done = model(
-        "converge",
-        "--data",
-        str(data),
-        "--split",
-        str(data / "split_16_26.json"),
-        "--sizes",
-        "2",
-        "--steps",
-        "2,4",
-        "--draws",
-        "1",
-        "--seeds",
-        "2",
-        "--out",
-        str(tmp_path),
-        *shape,
-    )
+def processes_of(session: int) -> list[str]:
+    """The numbers of the processes of a session."""
+    found = subprocess.run(["pgrep", "-s", str(session)], capture_output=True, text=True, check=False)
+    return found.stdout.split()
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    """Wait until `ready()` holds; fail after two minutes."""
+    deadline = time.monotonic() + 120
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_converge_prints_a_table(experiment_data: Path, tmp_path: Path) -> None:
+    options = ["--sizes", "2", "--steps", "2,4", "--draws", "1", "--seeds", "2", *FAST[:8]]
+    done = model("converge", *on(experiment_data), *options, "--out", str(tmp_path))
     assert done.exit_code == 0, done.stderr
     assert [line[:8] for line in done.stdout.splitlines()[2:4]] == ["| 2 | 2 ", "| 2 | 4 "]
