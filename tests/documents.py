@@ -129,6 +129,6 @@ def seconds_of_training(subcommand: str) -> list[str]:
     of = {
         "rank": "--steps 12 --row-steps 4 --candidates 2",
         "experiment": "--steps 4 --row-steps 2 --candidates 2 --draws 1",
-        "transfer": "--steps 8 --row-steps 2",
+        "transfer": "--steps 8 --row-steps 2 --experiments 1",
     }
     return f"--image-size 64 --crop 32 --width 4 --depth 3 {of.get(subcommand, '')}".split()

@@ -182,11 +182,12 @@ def test_an_out_that_cannot_be_written_is_said_before_any_work(data: Path, tmp_p
 def test_two_processes_find_what_one_finds(
     finished: tuple[Path, Results], data: Path, tmp_path: Path
 ) -> None:
-    results = run_experiment(protocol_of(data), tmp_path, jobs=2)
-    assert {run.key for run in results.runs} == {run.key for run in finished[1].runs}
+    results = run_experiment(protocol_of(data, experiments=1, random_draws=1), tmp_path, jobs=2)
+    assert len(results.runs) == 2 + 2 * 2
     for run in results.runs:
+        same = finished[1].get(run.key)
         if run.strategy == RANDOM:
-            assert run.chosen == finished[1].get(run.key).chosen
+            assert run.chosen == same.chosen
 
 
 @pytest.mark.parametrize(
