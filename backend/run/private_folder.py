@@ -19,6 +19,7 @@ def keep_private(folder: Path, report: Callable[[str], None]) -> None:
     Links are left as they are, and so is what they lead to.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = folder.resolve()  # it may itself be a link
     if not folder.stat().st_mode & OTHERS:
         return
     try:

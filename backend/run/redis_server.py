@@ -88,14 +88,9 @@ class EmbeddedRedis:
 
     def _password(self) -> str:
         file = self.folder / "password"
-        if not file.exists():
+        if not file.exists() or not file.read_text().strip():  # empty: the disk was full when it was written
             write_private(file, secrets.token_urlsafe(24))
-        password = file.read_text().strip()
-        if not password:
-            raise ProcessError(
-                f"{file} is empty, expected the password of the embedded Redis; delete it and start again."
-            )
-        return password
+        return file.read_text().strip()
 
 
 def _executable() -> Path:

@@ -9,6 +9,7 @@ a thread gets a request when all of it is there.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import time
@@ -37,6 +38,9 @@ HEAD_SECONDS = 10
 """For the whole head of a request, however it trickles."""
 REQUEST_SECONDS = 60
 """For the whole request: 64 MiB at 1 MiB/s."""
+SENT_AT_ONCE = 1 << 20
+"""Bytes of an answer, before others have their turn:
+a client on this machine may read as fast as it is sent."""
 UNREAD_SECONDS = 30
 """Nothing is taken of an answer."""
 CONNECTIONS = 500
@@ -126,6 +130,22 @@ class Channel(HTTPChannel):
     parser_class = Parser
     begun = 0.0
     """When the first byte of the request came that is not complete yet."""
+    left = math.inf
+    """Bytes that may still be sent in this turn."""
+
+    def handle_write(self) -> None:
+        """Send some of what is to be sent; called by the loop that serves everybody."""
+        self.left = SENT_AT_ONCE
+        super().handle_write()
+        self.left = math.inf
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        """Send, and return how many bytes; 0 where the client, or this turn, takes no more."""
+        if self.left <= 0:
+            return 0
+        sent = int(super().send(data, do_close))
+        self.left -= sent
+        return sent
 
     def received(self, data: bytes) -> bool:
         """Take in what has arrived."""

@@ -23,7 +23,7 @@ from backend.queue.project_info import ProjectInfo
 from backend.settings import MARK, parse_project_settings
 from backend.store.storage import Storage
 from backend.store.versions import Versions
-from backend.web import payload
+from backend.web import large_json, payload
 from backend.web.auth import require_project
 from backend.web.segmenter import START_TRAINING, Segmenter
 
@@ -103,7 +103,7 @@ def predict() -> Response:
     finally:
         _predictions.release()
     log.info("%d tasks predicted in %.2f s", len(tasks), time.monotonic() - started)
-    return jsonify({"results": results})
+    return Response(large_json.encode({"results": results}), mimetype="application/json")
 
 
 @protocol.post("/webhook")

@@ -6,9 +6,12 @@ import base64
 import io
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -26,6 +29,7 @@ from backend.store.storage import Storage
 from backend.store.versions import VersionRecord, Versions, now
 from model.network.checkpoint import TrainedModel
 from model.network.recipe import Recipe
+from model.network.training import train
 from model.network.unet import build_network
 from tests.service.conftest import AUTH, Web, redis, redis_server, start_web, web
 
@@ -131,6 +135,45 @@ def _submits(url: str, times: int) -> list[float]:
     for client in clients:
         client.close()
     return seconds
+
+
+@pytest.mark.benchmark
+@pytest.mark.parametrize(("side", "images"), [(512, 100), (4096, 2), (8000, 1)], ids=str)
+def test_health_beside_a_long_predict(web: Web, redis: Redis, tmp_path: Path, side: int, images: int) -> None:
+    """Aim: 50 ms or less, whatever is predicted: many images in one request, as "Retrieve predictions" sends
+    them, or large ones. Images and masks are noise: no mask has a longer code."""
+    recipe = Recipe(steps=30)
+    versions = Versions(Storage(web.settings.model_dir), 4)
+    if not versions.names():
+        image = np.random.default_rng(1).normal(0, 1, (256, 256, 3)).astype(np.float32)
+        model = train([image], [(image[..., 0] > 0).astype(np.uint8)], classes=2, recipe=recipe, seed=0)
+        versions.save(model, VersionRecord("v1", "job", now(), ("Axon",), {}, 0, recipe.to_dict()))
+        versions.make_current("v1", by="benchmark")
+    redis.sadd(PROJECTS, 4)
+    values = np.random.default_rng(0).integers(0, 255, (side, side), dtype=np.uint8)
+    Image.fromarray(values).save(tmp_path / "noise.png")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, ThreadPoolExecutor(1) as executor:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/noise.png"
+        tasks = [{"id": number, "data": {"image": address}} for number in range(images)]
+        body = {"tasks": tasks, "project": "4.1", "label_config": EXAMPLE, "params": {"context": None}}
+        # A server that starts with models has loaded the libraries by then.
+        web.post("/predict", {**body, "tasks": tasks[:1]}).raise_for_status()
+        started = time.perf_counter()
+        with httpx.Client(base_url=web.url, auth=AUTH, timeout=600) as client:
+            running = executor.submit(client.post, "/predict", json=body)
+            seconds = []
+            while not running.done():
+                asked = time.perf_counter()
+                web.get("/health").raise_for_status()
+                seconds.append(time.perf_counter() - asked)
+                time.sleep(0.01)
+        whole, answer = time.perf_counter() - started, running.result()
+        server.shutdown()
+    assert len(answer.json()["results"]) == images
+    told(f"health beside /predict of {images} images of {side} pixels ({whole:.0f} s)", seconds)
+    print(f"  longest {max(seconds) * 1000:.0f} ms; the answer has {len(answer.content) / 1e6:.0f} MB")
 
 
 TRAINING = """

@@ -6,6 +6,7 @@ import signal
 import stat
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from redis import AuthenticationError, Redis
@@ -47,6 +48,12 @@ def test_a_later_start_goes_on(tmp_path: Path) -> None:
         redis.stop()
     assert count == 2
     assert addresses[0] == addresses[1]
+
+
+def test_password_that_a_full_disk_left_empty_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("")
+    assert len(urlsplit(EmbeddedRedis(tmp_path).address).password or "") > 20
+    assert EmbeddedRedis(tmp_path)._password() == (tmp_path / "password").read_text()
 
 
 def test_what_an_earlier_release_kept_is_taken_over(tmp_path: Path) -> None:

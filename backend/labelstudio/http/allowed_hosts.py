@@ -30,10 +30,12 @@ class AllowedHosts:
 
     def require(self, url: httpx.URL) -> None:
         """Raise LabelStudioError for an address that leads into a private network; it is not asked."""
-        if self._is_named(url) or proxy_of(str(url)):
+        if self._is_named(url):
             return
+        # A proxy looks names up itself; an address in digits is a private one there, too.
+        flags = socket.AI_NUMERICHOST if proxy_of(str(url)) else 0
         try:
-            found = socket.getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
+            found = socket.getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM, flags=flags)
         except (OSError, UnicodeError):  # there is no such server, which is told when it is asked
             return
         for *_, place in found:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+import multiprocessing
+import resource
+import sys
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from backend.errors import RegionError, TaskImageError
 from backend.jobs.masks.pre_annotation import PreAnnotator
 from backend.jobs.masks.refit import refitted
-from backend.labelstudio.images import require_size
+from backend.labelstudio.images import one_image, require_size
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.labelstudio.labels.regions import draw_regions
 from model.data.images import BYTES_A_PIXEL, MAX_PIXELS, decode_shrunk, decoding_pixels
@@ -69,6 +74,36 @@ def test_labels_are_read_one_region_at_a_time(kind: str) -> None:
         count_losses(mask, 256)
 
     assert peak_bytes(read) < BYTES_A_PIXEL * SIDE**2 + BLOCKS + 150e6
+
+
+def draw_with_little_memory(files: list[bytes], told: Path) -> None:
+    """Draw one after the other in 100 MB more than this process has, and write what came of each."""
+    drawing = annotator(parse(CONFIG))
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, resource.RLIM_INFINITY))
+    found = []
+    for task, data in enumerate(files, 1):
+        try:
+            with one_image(task):
+                found.append("drawn" if drawing.regions(data, f"task {task}") else "nothing")
+        except TaskImageError as error:
+            found.append(str(error))
+    told.write_text("\n".join(found))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no such limit elsewhere")
+def test_memory_that_runs_out_costs_one_image(tmp_path: Path) -> None:
+    """For real, in a process of its own, to which the system gives too little for one of three."""
+    small, large = (FILES["PNG, gray"](side) for side in (300, 6000))
+    torch.set_num_threads(1)  # several do not survive a fork
+    fork = multiprocessing.get_context("fork")
+    process = fork.Process(target=draw_with_little_memory, args=([small, large, small], tmp_path / "told"))
+    process.start()
+    process.join(120)
+    process.kill()
+    first, second, third = (tmp_path / "told").read_text().splitlines()
+    assert (first, third) == ("drawn", "drawn")
+    assert second.startswith("task 2: there is not enough memory to work on its image")
 
 
 def forged(side: int) -> bytes:

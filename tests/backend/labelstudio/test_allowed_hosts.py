@@ -65,6 +65,16 @@ def test_this_machine_is_not_asked_under_any_name(host: str) -> None:
         AllowedHosts([f"{url.host}:9000"]).require(url)
 
 
+@pytest.mark.parametrize("host", ["169.254.169.254", "10.0.0.5", "2852039166", "0xa9fea9fe", "[fd00::1]"])
+def test_proxy_is_no_way_to_a_private_address(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """It stands in the private network itself; names it looks up as it may."""
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    with pytest.raises(LabelStudioError, match="IMAGE_HOSTS"):
+        AllowedHosts([]).require(httpx.URL(f"http://{host}/x.png"))
+    AllowedHosts([]).require(httpx.URL("http://images.example/x.png"))
+
+
 def test_name_that_leads_elsewhere_the_second_time_is_seen_at_the_connection() -> None:
     """DNS rebinding: what was looked up before is not what is connected to."""
     with pytest.raises(LabelStudioError, match="IMAGE_HOSTS"):

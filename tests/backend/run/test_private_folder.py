@@ -47,6 +47,15 @@ def test_open_folder_is_tightened_with_all_in_it_and_it_is_told(tmp_path: Path) 
     assert len(told) == 1
 
 
+def test_link_to_an_open_folder_leads_to_a_tightened_one(tmp_path: Path) -> None:
+    folder, link = tmp_path / "disk", tmp_path / "models"
+    folder.mkdir()
+    folder.chmod(0o755)
+    link.symlink_to(folder)
+    keep_private(link, lambda _: None)
+    assert permissions(folder) == "0o700"
+
+
 def test_all_that_a_service_writes_is_for_its_owner(tmp_path: Path) -> None:
     """Also by the programs that it starts: Redis' file, Label Studio's database, images."""
     with service.alone(tmp_path / "models"):
