@@ -14,9 +14,20 @@ PIECE = 10_000
 """Entries of a list that are written at once: less than a millisecond."""
 
 
-def encode(value: Any) -> bytes:
-    """`value` as JSON."""
-    return "".join(_pieces(value)).encode()
+BLOCK = 1 << 20
+"""Bytes that an answer consists of at least, but for its last part."""
+
+
+def encode(value: Any) -> list[bytes]:
+    """`value` as JSON, in blocks that follow each other."""
+    blocks, pieces, size = [], [], 0
+    for piece in _pieces(value):
+        pieces.append(piece)
+        size += len(piece)
+        if size >= BLOCK:
+            blocks.append("".join(pieces).encode())
+            pieces, size = [], 0
+    return [*blocks, "".join(pieces).encode()]
 
 
 def _pieces(value: Any) -> Iterator[str]:
