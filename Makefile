@@ -1,4 +1,4 @@
-# make demo: everything on this machine, with a project to label. make test: set-up and the whole test suite. make check: ruff, mypy. make bench: the benchmarks.
+# make demo: everything on this machine, with a project to label. make test: set-up and the whole test suite. make check: ruff, mypy, known vulnerabilities. make bench: the benchmarks.
 SHELL := bash
 # PYTHON=... names the Python to make the environments with; left out: the newest of 3.13, 3.12 and 3.11 that is found.
 export PYTHON
@@ -61,8 +61,15 @@ test: export OMP_NUM_THREADS = 1
 test: setup
 	$(BIN)/python -m pytest -m "not benchmark" --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: .venv/.ready
+check: .venv/.ready .venv-audit/.ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/python .ci/audit.py .venv-audit/bin/pip-audit "$$(echo .venv/lib/python3*/site-packages)"
+
+# In an environment of its own, as it brings a dozen libraries that nothing here runs on.
+.venv-audit/.ready: | .venv/.ready
+	$(BIN)/python -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet pip-audit==2.10.1
+	touch $@
 
 # Both environments are set up side by side, because most of that time is waiting for downloads.
 # DEMO_IMAGES=folder DEMO_MASKS=folder: own images, and masks of the same names. DEMO_ARGS=--exit: stop when the order is written.
