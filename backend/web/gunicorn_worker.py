@@ -45,6 +45,9 @@ UNREAD_SECONDS = 30
 """Nothing is taken of an answer."""
 CONNECTIONS = 500
 """At once; further ones wait to be accepted. Most systems allow a process 1,024 files."""
+CROWDED = 400
+"""Connections from which on those that ask nothing yet make room: whoever holds some hundred open, without a
+password, would keep all others out."""
 LONGEST_HEAD = 64 * 1024
 """Bytes."""
 MOST_BLANKS = 32
@@ -155,6 +158,12 @@ class Channel(HTTPChannel):
             self.begun = time.time()
         return answer
 
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether no head of a request has come yet, and no answer is on its way."""
+        begun = self.request is not None and self.request.headers_finished
+        return not (begun or self.requests or self.total_outbufs_len)
+
     def late(self, now: float) -> bool:
         """Tell whether the request that is arriving has taken too long."""
         request = self.request
@@ -187,6 +196,10 @@ class Server(TcpWSGIServer):
             elif channel.late(now):
                 channel.give_up()
             elif channel.request is None and now - channel.last_activity > SILENT_SECONDS:
+                channel.will_close = True
+        if len(self.active_channels) > CROWDED:
+            silent = [channel for channel in self.active_channels.values() if channel.asks_nothing]
+            for channel in sorted(silent, key=lambda each: each.creation_time)[: (len(silent) + 1) // 2]:
                 channel.will_close = True
 
 

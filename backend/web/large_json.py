@@ -14,20 +14,9 @@ PIECE = 10_000
 """Entries of a list that are written at once: less than a millisecond."""
 
 
-BLOCK = 1 << 20
-"""Bytes that an answer consists of at least, but for its last part."""
-
-
-def encode(value: Any) -> list[bytes]:
-    """`value` as JSON, in blocks that follow each other."""
-    blocks, pieces, size = [], [], 0
-    for piece in _pieces(value):
-        pieces.append(piece)
-        size += len(piece)
-        if size >= BLOCK:
-            blocks.append("".join(pieces).encode())
-            pieces, size = [], 0
-    return [*blocks, "".join(pieces).encode()]
+def encode(value: Any) -> bytes:
+    """`value` as JSON."""
+    return "".join(_pieces(value)).encode()
 
 
 def _pieces(value: Any) -> Iterator[str]:

@@ -89,7 +89,7 @@ def predict() -> Response:
     project_id = payload.project_number(content.get("project"))
     tasks = payload.tasks(content)
     schema = payload.text(content, "label_config")
-    interactive = payload.params(content)
+    payload.params(content)  # of interactive labelling: changes nothing, as the network sees only the image
     parse(schema)
     context = project_context(project_id)
     require_known(context, ask=True)
@@ -99,11 +99,15 @@ def predict() -> Response:
             f"{PREDICTIONS_AT_ONCE} predictions are being made already; try again in a moment.", 503
         )
     try:
-        results = Segmenter(project_id, schema, context=context).predict(tasks, context=interactive)
+        segmenter = Segmenter(project_id, schema, context=context)
+        # One after the other: as bytes they take an eighth of the memory.
+        items = [large_json.encode(item) for item in segmenter.predict_each(tasks)]
     finally:
         _predictions.release()
     log.info("%d tasks predicted in %.2f s", len(tasks), time.monotonic() - started)
-    return Response(large_json.encode({"results": results}), mimetype="application/json")
+    commas = [b","] * (len(items) - 1) + [b"]}"]
+    parts = [part for pair in zip(items, commas, strict=True) for part in pair]
+    return Response([b'{"results":[', *parts], mimetype="application/json")
 
 
 @protocol.post("/webhook")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -107,9 +107,13 @@ class Segmenter(LabelStudioMLBase):
         the confidence is in each region.
         """
         del context, keywords
+        return list(self.predict_each(tasks))
+
+    def predict_each(self, tasks: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The same, one item after the other, so that they need not be held together."""
         version = self.version
         with logs.bound(project=self.context.project_id, version=version):
-            return self._predict(version, tasks)
+            yield from self._predict(version, tasks)
 
     def fit(self, event: str, data: Mapping[str, Any], **keywords: Any) -> dict[str, Any]:
         """Note an event of Label Studio; trains nothing here.
@@ -126,21 +130,21 @@ class Segmenter(LabelStudioMLBase):
             pending_work.record(self.context.redis, self.context.project_id, noted)
         return {}
 
-    def _predict(self, version: str, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def _predict(self, version: str, tasks: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         config = parse(self.label_config or "")
-        items: list[dict[str, Any]] = [{"result": [], "score": 0.0, "model_version": version} for _ in tasks]
         if version == NO_VERSION:
             log.info("no model yet, %d empty predictions", len(tasks))
             self._count(Drawn.NO_MODEL, len(tasks))
-            return items
+            yield from ({"result": [], "score": 0.0, "model_version": version} for _ in tasks)
+            return
         scores, away = self._scores(), False
-        for item, task in zip(items, tasks, strict=True):
-            item["score"] = scores.get(int(task["id"]), UNRANKED_SCORE)
+        for task in tasks:
+            result: list[dict[str, Any]] = []
             drawn = Drawn.FAILED
             try:
                 if not away:
-                    item["result"] = self._regions(version, config, dict(task))
-                    drawn = Drawn.MASK if item["result"] else Drawn.BLANK
+                    result = self._regions(version, config, dict(task))
+                    drawn = Drawn.MASK if result else Drawn.BLANK
             except (
                 UnreachableError
             ) as error:  # each further try would last as long, and Label Studio waits 100 s in all
@@ -149,7 +153,8 @@ class Segmenter(LabelStudioMLBase):
             except (BackendError, ModelError) as error:
                 log.warning("task %s: no prediction: %s", task["id"], error)
             self._count(drawn)
-        return items
+            score = scores.get(int(task["id"]), UNRANKED_SCORE)
+            yield {"result": result, "score": score, "model_version": version}
 
     def _count(self, drawn: Drawn, tasks: int = 1) -> None:
         PREDICTIONS.labels(self.context.project_id, drawn.value).inc(tasks)

@@ -26,7 +26,7 @@ from backend.queue import pending_work, round_request
 from backend.queue.connection import PROJECTS, Keys
 from backend.queue.pending_work import Work
 from backend.web import gunicorn_worker
-from backend.web.gunicorn_worker import HEAD_SECONDS, REQUEST_SECONDS, Channel, Parser
+from backend.web.gunicorn_worker import HEAD_SECONDS, REQUEST_SECONDS, Channel, Parser, Server
 from model.network.dice import dice
 from tests.service.conftest import AUTH, Web, picture, publish_version
 
@@ -597,6 +597,25 @@ def test_body_of_who_will_be_refused_is_not_kept(web: Web, monkeypatch: pytest.M
     assert kept == [0, 0, 0, 10_000]
     answer = httpx.post(f"{web.url}/predict", content=b"x" * 3_000_000, timeout=60)
     assert (answer.status_code, "BASIC_AUTH_USER" in answer.text) == (401, True)
+
+
+def test_whoever_holds_connections_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many, the older ones that ask nothing are closed; requests, and answers on their way, are not."""
+    monkeypatch.setattr(gunicorn_worker, "CROWDED", 5)
+    server, now = Server.__new__(Server), time.time()
+    server.active_channels = {}
+    for number in range(6):
+        channel: Any = Channel.__new__(Channel)
+        channel.creation_time = channel.last_activity = channel.begun = now + number
+        channel.requests, channel.total_outbufs_len = [], 0
+        channel.request = Parser(Adjustments()) if number != 3 else None
+        channel.will_close = channel.close_when_flushed = False
+        server.active_channels[number] = channel
+    server.active_channels[0].request.headers_finished = True
+    server.active_channels[1].requests = [Parser(Adjustments())]
+    server.active_channels[2].total_outbufs_len = 1
+    server.maintenance(now)
+    assert [number for number, each in server.active_channels.items() if each.will_close] == [3, 4]
 
 
 def test_whole_request_has_a_limit_however_it_trickles() -> None:

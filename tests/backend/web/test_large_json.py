@@ -25,11 +25,8 @@ REGION = {
     ],
 )
 def test_it_says_the_same(value: object) -> None:
-    assert json.loads(b"".join(large_json.encode(value))) == value
+    assert json.loads(large_json.encode(value)) == value
 
 
 def test_no_step_is_long() -> None:
     assert max(len(piece) for piece in large_json._pieces({"results": [REGION]})) < 5 * large_json.PIECE
-    blocks = large_json.encode({"results": [{"result": [REGION] * 10}]})
-    assert len(blocks) > 2
-    assert max(len(block) for block in blocks) < 1.2 * large_json.BLOCK
