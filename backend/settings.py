@@ -4,6 +4,7 @@ one typed object from the environment, and one per project from the connection's
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -138,10 +139,10 @@ class Settings(BaseSettings):
     job_hours: float = Field(24, gt=0, description="Hours after which a job is given up.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = Field(False, description="One JSON object a line instead of text.")
-    recipe: dict[str, Any] = Field(
+    recipe: dict[str, object] = Field(
         default_factory=dict, description='Training settings as JSON, such as {"width": 32, "steps": 1200}.'
     )
-    project_defaults: dict[str, Any] = Field(
+    project_defaults: dict[str, object] = Field(
         default_factory=dict, description="Project settings as JSON; extra params win."
     )
 
@@ -157,12 +158,12 @@ class Settings(BaseSettings):
 
     @field_validator("recipe")
     @classmethod
-    def _check_recipe(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _check_recipe(cls, value: dict[str, object]) -> dict[str, object]:
         return _known_recipe(value)  # here, as a typo must not be told only when the labels are made
 
     @field_validator("project_defaults")
     @classmethod
-    def _check_defaults(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _check_defaults(cls, value: dict[str, object]) -> dict[str, object]:
         try:
             ProjectSettings.model_validate(value)
         except ValidationError as error:
@@ -318,7 +319,7 @@ def _declared_options() -> dict[str, Option]:
     return {name: option for name, (option, _) in strategy_options().items()}
 
 
-def _known_recipe(value: dict[str, Any]) -> dict[str, Any]:
+def _known_recipe(value: dict[str, object]) -> dict[str, object]:
     from model.errors import RecipeError
     from model.network.recipe import Recipe
 
@@ -329,14 +330,14 @@ def _known_recipe(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def check_encoder(recipe: dict[str, Any]) -> None:
+def check_encoder(recipe: Mapping[str, object]) -> None:
     """Build the network of a recipe once, which tells whether its encoder is known. Raises SettingsError.
 
     Only where another than the classical one is chosen, as it takes seconds; the weights are not fetched.
     """
     from model.network.recipe import Recipe
 
-    wanted = Recipe.from_dict(recipe)
+    wanted = Recipe.from_dict(dict(recipe))
     if wanted.encoder == Recipe.encoder and wanted.encoder_weights is None:
         return
     from model.errors import RecipeError
@@ -363,7 +364,7 @@ class _WithStrategyOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    strategy_options: dict[str, Any] = Field(
+    strategy_options: dict[str, object] = Field(
         default_factory=dict, alias=GATHERED, description="Options of strategies, by name."
     )
 
@@ -377,7 +378,7 @@ class _WithStrategyOptions(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _gather(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _gather(cls, values: dict[str, object]) -> dict[str, object]:
         if not values.keys() - cls.model_fields.keys():
             return values  # the declarations need not be looked at, which loads torch
         declared = _declared_options()
@@ -386,7 +387,7 @@ class _WithStrategyOptions(BaseModel):
 
     @field_validator("strategy_options")
     @classmethod
-    def _check_options(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _check_options(cls, values: dict[str, object]) -> dict[str, object]:
         wrong = []
         for name, value in values.items():
             try:
@@ -407,13 +408,13 @@ class ProjectSettings(_WithStrategyOptions):
     folds: int = Field(
         3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published."
     )
-    recipe: dict[str, Any] = Field(
+    recipe: dict[str, object] = Field(
         default_factory=dict, description="Training settings in place of the service's."
     )
 
     @field_validator("recipe")
     @classmethod
-    def _recipe(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _recipe(cls, value: dict[str, object]) -> dict[str, object]:
         return _known_recipe(value)
 
 
@@ -425,7 +426,7 @@ class RoundOptions(_WithStrategyOptions):
     strategy: Strategy | None = None
 
 
-def parse_round_options(values: dict[str, Any]) -> RoundOptions:
+def parse_round_options(values: dict[str, object]) -> RoundOptions:
     """The options of one round.
     Raises SettingsError naming every key that is unknown or has a wrong value."""
     try:
@@ -435,7 +436,7 @@ def parse_round_options(values: dict[str, Any]) -> RoundOptions:
 
 
 def parse_project_settings(
-    extra_params: str | dict[str, Any] | None, defaults: dict[str, Any] | None = None
+    extra_params: str | dict[str, object] | None, defaults: dict[str, object] | None = None
 ) -> ProjectSettings:
     """The settings of a project from its extra params (JSON text, an object, or nothing), over `defaults`.
 

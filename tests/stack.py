@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -19,6 +19,7 @@ import pytest
 
 from backend.demo.server import Account, LabelStudioServer
 from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.queue import connection as connections
@@ -206,13 +207,13 @@ class Annotator:
         answer = self.http.post(f"/api/dm/actions?id=next_task&project={project}", json={"project": project})
         return None if answer.status_code == 404 else dict(answer.raise_for_status().json())
 
-    def submit(self, task: int, regions: list[dict[str, Any]]) -> None:
+    def submit(self, task: int, regions: Sequence[Mapping[str, Any]]) -> None:
         """Submit an annotation; Label Studio tells the service before it answers."""
         self.http.post(
             f"/api/tasks/{task}/annotations/", json={"result": regions, "lead_time": 1}
         ).raise_for_status()
 
-    def skip(self, task: int, regions: list[dict[str, Any]] | None = None) -> None:
+    def skip(self, task: int, regions: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Press Skip, with what the page shows: the regions that the model drew say so by their origin."""
         self.http.post(
             f"/api/tasks/{task}/annotations/", json={"result": regions or [], "was_cancelled": True}
@@ -236,7 +237,7 @@ class CellProject:
     names: dict[int, str]  # task id to file name
     config: str = CONFIG
 
-    def regions(self, task: int) -> list[dict[str, Any]]:
+    def regions(self, task: int) -> list[Region]:
         """The true mask of a task as an annotator would draw it."""
         return from_mask(self.pool.labels[self.names[task]], parse(self.config))
 

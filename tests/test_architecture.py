@@ -161,3 +161,9 @@ def test_a_room_can_be_seen_at_a_glance(package: str) -> None:
     for folder in {path.parent for path in own_files(package)}:
         modules = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
         assert len(modules) <= MOST_MODULES, f"{folder.relative_to(ROOT)}: {len(modules)} modules"
+
+
+def test_state_is_typed() -> None:
+    """A dictionary of anything is only what others send as JSON, and our own files as they are read."""
+    files = {path: path.read_text().count("dict[str, Any]") for path in (ROOT / "backend").rglob("*.py")}
+    assert sum(files.values()) <= 40, {str(path): count for path, count in files.items() if count}

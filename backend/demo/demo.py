@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from redis.exceptions import RedisError
 from rich.console import Console
@@ -43,7 +42,7 @@ On your own data leave RECIPE to the service's defaults."""
 MOST_WORKERS = 4
 """Each takes about 700 MB."""
 _LOOK_SECONDS = 10.0
-_FIXED: dict[str, Any] = {
+_FIXED: dict[str, object] = {
     "redis_url": None,
     "storage_url": None,
     "backend_url": None,
@@ -139,7 +138,7 @@ def _label_studio(supervisor: Supervisor, folder: Path, known: state.State) -> L
 
 def _service(supervisor: Supervisor, folder: Path, known: state.State, server: LabelStudioServer) -> Service:
     _say("Starting Redis, the backend, its workers and the scheduler.")
-    chosen: dict[str, Any] = {} if os.environ.get("RECIPE") else {"recipe": RECIPE}
+    chosen: dict[str, object] = {} if os.environ.get("RECIPE") else {"recipe": RECIPE}
     settings = read_settings(
         **_FIXED,
         label_studio_url=server.url,

@@ -13,6 +13,7 @@ import httpx
 from backend.demo.pictures import Pictures
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.labelstudio.labels.regions import from_mask
 
@@ -87,7 +88,7 @@ class DemoProject:
             for name, address in addresses.items()
             if not set(bare := unquote(address)) & set("#&+%;")
         }
-        tasks = [(known.get(task["data"].get("image")), int(task["id"])) for task in self._tasks()]
+        tasks = [(known.get(str(task["data"].get("image"))), int(task["id"])) for task in self._tasks()]
         return {name: task for name, task in tasks if name is not None}
 
     def label(self, names: Sequence[str], tasks: dict[str, int], tick: Callable[[int, int], None]) -> int:
@@ -103,7 +104,7 @@ class DemoProject:
                 labelled.add(tasks[name])
         return len(labelled)
 
-    def _tasks(self) -> list[dict[str, Any]]:
+    def _tasks(self) -> list[Task]:
         return list(self.client.tasks(self.id))
 
     def _post(self, path: str, body: Any) -> Any:

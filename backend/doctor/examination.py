@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -44,7 +43,7 @@ class Examination:
         """How many findings are warnings."""
         return self._count(Severity.WARNING)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """A JSON-ready copy: {"errors", "warnings", "seconds", "service": [finding], "projects": {number:
         [finding]}}."""
         return {

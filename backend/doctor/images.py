@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from backend.doctor.label_studio import connect
 from backend.errors import TaskImageError
 from backend.finding import Finding, Severity
 from backend.labelstudio.client import UNLABELLED, LabelStudio
+from backend.labelstudio.http.answers import Task
 from backend.labelstudio.images import Failures, address, fetch, one_image, require_size
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.settings import Settings
@@ -49,23 +49,23 @@ def check_images(settings: Settings, project_id: int) -> list[Finding]:
     return [each for each in found if each.severity is Severity.ERROR] or found[:1]
 
 
-def _samples(client: LabelStudio, project_id: int, config: LabelConfig) -> list[dict[str, Any]]:
+def _samples(client: LabelStudio, project_id: int, config: LabelConfig) -> list[Task]:
     """The task that is served next, and the first of those beside it whose images come from elsewhere;
     at most MOST_PLACES."""
     if not client.count(
         project_id
     ):  # Label Studio answers 500, naming all columns of its database, to an order of no tasks
         return []
-    samples: dict[tuple[str, str], dict[str, Any]] = {}
+    samples: dict[tuple[str, str], Task] = {}
     for filters in (UNLABELLED, []):
         for task in client.query(
             project_id, filters, ordering=["tasks:predictions_score"], page_size=TASKS_SEEN
         )["tasks"]:
-            samples.setdefault(_place(task, config), dict(task))
+            samples.setdefault(_place(task, config), task)
     return list(samples.values())[:MOST_PLACES]
 
 
-def _place(task: dict[str, Any], config: LabelConfig) -> tuple[str, str]:
+def _place(task: Task, config: LabelConfig) -> tuple[str, str]:
     try:
         parts = urlsplit(address(task, config))
     except TaskImageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from redis import Redis
@@ -34,7 +35,7 @@ def check(settings: Settings) -> list[Finding]:
         return [Finding("redis", Severity.ERROR, str(error), "python -m backend up")]
     where = masked_url(settings.redis_address)
     try:
-        info: dict[str, Any] = redis.info()
+        info: Mapping[str, Any] = redis.info()
     except AuthenticationError as error:
         return [
             Finding(
@@ -52,7 +53,7 @@ def check(settings: Settings) -> list[Finding]:
     return [_server(info, where), _kept(info), _memory(info)]
 
 
-def _server(info: dict[str, Any], where: str) -> Finding:
+def _server(info: Mapping[str, Any], where: str) -> Finding:
     version = str(info.get("redis_version", "?"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     text = f"version {version} at {where}"
@@ -66,7 +67,7 @@ def _server(info: dict[str, Any], where: str) -> Finding:
     return Finding("redis", Severity.OK, text)
 
 
-def _kept(info: dict[str, Any]) -> Finding:
+def _kept(info: Mapping[str, Any]) -> Finding:
     if not int(info.get("aof_enabled", 0)):
         text = (
             "the append-only file is off: a restart of Redis loses events and jobs; labels that were missed"
@@ -83,7 +84,7 @@ def _kept(info: dict[str, Any]) -> Finding:
     return Finding("redis file", Severity.OK, "the append-only file is on")
 
 
-def _memory(info: dict[str, Any]) -> Finding:
+def _memory(info: Mapping[str, Any]) -> Finding:
     used, most = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     policy = str(info.get("maxmemory_policy", ""))
     text = f"{used >> 20} MiB used" + (f" of {most >> 20} MiB" if most else "")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import torch
 from rq import get_current_job
@@ -35,6 +35,7 @@ from backend.project import connection, skipped_tasks
 from backend.project.connection import name_instance, own_service
 from backend.project.context import Context, open_context
 from backend.queue import enqueue, follow, pending_work
+from backend.queue.job_result import JobResult
 from backend.queue.lease import SECONDS as FENCE_SECONDS
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 
 TAKE_OVER_SECONDS = FENCE_SECONDS + 15
 """How long a job waits for a fence: until that of a killed run is surely free."""
-OTHER_ALIVE = {"reason": "another run of this job is alive and goes on"}
+OTHER_ALIVE: JobResult = {"reason": "another run of this job is alive and goes on"}
 LONGEST_LOOK = 120.0
 """How long a rollback waits for a look at the project, which it has told to stop."""
 LONGEST_TRAINING = 24 * 3600.0
@@ -64,12 +65,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Result = dict[str, Any]
 
 
 def _job(
     kind: str, *, noted: bool = True
-) -> Callable[[Callable[Concatenate[Context, str, P], Result]], Callable[Concatenate[int, P], Result]]:
+) -> Callable[[Callable[Concatenate[Context, str, P], JobResult]], Callable[Concatenate[int, P], JobResult]]:
     """Turn a function of a context and a job id into one of a project id, which rq can run.
 
     What was stopped on purpose ends without failure, as {"stopped": why}.
@@ -78,10 +78,10 @@ def _job(
     """
 
     def decorate(
-        function: Callable[Concatenate[Context, str, P], Result],
-    ) -> Callable[Concatenate[int, P], Result]:
+        function: Callable[Concatenate[Context, str, P], JobResult],
+    ) -> Callable[Concatenate[int, P], JobResult]:
         @wraps(function)
-        def run(project_id: int, *args: P.args, **keywords: P.kwargs) -> Result:
+        def run(project_id: int, *args: P.args, **keywords: P.kwargs) -> JobResult:
             context = open_context(project_id)
             torch.set_num_threads(context.settings.torch_threads)
             job = get_current_job()
@@ -170,7 +170,7 @@ def _once_it_answers(context: Context, progress: Progress, attempt: Callable[[],
 
 
 @_job("training")
-def train(context: Context, job_id: str, reason: str, only_new: bool = False) -> Result:
+def train(context: Context, job_id: str, reason: str, only_new: bool = False) -> JobResult:
     """Train on all labels and publish the version;
     with `only_new` only if there are labels that no training has seen."""
     log.info("training: %s", reason)
@@ -186,7 +186,7 @@ def train(context: Context, job_id: str, reason: str, only_new: bool = False) ->
 
 
 @_job("round")
-def start_round(context: Context, job_id: str, reason: str, train: bool = False) -> Result:
+def start_round(context: Context, job_id: str, reason: str, train: bool = False) -> JobResult:
     """Train if labels came, take the snapshot, draw the pseudo-labels, and enqueue the units and the end;
     returns {"next": job id}."""
 
@@ -200,7 +200,7 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
     # it comes to its end, or is superseded by this one and stops.
     with _fenced(context, "round", job_id, "round", wait=LONGEST_TRAINING) as progress:
         if progress is None:
-            return dict(OTHER_ALIVE)
+            return OTHER_ALIVE.copy()
         progress.check()
         folder = rounds.begin_round(context, progress, job_id=job_id, reason=reason)
         logs.bind(round=folder.name)
@@ -221,12 +221,12 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
 
 
 @_job(Work.FIRST_ORDER)
-def write_first_order(context: Context, job_id: str) -> Result:
+def write_first_order(context: Context, job_id: str) -> JobResult:
     """Order the tasks of a project that has no order yet, by their looks alone:
     annotators need not wait for a training."""
     with _fenced(context, "round", job_id, Work.FIRST_ORDER) as progress:
         if progress is None:
-            return dict(OTHER_ALIVE)
+            return OTHER_ALIVE.copy()
         progress.check()
         if round_in_force(context.storage, context.project_id) is not None or enqueue.round_computes(
             context.redis, context.project_id
@@ -248,7 +248,7 @@ def write_first_order(context: Context, job_id: str) -> Result:
 
 
 @_job(enqueue.UNIT, noted=False)
-def run_unit(context: Context, job_id: str, round_name: str, unit: str) -> Result:
+def run_unit(context: Context, job_id: str, round_name: str, unit: str) -> JobResult:
     """Train one network of a round. May run on any worker, several at once, and more than once."""
     checks = (rounds.wanted(context, round_name),)
     progress = Progress(
@@ -264,11 +264,11 @@ def run_unit(context: Context, job_id: str, round_name: str, unit: str) -> Resul
 
 
 @_job("round")
-def finish_round(context: Context, job_id: str, round_name: str) -> Result:
+def finish_round(context: Context, job_id: str, round_name: str) -> JobResult:
     """Order all tasks and put the order in force."""
     with _fenced(context, "round", job_id, enqueue.FINISH, round_name) as progress:
         if progress is None:
-            return dict(OTHER_ALIVE)
+            return OTHER_ALIVE.copy()
         progress.checks.append(rounds.wanted(context, round_name))
         record = _once_it_answers(context, progress, lambda: finish.end_round(context, progress, round_name))
     context.note_error(enqueue.ROLLBACK, job_id, "")  # of earlier days
@@ -277,7 +277,7 @@ def finish_round(context: Context, job_id: str, round_name: str) -> Result:
 
 
 @_job(enqueue.ROLLBACK)
-def roll_back(context: Context, job_id: str, version: str, reason: str = "", who: str = "") -> Result:
+def roll_back(context: Context, job_id: str, version: str, reason: str = "", who: str = "") -> JobResult:
     """Put another version in use and its masks on show, in the order in force."""
     wish = rollback.Wish(version, reason, who)
     if rollback.nothing_to_do(context, wish, job_id):
@@ -292,7 +292,7 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
             context.redis, context.keys.fence("look")
         )  # a look that draws the other version's masks must not add them to these
         if progress is None:
-            return dict(OTHER_ALIVE)
+            return OTHER_ALIVE.copy()
         until = time.monotonic() + LONGEST_LOOK
         while not look.take():
             enqueue.stop_look(context.redis, context.project_id)  # another one follows
@@ -311,7 +311,7 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
 
 
 @_job(enqueue.UNSKIP, noted=False)
-def unskip(context: Context, job_id: str, tasks: list[int]) -> Result:
+def unskip(context: Context, job_id: str, tasks: list[int]) -> JobResult:
     """Put skipped tasks back; without `tasks` all that nobody is waited for."""
     del job_id
     project = context.client.project(context.project_id)
@@ -323,19 +323,19 @@ def unskip(context: Context, job_id: str, tasks: list[int]) -> Result:
 
 
 @_job("look")
-def look(context: Context, job_id: str) -> Result:
+def look(context: Context, job_id: str) -> JobResult:
     """Look at the project in Label Studio."""
     begun = pending_work.begin(context.redis, context.project_id, Work.LOOK)
     with _fenced(context, "look", job_id, "look") as progress:
         if progress is None:
-            return dict(OTHER_ALIVE)
+            return OTHER_ALIVE.copy()
         looking.look(context, progress)
     pending_work.finish(context.redis, context.project_id, Work.LOOK, begun)
     return {}
 
 
 @_job("configure")
-def configure(context: Context, job_id: str) -> Result:
+def configure(context: Context, job_id: str) -> JobResult:
     """Check and configure the project in Label Studio."""
     del job_id
     begun = pending_work.begin(context.redis, context.project_id, Work.CONFIGURE)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from backend.labelstudio.order import priorities
 from backend.labelstudio.order.rounds import Priority
 from backend.project.context import Context
 from backend.project.explanation import explain
+from backend.queue.job_result import JobResult
 from backend.queue.progress import Progress
 from backend.store.round_record import RoundRecord, number_of, put_in_force, round_in_force, round_names
 from backend.store.shown_masks import DrawnMasks
@@ -46,7 +48,7 @@ class Wish:
     who: str
 
 
-def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) -> dict[str, Any]:
+def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) -> JobResult:
     """Put a version in use and its masks on show; the holder of the project's round fence calls it.
     Safe to repeat.
 
@@ -122,7 +124,7 @@ def nothing_to_do(context: Context, wish: Wish, job_id: str) -> bool:
     )
 
 
-def in_use_already(version: str) -> dict[str, Any]:
+def in_use_already(version: str) -> JobResult:
     """What `roll_back` returns where there is nothing to do."""
     text = f"{version} is in use already; nothing was changed"
     return {"version": version, "before": version, "round": "", "tasks": 0, "masks": 0, "reason": text}
@@ -238,6 +240,6 @@ def _begun(context: Context, job_id: str) -> str | None:
     )
 
 
-def _intent(context: Context, name: str) -> dict[str, Any]:
+def _intent(context: Context, name: str) -> Mapping[str, Any]:
     """What a rollback noted before it began to write a round; empty for other rounds."""
     return context.storage.read_json(f"{context.folder}/rounds/{name}/{INTENT}") or {}

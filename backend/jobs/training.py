@@ -7,7 +7,6 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from backend.project.live_quality import LiveQuality
 from backend.project.missing_images import Lacks
 from backend.project.task_data import Labels, read_labels
 from backend.queue import pending_work
+from backend.queue.job_result import JobResult
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
@@ -40,7 +40,7 @@ FOLD_STEPS = 0.5
 they only tell versions apart, and cost k times."""
 
 
-def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: str) -> dict[str, Any]:
+def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: str) -> JobResult:
     """Train on all labels of the project and publish the version;
     the holder of the project's training fence calls it.
 
@@ -119,9 +119,7 @@ def _train(
     return model, dataclasses.replace(wanted, held_out=held_out, held_out_dice=mean, seconds=seconds)
 
 
-def _publish(
-    context: Context, record: VersionRecord, fence: Fence, begun: pending_work.Begun
-) -> dict[str, Any]:
+def _publish(context: Context, record: VersionRecord, fence: Fence, begun: pending_work.Begun) -> JobResult:
     """Put a saved version in use if it is to be;
     safe to repeat, also after it was put in use and rolled back."""
     if record.published and record.name not in {use.version for use in context.versions.uses.all()}:
@@ -278,7 +276,7 @@ def _nothing_to_train_on(labels: Labels, notes: dict[str, str]) -> str:
 
 def fenced_training(
     context: Context, job_id: str, *, wait: float, needed: Callable[[], bool] = lambda: True
-) -> dict[str, Any]:
+) -> JobResult:
     """`run_training` under the project's fence, if it is still `needed` once the fence is free.
 
     A run that still holds it after `wait` seconds is alive and does the work instead.
@@ -288,7 +286,7 @@ def fenced_training(
     fence = Fence(context.redis, context.keys.fence("training"))
     progress = Progress(context.redis, context.project_id, job_id, "training")
     until = time.monotonic() + wait
-    nothing = {"version": None, "published": False, "labels": 0}
+    nothing: JobResult = {"version": None, "published": False, "labels": 0}
     try:
         while not fence.take(wait=min(2.0, wait)):
             progress.check()

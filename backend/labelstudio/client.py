@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from backend.errors import LabelStudioError
 from backend.labelstudio.connections import Connections
+from backend.labelstudio.http.answers import Annotation, Filter, Region, Task, TaskPage
 from backend.labelstudio.http.transport import BULK_TIMEOUT
 
 Only = Literal["all", "labelled", "unlabelled"]
-Query = list[dict[str, Any]]
+Query = list[Filter]
 
 TASKS_A_PAGE = 500
 LABELLED_A_PAGE = 50
@@ -145,17 +146,17 @@ class LabelStudio(Connections):
         Label Studio refuses a version it has none of."""
         self.update_project(project_id, model_version=version)
 
-    def task(self, task_id: int) -> dict[str, Any] | None:
+    def task(self, task_id: int) -> Task | None:
         """One task with its annotations, None if it is deleted.
         Label Studio has a prediction made that it lacks, and stores it."""
-        answer: dict[str, Any] | None = self._http.json(
+        answer: Task | None = self._http.json(
             "GET", f"/api/tasks/{task_id}", query={"resolve_uri": "false"}, missing_ok=True
         )
         return answer
 
-    def annotation(self, annotation_id: int) -> dict[str, Any] | None:
+    def annotation(self, annotation_id: int) -> Annotation | None:
         """One annotation, None if it is deleted."""
-        answer: dict[str, Any] | None = self._http.json(
+        answer: Annotation | None = self._http.json(
             "GET", f"/api/annotations/{annotation_id}/", missing_ok=True
         )
         return answer
@@ -165,9 +166,7 @@ class LabelStudio(Connections):
         only ever a skip on which nobody has drawn (backend.labelstudio.skips)."""
         self._delete(f"/api/annotations/{annotation_id}/")
 
-    def tasks(
-        self, project_id: int, only: Only = "all", *, page_size: int = TASKS_A_PAGE
-    ) -> Iterator[dict[str, Any]]:
+    def tasks(self, project_id: int, only: Only = "all", *, page_size: int = TASKS_A_PAGE) -> Iterator[Task]:
         """Tasks in the order of ids, each with "id", "data", "annotations" (regions included;
         cancelled ones only of labelled tasks).
 
@@ -213,7 +212,7 @@ class LabelStudio(Connections):
     def annotations_changed(self, project_id: int, since: str) -> bool:
         """Whether an annotation that is no skip was made or changed after `since`, a time of
         `labelled_since`."""
-        later = {
+        later: Filter = {
             "filter": "filter:tasks:updated_at",
             "operator": "greater",
             "type": "Datetime",
@@ -238,10 +237,10 @@ class LabelStudio(Connections):
         page: int = 1,
         page_size: int = TASKS_A_PAGE,
         fields: str = "task_only",
-    ) -> dict[str, Any]:
+    ) -> TaskPage:
         """One page of the Data Manager's list of tasks: {"tasks", "total"}; `filters` must all hold.
         An empty page has no tasks."""
-        query: dict[str, Any] = {"ordering": list(ordering)}
+        query: dict[str, object] = {"ordering": list(ordering)}
         if filters:
             query["filters"] = {"conjunction": "and", "items": filters}
         parameters = {
@@ -263,18 +262,23 @@ class LabelStudio(Connections):
                 f"Label Studio's list of tasks is {str(answer)[:100]!r}, expected tasks and their total;"
                 " check its version."
             )
-        return answer
+        return {"tasks": answer["tasks"], "total": answer["total"]}
 
     def pages(
         self, project_id: int, filters: Query, page_size: int, fields: str = "task_only"
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Task]:
         """Tasks for which all `filters` hold, in the order of ids, page by page as they are asked for.
 
         Each next page starts behind the last id, not at a position, because tasks come and go while we read.
         """
         last = 0
         while True:
-            after = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": last}
+            after: Filter = {
+                "filter": "filter:tasks:id",
+                "operator": "greater",
+                "type": "Number",
+                "value": last,
+            }
             page = self.query(
                 project_id, [*filters, after], ordering=["tasks:id"], page_size=page_size, fields=fields
             )["tasks"]
@@ -284,10 +288,10 @@ class LabelStudio(Connections):
                 return
             last = int(page[-1]["id"])
 
-    def next_task(self, project_id: int) -> dict[str, Any] | None:
+    def next_task(self, project_id: int) -> Task | None:
         """What the "Label All Tasks" button would serve the key's user now; it LOCKS that task for this user.
         None: nothing to label."""
-        answer: dict[str, Any] | None = self._http.json(
+        answer: Task | None = self._http.json(
             "POST",
             "/api/dm/actions",
             query={"id": "next_task", "project": project_id},
@@ -306,7 +310,7 @@ class LabelStudio(Connections):
     def holding(self, project_id: int, version: str) -> Iterator[int]:
         """Ids of the tasks that have a prediction of a version, or of one whose name contains that name;
         ascending, page by page."""
-        holds = {
+        holds: Filter = {
             "filter": "filter:tasks:predictions_model_versions",
             "operator": "contains",
             "type": "List",
@@ -338,7 +342,7 @@ class LabelStudio(Connections):
             return []
         return sorted(found, key=lambda item: item.id)
 
-    def task_regions(self, task_id: int, version: str) -> dict[int, list[dict[str, Any]]]:
+    def task_regions(self, task_id: int, version: str) -> dict[int, list[Region]]:
         """The regions of a task's predictions of one version, by the prediction's id;
         empty for a deleted task."""
         try:
@@ -353,7 +357,7 @@ class LabelStudio(Connections):
             if item.get("model_version") == version
         }
 
-    def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]]) -> int:
+    def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, object]]) -> int:
         """Write predictions {"task", "result", "score", "model_version"} in bulk;
         returns how many Label Studio says it created.
 
@@ -397,7 +401,7 @@ class LabelStudio(Connections):
             return sum(pool.map(lambda each: self._delete(f"/api/predictions/{each}/"), wanted))
 
 
-def _project(item: dict[str, Any]) -> Project:
+def _project(item: Mapping[str, Any]) -> Project:
     creator = item.get("created_by")
     return Project(
         id=int(item["id"]),
@@ -414,7 +418,7 @@ def _project(item: dict[str, Any]) -> Project:
     )
 
 
-def _prediction(item: dict[str, Any]) -> StoredPrediction:
+def _prediction(item: Mapping[str, Any]) -> StoredPrediction:
     return StoredPrediction(
         int(item["id"]),
         int(item["task"]),

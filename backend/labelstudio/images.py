@@ -6,7 +6,7 @@ import base64
 import binascii
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ _UNDEFINED = (  # the key that Label Studio uses for files uploaded before the p
 )
 
 
-def address(task: dict[str, Any], config: LabelConfig) -> str:
+def address(task: Mapping[str, Any], config: LabelConfig) -> str:
     """Where a task's data says its image is. Raises TaskImageError if the data does not hold one."""
     data = task.get("data")
     value = data.get(config.image_key, data.get(_UNDEFINED)) if isinstance(data, dict) else None
@@ -92,7 +92,7 @@ class Failures:
 
 def fetch(
     client: LabelStudio,
-    task: dict[str, Any],
+    task: Mapping[str, Any],
     config: LabelConfig,
     cache_dir: Path,
     *,
@@ -172,7 +172,7 @@ def one_image(task_id: int | str) -> Iterator[None]:
         ) from error
 
 
-def _download(client: LabelStudio, task: dict[str, Any], where: str, failures: Failures) -> bytes:
+def _download(client: LabelStudio, task: Mapping[str, Any], where: str, failures: Failures) -> bytes:
     scheme = urlsplit(where).scheme
     path = where
     if scheme in _CLOUD:
@@ -204,7 +204,7 @@ def _download(client: LabelStudio, task: dict[str, Any], where: str, failures: F
 
 
 def _not_coming(
-    task: dict[str, Any], where: str, error: NoAnswerError, other_name: str = ""
+    task: Mapping[str, Any], where: str, error: NoAnswerError, other_name: str = ""
 ) -> TaskImageError:
     if not error.server:
         return _not_fetched(task, where, str(error), other_name)
@@ -215,7 +215,7 @@ def _not_coming(
     return _explained(f"task {task.get('id')}: {text}", other_name, remedy)
 
 
-def _not_fetched(task: dict[str, Any], where: str, why: str, other_name: str = "") -> TaskImageError:
+def _not_fetched(task: Mapping[str, Any], where: str, why: str, other_name: str = "") -> TaskImageError:
     return _explained(f"task {task.get('id')}: its image {where[:200]} cannot be fetched: {why}", other_name)
 
 
@@ -263,7 +263,7 @@ def _reason(error: LabelStudioError, path: str) -> str:
     return str(error)
 
 
-def _inline(where: str, task: dict[str, Any]) -> bytes:
+def _inline(where: str, task: Mapping[str, Any]) -> bytes:
     head, _, body = where.partition(",")
     try:
         if not head.endswith(";base64"):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backend.labelstudio.client import IDS_A_PAGE, LABELLED_A_PAGE, UNLABELLED, LabelStudio, Project, Query
+from backend.labelstudio.http.answers import Filter
 
 
 class SkipQueue(StrEnum):
@@ -27,7 +28,7 @@ SKIPPED: Query = [
     {"filter": "filter:tasks:cancelled_annotations", "operator": "greater", "type": "Number", "value": 0},
 ]
 """Without a label, and skipped by somebody; "ignore skipped" counts these as labelled."""
-_WITH_ANNOTATORS = {
+_WITH_ANNOTATORS: Filter = {
     "filter": "filter:tasks:annotators",
     "operator": "not_contains",
     "type": "List",

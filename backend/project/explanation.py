@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from backend.labelstudio.labels.regions import Region
+from backend.labelstudio.http.answers import Region
 from backend.store.round_record import Place, RoundRecord
 from model.reason import describe_reason
 
@@ -23,7 +23,7 @@ def explain(regions: Mapping[int, Sequence[Region]], record: RoundRecord) -> dic
     """
     places = {task: rank for rank, task in enumerate(record.order, start=1)}
     queries = record.queries
-    explained = {}
+    explained: dict[int, list[Region]] = {}
     for task, shown in regions.items():
         reason = describe_reason(queries.get(task, Place()).reason, "task")
         if reason and shown and task in places:

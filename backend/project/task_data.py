@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from backend.errors import RegionError, TaskImageError, UnknownLabelError
+from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.annotations import chosen
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import draw_regions
@@ -120,7 +121,7 @@ class Labels:
 
     images: dict[str, Image] = field(default_factory=dict)
     masks: dict[str, Mask] = field(default_factory=dict)
-    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)  # "id" and "data" of each
+    tasks: dict[str, Task] = field(default_factory=dict)  # "id" and "data" of each
     digests: dict[str, str] = field(default_factory=dict)  # of each label, to tell whether it has changed
     problems: dict[str, str] = field(
         default_factory=dict
@@ -183,7 +184,7 @@ def read_labels(
     return labels
 
 
-def _fetch(context: Context, config: LabelConfig, task: dict[str, Any]) -> TaskImageError | ModelError | None:
+def _fetch(context: Context, config: LabelConfig, task: Task) -> TaskImageError | ModelError | None:
     """Have the image of a task in the cache; the files of all labels at once might not fit into memory."""
     try:
         context.image(task, config)
@@ -192,9 +193,7 @@ def _fetch(context: Context, config: LabelConfig, task: dict[str, Any]) -> TaskI
     return None
 
 
-def _add(
-    context: Context, labels: Labels, task: dict[str, Any], setup: Setup, on_label: OnLabel | None
-) -> None:
+def _add(context: Context, labels: Labels, task: Task, setup: Setup, on_label: OnLabel | None) -> None:
     identity, annotation = str(task["id"]), chosen(task)
     assert annotation is not None
     content = context.image(task, setup.config)

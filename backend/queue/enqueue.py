@@ -334,7 +334,7 @@ def _enqueue(
     kind: str,
     function: str,
     arguments: tuple[Any, ...],
-    keywords: dict[str, Any] | None = None,
+    keywords: dict[str, object] | None = None,
     *,
     on: str = COMPUTE,
     after: list[Job] | None = None,

@@ -30,7 +30,7 @@ class RoundRequest:
     id: str = ""  # another one for every change, "" where nothing was asked for
     budget: int | None = None
     strategy: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
 
     def changed(self, budget: int | None, strategy: str | None, options: Mapping[str, Any]) -> RoundRequest:
         """This with a newer request over it."""
@@ -56,7 +56,7 @@ class RoundRequest:
 
     def over(self, options: ProjectSettings) -> ProjectSettings:
         """The project's settings with what was asked for in their place."""
-        requested: dict[str, Any] = {"budget": self.budget, "strategy": self.strategy}
+        requested: dict[str, object] = {"budget": self.budget, "strategy": self.strategy}
         requested["strategy_options"] = {**options.strategy_options, **self.options}
         return options.model_copy(
             update={name: value for name, value in requested.items() if value is not None}

@@ -37,7 +37,7 @@ class Place:
             tuple(int(task) for task in content.get("helps", ())),
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As it stands in a record's JSON."""
         reason = self.reason if isinstance(self.reason, str) else self.reason.to_dict()
         return {
@@ -82,7 +82,7 @@ class RoundRecord:
     )
     queries: dict[int, Place] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)  # task to what is wrong with its image
-    notes: dict[str, Any] = field(default_factory=dict)  # figures of the strategy's own
+    notes: dict[str, float] = field(default_factory=dict)  # figures of the strategy's own
     masks: int = 0  # how many tasks show one
     answered: list[int] = field(default_factory=list)  # tasks that were labelled while it ran
     tasks: int = 0
@@ -103,7 +103,7 @@ class RoundRecord:
         }
         return cls(**known | {"queries": queries})
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As it stands in the file."""
         content = dataclasses.asdict(self) | {
             "queries": {str(task): place.to_dict() for task, place in self.queries.items()}

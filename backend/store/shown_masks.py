@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from backend.labelstudio.http.answers import Region
 from backend.store.storage import Storage
 from model.files import write_atomically
 
@@ -24,7 +25,7 @@ class Drawn:
 
     round: str
     version: str
-    regions: list[dict[str, Any]]
+    regions: list[Region]
 
 
 class DrawnMasks:
@@ -35,7 +36,7 @@ class DrawnMasks:
         self._storage = storage
         self._rounds = f"{folder}/rounds"
 
-    def keep(self, round_name: str, version: str, regions: Mapping[int, Sequence[dict[str, Any]]]) -> None:
+    def keep(self, round_name: str, version: str, regions: Mapping[int, Sequence[Region]]) -> None:
         """Keep masks by task id before annotators can see them; also empty ones.
         A later one of a task takes its place."""
         if not regions:

@@ -32,7 +32,7 @@ class Use:
         """Whether the version is a newer one than that before it."""
         return self.before is not None and goes_forward(self.before, self.version)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """A JSON-ready copy."""
         return dataclasses.asdict(self)
 

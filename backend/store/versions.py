@@ -45,7 +45,7 @@ class VersionRecord:
     labels: tuple[str, ...]  # names of the classes 1, 2, ...
     tasks: dict[str, str]  # task id to a digest of its label
     seed: int
-    recipe: dict[str, Any]
+    recipe: Mapping[str, object]
     folds: dict[str, int] = field(default_factory=dict)  # task id to the fold that held it out
     held_out: dict[str, float] = field(
         default_factory=dict
@@ -60,7 +60,7 @@ class VersionRecord:
     reason: str = ""  # why, or why not
     warnings: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """A JSON-ready copy."""
         return dataclasses.asdict(self)
 
@@ -230,7 +230,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def trained_by(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def trained_by(recipe: Mapping[str, object]) -> dict[str, object]:
     """What of a recipe makes the model: without the steps of a round's rows, and the device's precision."""
     return {**recipe, "row_steps": 0, "precision": ""}
 

@@ -111,7 +111,7 @@ def task_numbers(content: Mapping[str, Any]) -> list[int]:
     return value
 
 
-def params(content: Mapping[str, Any]) -> dict[str, Any] | None:
+def params(content: Mapping[str, Any]) -> dict[str, object] | None:
     """What interactive labelling sends along (`params.context`). Raises RequestError."""
     value = content.get("params")
     if value is None:

@@ -17,6 +17,7 @@ from label_studio_ml.model import LabelStudioMLBase
 from backend import logs
 from backend.errors import BackendError, UnreachableError
 from backend.jobs.masks.pre_annotation import PreAnnotator
+from backend.labelstudio.http.answers import NewPrediction, Region
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.metrics.counters import PREDICTIONS, Drawn
 from backend.project.context import Context
@@ -98,7 +99,7 @@ class Segmenter(LabelStudioMLBase):
 
     def predict(
         self, tasks: Sequence[Mapping[str, Any]], context: Mapping[str, Any] | None = None, **keywords: Any
-    ) -> list[dict[str, Any]]:
+    ) -> list[NewPrediction]:
         """One item for each task, in order: {"result", "score", "model_version"}.
         A task that cannot be read gets an empty result.
 
@@ -109,13 +110,13 @@ class Segmenter(LabelStudioMLBase):
         del context, keywords
         return list(self.predict_each(tasks))
 
-    def predict_each(self, tasks: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def predict_each(self, tasks: Sequence[Mapping[str, Any]]) -> Iterator[NewPrediction]:
         """The same, one item after the other, so that they need not be held together."""
         version = self.version
         with logs.bound(project=self.context.project_id, version=version):
             yield from self._predict(version, tasks)
 
-    def fit(self, event: str, data: Mapping[str, Any], **keywords: Any) -> dict[str, Any]:
+    def fit(self, event: str, data: Mapping[str, Any], **keywords: Any) -> dict[str, str]:
         """Note an event of Label Studio; trains nothing here.
         START_TRAINING starts a training and then a round at once."""
         del keywords
@@ -130,16 +131,17 @@ class Segmenter(LabelStudioMLBase):
             pending_work.record(self.context.redis, self.context.project_id, noted)
         return {}
 
-    def _predict(self, version: str, tasks: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _predict(self, version: str, tasks: Sequence[Mapping[str, Any]]) -> Iterator[NewPrediction]:
         config = parse(self.label_config or "")
         if version == NO_VERSION:
             log.info("no model yet, %d empty predictions", len(tasks))
             self._count(Drawn.NO_MODEL, len(tasks))
-            yield from ({"result": [], "score": 0.0, "model_version": version} for _ in tasks)
+            for _ in tasks:
+                yield {"result": [], "score": 0.0, "model_version": version}
             return
         scores, away = self._scores(), False
         for task in tasks:
-            result: list[dict[str, Any]] = []
+            result: list[Region] = []
             drawn = Drawn.FAILED
             try:
                 if not away:
@@ -159,7 +161,7 @@ class Segmenter(LabelStudioMLBase):
     def _count(self, drawn: Drawn, tasks: int = 1) -> None:
         PREDICTIONS.labels(self.context.project_id, drawn.value).inc(tasks)
 
-    def _regions(self, version: str, config: LabelConfig, task: dict[str, Any]) -> list[dict[str, Any]]:
+    def _regions(self, version: str, config: LabelConfig, task: Mapping[str, Any]) -> list[Region]:
         data = self.context.image(task, config)
         drawing = NETWORK_THREAD.submit(copy_context().run, self._draw, version, config, data, task["id"])
         regions, outdated = drawing.result()
@@ -167,9 +169,7 @@ class Segmenter(LabelStudioMLBase):
             self._tell_outdated(outdated)
         return regions
 
-    def _draw(
-        self, version: str, config: LabelConfig, data: bytes, task_id: int
-    ) -> tuple[list[dict[str, Any]], str]:
+    def _draw(self, version: str, config: LabelConfig, data: bytes, task_id: int) -> tuple[list[Region], str]:
         torch.set_num_threads(self.context.settings.torch_threads)
         loaded = MODELS.get(self.context, version)
         annotator = PreAnnotator(loaded.model, loaded.labels, config)

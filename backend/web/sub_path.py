@@ -3,18 +3,19 @@ links keep it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class SubPath:
     """Middleware for proxies that pass the sub-path on, and for those that take it off and pass the Host
     header on."""
 
-    def __init__(self, application: Application, public_url: str | None) -> None:
+    def __init__(self, application: WSGIApplication, public_url: str | None) -> None:
         parts = urlsplit(public_url or "")
         self._application, self._server, self._prefix = (
             application,
@@ -22,7 +23,7 @@ class SubPath:
             parts.path.rstrip("/"),
         )
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         path = str(environ.get("PATH_INFO", ""))
         if self._prefix:

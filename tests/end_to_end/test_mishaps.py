@@ -281,11 +281,15 @@ def test_what_goes_wrong_is_told_and_mended(
     assert order(stack, project)[-1] == gone
     assert any(f"task {gone}" in warning for warning in state["warnings"])
     broken = [task for task in order(stack, project) if task != gone][-3:]
+    wrongs: tuple[dict[str, list[object]], ...] = ({"rle": [1, 2, 3]}, {"brushlabels": ["Nothing"]}, {})
     with no_training(project.id):
-        for task, wrong in zip(broken, ({"rle": [1, 2, 3]}, {"brushlabels": ["Nothing"]}, {}), strict=True):
+        for task, wrong in zip(broken, wrongs, strict=True):
             (region,) = project.regions(task)
-            region["value"] |= wrong
-            annotators[0].submit(task, [region if wrong else {**region, "original_width": 100}])
+            if wrong:
+                region["value"].update(wrong)
+            else:
+                region["original_width"] = 100
+            annotators[0].submit(task, [region])
         for task in order(stack, project)[:3]:
             annotators[0].submit(task, project.regions(task))
     state = stack.wait_for_round(project.id)

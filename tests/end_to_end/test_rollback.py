@@ -29,6 +29,7 @@ from backend.project.context import Context, open_context
 from backend.project.version_list import plan_rollback
 from backend.queue.enqueue import enqueue_rollback, enqueue_round, enqueue_training
 from backend.queue.follow import JobState, follow
+from backend.queue.job_result import JobResult
 from backend.queue.lease import Fence
 from backend.queue.progress import Progress
 from backend.store.version_history import ROLLBACK, TRAINING
@@ -236,7 +237,7 @@ def nothing_changes(stack: Stack, project: CellProject) -> Iterator[None]:
     assert masks(stack, project) == shown
 
 
-def run(context: Context, version: str, job_id: str) -> dict[str, Any]:
+def run(context: Context, version: str, job_id: str) -> JobResult:
     """What the job does, while no look at the project mends what it finds."""
     progress = Progress(context.redis, context.project_id, job_id, "rollback")
     fence = Fence(context.redis, context.keys.fence("look"))

@@ -89,9 +89,9 @@ def test_an_annotator_who_skips_everything(
     tasks = [place.task_id for place in priorities.order(stack.client, project.id)]
     drawn = project.regions(tasks[3])
     annotator.skip(tasks[0])
-    annotator.skip(tasks[1], [region | {"origin": "prediction"} for region in drawn])  # what the model drew
+    annotator.skip(tasks[1], [{**region, "origin": "prediction"} for region in drawn])  # what the model drew
     annotator.skip(tasks[2])
-    annotator.skip(tasks[3], [region | {"origin": "manual"} for region in drawn])
+    annotator.skip(tasks[3], [{**region, "origin": "manual"} for region in drawn])
     assert annotator.next(project.id) is None
     state = looked(project)
     assert (state["next_tasks"], state["skipped"]["tasks"]) == ([], sorted(tasks))

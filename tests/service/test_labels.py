@@ -24,6 +24,7 @@ from backend.project.context import Context, Setup, open_context
 from backend.project.label_review import review
 from backend.project.task_data import read_labels
 from backend.queue import pending_work
+from backend.queue.job_result import JobResult
 from backend.queue.progress import Progress
 from backend.run.redis_server import EmbeddedRedis
 from backend.store.round_record import round_in_force
@@ -54,7 +55,7 @@ class Lab:
             f"/api/projects/{self.context.project_id}/", json={"label_config": config}
         ).raise_for_status()
 
-    def train(self) -> dict[str, Any]:
+    def train(self) -> JobResult:
         return entry_points.train(self.context.project_id, "test")
 
     def look(self) -> None:
@@ -63,7 +64,8 @@ class Lab:
     def write_order(self) -> None:
         """A round from its start to its end; of fewer than three labels, so that nothing is trained in it."""
         started = entry_points.start_round(self.context.project_id, "test")
-        Job.fetch(started["next"], connection=self.context.redis).delete()  # done here, as no worker runs
+        follower = Job.fetch(str(started["next"]), connection=self.context.redis)
+        follower.delete()  # done here, as no worker runs
         entry_points.finish_round(self.context.project_id, str(started["round"]))
 
     def shown(self) -> dict[int, tuple[int, float, list[str]]]:

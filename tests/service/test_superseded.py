@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -218,7 +218,7 @@ def test_an_order_that_was_never_in_force_goes_at_once(
     before = labelled.client.versions(labelled.project_id)
 
     class Full(LabelStudio):
-        def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]]) -> int:
+        def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> int:
             super().import_predictions(project_id, predictions)
             raise LabelStudioError("answered 500", status=500)
 

@@ -11,6 +11,7 @@ from redis import Redis
 
 from backend.jobs.round import start
 from backend.jobs.round.folder import LABELS, RoundFolder, Snapshot
+from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.config import EXAMPLE
 from backend.project.context import Context, open_context
 from backend.project.task_data import save_masks
@@ -86,7 +87,7 @@ def machine(settings: Settings, folder: Path, name: str) -> Context:
 
 def a_round(context: Context, strategy: str) -> RoundFolder:
     """A round over eight images, three of them labelled, whose snapshot is taken."""
-    tasks = [
+    tasks: list[Task] = [
         {"id": number, "data": {"image": "data:image/png;base64," + _encoded(number)}}
         for number in range(1, 9)
     ]

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import LabelConfig
-from backend.labelstudio.labels.regions import Region, from_mask
+from backend.labelstudio.labels.regions import from_mask
 from model.arrays import Mask
 from model.data.images import decode_shrunk, normalise
 from model.network.checkpoint import TrainedModel

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from backend.errors import TaskImageError, VersionError
 from backend.jobs.masks.pre_annotation import PreAnnotator
+from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import LabelConfig
 from backend.project import missing_images
 from backend.project.context import Context
@@ -26,7 +26,7 @@ def draw(
     config: LabelConfig,
     task_ids: list[int],
     progress: Callable[[str, int, int], None],
-) -> dict[int, list[dict[str, Any]]]:
+) -> dict[int, list[Region]]:
     """The masks of a version on some tasks, by task id;
     tasks that are gone or cannot be read are left out, with a log line."""
     if version == NO_VERSION or not task_ids:
@@ -47,7 +47,7 @@ def draw(
         if int(task["id"]) in wanted_ids
     }
     images = TaskImages(context, config, tasks.values(), annotator.model.recipe.max_side)
-    regions: dict[int, list[dict[str, Any]]] = {}
+    regions: dict[int, list[Region]] = {}
     lacking = []
     for done, task_id in enumerate(task_ids, start=1):
         progress("Drawing masks", done, len(task_ids))

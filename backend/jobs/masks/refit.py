@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from backend.errors import RegionError
 from backend.jobs.masks.predict_masks import note_drawn
 from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED
+from backend.labelstudio.http.answers import Filter, Region
 from backend.labelstudio.labels.config import LabelConfig
-from backend.labelstudio.labels.regions import Region, fits, from_mask, to_mask
+from backend.labelstudio.labels.regions import fits, from_mask, to_mask
 from backend.project.context import Context
 from backend.queue.project_info import ProjectInfo
 from backend.store.round_record import RoundRecord
@@ -71,7 +72,7 @@ def _refit(context: Context, config: LabelConfig, record: RoundRecord) -> int:
             if regions != before and context.client.update_prediction(prediction, result=regions):
                 changed[task] = regions
 
-    masked = [
+    masked: list[Filter] = [
         *UNLABELLED,
         {
             "filter": "filter:tasks:predictions_results",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from backend.errors import SupersededError
+from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.project.context import Context
 from backend.project.task_data import TaskImages, load_masks
@@ -31,12 +32,12 @@ class Snapshot:
     reason: str
     version: str  # of the model, NO_VERSION before there is one
     strategy: str
-    options: dict[str, Any]
+    options: Mapping[str, object]
     budget: int
     seed: int
-    recipe: dict[str, Any]
+    recipe: Mapping[str, object]
     label_config: str
-    tasks: list[dict[str, Any]]  # "id" and "data" of every task of U and L that takes part
+    tasks: list[Task]  # "id" and "data" of every task of U and L that takes part
     labelled: list[str]  # L
     further: list[str]  # unlabelled tasks that take no part: too many, or no usable image
     unreadable: dict[str, str]  # task id to what is wrong with its image
@@ -106,7 +107,7 @@ class RoundFolder:
         for name in (LABELS, "pseudo-labels.npz"):
             storage.get(f"{self.folder}/{name}")
         model_folder = storage.get_folder(f"{self.context.folder}/versions/{snapshot.version}")
-        recipe = Recipe.from_dict(snapshot.recipe)
+        recipe = Recipe.from_dict(dict(snapshot.recipe))
         masks = load_masks(self.path / LABELS)
         return Round(
             images,
@@ -123,7 +124,7 @@ class RoundFolder:
     def images(self, snapshot: Snapshot) -> TaskImages:
         """The images of the tasks that take part."""
         return TaskImages(
-            self.context, snapshot.config, snapshot.tasks, Recipe.from_dict(snapshot.recipe).max_side
+            self.context, snapshot.config, snapshot.tasks, Recipe.from_dict(dict(snapshot.recipe)).max_side
         )
 
     def keep(self) -> None:

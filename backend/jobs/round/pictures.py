@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import unquote, urlsplit
 
 from backend.errors import RegionError, TaskImageError
 from backend.jobs.round.similarity_map import similarity_map
 from backend.jobs.round.thumbnails import SIDE, thumbnail
+from backend.labelstudio.http.answers import Region
 from backend.labelstudio.images import address
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import to_mask
@@ -29,6 +30,16 @@ SIMILARITY = "similarity.json"
 LONGEST_NAME = 80
 
 
+class Picture(TypedDict):
+    """What the page knows of a task of the order."""
+
+    name: str  # of the image file
+    picture: bool  # whether there is one
+
+
+NO_PICTURE: Picture = {"name": "", "picture": False}
+
+
 def picture_name(round_folder: str, task: int) -> str:
     """Where the picture of a task is kept."""
     return f"{round_folder}/pictures/{task}.jpg"
@@ -39,7 +50,7 @@ def draw_pictures(
     round_folder: str,
     config: LabelConfig,
     order: Sequence[int],
-    regions: Mapping[int, Sequence[dict[str, Any]]],
+    regions: Mapping[int, Sequence[Region]],
     tasks: Mapping[int, Mapping[str, Any]],
     on_progress: Callable[[str, int, int], None],
 ) -> None:
@@ -48,7 +59,7 @@ def draw_pictures(
 
     A task whose image cannot be read has a name and no picture.
     """
-    index: dict[str, dict[str, Any]] = {}
+    index: dict[str, Picture] = {}
     first = list(order[:PICTURES])
     tasks = {**_missing(context, set(first) - set(tasks)), **tasks}
     for done, number in enumerate(first, start=1):
@@ -71,9 +82,7 @@ def draw_pictures(
     context.storage.write_json(f"{round_folder}/{INDEX}", {"tasks": index})
 
 
-def _picture(
-    content: bytes, number: int, config: LabelConfig, regions: Sequence[dict[str, Any]] | None
-) -> bytes:
+def _picture(content: bytes, number: int, config: LabelConfig, regions: Sequence[Region] | None) -> bytes:
     small, size = decode_shrunk(content, f"task {number}", SIDE)
     if regions is None:
         return thumbnail(small, None)

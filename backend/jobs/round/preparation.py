@@ -8,6 +8,7 @@ from typing import Any
 
 from backend.errors import StoppedError
 from backend.jobs.round.pictures import draw_pictures, keep_similarity
+from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import LabelConfig
 from backend.project.context import Context
 from backend.store.shown_masks import DrawnMasks
@@ -22,7 +23,7 @@ def prepare(
     version: str,
     config: LabelConfig,
     order: Sequence[int],
-    regions: Mapping[int, Sequence[dict[str, Any]]],
+    regions: Mapping[int, Sequence[Region]],
     on_progress: Callable[[str, int, int], None],
     *,
     tasks: Mapping[int, Mapping[str, Any]] | None = None,

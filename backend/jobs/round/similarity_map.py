@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,23 @@ More images are shown in groups of equal size."""
 Matrix = npt.NDArray[np.float32]
 
 
+class SimilarityMap(TypedDict):
+    """What the page draws, JSON-ready."""
+
+    count: int  # N
+    groups: list[list[str]]  # ids of one row and column each
+    trained: list[str]  # ids whose rows are measured
+    labelled: list[str]
+    values: list[list[int]]  # hundredths
+    low: NotRequired[list[list[int]]]  # of groups of several images: the smallest figure in each cell
+    high: NotRequired[list[list[int]]]
+
+
 def similarity_map(
     ids: Sequence[str], similarity: Matrix, trained: Collection[str], labelled: Collection[str]
-) -> dict[str, Any]:
-    """The map of d(x_i, x_j), (N, N) with rows and columns in the order of `ids`, JSON-ready.
+) -> SimilarityMap:
+    """The map of d(x_i, x_j), (N, N) with rows and columns in the order of `ids`.
 
-    {"count": N, "groups": [[id, ...], ...] one of each row and column, "trained", "labelled":
-    [ids], "values": [[hundredths]], and for groups of several images "low" and "high":
-    the smallest and largest figure in each cell}.
     A group's figure is the mean over its pairs of different images;
     of an image with itself it is 1 by definition.
     """
@@ -35,16 +44,17 @@ def similarity_map(
     arranged = similarity[np.ix_(order, order)]
     bounds = np.linspace(0, count, min(count, MOST_CELLS) + 1).round().astype(int)
     groups = [[ids[index] for index in order[start:end]] for start, end in pairwise(bounds)]
-    content: dict[str, Any] = {
+    content: SimilarityMap = {
         "count": count,
         "groups": groups,
         "trained": sorted(set(trained) & set(ids), key=_by_number),
         "labelled": sorted(set(labelled) & set(ids), key=_by_number),
+        "values": [],
     }
     if count <= MOST_CELLS:
-        return content | {"values": _hundredths(arranged)}
+        return {**content, "values": _hundredths(arranged)}
     mean, low, high = _reduced(arranged, bounds)
-    return content | {"values": _hundredths(mean), "low": _hundredths(low), "high": _hundredths(high)}
+    return {**content, "values": _hundredths(mean), "low": _hundredths(low), "high": _hundredths(high)}
 
 
 def alike_together(similarity: Matrix) -> npt.NDArray[np.intp]:

@@ -13,13 +13,13 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 from redis.exceptions import RedisError
 
 from backend.errors import SupersededError, TaskImageError, VersionError
 from backend.jobs.round.folder import LABELS, SNAPSHOT, RoundFolder, Snapshot
+from backend.labelstudio.http.answers import Task
 from backend.labelstudio.image_cache import prune
 from backend.labelstudio.labels.annotations import chosen
 from backend.labelstudio.skips import read_skips
@@ -114,7 +114,7 @@ def _take_snapshot(
     setup = dataclasses.replace(setup, options=wish.over(setup.options))
     prune(context.image_cache.parent)
     labels = read_labels(context, setup, progress)
-    pool = [
+    pool: list[Task] = [
         {"id": task["id"], "data": task["data"]}
         for task in context.client.tasks(context.project_id, "unlabelled")
         if not chosen(task)
@@ -232,9 +232,7 @@ def run_unit(context: Context, progress: Progress, name: str, unit: str) -> None
         pipe.execute()
 
 
-def _limited(
-    tasks: list[dict[str, Any]], most: int, seed: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _limited(tasks: list[Task], most: int, seed: int) -> tuple[list[Task], list[Task]]:
     """At most so many of the tasks, drawn at random, and the others."""
     if len(tasks) <= most:
         return tasks, []

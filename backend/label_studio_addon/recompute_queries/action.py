@@ -24,7 +24,7 @@ SECONDS = 5.0
 """The backend only notes the wish, in a fraction of a second."""
 
 
-def recompute_queries(project: Any, queryset: Any, request: Any = None, **others: Any) -> dict[str, Any]:
+def recompute_queries(project: Any, queryset: Any, request: Any = None, **others: Any) -> dict[str, object]:
     """Ask the project's ML backend for a round, and tell the outcome in one sentence.
     Runs in the request, so it waits for nothing."""
     del queryset, others
@@ -81,7 +81,7 @@ def register() -> None:
     )
 
 
-def _outcome(answer: backend.Answer, project_id: int) -> dict[str, Any]:
+def _outcome(answer: backend.Answer, project_id: int) -> dict[str, object]:
     said = str(answer.content.get("message") or "").rstrip(".")
     if answer.status in range(200, 300):
         page = str(answer.content.get("page") or "")
@@ -119,7 +119,7 @@ def _outcome(answer: backend.Answer, project_id: int) -> dict[str, Any]:
     return _refused(400 if answer.status < 500 else 424, f"The ML backend refused: {said or answer.status}.")
 
 
-def _refused(status: int, text: str) -> dict[str, Any]:
+def _refused(status: int, text: str) -> dict[str, object]:
     """An answer that the page shows as an error. Never 401, 404 or 5xx:
     the page would leave, say nothing, or show a dialog of its own."""
     return {"response_code": status, "detail": text}

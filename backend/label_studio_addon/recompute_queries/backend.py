@@ -3,6 +3,7 @@ Studio holds for each."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +30,7 @@ class Answer:
 
 
 def ask(
-    project: Any, method: str, path: str, *, seconds: float, body: dict[str, Any] | None = None
+    project: Any, method: str, path: str, *, seconds: float, body: Mapping[str, object] | None = None
 ) -> Answer | None:
     """The answer of the first backend that knows `path`; if none does, that of the first of all.
     None without a backend."""
@@ -42,7 +43,7 @@ def ask(
     return first
 
 
-def _call(backend: Any, method: str, path: str, seconds: float, body: dict[str, Any] | None) -> Answer:
+def _call(backend: Any, method: str, path: str, seconds: float, body: Mapping[str, object] | None) -> Answer:
     url = backend.url.rstrip("/")
     try:
         response = backend.api.request(method, f"{url}/{path}", json=body, timeout=(CONNECT_SECONDS, seconds))

@@ -4,6 +4,7 @@ budget, strategy and its options, filled with the project's own settings, which 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from recompute_queries import backend
@@ -14,7 +15,7 @@ SECONDS = 3.0
 """The dialog is open and shows a spinner meanwhile."""
 
 
-def fields(project: Any) -> list[dict[str, Any]]:
+def fields(project: Any) -> list[dict[str, object]]:
     """What Label Studio's page draws;
     nothing where the backend does not tell, so that the outcome says what is wrong."""
     answer = backend.ask(project, "GET", f"projects/{project.id}/recompute", seconds=SECONDS)
@@ -44,11 +45,11 @@ def fields(project: Any) -> list[dict[str, Any]]:
     ]
 
 
-def wishes(data: dict[str, Any]) -> dict[str, Any]:
+def wishes(data: Mapping[str, Any]) -> dict[str, object]:
     """What was filled in, as the backend wants it, which checks it.
     Raises ValueError for a budget that is no number."""
     budget, strategy = str(data.get("budget") or "").strip(), data.get("strategy")
-    found: dict[str, Any] = {"strategy": strategy} if strategy else {}
+    found: dict[str, object] = {"strategy": strategy} if strategy else {}
     if budget:
         if not (budget.isascii() and budget.isdigit()):
             raise ValueError(f"Budget: found {budget[:40]!r}, expected a whole number such as 5.")
@@ -57,7 +58,7 @@ def wishes(data: dict[str, Any]) -> dict[str, Any]:
     return found | {name: _value(str(value)) for name, value in options.items() if str(value or "").strip()}
 
 
-def _field(option: dict[str, Any]) -> dict[str, Any]:
+def _field(option: Mapping[str, Any]) -> dict[str, object]:
     """How an option of strategies is filled in."""
     label = f"{option['name']} (for {', '.join(option['strategies'])}): {option['help'].replace('`', '')}"
     content = {"name": OPTION + option["name"], "label": label, "value": option["value"]}

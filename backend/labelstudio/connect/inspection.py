@@ -3,7 +3,7 @@ what it is like now, and how a thing that is not as it should be is told or fixe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from backend.finding import Finding, Severity
 from backend.labelstudio.client import LabelStudio, Project
 from backend.labelstudio.connect.own_service import OwnService
 from backend.labelstudio.connect.record import Record
+from backend.labelstudio.http.answers import MlBackend, View, Webhook
 
 
 @dataclass
@@ -27,9 +28,9 @@ class Inspection:
     record: Record | None = None
     order: str = ""
     """Name of the order that should be served; "" if there is none yet."""
-    backends: list[dict[str, Any]] = field(default_factory=list)
-    hooks: list[dict[str, Any]] = field(default_factory=list)
-    views: list[dict[str, Any]] = field(default_factory=list)
+    backends: list[MlBackend] = field(default_factory=list)
+    hooks: list[Webhook] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
 
     @property
     def hook_headers(self) -> dict[str, str]:
@@ -77,7 +78,7 @@ class Inspection:
         None if none, or if it is not recorded here."""
         return None if self.record is None else self.record.written(name)
 
-    def note_made(self, kind: str, made: dict[str, Any]) -> None:
+    def note_made(self, kind: str, made: Mapping[str, object]) -> None:
         """Note something that was made here."""
         if self.record is not None:
             self.record.add_made(kind, made.get("id"))

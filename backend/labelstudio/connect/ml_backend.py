@@ -6,11 +6,11 @@ from __future__ import annotations
 import base64
 import re
 from functools import partial
-from typing import Any
 
 from backend.finding import Finding, Severity
 from backend.labelstudio.connect.inspection import Inspection
 from backend.labelstudio.connect.own_service import BACKEND_TITLE, HOOK, normalise
+from backend.labelstudio.http.answers import MlBackend
 
 CONNECTED = ("CO", None)
 """States of a connection that works."""
@@ -81,7 +81,7 @@ def _connect(found: Inspection) -> list[Finding]:
     return found.fix("backend", f"{found.own.url} is not connected", "connected", create)
 
 
-def _check_kept(found: Inspection, kept: dict[str, Any]) -> list[Finding]:
+def _check_kept(found: Inspection, kept: MlBackend) -> list[Finding]:
     """Its user and password, and whether Label Studio can use it;
     else it is moved to the address that the settings tell."""
     url, auth = str(kept["url"]), _auth(found)
@@ -104,13 +104,13 @@ def _check_kept(found: Inspection, kept: dict[str, Any]) -> list[Finding]:
     return []
 
 
-def _update(found: Inspection, kept: dict[str, Any], url: str) -> None:
+def _update(found: Inspection, kept: MlBackend, url: str) -> None:
     # Label Studio validates address and password together, so both are told;
     # what is left out stays, extra params among it.
     kept |= found.client.update_ml_backend(int(kept["id"]), url=url, project=found.project.id, **_auth(found))
 
 
-def _move(found: Inspection, kept: dict[str, Any]) -> None:
+def _move(found: Inspection, kept: MlBackend) -> None:
     before = normalise(str(kept["url"]).rstrip("/") + HOOK)
     _update(found, kept, found.own.url)
     for hook in found.hooks:
@@ -118,7 +118,7 @@ def _move(found: Inspection, kept: dict[str, Any]) -> None:
             found.client.update_webhook(int(hook["id"]), url=found.own.url + HOOK)
 
 
-def _second(found: Inspection, kept: dict[str, Any], other: dict[str, Any]) -> list[Finding]:
+def _second(found: Inspection, kept: MlBackend, other: MlBackend) -> list[Finding]:
     """A connection that leads here beside the one in use:
     removed if it is one that connecting has made and says nothing of its own."""
     text = f"this service is connected twice, at {kept['url']} and at {other['url']}"
@@ -136,13 +136,13 @@ def _second(found: Inspection, kept: dict[str, Any], other: dict[str, Any]) -> l
     return [Finding("backend", Severity.WARNING, text, "Settings, Model: keep the one that is meant")]
 
 
-def _moved(found: Inspection, item: dict[str, Any]) -> bool:
+def _moved(found: Inspection, item: MlBackend) -> bool:
     """Whether a connection is one that was ours until the service got another address:
     recorded, and nothing answers there now."""
     return found.is_made("ml_backends", item["id"]) and item.get("state") not in CONNECTED
 
 
-def _auth(found: Inspection) -> dict[str, Any]:
+def _auth(found: Inspection) -> dict[str, str]:
     if found.own.basic_auth is None:
         return {"auth_method": "NONE"}
     user, password = found.own.basic_auth

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from backend.labelstudio.connect.webhook_key import webhook_headers
+from backend.labelstudio.http.answers import MlBackend
 from backend.labelstudio.http.probe import is_loopback
 
 BasicAuth = tuple[str, str]
@@ -60,7 +61,7 @@ class OwnService:
         base, found, end = str(hook.get("url") or "").rstrip("/").rpartition(HOOK)
         return bool(found) and not end and self.is_at(base)
 
-    def of_these(self, backends: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def of_these(self, backends: Sequence[MlBackend]) -> list[MlBackend]:
         """Those of a project's connections that lead here; the one in use first:
         with extra params, made by a person, the oldest."""
 
@@ -73,7 +74,7 @@ class OwnService:
                 int(item.get("id") or 0),
             )
 
-        return sorted((dict(item) for item in backends if self.is_at(item.get("url"))), key=rank)
+        return sorted((item for item in backends if self.is_at(item.get("url"))), key=rank)
 
     def _is_told(self, url: str) -> bool:
         key = (normalise(url), self.instance)

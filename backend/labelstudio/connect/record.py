@@ -110,5 +110,5 @@ class Record:
         return self.read().get("set", {}).get(name)
 
 
-def _part(item: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+def _part(item: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:
     return {name: item[name] for name in names if name in item}

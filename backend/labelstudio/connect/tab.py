@@ -50,7 +50,7 @@ def check_tab(found: Inspection) -> list[Finding]:
     return [Finding("tab", Severity.OK, f"the tab {TAB_TITLE!r} is there")]
 
 
-def tab_data(columns: Sequence[str], image_key: str) -> dict[str, Any]:
+def tab_data(columns: Sequence[str], image_key: str) -> dict[str, object]:
     """The open tasks in the recommended order;
     as a list it shows the image and hides all `columns` that tell an annotator nothing."""
     hidden = [f"tasks:{column}" for column in columns if column not in (image_key, "data", *_SHOWN)]
@@ -59,7 +59,7 @@ def tab_data(columns: Sequence[str], image_key: str) -> dict[str, Any]:
     )  # in a list Label Studio puts the image behind all other columns, 60 pixels wide
 
 
-def _form(kind: str, hidden: Sequence[str]) -> dict[str, Any]:
+def _form(kind: str, hidden: Sequence[str]) -> dict[str, object]:
     return {
         "title": TAB_TITLE,
         "type": kind,
@@ -82,7 +82,7 @@ def _form(kind: str, hidden: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _make(found: Inspection, data: dict[str, Any]) -> None:
+def _make(found: Inspection, data: Mapping[str, object]) -> None:
     if not found.views:  # the page makes its own default tab only where there is none
         found.views.append(
             found.client.create_view(

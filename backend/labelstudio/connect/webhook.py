@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from backend.finding import Finding, Severity
 from backend.labelstudio.connect.inspection import Inspection
 from backend.labelstudio.connect.own_service import HOOK, normalise
+from backend.labelstudio.http.answers import Webhook
 
 
 def check_webhook(found: Inspection) -> list[Finding]:
@@ -62,7 +62,7 @@ def _without_backend(url: str) -> list[Finding]:
     ]
 
 
-def _difference(hook: dict[str, Any], headers: dict[str, str]) -> str:
+def _difference(hook: Webhook, headers: dict[str, str]) -> str:
     """What is wrong with a webhook, "" if nothing; the password is not told."""
     if hook.get("headers") != headers:
         if str((hook.get("headers") or {}).get("Authorization", "")).startswith("Basic ") and headers:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -144,7 +144,7 @@ class _Cut:
         self._timer.daemon = True
         self._timer.start()
 
-    def trace(self, event: str, info: dict[str, Any]) -> None:
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Called by the library at each step of a request;
         it must not take a connection that is open already."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):

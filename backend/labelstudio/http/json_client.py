@@ -43,7 +43,7 @@ class JsonClient:
         """Close the connections."""
         self._http.close()
 
-    def _dict(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+    def _dict(self, method: str, path: str, **options: Any) -> Any:
         answer = self._http.json(method, path, **options)
         if not isinstance(answer, dict):
             raise LabelStudioError(
@@ -52,7 +52,7 @@ class JsonClient:
             )
         return answer
 
-    def _list(self, method: str, path: str, **options: Any) -> list[dict[str, Any]]:
+    def _list(self, method: str, path: str, **options: Any) -> list[Any]:
         answer = self._http.json(method, path, **options)
         if isinstance(answer, dict) and isinstance(answer.get("results"), list):
             answer = answer["results"]

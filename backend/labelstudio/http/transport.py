@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -112,7 +112,7 @@ class Transport:
         method: str,
         path: str,
         *,
-        query: dict[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
         body: Any = None,
         missing_ok: bool = False,
         auth: bool = True,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
-def chosen(task: dict[str, Any]) -> dict[str, Any] | None:
+def chosen(task: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The annotation that counts as the label of a task, as the API returns it with its annotations;
     None if it has none.
 
@@ -20,7 +21,7 @@ def chosen(task: dict[str, Any]) -> dict[str, Any] | None:
     return max(valid, key=_age, default=None)
 
 
-def _age(annotation: dict[str, Any]) -> tuple[bool, str, int]:
+def _age(annotation: Mapping[str, Any]) -> tuple[bool, str, int]:
     # Label Studio writes times in UTC with a fixed layout, so they sort as text.
     when = annotation.get("updated_at") or annotation.get("created_at") or ""
     return bool(annotation.get("ground_truth")), str(when), int(annotation.get("id") or 0)

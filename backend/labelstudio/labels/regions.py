@@ -6,7 +6,7 @@ import base64
 import hashlib
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,12 +17,11 @@ import numpy.typing as npt
 import PIL.Image
 
 from backend.errors import RegionError, UnknownLabelError
+from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels import polygons, rle
 from backend.labelstudio.labels.config import Kind, LabelConfig
 from model.arrays import Mask
 from model.data.images import row_blocks
-
-Region = dict[str, Any]
 
 TOLERANCE = 0.49
 """Pixels by which a written polygon may deviate from the mask's outline; it saves nine points of ten.
@@ -51,14 +50,22 @@ class Drawing:
 
 
 def to_mask(
-    result: Sequence[Region], config: LabelConfig, size: tuple[int, int], *, name: str = "annotation"
+    result: Sequence[Mapping[str, Any]],
+    config: LabelConfig,
+    size: tuple[int, int],
+    *,
+    name: str = "annotation",
 ) -> Mask:
     """The mask of `draw_regions` alone."""
     return draw_regions(result, config, size, name=name).mask
 
 
 def draw_regions(
-    result: Sequence[Region], config: LabelConfig, size: tuple[int, int], *, name: str = "annotation"
+    result: Sequence[Mapping[str, Any]],
+    config: LabelConfig,
+    size: tuple[int, int],
+    *,
+    name: str = "annotation",
 ) -> Drawing:
     """Draw the regions of an annotation as class ids;
     a pixel belongs to the smallest object drawn over it, whichever was drawn first.
@@ -116,7 +123,7 @@ def draw_regions(
     return Drawing(mask, named, passed_over)
 
 
-def fits(region: Region, config: LabelConfig) -> bool:
+def fits(region: Mapping[str, Any], config: LabelConfig) -> bool:
     """Whether Label Studio can show a region under the configuration:
     its control, kind, label and image are there."""
     control = config.control(str(region.get("from_name")))
@@ -258,7 +265,7 @@ def _paint(
     areas[won] = area[won]
 
 
-def _label(region: Region) -> str:
+def _label(region: Mapping[str, Any]) -> str:
     value, kind = region.get("value"), Kind(region["type"])
     labels = value.get(kind.value) if isinstance(value, dict) else None
     if not isinstance(labels, list) or len(labels) != 1:
@@ -266,7 +273,7 @@ def _label(region: Region) -> str:
     return str(labels[0])
 
 
-def _check_size(region: Region, size: tuple[int, int]) -> None:
+def _check_size(region: Mapping[str, Any], size: tuple[int, int]) -> None:
     # image_rotation only turns the view: Label Studio keeps sizes and coordinates in the image's own frame.
     found = (region.get("original_height"), region.get("original_width"))
     if found not in (size, (None, None)):
@@ -276,7 +283,7 @@ def _check_size(region: Region, size: tuple[int, int]) -> None:
         )
 
 
-def _shape(region: Region, kind: Kind, size: tuple[int, int]) -> _Pixels:
+def _shape(region: Mapping[str, Any], kind: Kind, size: tuple[int, int]) -> _Pixels:
     value, (height, width) = region["value"], size
     if kind is Kind.BRUSH:
         if value.get("format", "rle") != "rle" or "rle" not in value:
@@ -310,7 +317,7 @@ def _boxed(marked: npt.NDArray[np.bool_]) -> tuple[tuple[slice, slice], npt.NDAr
     return box, marked[box]
 
 
-def _bitmask(value: dict[str, Any], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _bitmask(value: Mapping[str, Any], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """The pixels of a bitmask, a PNG in a data: address: those that are not transparent."""
     try:
         content = base64.b64decode(str(value["imageDataURL"]).partition("base64,")[2], validate=True)
@@ -333,7 +340,7 @@ def _bitmask(value: dict[str, Any], size: tuple[int, int]) -> npt.NDArray[np.boo
     )
 
 
-def _outline(value: dict[str, Any], kind: Kind) -> polygons.Points:
+def _outline(value: Mapping[str, Any], kind: Kind) -> polygons.Points:
     """Points in per cent of width and height;
     of a rectangle and an ellipse the first is what it turns around."""
     points: polygons.Points
@@ -374,11 +381,11 @@ def _turned(points: polygons.Points, degrees: float) -> polygons.Points:
     return turned if len(points) == 4 else turned[1:]
 
 
-def _brush(pixels: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
+def _brush(pixels: npt.NDArray[np.bool_]) -> list[dict[str, object]]:
     return [{"format": "rle", "rle": rle.encode(pixels)}]
 
 
-def _polygons(pixels: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
+def _polygons(pixels: npt.NDArray[np.bool_]) -> list[dict[str, object]]:
     scale = np.asarray([100 / pixels.shape[1], 100 / pixels.shape[0]])
     return [
         {"points": np.round(points * scale, 4).tolist(), "closed": True}

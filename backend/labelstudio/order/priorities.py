@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from backend.errors import PriorityError
 from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED, LabelStudio
+from backend.labelstudio.http.answers import Filter
 from backend.labelstudio.order.round_rows import import_rows, write_rows
 from backend.labelstudio.order.rounds import Priority, Regions, is_round, named
 
@@ -147,9 +147,9 @@ def next_tasks(client: LabelStudio, project_id: int, count: int = 10) -> list[Pl
         "tasks"
     ]
     return [
-        Place(int(task["id"]), float(task["predictions_score"]))
+        Place(int(task["id"]), float(score))
         for task in page
-        if task.get("predictions_score") is not None
+        if (score := task.get("predictions_score")) is not None
     ]
 
 
@@ -256,10 +256,10 @@ def _check_unique(task_ids: Sequence[int]) -> None:
 def _placed(client: LabelStudio, project_id: int) -> dict[int, float]:
     """Unlabelled tasks that have a place in the version in force, and their scores."""
     found = client.pages(project_id, [*UNLABELLED, _scored(True)], IDS_A_PAGE)
-    return {int(task["id"]): float(task["predictions_score"]) for task in found}
+    return {int(task["id"]): float(task["predictions_score"] or 0) for task in found}
 
 
-def _scored(yes: bool) -> dict[str, Any]:
+def _scored(yes: bool) -> Filter:
     """Filter of tasks with a score in the version in force; it also makes Label Studio tell the score."""
     return {
         "filter": "filter:tasks:predictions_score",

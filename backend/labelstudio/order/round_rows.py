@@ -12,10 +12,10 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
 
 from backend.errors import LabelStudioError, PriorityError
 from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED, LabelStudio
+from backend.labelstudio.http.answers import Filter, NewPrediction
 from backend.labelstudio.order.rounds import Priority, is_round, named, round_number
 
 KEPT = 10
@@ -160,7 +160,7 @@ def _over_oldest(client: LabelStudio, round_name: str, in_force: str, priority: 
 def _crowded(client: LabelStudio, project_id: int, most: int) -> Iterator[int]:
     """Open tasks with so many predictions, whosesoever, that `most` of superseded orders may be among
     them."""
-    many = {
+    many: Filter = {
         "filter": "filter:tasks:total_predictions",
         "operator": "greater",
         "type": "Number",
@@ -188,12 +188,12 @@ def _counted(client: LabelStudio, project_id: int, round_name: str, wanted: list
     return [priority for priority in wanted if priority.task_id in held]
 
 
-def _chunks(round_name: str, priorities: Sequence[Priority]) -> Iterator[list[dict[str, Any]]]:
-    chunk: list[dict[str, Any]] = []
+def _chunks(round_name: str, priorities: Sequence[Priority]) -> Iterator[list[NewPrediction]]:
+    chunk: list[NewPrediction] = []
     size = 0
     for priority in priorities:
         regions = list(priority.regions or ())
-        item = {
+        item: NewPrediction = {
             "task": priority.task_id,
             "result": regions,
             "score": priority.score,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Regions = Sequence[dict[str, Any]]
+from backend.labelstudio.http.answers import Region
+
+Regions = Sequence[Region]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from typing import Any
 
 from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.http.answers import Task
 from backend.labelstudio.order.rounds import is_round, round_number
 
 NAMED = "labelled"
@@ -47,10 +47,10 @@ def remove(
 
 
 def _remove_from(client: LabelStudio, task_id: int, rounds: Collection[str]) -> int:
-    task: dict[str, Any] = client.task(task_id) or {}  # with its predictions of all versions
+    task: Task = client.task(task_id) or {}  # with its predictions of all versions
     named = {annotation.get("parent_prediction") for annotation in task.get("annotations") or []}
     gone = [int(item["id"]) for item in task.get("predictions") or [] if item["model_version"] in rounds]
-    for prediction in named.intersection(gone):
+    for prediction in set(gone) & named:
         client.update_prediction(prediction, model_version=NAMED)
     client.delete_predictions(set(gone) - named)
     return len(gone)

@@ -4,11 +4,11 @@ asks Label Studio nothing."""
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from backend.errors import BackendError
-from backend.jobs.round.pictures import INDEX, SIMILARITY
+from backend.jobs.round.pictures import INDEX, NO_PICTURE, SIMILARITY, Picture
 from backend.project import live_quality, version_list
 from backend.project.context import Context
 from backend.project.forecast import Advice, Forecast, advise, forecast
@@ -109,12 +109,12 @@ def _add_order(context: Context, page: Page) -> None:
     origin = record.origin  # a rollback takes over the order of an earlier round
     if context.storage.get(f"{rounds}/{origin}/{SIMILARITY}").exists():
         page.similarity = origin
-    pictures: dict[str, Any] = {}
+    pictures: Mapping[str, Picture] = {}
     try:
         pictures = (context.storage.read_json(f"{rounds}/{record.round}/{INDEX}") or {}).get("tasks", {})
     finally:
         for place in page.state.next_tasks:
-            known = pictures.get(str(place.task), {})
+            known = pictures.get(str(place.task), NO_PICTURE)
             page.next.append(
                 NextImage(
                     place.task,

@@ -125,6 +125,6 @@ def _label_studio(context: Context) -> str:
     return settings.label_studio_public_url or told or settings.label_studio_url
 
 
-def _common() -> dict[str, Any]:
+def _common() -> dict[str, str]:
     settings = current_app.config["SETTINGS"]
     return {"label_studio": settings.label_studio_public_url or settings.label_studio_url}

@@ -19,6 +19,7 @@ from PIL import Image
 from backend.errors import RegionError, TaskImageError
 from backend.jobs.masks.pre_annotation import PreAnnotator
 from backend.jobs.masks.refit import refitted
+from backend.labelstudio.http.answers import Region
 from backend.labelstudio.images import one_image, require_size
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.labelstudio.labels.regions import draw_regions
@@ -124,7 +125,7 @@ def test_what_no_setting_allows_says_so() -> None:
         require_size(forged(20_000), 5, MAX_PIXELS)
 
 
-def region(value: dict[str, Any], side: int, kind: str = "brushlabels") -> dict[str, Any]:
+def region(value: dict[str, Any], side: int, kind: str = "brushlabels") -> Region:
     return {
         "id": "r",
         "type": kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -41,7 +41,7 @@ class Annotator:
         task = self.client.next_task(project)
         return None if task is None else int(task["id"])
 
-    def submit(self, task: int, result: list[dict[str, Any]] | None = None, **fields: Any) -> int:
+    def submit(self, task: int, result: Sequence[Mapping[str, Any]] | None = None, **fields: Any) -> int:
         answer = self.http.post(f"/api/tasks/{task}/annotations/", json={"result": result or [], **fields})
         return int(answer.raise_for_status().json()["id"])
 

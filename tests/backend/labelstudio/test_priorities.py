@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -12,6 +12,7 @@ import pytest
 
 from backend.errors import LabelStudioError, PriorityError
 from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.labelstudio.order import priorities, round_rows
@@ -35,7 +36,7 @@ def shuffled(tasks: Sequence[int], seed: int = 0) -> list[int]:
     return random.Random(seed).sample(list(tasks), len(tasks))
 
 
-def mask_regions(seed: int = 0) -> list[dict[str, Any]]:
+def mask_regions(seed: int = 0) -> list[Region]:
     mask = (np.random.default_rng(seed).random((20, 30)) > 0.7).astype(np.uint8)
     return from_mask(mask, parse(EXAMPLE), [0.9, 0.8])
 
@@ -171,7 +172,7 @@ class Faulty(LabelStudio):
         super().__init__(url, token)
         self.fault, self.imports = fault, 0
 
-    def import_predictions(self, project_id: int, predictions: Sequence[dict[str, Any]]) -> int:
+    def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, Any]]) -> int:
         self.imports += 1
         if self.fault == "away" and self.imports == 2:
             raise LabelStudioError("POST import answered 500", status=500)

@@ -103,7 +103,7 @@ def _fill(lab: Lab) -> None:
         http.post(f"/api/storages/localfiles/{made}/sync").raise_for_status()
     with closing(LabelStudio(lab.server.url, lab.server.token)) as client:
         for task in client.tasks(lab.project):
-            lab.images["local" if "local-files" in str(task["data"]) else "upload"] = task
+            lab.images["local" if "local-files" in str(task["data"]) else "upload"] = dict(task)
 
 
 def test_a_synced_storage_and_uploads_are_read_wherever_label_studio_is_reached(

@@ -10,6 +10,7 @@ import pytest
 
 from backend.errors import PriorityError
 from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.http.answers import Region
 from backend.labelstudio.order import round_rows
 from backend.labelstudio.order.priorities import add_provisional, in_order, resume, top_up, write_order
 from backend.labelstudio.order.round_rows import kept
@@ -234,5 +235,5 @@ def test_how_many_predictions_a_task_keeps(tasks: int, masks: int, side: int, ex
     """1,000 tasks, 200 of them with a mask, hold at most 4,000 rows, whether they are ordered 50 times a day
     or each minute."""
     weight = {512: 27_000, 2048: 350_000}[side]
-    regions = {task: [{"value": "x" * weight}] for task in range(1, masks + 1)}
+    regions = {task: [Region(id="x" * weight)] for task in range(1, masks + 1)}
     assert kept(in_order(list(range(1, tasks + 1)), regions)) == expected

@@ -2,13 +2,14 @@
 
 import json
 
+from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import to_mask
 from backend.project.explanation import LONGEST, explain
 from backend.store.round_record import Place, RoundRecord
 from model.reason import Kind, Reason
 
-REGION = {
+REGION: Region = {
     "id": "a",
     "type": "brushlabels",
     "from_name": "labels",

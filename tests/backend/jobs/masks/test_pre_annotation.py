@@ -68,7 +68,7 @@ def test_labels_are_matched_by_name(
     annotator = PreAnnotator(TrainedModel(Thirds(), 3, Recipe(max_side=64)), ("A", "B"), parsed)
     regions = annotator.regions(encoded, "task 1")
     assert {region["value"]["brushlabels"][0] for region in regions} == set(expected)
-    assert all(region["score"] > 0.9 for region in regions)
+    assert all((region["score"] or 0) > 0.9 for region in regions)
     mask = to_mask(regions, parsed, (96, 128))
     for label, number in expected.items():
         column = 64 if label == "A" else 115
