@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -133,11 +134,9 @@ class Transport:
                 auth=self._auth if auth else None,
                 timeout=self._timeout if timeout is None else httpx.Timeout(timeout, connect=5.0),
             )
-            if answer.is_success and _is_page(answer):
-                raise _BusyError(answer)
             return answer
 
-        response = self._guarded(method, send)
+        response = self._guarded(method, partial(_refuse_pages, send))
         if response.status_code == 404 and missing_ok:
             return None
         self._check(response)
@@ -167,8 +166,13 @@ class Transport:
         response, own = self._downloads.get(place, self._hop)
         if response.status_code == 404 and place.otherwise is not None:
             response, own = self._downloads.get(Place(place.otherwise, keyed=False), self._hop)
-        if own and response.status_code in _BUSY and not self._answers():
+        paged = own and response.is_success and _is_page(response)
+        if own and (paged or response.status_code in _BUSY) and not self._answers():
             raise self._unreachable(f"{response.status_code} {response.reason_phrase}")
+        if paged:
+            raise NoAnswerError(
+                "Label Studio answers with a page where the image should be; try again later."
+            )
         if not own and response.status_code == 401:  # not about our key, which that server never sees
             host = response.request.url.host
             raise LabelStudioError(
@@ -218,7 +222,11 @@ class Transport:
         attempts = self._attempts if keyed else min(self._attempts, IMAGE_ATTEMPTS)
         try:  # 500 is what Label Studio answers for the image of a deleted upload
             answer: httpx.Response = self._retried(
-                "GET", send, again=_BUSY, attempts=attempts, waited_for_once=True
+                "GET",
+                partial(_refuse_pages, send) if keyed else send,
+                again=_BUSY,
+                attempts=attempts,
+                waited_for_once=True,
             )
             return answer
         except httpx.TransportError as error:
@@ -239,7 +247,8 @@ class Transport:
     def _answers(self) -> bool:
         """Whether Label Studio is there, when an image did not come."""
         try:
-            return self._http.get(f"{self.url}/api/version", timeout=CHECK_SECONDS).status_code < 500
+            answer = self._http.get(f"{self.url}/api/version", timeout=CHECK_SECONDS)
+            return answer.status_code < 500 and not _is_page(answer)
         except httpx.HTTPError:
             return False
 
@@ -378,6 +387,14 @@ class _BusyError(Exception):
 def _raise_if_busy(answer: Any, again: Collection[int]) -> Any:
     # 500 is also what Label Studio on SQLite answers while another process writes ("database is locked").
     if isinstance(answer, httpx.Response) and answer.status_code in again:
+        raise _BusyError(answer)
+    return answer
+
+
+def _refuse_pages(send: Callable[[], httpx.Response]) -> httpx.Response:
+    """What `send` returns; a page with status 200 counts as 502."""
+    answer = send()
+    if answer.is_success and _is_page(answer):
         raise _BusyError(answer)
     return answer
 

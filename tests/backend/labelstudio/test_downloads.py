@@ -125,6 +125,25 @@ def test_a_label_studio_that_is_away_is_told_apart_from_a_storage_behind_it(tmp_
         fetch(client, task("/data/upload/1/x.png"), CONFIG, tmp_path)
 
 
+def test_page_of_a_proxy_in_place_of_an_image_is_waited_for(tmp_path: Path) -> None:
+    """With status 200, as for every other request; where it stays, only that image, or all, is not there."""
+    page: Answer = (200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>Back in a minute")
+    pages = [page]
+    answers: dict[str, Answer] = {"/api/version": (200, {}, b"{}"), "/data/upload/1/y.png": page}
+
+    def answer(path: str) -> Answer:
+        return answers.get(path) or (pages.pop() if pages else (200, {}, png(1)))
+
+    with web_server(answer) as port:
+        client = LabelStudio(f"http://127.0.0.1:{port}", "0" * 40, attempts=2)
+        assert fetch(client, task("/data/upload/1/x.png"), CONFIG, tmp_path) == png(1)
+        with pytest.raises(TaskImageError, match="a page where the image should be"):
+            fetch(client, task("/data/upload/1/y.png"), CONFIG, tmp_path)
+        answers["/api/version"] = page
+        with pytest.raises(UnreachableError):
+            fetch(client, task("/data/upload/1/y.png"), CONFIG, tmp_path)
+
+
 @pytest.mark.parametrize(
     "broken",
     [b"<!DOCTYPE html><title>Log in</title>", b'{"error": "later"}', png(1)[:-200], png(1, value=0), b""],
