@@ -1,7 +1,6 @@
 """Upper bounds: the linear relaxation of the choice, its prices, and what they prove."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,51 +18,10 @@ MAX_TARGETS = 256
 SOLVED = 1e-5
 # Rounds without a relative improvement of the bound by `PROGRESS` after which the relaxation stops.
 PATIENCE, PROGRESS = 4, 2e-4
-# Price of breaking a limit by one image, in expected dice: more than any batch is worth.
-BROKEN = 100.0
 # What the solver says when it gives up, and the decimals of the gains with which it is then asked once more.
 GAVE_UP, ROUNDED = 4, 4
 # Candidates to begin with and to add at a time; smaller pools enter whole.
 START_CANDIDATES, MORE_CANDIDATES = 1500, 300
-
-
-@dataclass(frozen=True)
-class Limit:
-    """At most (sign 1) or at least (sign -1) `number` images of a group:
-    sign * (sum of their weights) <= sign * number.
-
-    members: (C,) bool.
-    """
-
-    members: NDArray[np.bool_]
-    number: int
-    sign: int
-
-
-@dataclass(frozen=True)
-class Prices:
-    """What the hard targets, (W,) float64 >= 0 with sum 1, and the limits, (M,) >= 0, weigh in a bound."""
-
-    targets: NDArray[np.float64]
-    limits: NDArray[np.float64]
-
-    def scores(self, hard: HardTargets, limits: Sequence[Limit]) -> NDArray[np.float64]:
-        """Return what each candidate is worth:
-        its gains at the targets' prices, less the limits' prices, (C,) float64."""
-        worth: NDArray[np.float64] = self.targets @ hard.gains
-        for limit, price in zip(limits, self.limits, strict=True):
-            worth[limit.members] -= limit.sign * price
-        return worth
-
-    def bound(
-        self, problem: Problem, hard: HardTargets, scores: NDArray[np.float64], limits: Sequence[Limit]
-    ) -> float:
-        """Return what these prices prove for batches that keep to the limits; scores, (C,):
-        -inf for candidates that are left out."""
-        granted = sum(
-            limit.sign * price * limit.number for limit, price in zip(limits, self.limits, strict=True)
-        )
-        return priced_bound(problem, hard, self.targets, scores) + float(granted)
 
 
 @dataclass(frozen=True)
@@ -93,12 +51,12 @@ def relax(problem: Problem, hard: HardTargets, deadline: float) -> Relaxation:
         solved = solve(problem, hard, active, deadline)
         if solved is None:
             break
-        weights, prices, _ = solved
-        scores = prices.targets @ hard.gains
-        bound = priced_bound(problem, hard, prices.targets, scores)
+        weights, prices = solved
+        scores = prices @ hard.gains
+        bound = priced_bound(problem, hard, prices, scores)
         stale = 0 if bound < best.bound * (1 - PROGRESS) else stale + 1
         if bound < best.bound:
-            best = Relaxation(bound, weights, prices.targets)
+            best = Relaxation(bound, weights, prices)
         totals = relaxed_totals(problem, weights)
         if (
             best.bound - totals.min() <= SOLVED * best.bound
@@ -125,39 +83,25 @@ def relax(problem: Problem, hard: HardTargets, deadline: float) -> Relaxation:
 
 
 def solve(
-    problem: Problem,
-    hard: HardTargets,
-    active: NDArray[np.int64],
-    deadline: float,
-    limits: Sequence[Limit] = (),
-) -> tuple[NDArray[np.float64], Prices, int] | None:
+    problem: Problem, hard: HardTargets, active: NDArray[np.int64], deadline: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Solve the relaxation on the hard targets and active candidates;
-    return weights (C,), prices and the work, or None without a solution.
+    return weights (C,) and prices (W,), or None without a solution.
 
     There is none out of time, or where the solver gives up:
     on near ties it sometimes does, and is asked once more with rounded gains, which costs the bound nearly
     nothing, as prices are evaluated on the exact ones.
-    Limits may be broken at a price that nothing is worth, so that there is a solution whatever is active;
-    where the limits contradict each other, the bound of these prices says so.
     """
     width, height = len(active), len(hard.members)
-    gains = np.c_[-hard.gains[:, active], np.ones(height), np.zeros(height)]
-    signs, numbers = (
-        np.array([limit.sign for limit in limits], dtype=float),
-        np.array([limit.number for limit in limits], dtype=float),
-    )
-    held = np.array([limit.sign * limit.members[active] for limit in limits], dtype=float).reshape(
-        len(limits), width
-    )
-    table = np.r_[gains, np.c_[held, np.zeros(len(limits)), -np.ones(len(limits))]]
+    table = np.c_[-hard.gains[:, active], np.ones(height)]
     for some in (table, table.round(ROUNDED)):
         result = linprog(
-            np.r_[np.zeros(width), -1.0, BROKEN * problem.size],
+            np.r_[np.zeros(width), -1.0],
             A_ub=some,
-            b_ub=np.r_[hard.base, signs * numbers],
-            A_eq=np.r_[np.ones(width), 0.0, 0.0][None],
+            b_ub=hard.base,
+            A_eq=np.r_[np.ones(width), 0.0][None],
             b_eq=[problem.budget],
-            bounds=np.r_[np.tile([0.0, 1.0], (width, 1)), [[-np.inf, np.inf], [0.0, np.inf]]],
+            bounds=np.r_[np.tile([0.0, 1.0], (width, 1)), [[-np.inf, np.inf]]],
             method="highs-ds",
             options={"time_limit": max(0.1, deadline - time.monotonic())},
         )
@@ -166,13 +110,9 @@ def solve(
     if result.status != 0:
         return None
     prices = np.clip(-result.ineqlin.marginals, 0, None)
-    prices /= prices[:height].sum()
     weights = np.zeros(len(problem.candidates))
     weights[active] = np.clip(result.x[:width], 0, 1)
-    work = (
-        int(result.nit) * (width + height) + width * height // 2
-    )  # steps of the simplex method, each over rows and columns, and set-up
-    return weights, Prices(prices[:height], prices[height:]), work
+    return weights, prices / prices.sum()
 
 
 def priced_bound(

@@ -7,27 +7,19 @@ import time
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from model.selection.branching import branch
-from model.selection.enumeration import BETTER, enumerate_batches
 from model.selection.greedy_search import greedy_batch
-from model.selection.hard_targets import HardTargets, first_targets
+from model.selection.hard_targets import first_targets
 from model.selection.local_search import Batch, search
 from model.selection.outcome import VALUE_TOLERANCE, Selection
 from model.selection.problem import Problem, pose
+from model.selection.proof import prove
 from model.selection.refinement import refine
-from model.selection.relaxation import Relaxation, cover_bound, priced_bound, relax, worth_keeping
+from model.selection.relaxation import cover_bound, priced_bound, relax, worth_keeping
 
 logger = logging.getLogger(__name__)
 
-# Batches up to which all are searched (with most of them left out) instead of branching ...
-MAX_BATCHES = 100_000_000
-# ... and candidates times targets up to which its tables are built.
-MAX_TABLE = 500_000
-# Branching is not tried on a larger relative distance than this:
-# on such pools (dice without any structure) it uses up any time without moving the bound far.
-HOPELESS = 0.5
 # Part of the time left that the relaxation and the search may use, so that something remains for the proof.
 SHARE = 0.5
 
@@ -86,48 +78,12 @@ def solve(problem: Problem, deadline: float, seed: int) -> tuple[Batch, float]:
         problem, hard, batch, relaxed.weights, relaxed.bound - tolerance(problem), part(deadline), seed
     )
     bound = min(relaxed.bound, cover_bound(problem, hard))
-    if bound - problem.worst(batch) > tolerance(problem):
-        batch, bound = prove(problem, hard, relaxed, batch, bound, deadline)
-    return refine(problem, hard, batch, deadline), bound
-
-
-def prove(
-    problem: Problem, hard: HardTargets, relaxed: Relaxation, batch: Batch, bound: float, deadline: float
-) -> tuple[Batch, float]:
-    """Close the distance between a batch and a bound as far as time allows; return both, improved."""
     prices = np.pad(relaxed.prices, (0, len(hard.members) - len(relaxed.prices)))
     scores = prices @ hard.gains
     priced = priced_bound(problem, hard, prices, scores)
-    value = problem.worst(batch)
-    kept = worth_keeping(problem, scores, priced, value)
-    if math.comb(len(kept), problem.budget) <= MAX_BATCHES and len(kept) * len(problem.targets) <= MAX_TABLE:
-        batch, bound, finished = by_enumeration(problem, hard, kept, prices, batch, bound, part(deadline))
-        if finished:
-            return batch, bound
-    if bound > value * (1 + HOPELESS):
-        return batch, bound
-    found, proven = branch(problem, hard, kept, scores, batch, bound, tolerance(problem) / 2, deadline)
-    return found, min(bound, proven)
-
-
-def by_enumeration(
-    problem: Problem,
-    hard: HardTargets,
-    kept: NDArray[np.int64],
-    prices: NDArray[np.float64],
-    batch: Batch,
-    bound: float,
-    deadline: float,
-) -> tuple[Batch, float, bool]:
-    """Return the best batch of the candidates kept, its value as bound where the search finished in time, and
-    whether it did."""
-    value = problem.worst(batch)
-    weights = np.zeros(len(problem.targets))
-    weights[hard.members] = prices
-    gains = problem.rows(kept)
-    found, best, finished = enumerate_batches(gains, problem.base, problem.budget, weights, value, deadline)
-    better = [int(kept[number]) for number in found] or batch
-    return better, max(best, problem.worst(better)) + BETTER if finished else bound, finished
+    kept = worth_keeping(problem, scores, priced, problem.worst(batch))
+    batch, bound = prove(problem, hard, kept, batch, bound, tolerance(problem), deadline)
+    return refine(problem, hard, batch, deadline), bound
 
 
 def tolerance(problem: Problem) -> float:

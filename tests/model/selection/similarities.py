@@ -80,16 +80,6 @@ def solved(matrix: Matrix, budget: int) -> tuple[Problem, list[int], HardTargets
     return problem, batch, first_targets(problem, batch)
 
 
-def equal_groups(count: int, groups: int, noise: float) -> Matrix:
-    """Groups with dice of .8 within and .2 across, each dice with noise of its own:
-    only the noise tells most batches apart."""
-    rng = np.random.default_rng(0)
-    group = rng.integers(0, groups, count)
-    matrix = np.clip(np.where(group[:, None] == group, 0.8, 0.2) + rng.normal(0, noise, (count, count)), 0, 1)
-    np.fill_diagonal(matrix, 1)
-    return matrix
-
-
 def nearly_equal(count: int, groups: int, noise: float) -> Matrix:
     """Groups with dice of .8 within and .5 across, and differences so small that nearly every batch of the
     same make-up is a tie."""
