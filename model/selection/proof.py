@@ -20,7 +20,7 @@ LOOK = 0.2
 LEAST_SECONDS = 0.1
 # Candidates times targets of the largest program: in larger ones HiGHS proves nothing in half a minute, and
 # looks at the clock too seldom.
-MOST_ENTRIES = 100_000
+MOST_ENTRIES = 200_000
 # Relative distance of the bound above which no program of more entries than this is tried:
 # on such pools (dice without any structure) it uses up any time without moving the bound far.
 HOPELESS, HOPELESS_ENTRIES = 0.5, 10_000
