@@ -110,3 +110,18 @@ def _rise(before: float, after: float) -> str:
     """ "from 0.52 to 0.66"; empty for what shows no gain."""
     first, second = f"{before:.2f}", f"{after:.2f}"
     return f"from {first} to {second}" if float(second) > float(first) else ""
+
+
+def describe_bound(value: float | None, upper_bound: float | None) -> str:
+    """How good a batch is, and how much better any other could be, in one sentence; empty where either figure
+    is not known. Both are the worst expected dice once the batch is labelled."""
+    if value is None or upper_bound is None or not value <= upper_bound <= 1.0:
+        return ""
+    if f"{upper_bound:.2f}" == f"{value:.2f}":
+        return (
+            f"No other set of images would raise the worst expected dice above the {value:.2f} of this one."
+        )
+    return (
+        f"The best possible set of images would raise the worst expected dice to at most {upper_bound:.2f};"
+        f" this one reaches {value:.2f}."
+    )

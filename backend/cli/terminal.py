@@ -12,7 +12,7 @@ from backend.project.project_status import ProjectStatus
 from backend.project.skipped_tasks import Skipped
 from backend.project.version_list import RollbackPlan, VersionEntry, VersionList
 from backend.store.version_history import ROLLBACK, describe_change
-from model.reason import describe_reason
+from model.reason import describe_bound, describe_reason
 
 if TYPE_CHECKING:
     from backend.doctor import Examination
@@ -117,8 +117,8 @@ def describe(state: ProjectStatus) -> str:
         lines.append(
             f"  round    {round_.name} of {round_.time}, {by}, budget {round_.budget} ({round_.reason})"
         )
-        if round_.message:
-            lines.append(f"           {round_.message}")
+        told = (round_.message, describe_bound(round_.value, round_.upper_bound))
+        lines += [f"           {text}" for text in told if text]
     else:
         lines.append("  round    none yet")
     if running:

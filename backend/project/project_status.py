@@ -61,6 +61,8 @@ class RoundInForce:
     version: str = ""
     seconds: float | None = None
     order_of: str | None = None  # the round whose order it is, after a rollback
+    value: float | None = None  # worst expected dice once the batch is labelled; None where none is expected
+    upper_bound: float | None = None  # proven: no batch of this size would reach more
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,8 @@ def _round(record: RoundRecord) -> RoundInForce:
         version=record.version,
         seconds=record.seconds,
         order_of=record.order_of,
+        value=record.notes.get("value"),
+        upper_bound=record.notes.get("upper_bound"),
     )
 
 

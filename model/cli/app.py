@@ -47,7 +47,7 @@ from model.experiment.runner import GROWING, run_experiment
 from model.experiment.transfer import study as transfer_study
 from model.files import check_writable, check_writable_folder
 from model.network.recipe import Recipe
-from model.reason import describe_reason
+from model.reason import describe_bound, describe_reason
 from model.similarity.round import Round
 from model.strategies import DEFAULT, get_strategy, strategy_names
 from model.strategies.base import NETWORKS_TRAINED
@@ -153,6 +153,8 @@ def rank_command(
         _say(f"{len(ranking.queries)} images ranked by {strategy}; the next {budget} to label:")
         for query in ranking.queries[:budget]:
             _say(f"  {query.rank:3d}. {query.image}: {describe_reason(query.reason)}")
+        if bound := describe_bound(ranking.notes.get("value"), ranking.notes.get("upper_bound")):
+            _say(bound)
         _say(f"Written: {out}")
 
 

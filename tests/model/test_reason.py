@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from model.reason import Kind, Reason, describe_reason, reason_parts
+from model.reason import Kind, Reason, describe_bound, describe_reason, reason_parts
 
 RAISED = Reason(Kind.COMPARED, "b", (0.52, 0.66), 1, (0.5, 0.6))
 
@@ -38,3 +38,30 @@ def test_every_kind_has_words_and_comes_back_from_json(kind: Kind) -> None:
 
 def test_plain_words_of_a_strategy_stay_as_they_are() -> None:
     assert describe_reason("raises image 3 a lot", "task") == "raises image 3 a lot"
+
+
+@pytest.mark.parametrize(
+    ("value", "upper_bound", "words"),
+    [
+        (
+            0.5,
+            0.52,
+            "The best possible set of images would raise the worst expected dice to at most 0.52; this one"
+            " reaches 0.50.",
+        ),
+        (0.5, 0.5, "No other set of images would raise the worst expected dice above the 0.50 of this one."),
+        (
+            0.501,
+            0.504,
+            "No other set of images would raise the worst expected dice above the 0.50 of this one.",
+        ),
+        (None, 0.5, ""),
+        (0.5, None, ""),
+        (0.5, float("inf"), ""),
+        (float("nan"), 0.5, ""),
+    ],
+)
+def test_how_good_a_batch_is_takes_one_sentence(
+    value: float | None, upper_bound: float | None, words: str
+) -> None:
+    assert describe_bound(value, upper_bound) == words

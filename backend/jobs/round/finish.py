@@ -29,7 +29,7 @@ from backend.store.round_record import Place, RoundRecord, put_in_force, round_n
 from backend.store.shown_masks import DrawnMasks
 from backend.store.versions import NO_VERSION, now
 from model.errors import ModelError
-from model.reason import Kind, Reason
+from model.reason import Kind, Reason, describe_bound
 from model.similarity.round import Round
 from model.strategies import Query, Ranking, Strategy, get_strategy
 
@@ -82,7 +82,8 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
     if context.redis.sismember(context.keys.cancelled, name):
         pending_work.hold(context.redis, context.project_id, CANCELLED_TOO_LATE.format(round=name))
     _clear_old(context)
-    log.info("%s in force, %d tasks in order, %s", name, len(record.order), record.strategy)
+    bound = describe_bound(record.notes.get("value"), record.notes.get("upper_bound"))
+    log.info("%s in force, %d tasks in order, %s. %s", name, len(record.order), record.strategy, bound)
     return record
 
 

@@ -20,7 +20,7 @@ from backend.store.round_record import round_in_force
 from backend.store.version_history import ROLLBACK, Use
 from backend.web.pages.charts import WINDOW, Chart, Value, chart
 from backend.web.pages.words import Headline, headline, plural
-from model.reason import reason_parts
+from model.reason import describe_bound, reason_parts
 
 SUBMITS_SHOWN = 200
 VERSIONS_SHOWN = 100
@@ -73,6 +73,12 @@ class Page:
     advice: Advice | None = None
     similarity: str | None = None  # the round whose map is shown
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def bound(self) -> str:
+        """How much better another batch could be at most; empty where that is not known."""
+        round_ = self.state.round
+        return describe_bound(round_.value, round_.upper_bound) if round_ and self.forecast else ""
 
     @property
     def live_median(self) -> float:

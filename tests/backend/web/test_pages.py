@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backend.project.forecast import Forecast
 from backend.project.project_status import (
     Defaults,
     Images,
@@ -23,7 +24,7 @@ from backend.project.version_list import VersionEntry, VersionList
 from backend.settings import read_settings
 from backend.store.version_history import Use
 from backend.web.pages.charts import HEIGHT, WIDTH, Value, chart, dice_range, running_median, whole_ticks
-from backend.web.pages.page import version_lines
+from backend.web.pages.page import Page, version_lines
 from backend.web.pages.words import duration, headline
 
 STATE = ProjectStatus(
@@ -239,3 +240,17 @@ def test_going_forward_again_is_not_a_rollback() -> None:
     assert [line.state for line in lines] == ["earlier", "in use"]
     assert lines[1].why == "put in use in place of v1"
     assert version_lines(VersionList(1)) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "told"), [(0.5, 0.52, "at most 0.52"), (0.5, None, ""), (None, None, "")]
+)
+def test_the_page_tells_how_good_the_batch_is_where_the_record_does(
+    value: float | None, bound: float | None, told: str
+) -> None:
+    """Records of an early release hold no bound; a batch that is labelled has no forecast."""
+    state = replace(STATE, round=RoundInForce("v1.r1", value=value, upper_bound=bound))
+    page = Page(1, state, headline(state, read_settings()), forecast=Forecast(0.4, 0.5, 2, ((4, 0.5),)))
+    assert told in page.bound
+    assert bool(page.bound) == bool(told)
+    assert Page(1, state, page.headline).bound == ""

@@ -95,6 +95,7 @@ def test_rank_writes_an_order_over_all_unlabelled_images(folder: Path, strategy:
     assert all(row["reason"] for row in rows)
     if strategy == "task_dependent":
         assert all(0 < float(row["expected_dice"]) <= 1 for row in rows)
+    assert ("worst expected dice" in done.stderr.splitlines()[-2]) == (strategy == "task_dependent")
 
 
 def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
