@@ -17,6 +17,13 @@ from backend.settings import Settings
 LONGEST_WAIT = {CONTROL: 300.0, COMPUTE: 3600.0}
 """Seconds that a job may wait: short ones for a drawing look or a rollback, the others for a training."""
 
+BUSY = {
+    CONTROL: "no setting: each machine has two workers for it. They wait for a slow Label Studio, or draw"
+    " many masks: python -m backend status",
+    COMPUTE: "export more WORKERS, and start `python -m backend up` again",
+}
+"""What to do where the workers of a queue are alive and all of them have work."""
+
 
 def check(settings: Settings) -> list[Finding]:
     """One finding a queue."""
@@ -37,10 +44,8 @@ def _queue(queue: Queue, busy: int) -> Finding:
     )
     waited = _waited(queue)
     if waited > LONGEST_WAIT[queue.name]:
-        remedy = "export more WORKERS, and start `python -m backend up` again" if busy else command
-        return Finding(
-            subject, Severity.WARNING, f"{text}; the oldest has waited for {waited / 60:.0f} minutes", remedy
-        )
+        text += f"; the oldest has waited for {waited / 60:.0f} minutes"
+        return Finding(subject, Severity.WARNING, text, BUSY[queue.name] if busy else command)
     left = running.get_expired_job_ids()
     if left:
         text += f"; {len(left)} of a killed worker, which others take up within a minute or two"

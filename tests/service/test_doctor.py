@@ -19,14 +19,16 @@ from rq.job import Job
 from typer.testing import CliRunner
 
 from backend.cli import MEND, app
-from backend.doctor import examination, examine, projects, web
+from backend.doctor import examination, examine, projects, queues, web
 from backend.doctor.examination import together
 from backend.finding import Finding, Severity
 from backend.queue import enqueue
+from backend.queue.connection import COMPUTE, CONTROL
 from backend.run import service
 from backend.run.processes import Program, free_port
 from backend.run.redis_server import EmbeddedRedis
 from backend.run.supervisor import Supervisor
+from backend.run.worker import create_worker
 from backend.settings import Settings, read_settings
 from tests.service.conftest import publish_version, use_settings
 from tests.service.test_processes import eventually
@@ -137,6 +139,24 @@ def test_workers_and_scheduler_that_are_not_there(redis: Redis, settings: Settin
             )
 
         assert eventually(mended, 120), {log.name: log.read_text()[-2000:] for log in tmp_path.glob("*.log")}
+
+
+def test_what_waits_behind_busy_workers_is_told_with_the_setting_that_helps(
+    redis: Redis, settings: Settings
+) -> None:
+    """More WORKERS train more networks at a time; they leave the queue of short jobs as it is."""
+    for queue in (CONTROL, COMPUTE):
+        worker = create_worker(settings, [queue], redis)
+        worker.register_birth()
+        worker.set_state("busy")
+    for waiting in (enqueue.enqueue_training(1), enqueue.enqueue_look(1)):
+        job = Job.fetch(waiting, connection=redis)
+        job.enqueued_at = datetime.now(UTC) - timedelta(hours=3)
+        job.save()
+    found = {finding.subject: finding for finding in queues.check(settings)}
+    assert all("waited for 180 minutes" in finding.text for finding in found.values())
+    assert "WORKERS" in found["queue compute"].remedy
+    assert "WORKERS" not in found["queue control"].remedy
 
 
 def test_a_redis_that_keeps_nothing(redis: Redis, settings: Settings) -> None:
