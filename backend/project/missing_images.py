@@ -28,6 +28,12 @@ SECONDS_AFTER_A_RETURN = 600.0
 """A storage that comes and goes does not start a round every minute."""
 
 
+MOST_NAMED = 2
+"""Images that a warning names, with their addresses."""
+MASKS = "masks"
+"""What the note on images without a mask is about."""
+
+
 class Lacks(StrEnum):
     """What goes without an image."""
 
@@ -68,6 +74,7 @@ def returned(context: Context, config: LabelConfig) -> set[Lacks]:
         if task is not None and not _readable(context, config, task):
             continue
         context.redis.hdel(context.keys.missing, field)
+        note_masks(context)
         if task is not None:
             log.info("the image of task %s can be read now", number)
             found.add(Lacks(what))
@@ -84,6 +91,30 @@ def draw_again(context: Context, round_name: str) -> None:
     if tasks:
         context.redis.srem(context.keys.drawn(round_name), *tasks)
         context.redis.hdel(context.keys.missing, *(f"{Lacks.MASK}:{task}" for task in tasks))
+        note_masks(context)
+
+
+def note_masks(context: Context, problems: Mapping[int, str] | None = None) -> None:
+    """Keep for the status which images have no mask because they cannot be read, and why (`problems`, by task
+    id, of those just tried); no word once there are none.
+
+    Those that the order lacks as well are told with it.
+    """
+    fields = [as_text(field).partition(":") for field in context.redis.hkeys(context.keys.missing)]
+    order = {number for what, _, number in fields if what == Lacks.ORDER}
+    lacking = {number for what, _, number in fields if what == Lacks.MASK} - order
+    texts = [text.rstrip(".") for task, text in (problems or {}).items() if str(task) in lacking]
+    if texts:
+        count, named = len(lacking), "; ".join(texts[:MOST_NAMED])
+        more = f"; and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
+        context.note(
+            MASKS,
+            f"{count} {'image has' if count == 1 else 'images have'} no mask, because"
+            f" {'it' if count == 1 else 'they'} cannot be read: {named}{more}. Bring them back to these"
+            " addresses, or correct the addresses in Label Studio; the masks are then drawn by themselves.",
+        )
+    elif not lacking:
+        context.note(MASKS, "")
 
 
 def _task(context: Context, number: int) -> Mapping[str, Any] | None:

@@ -22,8 +22,10 @@ from backend.demo.server import LabelStudioServer
 from backend.doctor import examine
 from backend.finding import Severity
 from backend.jobs import entry_points
+from backend.jobs.masks.predict_masks import draw
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
+from backend.project import missing_images
 from backend.project.context import open_context
 from backend.queue import enqueue, pending_work
 from backend.queue.connection import COMPUTE, CONTROL, Keys, as_text
@@ -183,6 +185,29 @@ def test_a_storage_that_is_away_costs_its_own_images_only(lab: Lab) -> None:
     assert pending_work.pending(redis, lab.project, Work.ROUND).outstanding
     assert entry_points.train(lab.project, "test")["labels"] == 3
     assert set(lab.round().unreadable) == {str(lab.large)}
+
+
+def test_images_without_a_mask_are_named_until_they_are_back(lab: Lab) -> None:
+    """Masks are also drawn between two rounds: the page says whose image does not come, and from where."""
+    publish_version(lab.settings.model_dir, lab.project)
+
+    def told() -> list[str]:
+        return [text for text in read_status(lab.project)["warnings"] if "no mask" in text]
+
+    def drawn() -> set[int]:
+        job = open_context(lab.project)  # a failed address is not asked again by the same job
+        return set(draw(job, "v1", parse(EXAMPLE), lab.stored, lambda *_: None))
+
+    with lab.store.away():
+        assert drawn() == set()
+        (text,) = told()
+        assert all(f"task {task}: " in text for task in lab.stored)
+        assert f"images-{lab.project}/" in text
+        assert "correct the addresses" in text
+    missing_images.draw_again(open_context(lab.project), "v1.r1")
+    assert told() == []
+    assert drawn() == set(lab.stored)
+    assert told() == []
 
 
 def test_whatever_one_image_does_to_its_decoder_the_others_go_on(

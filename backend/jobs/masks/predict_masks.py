@@ -48,7 +48,7 @@ def draw(
     }
     images = TaskImages(context, config, tasks.values(), annotator.model.recipe.max_side)
     regions: dict[int, list[Region]] = {}
-    lacking = []
+    lacking: dict[int, str] = {}
     for done, task_id in enumerate(task_ids, start=1):
         progress("Drawing masks", done, len(task_ids))
         if task_id not in tasks:
@@ -60,8 +60,9 @@ def draw(
         except (TaskImageError, ModelError) as error:
             log.warning("task %d has no mask: %s", task_id, error)
             if not getattr(error, "lasting", False):
-                lacking.append(task_id)
+                lacking[task_id] = str(error)
     missing_images.add(context, Lacks.MASK, lacking)
+    missing_images.note_masks(context, lacking)
     return regions
 
 
