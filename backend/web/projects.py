@@ -14,8 +14,12 @@ from backend.queue.project_info import ProjectInfo
 from backend.settings import MOST_BUDGET, parse_project_settings, parse_round_options
 from backend.web import payload
 from backend.web.answers import wants_page
+from backend.web.cross_site import HEADER
 from backend.web.protocol import project_context, require_known
 from model.strategies import strategy_names, strategy_options
+
+LABEL_STUDIO_AGENT = "heartex/"
+"""How Label Studio names itself in its requests to ML backends, before its version."""
 
 projects = Blueprint("projects", __name__, url_prefix="/projects")
 
@@ -46,7 +50,7 @@ def recompute(project_id: int) -> tuple[Response, int]:
     require_known(project_context(project_id), ask=True)
     job = enqueue_round(
         project_id,
-        "asked for on the web",
+        _where_requested(),
         budget=wishes.budget,
         strategy=wishes.strategy,
         options=wishes.strategy_options,
@@ -90,7 +94,7 @@ def recompute_options(project_id: int) -> Response:
 def train(project_id: int) -> tuple[Response, int]:
     """Train on all labels now; answers at once with the job that does it."""
     require_known(project_context(project_id), ask=True)
-    return jsonify({"job": enqueue_training(project_id, reason="asked for on the web")}), 202
+    return jsonify({"job": enqueue_training(project_id, reason=_where_requested())}), 202
 
 
 @projects.post("/<int:project_id>/rollback")
@@ -99,9 +103,7 @@ def rollback(project_id: int) -> tuple[Response, int]:
     version = payload.text(payload.json_object(), "version")
     require_known(project_context(project_id), ask=True)
     who = (request.authorization.username if request.authorization else None) or ""
-    return jsonify(
-        {"job": enqueue_rollback(project_id, version, reason="asked for on the web", who=who)}
-    ), 202
+    return jsonify({"job": enqueue_rollback(project_id, version, reason=_where_requested(), who=who)}), 202
 
 
 @projects.post("/<int:project_id>/unskip")
@@ -128,3 +130,10 @@ def cancel_work(project_id: int) -> Response:
     """Cancel what runs and waits for the project."""
     require_known(project_context(project_id), ask=True)
     return jsonify({"jobs": cancel(project_id)})
+
+
+def _where_requested() -> str:
+    """Where a person pressed a button, for the records that tell why something was done."""
+    if request.headers.get("User-Agent", "").startswith(LABEL_STUDIO_AGENT):
+        return "asked for in Label Studio's Actions menu"
+    return "asked for on the status page" if HEADER in request.headers else "asked for by a program over HTTP"

@@ -121,6 +121,7 @@ def test_recompute_in_the_actions_menu(
     assert list(follow(project.id, job[0]))[-1]["state"] == "finished"
     after = read_status(project.id)["round"]
     assert after["name"] != before["name"]
+    assert "Actions menu" in after["reason"]
     assert (after["budget"], after["strategy"]) == (3, "random")
     assert [task["in_batch"] for task in read_status(project.id)["next_tasks"]] == [True, True, True, False]
     open_tab(browser, stack, project.id)
