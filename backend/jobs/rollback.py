@@ -84,7 +84,10 @@ def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) 
     masks = 0
     if record is not None and places:
         masks = _write(context, progress, wish, name, record, places, before)
-        text = f"{len(places)} tasks are in the same order, {masks} of them show its masks"
+        text = (
+            f"the {len(places)} images that are left to label stay in the same order,"
+            f" {masks} of them show its masks"
+        )
     else:
         progress.too_late_to_stop()
         progress.check()

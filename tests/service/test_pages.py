@@ -21,7 +21,7 @@ from backend.doctor.workers import check
 from backend.jobs.round.similarity_map import similarity_map
 from backend.jobs.round.thumbnails import thumbnail
 from backend.labelstudio.connect import Severity
-from backend.queue import pending_work
+from backend.queue import enqueue, pending_work
 from backend.queue.connection import COMPUTE, CONTROL, PROJECTS, Keys
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
@@ -150,6 +150,9 @@ def test_it_tells_what_is_next_and_why_and_how_good_the_model_is(web: Web, full:
         "3 of 12 images labelled",
         "expected to raise the dice of task 31 from 0.52 to 0.61; represents 1 image",
         "in words <i> of an earlier release",
+        "First in the order",
+        "Whoever postpones an image",
+        "12 images, 12 of them left to label",
         "Open in Label Studio",
         "0.52 → 0.62",
         "raise the worst expected dice to at most 0.64; this one reaches 0.62.",
@@ -174,6 +177,25 @@ def test_a_reason_names_a_task_and_leads_to_it(web: Web, full: Storage) -> None:
     assert link[1].endswith(f"/projects/{PROJECT}/data?task=31")
     first = web.get(f"/projects/{PROJECT}/status").json()["next_tasks"][0]
     assert (first["helps"], "task 31" in first["reason"]) == ([31], True)
+
+
+def test_what_is_left_of_an_order_is_told_beside_its_size(web: Web, full: Storage, redis: Redis) -> None:
+    """Also after a rollback, which takes over the whole order and draws the masks of what is left."""
+    del full
+    redis.sadd(Keys(PROJECT).labelled, 20, 21, 99)
+    assert "12 images, 10 of them left to label" in words(page(web))
+
+
+def test_that_a_person_cancelled_is_told_once(web: Web, full: Storage, redis: Redis) -> None:
+    """By the headline; beside another headline as a warning."""
+    del full
+    pending_work.hold(redis, PROJECT, enqueue.CANCELLED.format(time="10:12"))
+    found = words(page(web))
+    assert ("Stopped by a person" in found, "Cancelled by a person" in found) == (True, False)
+    failed = {"job": "j", "kind": "round", "message": "no room left on the disk", "time": 1.0}
+    redis.hset(Keys(PROJECT).errors, "round", json.dumps(failed))
+    found = words(page(web))
+    assert ("Stopped by a person" in found, "Cancelled by a person" in found) == (False, True)
 
 
 def test_nothing_on_the_page_is_reached_twice_by_keyboard(web: Web, full: Storage) -> None:
@@ -467,6 +489,24 @@ def test_the_page_may_act(web: Web, full: Storage, redis: Redis, action: str) ->
         assert look["state"] == "queued"
     for unknown in ("none", "no.such"):
         assert browser.client.get(f"/projects/{PROJECT}/jobs/{unknown}").status_code == 404
+
+
+@pytest.mark.parametrize("action", ["recompute", "train", "rollback"])
+def test_records_tell_where_a_button_was_pressed(web: Web, full: Storage, redis: Redis, action: str) -> None:
+    """On the page, in Label Studio's menu (which sends the name of its program), or by a program."""
+    del full
+    browser = Browser(web)
+    told = []
+    for headers in (browser.own, {"User-Agent": "heartex/1.23.2"}, {}):
+        answer = browser.post(action, headers, ACTIONS[action])
+        job = enqueue.fetch(redis, answer.json()["job"])
+        assert job
+        told.append(job.args[-1 if action != "rollback" else 2])
+        job.delete()
+    assert all(
+        word in text for word, text in zip(("status page", "Label Studio", "program"), told, strict=True)
+    )
+    assert len(set(told)) == 3
 
 
 @pytest.mark.parametrize("action", ACTIONS)

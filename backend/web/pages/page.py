@@ -16,10 +16,11 @@ from backend.project.live_quality import Agreement
 from backend.project.project_status import ProjectStatus
 from backend.project.status import read_status
 from backend.project.version_list import VersionList
+from backend.queue.enqueue import CANCELLED
 from backend.store.round_record import round_in_force
 from backend.store.version_history import ROLLBACK, Use
 from backend.web.pages.charts import WINDOW, Chart, Value, chart
-from backend.web.pages.words import Headline, headline, plural
+from backend.web.pages.words import STOPPED, Headline, headline, plural
 from model.reason import describe_bound, reason_parts
 
 SUBMITS_SHOWN = 200
@@ -72,6 +73,7 @@ class Page:
     forecast_chart: Chart | None = None
     advice: Advice | None = None
     similarity: str | None = None  # the round whose map is shown
+    left: int = 0  # images of the order that are neither labelled nor skipped by all
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -79,6 +81,14 @@ class Page:
         """How much better another batch could be at most; empty where that is not known."""
         round_ = self.state.round
         return describe_bound(round_.value, round_.upper_bound) if round_ and self.forecast else ""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the first card warns of. That a person cancelled is told once, by its headline."""
+        told = CANCELLED.partition("{")[0] if self.headline.title == STOPPED else None
+        return [
+            text for text in (*self.state.warnings, *self.problems) if not (told and text.startswith(told))
+        ]
 
     @property
     def live_median(self) -> float:
@@ -108,6 +118,8 @@ def _add_order(context: Context, page: Page) -> None:
     record = round_in_force(context.storage, context.project_id)
     if record is None:
         return
+    answered = {int(task) for task in context.redis.smembers(context.keys.labelled)}
+    page.left = len(set(record.order) - answered - page.state.skipped.done)
     page.forecast = forecast(record) if page.state.next_tasks else None
     if page.forecast:
         page.forecast_chart = _forecast_chart(page.forecast)

@@ -54,6 +54,9 @@ _BRIEF = ("look", "configure")
 """Jobs of a second, not worth a word while nothing else waits."""
 
 
+STOPPED = "Stopped by a person"
+
+
 @dataclass(frozen=True)
 class Headline:
     """One line on what happens, and what the reader may do about it."""
@@ -116,7 +119,7 @@ def _idle(state: ProjectStatus, settings: Settings) -> Headline:
             else "There is no order yet; images come at random."
         )
         parts = (_trained(state), order, "It goes on with the next label, or when you ask for it.")
-        return Headline("Stopped by a person", " ".join(filter(None, parts)))
+        return Headline(STOPPED, " ".join(filter(None, parts)))
     if labels.waiting or labels.changed:
         new = labels.waiting
         title = "Labels were changed" if labels.changed else f"{new} new {plural(new, 'label')}"

@@ -170,7 +170,7 @@ async function act(form) {
     const content = await answer.json();
     if (!answer.ok) { tell(content.message || `Refused (${answer.status}).`, "failed"); return; }
     follow();
-    if (content.jobs) { tell(content.jobs.length ? `Cancelled: ${content.jobs.length} ${content.jobs.length === 1 ? "job" : "jobs"}.` : "Nothing was running or waiting.", "finished"); return; }
+    if (content.jobs) { tell(content.jobs.length ? form.dataset.done : "Nothing was running or waiting.", "finished"); return; }
     tell(form.dataset.done, "");
     watch(content.job, form.dataset.done, mine);
   } catch (error) {
