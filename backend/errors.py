@@ -2,7 +2,7 @@
 
 
 class BackendError(Exception):
-    """Base of all errors that an administrator can mend; anything else that escapes is a defect of ours."""
+    """Base of all errors that an administrator can fix; anything else that escapes is a defect of ours."""
 
 
 class ConfigError(BackendError):

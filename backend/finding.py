@@ -10,7 +10,7 @@ class Severity(StrEnum):
     """How much a finding matters."""
 
     OK = "ok"  # as it should be
-    MENDED = "mended"  # was not, and has been changed just now
+    FIXED = "fixed"  # was not, and has been changed just now
     WARNING = "warning"  # works, but not as well as it could
     ERROR = "error"  # annotators do not get the recommended order, or labels do not arrive
 
@@ -18,7 +18,7 @@ class Severity(StrEnum):
 @dataclass(frozen=True)
 class Finding:
     """One thing that was checked:
-    what was found, and the command or click that mends it ("" where nothing is to be done)."""
+    what was found, and the command or click that fixes it ("" where nothing is to be done)."""
 
     subject: str  # config, backend, webhook, sampling, tab, annotations
     severity: Severity

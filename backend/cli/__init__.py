@@ -6,10 +6,10 @@ from __future__ import annotations
 import typer
 
 from backend.cli import doctor, projects, run, share, skips, versions
-from backend.cli.shell import FAILED, MEND
+from backend.cli.shell import FAILED, FIX
 from model.exit_codes import CODES
 
-__all__ = ["FAILED", "MEND", "app"]
+__all__ = ["FAILED", "FIX", "app"]
 
 HELP = (
     "The Label Studio backend that tells a lab which images to label next. Settings come from the"

@@ -1,17 +1,17 @@
-"""The command that looks at everything and says what mends it."""
+"""The command that looks at everything and says what fixes it."""
 
 from __future__ import annotations
 
 import typer
 
-from backend.cli.shell import MEND, AnyProject, AsJson, explained, tell, tell_json
+from backend.cli.shell import FIX, AnyProject, AsJson, explained, tell, tell_json
 from backend.cli.terminal import examination
 from backend.settings import read_settings
 
 
 def doctor(project: AnyProject = None, as_json: AsJson = False) -> None:
     """Look at Label Studio, key, Redis, storage, workers, web server and projects;
-    name for all that is wrong what mends it.
+    name for all that is wrong what fixes it.
 
     Changes nothing, and ends within two minutes, whatever is down. Warnings leave the exit code at 0;
     an error makes it 2.
@@ -29,4 +29,4 @@ def doctor(project: AnyProject = None, as_json: AsJson = False) -> None:
     else:
         tell(examination(found))
     if found.errors:
-        raise typer.Exit(MEND)
+        raise typer.Exit(FIX)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from backend.cli.shell import (
-    MEND,
+    FIX,
     AnyProject,
     AsJson,
     Project,
@@ -40,7 +40,7 @@ def connect(project: Project) -> None:
         found = connection.configure(settings, client, project, own)
     console.print(findings(found), end="", highlight=False, markup=False, soft_wrap=True)
     if any(finding.severity == Severity.ERROR for finding in found):
-        raise typer.Exit(MEND)
+        raise typer.Exit(FIX)
 
 
 def recompute(

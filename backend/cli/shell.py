@@ -19,7 +19,7 @@ from backend.settings import get_settings
 from model import stop_signals
 from model.exit_codes import ExitCode
 
-FAILED, MEND = ExitCode.FAILED, ExitCode.FIX
+FAILED, FIX = ExitCode.FAILED, ExitCode.FIX
 
 console = Console()
 errors = Console(stderr=True)
@@ -80,7 +80,7 @@ def confirm(text: str) -> None:
     """Ask; ends the command unless the answer is yes."""
     if not sys.stdin.isatty():
         complain(f"{text}\nError: found no terminal to ask on, expected one or --yes; nothing was changed.")
-        raise typer.Exit(MEND)
+        raise typer.Exit(FIX)
     complain(text)
     errors.print("Go on? [y/N] ", end="", markup=False, highlight=False)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -90,18 +90,18 @@ def confirm(text: str) -> None:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn errors that a user can mend into one line and an exit code; a traceback means a defect of ours."""
+    """Turn errors that a user can fix into one line and an exit code; a traceback means a defect of ours."""
     try:
         with stop_signals.raised():
             yield
     except BackendError as error:
         complain(f"Error: {error}")
-        raise typer.Exit(MEND) from error
+        raise typer.Exit(FIX) from error
     except RedisError as error:
         complain(
             f"Error: Redis does not answer ({error}); start it, or correct REDIS_URL. python -m backend"
             " doctor looks at everything."
         )
-        raise typer.Exit(MEND) from error
+        raise typer.Exit(FIX) from error
     except stop_signals.Stopped as stopped:
         raise typer.Exit(stopped.exit_code) from None

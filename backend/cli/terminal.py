@@ -75,7 +75,7 @@ def left_text(seconds: float | None) -> str:
 
 
 def findings(found: Sequence[Finding]) -> str:
-    """One line for each finding, and what mends it."""
+    """One line for each finding, and what fixes it."""
     width = max((len(finding.subject) for finding in found), default=0)
     lines = []
     for finding in found:

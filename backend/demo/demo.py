@@ -73,7 +73,7 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Run the demo. Raises BackendError for what a user can mend."""
+    """Run the demo. Raises BackendError for what a user can fix."""
     start = time.monotonic()
     # Before anything is made: a typo in RECIPE would be told by the training, after everything else.
     check_encoder(

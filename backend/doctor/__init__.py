@@ -1,5 +1,5 @@
 """Looks at everything the service depends on, changes nothing, and names for each thing that is wrong what
-mends it."""
+fixes it."""
 
 from backend.doctor.examination import Examination, examine
 

@@ -74,7 +74,7 @@ def _job(
 
     What was stopped on purpose ends without failure, as {"stopped": why}.
     An error is `noted` for the status, counted so that the next try waits longer, and raised;
-    what people must mend is not tried again at once.
+    what people must fix is not tried again at once.
     """
 
     def decorate(
@@ -105,10 +105,10 @@ def _job(
                         pending_work.fail(context.redis, project_id, Work(kind))
                     if noted:
                         context.note_error(kind, job_id, message)
-                    mendable = isinstance(error, BackendError | ModelError) and not isinstance(
+                    fixable = isinstance(error, BackendError | ModelError) and not isinstance(
                         error, QueueError | StorageError
                     )
-                    if job is not None and mendable:
+                    if job is not None and fixable:
                         job.retries_left = 0
                     raise
                 if noted:

@@ -1,5 +1,5 @@
 """Downloaded images on this machine's disk:
-only those that can be worked on, so that a mended one is seen at the next try."""
+only those that can be worked on, so that a fixed one is seen at the next try."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Alive:
         return [worker for worker in self.workers if queue in worker.queues]
 
     def missing(self) -> list[str]:
-        """What is not done because nobody is there to do it, each with the command that mends it."""
+        """What is not done because nobody is there to do it, each with the command that fixes it."""
         found = [
             f"No worker for {does} is alive: these wait until one is started: {WORKER}"
             for queue, does in DUTIES.items()

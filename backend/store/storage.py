@@ -227,7 +227,7 @@ class Storage:
                 )
         except OSError as error:
             raise StorageError(
-                f"MODEL_DIR {self.folder} cannot be written ({error}); choose another folder, or mend its"
+                f"MODEL_DIR {self.folder} cannot be written ({error}); choose another folder, or fix its"
                 " permissions."
             ) from error
         finally:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from backend.cli import MEND, app
+from backend.cli import FIX, app
 from backend.project.context import open_context
 from backend.queue.connection import Keys
 from backend.queue.lease import Fence
@@ -35,7 +35,7 @@ def project(stack: Stack, make_project: Callable[..., CellProject]) -> CellProje
 
 @contextmanager
 def nobody_mends(project: CellProject) -> Iterator[None]:
-    """The look at the project mends some of it by itself, within a minute; here it waits."""
+    """The look at the project fixes some of it by itself, within a minute; here it waits."""
     context = open_context(project.id)
     fence = Fence(context.redis, Keys(project.id).fence("look"))
     assert fence.take(wait=60)
@@ -80,7 +80,7 @@ def configured(stack: Stack, project: CellProject) -> list[Any]:
 
 
 def test_all_is_well(stack: Stack, project: CellProject) -> None:
-    """Nothing to mend, and for people one line a thing."""
+    """Nothing to fix, and for people one line a thing."""
     assert doctor(project) == (0, {}, {})
     code, text = shell(f"python -m backend doctor --project {project.id}")
     assert code == 0
@@ -98,7 +98,7 @@ def test_all_is_well(stack: Stack, project: CellProject) -> None:
 
 def test_a_broken_connection_is_mended_by_the_command(stack: Stack, project: CellProject) -> None:
     """Webhook without its header, a bare second one, another sampling and no tab:
-    found, not touched, and mended by connecting."""
+    found, not touched, and fixed by connecting."""
     client = stack.client
     [hook] = client.webhooks(project.id)
     with nobody_mends(project):
@@ -111,7 +111,7 @@ def test_a_broken_connection_is_mended_by_the_command(stack: Stack, project: Cel
         before = configured(stack, project)
         code, service, found = doctor(project)
         assert configured(stack, project) == before
-        assert (code, service) == (MEND, {})
+        assert (code, service) == (FIX, {})
         assert {subject: each["severity"] for subject, each in found.items()} == {
             "webhook": "warning",
             "sampling": "error",
@@ -135,7 +135,7 @@ def test_an_order_that_is_not_served_is_mended_by_the_command(stack: Stack, proj
     with nobody_mends(project):
         stack.client.delete_version(project.id, read_status(project.id)["round"]["name"])
         code, _, found = doctor(project)
-        assert (code, list(found)) == (MEND, ["order"])
+        assert (code, list(found)) == (FIX, ["order"])
         assert found["order"]["remedy"] == f"python -m backend recompute --project {project.id} --wait"
         assert shell(found["order"]["remedy"])[0] == 0
         assert doctor(project) == (0, {}, {})
@@ -156,7 +156,7 @@ def test_a_failed_job_is_mended_by_the_command(stack: Stack, project: CellProjec
     del stack
     open_context(project.id).note_error("training", "a-job", "ImageError: task 3 is a film")
     code, _, found = doctor(project)
-    assert (code, list(found)) == (MEND, ["jobs"])
+    assert (code, list(found)) == (FIX, ["jobs"])
     assert "task 3 is a film" in found["jobs"]["text"]
     assert shell(found["jobs"]["remedy"])[0] == 0
     assert doctor(project) == (0, {}, {})
@@ -171,7 +171,7 @@ def test_an_image_that_is_gone(stack: Stack, project: CellProject) -> None:
     image.rename(beside)
     try:
         code, _, found = doctor(project)
-        assert (code, list(found)) == (MEND, ["images"])
+        assert (code, list(found)) == (FIX, ["images"])
         assert "no such local file" in found["images"]["text"]
     finally:
         beside.rename(image)
@@ -179,13 +179,13 @@ def test_an_image_that_is_gone(stack: Stack, project: CellProject) -> None:
 
 
 def test_two_annotations_a_task_and_an_unusable_configuration(stack: Stack, project: CellProject) -> None:
-    """Clicks that mend are named where no command can."""
+    """Clicks that fix are named where no command can."""
     fields = {"maximum_annotations": 2, "label_config": '<View><Text name="t" value="$image"/></View>'}
     before = {"maximum_annotations": 1, "label_config": stack.client.project(project.id).label_config}
     with nobody_mends(project):
         stack.http.patch(f"/api/projects/{project.id}", json=fields).raise_for_status()
         code, _, found = doctor(project)
-        assert code == MEND
+        assert code == FIX
         assert (found["annotations"]["severity"], found["config"]["severity"]) == ("warning", "error")
         assert all("Settings" in found[subject]["remedy"] for subject in ("annotations", "config"))
         stack.http.patch(f"/api/projects/{project.id}", json=before).raise_for_status()
@@ -198,21 +198,21 @@ def test_one_thing_is_away_and_the_others_are_looked_at(stack: Stack, project: C
     Label Studio that are away."""
     other = {"BASIC_AUTH_PASS": "another password"}
     code, service, found = doctor(project, **other)
-    assert (code, list(service)) == (MEND, ["basic auth"])
+    assert (code, list(service)) == (FIX, ["basic auth"])
     assert "another user or password" in service["basic auth"]["text"]
     assert {found["webhook"]["severity"], found["backend"]["severity"]} == {
         "error"
     }  # Label Studio has the password of the service
 
     code, service, found = doctor(project, LABEL_STUDIO_API_KEY="0" * 40)
-    assert (code, list(service), list(found)) == (MEND, ["key"], ["project"])
+    assert (code, list(service), list(found)) == (FIX, ["key"], ["project"])
     code, service, _ = doctor(project, BACKEND_URL=stack.server.url)
-    assert (code, list(service)) == (MEND, ["web server"])
+    assert (code, list(service)) == (FIX, ["web server"])
     assert "another program" in service["web server"]["text"]
     code, service, found = doctor(project, REDIS_URL="redis://127.0.0.1:9/0")
-    assert (code, list(service), list(found)) == (MEND, ["redis"], ["project"])
+    assert (code, list(service), list(found)) == (FIX, ["redis"], ["project"])
     code, service, found = doctor(project, LABEL_STUDIO_URL="http://127.0.0.1:9")
-    assert (code, list(service), list(found)) == (MEND, ["label studio"], ["project"])
+    assert (code, list(service), list(found)) == (FIX, ["label studio"], ["project"])
 
     personal = stack.server.personal_access_token(stack.server.create_user("doctor@example.com"))
     assert doctor(project, LABEL_STUDIO_API_KEY=personal) == (0, {}, {})
@@ -221,7 +221,7 @@ def test_one_thing_is_away_and_the_others_are_looked_at(stack: Stack, project: C
         in shell("python -m backend doctor", LABEL_STUDIO_API_KEY=personal)[1]
     )
     code, told = shell("python -m backend doctor --project 987654 --json")
-    assert code == MEND
+    assert code == FIX
     assert "has no project 987654" in told
 
 
@@ -232,7 +232,7 @@ def test_masks_that_are_hidden_are_shown_again_by_the_command(stack: Stack, proj
             f"/api/projects/{project.id}", json={"show_collab_predictions": False}
         ).raise_for_status()
         code, _, found = doctor(project)
-        assert (code, list(found)) == (MEND, ["masks", "order"])
+        assert (code, list(found)) == (FIX, ["masks", "order"])
         assert found["masks"]["remedy"] == f"python -m backend connect --project {project.id}"
         assert shell(found["masks"]["remedy"])[0] == 0
         assert doctor(project) == (0, {}, {})

@@ -238,7 +238,7 @@ def nothing_changes(stack: Stack, project: CellProject) -> Iterator[None]:
 
 
 def run(context: Context, version: str, job_id: str) -> JobResult:
-    """What the job does, while no look at the project mends what it finds."""
+    """What the job does, while no look at the project fixes what it finds."""
     progress = Progress(context.redis, context.project_id, job_id, "rollback")
     fence = Fence(context.redis, context.keys.fence("look"))
     assert fence.take(wait=60)

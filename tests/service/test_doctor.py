@@ -1,5 +1,5 @@
 """`doctor` where things are down:
-each is told with what mends it, the others are looked at all the same, and nothing is changed."""
+each is told with what fixes it, the others are looked at all the same, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from redis import Redis
 from rq.job import Job
 from typer.testing import CliRunner
 
-from backend.cli import MEND, app
+from backend.cli import FIX, app
 from backend.doctor import examination, examine, projects, queues, web
 from backend.doctor.examination import together
 from backend.finding import Finding, Severity
@@ -61,7 +61,7 @@ def test_everything_is_down(
     started = time.monotonic()
     code, told = doctor("--project", "7")
     assert time.monotonic() - started < 30
-    assert code == MEND
+    assert code == FIX
     found = by_subject(told["service"])
     assert {subject: each["severity"] for subject, each in found.items()} == dict.fromkeys(
         ("label studio", "redis", "storage", "web server"), "error"
@@ -78,7 +78,7 @@ def test_without_any_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     use_settings(monkeypatch, redis_url=None, model_dir=tmp_path, port=free_port(), label_studio_api_key=None)
     code, told = doctor()
     found = by_subject(told["service"])
-    assert code == MEND
+    assert code == FIX
     assert "LABEL_STUDIO_API_KEY is not set" in found["key"]["text"]
     assert found["redis"]["remedy"] == found["web server"]["remedy"] == "python -m backend up"
 
@@ -111,7 +111,7 @@ def test_workers_and_scheduler_that_are_not_there(redis: Redis, settings: Settin
     code, told = doctor()
     assert state() == before
     found = by_subject(told["service"])
-    assert code == MEND
+    assert code == FIX
     assert found["queue compute"]["severity"] == "warning"
     assert "waited for 180 minutes" in found["queue compute"]["text"]
     commands = {found[subject]["remedy"] for subject in ("workers", "scheduler", "queue compute")}
@@ -130,7 +130,7 @@ def test_workers_and_scheduler_that_are_not_there(redis: Redis, settings: Settin
                 )
             )
 
-        def mended() -> bool:
+        def fixed() -> bool:
             supervisor.look()
             now = by_subject(doctor()[1]["service"])
             return all(
@@ -138,7 +138,7 @@ def test_workers_and_scheduler_that_are_not_there(redis: Redis, settings: Settin
                 for subject in ("workers", "scheduler", "queue compute", "queue control")
             )
 
-        assert eventually(mended, 120), {log.name: log.read_text()[-2000:] for log in tmp_path.glob("*.log")}
+        assert eventually(fixed, 120), {log.name: log.read_text()[-2000:] for log in tmp_path.glob("*.log")}
 
 
 def test_what_waits_behind_busy_workers_is_told_with_the_setting_that_helps(
@@ -275,6 +275,6 @@ def test_an_address_that_redirects_to_https(tmp_path: Path, monkeypatch: pytest.
         found = by_subject(doctor()[1]["service"])
         assert found["label studio"]["remedy"] == "export LABEL_STUDIO_URL=https://lab.invalid/ls"
         done = CliRunner().invoke(app, ["connect", "--project", "1"])
-        assert done.exit_code == MEND
+        assert done.exit_code == FIX
         assert "set LABEL_STUDIO_URL=https://lab.invalid/ls." in done.output
     assert set(asked) == {"/ls/api/version"}, "which is asked without the key"

@@ -1,4 +1,4 @@
-"""Jobs that cannot work with Label Studio say why, and what was to be done is done once that is mended."""
+"""Jobs that cannot work with Label Studio say why, and what was to be done is done once that is fixed."""
 
 from __future__ import annotations
 

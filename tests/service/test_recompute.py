@@ -140,5 +140,5 @@ def test_the_shell_asks_for_both(redis: Redis) -> None:
     )
     assert job is not None
     wrong = runner.invoke(cli.app, ["recompute", "--project", "1", "--strategy", "best"])
-    assert wrong.exit_code == cli.MEND
+    assert wrong.exit_code == cli.FIX
     assert "trusted" in wrong.output

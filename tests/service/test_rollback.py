@@ -19,7 +19,7 @@ from redis import Redis
 from rq.job import Job
 from typer.testing import CliRunner
 
-from backend.cli import FAILED, MEND, app
+from backend.cli import FAILED, FIX, app
 from backend.errors import VersionError
 from backend.jobs import due_work, promotion
 from backend.project import version_list
@@ -146,11 +146,11 @@ def test_the_shell_refuses_what_makes_no_sense(redis: Redis, versions: Versions)
     del versions
     runner = CliRunner()
     unasked = runner.invoke(app, ["rollback", "--project", "1", "v1"])
-    assert unasked.exit_code == MEND
+    assert unasked.exit_code == FIX
     assert "will be put in use instead of v2" in unasked.stderr
     assert "expected one or --yes; nothing was changed" in unasked.stderr
     unknown = runner.invoke(app, ["rollback", "--project", "1", "v9", "--yes"])
-    assert unknown.exit_code == MEND
+    assert unknown.exit_code == FIX
     assert "there are: v1, v2" in unknown.stderr
     same = runner.invoke(app, ["rollback", "--project", "1", "v2", "--yes"])
     assert (same.exit_code, same.stdout) == (0, "v2 is in use already; nothing was changed.\n")
@@ -226,5 +226,5 @@ def test_without_redis_a_command_says_what_to_mend(
     del redis
     use_settings(monkeypatch, redis_url="redis://127.0.0.1:9/0")
     done = CliRunner().invoke(app, command.split())
-    assert done.exit_code == MEND
+    assert done.exit_code == FIX
     assert "does not answer" in done.stderr

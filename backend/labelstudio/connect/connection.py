@@ -89,7 +89,7 @@ def _look(found: Inspection, *, usable: bool = True) -> list[Finding]:
     if usable:  # both depend on what the labelling configuration draws
         before += [*_guard(found, "instructions", check_instructions), *_guard(found, "tab", check_tab)]
     backend = _guard(found, "backend", check_backend)
-    if any(finding.severity is Severity.MENDED for finding in backend):
+    if any(finding.severity is Severity.FIXED for finding in backend):
         _read_hooks_again(found)  # Label Studio makes a bare one for a backend
     return [*backend, *_guard(found, "webhook", check_webhook), *before, *check_annotations(found)]
 

@@ -63,7 +63,7 @@ class Inspection:
         if not self.change:
             return [Finding(subject, severity, text, self.command)]
         change()
-        return [Finding(subject, Severity.MENDED, f"{text}: {done}")]
+        return [Finding(subject, Severity.FIXED, f"{text}: {done}")]
 
     def set_option(self, **fields: Any) -> None:
         """Change settings of the project; what Label Studio made of them is noted as ours."""

@@ -101,7 +101,7 @@ def failure(error: LastError) -> Headline:
     """That a job failed, and what becomes of it."""
     retried = "The service tries again by itself after a pause, and at once when you ask for it"
     again = "Ask for it again" if error.kind == "rollback" else retried
-    text = f"Model, labels and order are as they were before. {again}; the message tells what to mend."
+    text = f"Model, labels and order are as they were before. {again}; the message tells what to fix."
     return Headline(FAILED.get(error.kind, "The last round failed"), text, failed=True)
 
 

@@ -68,7 +68,7 @@ def test_sub_folders_are_served_side_by_side_and_numbered_objects_are_one_label(
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    """The message tells which variable to mend."""
+    """The message tells which variable to fix."""
     (tmp_path / "none").mkdir()
     with pytest.raises(SettingsError, match="DEMO_IMAGES"):
         pictures.from_folders(tmp_path / "none", None, tmp_path / "files")

@@ -53,7 +53,7 @@ def test_a_new_project_is_connected_and_configured_once(
     assert client.ml_backends(project.id) == client.webhooks(project.id) == []
 
     done = configure(client, project.id, stub_backend.url, AUTH)
-    changed = dict.fromkeys(("webhook", "backend", "sampling", "instructions", "tab"), "mended")
+    changed = dict.fromkeys(("webhook", "backend", "sampling", "instructions", "tab"), "fixed")
     assert severities([*done]) == {"config": "ok", **changed, "masks": "ok", "annotations": "ok"}
     assert [(path, auth) for path, auth, _ in stub_backend.calls if path in ("/health", "/setup")].count(
         ("/setup", HEADER)
@@ -93,7 +93,7 @@ def test_connecting_by_hand_leaves_a_bare_webhook_that_gets_its_header(
     assert (None, "ANNOTATION_CREATED") in stub_backend.events()
 
     done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH)}
-    assert (done["webhook"].severity, done["backend"].severity) == (Severity.MENDED, Severity.OK)
+    assert (done["webhook"].severity, done["backend"].severity) == (Severity.FIXED, Severity.OK)
     [hook] = client.webhooks(project.id)
     assert (hook["id"], hook["headers"]) == (bare["id"], webhook_headers(AUTH, project.id))
     stub_backend.calls.clear()
@@ -114,7 +114,7 @@ def test_what_every_member_can_read_in_label_studio_holds_no_password(
     [told] = [
         item for item in configure(client, project.id, stub_backend.url, AUTH) if item.subject == "webhook"
     ]
-    assert (told.severity, "set a new BASIC_AUTH_PASS" in told.text) == (Severity.MENDED, True)
+    assert (told.severity, "set a new BASIC_AUTH_PASS" in told.text) == (Severity.FIXED, True)
     for path in ("/api/webhooks/", "/api/ml"):
         shown = annotators[0].http.get(path, params={"project": project.id}).raise_for_status().text
         assert stub_backend.url in shown
@@ -134,7 +134,7 @@ def test_a_second_webhook_is_removed_and_other_peoples_stay(
     done = [
         item for item in configure(client, project.id, stub_backend.url, AUTH) if item.subject == "webhook"
     ]
-    assert [item.severity for item in done] == [Severity.MENDED]
+    assert [item.severity for item in done] == [Severity.FIXED]
     assert "second webhook" in done[0].text
     assert sorted(hook["id"] for hook in client.webhooks(project.id)) == sorted([theirs["id"], first["id"]])
 
@@ -146,7 +146,7 @@ def test_a_changed_password_is_told_to_label_studio(
     configure(client, project.id, stub_backend.url, ("lab", "old"))
     stub_backend.calls.clear()
     done = configure(client, project.id, stub_backend.url, AUTH)
-    assert {item.subject for item in done if item.severity is Severity.MENDED} == {"webhook", "backend"}
+    assert {item.subject for item in done if item.severity is Severity.FIXED} == {"webhook", "backend"}
     assert ("/setup", HEADER) in [(path, auth) for path, auth, _ in stub_backend.calls]
     assert not any(AUTH[1] in item.text or HEADER in item.text for item in done)
 
@@ -169,7 +169,7 @@ def test_a_backend_that_does_not_answer_is_an_error_and_the_rest_is_configured(
     assert "python -m backend up" in done["backend"].remedy
     assert done["backend"].text == "Label Studio does not reach http://127.0.0.1:9 (Connection refused)"
     assert client.ml_backends(project.id) == []
-    assert done["sampling"].severity is done["tab"].severity is Severity.MENDED
+    assert done["sampling"].severity is done["tab"].severity is Severity.FIXED
 
 
 def test_a_backend_that_is_down_after_connecting_is_told(
@@ -222,7 +222,7 @@ def test_a_configuration_that_cannot_be_used_changes_nothing(
 def test_what_the_backend_refuses_is_not_blamed_on_the_network(
     client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
 ) -> None:
-    """A wrong password and a /setup that is refused each name what mends them."""
+    """A wrong password and a /setup that is refused each name what fixes them."""
     project = make_project(1)
     for refused, status, remedy in (
         ("extra params", 200, "correct what the reason names"),
@@ -264,7 +264,7 @@ def test_masks_that_are_hidden_are_shown_again(
         f"python -m backend connect --project {project.id}",
     )
     done = configure(client, project.id, stub_backend.url, AUTH, order="v1.r1")
-    assert [item.subject for item in done if item.severity is Severity.MENDED] == ["masks"]
+    assert [item.subject for item in done if item.severity is Severity.FIXED] == ["masks"]
     served = annotators[1].client.next_task(project.id) or {}
     assert (served["id"], len(served["predictions"][0]["result"])) == (project.tasks[1], 1)
 
@@ -272,7 +272,7 @@ def test_masks_that_are_hidden_are_shown_again(
 def test_what_else_hinders_annotators_is_told(
     client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
 ) -> None:
-    """Each with the click that mends it; a person's choice is not changed."""
+    """Each with the click that fixes it; a person's choice is not changed."""
     options = {"maximum_annotations": 2, "enable_empty_annotation": False}
     project = make_project(1, **options)
     done = [
@@ -308,7 +308,7 @@ def test_instructions_are_written_where_there_are_none(
             item.severity for item in configure(client, project.id, own.url, AUTH, own=own, record=record)
         }
         assert again == {Severity.OK}, "Label Studio keeps the text as it was written"
-        assert found["instructions"].severity in (Severity.OK, Severity.MENDED)
+        assert found["instructions"].severity in (Severity.OK, Severity.FIXED)
         return str(client.project_options(project.id)["expert_instruction"])
 
     text = connect("https://queries.example.org")
@@ -356,7 +356,7 @@ def test_the_tab_of_an_earlier_edition_is_brought_to_the_new_form(
             assert (done["tab"].severity, titles) == (Severity.OK, ["Theirs", TAB_TITLE])
             assert changed.items() <= views[1]["data"].items()
         else:
-            assert (done["tab"].severity, titles) == (Severity.MENDED, [TAB_TITLE, "Theirs"])
+            assert (done["tab"].severity, titles) == (Severity.FIXED, [TAB_TITLE, "Theirs"])
             assert views[0]["data"]["type"] == "grid"
             assert "tasks:predictions_score" in views[0]["data"]["hiddenColumns"]["explore"]
             assert "tasks:image" not in views[0]["data"]["hiddenColumns"]["explore"]
@@ -370,7 +370,7 @@ def test_a_project_without_tasks_gets_its_tab_later(
     people see."""
     project = make_project(0)
     done = configure(client, project.id, stub_backend.url, AUTH)
-    assert {item.severity for item in done} == {Severity.OK, Severity.MENDED}
+    assert {item.severity for item in done} == {Severity.OK, Severity.FIXED}
     assert client.views(project.id) == []
     add_tasks(http, project.id, 2)
     configure(client, project.id, stub_backend.url, AUTH)
@@ -468,7 +468,7 @@ def test_a_connection_follows_the_service_to_another_address(
     done = {
         item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH, record=record)
     }
-    assert done["backend"].severity is Severity.MENDED
+    assert done["backend"].severity is Severity.FIXED
     [moved] = client.ml_backends(project.id)
     assert (moved["id"], moved["url"], moved["state"]) == (made["id"], stub_backend.url, "CO")
     assert [hook["url"] for hook in client.webhooks(project.id)] == [f"{stub_backend.url}/webhook"]
