@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from backend.cli.shell import FIX, AnyProject, AsJson, explained, tell, tell_json
+from backend.cli.shell import FIX, AnyProject, AsJson, handle_errors, print_json, print_out
 from backend.cli.terminal import examination
 from backend.settings import read_settings
 
@@ -22,11 +22,11 @@ def doctor(project: AnyProject = None, as_json: AsJson = False) -> None:
     """
     from backend.doctor import examine
 
-    with explained():
+    with handle_errors():
         found = examine(read_settings(), project)
     if as_json:
-        tell_json(found.to_dict())
+        print_json(found.to_dict())
     else:
-        tell(examination(found))
+        print_out(examination(found))
     if found.errors:
         raise typer.Exit(FIX)

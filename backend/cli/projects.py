@@ -13,10 +13,10 @@ from backend.cli.shell import (
     Project,
     Wait,
     console,
-    explained,
-    started,
-    tell,
-    tell_json,
+    handle_errors,
+    print_json,
+    print_out,
+    report_job,
 )
 from backend.cli.terminal import describe, findings
 from backend.settings import check_encoder, read_settings
@@ -31,7 +31,7 @@ def connect(project: Project) -> None:
     from backend.labelstudio.client import LabelStudio
     from backend.project import connection
 
-    with explained():
+    with handle_errors():
         settings = read_settings()
         check_encoder(settings.recipe)
         client = LabelStudio(settings.label_studio_url, settings.api_key)
@@ -69,9 +69,9 @@ def recompute(
     from backend.project.registry import require_known
     from backend.queue.enqueue import enqueue_round
 
-    with explained():
+    with handle_errors():
         require_known(open_context(project), ask=True)
-        started(
+        report_job(
             project,
             enqueue_round(project, "asked for on the command line", budget=budget, strategy=strategy),
             wait,
@@ -87,9 +87,9 @@ def train(project: Project, wait: Wait = False) -> None:
     from backend.project.registry import require_known
     from backend.queue.enqueue import enqueue_training
 
-    with explained():
+    with handle_errors():
         require_known(open_context(project), ask=True)
-        started(project, enqueue_training(project, reason="asked for on the command line"), wait)
+        report_job(project, enqueue_training(project, reason="asked for on the command line"), wait)
 
 
 def status(project: AnyProject = None, as_json: AsJson = False) -> None:
@@ -105,7 +105,7 @@ def status(project: AnyProject = None, as_json: AsJson = False) -> None:
     from backend.queue import pending_work
     from backend.queue.connection import check, connection
 
-    with explained():
+    with handle_errors():
         settings = read_settings()
         check(settings)
         if project is not None:
@@ -114,8 +114,8 @@ def status(project: AnyProject = None, as_json: AsJson = False) -> None:
         states = {number: read_status(number) for number in ([project] if project is not None else known)}
     if as_json:
         told = {number: state.to_dict() for number, state in states.items()}
-        tell_json(told[project] if project is not None else told)
+        print_json(told[project] if project is not None else told)
     elif not states:
-        tell("No project is connected yet; python -m backend connect --project NUMBER connects one.")
+        print_out("No project is connected yet; python -m backend connect --project NUMBER connects one.")
     for state in states.values() if not as_json else ():
-        tell(describe(state))
+        print_out(describe(state))

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
-from backend.cli.shell import explained, say
+from backend.cli.shell import handle_errors, report
 from backend.errors import BackendError
 from backend.logs import configure_logging
 from backend.run import service
@@ -24,24 +24,24 @@ def up() -> None:
 
     Example: LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_API_KEY=... python -m backend up
     """
-    with explained():
+    with handle_errors():
         settings = read_settings()
         configure_logging(settings)
         _ = settings.api_key  # says how to set it when it is missing
         check_encoder(settings.recipe)
-        say("\n".join(f"{name.upper()}={value}" for name, value in settings.described.items()))
+        report("\n".join(f"{name.upper()}={value}" for name, value in settings.described.items()))
         if away := _ask_label_studio(settings):
-            say(f"Warning: {away}")
+            report(f"Warning: {away}")
         with service.alone(settings.model_dir), Supervisor() as supervisor:
-            everything = service.Service(settings, say=say)
+            everything = service.Service(settings, say=report)
             everything.start(supervisor)
             with service.addresses(everything.settings):
-                say(
+                report(
                     "Ready. Connect a project with: python -m backend connect --project NUMBER (it will use"
                     f" {everything.settings.own_url})"
                 )
                 supervisor.watch(until=_tell_when_it_answers(settings) if away else _never)
-            say("Ending.")
+            report("Ending.")
 
 
 def web() -> None:
@@ -50,7 +50,7 @@ def web() -> None:
 
     Example: REDIS_URL=redis://... HOST=0.0.0.0 python -m backend web
     """
-    with explained():
+    with handle_errors():
         _checked_settings()
     command = service.web_command()
     os.execv(command[0], command)  # signals reach the server itself
@@ -64,12 +64,12 @@ def worker() -> None:
 
     Example: WORKERS=2 REDIS_URL=redis://... STORAGE_URL=s3://... python -m backend worker
     """
-    with explained():
+    with handle_errors():
         settings = _checked_settings()
         with Supervisor() as supervisor:
-            service.Service(settings, say=say).start_workers(supervisor)
+            service.Service(settings, say=report).start_workers(supervisor)
             supervisor.watch()
-        say("Ended; jobs that were given up are done by other workers, or after the next start.")
+        report("Ended; jobs that were given up are done by other workers, or after the next start.")
 
 
 def scheduler() -> None:
@@ -80,7 +80,7 @@ def scheduler() -> None:
     """
     from backend.run import scheduler
 
-    with explained():
+    with handle_errors():
         _checked_settings()
         scheduler.main()
 
@@ -91,7 +91,7 @@ def _checked_settings() -> Settings:
     settings = read_settings()
     configure_logging(settings)
     _ = settings.api_key, settings.redis_address
-    keep_private(settings.model_dir, say)
+    keep_private(settings.model_dir, report)
     return settings
 
 
@@ -113,7 +113,7 @@ def _ask_label_studio(settings: Settings) -> str:
         if not error.passing:
             raise
         return str(error)
-    say(f"Label Studio {version} at {settings.label_studio_url}, as {user.get('email')}.")
+    report(f"Label Studio {version} at {settings.label_studio_url}, as {user.get('email')}.")
     return ""
 
 
@@ -129,7 +129,7 @@ def _tell_when_it_answers(settings: Settings) -> Callable[[], bool]:
         try:
             next_look = time.monotonic() + LOOK_SECONDS if _ask_label_studio(settings) else None
         except BackendError as error:
-            say(f"Error: {error} Start `python -m backend up` again then.")
+            report(f"Error: {error} Start `python -m backend up` again then.")
             next_look = None
         return False
 

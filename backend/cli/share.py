@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.cli.shell import console, explained
+from backend.cli.shell import console, handle_errors
 from backend.errors import SettingsError
 from backend.settings import read_settings
 from backend.store.storage import Storage
@@ -14,7 +14,7 @@ def share() -> None:
 
     Example: STORAGE_URL=s3://bucket/folder python -m backend share
     """
-    with explained():
+    with handle_errors():
         settings = read_settings()
         if settings.storage_url is None:
             raise SettingsError(

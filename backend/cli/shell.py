@@ -39,39 +39,39 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for scripts.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object for scripts.")]
 
 
-def tell(text: str) -> None:
+def print_out(text: str) -> None:
     """What a command found, on standard output; lines are not broken, so that scripts can read them."""
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     """Tell the terminal what goes on; a line of the log where programs read it."""
     if get_settings().log_json:
         log.info(text)
     else:
-        complain(text)
+        print_err(text)
 
 
-def complain(text: str) -> None:
+def print_err(text: str) -> None:
     """Tell on standard error."""
     errors.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def tell_json(content: Any) -> None:
+def print_json(content: Any) -> None:
     """For scripts."""
     typer.echo(json.dumps(content, indent=2))
 
 
-def started(project: int, job: str, wait: bool) -> None:
+def report_job(project: int, job: str, wait: bool) -> None:
     """Tell which job was started and, if asked, follow it to its end.
     Exits with FAILED when it failed or was cancelled."""
     from backend.queue.follow import follow
 
     if not wait:
-        tell(f"Started job {job}; python -m backend status --project {project} tells how far it is.")
+        print_out(f"Started job {job}; python -m backend status --project {project} tells how far it is.")
         return
     last = follow_with_bar(follow(project, job), errors)
-    tell(f"{last['state'].capitalize()}: {last.get('message') or job}")
+    print_out(f"{last['state'].capitalize()}: {last.get('message') or job}")
     if last["state"] != "finished":
         raise typer.Exit(FAILED)
 
@@ -79,26 +79,26 @@ def started(project: int, job: str, wait: bool) -> None:
 def confirm(text: str) -> None:
     """Ask; ends the command unless the answer is yes."""
     if not sys.stdin.isatty():
-        complain(f"{text}\nError: found no terminal to ask on, expected one or --yes; nothing was changed.")
+        print_err(f"{text}\nError: found no terminal to ask on, expected one or --yes; nothing was changed.")
         raise typer.Exit(FIX)
-    complain(text)
+    print_err(text)
     errors.print("Go on? [y/N] ", end="", markup=False, highlight=False)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        complain("Nothing was changed.")
+        print_err("Nothing was changed.")
         raise typer.Exit(FAILED)
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def handle_errors() -> Iterator[None]:
     """Turn errors that a user can fix into one line and an exit code; a traceback means a defect of ours."""
     try:
         with stop_signals.raised():
             yield
     except BackendError as error:
-        complain(f"Error: {error}")
+        print_err(f"Error: {error}")
         raise typer.Exit(FIX) from error
     except RedisError as error:
-        complain(
+        print_err(
             f"Error: Redis does not answer ({error}); start it, or correct REDIS_URL. python -m backend"
             " doctor looks at everything."
         )

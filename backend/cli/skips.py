@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.shell import Project, Wait, Yes, confirm, explained, started, tell
+from backend.cli.shell import Project, Wait, Yes, confirm, handle_errors, print_out, report_job
 from backend.cli.terminal import describe_unskip
 from backend.settings import get_settings
 
@@ -33,12 +33,12 @@ def unskip(
     from backend.project.status import read_status
     from backend.queue.enqueue import enqueue_unskip
 
-    with explained():
+    with handle_errors():
         require_known_here(project, get_settings())
         skipped = read_status(project).skipped
         if not task and not skipped.count:
-            tell("No skipped image is known that nobody is served; nothing was changed.")
+            print_out("No skipped image is known that nobody is served; nothing was changed.")
             return
         if not yes:
             confirm(describe_unskip(task or [], skipped))
-        started(project, enqueue_unskip(project, task or []), wait)
+        report_job(project, enqueue_unskip(project, task or []), wait)

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from backend.cli.shell import AsJson, Project, Wait, Yes, confirm, explained, started, tell, tell_json
+from backend.cli.shell import (
+    AsJson,
+    Project,
+    Wait,
+    Yes,
+    confirm,
+    handle_errors,
+    print_json,
+    print_out,
+    report_job,
+)
 from backend.cli.terminal import describe_rollback, versions_table
 from backend.settings import get_settings
 
@@ -24,13 +34,13 @@ def versions(project: Project, as_json: AsJson = False) -> None:
     from backend.project.registry import require_known_here
     from backend.project.version_list import list_versions
 
-    with explained():
+    with handle_errors():
         require_known_here(project, get_settings())
         found = list_versions(project)
     if as_json:
-        tell_json(found.to_dict())
+        print_json(found.to_dict())
     else:
-        tell(versions_table(found))
+        print_out(versions_table(found))
 
 
 def rollback(
@@ -59,15 +69,15 @@ def rollback(
     from backend.project.version_list import plan_rollback
     from backend.queue.enqueue import enqueue_rollback
 
-    with explained():
+    with handle_errors():
         require_known_here(project, get_settings())
         plan = plan_rollback(project, version)
         if plan.nothing_to_do:
-            tell(f"{version} is in use already; nothing was changed.")
+            print_out(f"{version} is in use already; nothing was changed.")
             return
         if not yes:
             confirm(describe_rollback(plan))
-        started(project, enqueue_rollback(project, version, reason=reason, who=_user()), wait)
+        report_job(project, enqueue_rollback(project, version, reason=reason, who=_user()), wait)
 
 
 def _user() -> str:
