@@ -30,7 +30,6 @@ ROOMS = [
     "backend.errors",
     "backend.proxy",
     "backend.stopping",
-    "backend.cold_start",
     "backend",
     "backend.settings",
     "backend.finding",

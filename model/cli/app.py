@@ -38,7 +38,7 @@ from model.cli.work_folder import work_folder
 from model.data.mask_coding import Meaning
 from model.data.pool import Pool, scan
 from model.data.small_objects import choose_side, warn_of_losses
-from model.errors import ModelError, ProcessEndedError
+from model.errors import ModelError, ProcessEndedError, TooFewLabelsError
 from model.exit_codes import CODES, ExitCode
 from model.experiment.convergence import study as convergence_study
 from model.experiment.protocol import RANDOM_DRAWS, Protocol, read_pool
@@ -51,6 +51,7 @@ from model.reason import describe_bound, describe_reason
 from model.similarity.round import Round
 from model.strategies import DEFAULT, get_strategy, strategy_names
 from model.strategies.base import NETWORKS_TRAINED
+from model.strategies.looks import Looks
 
 CACHE = Path.home() / ".cache" / "task-dependent-active-learning"
 
@@ -75,8 +76,14 @@ def rank_command(
     options: GivenStrategyOptions,
     images: Annotated[Path, typer.Option(help="Folder of images; those in its sub-folders belong to it.")],
     masks: Annotated[
-        Path, typer.Option(help="Folder of masks; an image that has a mask of the same name is labelled.")
-    ],
+        Path | None,
+        typer.Option(
+            help=(
+                "Folder of masks; an image that has a mask of the same name is labelled. Strategies that need"
+                " no label do without."
+            )
+        ),
+    ] = None,
     budget: Annotated[int, typer.Option(min=1, help="How many images to ask for.")],
     out: Annotated[Path, typer.Option(help="The CSV to write: rank,file,batch,expected_dice,reason.")] = Path(
         "ranking.csv"
@@ -126,7 +133,14 @@ def rank_command(
             for _, message in pool.problems:
                 _say(f"Left out: {message}", style="yellow")
             _tell(pool)
-            pool.require_labels(1)
+            if chosen.needs_labels and not pool.labelled:
+                raise TooFewLabelsError(
+                    f"found no labelled image among {len(pool.ids)}, and strategy {strategy} learns from"
+                    " labels: label a few, as masks named like their images."
+                    f" --strategy {Looks.name} tells which, without any label."
+                )
+            if chosen.needs_labels:
+                pool.require_labels(1)
 
             def show(step: str, done: int, total: int) -> None:
                 bar.report(whole if step.endswith(NETWORKS_TRAINED) else part, done, total, step)

@@ -43,6 +43,7 @@ STYLES = {
     "uncertainty": Style("#CC79A7", "^", (0, (9, 3))),
     "farthest_first": Style("#E69F00", "s", (0, (4, 1.5, 1.5, 1.5, 1.5, 1.5))),
     "alike": Style("#56B4E9", "v", (0, (3, 1))),
+    "looks": Style("#F0E442", "<", (0, (2, 4))),
 }
 SPARE_STYLES = (
     Style("#7F7F7F", "*", (0, (1, 3))),

@@ -57,11 +57,6 @@ class Round:
         strangers = sorted(set(self.labels) - set(self.images))
         if strangers:
             raise ValueError(f"labels of images that are not in the round: {strangers[:5]}")
-        if not self.labels:
-            raise TooFewLabelsError(
-                "Found no labelled image, expected at least 1: label a few images first (3 chosen at random"
-                " are a good start)."
-            )
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -91,11 +86,23 @@ class Round:
                 " images. Choose a smaller budget or add images."
             )
 
+    def require_labels(self) -> None:
+        """Raise TooFewLabelsError where no image is labelled, from which a network could learn."""
+        if not self.labels:
+            raise TooFewLabelsError(
+                "Found no labelled image, expected at least 1: label a few images first (3 chosen at random"
+                " are a good start)."
+            )
+
     @cached_property
     def model(self) -> TrainedModel:
-        """f_L: loaded if it was trained already, else trained from scratch on all of L and kept."""
+        """f_L: loaded if it was trained already, else trained from scratch on all of L and kept.
+
+        Raises TooFewLabelsError where there is nothing to learn from.
+        """
         if self.model_folder is not None:
             return TrainedModel.load(self.model_folder, self.device)
+        self.require_labels()
         return self.kept(
             self.folder / "model", lambda: self.train("Training on all labels", self.labelled, self.seed)
         )

@@ -50,6 +50,7 @@ def load_bags(round_: Round) -> list[TrainedModel]:
 
 def bag_model(round_: Round, unit: str) -> TrainedModel:
     """The network of one of `bag_units`, trained if it is not in the round's folder."""
+    round_.require_labels()
     number = int(unit.removeprefix(PREFIX))
     bag = draw_bag(round_.labelled, np.random.default_rng([round_.seed, number]))
     return round_.kept(

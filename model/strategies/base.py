@@ -73,6 +73,7 @@ class Strategy(ABC):
 
     name: ClassVar[str]
     asks_for: ClassVar[str] = ""  # which images, in words that complete "it asks for ..."
+    needs_labels: ClassVar[bool] = True  # whether a network has to learn from labelled images first
 
     def __post_init__(self) -> None:
         check_options(self, StrategyError)

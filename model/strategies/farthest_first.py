@@ -3,6 +3,7 @@ always the image that is farthest, in f_L's features, from all that is labelled 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,26 +30,34 @@ class FarthestFirst(Strategy):
         features = pool_features(round_)
         distance = 1.0 - cosine_similarity(features)
         position = {identity: index for index, identity in enumerate(round_.ids)}
-        order, radii = farthest_first(distance, [position[identity] for identity in round_.labelled])
+        centres = [position[identity] for identity in round_.labelled]
+        order, radii = farthest_first(lambda i: distance[:, i], centres, first=0, count=len(distance))
         reasons = [Reason(Kind.FAR, value=radius) for radius in radii]
         return as_ranking([round_.ids[index] for index in order], budget, reasons)
 
 
-def farthest_first(distance: npt.NDArray[np.float64], centres: list[int]) -> tuple[list[int], list[float]]:
-    """All positions of a distance matrix (N, N) that are not centres, each the farthest from those before it;
+def farthest_first(
+    distances: Callable[[int], npt.NDArray[np.float64]], centres: Sequence[int], *, first: int, count: int
+) -> tuple[list[int], list[float]]:
+    """All of `count` positions that are not centres, each the farthest from those before it and the centres;
     ties by position.
 
-    Returns the order and, for each, its distance to the nearest earlier one.
+    distances(i): of all positions from position i, float64 (count,). first: the position to begin with where
+    there is no centre. Returns the order and, for each, its distance to the nearest earlier one, infinite for
+    that first one.
     """
-    nearest = distance[:, centres].min(axis=1)
-    remaining = np.ones(len(distance), dtype=bool)
-    remaining[centres] = False
+    nearest = np.full(count, np.inf)
+    for centre in centres:
+        nearest = np.minimum(nearest, distances(centre))
+    remaining = np.ones(count, dtype=bool)
+    remaining[list(centres)] = False
     order: list[int] = []
     radii: list[float] = []
     while remaining.any():
-        chosen = int(np.where(remaining, nearest, -np.inf).argmax())
+        begun = bool(centres or order)
+        chosen = int(np.where(remaining, nearest, -np.inf).argmax()) if begun else first
         order.append(chosen)
         radii.append(float(nearest[chosen]))
         remaining[chosen] = False
-        nearest = np.minimum(nearest, distance[:, chosen])
+        nearest = np.minimum(nearest, distances(chosen))
     return order, radii

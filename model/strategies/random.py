@@ -18,6 +18,7 @@ class Random(Strategy):
 
     name: ClassVar[str] = "random"
     asks_for: ClassVar[str] = "any"
+    needs_labels: ClassVar[bool] = False
 
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The unlabelled images in an order drawn from the round's seed."""

@@ -7,8 +7,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 
-from backend.cold_start import NAME as COLD_START
-from backend.cold_start import cold_order
 from backend.errors import TaskImageError
 from backend.jobs.masks.predict_masks import draw, note_drawn
 from backend.jobs.masks.refit import drawn_for
@@ -32,8 +30,13 @@ from model.errors import ModelError
 from model.reason import Kind, Reason, describe_bound
 from model.similarity.round import Round
 from model.strategies import Query, Ranking, Strategy, get_strategy
+from model.strategies.looks import order_by_looks
 
 log = logging.getLogger(__name__)
+
+COLD_START = "farthest first on image statistics"
+"""What records call the order by looks of a cold start:
+it is told from a strategy that a person chose."""
 
 Masks = Mapping[int, Regions]
 """Task id to the regions it shows."""
@@ -130,13 +133,13 @@ def _cold_order(
     """The order by looks of all images that can be read;
     one may have gone since the snapshot, and comes last."""
     try:
-        return cold_order(images, labelled, progress)
+        return order_by_looks(images, labelled, progress)
     except (ModelError, TaskImageError) as error:
         log.warning("an image cannot be read any more: %s", error)
         gone = images.unreadable(progress)
         missing_images.add(context, Lacks.ORDER, list(gone))
         kept = images.only(identity for identity in images if identity not in gone)
-        return cold_order(kept, [identity for identity in labelled if identity not in gone], progress)
+        return order_by_looks(kept, [identity for identity in labelled if identity not in gone], progress)
 
 
 def complete_units(strategy: Strategy, round_: Round) -> None:

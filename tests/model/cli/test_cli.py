@@ -516,12 +516,24 @@ def test_a_command_that_is_stopped_says_how_it_goes_on(
     assert done.stderr.splitlines()[-1] == "Stopped. The same command goes on from here."
 
 
-def test_a_folder_without_masks_says_to_label(folder: Path) -> None:
+@pytest.mark.parametrize("masks", [None, "masks"])
+def test_without_any_label_a_strategy_that_needs_none_ranks_and_the_others_name_it(
+    folder: Path, masks: str | None
+) -> None:
+    """Whether there is an empty folder of masks or none."""
     shutil.rmtree(folder / "masks")
     (folder / "masks").mkdir()
-    done = model("rank", "--images", f"{folder}/images", "--masks", f"{folder}/masks", "--budget", "2")
+    given = ["rank", "--images", f"{folder}/images", "--budget", "2", "--out", f"{folder}/r.csv"]
+    given += ["--masks", f"{folder}/{masks}"] if masks else []
+    done = model(*given)
     assert done.exit_code == 2
-    assert "label" in done.stderr
+    assert "label a few" in done.stderr
+    assert "--strategy looks" in done.stderr
+    done = model(*given, "--strategy", "looks")
+    assert done.exit_code == 0, done.stderr
+    rows = list(csv.DictReader((folder / "r.csv").open()))
+    assert sorted(row["file"] for row in rows) == sorted(p.name for p in (folder / "images").iterdir())
+    assert [row["batch"] for row in rows[:3]] == ["1", "1", "0"]
 
 
 def test_a_killed_experiment_goes_on_and_leaves_no_process(experiment_data: Path, tmp_path: Path) -> None:

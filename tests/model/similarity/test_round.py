@@ -136,11 +136,14 @@ def test_a_budget_out_of_range_names_the_number_of_unlabelled_images(small_round
         small_round.check_budget(budget)
 
 
-def test_a_round_without_labels_is_refused(
+def test_without_labels_there_is_no_model(
     discs: tuple[Images, Masks], tiny_recipe: Recipe, tmp_path: Path
 ) -> None:
+    """A round can be all the same, of a strategy that needs none."""
+    round_ = Round(discs[0], {}, 2, tiny_recipe, 0, tmp_path)
+    assert len(round_.unlabelled) == 12
     with pytest.raises(TooFewLabelsError, match="label a few images first"):
-        Round(discs[0], {}, 2, tiny_recipe, 0, tmp_path)
+        _ = round_.model
 
 
 def test_labels_of_unknown_images_are_refused(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.errors import BudgetError, StrategyError
+from model.errors import BudgetError, StrategyError, TooFewLabelsError
 from model.network.inference import predict_probabilities
 from model.network.pseudo_labels import PseudoLabels
 from model.reason import Kind, Reason
@@ -419,8 +419,29 @@ def test_entropy_is_one_bit_for_a_coin_and_none_for_certainty() -> None:
     )
 
 
-def test_farthest_first_on_a_line() -> None:
+@pytest.mark.parametrize(
+    ("centres", "order", "radii"),
+    [
+        ([0], [4, 2, 1, 3], [10.0, 5.0, 1.0, 1.0]),
+        ([], [2, 0, 4, 1, 3], [np.inf, 5.0, 5.0, 1.0, 1.0]),
+        ([0, 1, 2, 3, 4], [], []),
+    ],
+)
+def test_farthest_first_on_a_line(centres: list[int], order: list[int], radii: list[float]) -> None:
+    """Without any centre it begins where it is told to."""
     points = np.array([0.0, 1.0, 5.0, 9.0, 10.0])
-    order, radii = farthest_first(np.abs(points[:, None] - points[None, :]), [0])
-    assert order == [4, 2, 1, 3]
-    assert radii == [10.0, 5.0, 1.0, 1.0]
+    found = farthest_first(lambda index: np.abs(points - points[index]), centres, first=2, count=5)
+    assert found == (order, radii)
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_without_labels_a_strategy_orders_all_images_or_says_to_label(
+    trained_round: Round, name: str, tmp_path: Path
+) -> None:
+    strategy = get_strategy(name, **OPTIONS.get(name, {}))
+    round_ = dataclasses.replace(trained_round, labels={}, folder=tmp_path)
+    if strategy.needs_labels:
+        with pytest.raises(TooFewLabelsError, match="label a few images first"):
+            strategy.rank(round_, 4)
+    else:
+        assert sorted(strategy.rank(round_, 4).order) == list(round_.ids)

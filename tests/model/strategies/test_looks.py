@@ -1,11 +1,14 @@
-"""The order before there are labels."""
+"""The order by looks, before there are labels."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from backend.cold_start import cold_order, statistics
 from model.data.images import normalise
+from model.reason import Kind, Reason
+from model.similarity.round import Round
+from model.strategies import get_strategy
+from model.strategies.looks import order_by_looks, statistics
 
 
 def appearance(kind: int, seed: int) -> np.ndarray:
@@ -25,7 +28,7 @@ def test_each_appearance_comes_early() -> None:
     random order rarely does."""
     images = {str(number): appearance(0, number) for number in range(28)}
     images |= {"28": appearance(1, 28), "29": appearance(2, 29)}
-    order = cold_order(images, [])
+    order = order_by_looks(images, [])
     assert {"28", "29"} < set(order[:3])
     assert sorted(order, key=int) == [str(number) for number in range(30)]
 
@@ -33,7 +36,7 @@ def test_each_appearance_comes_early() -> None:
 def test_what_is_labelled_is_known_already() -> None:
     """The first image is unlike the labelled ones, and these are not asked for again."""
     images = {str(number): appearance(number % 3, number) for number in range(9)}
-    order = cold_order(images, ["0", "1"])
+    order = order_by_looks(images, ["0", "1"])
     assert int(order[0]) % 3 == 2
     assert set(order) == set(images) - {"0", "1"}
 
@@ -42,11 +45,19 @@ def test_it_does_not_depend_on_the_order_of_tasks() -> None:
     """Same images, same order; also with equal images, and with none."""
     images = {str(number): appearance(0, number) for number in range(6)} | {"6": appearance(0, 0)}
     backwards = dict(reversed(images.items()))
-    assert cold_order(images, []) == cold_order(backwards, [])
-    assert cold_order({}, []) == []
-    assert cold_order({"1": appearance(0, 1)}, ["1"]) == []
+    assert order_by_looks(images, []) == order_by_looks(backwards, [])
+    assert order_by_looks({}, []) == []
+    assert order_by_looks({"1": appearance(0, 1)}, ["1"]) == []
 
 
 def test_statistics_of_tiny_images_are_finite() -> None:
     """Images may be smaller than the largest scale."""
     assert np.isfinite(statistics(np.zeros((4, 4, 3), dtype=np.float32))).all()
+
+
+def test_the_strategy_gives_the_same_order(trained_round: Round) -> None:
+    """Labelled images are left out; the reason is told."""
+    ranking = get_strategy("looks").rank(trained_round, 3)
+    assert list(ranking.order) == order_by_looks(trained_round.images, trained_round.labelled)
+    assert {query.reason for query in ranking.queries} == {Reason(Kind.LOOKS)}
+    assert ranking.batch == ranking.order[:3]
