@@ -1,4 +1,4 @@
-"""Basic authentication on every address but /health; a project's webhook has a credential of its own."""
+"""Basic authentication on every address but /health; Label Studio has credentials of each project's own."""
 
 from __future__ import annotations
 
@@ -9,26 +9,19 @@ from flask import Flask, Response, g, request
 from werkzeug.datastructures import Authorization
 
 from backend.errors import RequestError
-from backend.labelstudio.connect.webhook_key import BasicAuth, project_of
+from backend.labelstudio.connect.project_credentials import (
+    BasicAuth,
+    project_of_connection,
+    project_of_webhook,
+)
 from backend.web.answers import error_answer
 
 OPEN = ("/health",)
 """Asked by load balancers and containers, which have no password; it tells nothing."""
-
-
 WEBHOOK = "/webhook"
-"""Where Label Studio sends events; `require_project` says of which project a credential may tell."""
-
-
-def require_project(project_id: int) -> None:
-    """Raise RequestError (403) where the request came with the credential of another project's webhook."""
-    allowed = g.get("webhook_project")
-    if allowed not in (None, project_id):
-        raise RequestError(
-            f"This credential is for the webhook of project {allowed}, found an event of project"
-            f" {project_id}.",
-            403,
-        )
+"""Where Label Studio sends events."""
+PROTOCOL = ("/setup", "/predict", "/versions", WEBHOOK)
+"""What else it calls; `require_project` says of which project a credential may tell."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,16 @@ class Login:
     """What somebody may do who has given the right credential."""
 
     project: int | None = None
-    """The only one whose events may be told, of a webhook's credential; None: everything."""
+    """The only one that it opens; None: all of them, and the pages."""
+    events_only: bool = False
+    """Of a webhook."""
+
+    def opens(self, method: str, path: str) -> bool:
+        """Tell whether it opens an address."""
+        if self.events_only:
+            return (method, path) == ("POST", WEBHOOK)
+        of_project = f"/projects/{self.project}"
+        return self.project is None or path in (*PROTOCOL, of_project) or path.startswith(f"{of_project}/")
 
 
 def login_of(given: Authorization | None, basic_auth: BasicAuth) -> Login | None:
@@ -44,12 +46,31 @@ def login_of(given: Authorization | None, basic_auth: BasicAuth) -> Login | None
     if given is None:
         return None
     if given.type == "basic":
+        user, password = given.username or "", given.password or ""
         # Both are compared in full, so that the time tells nothing about either.
-        pairs = zip((given.username, given.password), basic_auth, strict=True)
-        right = [hmac.compare_digest((found or "").encode(), wanted.encode()) for found, wanted in pairs]
-        return Login() if all(right) else None
-    project = project_of(given.token or "", basic_auth) if given.type == "bearer" else None
-    return None if project is None else Login(project)
+        right_user = hmac.compare_digest(user.encode(), basic_auth[0].encode())
+        right_password = hmac.compare_digest(password.encode(), basic_auth[1].encode())
+        if right_user & right_password:
+            return Login()
+        project = project_of_connection(user, password, basic_auth)
+        return None if project is None else Login(project)
+    project = project_of_webhook(given.token or "", basic_auth) if given.type == "bearer" else None
+    return None if project is None else Login(project, events_only=True)
+
+
+def allowed_project() -> int | None:
+    """The only project that this request may be about; None: all."""
+    login: Login | None = g.get("login")
+    return None if login is None else login.project
+
+
+def require_project(project_id: int) -> None:
+    """Raise RequestError (403) where the request came with the credential of another project."""
+    allowed = allowed_project()
+    if allowed not in (None, project_id):
+        raise RequestError(
+            f"This credential is for project {allowed}, found a request about project {project_id}.", 403
+        )
 
 
 def require_login(app: Flask, basic_auth: BasicAuth | None) -> None:
@@ -63,10 +84,9 @@ def require_login(app: Flask, basic_auth: BasicAuth | None) -> None:
             return None
         given = request.authorization
         login = login_of(given, basic_auth)
-        if login is not None:
-            g.webhook_project = login.project
-            if login.project is None or (request.method, request.path) == ("POST", WEBHOOK):
-                return None
+        if login is not None and login.opens(request.method, request.path):
+            g.login = login
+            return None
         found = "no user and password" if given is None else "a wrong user or password"
         answer = error_answer(401, f"Found {found}, expected those of BASIC_AUTH_USER and BASIC_AUTH_PASS.")
         answer.headers["WWW-Authenticate"] = 'Basic realm="backend", charset="UTF-8"'

@@ -24,7 +24,7 @@ from backend.settings import MARK, parse_project_settings
 from backend.store.storage import Storage
 from backend.store.versions import Versions
 from backend.web import large_json, payload
-from backend.web.auth import require_project
+from backend.web.auth import allowed_project, require_project
 from backend.web.segmenter import START_TRAINING, Segmenter
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,6 @@ def webhook() -> tuple[Response, int] | Response:
     content = payload.json_object()
     action = payload.text(content, "action")
     project_id = payload.project_number(content.get("project"))
-    require_project(project_id)
     context = project_context(project_id)
     if action == START_TRAINING:
         require_known(context)
@@ -136,13 +135,17 @@ def versions() -> Response:
     settings, redis = current_app.config["SETTINGS"], current_app.config["REDIS"]
     asked = request.args.get("project")
     numbers = [payload.project_number(asked)] if asked is not None else pending_work.projects(redis)
+    if (allowed := allowed_project()) is not None:
+        numbers = [number for number in numbers if number == allowed]
     storage = Storage.of(settings)
     found = {name for number in numbers for name in Versions(storage, number).names()}
     return jsonify({"versions": sorted(found, key=lambda name: int(name[1:]))})
 
 
 def project_context(project_id: int) -> Context:
-    """The context of a request: with the connection to Redis that fails fast."""
+    """The context of a request: with the connection to Redis that fails fast.
+    Raises RequestError (403) for another project than the credential's."""
+    require_project(project_id)
     logs.bind(project=project_id)
     context = open_context(project_id, current_app.config["SETTINGS"])
     context.redis = current_app.config["REDIS"]

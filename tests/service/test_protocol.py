@@ -19,7 +19,7 @@ from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser
 
 from backend.labelstudio.connect.own_service import INSTANCE_HEADER
-from backend.labelstudio.connect.webhook_key import webhook_headers
+from backend.labelstudio.connect.project_credentials import connection_login, webhook_headers
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import to_mask
 from backend.queue import pending_work, round_request
@@ -456,6 +456,33 @@ def test_webhook_s_own_credential_opens_nothing_else(web: Web, redis: Redis) -> 
             f"{web.url}/webhook", json=event("ANNOTATION_CREATED"), headers=headers, timeout=60
         )
         assert answer.status_code == 401, wrong[:40]
+
+
+def test_connection_s_own_credential_opens_its_project_alone(web: Web, redis: Redis) -> None:
+    """A member of the organization can have it sent to a server of their own."""
+    redis.sadd(PROJECTS, 3)
+    publish_version(web.settings.model_dir, 2, "v1", steps=2)
+    publish_version(web.settings.model_dir, 3, "v4", steps=2)
+    user, password = connection_login(AUTH, 2)
+    with httpx.Client(base_url=web.url, auth=(user, password), timeout=60) as client:
+        assert client.post("/setup", json=SETUP).status_code == 200
+        assert client.post("/predict", json=predict_body([TASK])).status_code == 200
+        assert client.post("/webhook", json=event("PROJECT_UPDATED")).status_code == 201
+        assert client.get("/projects/2/recompute").status_code == 200
+        for path in ("/versions", "/versions?project=3"):
+            assert "v4" not in client.get(path).raise_for_status().json()["versions"], path
+        for path, body in (
+            ("/setup", {**SETUP, "project": "3.1"}),
+            ("/predict", predict_body([TASK], "3.1")),
+            ("/webhook", {**event("START_TRAINING"), "project": {"id": 3}}),
+        ):
+            assert client.post(path, json=body).status_code == 403, path
+        for path in ("/projects/3/cancel", "/projects/3/rollback", "/projects/20/recompute"):
+            assert client.post(path, json=SETUP).status_code == 401, path
+        for path in ("/", "/projects", "/projects/3/status", "/metrics", "/projects/2x"):
+            assert client.get(path).status_code == 401, path
+    for wrong in ((user, AUTH[1]), ("project-3", password), ("project-02", password), ("2", password[:-1])):
+        assert httpx.get(f"{web.url}/versions", auth=wrong, timeout=60).status_code == 401, wrong
 
 
 def test_webhooks_of_concurrent_annotators_are_quick(web: Web, redis: Redis) -> None:

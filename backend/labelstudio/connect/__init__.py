@@ -3,7 +3,8 @@
 from backend.finding import Finding, Severity
 from backend.labelstudio.connect.connection import check, configure
 from backend.labelstudio.connect.options import UNCERTAINTY
-from backend.labelstudio.connect.own_service import BACKEND_TITLE, BasicAuth, OwnService
+from backend.labelstudio.connect.own_service import BACKEND_TITLE, OwnService
+from backend.labelstudio.connect.project_credentials import BasicAuth
 from backend.labelstudio.connect.record import Record
 from backend.labelstudio.connect.tab import TAB_TITLE
 

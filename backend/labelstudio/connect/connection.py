@@ -13,7 +13,8 @@ from backend.labelstudio.connect.instructions import check_instructions
 from backend.labelstudio.connect.labelling import check_labelling
 from backend.labelstudio.connect.ml_backend import check_backend, explain_refusal, remedy_of
 from backend.labelstudio.connect.options import check_annotations, check_masks_shown, check_sampling
-from backend.labelstudio.connect.own_service import BasicAuth, OwnService
+from backend.labelstudio.connect.own_service import OwnService
+from backend.labelstudio.connect.project_credentials import BasicAuth
 from backend.labelstudio.connect.record import Record
 from backend.labelstudio.connect.tab import TAB_TITLE, check_tab
 from backend.labelstudio.connect.webhook import check_webhook

@@ -94,7 +94,7 @@ def _check_kept(found: Inspection, kept: MlBackend) -> list[Finding]:
         "basic_auth_user", ""
     )
     if wrong or _other_password(found):
-        text = f"the connection to {url} has not the user and password of BASIC_AUTH_USER and BASIC_AUTH_PASS"
+        text = f"the connection to {url} has not the user and password that this project has of its own"
         return found.fix("backend", text, "corrected", lambda: _update(found, kept, url))
     if state not in CONNECTED:
         reason = str(kept.get("error_message") or kept.get("readable_state") or state)
@@ -143,9 +143,10 @@ def _moved(found: Inspection, item: MlBackend) -> bool:
 
 
 def _auth(found: Inspection) -> dict[str, str]:
-    if found.own.basic_auth is None:
+    login = found.own.login(found.project.id)
+    if login is None:
         return {"auth_method": "NONE"}
-    user, password = found.own.basic_auth
+    user, password = login
     return {"auth_method": "BASIC_AUTH", "basic_auth_user": user, "basic_auth_pass": password}
 
 

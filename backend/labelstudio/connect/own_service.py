@@ -11,11 +11,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from backend.labelstudio.connect.webhook_key import webhook_headers
+from backend.labelstudio.connect.project_credentials import BasicAuth, connection_login, webhook_headers
 from backend.labelstudio.http.answers import MlBackend
 from backend.labelstudio.http.probe import is_loopback
 
-BasicAuth = tuple[str, str]
 BACKEND_TITLE = "Task-dependent active learning"
 """Title of a connection that connecting makes."""
 HOOK = "/webhook"
@@ -47,6 +46,10 @@ class OwnService:
         """What a project's webhook must send;
         every member of the organization can read it in Label Studio."""
         return webhook_headers(self.basic_auth, project_id)
+
+    def login(self, project_id: int) -> BasicAuth | None:
+        """User and password of a project's connection."""
+        return None if self.basic_auth is None else connection_login(self.basic_auth, project_id)
 
     def is_at(self, url: object) -> bool:
         """Whether an address leads to this service:

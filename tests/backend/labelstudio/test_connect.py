@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -21,13 +23,18 @@ from backend.labelstudio.connect import (
     check,
     configure,
 )
-from backend.labelstudio.connect.webhook_key import webhook_headers
+from backend.labelstudio.connect.project_credentials import connection_login, webhook_headers
 from backend.store.storage import Storage
 from tests.backend.labelstudio.conftest import Annotator, MakeProject, StubBackend, add_tasks
 from tests.web_server import web_server
 
 AUTH = ("lab", "open sesame")
 HEADER = "Basic " + base64.b64encode(b"lab:open sesame").decode()
+
+
+def project_header(project: int) -> str:
+    """What Label Studio sends to the backend of a project."""
+    return "Basic " + base64.b64encode(":".join(connection_login(AUTH, project)).encode()).decode()
 
 
 def severities(findings: list[object]) -> dict[str, str]:
@@ -55,9 +62,7 @@ def test_a_new_project_is_connected_and_configured_once(
     done = configure(client, project.id, stub_backend.url, AUTH)
     changed = dict.fromkeys(("webhook", "backend", "sampling", "instructions", "tab"), "fixed")
     assert severities([*done]) == {"config": "ok", **changed, "masks": "ok", "annotations": "ok"}
-    assert [(path, auth) for path, auth, _ in stub_backend.calls if path in ("/health", "/setup")].count(
-        ("/setup", HEADER)
-    ) > 0
+    assert ("/setup", project_header(project.id)) in [(path, auth) for path, auth, _ in stub_backend.calls]
     for _ in range(2):
         assert {item.severity for item in configure(client, project.id, stub_backend.url + "/", AUTH)} == {
             Severity.OK
@@ -93,7 +98,7 @@ def test_connecting_by_hand_leaves_a_bare_webhook_that_gets_its_header(
     assert (None, "ANNOTATION_CREATED") in stub_backend.events()
 
     done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH)}
-    assert (done["webhook"].severity, done["backend"].severity) == (Severity.FIXED, Severity.OK)
+    assert (done["webhook"].severity, done["backend"].severity) == (Severity.FIXED, Severity.FIXED)
     [hook] = client.webhooks(project.id)
     assert (hook["id"], hook["headers"]) == (bare["id"], webhook_headers(AUTH, project.id))
     stub_backend.calls.clear()
@@ -122,6 +127,41 @@ def test_what_every_member_can_read_in_label_studio_holds_no_password(
         assert HEADER.removeprefix("Basic ") not in shown
 
 
+def test_who_leads_the_connection_elsewhere_is_not_sent_the_password(
+    client: LabelStudio,
+    http: httpx.Client,
+    make_project: MakeProject,
+    stub_backend: StubBackend,
+    annotators: list[Annotator],
+) -> None:
+    """Label Studio lets every member do that, and sends what the connection holds:
+    nothing that opens another project, also where a person had typed the password in."""
+    project = make_project(1)
+    body = {"project": project.id, "url": stub_backend.url, "auth_method": "BASIC_AUTH"}
+    typed = {**body, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1]}
+    made = http.post("/api/ml", json=typed).raise_for_status().json()
+    configure(client, project.id, stub_backend.url, AUTH)
+    sent: list[str] = []
+
+    class Theirs(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            sent.append(str(self.headers.get("Authorization")))
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status": "UP", "model_version": "v1"}')
+
+        do_POST = do_GET
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Theirs) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        theirs = {"project": project.id, "url": f"http://127.0.0.1:{server.server_port}"}
+        annotators[0].http.patch(f"/api/ml/{made['id']}", json=theirs).raise_for_status()
+        server.shutdown()
+    assert project_header(project.id) in sent
+    assert HEADER not in sent
+
+
 def test_a_second_webhook_is_removed_and_other_peoples_stay(
     client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
 ) -> None:
@@ -147,7 +187,7 @@ def test_a_changed_password_is_told_to_label_studio(
     stub_backend.calls.clear()
     done = configure(client, project.id, stub_backend.url, AUTH)
     assert {item.subject for item in done if item.severity is Severity.FIXED} == {"webhook", "backend"}
-    assert ("/setup", HEADER) in [(path, auth) for path, auth, _ in stub_backend.calls]
+    assert ("/setup", project_header(project.id)) in [(path, auth) for path, auth, _ in stub_backend.calls]
     assert not any(AUTH[1] in item.text or HEADER in item.text for item in done)
 
 
