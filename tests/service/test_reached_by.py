@@ -13,9 +13,11 @@ from redis import Redis
 
 from backend.app import create_app
 from backend.queue import pending_work
+from backend.queue.pending_work import Work
 from backend.run.redis_server import EmbeddedRedis
 from backend.settings import Settings
 from tests.service.conftest import AUTH, use_settings
+from tests.service.test_processes import eventually
 
 PAGE = {"Accept": "text/html"}
 FOREIGN = (
@@ -125,3 +127,7 @@ def test_reading_pages_writes_nothing_and_tells_that_redis_is_full(own_redis: Re
     assert own_redis.info("persistence")["rdb_changes_since_last_save"] == written
     refused = client.post("/projects/2/train")
     assert (refused.status_code, "maxmemory" in (refused.json or {})["message"]) == (503, True)
+    label = {"action": "ANNOTATION_CREATED", "annotation": {"id": 9, "task": 26}, "project": {"id": 2}}
+    assert client.post("/webhook", json=label).status_code == 201
+    own_redis.config_set("maxmemory", 0)
+    assert eventually(lambda: pending_work.pending(own_redis, 2, Work.TRAINING).labels == 1, 60)
