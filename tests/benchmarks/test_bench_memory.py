@@ -1,5 +1,5 @@
 """How much memory a process takes for one image, and for one label, however large it is;
-figures in docs/reliability.md.
+figures in docs/benchmarks.md.
 
 Each case is a process of its own: `python -m tests.benchmarks.test_bench_memory KIND SIDE` is one of them.
 """

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,20 +14,14 @@ from urllib.parse import urlsplit
 import httpx
 from label_studio_sdk import LabelStudio as SDK
 from label_studio_sdk.core.api_error import ApiError
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_exponential,
-    wait_random,
-)
 
 from backend.errors import ApiKeyError, LabelStudioError, NoAnswerError, UnreachableError
 from backend.labelstudio.http.addresses import Addresses, Place
 from backend.labelstudio.http.allowed_hosts import AllowedHosts
 from backend.labelstudio.http.download import Download
-from backend.labelstudio.http.probe import is_loopback, redirection, require_final
+from backend.labelstudio.http.probe import redirection, require_final
+from backend.labelstudio.http.retries import BUSY, is_page, refuse_pages, repeat
+from backend.labelstudio.http.sdk_auth import SdkAuth
 from backend.proxy import open_client, proxy_text
 from backend.stopping import wait_for
 
@@ -44,9 +38,6 @@ CHECK_SECONDS = 5.0
 HOST_NAME_SECONDS = 600.0
 """How long the host name that Label Studio tells of itself is believed."""
 KEY_PAGE = "Account & Settings, Access Token (or Personal Access Token)"
-
-_IDEMPOTENT = {"GET", "PATCH", "PUT", "DELETE"}
-_BUSY = {429, 502, 503, 504}
 
 
 class Transport:
@@ -88,7 +79,7 @@ class Transport:
             self._sdk = SDK(base_url=f"{self.url}/", api_key=api_key.strip(), httpx_client=self._http)
         except ApiError as error:  # a personal access token that has expired
             raise self._key_error(error.body) from error
-        self._auth = _SdkAuth(self._sdk, self._http, self.url)
+        self._auth = SdkAuth(self._sdk, self._http, self.url)
         self._addresses = Addresses(self.url, [public_url])
         self._downloads = Download(self._addresses, self._auth, self._timeout, AllowedHosts(image_hosts))
         self._host_name_until = 0.0
@@ -136,7 +127,7 @@ class Transport:
             )
             return answer
 
-        response = self._guarded(method, partial(_refuse_pages, send))
+        response = self._guarded(method, partial(refuse_pages, send))
         if response.status_code == 404 and missing_ok:
             return None
         self._check(response)
@@ -150,7 +141,7 @@ class Transport:
                 f"{method} {self.url}{path} answered {start!r}, expected JSON; a proxy may have answered for"
                 " a Label Studio that is away; if this stays, check that LABEL_STUDIO_URL is a Label"
                 " Studio.",
-                status=502 if _is_page(response) else None,
+                status=502 if is_page(response) else None,
             ) from error
 
     def download(self, address: str) -> bytes:
@@ -166,8 +157,8 @@ class Transport:
         response, own = self._downloads.get(place, self._hop)
         if response.status_code == 404 and place.otherwise is not None:
             response, own = self._downloads.get(Place(place.otherwise, keyed=False), self._hop)
-        paged = own and response.is_success and _is_page(response)
-        if own and (paged or response.status_code in _BUSY) and not self._answers():
+        paged = own and response.is_success and is_page(response)
+        if own and (paged or response.status_code in BUSY) and not self._answers():
             raise self._unreachable(f"{response.status_code} {response.reason_phrase}")
         if paged:
             raise NoAnswerError(
@@ -223,8 +214,8 @@ class Transport:
         try:  # 500 is what Label Studio answers for the image of a deleted upload
             answer: httpx.Response = self._retried(
                 "GET",
-                partial(_refuse_pages, send) if keyed else send,
-                again=_BUSY,
+                partial(refuse_pages, send) if keyed else send,
+                again=BUSY,
                 attempts=attempts,
                 waited_for_once=True,
             )
@@ -248,7 +239,7 @@ class Transport:
         """Whether Label Studio is there, when an image did not come."""
         try:
             answer = self._http.get(f"{self.url}/api/version", timeout=CHECK_SECONDS)
-            return answer.status_code < 500 and not _is_page(answer)
+            return answer.status_code < 500 and not is_page(answer)
         except httpx.HTTPError:
             return False
 
@@ -270,7 +261,7 @@ class Transport:
         method: str,
         send: Any,
         *,
-        again: Collection[int] = (*_BUSY, 500),
+        again: Collection[int] = (*BUSY, 500),
         attempts: int | None = None,
         waited_for_once: bool = False,
     ) -> Any:
@@ -280,33 +271,14 @@ class Transport:
         With `waited_for_once`, a server that took the request and sends nothing is not asked again.
         Raises httpx.TransportError.
         """
-
-        def worth_it(error: BaseException) -> bool:
-            if isinstance(error, _BusyError):
-                return error.response.status_code in _BUSY or method in _IDEMPOTENT
-            if waited_for_once and isinstance(error, httpx.ReadTimeout):
-                return False
-            return isinstance(error, httpx.TransportError) and (
-                method in _IDEMPOTENT or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            )
-
-        def last(state: RetryCallState) -> Any:
-            assert state.outcome is not None
-            error = state.outcome.exception()
-            if isinstance(error, _BusyError):
-                return error.response
-            raise error if error is not None else AssertionError
-
-        retrying = Retrying(
-            stop=stop_after_attempt(attempts or self._attempts),
-            wait=wait_exponential(multiplier=0.5, max=4.0) + wait_random(0, 0.2),
-            retry=retry_if_exception(worth_it),
-            retry_error_callback=last,
-        )
         try:
-            return retrying(lambda: _raise_if_busy(send(), again))
-        except _BusyError as error:
-            return error.response
+            return repeat(
+                method,
+                send,
+                attempts=attempts or self._attempts,
+                again=again,
+                waited_for_once=waited_for_once,
+            )
         except ApiError as error:  # from the exchange of a personal access token
             raise self._key_error(error.body) from error
         except httpx.TransportError:
@@ -353,56 +325,6 @@ class Transport:
         return ApiKeyError(
             f"Label Studio at {self.url} does not accept LABEL_STUDIO_API_KEY ({text}); {remedy}.", status=401
         )
-
-
-class _SdkAuth(httpx.Auth):
-    """The header that the SDK makes of either kind of key:
-    `Token <key>`, or `Bearer <access token>` refreshed when it has expired."""
-
-    def __init__(self, sdk: SDK, http: httpx.Client, url: str) -> None:
-        self._wrapper = sdk._client_wrapper  # the SDK has no public way to the header
-        self._http, self._url = http, url
-        # On this machine's loopback nobody listens to a key; commands that a person runs ask there, too.
-        self._final = url.lower().startswith("https:") or is_loopback(httpx.URL(url).host)
-
-    def header(self) -> str:
-        """Raises RedirectedError, before the key is sent for the first time, where plain http leads
-        elsewhere."""
-        if not self._final:
-            require_final(self._http, self._url)
-            self._final = True
-        return self._wrapper.get_headers()["Authorization"]
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = self.header()
-        yield request
-
-
-class _BusyError(Exception):
-    def __init__(self, response: httpx.Response) -> None:
-        super().__init__(response.status_code)
-        self.response = response
-
-
-def _raise_if_busy(answer: Any, again: Collection[int]) -> Any:
-    # 500 is also what Label Studio on SQLite answers while another process writes ("database is locked").
-    if isinstance(answer, httpx.Response) and answer.status_code in again:
-        raise _BusyError(answer)
-    return answer
-
-
-def _refuse_pages(send: Callable[[], httpx.Response]) -> httpx.Response:
-    """What `send` returns; a page with status 200 counts as 502."""
-    answer = send()
-    if answer.is_success and _is_page(answer):
-        raise _BusyError(answer)
-    return answer
-
-
-def _is_page(response: httpx.Response) -> bool:
-    """Whether this is a page for people:
-    what proxies answer, with status 200, while the server behind them is away."""
-    return response.headers.get("content-type", "").startswith("text/html")
 
 
 def _detail(response: httpx.Response) -> str:
