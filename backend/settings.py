@@ -104,9 +104,9 @@ class Settings(BaseSettings):
     labels_to_train: int = Field(
         5, ge=1, description="Labels after which a training starts without waiting for quiet."
     )
-    gather_seconds: int = Field(2, ge=1, le=60, description="Seconds between looks at the gathered events.")
+    gather_seconds: int = Field(2, ge=1, le=60, description="Seconds between checks of the gathered events.")
     tick_seconds: int = Field(
-        60, ge=1, le=3600, description="Seconds between looks at each project in Label Studio."
+        60, ge=1, le=3600, description="Seconds between syncs of each project with Label Studio."
     )
     nightly: str = Field(
         "0 2 * * *",

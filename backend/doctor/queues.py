@@ -15,7 +15,7 @@ from backend.queue.heartbeats import WORKER, alive
 from backend.settings import Settings
 
 LONGEST_WAIT = {CONTROL: 300.0, COMPUTE: 3600.0}
-"""Seconds that a job may wait: short ones for a drawing look or a rollback, the others for a training."""
+"""Seconds that a job may wait: short ones for a drawing sync or a rollback, the others for a training."""
 
 BUSY = {
     CONTROL: "no setting: each machine has two workers for it. They wait for a slow Label Studio, or draw"

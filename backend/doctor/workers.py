@@ -23,6 +23,6 @@ def check(settings: Settings) -> list[Finding]:
     if found.schedulers:
         findings.append(Finding("scheduler", Severity.OK, "alive"))
     else:
-        text = "none is alive: labels start no training, and projects are not looked at"
+        text = "none is alive: labels start no training, and projects are not synced"
         findings.append(Finding("scheduler", Severity.ERROR, text, SCHEDULER))
     return findings

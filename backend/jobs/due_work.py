@@ -26,8 +26,8 @@ def tick() -> None:
     starts what is due."""
     redis = connection()
     for project_id in pending_work.projects(redis):
-        if not pending_work.pending(redis, project_id, Work.LOOK).outstanding:
-            pending_work.want(redis, project_id, Work.LOOK)
+        if not pending_work.pending(redis, project_id, Work.SYNC).outstanding:
+            pending_work.want(redis, project_id, Work.SYNC)
     for name in (CONTROL, COMPUTE):
         # Jobs whose worker was killed are run again, even if every other worker is busy.
         clean_registries(named(name, redis), [job_statistics.note_abandoned])
@@ -108,5 +108,5 @@ _ENQUEUE = {
     Work.TRAINING: _train,
     Work.ROUND: _rank,
     Work.CONFIGURE: enqueue.enqueue_configure,
-    Work.LOOK: enqueue.enqueue_look,
+    Work.SYNC: enqueue.enqueue_sync,
 }

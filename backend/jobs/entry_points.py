@@ -23,8 +23,7 @@ from backend.errors import (
     UnreachableError,
 )
 from backend.finding import Severity
-from backend.jobs import rollback
-from backend.jobs import sync as looking
+from backend.jobs import rollback, sync
 from backend.jobs.estimate import note_estimate
 from backend.jobs.round import finish
 from backend.jobs.round import start as rounds
@@ -50,8 +49,8 @@ log = logging.getLogger(__name__)
 TAKE_OVER_SECONDS = FENCE_SECONDS + 15
 """How long a job waits for a fence: until that of a killed run is surely free."""
 OTHER_ALIVE: JobResult = {"reason": "another run of this job is alive and goes on"}
-LONGEST_LOOK = 120.0
-"""How long a rollback waits for a look at the project, which it has told to stop."""
+LONGEST_SYNC = 120.0
+"""How long a rollback waits for a sync, which it has told to stop."""
 LONGEST_TRAINING = 24 * 3600.0
 """How long a round waits for a training of the project that another worker does."""
 
@@ -99,7 +98,7 @@ def _job(
                     if kind in (
                         Work.ROUND,
                         Work.FIRST_ORDER,
-                        Work.LOOK,
+                        Work.SYNC,
                         Work.CONFIGURE,
                     ):  # a training counts its failures itself
                         pending_work.fail(context.redis, project_id, Work(kind))
@@ -180,7 +179,7 @@ def train(context: Context, job_id: str, reason: str, only_new: bool = False) ->
 
     result = fenced_training(context, job_id, wait=TAKE_OVER_SECONDS, needed=needed)
     pending_work.want(
-        context.redis, context.project_id, Work.LOOK
+        context.redis, context.project_id, Work.SYNC
     )  # the batch may be finished, or the first round be due
     return result
 
@@ -242,7 +241,7 @@ def write_first_order(context: Context, job_id: str) -> JobResult:
         record = _once_it_answers(context, progress, lambda: finish.end_round(context, progress, folder.name))
         note_estimate(context, progress)
     pending_work.want(
-        context.redis, context.project_id, Work.LOOK
+        context.redis, context.project_id, Work.SYNC
     )  # labels may have been trained on meanwhile
     return {"round": folder.name, "tasks": record.tasks, "batch": record.batch, "reason": record.message}
 
@@ -272,7 +271,7 @@ def finish_round(context: Context, job_id: str, round_name: str) -> JobResult:
         progress.checks.append(rounds.wanted(context, round_name))
         record = _once_it_answers(context, progress, lambda: finish.end_round(context, progress, round_name))
     context.note_error(enqueue.ROLLBACK, job_id, "")  # of earlier days
-    pending_work.want(context.redis, context.project_id, Work.LOOK)
+    pending_work.want(context.redis, context.project_id, Work.SYNC)
     return {"round": round_name, "tasks": record.tasks, "batch": record.batch, "reason": record.message}
 
 
@@ -290,23 +289,23 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
     with _fenced(context, "round", job_id, enqueue.ROLLBACK, wait=LONGEST_TRAINING) as progress:
         look = Fence(
             context.redis, context.keys.fence("look")
-        )  # a look that draws the other version's masks must not add them to these
+        )  # a sync that draws the other version's masks must not add them to these
         if progress is None:
             return OTHER_ALIVE.copy()
-        until = time.monotonic() + LONGEST_LOOK
+        until = time.monotonic() + LONGEST_SYNC
         while not look.take():
-            enqueue.stop_look(context.redis, context.project_id)  # another one follows
-            progress("Waiting for a look at the project", 0, 1)
+            enqueue.stop_sync(context.redis, context.project_id)  # another one follows
+            progress("Waiting for a sync with Label Studio", 0, 1)
             stopping.pause(0.5)
             if time.monotonic() >= until:
                 raise QueueError(
-                    f"A look at the project has not ended for {LONGEST_LOOK:.0f} seconds; nothing was"
+                    f"A sync with Label Studio has not ended for {LONGEST_SYNC:.0f} seconds; nothing was"
                     " changed. Try again."
                 )
         progress.fences.append(look.check)
         with look:
             result = rollback.roll_back(context, progress, wish, job_id=job_id)
-    pending_work.want(context.redis, context.project_id, Work.LOOK)
+    pending_work.want(context.redis, context.project_id, Work.SYNC)
     return result
 
 
@@ -318,19 +317,19 @@ def unskip(context: Context, job_id: str, tasks: list[int]) -> JobResult:
     done = skips.put_back(context.client, project.id, tasks or read_skips(context.client, project).done)
     log.info("put back: %s; still skipped: %s", done.tasks, done.kept)
     ProjectInfo().save(context.redis, context.project_id, forget=("looked",))
-    pending_work.want(context.redis, context.project_id, Work.LOOK)
+    pending_work.want(context.redis, context.project_id, Work.SYNC)
     return {"tasks": list(done.tasks), "kept": list(done.kept), "reason": skipped_tasks.describe(done)}
 
 
 @_job("look")
 def look(context: Context, job_id: str) -> JobResult:
-    """Look at the project in Label Studio."""
-    begun = pending_work.begin(context.redis, context.project_id, Work.LOOK)
+    """Sync the project with Label Studio. Jobs in Redis know it by this name."""
+    begun = pending_work.begin(context.redis, context.project_id, Work.SYNC)
     with _fenced(context, "look", job_id, "look") as progress:
         if progress is None:
             return OTHER_ALIVE.copy()
-        looking.look(context, progress)
-    pending_work.finish(context.redis, context.project_id, Work.LOOK, begun)
+        sync.reconcile(context, progress)
+    pending_work.finish(context.redis, context.project_id, Work.SYNC, begun)
     return {}
 
 
@@ -352,7 +351,7 @@ def configure(context: Context, job_id: str) -> JobResult:
     for subject, texts in notes.items():
         context.note(f"connection:{subject}", " ".join(texts))
     pending_work.finish(context.redis, context.project_id, Work.CONFIGURE, begun)
-    pending_work.want(context.redis, context.project_id, Work.LOOK)
+    pending_work.want(context.redis, context.project_id, Work.SYNC)
     return {
         "findings": [
             {"subject": f.subject, "severity": str(f.severity), "text": f.text, "remedy": f.remedy}

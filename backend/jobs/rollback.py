@@ -194,7 +194,7 @@ def _write(
         if not switched:
             with suppress(
                 LabelStudioError
-            ):  # away: the look brings the order in force back as soon as it is there again
+            ):  # away: the sync brings the order in force back as soon as it is there again
                 _take_back(context, name, str(record.round))
         raise
     return len(shown)

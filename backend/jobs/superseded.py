@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 KEPT_SECONDS = 24 * 3600.0
 """How long the predictions of a superseded order stay:
 as long as Label Studio keeps a task for who has opened it (TASK_LOCK_TTL)."""
-SECONDS_A_LOOK = 10.0
+SECONDS_A_SYNC = 10.0
 """Time for deleting in one look, some hundred predictions: Label Studio has annotators to answer."""
 
 
@@ -27,7 +27,7 @@ def clear_superseded(context: Context, progress: Progress, in_force: str, *, now
     """Note which orders are superseded, and delete predictions of those that have been so for KEPT_SECONDS;
     returns how many went.
 
-    To be called by the holder of the look fence. `now` in seconds since 1970.
+    To be called by the holder of the sync fence. `now` in seconds since 1970.
     What Redis has lost, or an earlier release has left, counts as superseded from now on.
     Deletes nothing while an order is written, which may take over predictions of superseded ones.
     """
@@ -53,7 +53,7 @@ def clear_superseded(context: Context, progress: Progress, in_force: str, *, now
     writing = Fence(context.redis, context.keys.fence("round"))
     if not writing.take():
         return 0
-    until = time.monotonic() + SECONDS_A_LOOK
+    until = time.monotonic() + SECONDS_A_SYNC
 
     def go_on() -> bool:
         progress.check()

@@ -1,4 +1,4 @@
-"""The look at a project in Label Studio, each minute and after events:
+"""The sync of a project with Label Studio, each minute and after events:
 what has changed there, and what is to be done about it."""
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ log = logging.getLogger(__name__)
 
 GONE = "gone"
 """What the note is about that the project is not in Label Studio any more."""
-MASKS_A_LOOK = 50
-"""Masks drawn in one look at most, so that looks at other projects come soon;
+MASKS_A_SYNC = 50
+"""Masks drawn in one sync at most, so that syncs of other projects come soon;
 the rest follows in the next."""
-SECONDS_BETWEEN_FULL_LOOKS = 600.0
-"""A project in which nothing has changed is looked at in full only so often: it lists all its tasks."""
+SECONDS_BETWEEN_FULL_SYNCS = 600.0
+"""A project in which nothing has changed is synced in full only so often: it lists all its tasks."""
 
 
-def look(context: Context, progress: Progress) -> None:
+def reconcile(context: Context, progress: Progress) -> None:
     """Compare the project with what is known of it, and start what is due;
     writes only what is missing, so events it causes end there."""
     try:
@@ -84,7 +84,7 @@ def look(context: Context, progress: Progress) -> None:
     open_tasks = context.client.task_ids(context.project_id, "unlabelled")
     skips = read_skips(context.client, setup.project)
     skipped_tasks.note(context.redis, context.project_id, skips)
-    if busy:  # it takes in new tasks at its end, and wants a look then
+    if busy:  # it takes in new tasks at its end, and wants a sync then
         if round_in_force(context.storage, context.project_id) == record:  # else it has just come to its end
             _note_answered(context, record, open_tasks)
         return
@@ -126,9 +126,9 @@ def _reason_for_round(context: Context, record: RoundRecord, waited_for: set[int
 
 
 def _give_up(context: Context, error: UnknownProjectError) -> None:
-    """The project is gone from Label Studio: nothing looks at it any more, and the status says so.
+    """The project is gone from Label Studio: nothing syncs it any more, and the status says so.
     Its models stay, its images do not."""
-    log.warning("the project is gone from Label Studio; it is not looked at any more: %s", error)
+    log.warning("the project is gone from Label Studio; it is not synced any more: %s", error)
     pending_work.forget(context.redis, context.project_id)
     text = (
         f"{error} Nothing is done for it any more. Its models are still in"
@@ -150,7 +150,7 @@ def _note_answered(context: Context, record: RoundRecord, open_tasks: list[int])
 
 
 def _state(context: Context, setup: Setup, record: RoundRecord, labelled: int) -> str:
-    """What the look depends on, as far as few small requests tell;
+    """What the sync depends on, as far as few small requests tell;
     while it stays the same, nothing is to be done."""
     project = setup.project
     answered = context.redis.scard(context.keys.labelled)
@@ -163,11 +163,11 @@ def _state(context: Context, setup: Setup, record: RoundRecord, labelled: int) -
 
 
 def _unchanged(context: Context, state: str) -> bool:
-    """Whether nothing has changed since a look that found nothing to do;
-    now and then it looks nevertheless."""
+    """Whether nothing has changed since a sync that found nothing to do;
+    now and then it does all nevertheless."""
     looked = ProjectInfo.load(context.redis, context.project_id).looked or ""
     when, _, before = looked.partition(" ")
-    return before == state and time.time() - float(when) < SECONDS_BETWEEN_FULL_LOOKS
+    return before == state and time.time() - float(when) < SECONDS_BETWEEN_FULL_SYNCS
 
 
 def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str) -> None:
@@ -179,7 +179,7 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str)
     if pending_work.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
         return
     if enqueue.active(context.redis, context.project_id, Work.TRAINING):
-        return  # it tells what it has seen once it has read the labels; the next look compares with that
+        return  # it tells what it has seen once it has read the labels; the next sync compares with that
     before = ProjectInfo.load(context.redis, context.project_id)
     trained = before.trained_count or 0
     differs = label_changes(context, setup, labelled, changed)
@@ -202,7 +202,7 @@ def _take_up_returned(context: Context, setup: Setup, record: RoundRecord) -> No
     if not back:
         return
     missing_images.draw_again(context, record.round)
-    ProjectInfo().save(context.redis, context.project_id, forget=("looked",))  # this look is a full one
+    ProjectInfo().save(context.redis, context.project_id, forget=("looked",))  # this sync is a full one
     if Lacks.TRAINING in back:
         pending_work.want(context.redis, context.project_id, Work.TRAINING)
     if Lacks.ORDER in back:
@@ -295,14 +295,14 @@ def _place_new(context: Context, setup: Setup, record: RoundRecord, progress: Pr
         return 0
     batch = len(set(record.batch) & set(record.order))
     batch_ends = priorities.score_of(batch, record.tasks) if batch else 0.0
-    with_mask = draw(context, _version(context, record), setup.config, new[:MASKS_A_LOOK], progress)
+    with_mask = draw(context, _version(context, record), setup.config, new[:MASKS_A_SYNC], progress)
     DrawnMasks(context.storage, context.folder).keep(record.round, _version(context, record), with_mask)
     entries = []
     for task in new:
         place = float(np.random.default_rng([record.seed, task]).uniform(batch_ends, 1.0))
         entries.append(Priority(task, min(max(place, 1e-6), 1 - 1e-6), with_mask.get(task)))
     report = priorities.add_provisional(context.client, context.project_id, entries)
-    note_drawn(context, record.round, new[:MASKS_A_LOOK])
+    note_drawn(context, record.round, new[:MASKS_A_SYNC])
     log.info("%d new tasks have a provisional place, %d of them a mask", report.written, report.masks)
     return len(new)
 
@@ -317,14 +317,14 @@ def _add_masks(context: Context, setup: Setup, record: RoundRecord, progress: Pr
     unmasked = priorities.unmasked(context.client, context.project_id, drawn=drawn)
     if not unmasked:
         return 0
-    now = unmasked[:MASKS_A_LOOK]
+    now = unmasked[:MASKS_A_SYNC]
     regions = draw(context, version, setup.config, now, progress)
     DrawnMasks(context.storage, context.folder).keep(record.round, version, regions)
     added = priorities.top_up(context.client, context.project_id, explain(regions, record))
     note_drawn(context, record.round, now)
     log.info("%d masks added, %d to go", added, len(unmasked) - len(now))
     if len(unmasked) > len(now):
-        pending_work.want(context.redis, context.project_id, Work.LOOK)
+        pending_work.want(context.redis, context.project_id, Work.SYNC)
     return len(unmasked)
 
 

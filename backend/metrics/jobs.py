@@ -26,7 +26,7 @@ KINDS = (
     enqueue.UNIT,
     enqueue.FINISH,
     enqueue.ROLLBACK,
-    Work.LOOK,
+    Work.SYNC,
     Work.CONFIGURE,
 )
 OTHER = "other"

@@ -1,4 +1,4 @@
-"""What the last look at a project saw of its skipped tasks, kept in Redis for people to see."""
+"""What the last sync saw of its skipped tasks, kept in Redis for people to see."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _them(tasks: Sequence[int]) -> str:
 
 
 def note(redis: Redis, project_id: int, skips: Skips) -> None:
-    """Keep what a look saw."""
+    """Keep what a sync saw."""
     content = {
         "queue": skips.queue,
         "done": sorted(skips.done),
@@ -84,7 +84,7 @@ def note(redis: Redis, project_id: int, skips: Skips) -> None:
 
 
 def noted(redis: Redis, project_id: int) -> Skipped:
-    """What the last look saw; nothing before the first one."""
+    """What the last sync saw; nothing before the first one."""
     content = redis.get(Keys(project_id).skipped)
     if not content:
         return Skipped()

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_TRIES = 1.0
 MOST_EVENTS = 100_000
-"""Kept at most, the oldest dropped first: the look at each project finds labels that no event told of."""
+"""Kept at most, the oldest dropped first: the sync finds labels that no event told of."""
 
 
 class Backlog:

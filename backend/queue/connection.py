@@ -18,7 +18,7 @@ from backend.errors import QueueError
 from backend.settings import Settings, get_settings, masked_url
 
 CONTROL = "control"
-"""Queue of short jobs (looks at projects, configuring, first orders):
+"""Queue of short jobs (syncs of projects, configuring, first orders):
 workers of its own, so that no training delays them."""
 CONTROL_WORKERS = 2
 """On each machine, for that queue:
@@ -77,7 +77,7 @@ class Keys:
 
     @property
     def skipped(self) -> str:
-        """The skipped tasks as the last look saw them, JSON (backend.jobs.skipped)."""
+        """The skipped tasks as the last sync saw them, JSON (backend.jobs.skipped)."""
         return self._key("skipped")
 
     @property

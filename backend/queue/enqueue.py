@@ -35,7 +35,7 @@ CANCELLED = (
 RETRIES = 2
 """How often a job is run again that failed or whose worker was killed."""
 
-SHORT = (Work.LOOK, Work.CONFIGURE, Work.FIRST_ORDER, ROLLBACK, UNSKIP)
+SHORT = (Work.SYNC, Work.CONFIGURE, Work.FIRST_ORDER, ROLLBACK, UNSKIP)
 """Kinds of the jobs on the queue CONTROL."""
 WAITING = (
     JobStatus.CREATED,
@@ -210,13 +210,13 @@ def enqueue_first_order(project_id: int) -> str:
     return _enqueue_once(project_id, Work.FIRST_ORDER, "write_first_order")
 
 
-def enqueue_look(project_id: int) -> str:
+def enqueue_sync(project_id: int) -> str:
     """Look at the project in Label Studio: tasks, batch, configuration; returns the job's id."""
     redis = connection()
     with _lock(redis, project_id):
-        alive = _find(redis, project_id, Work.LOOK, _ALIVE)
+        alive = _find(redis, project_id, Work.SYNC, _ALIVE)
         return (
-            alive.id if alive else _enqueue(redis, project_id, Work.LOOK, "look", (project_id,), on=CONTROL)
+            alive.id if alive else _enqueue(redis, project_id, Work.SYNC, "look", (project_id,), on=CONTROL)
         )
 
 
@@ -260,7 +260,7 @@ def cancel(project_id: int) -> list[str]:
         round_request.cancel(redis, project_id)
         cancellable = (Work.TRAINING, Work.ROUND, Work.FIRST_ORDER)
         wished = [work for work in cancellable if pending_work.pending(redis, project_id, work).outstanding]
-        for work in (*cancellable, Work.LOOK):
+        for work in (*cancellable, Work.SYNC):
             pending_work.finish(redis, project_id, work, pending_work.standing(redis, project_id, work))
         names = [name for name in (as_text(redis.get(keys.wanted_round) or ""),) if name]
         jobs = [job for job in _all(redis, project_id) if job.get_status() in _ALIVE]
@@ -272,22 +272,22 @@ def cancel(project_id: int) -> list[str]:
             if job.get_status() in WAITING:
                 with suppress(InvalidJobOperation):  # it has ended meanwhile
                     job.cancel()
-        upkeep = (Work.LOOK, Work.CONFIGURE, UNSKIP)
+        upkeep = (Work.SYNC, Work.CONFIGURE, UNSKIP)
         if wished or any(job.meta.get("kind") not in upkeep for job in jobs):
             pending_work.hold(redis, project_id, CANCELLED.format(time=time.strftime("%H:%M")))
     return ids
 
 
-def stop_look(redis: Redis, project_id: int) -> None:
-    """Have a look that runs or waits end where it is: what people wait for needs its fence.
+def stop_sync(redis: Redis, project_id: int) -> None:
+    """Have a sync that runs or waits end where it is: what people wait for needs its fence.
     It stays wanted."""
-    if look := _find(redis, project_id, Work.LOOK, _ALIVE):
+    if sync := _find(redis, project_id, Work.SYNC, _ALIVE):
         keys = Keys(project_id)
-        redis.sadd(keys.cancelled, look.id)
+        redis.sadd(keys.cancelled, sync.id)
         redis.expire(keys.cancelled, KEPT_SECONDS)
-        if look.get_status() in WAITING:
+        if sync.get_status() in WAITING:
             with suppress(InvalidJobOperation):  # it has just begun
-                look.cancel()
+                sync.cancel()
 
 
 def training_id(job_id: str) -> str:
@@ -324,7 +324,7 @@ def round_computes(redis: Redis, project_id: int) -> bool:
 
 def waiting(redis: Redis, project_id: int) -> list[str]:
     """Kinds of the jobs that wait for a worker or for another job."""
-    kinds = (Work.TRAINING, Work.FIRST_ORDER, START, FINISH, ROLLBACK, Work.LOOK, Work.CONFIGURE)
+    kinds = (Work.TRAINING, Work.FIRST_ORDER, START, FINISH, ROLLBACK, Work.SYNC, Work.CONFIGURE)
     return [kind for kind in kinds if _find(redis, project_id, kind, WAITING)]
 
 

@@ -15,7 +15,7 @@ from backend.queue.connection import COMPUTE, CONTROL, as_text
 
 SILENT_SECONDS = 150
 """Workers and the scheduler give a sign of life at least every 60 s."""
-DUTIES = {COMPUTE: "trainings and rounds", CONTROL: "looks at projects, rollbacks and other short jobs"}
+DUTIES = {COMPUTE: "trainings and rounds", CONTROL: "syncs with Label Studio, rollbacks and other short jobs"}
 """What the workers of each queue do, in words."""
 WORKER, SCHEDULER = "python -m backend worker", "python -m backend scheduler"
 """The commands that start them."""
@@ -50,7 +50,7 @@ class Alive:
         ]
         if not self.schedulers:
             found.append(
-                "No scheduler is alive: labels start no training, and projects are not looked at. Start it:"
+                "No scheduler is alive: labels start no training, and projects are not synced. Start it:"
                 f" {SCHEDULER}"
             )
         return found

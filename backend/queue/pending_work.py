@@ -38,7 +38,7 @@ class Work(StrEnum):
     TRAINING = "training"
     ROUND = "round"
     FIRST_ORDER = "first-order"  # by looks alone: seconds, so that nobody waits for a training
-    LOOK = "look"  # at the project in Label Studio: tasks, configuration, batch
+    SYNC = "look"  # with Label Studio: tasks, configuration, batch; so named in Redis and the metrics
     CONFIGURE = "configure"
 
 
@@ -49,7 +49,7 @@ LABEL_EVENTS = (
     "ANNOTATIONS_DELETED",
     "ANNOTATION_DELETED",
 )
-LOOK_EVENTS = ("TASKS_CREATED", "TASKS_DELETED", "PROJECT_UPDATED")
+SYNC_EVENTS = ("TASKS_CREATED", "TASKS_DELETED", "PROJECT_UPDATED")
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ class Event:
 
 def read_event(action: str, data: Mapping[str, Any]) -> Event | None:
     """The meaning of a webhook's body; None for actions that mean nothing here."""
-    if action in LOOK_EVENTS:
-        return Event(Work.LOOK)
+    if action in SYNC_EVENTS:
+        return Event(Work.SYNC)
     if action not in LABEL_EVENTS:
         return None
     labelled = _labelled(data.get("project"))
@@ -111,7 +111,7 @@ def read_event(action: str, data: Mapping[str, Any]) -> Event | None:
         if not (isinstance(annotation, Mapping) and annotation.get("was_cancelled"))
     ]
     if not kept:  # skips are no labels; they may finish the batch, and one of a label takes it away
-        return Event(Work.TRAINING if action == "ANNOTATION_UPDATED" else Work.LOOK, labelled=labelled)
+        return Event(Work.TRAINING if action == "ANNOTATION_UPDATED" else Work.SYNC, labelled=labelled)
     return Event(Work.TRAINING, len(kept), tuple(_task_ids([data.get("task"), *kept])), labelled)
 
 
@@ -121,10 +121,10 @@ def record(redis: Redis, project_id: int, event: Event) -> None:
     with redis.pipeline(transaction=True) as pipe:
         if event.tasks:
             pipe.sadd(keys.labelled, *event.tasks)
-        if event.labelled is not None:  # the look would tell it only in a minute
+        if event.labelled is not None:  # the sync would tell it only in a minute
             ProjectInfo(labelled=event.labelled).write(pipe, project_id)
-        if event.work is Work.LOOK:
-            ProjectInfo().write(pipe, project_id, forget=("looked",))  # the next look is a full one
+        if event.work is Work.SYNC:
+            ProjectInfo().write(pipe, project_id, forget=("looked",))  # the next sync is a full one
         elif event.labels:
             _release(pipe, project_id)
         _want(pipe, keys, event.work, event.labels)
@@ -208,7 +208,7 @@ def held(redis: Redis, project_id: int, labelled: int) -> bool:
     info = ProjectInfo.load(redis, project_id)
     if not info.held:
         return False
-    if info.held_at is None:  # the first look since: labels that no event tells of are told by their number
+    if info.held_at is None:  # the first sync since: labels that no event tells of are told by their number
         ProjectInfo(held=True, held_at=labelled).save(redis, project_id)
     elif info.held_at != labelled:
         release(redis, project_id)
@@ -236,7 +236,7 @@ def register(redis: Redis, project_id: int, info: ProjectInfo | None = None) -> 
 
 
 def forget(redis: Redis, project_id: int) -> None:
-    """A project is gone: no job looks at it any more. Its models stay."""
+    """A project is gone: no job syncs it any more. Its models stay."""
     redis.srem(PROJECTS, project_id)
 
 

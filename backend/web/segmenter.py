@@ -179,9 +179,9 @@ class Segmenter(LabelStudioMLBase):
     def _tell_outdated(self, text: str) -> None:
         log.warning("%s", text)
         self.context.note("config_changed", text)
-        if not pending_work.pending(self.context.redis, self.context.project_id, Work.LOOK).outstanding:
+        if not pending_work.pending(self.context.redis, self.context.project_id, Work.SYNC).outstanding:
             pending_work.want(
-                self.context.redis, self.context.project_id, Work.LOOK
+                self.context.redis, self.context.project_id, Work.SYNC
             )  # which wants a training if there are labels
 
     def _scores(self) -> dict[int, float]:

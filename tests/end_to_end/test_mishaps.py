@@ -116,7 +116,7 @@ def test_a_cancelled_round_stops_and_the_order_stays(stack: Stack, ranked: CellP
     cancelled = stack.web.post(f"/projects/{ranked.id}/cancel").raise_for_status().json()["jobs"]
     assert {list(follow(ranked.id, job))[-1]["state"] for job in cancelled} == {"cancelled"}
     connection().hdel(Keys(ranked.id).info, "looked")  # or it would find that nothing has changed
-    assert list(follow(ranked.id, enqueue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
+    assert list(follow(ranked.id, enqueue.enqueue_sync(ranked.id)))[-1]["state"] == "finished"
     assert not pending_work.pending(connection(), ranked.id, Work.ROUND).outstanding
     stack.wait(
         lambda: not read_status(ranked.id)["running"] and not read_status(ranked.id)["waiting"],
@@ -167,7 +167,7 @@ def test_a_label_changed_while_the_web_server_is_dead_is_found(stack: Stack, ran
     quiet(stack, ranked)
     newest = list_versions(ranked.id)["versions"][-1]["name"]
     connection().hdel(Keys(ranked.id).info, "looked")
-    assert list(follow(ranked.id, enqueue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
+    assert list(follow(ranked.id, enqueue.enqueue_sync(ranked.id)))[-1]["state"] == "finished"
     assert not pending_work.pending(connection(), ranked.id, Work.TRAINING).outstanding, (
         "what a training saw is no change"
     )
@@ -199,7 +199,7 @@ def test_label_studio_away_at_the_end_of_a_round(stack: Stack, ranked: CellProje
     assert after != before
     assert Job.fetch(last["job"], connection=connection()).meta["round"] == after, "a further round came"
     assert order(stack, ranked) == [task["task"] for task in read_status(ranked.id)["next_tasks"]]
-    assert list(follow(ranked.id, enqueue.enqueue_look(ranked.id)))[-1]["state"] == "finished"
+    assert list(follow(ranked.id, enqueue.enqueue_sync(ranked.id)))[-1]["state"] == "finished"
     for log, size in logged.items():
         assert b"Traceback" not in log.read_bytes()[size:], log
 

@@ -170,12 +170,12 @@ def test_connected_by_hand(stack: Stack, make_project: MakeProject) -> None:
 
     # What the service writes comes back to it as events; they end there.
     settled = connection()
-    stack.wait(lambda: not pending_work.pending(settled, project.id, Work.LOOK).outstanding, "the last look")
+    stack.wait(lambda: not pending_work.pending(settled, project.id, Work.SYNC).outstanding, "the last look")
     before = {work: pending_work.pending(settled, project.id, work).wanted for work in Work}
     for _ in range(3):
-        assert list(follow(project.id, enqueue.enqueue_look(project.id)))[-1]["state"] == "finished"
+        assert list(follow(project.id, enqueue.enqueue_sync(project.id)))[-1]["state"] == "finished"
     after = {work: pending_work.pending(settled, project.id, work).wanted for work in Work}
-    del before[Work.LOOK], after[Work.LOOK]  # the tick wants one every few seconds
+    del before[Work.SYNC], after[Work.SYNC]  # the tick wants one every few seconds
     assert after == before
 
 

@@ -27,7 +27,7 @@ def looked(project: CellProject) -> dict[str, Any]:
     """The state after a look at the project that has begun since:
     the first of two may be one that ran already."""
     for _ in range(2):
-        assert list(follow(project.id, enqueue.enqueue_look(project.id)))[-1]["state"] == "finished"
+        assert list(follow(project.id, enqueue.enqueue_sync(project.id)))[-1]["state"] == "finished"
     return read_status(project.id)
 
 

@@ -149,7 +149,7 @@ def test_what_waits_behind_busy_workers_is_told_with_the_setting_that_helps(
         worker = create_worker(settings, [queue], redis)
         worker.register_birth()
         worker.set_state("busy")
-    for waiting in (enqueue.enqueue_training(1), enqueue.enqueue_look(1)):
+    for waiting in (enqueue.enqueue_training(1), enqueue.enqueue_sync(1)):
         job = Job.fetch(waiting, connection=redis)
         job.enqueued_at = datetime.now(UTC) - timedelta(hours=3)
         job.save()

@@ -119,7 +119,7 @@ def test_a_tick_looks_at_every_project_once(redis: Redis, quick: Settings) -> No
     del quick
     for _ in range(3):
         due_work.tick()
-    assert pending_work.pending(redis, 1, Work.LOOK).wanted == 1
+    assert pending_work.pending(redis, 1, Work.SYNC).wanted == 1
 
 
 def test_a_restart_of_redis_loses_no_event(tmp_path: Path) -> None:

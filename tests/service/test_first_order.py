@@ -62,7 +62,7 @@ def context(
 
 
 def look_at(context: Context) -> None:
-    sync.look(context, Progress(context.redis, context.project_id, "test", "look"))
+    sync.reconcile(context, Progress(context.redis, context.project_id, "test", "look"))
 
 
 def work_off(context: Context, name: str) -> None:

@@ -59,7 +59,7 @@ class Lab:
         return entry_points.train(self.context.project_id, "test")
 
     def look(self) -> None:
-        sync.look(self.context, Progress(self.context.redis, self.context.project_id, "test", "look"))
+        sync.reconcile(self.context, Progress(self.context.redis, self.context.project_id, "test", "look"))
 
     def write_order(self) -> None:
         """A round from its start to its end; of fewer than three labels, so that nothing is trained in it."""

@@ -334,7 +334,7 @@ def test_it_tells_when_nobody_is_there_to_work(web: Web, full: Storage, redis: R
     del full
     waits = (
         "No worker for trainings and rounds is alive",
-        "No worker for looks at projects",
+        "No worker for syncs with Label Studio",
         "No scheduler is alive",
     )
     found = words(page(web))

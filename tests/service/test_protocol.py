@@ -126,7 +126,7 @@ def test_a_skip_is_no_label(web: Web, redis: Redis) -> None:
     skip = {**ANNOTATION, "was_cancelled": True}
     web.post("/webhook", event("ANNOTATION_CREATED", annotation=skip, task=TASK))
     assert state(redis, Work.TRAINING).wanted == 0
-    assert state(redis, Work.LOOK).wanted == 1
+    assert state(redis, Work.SYNC).wanted == 1
     assert not redis.exists(Keys(2).labelled)
     web.post(
         "/webhook", event("ANNOTATIONS_CREATED", annotations=[{**skip, "task": 1}, {**ANNOTATION, "task": 3}])
@@ -161,7 +161,7 @@ def test_deleted_and_bulk_annotations(web: Web, redis: Redis) -> None:
 def test_other_events_bring_a_look(web: Web, redis: Redis, action: str) -> None:
     """Our own writes cause PROJECT_UPDATED: it must not bring a training."""
     web.post("/webhook", event(action, tasks=[TASK]))
-    assert (state(redis, Work.LOOK).wanted, state(redis, Work.TRAINING).wanted) == (1, 0)
+    assert (state(redis, Work.SYNC).wanted, state(redis, Work.TRAINING).wanted) == (1, 0)
 
 
 def test_unknown_actions_are_passed_over(web: Web, redis: Redis) -> None:
@@ -237,7 +237,7 @@ def test_another_configuration_than_the_training_s(
     body = {**predict_body([{"id": 3, "data": {"image": image_url(3)}}], "9.1"), "label_config": changed}
     (item,) = web.post("/predict", body).json()["results"]
     assert {tuple(region["value"]["brushlabels"]) for region in item["result"]} == {("Axon",)}
-    assert pending_work.pending(redis, 9, Work.LOOK).outstanding
+    assert pending_work.pending(redis, 9, Work.SYNC).outstanding
     assert "labels have changed" in web.get("/projects/9/status").json()["warnings"][0]
 
 

@@ -143,7 +143,7 @@ def test_short_jobs_of_one_project_take_one_worker(redis: Redis, settings: Setti
     the next one comes however the one before has ended."""
     for project in (1, 2):
         pending_work.register(redis, project)
-        for work in (Work.LOOK, Work.CONFIGURE, Work.FIRST_ORDER):
+        for work in (Work.SYNC, Work.CONFIGURE, Work.FIRST_ORDER):
             pending_work.want(redis, project, work)
             redis.hset(Keys(project).events, f"{work}:since", "0")  # settled
     control = named(CONTROL, redis)
@@ -166,7 +166,7 @@ def test_short_jobs_of_one_project_take_one_worker(redis: Redis, settings: Setti
 def test_the_worker_of_a_short_job_is_killed(redis: Redis, settings: Settings) -> None:
     """It runs again, and is done before others of its project begin."""
     pending_work.register(redis, 1)
-    for work in (Work.LOOK, Work.CONFIGURE):
+    for work in (Work.SYNC, Work.CONFIGURE):
         pending_work.want(redis, 1, work)
         redis.hset(Keys(1).events, f"{work}:since", "0")
     (first,) = due_work.gather(redis, settings)
@@ -184,9 +184,9 @@ def test_the_worker_of_a_short_job_is_killed(redis: Redis, settings: Settings) -
 def test_cancel_ends_a_look_as_well(lab: Lab) -> None:
     """It ends where it is, though Label Studio keeps it waiting; nothing else is held by that."""
     lab.proxy.add(Kind.SILENCE, "query=", times=1)
-    pending_work.want(lab.redis, lab.project, Work.LOOK)
-    look = enqueue.enqueue_look(lab.project)
+    pending_work.want(lab.redis, lab.project, Work.SYNC)
+    look = enqueue.enqueue_sync(lab.project)
     lab.work_until("query=", threading.Thread(target=enqueue.cancel, args=(lab.project,)))
     assert "cancelled by a person" in result(lab, look)["stopped"]
-    assert not pending_work.pending(lab.redis, lab.project, Work.LOOK).outstanding
+    assert not pending_work.pending(lab.redis, lab.project, Work.SYNC).outstanding
     assert not lab.redis.hexists(Keys(lab.project).info, "held")

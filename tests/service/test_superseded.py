@@ -95,7 +95,7 @@ def a_rollback_that_fails(context: Context) -> None:
     away = dataclasses.replace(context, client=Away(context.client.url, context.settings.api_key))
     with pytest.raises(UnreachableError):
         rollback.roll_back(away, progress(context), rollback.Wish("v1", "test", ""), job_id="away")
-    sync.look(context, progress(context))
+    sync.reconcile(context, progress(context))
     assert context.versions.current() == "v2"
 
 
@@ -104,7 +104,7 @@ def new_tasks(context: Context) -> None:
     headers = {"Authorization": f"Token {context.settings.api_key}"}
     address = f"{context.client.url}/api/projects/{context.project_id}/import"
     httpx.post(address, json=[{"data": task["data"]}], headers=headers, timeout=60).raise_for_status()
-    sync.look(context, progress(context))
+    sync.reconcile(context, progress(context))
 
 
 def order_in_force(context: Context) -> str:
@@ -115,7 +115,7 @@ def order_in_force(context: Context) -> str:
 
 def masks_that_redis_has_forgotten(context: Context) -> None:
     context.redis.delete(context.keys.drawn(order_in_force(context)))
-    sync.look(context, progress(context))
+    sync.reconcile(context, progress(context))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_superseded_orders_go_a_day_later(ordered: Context, label_studio: LabelS
     entry_points.finish_round(project, begin(ordered))
     second = order_in_force(ordered)
     started = time.time()
-    sync.look(ordered, progress(ordered))
+    sync.reconcile(ordered, progress(ordered))
     assert clear(ordered, started + DAY - 60) == 0
     assert studio.versions(project) == {first: 6, second: 5}
     writing = Fence(ordered.redis, ordered.keys.fence("round"))
@@ -268,9 +268,9 @@ def test_deleting_predictions_of_labelled_tasks_trains_nothing(
     assert clear(ordered, time.time()) == 0
     assert clear(ordered, time.time() + DAY) == 6
     assert ordered.client.labelled_since(project)[1] > changed
-    sync.look(ordered, progress(ordered))
+    sync.reconcile(ordered, progress(ordered))
     assert not pending_work.pending(ordered.redis, project, Work.TRAINING).outstanding
     with client(label_studio) as http:
         http.patch(f"/api/annotations/{label}/", json={"result": []}).raise_for_status()
-    sync.look(ordered, progress(ordered))
+    sync.reconcile(ordered, progress(ordered))
     assert pending_work.pending(ordered.redis, project, Work.TRAINING).outstanding

@@ -68,7 +68,7 @@ def draw(
 
 def note_drawn(context: Context, round_name: str, tasks: list[int]) -> None:
     """Remember tasks whose mask is drawn, also where it shows nothing or cannot be drawn, so that none is
-    drawn at every look."""
+    drawn at every sync."""
     if tasks:
         key = context.keys.drawn(round_name)
         context.redis.sadd(key, *tasks)

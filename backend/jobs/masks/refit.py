@@ -48,7 +48,7 @@ def refit_masks(context: Context, config: LabelConfig, record: RoundRecord) -> i
     if before == now:
         return 0
     same_round = before.partition(" ")[0] == record.round
-    # A record of an earlier edition does not say what its masks were drawn for: what the first look finds.
+    # A record of an earlier edition does not say what its masks were drawn for: what the first sync finds.
     known = (
         before.partition(" ")[2]
         if same_round

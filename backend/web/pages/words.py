@@ -24,14 +24,14 @@ WAITING = {
     "finish": "the end of the round",
     "rollback": "a change of version",
     "unskip": "putting skipped images back",
-    "look": "a look at the project",
+    "look": "a sync with Label Studio",
     "configure": "a check of the connection",
 }
 FAILED = {
     "training": "The last training failed",
     "first-order": "The first order could not be written",
     "rollback": "The last rollback failed",
-    "look": "The last look at the project failed",
+    "look": "The last sync with Label Studio failed",
     "configure": "The last check of the connection failed",
 }
 """The other kinds of job are parts of a round."""
