@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -16,16 +14,12 @@ from model.errors import TooFewLabelsError
 from model.network.augmentation import CropSampler
 from model.network.checkpoint import TrainedModel
 from model.network.device import autocast, default_device, describe
-from model.network.dice import dice
-from model.network.inference import predict_masks
 from model.network.recipe import Recipe
 from model.network.unet import build_network, memory_format
 
 OnStep = Callable[[int, int, float], None]
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
-CHECKS = 12  # how often a training with held-out images looks at them
-PATIENCE = 4  # checks without a better held-out dice after which it stops
 GRADIENT_NORM = (
     1.0  # gradients are clipped to it; single images with odd contrast throw the first steps otherwise
 )
@@ -39,7 +33,6 @@ def train(
     recipe: Recipe,
     seed: int,
     steps: int | None = None,
-    held_out: tuple[Sequence[Image], Sequence[Mask]] | None = None,
     on_step: OnStep | None = None,
     device: torch.device | None = None,
 ) -> TrainedModel:
@@ -48,8 +41,6 @@ def train(
 
     Minimises soft dice + cross-entropy (the latter also teaches where a mask has no foreground at all) with
     AdamW under a one-cycle schedule, for `steps` (default: the recipe's) steps.
-    With `held_out` images the network with the best dice on them is kept, and training stops early once it no
-    longer improves; without them it never stops early.
     `on_step(step, steps, loss)` is called after each step, and may raise to cancel.
     On a CPU the result depends only on the arguments and the number of threads.
     """
@@ -75,26 +66,17 @@ def train(
     }
     model = TrainedModel(network, classes, recipe, record)
     sampler = CropSampler(images, labels, recipe.crop, seed, device, memory_format(recipe.encoder, device))
-    best = _optimise(model, sampler, steps, held_out, on_step)
-    if best is not None:
-        network.load_state_dict(best)
+    _optimise(model, sampler, steps, on_step)
     network.eval()
     model.record["seconds"] = round(time.perf_counter() - started, 2)
     return model
 
 
-def _optimise(
-    model: TrainedModel,
-    sampler: CropSampler,
-    steps: int,
-    held_out: tuple[Sequence[Image], Sequence[Mask]] | None,
-    on_step: OnStep | None,
-) -> dict[str, torch.Tensor] | None:
-    network, recipe, device = model.network, model.recipe, model.device
-    from model.network.loss import (
-        segmentation_loss,
-    )  # here, as the library behind it takes seconds, and not every program trains
+def _optimise(model: TrainedModel, sampler: CropSampler, steps: int, on_step: OnStep | None) -> None:
+    # Here, as the library behind it takes seconds to load, and not every program trains.
+    from model.network.loss import segmentation_loss
 
+    network, recipe, device = model.network, model.recipe, model.device
     loss_of = segmentation_loss(model.classes)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
@@ -102,7 +84,6 @@ def _optimise(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=WARM_UP
     )
-    best_dice, best, without_gain = -1.0, None, 0
     for step in range(1, steps + 1):
         crops, targets = sampler.draw(recipe.batch)
         with autocast(device, recipe.precision):
@@ -115,23 +96,3 @@ def _optimise(
         schedule.step()
         if on_step is not None:
             on_step(step, steps, loss.item())
-        if held_out is not None and step % max(1, steps // CHECKS) == 0:
-            score = _score(model, *held_out)
-            without_gain = 0 if score > best_dice else without_gain + 1
-            if score > best_dice:
-                best_dice, best = score, deepcopy(network.state_dict())
-                model.record |= {"held_out_dice": round(score, 4), "best_step": step}
-            if without_gain >= PATIENCE:
-                break
-    return best
-
-
-def _score(model: TrainedModel, images: Sequence[Image], labels: Sequence[Mask]) -> float:
-    model.network.eval()
-    masks = list(
-        predict_masks(model, images)
-    )  # a generator would predict after the next line, with the statistics of a batch
-    model.network.train()
-    return float(
-        np.mean([dice(mask, label, model.classes) for mask, label in zip(masks, labels, strict=True)])
-    )

@@ -18,16 +18,14 @@ MAX_BATCHES = 2_000_000
 BLOCK = 4096
 
 
-def exhaustive(
-    similarity: ArrayLike, labelled: Iterable[int], budget: int, targets: Iterable[int] | None = None
-) -> Selection:
+def exhaustive(similarity: ArrayLike, labelled: Iterable[int], budget: int) -> Selection:
     """Choose the best of all batches (step 6 as in the paper);
     ties by mean expected dice, then by the smaller positions.
 
-    similarity: (N, N) float in [0, 1]; labelled, targets: positions.
+    similarity: (N, N) float in [0, 1]; labelled: positions.
     Raises BudgetError above 2,000,000 batches.
     """
-    problem = pose(similarity, labelled, budget, targets)
+    problem = pose(similarity, labelled, budget)
     count = math.comb(len(problem.candidates), budget)
     if count > MAX_BATCHES:
         raise BudgetError(

@@ -16,16 +16,14 @@ BLOCK = 64
 TIE = 1e-6
 
 
-def greedy(
-    similarity: ArrayLike, labelled: Iterable[int], budget: int, targets: Iterable[int] | None = None
-) -> Selection:
+def greedy(similarity: ArrayLike, labelled: Iterable[int], budget: int) -> Selection:
     """Choose a batch greedily;
     fast, but up to 15 % below the optimum, and without a bound other than dice <= 1.
 
-    similarity: (N, N) float in [0, 1]; labelled, targets: positions.
+    similarity: (N, N) float in [0, 1]; labelled: positions.
     Ties are broken by the mean expected dice, then by position.
     """
-    problem = pose(similarity, labelled, budget, targets)
+    problem = pose(similarity, labelled, budget)
     chosen = greedy_batch(problem)
     return Selection(problem.positions(sorted(chosen)), max(0.0, problem.worst(chosen) / problem.size), 1.0)
 

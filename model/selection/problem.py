@@ -25,10 +25,9 @@ class Problem:
     numbers 0 .. C-1 of the unlabelled images in canonical order.
 
     similarity: (N, N) float32 or float64, as the caller gave it, checked.
-    gains: (N, T) of the same dtype, canonical rows, one column per target:
-    what an image adds to the sum of Eq. 3.
+    gains: (N, T) of the same dtype, canonical rows and columns:
+    what an image adds to the sum of Eq. 3 of each target. All images are targets, so T = N.
     order: (N,) int64, input position of each canonical position.
-    targets: (T,) int64, canonical positions of the targets.
     labelled, candidates: (L,), (C,) int64, canonical positions, ascending.
     base: (T,) float64, sum of the gains of the labelled images.
     """
@@ -36,7 +35,6 @@ class Problem:
     similarity: FloatArray
     gains: FloatArray
     order: IntArray
-    targets: IntArray
     labelled: IntArray
     candidates: IntArray
     base: NDArray[np.float64]
@@ -68,14 +66,13 @@ def pose(
     similarity: ArrayLike,
     labelled: Iterable[int],
     budget: int,
-    targets: Iterable[int] | None = None,
     ids: Sequence[str] | None = None,
 ) -> Problem:
     """Check the input and bring it into canonical order.
 
     similarity: (N, N) float in [0, 1];
     row i is the network trained on image i alone, column j the image it predicts.
-    The matrix is copied only where the ids are not sorted or only some images are targets.
+    The matrix is copied only where the ids are not sorted.
     Raises BudgetError and PoolError for what a person can mend, ValueError for anything malformed.
     """
     matrix = checked_similarity(similarity)
@@ -90,17 +87,9 @@ def pose(
         raise BudgetError(
             f"budget {budget} is not between 1 and the number of unlabelled images, {len(free)}: {remedy}"
         )
-    wanted = (
-        np.arange(count)
-        if targets is None
-        else np.sort(inverse[checked_positions(targets, count, "targets")])
-    )
-    if not len(wanted):
-        raise ValueError("targets: expected at least one image, found none")
-    as_given = len(wanted) == count and bool((order == np.arange(count)).all())
-    gains = matrix if as_given else matrix[np.ix_(order, order[wanted])]
+    gains = matrix if bool((order == np.arange(count)).all()) else matrix[np.ix_(order, order)]
     base = gains[known].sum(axis=0, dtype=np.float64)
-    return Problem(matrix, gains, order, wanted, known, free, base, int(budget))
+    return Problem(matrix, gains, order, known, free, base, int(budget))
 
 
 def checked_similarity(similarity: ArrayLike) -> FloatArray:

@@ -27,7 +27,6 @@ def rank(
     labelled: Iterable[int],
     budget: int,
     *,
-    targets: Iterable[int] | None = None,
     ids: Sequence[str] | None = None,
     time_limit: float = 30.0,
     seed: int = 0,
@@ -42,7 +41,7 @@ def rank(
     a soft minimum, which costs a product of a thin matrix with a vector instead of a search over all pairs.
     So 10,000 images take seconds.
     """
-    problem = pose(similarity, labelled, budget, targets, ids)
+    problem = pose(similarity, labelled, budget, ids)
     selection, batch = select(problem, time_limit, seed)
     return Ranking(explained(problem, ranked_rows(problem, batch)), selection)
 
@@ -99,7 +98,6 @@ def explained(problem: Problem, order: Sequence[int]) -> tuple[RankedImage, ...]
     """Return the figures of each image when the images are labelled in `order` (canonical positions)."""
     count = len(problem.similarity)
     sorted_already = bool((problem.order == np.arange(count)).all())
-    targets = slice(None) if len(problem.targets) == count else problem.targets
 
     def row(position: int) -> NDArray[np.float64]:
         gains = problem.similarity[problem.order[position]]
@@ -123,8 +121,8 @@ def explained(problem: Problem, order: Sequence[int]) -> tuple[RankedImage, ...]
                 index=int(problem.order[position]),
                 rank=place,
                 in_batch=place <= problem.budget,
-                worst_before=float(before[targets].min()),
-                worst_after=float(after[targets].min()),
+                worst_before=float(before.min()),
+                worst_after=float(after.min()),
                 helps=tuple(int(problem.order[other]) for other in helped),
                 raised=(float(before[helped[0]]), float(after[helped[0]])) if len(helped) else None,
                 represents=int((gains > nearest).sum()),

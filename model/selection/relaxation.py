@@ -136,8 +136,8 @@ def cover_bound(problem: Problem, hard: HardTargets) -> float:
     """
     gains, budget = hard.gains.copy(), problem.budget
     everyone = hard.base + np.sort(gains, axis=1)[:, -budget:].sum(axis=1)
-    own = np.searchsorted(problem.candidates, problem.targets[hard.members])
-    itself = np.isin(problem.targets[hard.members], problem.candidates)
+    own = np.searchsorted(problem.candidates, hard.members)
+    itself = np.isin(hard.members, problem.candidates)
     gains[np.flatnonzero(itself), own[itself]] = -np.inf
     others = np.sort(hard.base + np.sort(gains, axis=1)[:, -budget:].sum(axis=1))
     unless_chosen = others[budget] if len(others) > budget else np.inf

@@ -29,7 +29,6 @@ def maximin(
     labelled: Iterable[int],
     budget: int,
     *,
-    targets: Iterable[int] | None = None,
     ids: Sequence[str] | None = None,
     time_limit: float = 30.0,
     seed: int = 0,
@@ -39,13 +38,13 @@ def maximin(
 
     similarity: (N, N) float32 or float64 in [0, 1];
     [i, j] is the dice on image j of a network trained on image i alone.
-    labelled, targets: positions; only targets count in the minimum (all images by default).
+    labelled: positions.
     ids: a name for each position, which breaks ties; the order of the images does not matter to the outcome.
     time_limit: seconds, a cap; counts of steps end the search first on most pools, so that machines agree.
     Returns the batch, its value and a proven upper bound on the value of any batch;
     never worse than greedy search.
     """
-    return select(pose(similarity, labelled, budget, targets, ids), time_limit, seed)[0]
+    return select(pose(similarity, labelled, budget, ids), time_limit, seed)[0]
 
 
 def select(problem: Problem, time_limit: float, seed: int) -> tuple[Selection, Batch]:

@@ -99,37 +99,6 @@ def test_progress_is_reported_and_may_cancel(discs: tuple[Images, Masks], tiny_r
     assert seen == [(1, 40), (2, 40), (3, 40)]
 
 
-def test_held_out_images_keep_the_best_network_and_may_stop_early(
-    discs: tuple[Images, Masks], tiny_recipe: Recipe
-) -> None:
-    images, masks = discs
-    held_out = (
-        [images["02.png"]],
-        [masks["02.png"]],
-    )  # dark discs, of which a network of bright ones gets no better
-    model = trained(discs, tiny_recipe.replace(steps=48), ["00.png"], held_out=held_out)
-    assert 1 <= model.record["best_step"] <= 48
-    assert model.record["held_out_dice"] == pytest.approx(
-        dice(predict_mask(model, images["02.png"]), masks["02.png"], 2), abs=1e-3
-    )
-
-
-def test_only_held_out_images_stop_a_training_early(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> None:
-    """Held out is an image that nothing learned improves:
-    its mask is empty, and the network never sees it as such."""
-    images, masks = discs
-    recipe, taken = tiny_recipe.replace(steps=48), list[int]()
-    trained(discs, recipe, ["00.png"], on_step=lambda step, _steps, _loss: taken.append(step))
-    assert taken == list(range(1, 49))
-    taken.clear()
-    empty = ([images["01.png"]], [np.zeros_like(masks["01.png"])])
-    model = trained(
-        discs, recipe, ["00.png"], held_out=empty, on_step=lambda step, _steps, _loss: taken.append(step)
-    )
-    assert len(taken) < 48
-    assert model.record["best_step"] < len(taken)
-
-
 def test_nothing_to_train_on_is_said() -> None:
     with pytest.raises(TooFewLabelsError, match="label an image first"):
         train([], [], classes=2, recipe=Recipe(), seed=0)

@@ -64,14 +64,13 @@ POOLS = {"uniform": uniform, "grouped": grouped, "stepped": stepped, "lonely": l
 
 
 @st.composite
-def small_pools(draw: st.DrawFn) -> tuple[Matrix, list[int], int, list[int] | None]:
-    """A pool of up to 12 images, its labelled images, a budget, and sometimes targets."""
+def small_pools(draw: st.DrawFn) -> tuple[Matrix, list[int], int]:
+    """A pool of up to 12 images, its labelled images, and a budget."""
     count = draw(st.integers(2, 12))
     matrix = POOLS[draw(st.sampled_from(sorted(POOLS)))](count, draw(st.integers(0, 10_000)))
     labelled = draw(st.lists(st.integers(0, count - 1), unique=True, max_size=min(4, count - 1)))
     budget = draw(st.integers(1, min(4, count - len(labelled))))
-    targets = draw(st.none() | st.lists(st.integers(0, count - 1), unique=True, min_size=1))
-    return matrix, labelled, budget, targets
+    return matrix, labelled, budget
 
 
 def solved(matrix: Matrix, budget: int) -> tuple[Problem, list[int], HardTargets]:

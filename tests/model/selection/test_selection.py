@@ -30,35 +30,34 @@ from tests.model.selection.similarities import (
 @settings(max_examples=120, deadline=None)
 @given(small_pools())
 def test_a_small_pool_is_solved_like_the_papers_exhaustive_search(
-    pool: tuple[Matrix, list[int], int, list[int] | None],
+    pool: tuple[Matrix, list[int], int],
 ) -> None:
     """The value equals the exhaustive optimum, greedy is never better, and the bound is between optimum and
     1."""
-    matrix, labelled, budget, targets = pool
-    found = maximin(matrix, labelled, budget, targets=targets)
-    best = exhaustive(matrix, labelled, budget, targets)
+    matrix, labelled, budget = pool
+    found = maximin(matrix, labelled, budget)
+    best = exhaustive(matrix, labelled, budget)
     assert found.value == pytest.approx(best.value, abs=CLOSE)
     assert found.optimal
     assert found.upper_bound >= max(found.value, best.value - 1e-9)
-    assert found.value >= greedy(matrix, labelled, budget, targets).value - 1e-9
+    assert found.value >= greedy(matrix, labelled, budget).value - 1e-9
 
 
 @settings(max_examples=60, deadline=None)
 @given(small_pools())
 def test_the_value_is_the_worst_expected_dice_of_the_returned_images(
-    pool: tuple[Matrix, list[int], int, list[int] | None],
+    pool: tuple[Matrix, list[int], int],
 ) -> None:
     """Every searcher reports what Eq. 3 gives for its batch, and returns new images only, as many as
     asked."""
-    matrix, labelled, budget, targets = pool
-    wanted = list(range(len(matrix))) if targets is None else targets
+    matrix, labelled, budget = pool
     for found in (
-        maximin(matrix, labelled, budget, targets=targets),
-        greedy(matrix, labelled, budget, targets),
-        exhaustive(matrix, labelled, budget, targets),
+        maximin(matrix, labelled, budget),
+        greedy(matrix, labelled, budget),
+        exhaustive(matrix, labelled, budget),
     ):
         assert len(set(found.indices) - set(labelled)) == budget == len(found.indices)
-        assert found.value == pytest.approx(expected_dice(matrix, [*labelled, *found.indices])[wanted].min())
+        assert found.value == pytest.approx(expected_dice(matrix, [*labelled, *found.indices]).min())
 
 
 # Order, ties, seeds
@@ -66,11 +65,9 @@ def test_the_value_is_the_worst_expected_dice_of_the_returned_images(
 
 @settings(max_examples=40, deadline=None)
 @given(small_pools(), st.integers(0, 10_000))
-def test_the_order_of_the_images_does_not_matter(
-    pool: tuple[Matrix, list[int], int, list[int] | None], seed: int
-) -> None:
+def test_the_order_of_the_images_does_not_matter(pool: tuple[Matrix, list[int], int], seed: int) -> None:
     """Shuffled input with the same ids gives the same images, in the batch and in the ranking."""
-    matrix, labelled, budget, targets = pool
+    matrix, labelled, budget = pool
     ids = [f"image {number:02d}" for number in range(len(matrix))]
     shuffle = np.random.default_rng(seed).permutation(len(matrix))
     place = np.argsort(shuffle)
@@ -78,10 +75,9 @@ def test_the_order_of_the_images_does_not_matter(
         matrix[np.ix_(shuffle, shuffle)],
         place[labelled].tolist(),
         budget,
-        targets=None if targets is None else place[targets].tolist(),
         ids=[ids[number] for number in shuffle],
     )
-    original = rank(matrix, labelled, budget, targets=targets, ids=ids)
+    original = rank(matrix, labelled, budget, ids=ids)
     assert [int(shuffle[position]) for position in moved.selection.indices] == list(
         original.selection.indices
     )
@@ -146,16 +142,6 @@ def test_float32_and_float64_agree() -> None:
 # Targets, budgets, boundaries
 
 
-def test_only_targets_count() -> None:
-    """An image nobody predicts spoils the minimum unless it is no target."""
-    matrix = lonely(12)
-    everything = maximin(matrix, [], 1)
-    without = maximin(matrix, [], 1, targets=range(2, 12))
-    assert everything.value == 0
-    assert without.value > 0.05
-    assert without.value == pytest.approx(expected_dice(matrix, without.indices)[2:].min())
-
-
 def test_images_nobody_predicts_are_picked_themselves() -> None:
     """Where the budget allows it, the only cure is taken."""
     found = maximin(lonely(60), [], 4)
@@ -208,18 +194,11 @@ def test_a_malformed_similarity_is_refused(matrix: Matrix, message: str) -> None
         maximin(matrix, [], 1)
 
 
-@pytest.mark.parametrize("name", ["labelled", "targets"])
 @pytest.mark.parametrize("positions", [[0, 0], [5], [-1], [0.5]])
-def test_malformed_positions_are_refused(name: str, positions: list[int]) -> None:
-    """Duplicates, places outside the pool and fractions are programming errors, named by their argument."""
-    with pytest.raises(ValueError, match=name):
-        maximin(uniform(5), positions if name == "labelled" else [], 1, targets=positions)
-
-
-def test_no_target_at_all_is_refused() -> None:
-    """A minimum over nothing has no meaning."""
-    with pytest.raises(ValueError, match="at least one"):
-        maximin(uniform(5), [], 1, targets=[])
+def test_malformed_positions_are_refused(positions: list[int]) -> None:
+    """Duplicates, places outside the pool and fractions are programming errors."""
+    with pytest.raises(ValueError, match="labelled"):
+        maximin(uniform(5), positions, 1)
 
 
 def test_duplicate_and_missing_ids_are_refused() -> None:
@@ -265,10 +244,10 @@ def test_gap_and_text_of_a_selection() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(small_pools())
-def test_screened_greedy_equals_plain_greedy(pool: tuple[Matrix, list[int], int, list[int] | None]) -> None:
+def test_screened_greedy_equals_plain_greedy(pool: tuple[Matrix, list[int], int]) -> None:
     """Looking at a few targets first changes the time, not the order."""
-    matrix, labelled, _, targets = pool
-    problem = pose(matrix, labelled, 1, targets)
+    matrix, labelled, _ = pool
+    problem = pose(matrix, labelled, 1)
     means, totals, rest, plain = (
         row_means(problem.gains),
         problem.base.copy(),
@@ -301,11 +280,11 @@ def test_screened_greedy_equals_plain_greedy_with_many_targets() -> None:
 @settings(max_examples=40, deadline=None)
 @given(small_pools())
 def test_the_ranking_is_the_batch_and_then_every_other_unlabelled_image(
-    pool: tuple[Matrix, list[int], int, list[int] | None],
+    pool: tuple[Matrix, list[int], int],
 ) -> None:
     """A permutation of the unlabelled images that starts with the batch, numbered from 1."""
-    matrix, labelled, budget, targets = pool
-    ranking = rank(matrix, labelled, budget, targets=targets)
+    matrix, labelled, budget = pool
+    ranking = rank(matrix, labelled, budget)
     assert sorted([*ranking.indices, *labelled]) == list(range(len(matrix)))
     assert sorted(ranking.indices[:budget]) == list(ranking.selection.indices)
     assert [image.rank for image in ranking.images] == list(range(1, len(ranking.images) + 1))
@@ -315,17 +294,16 @@ def test_the_ranking_is_the_batch_and_then_every_other_unlabelled_image(
 @settings(max_examples=40, deadline=None)
 @given(small_pools())
 def test_the_figures_of_each_place_follow_from_equation_3(
-    pool: tuple[Matrix, list[int], int, list[int] | None],
+    pool: tuple[Matrix, list[int], int],
 ) -> None:
     """Before, after, helped images and represented images, recomputed by hand."""
-    matrix, labelled, budget, targets = pool
-    wanted = list(range(len(matrix))) if targets is None else targets
+    matrix, labelled, budget = pool
     chosen = list(labelled)
-    for image in rank(matrix, labelled, budget, targets=targets).images:
+    for image in rank(matrix, labelled, budget).images:
         before, after = expected_dice(matrix, chosen), expected_dice(matrix, [*chosen, image.index])
         nearest = matrix[chosen].max(axis=0) if chosen else np.full(len(matrix), -1.0)
-        assert image.worst_before == pytest.approx(before[wanted].min())
-        assert image.worst_after == pytest.approx(after[wanted].min())
+        assert image.worst_before == pytest.approx(before.min())
+        assert image.worst_after == pytest.approx(after.min())
         assert image.represents == (matrix[image.index] > nearest).sum()
         chosen.append(image.index)
         raised = after - before
