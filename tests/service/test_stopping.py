@@ -24,7 +24,7 @@ from backend.queue import enqueue, pending_work
 from backend.queue.connection import COMPUTE, CONTROL, Keys, as_text, named
 from backend.queue.pending_work import Work
 from backend.run.redis_server import EmbeddedRedis
-from backend.run.worker import create_worker
+from backend.run.worker import create_worker, load_what_jobs_need
 from backend.settings import Settings
 from tests.faulty_proxy import FaultyProxy, Kind, faulty_proxy
 from tests.service.conftest import TINY, picture, use_settings
@@ -54,6 +54,7 @@ class Lab:
 
         watcher = threading.Thread(target=wait)
         watcher.start()
+        load_what_jobs_need([CONTROL, COMPUTE])  # else each job takes seconds to import it
         create_worker(self.settings, [CONTROL, COMPUTE]).work(burst=True)
         watcher.join()
         then.join()
