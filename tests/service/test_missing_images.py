@@ -32,7 +32,7 @@ from backend.queue.connection import COMPUTE, CONTROL, Keys, as_text
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.run.redis_server import EmbeddedRedis
-from backend.run.worker import create_worker
+from backend.run.worker import create_worker, load_what_jobs_need
 from backend.settings import Settings
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.web.segmenter import Segmenter
@@ -265,6 +265,7 @@ def test_an_image_that_kills_its_worker_each_time_is_left_out_by_name(
         Fence.__init__, "__kwdefaults__", {"seconds": 2.0}
     )  # free so long after its holder was killed
     redis = open_context(lab.project).redis
+    load_what_jobs_need([CONTROL, COMPUTE])  # else each job takes seconds to import it
     for _ in range(2):  # the first job finds the labelled one out, and fails with the other one
         enqueue.enqueue_round(lab.project, "test")
         create_worker(lab.settings, [CONTROL, COMPUTE]).work(burst=True)
