@@ -392,6 +392,15 @@ def _explained() -> Iterator[None]:
             style="red",
         )
         raise typer.Exit(ExitCode.FAILED) from error
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):  # a defect: with its traceback
+            raise
+        _say(
+            "Not enough memory: a smaller --image-size, --crop, --batch or --width needs less. What is"
+            " finished is kept, and the same command goes on from there.",
+            style="red",
+        )
+        raise typer.Exit(ExitCode.FAILED) from error
     except stop_signals.Stopped as stopped:
         _say("Stopped. The same command goes on from here.")
         raise typer.Exit(stopped.exit_code) from None

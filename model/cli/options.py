@@ -90,9 +90,11 @@ def declared_options(
 
     With `strategies` also one for each option of a strategy, in place of its parameter `options`.
     """
-    recipe = [_parameter(option) for name, option in options_of(Recipe).items() if name not in recipe_without]
-    takers = strategy_options().values() if strategies else ()
+    of_recipe = [option for name, option in options_of(Recipe).items() if name not in recipe_without]
+    takers = list(strategy_options().values()) if strategies else []
+    recipe = [_parameter(option) for option in of_recipe]
     of_strategies = [_parameter(option, f"For {', '.join(names)}.") for option, names in takers]
+    declared = [*of_recipe, *(option for option, _ in takers)]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         parameters = dict(inspect.signature(command, eval_str=True).parameters)
@@ -101,6 +103,8 @@ def declared_options(
 
         @functools.wraps(command)
         def run(**values: Any) -> None:
+            for each in declared:
+                _check(each, values[each.name])
             given: dict[str, Any] = {
                 "recipe": GivenRecipe({each.name: values.pop(each.name) for each in recipe})
             }
@@ -117,10 +121,24 @@ def declared_options(
     return decorate
 
 
+def _check(declared: Option, value: Any) -> None:
+    """Raise typer.BadParameter by the name that a person typed, for a value that an option does not take."""
+    try:
+        if value is not None:
+            declared.check(value)
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"found {value}, expected {declared.expected}.", param_hint=f"'{_flag(declared)}'"
+        ) from error
+
+
+def _flag(declared: Option) -> str:
+    return declared.flag or f"--{declared.name.replace('_', '-')}"
+
+
 def _parameter(declared: Option, note: str = "") -> inspect.Parameter:
     """A parameter of a command that the command line shows as the option. None stands for nothing said;
     flags can only be set."""
-    flag = declared.flag or f"--{declared.name.replace('_', '-')}"
     default = declared.automatic or ("" if declared.default in (None, False) else f"{declared.default}")
     shown = f"Default: {default}." if default else ""
     help_ = " ".join(filter(None, (declared.help.replace("`", "'"), note, shown)))
@@ -128,7 +146,9 @@ def _parameter(declared: Option, note: str = "") -> inspect.Parameter:
         {"min": declared.least, "max": declared.most} if declared.kind in (int, float) else {}
     )
     kind: Any = Literal.__getitem__(declared.choices) if declared.choices else declared.kind
-    annotation = Annotated[kind | None, typer.Option(flag, help=help_, show_default=False, **limits)]
+    annotation = Annotated[
+        kind | None, typer.Option(_flag(declared), help=help_, show_default=False, **limits)
+    ]
     return inspect.Parameter(
         declared.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
     )

@@ -443,6 +443,24 @@ def test_images_in_which_nothing_is_found_are_counted(folder: Path, monkeypatch:
     ] * 3 + [False] * 2
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")]
+)
+def test_too_little_memory_is_told_in_a_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """As numpy and torch raise it."""
+
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("model.network.training.build_network", full)
+    done = rank(folder)
+    assert done.exit_code == 1
+    assert "Not enough memory: a smaller --image-size" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_full_disk_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -470,6 +488,7 @@ def test_a_full_disk_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyP
             "--row-steps",
         )
     ]
+    + [("--learning-rate", "0"), ("--learning-rate", "nan"), ("--weight-decay", "-1")]
     + [("--image-size", "31"), ("--crop", "31"), ("--batch", "1"), ("--depth", "6"), ("--classes", "1")],
 )
 def test_numbers_out_of_range_are_said(option: str, value: str) -> None:
