@@ -22,6 +22,15 @@ hypothesis.settings.load_profile("any machine")
 __all__ = ["annotators", "browser", "cells", "make_project", "object_store", "stack"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests may take longest come first: the processes that share the suite end at the same time."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        limit = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest.get(item.path, 0.0), float(limit.args[0]) if limit else 0.0)
+    items.sort(key=lambda item: -longest[item.path])
+
+
 @pytest.fixture(autouse=True)
 def settings_of_now() -> None:
     """Each test reads the settings anew:

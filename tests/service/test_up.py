@@ -23,6 +23,7 @@ from backend.settings import EMBEDDED_REDIS_FILE
 from tests.service.test_processes import eventually
 from tests.web_server import Answer, web_server
 
+pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 150
 """Five processes import the networks' libraries at once."""
