@@ -23,7 +23,7 @@ __all__ = ["annotators", "browser", "cells", "make_project", "object_store", "st
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files whose tests may take longest come first: the processes that share the suite end at the same time."""
+    """Files whose tests may take longest come first, so that all processes end at the same time."""
     longest: dict[Path, float] = {}
     for item in items:
         limit = item.get_closest_marker("timeout")

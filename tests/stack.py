@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.queue import connection as connections
+from backend.queue import pending_work
+from backend.queue.enqueue import cancel
 from backend.queue.lease import Fence
 from backend.run import service
 from backend.run.processes import alive, free_port
@@ -32,7 +34,7 @@ from model.data.pool import Pool, scan
 from tests.service.test_processes import eventually
 from tests.states import read_status
 
-RECIPE = {"width": 8, "depth": 3, "max_side": 96, "crop": 64, "batch": 2, "steps": 60, "row_steps": 20}
+RECIPE = {"width": 8, "depth": 3, "max_side": 96, "crop": 64, "batch": 2, "steps": 40, "row_steps": 15}
 """A training takes seconds. Good enough to tell cells from background."""
 CONFIG = (
     '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image"><Label'
@@ -154,7 +156,7 @@ def running_stack(label_studio: LabelStudioServer, folder: Path) -> Iterator[Sta
         port=free_port(),
         basic_auth_user="backend",
         basic_auth_pass="a password",
-        quiet_seconds=2,
+        quiet_seconds=1,
         gather_seconds=1,
         tick_seconds=10,
         recipe=RECIPE,
@@ -258,10 +260,23 @@ def copy_cells(shared_data: Path, label_studio: LabelStudioServer) -> Pool:
     return scan(folder / "images", folder / "masks")
 
 
-@pytest.fixture(scope="session")
-def make_project(stack: Stack, cells: Pool) -> Callable[..., CellProject]:
-    """Make a project with tasks for the images."""
-    return partial(new_project, stack, cells)
+@pytest.fixture(scope="module")
+def make_project(stack: Stack, cells: Pool) -> Iterator[Callable[..., CellProject]]:
+    """Make a project with tasks for the images.
+
+    It is gone after the file's tests: the service looks at every project all the time.
+    """
+    made: list[CellProject] = []
+
+    def make(*arguments: Any, **options: Any) -> CellProject:
+        made.append(new_project(stack, cells, *arguments, **options))
+        return made[-1]
+
+    yield make
+    for project in made:
+        cancel(project.id)
+        pending_work.forget(connections.connection(), project.id)
+        stack.http.delete(f"/api/projects/{project.id}")
 
 
 def new_project(

@@ -15,5 +15,6 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
     MIDDLEWARE = [*MIDDLEWARE, "recompute_queries.turns.InTurn"]
 
-# Django's own web server sends head and body of an answer apart; the body waited 40 ms for the system's word that the head had come.
+# Django's own web server sends head and body of an answer apart.
+# The body waited 40 ms for the system's word that the head had come.
 WSGIRequestHandler.disable_nagle_algorithm = True
