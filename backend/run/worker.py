@@ -25,6 +25,7 @@ from backend.queue.connection import COMPUTE, CONTROL, named
 from backend.queue.job_statistics import Outcome
 from backend.settings import Settings, get_settings, masked_url
 from model.errors import ModelError
+from model.stop_signals import leave
 
 log = logging.getLogger("backend.run.worker")
 
@@ -147,3 +148,4 @@ def main(names: list[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+    leave()

@@ -30,6 +30,7 @@ from werkzeug.datastructures import Authorization
 
 from backend.logs import configure_logging
 from backend.settings import get_settings
+from model.stop_signals import leave
 
 SILENT_SECONDS = 5
 """A connection on which nothing arrives is closed, in the midst of a request or between two.
@@ -241,6 +242,8 @@ class Worker(BaseWorker):
         self._end(connections)
         threads.shutdown(timeout=1)
         wasyncore.close_all(connections)
+        log.info("the web server's process ends")
+        leave()
 
     def _serve(self, connections: dict[int, Any], seconds: float = 0.5) -> None:
         self.notify()
