@@ -110,7 +110,7 @@ class Composed:
             check=False,
         )
         if found.returncode:
-            time.sleep(0.5)
+            time.sleep(2)  # a check loads libraries, which the services do now, too
         return found
 
 

@@ -6,7 +6,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from backend.run.redis_server import EmbeddedRedis
 from backend.settings import Settings, get_settings, read_settings
 from backend.store.storage import Storage
 from backend.store.versions import VersionRecord, Versions, now
+from model.data.images import decode_image
+from model.network.checkpoint import TrainedModel
 from model.network.recipe import Recipe
 from model.network.training import train
 
@@ -150,7 +152,8 @@ def web(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -
     with Redis.from_url(redis_server.address) as client:
         client.flushall()
     served = start_web(settings, folder)
-    yield served
+    with served.client:  # or the server would wait at its end for this client
+        yield served
     served.running.stop()
 
 
@@ -193,18 +196,21 @@ def picture(number: int) -> tuple[bytes, np.ndarray[Any, np.dtype[np.uint8]]]:
 def publish_version(
     model_dir: Path, project_id: int, name: str = "v1", *, steps: int = 60, label_config: str = EXAMPLE
 ) -> None:
-    """Train a tiny network on discs and put it in use."""
-    from model.data.images import decode_image
-
-    recipe = Recipe.from_dict({**TINY, "max_side": 96, "steps": steps})
+    """Put a tiny network in use that was trained on discs."""
     config = parse(label_config)
+    model = _trained(steps, config.classes)
+    record = VersionRecord(name, f"job-{name}", now(), config.labels, {"1": "a"}, 0, model.recipe.to_dict())
+    versions = Versions(Storage(model_dir), project_id)
+    versions.save(model, record)
+    versions.make_current(name, by="test")
+
+
+@lru_cache
+def _trained(steps: int, classes: int) -> TrainedModel:
+    recipe = Recipe.from_dict({**TINY, "max_side": 96, "steps": steps})
     images, masks = zip(
         *((decode_image(data, "x"), mask) for data, mask in (picture(number) for number in range(4))),
         strict=True,
     )
     torch.set_num_threads(1)  # several threads wait for each other on a machine that is busy
-    model = train(images, masks, classes=config.classes, recipe=recipe, seed=0)
-    record = VersionRecord(name, f"job-{name}", now(), config.labels, {"1": "a"}, 0, recipe.to_dict())
-    versions = Versions(Storage(model_dir), project_id)
-    versions.save(model, record)
-    versions.make_current(name, by="test")
+    return train(images, masks, classes=classes, recipe=recipe, seed=0)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rq import Worker
 from rq.job import Job
 from typer.testing import CliRunner
 
@@ -23,7 +24,7 @@ from backend.doctor import examination, examine, projects, queues, web
 from backend.doctor.examination import together
 from backend.finding import Finding, Severity
 from backend.queue import enqueue
-from backend.queue.connection import COMPUTE, CONTROL
+from backend.queue.connection import COMPUTE, CONTROL, CONTROL_WORKERS
 from backend.run import service
 from backend.run.processes import Program, free_port
 from backend.run.redis_server import EmbeddedRedis
@@ -138,6 +139,7 @@ def test_workers_and_scheduler_that_are_not_there(redis: Redis, settings: Settin
                 for subject in ("workers", "scheduler", "queue compute", "queue control")
             )
 
+        assert eventually(lambda: Worker.count(redis) == 1 + CONTROL_WORKERS, 120)
         assert eventually(fixed, 120), {log.name: log.read_text()[-2000:] for log in tmp_path.glob("*.log")}
 
 

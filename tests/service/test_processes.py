@@ -39,7 +39,7 @@ def eventually(holds: Callable[[], object], seconds: float = 60) -> bool:
     while time.monotonic() < end:
         if holds():
             return True
-        time.sleep(0.02)
+        time.sleep(0.05)
     return bool(holds())
 
 
