@@ -18,12 +18,10 @@ from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, Line, Mask, RequestLog, around, covered, marked
 from tests.end_to_end.test_mishaps import quiet
 from tests.end_to_end.test_round import connect, order
-from tests.stack import RECIPE, Annotator, CellProject, Stack, recompute
+from tests.stack import Annotator, CellProject, Stack, recompute
 from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)
-QUICK = {**RECIPE, "max_side": 64, "crop": 32, "steps": 30, "row_steps": 5}
-"""Masks that mark something are enough here."""
 BUDGET = 2
 """Of the stack's projects."""
 ADDED: Line = ((40, 470), (240, 470), (240, 400))
@@ -44,7 +42,6 @@ def project(stack: Stack, make_project: Callable[..., CellProject]) -> CellProje
     """Its model is v2, with v1 behind it."""
     made = make_project(12, "Loop")
     connect(stack, made)
-    stack.configure(made, folds=0, recipe=QUICK)  # every version is published
     stack.wait_for_round(made.id, cold=True)
     other = Annotator(stack, stack.server.create_user(f"other-{time.time_ns()}@example.com"))
     other.label(made, 3)

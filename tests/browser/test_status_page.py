@@ -112,8 +112,7 @@ def test_an_administrators_day(
     project = make_project(12 if pictures.WANTED else 8, "Cells of the lab")
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
-    if pictures.WANTED:
-        stack.configure(project, recipe=PICTURE_RECIPE)
+    stack.configure(project, folds=2, **({"recipe": PICTURE_RECIPE} if pictures.WANTED else {}))
     open_page(browser, stack, project)
     browser.execute_script(
         "window.neverLoadedAnew = true; window.progressSeen = new Set(); window.outcomes = []"

@@ -22,7 +22,7 @@ from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)
-SEEN, ENDLESS = 40, 1_000_000
+SEEN, ENDLESS = 60, 1_000_000
 """Steps of a round's networks:
 so many that who looks now and then sees that they are trained, and more than anybody waits for."""
 
@@ -100,6 +100,7 @@ def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> N
         "a network under way",
     )
     stack.kill("worker-1")
+    stack.presume_dead()
     state = stack.wait_for_round(ranked.id, other_than=before["round"]["name"])
     trained = int(state["version"]["name"][1:])
     assert trained == int(before["version"]["name"][1:]) + 1  # the training was done and is not repeated
@@ -144,6 +145,7 @@ def test_labels_submitted_while_the_web_server_is_dead_are_found(stack: Stack, r
     with pytest.raises(httpx.TransportError):
         stack.web.get("/health")
     annotator.submit(task["id"], ranked.regions(task["id"]))
+    stack.look_at(ranked)
     stack.wait(
         lambda: read_status(ranked.id)["version"]["labels"] == before["version"]["labels"] + 1,
         "a training on the label",
@@ -159,10 +161,10 @@ def test_a_label_changed_while_the_web_server_is_dead_is_found(stack: Stack, ran
     stack.kill("web")
     answer = stack.http.patch(f"/api/annotations/{task['annotations'][0]['id']}/", json={"result": []})
     answer.raise_for_status()
-    found = stack.wait(
+    stack.look_at(ranked)
+    stack.wait(
         lambda: list_versions(ranked.id)["versions"][-1]["name"] != before, "a training on the changed label"
     )
-    assert found
     stack.wait(stack.service.healthy, "the web server to answer again")
     quiet(stack, ranked)
     newest = list_versions(ranked.id)["versions"][-1]["name"]
@@ -336,9 +338,8 @@ def test_a_deleted_project_is_forgotten(stack: Stack, make_project: MakeProject)
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
     stack.http.delete(f"/api/projects/{project.id}").raise_for_status()
-    stack.wait(
-        lambda: project.id not in stack.web.get("/projects").json()["projects"], "the project to be forgotten"
-    )
+    stack.look_at(project)
+    assert project.id not in stack.web.get("/projects").json()["projects"]
     last = list(follow(project.id, enqueue_round(project.id, "test")))[-1]
     assert last["state"] == "failed"
     assert "project" in last["message"].lower()

@@ -49,7 +49,6 @@ def project(stack: Stack, make_project: Callable[..., CellProject]) -> CellProje
     the order in force shows masks of v2."""
     made = make_project(9, "Versions")
     connect(stack, made)
-    stack.configure(made, folds=0)  # every version is published
     stack.wait_for_round(made.id, cold=True)
     annotator = Annotator(stack, stack.server.create_user(f"versions-{time.time_ns()}@example.com"))
     annotator.label(made, 3)
@@ -147,7 +146,7 @@ def test_in_the_middle_of_a_round(stack: Stack, project: CellProject) -> None:
     """The round of the other version stops at once, and begins anew with the one that was chosen;
     nobody has to ask for it again."""
     before = read_status(project.id)["round"]["name"]
-    stack.configure(project, folds=0, recipe={**RECIPE, "row_steps": 1_000_000})  # it does not end by itself
+    stack.configure(project, recipe={**RECIPE, "row_steps": 1_000_000})  # it does not end by itself
     asked = enqueue_round(project.id, "test")
 
     def in_a_row() -> bool:
@@ -156,7 +155,7 @@ def test_in_the_middle_of_a_round(stack: Stack, project: CellProject) -> None:
 
     stack.wait(in_a_row, "a row")
     assert plan_rollback(project.id, "v1").stops_round
-    stack.configure(project, folds=0)
+    stack.configure(project)
     assert roll(project, "v1")["state"] == "finished"
     assert list(follow(project.id, asked))[-1]["state"] == "cancelled"
     later = stack.wait_for_round(project.id, other_than=before)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -14,21 +13,12 @@ from backend.cli import app
 from backend.labelstudio.order import priorities
 from backend.queue import enqueue
 from backend.queue.connection import connection
-from backend.queue.follow import follow
 from backend.queue.pending_work import Work
 from tests.end_to_end.test_round import connect
 from tests.stack import Annotator, CellProject, Stack, no_training
 from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)
-
-
-def looked(project: CellProject) -> dict[str, Any]:
-    """The state after a look at the project that has begun since:
-    the first of two may be one that ran already."""
-    for _ in range(2):
-        assert list(follow(project.id, enqueue.enqueue_sync(project.id)))[-1]["state"] == "finished"
-    return read_status(project.id)
 
 
 def served(annotator: Annotator, project: CellProject) -> int:
@@ -53,7 +43,7 @@ def test_nobody_waits_for_skipped_images(
     assert served(alone, project) == skipped
     alone.skip(skipped)
     for _ in range(2):  # it does not come back with the next look
-        state = looked(project)
+        state = stack.look_at(project)
         assert state["next_tasks"][0]["task"] == other
         assert (state["skipped"]["count"], state["skipped"]["tasks"]) == (1, [skipped])
     with no_training(project.id):
@@ -67,7 +57,7 @@ def test_nobody_waits_for_skipped_images(
     # A second annotator skips the first one; it is served to the other, who labels other images.
     first = state["next_tasks"][0]["task"]
     second.skip(first)
-    state = looked(project)
+    state = stack.look_at(project)
     assert (state["next_tasks"][0]["task"], state["next_tasks"][0]["served_to"]) == (first, 1)
     assert state["skipped"]["count"] == 0  # the one of before is for the second annotator now
     with no_training(project.id):
@@ -93,7 +83,7 @@ def test_an_annotator_who_skips_everything(
     annotator.skip(tasks[2])
     annotator.skip(tasks[3], [{**region, "origin": "manual"} for region in drawn])
     assert annotator.next(project.id) is None
-    state = looked(project)
+    state = stack.look_at(project)
     assert (state["next_tasks"], state["skipped"]["tasks"]) == ([], sorted(tasks))
     assert not enqueue.active(
         connection(), project.id, Work.ROUND
@@ -111,7 +101,7 @@ def test_an_annotator_who_skips_everything(
     assert served(annotator, project) == tasks[0]
     (kept,) = annotator.http.get(f"/api/tasks/{tasks[3]}/").raise_for_status().json()["annotations"]
     assert (kept["was_cancelled"], kept["result"][0]["value"]) == (True, drawn[0]["value"])
-    state = looked(project)
+    state = stack.look_at(project)
     assert ([place["task"] for place in state["next_tasks"]], state["skipped"]["tasks"]) == (
         tasks[:3],
         [tasks[3]],
@@ -119,7 +109,8 @@ def test_an_annotator_who_skips_everything(
     assert (state["round"]["name"], state["labels"]["waiting"], state["version"]) == (name, 0, None)
     for setting in ("REQUEUE_FOR_ME", "IGNORE_SKIPPED"):  # an image that is skipped for now is one under each
         stack.http.patch(f"/api/projects/{project.id}", json={"skip_queue": setting}).raise_for_status()
-        assert looked(project)["skipped"] == {"count": 1, "tasks": [tasks[3]], "queue": setting, "people": 1}
+        told = stack.look_at(project)["skipped"]
+        assert told == {"count": 1, "tasks": [tasks[3]], "queue": setting, "people": 1}
     assert doctor(project)["severity"] == "ok"
 
 
