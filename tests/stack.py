@@ -23,6 +23,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import parse
 from backend.labelstudio.labels.regions import from_mask
+from backend.project.connection import configure, instance_here, own_service
 from backend.queue import connection as connections
 from backend.queue import pending_work
 from backend.queue.enqueue import cancel, enqueue_look
@@ -298,6 +299,19 @@ def make_project(stack: Stack, cells: Pool) -> Iterator[Callable[..., CellProjec
         cancel(project.id)
         pending_work.forget(connections.connection(), project.id)
         stack.http.delete(f"/api/projects/{project.id}")
+
+
+@pytest.fixture(scope="session")
+def trained(stack: Stack, cells: Pool) -> CellProject:
+    """A project with a model that has learnt from three labels, and an order by it;
+    tests share it, so what one labels stays labelled."""
+    made = new_project(stack, cells, title="Trained")
+    own = own_service(stack.settings, instance_here(stack.settings))
+    configure(stack.settings, stack.client, made.id, own)
+    stack.wait_for_round(made.id, cold=True)
+    Annotator(stack, stack.server.admin).label(made, 3)
+    stack.wait_for_round(made.id)
+    return made
 
 
 def new_project(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -11,8 +9,8 @@ from selenium.webdriver.common.keys import Keys
 from tests.browser import pictures
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, marked
-from tests.end_to_end.test_round import connect, order
-from tests.stack import PATIENCE, Annotator, CellProject, Stack
+from tests.end_to_end.test_round import order
+from tests.stack import Annotator, CellProject, Stack
 from tests.states import read_status
 
 PICTURE_RECIPE = {
@@ -29,17 +27,15 @@ PICTURE_RECIPE = {
 
 @pytest.mark.timeout(1800)
 def test_a_pre_annotation_is_drawn_and_submitted(
-    browser: Browser, stack: Stack, make_project: Callable[..., CellProject], annotators: list[Annotator]
+    browser: Browser, stack: Stack, trained: CellProject, annotators: list[Annotator]
 ) -> None:
     """ "Label All Tasks" opens the first image of the order, the mask drawn pixel for pixel;
     Submit saves it, and the second one comes."""
-    project = make_project(12 if pictures.WANTED else 6)
-    connect(stack, project)
-    stack.wait_for_round(project.id, cold=True)
+    project, state = trained, read_status(trained.id)
     if pictures.WANTED:
         stack.configure(project, recipe=PICTURE_RECIPE)
-    annotators[0].label(project, 5 if pictures.WANTED else 3)
-    state = stack.wait_for_round(project.id, seconds=1200 if pictures.WANTED else PATIENCE)
+        annotators[0].label(project, 2)
+        state = stack.wait_for_round(project.id, other_than=state["round"]["name"], seconds=1200)
     first, second = order(stack, project)[:2]
     assert [task["task"] for task in state["next_tasks"][:2]] == [first, second]
 
