@@ -118,7 +118,7 @@ class LabelStudio(Connections):
 
     def project(self, project_id: int) -> Project:
         """One project. Raises UnknownProjectError."""
-        answer = self._http.json("GET", f"/api/projects/{project_id}", missing_ok=True)
+        answer = self._http.json("GET", f"/api/projects/{project_id}/", missing_ok=True)
         if answer is None:
             raise self._unknown(project_id)
         return _project(answer)
@@ -136,7 +136,7 @@ class LabelStudio(Connections):
 
     def update_project(self, project_id: int, **fields: Any) -> Project:
         """Change settings of a project (`sampling`, ...); the others stay."""
-        answer = self._http.json("PATCH", f"/api/projects/{project_id}", body=fields, missing_ok=True)
+        answer = self._http.json("PATCH", f"/api/projects/{project_id}/", body=fields, missing_ok=True)
         if answer is None:
             raise self._unknown(project_id)
         return _project(answer)
@@ -150,7 +150,7 @@ class LabelStudio(Connections):
         """One task with its annotations, None if it is deleted.
         Label Studio has a prediction made that it lacks, and stores it."""
         answer: Task | None = self._http.json(
-            "GET", f"/api/tasks/{task_id}", query={"resolve_uri": "false"}, missing_ok=True
+            "GET", f"/api/tasks/{task_id}/", query={"resolve_uri": "false"}, missing_ok=True
         )
         return answer
 
@@ -251,7 +251,7 @@ class LabelStudio(Connections):
             "resolve_uri": "false",
         }
         answer = self._http.json(
-            "GET", "/api/tasks", query={**parameters, "query": json.dumps(query)}, missing_ok=True
+            "GET", "/api/tasks/", query={**parameters, "query": json.dumps(query)}, missing_ok=True
         )
         if answer is None:  # also the answer to a page beyond the last
             if page == 1:
@@ -293,7 +293,7 @@ class LabelStudio(Connections):
         None: nothing to label."""
         answer: Task | None = self._http.json(
             "POST",
-            "/api/dm/actions",
+            "/api/dm/actions/",
             query={"id": "next_task", "project": project_id},
             body={"project": project_id},
             missing_ok=True,

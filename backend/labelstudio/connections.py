@@ -15,14 +15,14 @@ class Connections(JsonClient):
 
     def project_options(self, project_id: int) -> dict[str, Any]:
         """All settings of a project, as Label Studio tells them. Raises UnknownProjectError."""
-        answer = self._http.json("GET", f"/api/projects/{project_id}", missing_ok=True)
+        answer = self._http.json("GET", f"/api/projects/{project_id}/", missing_ok=True)
         if not isinstance(answer, dict):
             raise self._unknown(project_id)
         return answer
 
     def set_project_options(self, project_id: int, **fields: Any) -> dict[str, Any]:
         """Change settings of a project; the others stay. Returns all of them. Raises UnknownProjectError."""
-        answer = self._http.json("PATCH", f"/api/projects/{project_id}", body=fields, missing_ok=True)
+        answer = self._http.json("PATCH", f"/api/projects/{project_id}/", body=fields, missing_ok=True)
         if not isinstance(answer, dict):
             raise self._unknown(project_id)
         return answer
@@ -70,7 +70,7 @@ class Connections(JsonClient):
 
     def columns(self, project_id: int) -> list[Column]:
         """The columns that a tab can show: id, title, type."""
-        found = self._dict("GET", "/api/dm/columns", query={"project": project_id}).get("columns")
+        found = self._dict("GET", "/api/dm/columns/", query={"project": project_id}).get("columns")
         return list(found) if isinstance(found, list) else []
 
     def delete_view(self, view_id: int) -> None:
@@ -80,7 +80,7 @@ class Connections(JsonClient):
     def ml_backends(self, project_id: int) -> list[MlBackend]:
         """The connected ML backends:
         id, url, title, state, auth_method, basic_auth_user, extra_params, error_message."""
-        return self._list("GET", "/api/ml", query={"project": project_id})
+        return self._list("GET", "/api/ml/", query={"project": project_id})
 
     def create_ml_backend(self, project_id: int, **fields: Any) -> MlBackend:
         """Connect an ML backend; Label Studio calls its /health and /setup at once."""
