@@ -13,13 +13,22 @@ from backend.run.processes import free_port
 from backend.settings import get_settings
 from tests.browser.chromium import browser
 from tests.object_store import object_store
-from tests.stack import annotators, cells, make_project, stack, trained
+from tests.stack import annotators, cells, large_cells, make_project, stack, trained
 
 # A machine that stalls for a moment is no defect of an example.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
-__all__ = ["annotators", "browser", "cells", "make_project", "object_store", "stack", "trained"]
+__all__ = [
+    "annotators",
+    "browser",
+    "cells",
+    "large_cells",
+    "make_project",
+    "object_store",
+    "stack",
+    "trained",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

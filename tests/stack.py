@@ -4,7 +4,6 @@ images."""
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from backend.demo.server import Account, LabelStudioServer
 from backend.jobs import due_work
@@ -260,37 +260,54 @@ class CellProject:
     pool: Pool
     names: dict[int, str]  # task id to file name
     config: str = CONFIG
+    folder: Path = Path()  # of its images
 
     def regions(self, task: int) -> list[Region]:
         """The true mask of a task as an annotator would draw it."""
         return from_mask(self.pool.labels[self.names[task]], parse(self.config))
 
 
-@pytest.fixture(scope="session")
-def cells(shared_data: Path, label_studio: LabelStudioServer) -> Pool:
-    """Twelve images and masks, where Label Studio can show them."""
-    return copy_cells(shared_data, label_studio)
+@dataclass(frozen=True)
+class Cells:
+    """Images and masks of cells, in a folder where Label Studio can show them."""
+
+    folder: Path
+    pool: Pool
 
 
-def copy_cells(shared_data: Path, label_studio: LabelStudioServer) -> Pool:
-    """Put them there."""
-    folder = label_studio.files / "cells"
-    for kind in ("images", "masks"):
+def copy_cells(shared_data: Path, label_studio: LabelStudioServer, *, reduced: int) -> Cells:
+    """Twelve of them, 512 x 512 pixels, or a fraction of that."""
+    folder = label_studio.files / f"cells-{reduced}"
+    for kind, resampling in (("images", Image.Resampling.BOX), ("masks", Image.Resampling.NEAREST)):
         (folder / kind).mkdir(parents=True)
         for path in sorted((shared_data / "usiigaci_t98g" / kind).iterdir())[:12]:
-            shutil.copy(path, folder / kind)
-    return scan(folder / "images", folder / "masks")
+            with Image.open(path) as image:
+                size = (image.width // reduced, image.height // reduced)
+                image.resize(size, resampling).save(folder / kind / path.name)
+    return Cells(folder / "images", scan(folder / "images", folder / "masks"))
+
+
+@pytest.fixture(scope="session")
+def cells(shared_data: Path, label_studio: LabelStudioServer) -> Cells:
+    """Small ones: Label Studio and the service handle their masks in a sixteenth of the time."""
+    return copy_cells(shared_data, label_studio, reduced=4)
+
+
+@pytest.fixture(scope="session")
+def large_cells(shared_data: Path, label_studio: LabelStudioServer) -> Cells:
+    """For who draws on them with the mouse, or looks at them."""
+    return copy_cells(shared_data, label_studio, reduced=1)
 
 
 @pytest.fixture(scope="module")
-def make_project(stack: Stack, cells: Pool) -> Iterator[Callable[..., CellProject]]:
+def make_project(stack: Stack, cells: Cells) -> Iterator[Callable[..., CellProject]]:
     """Make a project with tasks for the images.
 
     It is gone after the file's tests: the service looks at every project all the time.
     """
     made: list[CellProject] = []
 
-    def make(*arguments: Any, **options: Any) -> CellProject:
+    def make(*arguments: Any, cells: Cells = cells, **options: Any) -> CellProject:
         made.append(new_project(stack, cells, *arguments, **options))
         return made[-1]
 
@@ -302,10 +319,10 @@ def make_project(stack: Stack, cells: Pool) -> Iterator[Callable[..., CellProjec
 
 
 @pytest.fixture(scope="session")
-def trained(stack: Stack, cells: Pool) -> CellProject:
+def trained(stack: Stack, large_cells: Cells) -> CellProject:
     """A project with a model that has learnt from three labels, and an order by it;
     tests share it, so what one labels stays labelled."""
-    made = new_project(stack, cells, title="Trained")
+    made = new_project(stack, large_cells, title="Trained")
     own = own_service(stack.settings, instance_here(stack.settings))
     configure(stack.settings, stack.client, made.id, own)
     stack.wait_for_round(made.id, cold=True)
@@ -315,18 +332,17 @@ def trained(stack: Stack, cells: Pool) -> CellProject:
 
 
 def new_project(
-    stack: Stack, cells: Pool, count: int = 12, title: str = "Cells", config: str = CONFIG
+    stack: Stack, cells: Cells, count: int = 12, title: str = "Cells", config: str = CONFIG
 ) -> CellProject:
     """A project with tasks for that many of the images; it is not connected."""
-    http = stack.http
+    http, pool = stack.http, cells.pool
     body = {"title": title, "label_config": config, "maximum_annotations": 1, "show_collab_predictions": True}
     project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
-    folder = stack.server.files / "cells" / "images"
-    stack.server.share_folder(project, folder)
-    tasks = [{"data": {"image": stack.server.address(folder / name)}} for name in cells.ids[:count]]
+    stack.server.share_folder(project, cells.folder)
+    tasks = [{"data": {"image": stack.server.address(cells.folder / name)}} for name in pool.ids[:count]]
     http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
     found = {int(task["id"]): task["data"]["image"].rsplit("/", 1)[1] for task in stack.client.tasks(project)}
-    return CellProject(project, cells, found, config)
+    return CellProject(project, pool, found, config, cells.folder)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, Line, Mask, RequestLog, around, covered, marked
 from tests.end_to_end.test_mishaps import quiet
 from tests.end_to_end.test_round import connect, order
-from tests.stack import Annotator, CellProject, Stack, recompute
+from tests.stack import Annotator, CellProject, Cells, Stack, recompute
 from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)
@@ -38,9 +38,9 @@ Order = Callable[[Stack, CellProject], None]
 
 
 @pytest.fixture(scope="module")
-def project(stack: Stack, make_project: Callable[..., CellProject]) -> CellProject:
+def project(stack: Stack, make_project: Callable[..., CellProject], large_cells: Cells) -> CellProject:
     """Its model is v2, with v1 behind it."""
-    made = make_project(12, "Loop")
+    made = make_project(12, "Loop", cells=large_cells)
     connect(stack, made)
     stack.wait_for_round(made.id, cold=True)
     other = Annotator(stack, stack.server.create_user(f"other-{time.time_ns()}@example.com"))
@@ -87,7 +87,7 @@ def rollback(stack: Stack, project: CellProject) -> None:
 
 def top_up(stack: Stack, project: CellProject) -> None:
     """Images are added, which get a place and a mask in the order in force."""
-    image = stack.server.address(stack.server.files / "cells" / "images" / project.pool.ids[0])
+    image = stack.server.address(project.folder / project.pool.ids[0])
     before = set(stack.client.task_ids(project.id))
     stack.http.post(
         f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}] * 4

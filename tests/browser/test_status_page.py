@@ -15,7 +15,7 @@ from backend.queue.enqueue import cancel
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
 from tests.end_to_end.test_round import connect, order
-from tests.stack import PATIENCE, RECIPE, Annotator, CellProject, Stack
+from tests.stack import PATIENCE, RECIPE, Annotator, CellProject, Cells, Stack
 from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]
@@ -106,10 +106,16 @@ def quiet(stack: Stack, project: CellProject) -> dict[str, Any]:
 
 @pytest.mark.timeout(900 if not pictures.WANTED else 7200)
 def test_an_administrators_day(
-    browser: Browser, stack: Stack, make_project: MakeProject, annotators: list[Annotator]
+    browser: Browser,
+    stack: Stack,
+    make_project: MakeProject,
+    large_cells: Cells,
+    annotators: list[Annotator],
 ) -> None:
     """From the first look to a rollback, on one page that is never loaded anew: it follows what happens."""
-    project = make_project(12 if pictures.WANTED else 8, "Cells of the lab")
+    project = make_project(8, "Cells of the lab")
+    if pictures.WANTED:
+        project = make_project(12, "Cells of the lab", cells=large_cells)
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
     stack.configure(project, folds=2, **({"recipe": PICTURE_RECIPE} if pictures.WANTED else {}))

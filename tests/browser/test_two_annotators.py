@@ -41,7 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def project(stack: Stack, shared_data: Path) -> CellProject:
     """In the order of the start."""
-    made = new_project(stack, copy_cells(shared_data, stack.server), 12, "Two")
+    made = new_project(stack, copy_cells(shared_data, stack.server, reduced=1), 12, "Two")
     connect(stack, made)
     stack.wait_for_round(made.id, cold=True)
     return made

@@ -140,7 +140,7 @@ def test_an_order_that_is_not_served_is_mended_by_the_command(stack: Stack, proj
         assert shell(found["order"]["remedy"])[0] == 0
         assert doctor(project) == (0, {}, {})
 
-        image = stack.server.address(stack.server.files / "cells" / "images" / project.pool.ids[7])
+        image = stack.server.address(project.folder / project.pool.ids[7])
         stack.http.post(
             f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}]
         ).raise_for_status()
@@ -164,7 +164,7 @@ def test_a_failed_job_is_mended_by_the_command(stack: Stack, project: CellProjec
 
 def test_an_image_that_is_gone(stack: Stack, project: CellProject) -> None:
     """The task is named; a cached copy does not hide it."""
-    folder = stack.server.files / "cells" / "images"
+    folder = project.folder
     task = stack.client.task(read_status(project.id)["next_tasks"][0]["task"]) or {}
     image = folder / task["data"]["image"].rsplit("/", 1)[1]
     beside = image.with_suffix(".gone")

@@ -218,7 +218,7 @@ def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(
     client = stack.http
     gone = [task for task in order(stack, ranked) if task not in batch][-1]
     client.delete(f"/api/tasks/{gone}/").raise_for_status()
-    image = stack.server.address(stack.server.files / "cells" / "images" / ranked.pool.ids[0])
+    image = stack.server.address(ranked.folder / ranked.pool.ids[0])
     client.post(f"/api/projects/{ranked.id}/import", json=[{"data": {"image": image}}] * 2).raise_for_status()
     for task in batch:
         annotator.submit(task, ranked.regions(task))
@@ -275,7 +275,7 @@ def test_what_goes_wrong_is_told_and_mended(
     client = stack.http
     client.post(
         f"/api/projects/{project.id}/import",
-        json=[{"data": {"image": "/data/local-files/?d=cells/none.png"}}],
+        json=[{"data": {"image": "/data/local-files/?d=cells-4/images/none.png"}}],
     ).raise_for_status()
     gone = max(stack.client.task_ids(project.id))
     connect(stack, project)
@@ -299,7 +299,7 @@ def test_what_goes_wrong_is_told_and_mended(
     (told,) = [warning for warning in state["warnings"] if "3 labels are left out of the training" in warning]
     for task, reason in zip(
         broken,
-        ("cannot be decoded", "'Nothing' is not in the labelling configuration", "100 x 512 pixels"),
+        ("cannot be decoded", "'Nothing' is not in the labelling configuration", "100 x 128 pixels"),
         strict=True,
     ):
         assert f"task {task}" in told

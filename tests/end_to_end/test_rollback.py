@@ -84,14 +84,11 @@ def drawn_by(stack: Stack, project: CellProject, version: str) -> dict[int, Mask
     annotator = PreAnnotator(
         context.versions.load(version), context.versions.record(version).labels, parse(CONFIG)
     )
-    folder = stack.server.files / "cells" / "images"
-    return {
-        place.task_id: [
-            region["value"]["rle"]
-            for region in annotator.regions((folder / project.names[place.task_id]).read_bytes(), "image")
-        ]
-        for place in order(stack, project)
-    }
+    found = {}
+    for place in order(stack, project):
+        image = (project.folder / project.names[place.task_id]).read_bytes()
+        found[place.task_id] = [region["value"]["rle"] for region in annotator.regions(image, "image")]
+    return found
 
 
 def roll(project: CellProject, version: str, **words: str) -> JobState:

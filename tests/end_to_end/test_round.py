@@ -123,7 +123,7 @@ def test_tasks_added_and_deleted(stack: Stack, make_project: MakeProject) -> Non
     connect(stack, project)
     state = stack.wait_for_round(project.id, cold=True)
     http = stack.http
-    image = stack.server.address(stack.server.files / "cells" / "images" / project.pool.ids[7])
+    image = stack.server.address(project.folder / project.pool.ids[7])
     gone = min(project.names)
     http.delete(f"/api/tasks/{gone}/").raise_for_status()
     http.post(f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}] * 2).raise_for_status()
