@@ -16,7 +16,6 @@ from backend.queue.connection import connection
 from backend.queue.pending_work import Work
 from tests.end_to_end.test_round import connect
 from tests.stack import Annotator, CellProject, Stack, no_training
-from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)
 
