@@ -22,7 +22,7 @@ TINY = {
     "RECIPE": json.dumps(
         {"width": 4, "depth": 2, "max_side": 64, "crop": 32, "batch": 2, "steps": 20, "row_steps": 5}
     ),
-    "PROJECT_DEFAULTS": json.dumps({"budget": 1, "candidates": 3, "folds": 0}),
+    "PROJECT_DEFAULTS": json.dumps({"budget": 1, "folds": 0}),
     "QUIET_SECONDS": "1",
     "TICK_SECONDS": "5",
     "COLUMNS": "200",

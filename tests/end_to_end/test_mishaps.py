@@ -22,7 +22,7 @@ from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)
-SEEN, ENDLESS = 60, 1_000_000
+SEEN, ENDLESS = 100, 1_000_000
 """Steps of a round's networks:
 so many that who looks now and then sees that they are trained, and more than anybody waits for."""
 
