@@ -93,9 +93,8 @@ def top_up(stack: Stack, project: CellProject) -> None:
         f"/api/projects/{project.id}/import", json=[{"data": {"image": image}}] * 4
     ).raise_for_status()
     new = set(stack.client.task_ids(project.id)) - before
-    stack.look_at(project)
-    assert new <= set(order(stack, project))
-    assert all(any(mask.any() for mask in _offered(stack, task)) for task in new)
+    stack.wait(lambda: new <= set(order(stack, project)), "a place for the new tasks")
+    stack.wait(lambda: all(any(mask.any() for mask in _offered(stack, task)) for task in new), "their masks")
 
 
 @pytest.mark.parametrize("new_order", [a_round, recompute, rollback, top_up])
