@@ -183,7 +183,7 @@ def _offered(stack: Stack, task: int) -> list[Mask]:
 def _across(mask: Mask) -> Line:
     """The line through the row of a mask that holds most of it;
     where the mouse presses at the very edge, nothing happens."""
-    row = int(np.argmax(mask.sum(axis=1)))
+    row = EDGE + int(np.argmax(mask[EDGE:].sum(axis=1)))
     columns = np.flatnonzero(mask[row])
     assert len(columns), "the model's region marks nothing in these rows"
     first, last = np.clip(columns[[0, -1]], EDGE, mask.shape[1] - EDGE)
