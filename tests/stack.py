@@ -26,7 +26,7 @@ from backend.labelstudio.labels.regions import from_mask
 from backend.project.connection import configure, instance_here, own_service
 from backend.queue import connection as connections
 from backend.queue import pending_work
-from backend.queue.enqueue import cancel, enqueue_look
+from backend.queue.enqueue import cancel, enqueue_sync
 from backend.queue.follow import follow
 from backend.queue.lease import Fence
 from backend.run import service
@@ -98,11 +98,11 @@ class Stack:
             redis.zadd(registry, {execution: time.time() - 1})
         due_work.tick()
 
-    def look_at(self, project: CellProject) -> dict[str, Any]:
-        """The status after a look at the project that has begun since, as each minute brings one;
+    def sync(self, project: CellProject) -> dict[str, Any]:
+        """The status after a sync of the project that has begun since, as each minute brings one;
         the first of two may be one that ran already."""
         for _ in range(2):
-            assert list(follow(project.id, enqueue_look(project.id)))[-1]["state"] == "finished"
+            assert list(follow(project.id, enqueue_sync(project.id)))[-1]["state"] == "finished"
         return read_status(project.id)
 
     def configure(self, project: CellProject, **extra: Any) -> None:

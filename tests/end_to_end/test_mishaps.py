@@ -145,7 +145,7 @@ def test_labels_submitted_while_the_web_server_is_dead_are_found(stack: Stack, r
     with pytest.raises(httpx.TransportError):
         stack.web.get("/health")
     annotator.submit(task["id"], ranked.regions(task["id"]))
-    stack.look_at(ranked)
+    stack.sync(ranked)
     stack.wait(
         lambda: read_status(ranked.id)["version"]["labels"] == before["version"]["labels"] + 1,
         "a training on the label",
@@ -161,7 +161,7 @@ def test_a_label_changed_while_the_web_server_is_dead_is_found(stack: Stack, ran
     stack.kill("web")
     answer = stack.http.patch(f"/api/annotations/{task['annotations'][0]['id']}/", json={"result": []})
     answer.raise_for_status()
-    stack.look_at(ranked)
+    stack.sync(ranked)
     stack.wait(
         lambda: list_versions(ranked.id)["versions"][-1]["name"] != before, "a training on the changed label"
     )
@@ -338,7 +338,7 @@ def test_a_deleted_project_is_forgotten(stack: Stack, make_project: MakeProject)
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
     stack.http.delete(f"/api/projects/{project.id}").raise_for_status()
-    stack.look_at(project)
+    stack.sync(project)
     assert project.id not in stack.web.get("/projects").json()["projects"]
     last = list(follow(project.id, enqueue_round(project.id, "test")))[-1]
     assert last["state"] == "failed"

@@ -42,7 +42,7 @@ def test_nobody_waits_for_skipped_images(
     assert served(alone, project) == skipped
     alone.skip(skipped)
     for _ in range(2):  # it does not come back with the next look
-        state = stack.look_at(project)
+        state = stack.sync(project)
         assert state["next_tasks"][0]["task"] == other
         assert (state["skipped"]["count"], state["skipped"]["tasks"]) == (1, [skipped])
     with no_training(project.id):
@@ -56,7 +56,7 @@ def test_nobody_waits_for_skipped_images(
     # A second annotator skips the first one; it is served to the other, who labels other images.
     first = state["next_tasks"][0]["task"]
     second.skip(first)
-    state = stack.look_at(project)
+    state = stack.sync(project)
     assert (state["next_tasks"][0]["task"], state["next_tasks"][0]["served_to"]) == (first, 1)
     assert state["skipped"]["count"] == 0  # the one of before is for the second annotator now
     with no_training(project.id):
@@ -82,7 +82,7 @@ def test_an_annotator_who_skips_everything(
     annotator.skip(tasks[2])
     annotator.skip(tasks[3], [{**region, "origin": "manual"} for region in drawn])
     assert annotator.next(project.id) is None
-    state = stack.look_at(project)
+    state = stack.sync(project)
     assert (state["next_tasks"], state["skipped"]["tasks"]) == ([], sorted(tasks))
     assert not enqueue.active(
         connection(), project.id, Work.ROUND
@@ -100,7 +100,7 @@ def test_an_annotator_who_skips_everything(
     assert served(annotator, project) == tasks[0]
     (kept,) = annotator.http.get(f"/api/tasks/{tasks[3]}/").raise_for_status().json()["annotations"]
     assert (kept["was_cancelled"], kept["result"][0]["value"]) == (True, drawn[0]["value"])
-    state = stack.look_at(project)
+    state = stack.sync(project)
     assert ([place["task"] for place in state["next_tasks"]], state["skipped"]["tasks"]) == (
         tasks[:3],
         [tasks[3]],
@@ -108,7 +108,7 @@ def test_an_annotator_who_skips_everything(
     assert (state["round"]["name"], state["labels"]["waiting"], state["version"]) == (name, 0, None)
     for setting in ("REQUEUE_FOR_ME", "IGNORE_SKIPPED"):  # an image that is skipped for now is one under each
         stack.http.patch(f"/api/projects/{project.id}", json={"skip_queue": setting}).raise_for_status()
-        told = stack.look_at(project)["skipped"]
+        told = stack.sync(project)["skipped"]
         assert told == {"count": 1, "tasks": [tasks[3]], "queue": setting, "people": 1}
     assert doctor(project)["severity"] == "ok"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import httpx
-from label_studio_sdk import LabelStudio as SDK
+from label_studio_sdk.base_client import LabelStudioBase as SDK  # the whole package loads pandas and boto3
 
 from backend.labelstudio.http.probe import is_loopback, require_final
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from label_studio_sdk.base_client import LabelStudioBase as SDK  # the whole package loads pandas and boto3
+from label_studio_sdk.base_client import LabelStudioBase as SDK
 from label_studio_sdk.core.api_error import ApiError
 
 from backend.errors import ApiKeyError, LabelStudioError, NoAnswerError, UnreachableError
