@@ -278,8 +278,8 @@ def finish_round(context: Context, job_id: str, round_name: str) -> JobResult:
 @_job(enqueue.ROLLBACK)
 def roll_back(context: Context, job_id: str, version: str, reason: str = "", who: str = "") -> JobResult:
     """Put another version in use and its masks on show, in the order in force."""
-    wish = rollback.Wish(version, reason, who)
-    if rollback.nothing_to_do(context, wish, job_id):
+    request = rollback.Request(version, reason, who)
+    if rollback.nothing_to_do(context, request, job_id):
         return rollback.in_use_already(version)
     log.info("rollback to %s: %s", version, reason)
     # Rounds that run stop at this, and begin anew afterwards: what is wanted of them stays wanted.
@@ -304,7 +304,7 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
                 )
         progress.fences.append(look.check)
         with look:
-            result = rollback.roll_back(context, progress, wish, job_id=job_id)
+            result = rollback.roll_back(context, progress, request, job_id=job_id)
     pending_work.want(context.redis, context.project_id, Work.SYNC)
     return result
 

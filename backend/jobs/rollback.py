@@ -40,7 +40,7 @@ INTENT = "rollback.json"
 
 
 @dataclass(frozen=True)
-class Wish:
+class Request:
     """What a person asked for."""
 
     version: str
@@ -48,7 +48,7 @@ class Wish:
     who: str
 
 
-def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) -> JobResult:
+def roll_back(context: Context, progress: Progress, request: Request, *, job_id: str) -> JobResult:
     """Put a version in use and its masks on show; the holder of the project's round fence calls it.
     Safe to repeat.
 
@@ -56,24 +56,24 @@ def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) 
     Raises VersionError, CheckpointError for a version that is not there or damaged, StoppedError when it was
     cancelled; then nothing has changed.
     """
-    if nothing_to_do(context, wish, job_id):
-        return in_use_already(wish.version)
+    if nothing_to_do(context, request, job_id):
+        return in_use_already(request.version)
     name = _begun(context, job_id)
-    context.versions.load(wish.version)  # a damaged one must not be noticed half-way
+    context.versions.load(request.version)  # a damaged one must not be noticed half-way
     record = round_in_force(context.storage, context.project_id)
     if name is None:
         number = (
             max((number_of(each) for each in round_names(context.storage, context.project_id)), default=0) + 1
         )
-        name = f"{wish.version}.r{number}"
+        name = f"{request.version}.r{number}"
         intent = {
             "job": job_id,
             "before": context.versions.current(),
             "time": now(),
-            **dataclasses.asdict(wish),
+            **dataclasses.asdict(request),
         }
         context.storage.write_json(f"{context.folder}/rounds/{name}/{INTENT}", intent)
-    elif context.versions.current() == wish.version:
+    elif context.versions.current() == request.version:
         progress.too_late_to_stop()  # the earlier run was killed just before its end
     before = _intent(context, name).get("before")
     context.redis.set(context.keys.wanted_round, name)  # what still runs for another round stops
@@ -83,7 +83,7 @@ def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) 
     places = _places(context, record, name) if record else []
     masks = 0
     if record is not None and places:
-        masks = _write(context, progress, wish, name, record, places, before)
+        masks = _write(context, progress, request, name, record, places, before)
         text = (
             f"the {len(places)} images that are left to label stay in the same order,"
             f" {masks} of them show its masks"
@@ -91,12 +91,12 @@ def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) 
     else:
         progress.too_late_to_stop()
         progress.check()
-        _put_in_use(context, wish)
+        _put_in_use(context, request)
         text = "there was no order in which to change masks"
-    log.info("%s in use instead of %s, %s", wish.version, before, text)
-    text = f"{wish.version} is in use instead of {before}; {text}"
+    log.info("%s in use instead of %s, %s", request.version, before, text)
+    text = f"{request.version} is in use instead of {before}; {text}"
     return {
-        "version": wish.version,
+        "version": request.version,
         "before": before,
         "round": name,
         "tasks": len(places),
@@ -105,24 +105,24 @@ def roll_back(context: Context, progress: Progress, wish: Wish, *, job_id: str) 
     }
 
 
-def nothing_to_do(context: Context, wish: Wish, job_id: str) -> bool:
+def nothing_to_do(context: Context, request: Request, job_id: str) -> bool:
     """Whether the version is in use already, or was put in use by an earlier run and something newer has come
     since.
 
     Raises VersionError if there is no such version.
     """
-    context.versions.check(wish.version)
+    context.versions.check(request.version)
     current = context.versions.current()
     name = _begun(context, job_id)
     if name is None:
-        return current == wish.version
+        return current == request.version
     begun = _intent(context, name).get("time", "")
     mine = any(
-        use.by == ROLLBACK and use.version == wish.version and use.time >= begun
+        use.by == ROLLBACK and use.version == request.version and use.time >= begun
         for use in context.versions.uses.all()
     )
     record = round_in_force(context.storage, context.project_id)
-    return (mine and current != wish.version) or (
+    return (mine and current != request.version) or (
         record is not None and number_of(record.round) > number_of(name)
     )
 
@@ -136,7 +136,7 @@ def in_use_already(version: str) -> JobResult:
 def _write(
     context: Context,
     progress: Progress,
-    wish: Wish,
+    request: Request,
     name: str,
     record: RoundRecord,
     places: list[Priority],
@@ -147,10 +147,10 @@ def _write(
     started = time.monotonic()
     to_draw = priorities.masks_wanted([place.task_id for place in places])
     config = context.setup().config
-    regions = draw(context, wish.version, config, to_draw, progress)
+    regions = draw(context, request.version, config, to_draw, progress)
     shown = [task for task in to_draw if regions.get(task)]
     note_drawn(context, name, to_draw)
-    prepare(context, name, wish.version, config, [place.task_id for place in places], regions, progress)
+    prepare(context, name, request.version, config, [place.task_id for place in places], regions, progress)
     switched = False
 
     def checkpoint(step: str) -> None:
@@ -164,15 +164,15 @@ def _write(
             DrawnMasks(context.storage, context.folder).show(name)
         if step != "switched":
             return
-        _put_in_use(context, wish)
+        _put_in_use(context, request)
         switched = True
         after = dataclasses.replace(
             record,
             round=name,
-            version=wish.version,
+            version=request.version,
             drawn_for=drawn_for(config),
             time=now(),
-            reason=describe_change(before, wish.version),
+            reason=describe_change(before, request.version),
             order_of=record.origin,
             masks=len(shown),
             answered=[],
@@ -207,9 +207,9 @@ def _take_back(context: Context, name: str, in_force: str) -> None:
         context.client.switch_version(context.project_id, in_force)
 
 
-def _put_in_use(context: Context, wish: Wish) -> None:
+def _put_in_use(context: Context, request: Request) -> None:
     with deciding(context):
-        context.versions.make_current(wish.version, by=ROLLBACK, who=wish.who, reason=wish.reason)
+        context.versions.make_current(request.version, by=ROLLBACK, who=request.who, reason=request.reason)
         announce(context)
     context.note("version", "")
 

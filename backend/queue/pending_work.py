@@ -23,10 +23,10 @@ from backend.settings import Settings
 
 MOST_SECONDS_BETWEEN_FAILURES = 600.0
 """A job that fails again and again is tried after 15, 30, 60, ... up to so many seconds;
-a person's wish is done at once."""
+a person's request is done at once."""
 FIRST_SECONDS_BETWEEN_FAILURES = 15.0
 SETTLE_SECONDS = {"look": 1.0, "configure": 3.0, "round": 0.0, "first-order": 0.0}
-"""Seconds from the wish to the job:
+"""Seconds from the request to the job:
 Label Studio's own request (a connection, an import) should have ended."""
 MOST_TASKS_REMEMBERED = 20_000
 """Task ids of one event that are kept; the next round looks at all tasks anyway."""

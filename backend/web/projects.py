@@ -46,14 +46,14 @@ def recompute(project_id: int) -> tuple[Response, int]:
 
     An optional {"budget", "strategy", and options of it} holds for this round only.
     """
-    wishes = parse_round_options(payload.json_object(optional=True))
+    options = parse_round_options(payload.json_object(optional=True))
     require_known(project_context(project_id), ask=True)
     job = enqueue_round(
         project_id,
         _where_requested(),
-        budget=wishes.budget,
-        strategy=wishes.strategy,
-        options=wishes.strategy_options,
+        budget=options.budget,
+        strategy=options.strategy,
+        options=options.strategy_options,
     )
     return jsonify({"job": job, "page": current_app.config["SETTINGS"].page_of(project_id)}), 202
 

@@ -46,7 +46,7 @@ def _run(project: str, version: str, job: str, at: str) -> None:
     rollback.roll_back(
         context,
         Progress(context.redis, context.project_id, job, "rollback"),
-        rollback.Wish(version, "test", ""),
+        rollback.Request(version, "test", ""),
         job_id=job,
     )
 

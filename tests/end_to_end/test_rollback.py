@@ -21,7 +21,7 @@ from backend.cli import app
 from backend.errors import CancelledError, UnreachableError
 from backend.jobs import rollback
 from backend.jobs.masks.pre_annotation import PreAnnotator
-from backend.jobs.rollback import Wish
+from backend.jobs.rollback import Request
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.labels.config import parse
 from backend.labelstudio.order import priorities
@@ -240,7 +240,7 @@ def run(context: Context, version: str, job_id: str) -> JobResult:
     assert fence.take(wait=60)
     with fence:
         try:
-            return rollback.roll_back(context, progress, Wish(version, "test", ""), job_id=job_id)
+            return rollback.roll_back(context, progress, Request(version, "test", ""), job_id=job_id)
         finally:
             progress.end()
 

@@ -102,7 +102,7 @@ def test_time_of_a_training_is_told_before_it_begins(context: Context) -> None:
 
 
 def test_leaves_to_the_next_round_what_a_person_asked_for(context: Context) -> None:
-    """A strategy cannot choose before there is a model; the wish stands."""
+    """A strategy cannot choose before there is a model; the request stands."""
     enqueue.enqueue_round(context.project_id, "asked for", strategy="ensemble")
     entry_points.write_first_order(context.project_id)
     assert round_in_force(context.storage, context.project_id) is not None

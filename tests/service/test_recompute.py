@@ -23,15 +23,15 @@ pytestmark = pytest.mark.usefixtures("settings")
 def snapshot_taken(redis: Redis, job: str) -> str:
     """What the start of a round does first, in a project of budget 5;
     returns the id of what it is asked for."""
-    wish = round_request.read_pending(redis, 1)
-    options = wish.over(parse_project_settings(None))
+    request = round_request.read_pending(redis, 1)
+    options = request.over(parse_project_settings(None))
     redis.hset(Keys(1).jobs, "snapshotted", job)
     redis.hset(
         Keys(1).jobs,
         "snapshotted_options",
         json.dumps({"budget": options.budget, "strategy": options.strategy}),
     )
-    return wish.id
+    return request.id
 
 
 def standing(redis: Redis) -> tuple[int | None, str | None]:
@@ -49,7 +49,7 @@ def test_it_holds_over_the_projects_settings(redis: Redis) -> None:
 
 
 def test_a_scheduled_round_that_waits_takes_it_over(redis: Redis) -> None:
-    """One round does both; a further scheduled one changes nothing, and a second wish adds to the first."""
+    """One round does both; a further scheduled one changes nothing, and a second request adds to the first."""
     scheduled = enqueue.enqueue_round(1, "nightly: new labels")
     assert enqueue.enqueue_round(1, "asked for", budget=3) == scheduled
     assert enqueue.enqueue_round(1, "the batch is finished") == scheduled
@@ -58,7 +58,7 @@ def test_a_scheduled_round_that_waits_takes_it_over(redis: Redis) -> None:
 
 
 def test_a_round_under_way_is_superseded_by_another_wish_only(redis: Redis) -> None:
-    """The same wish joins it, and so does none;
+    """The same request joins it, and so does none;
     a different one starts anew, with what is left of the first."""
     first = enqueue.enqueue_round(1, "asked for", budget=3)
     snapshot_taken(redis, first)

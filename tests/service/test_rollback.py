@@ -1,4 +1,4 @@
-"""Asking for a rollback: whom it waits for, which wish counts, and how the shell asks before it acts.
+"""Asking for a rollback: whom it waits for, which request counts, and how the shell asks before it acts.
 In a real Redis."""
 
 from __future__ import annotations

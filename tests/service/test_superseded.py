@@ -80,7 +80,7 @@ def a_round(context: Context) -> None:
 
 
 def a_rollback(context: Context) -> None:
-    rollback.roll_back(context, progress(context), rollback.Wish("v1", "test", ""), job_id="back")
+    rollback.roll_back(context, progress(context), rollback.Request("v1", "test", ""), job_id="back")
     assert context.versions.current() == "v1"
 
 
@@ -94,7 +94,7 @@ def a_rollback_that_fails(context: Context) -> None:
 
     away = dataclasses.replace(context, client=Away(context.client.url, context.settings.api_key))
     with pytest.raises(UnreachableError):
-        rollback.roll_back(away, progress(context), rollback.Wish("v1", "test", ""), job_id="away")
+        rollback.roll_back(away, progress(context), rollback.Request("v1", "test", ""), job_id="away")
     sync.reconcile(context, progress(context))
     assert context.versions.current() == "v2"
 
@@ -142,7 +142,7 @@ def test_what_was_open_while_a_rollback_was_taken_back_can_be_submitted(
 
     broken = dataclasses.replace(labelled, client=Watched(label_studio.url, label_studio.token))
     with pytest.raises(UnreachableError):
-        rollback.roll_back(broken, progress(labelled), rollback.Wish("v1", "test", ""), job_id="back")
+        rollback.roll_back(broken, progress(labelled), rollback.Request("v1", "test", ""), job_id="back")
     assert labelled.client.project(labelled.project_id).model_version == order_in_force(labelled)
     [(task, prediction)] = seen
     submit(label_studio, task, prediction)
@@ -220,7 +220,7 @@ def test_an_order_that_was_never_in_force_goes_at_once(
 
     broken = dataclasses.replace(labelled, client=Full(label_studio.url, label_studio.token))
     with pytest.raises(LabelStudioError, match="500"):
-        rollback.roll_back(broken, progress(labelled), rollback.Wish("v1", "test", ""), job_id="never")
+        rollback.roll_back(broken, progress(labelled), rollback.Request("v1", "test", ""), job_id="never")
     assert labelled.client.versions(labelled.project_id) == before
 
 

@@ -44,7 +44,7 @@ class Snapshot:
     begun: dict[str, int]  # what was wanted when it began (backend.queue.pending_work)
     cold_start: bool = False
     message: str = ""  # why it is a cold start, or what else people should know
-    work: str = Work.ROUND  # which wish it fulfils
+    work: str = Work.ROUND  # which request it completes
     unusable: tuple[int, ...] = ()  # labelled tasks of which no label could be read
     asked: str = ""  # id of what was asked of this round alone (backend.queue.round_request)
 

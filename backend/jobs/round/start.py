@@ -63,7 +63,7 @@ def begin_round(
     """Take the snapshot of a round and make it the wanted one;
     the holder of the project's round fence calls it.
 
-    `work` is the wish that it fulfils. A second run of the same job finds the snapshot of the first.
+    `work` is the request that it completes. A second run of the same job finds the snapshot of the first.
     """
     # Noted first:
     # what is asked for or changes from now on may not be in this round, and who asks for a round is told by
@@ -110,8 +110,8 @@ def _take_snapshot(
     work: Work,
 ) -> None:
     begun = pending_work.begin(context.redis, context.project_id, work)
-    wish = round_request.read_pending(context.redis, context.project_id)
-    setup = dataclasses.replace(setup, options=wish.over(setup.options))
+    request = round_request.read_pending(context.redis, context.project_id)
+    setup = dataclasses.replace(setup, options=request.over(setup.options))
     prune(context.image_cache.parent)
     labels = read_labels(context, setup, progress)
     pool: list[Task] = [
@@ -163,7 +163,7 @@ def _take_snapshot(
         begun=dataclasses.asdict(begun),
         work=work,
         # What a person asks for is a comparison of images, which a first order is not.
-        asked="" if work is Work.FIRST_ORDER else wish.id,
+        asked="" if work is Work.FIRST_ORDER else request.id,
     )
     beside = folder.path / f".{LABELS}"
     save_masks(beside, {identity: labels.masks[identity] for identity in snapshot.labelled})

@@ -21,7 +21,7 @@ WHO = "For the project's creator and the organization's owner."
 ORDER = 80
 """Above Label Studio's own items about predictions and deletions."""
 SECONDS = 5.0
-"""The backend only notes the wish, in a fraction of a second."""
+"""The backend only notes the request, in a fraction of a second."""
 
 
 def recompute_queries(project: Any, queryset: Any, request: Any = None, **others: Any) -> dict[str, object]:
@@ -35,10 +35,10 @@ def recompute_queries(project: Any, queryset: Any, request: Any = None, **others
             f" {_names(project)}.",
         )
     try:
-        wishes = form.wishes(request.data)
+        options = form.read_options(request.data)
     except ValueError as error:
         return _refused(400, str(error))
-    answer = backend.ask(project, "POST", f"projects/{project.id}/recompute", seconds=SECONDS, body=wishes)
+    answer = backend.ask(project, "POST", f"projects/{project.id}/recompute", seconds=SECONDS, body=options)
     log.info("project %s: recompute queries: %s", project.id, answer)
     if answer is None:
         return _refused(

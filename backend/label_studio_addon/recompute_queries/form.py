@@ -45,7 +45,7 @@ def fields(project: Any) -> list[dict[str, object]]:
     ]
 
 
-def wishes(data: Mapping[str, Any]) -> dict[str, object]:
+def read_options(data: Mapping[str, Any]) -> dict[str, object]:
     """What was filled in, as the backend wants it, which checks it.
     Raises ValueError for a budget that is no number."""
     budget, strategy = str(data.get("budget") or "").strip(), data.get("strategy")
