@@ -64,7 +64,7 @@ def reconcile(context: Context, progress: Progress) -> None:
     labelled, changed = context.client.labelled_since(context.project_id)
     seen = ProjectInfo(title=setup.project.title, tasks=setup.project.tasks, labelled=labelled)
     seen.save(context.redis, context.project_id)
-    if not pending_work.held(context.redis, context.project_id, labelled):
+    if not pending_work.is_paused(context.redis, context.project_id, labelled):
         _look_at_labels(context, setup, labelled, changed)
     busy = enqueue.active(
         context.redis, context.project_id, Work.ROUND

@@ -149,8 +149,8 @@ def enqueue_rollback(project_id: int, version: str, *, reason: str = "asked for"
 
     `who` asked for it, and why, is remembered (see `backend.jobs.versions`).
     It does not wait for trainings and networks of rounds:
-    a round that runs is superseded, and begins anew with the version in use afterwards. The last request counts:
-    another version that still waits for its turn is given up.
+    a round that runs is superseded, and begins again with the version in use afterwards.
+    The last request counts: another version that still waits for its turn is given up.
     Raises VersionError, naming the known ones, for a version that does not exist.
     """
     from backend.store.versions import Versions
@@ -259,9 +259,7 @@ def cancel(project_id: int) -> list[str]:
     with _lock(redis, project_id):
         round_request.cancel(redis, project_id)
         cancellable = (Work.TRAINING, Work.ROUND, Work.FIRST_ORDER)
-        requested = [
-            work for work in cancellable if pending_work.pending(redis, project_id, work).outstanding
-        ]
+        due = [work for work in cancellable if pending_work.pending(redis, project_id, work).outstanding]
         for work in (*cancellable, Work.SYNC):
             pending_work.finish(redis, project_id, work, pending_work.standing(redis, project_id, work))
         names = [name for name in (as_text(redis.get(keys.wanted_round) or ""),) if name]
@@ -275,8 +273,8 @@ def cancel(project_id: int) -> list[str]:
                 with suppress(InvalidJobOperation):  # it has ended meanwhile
                     job.cancel()
         upkeep = (Work.SYNC, Work.CONFIGURE, UNSKIP)
-        if requested or any(job.meta.get("kind") not in upkeep for job in jobs):
-            pending_work.hold(redis, project_id, CANCELLED.format(time=time.strftime("%H:%M")))
+        if due or any(job.meta.get("kind") not in upkeep for job in jobs):
+            pending_work.pause(redis, project_id, CANCELLED.format(time=time.strftime("%H:%M")))
     return ids
 
 
@@ -364,7 +362,7 @@ def _enqueue(
     )
     keys = Keys(project_id)
     if kind in (Work.TRAINING, START):
-        pending_work.release(redis, project_id)
+        pending_work.resume(redis, project_id)
     if kind != UNIT:
         redis.hset(keys.jobs, str(kind), job_id)
     redis.zadd(f"{keys.jobs}:all", {job_id: time.time()})

@@ -126,7 +126,7 @@ def record(redis: Redis, project_id: int, event: Event) -> None:
         if event.work is Work.SYNC:
             ProjectInfo().write(pipe, project_id, forget=("looked",))  # the next sync is a full one
         elif event.labels:
-            _release(pipe, project_id)
+            _resume(pipe, project_id)
         _want(pipe, keys, event.work, event.labels)
         pipe.execute()
 
@@ -195,14 +195,14 @@ def fail(redis: Redis, project_id: int, work: Work) -> None:
     redis.hincrby(key, f"{work}:failures", 1)
 
 
-def hold(redis: Redis, project_id: int, why: str) -> None:
+def pause(redis: Redis, project_id: int, why: str) -> None:
     """A person cancelled what was to be done: nothing starts by itself until a label comes or somebody asks.
     `why` is for the status."""
     ProjectInfo(held=True).save(redis, project_id)
     redis.hset(Keys(project_id).notes, "cancelled", why)
 
 
-def held(redis: Redis, project_id: int, labelled: int) -> bool:
+def is_paused(redis: Redis, project_id: int, labelled: int) -> bool:
     """Whether a person cancelled what the project would start by itself;
     over once the number of labelled tasks has changed."""
     info = ProjectInfo.load(redis, project_id)
@@ -211,15 +211,15 @@ def held(redis: Redis, project_id: int, labelled: int) -> bool:
     if info.held_at is None:  # the first sync since: labels that no event tells of are told by their number
         ProjectInfo(held=True, held_at=labelled).save(redis, project_id)
     elif info.held_at != labelled:
-        release(redis, project_id)
+        resume(redis, project_id)
         return False
     return True
 
 
-def release(redis: Redis, project_id: int) -> None:
+def resume(redis: Redis, project_id: int) -> None:
     """The project goes on by itself."""
     with redis.pipeline(transaction=True) as pipe:
-        _release(pipe, project_id)
+        _resume(pipe, project_id)
         pipe.execute()
 
 
@@ -240,7 +240,7 @@ def forget(redis: Redis, project_id: int) -> None:
     redis.srem(PROJECTS, project_id)
 
 
-def _release(pipe: Pipeline, project_id: int) -> None:
+def _resume(pipe: Pipeline, project_id: int) -> None:
     ProjectInfo().write(pipe, project_id, forget=("held",))
     pipe.hdel(Keys(project_id).notes, "cancelled")
 

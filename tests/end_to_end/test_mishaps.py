@@ -46,7 +46,7 @@ def ranked(stack: Stack, project: CellProject) -> Iterator[CellProject]:
     quiet(stack, project)
     yield project
     cancel(project.id)
-    pending_work.release(connection(), project.id)
+    pending_work.resume(connection(), project.id)
 
 
 def set_row_steps(stack: Stack, project: CellProject, row_steps: int) -> None:

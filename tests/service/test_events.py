@@ -171,14 +171,14 @@ def test_cancel_takes_everything_back(redis: Redis, quick: Settings) -> None:
     (last,) = follow(1, ranking)
     assert last["state"] == "cancelled"
     assert enqueue.cancel(1) == []
-    assert pending_work.held(redis, 1, labelled=5)  # what a look sees: the same labels again
-    assert pending_work.held(redis, 1, labelled=5)
+    assert pending_work.is_paused(redis, 1, labelled=5)  # what a look sees: the same labels again
+    assert pending_work.is_paused(redis, 1, labelled=5)
     assert "Cancelled by a person" in as_text(redis.hget(Keys(1).notes, "cancelled"))
-    assert not pending_work.held(redis, 1, labelled=6)  # a label that no event told of
+    assert not pending_work.is_paused(redis, 1, labelled=6)  # a label that no event told of
     assert not redis.hexists(Keys(1).notes, "cancelled")
     pending_work.record(redis, 1, LABEL)
     time.sleep(1.1)
     assert len(due_work.gather(redis, quick)) == 1  # the next label starts anew
     enqueue.cancel(1)
     pending_work.record(redis, 1, LABEL)
-    assert not pending_work.held(redis, 1, labelled=6)
+    assert not pending_work.is_paused(redis, 1, labelled=6)

@@ -189,7 +189,7 @@ def test_what_is_left_of_an_order_is_told_beside_its_size(web: Web, full: Storag
 def test_that_a_person_cancelled_is_told_once(web: Web, full: Storage, redis: Redis) -> None:
     """By the headline; beside another headline as a warning."""
     del full
-    pending_work.hold(redis, PROJECT, enqueue.CANCELLED.format(time="10:12"))
+    pending_work.pause(redis, PROJECT, enqueue.CANCELLED.format(time="10:12"))
     found = words(page(web))
     assert ("Stopped by a person" in found, "Cancelled by a person" in found) == (True, False)
     failed = {"job": "j", "kind": "round", "message": "no room left on the disk", "time": 1.0}

@@ -49,7 +49,7 @@ def test_it_holds_over_the_projects_settings(redis: Redis) -> None:
 
 
 def test_a_scheduled_round_that_waits_takes_it_over(redis: Redis) -> None:
-    """One round does both; a further scheduled one changes nothing, and a second request adds to the first."""
+    """One round does both; a scheduled one more changes nothing, and a second request adds to the first."""
     scheduled = enqueue.enqueue_round(1, "nightly: new labels")
     assert enqueue.enqueue_round(1, "asked for", budget=3) == scheduled
     assert enqueue.enqueue_round(1, "the batch is finished") == scheduled

@@ -83,7 +83,7 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
     )
     round_request.complete(context.redis, context.project_id, snapshot.asked)
     if context.redis.sismember(context.keys.cancelled, name):
-        pending_work.hold(context.redis, context.project_id, CANCELLED_TOO_LATE.format(round=name))
+        pending_work.pause(context.redis, context.project_id, CANCELLED_TOO_LATE.format(round=name))
     _clear_old(context)
     bound = describe_bound(record.notes.get("value"), record.notes.get("upper_bound"))
     log.info("%s in force, %d tasks in order, %s. %s", name, len(record.order), record.strategy, bound)
