@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from model.selection.greedy_search import greedy_order, row_means, ties
 from model.selection.outcome import RankedImage, Ranking
 from model.selection.problem import FloatArray, IntArray, Problem, pose
-from model.selection.solver import select
+from model.selection.solver import TIME_LIMIT, select
 
 # Images after the batch that are ordered by exact greedy search;
 # more than anyone labels before ranking again.
@@ -28,7 +28,7 @@ def rank(
     budget: int,
     *,
     ids: Sequence[str] | None = None,
-    time_limit: float = 30.0,
+    time_limit: float = TIME_LIMIT,
     seed: int = 0,
 ) -> Ranking:
     """Order all unlabelled images so that any prefix is a good choice; the arguments are those of `maximin`.

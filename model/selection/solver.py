@@ -20,6 +20,8 @@ from model.selection.relaxation import cover_bound, priced_bound, relax, worth_k
 
 logger = logging.getLogger(__name__)
 
+# Seconds that a search for a batch takes at most; it usually ends long before.
+TIME_LIMIT = 30.0
 # Part of the time left that the relaxation and the search may use, so that something remains for the proof.
 SHARE = 0.5
 
@@ -30,7 +32,7 @@ def maximin(
     budget: int,
     *,
     ids: Sequence[str] | None = None,
-    time_limit: float = 30.0,
+    time_limit: float = TIME_LIMIT,
     seed: int = 0,
 ) -> Selection:
     """Choose the `budget` unlabelled images that maximise the worst expected dice min_j p(x_j) (Eq. 3 and

@@ -21,7 +21,6 @@ from model.strategies.base import Comparison, Query, Ranking, Strategy
 
 ROWS = "rows"  # folder of the rows, within that of the round
 STREAM = 1  # of random numbers, apart from that of the random strategy, whose batch would lie in K otherwise
-SELECTION_SECONDS = 30.0  # cap on the search for the subset; it usually ends long before
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,6 @@ class TaskDependent(Strategy):
             [index for index, identity in enumerate(compared) if identity in round_.labels],
             min(budget, len(round_.unlabelled) - len(last)),
             ids=compared,
-            time_limit=SELECTION_SECONDS,
             seed=round_.seed,
         )
         queries = [_query(image, compared) for image in ranked.images]
