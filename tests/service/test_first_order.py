@@ -19,9 +19,9 @@ from backend.queue.connection import COMPUTE, CONTROL, named
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
 from backend.run.redis_server import EmbeddedRedis
-from backend.run.worker import create_worker
 from backend.settings import get_settings
 from backend.store.round_record import round_in_force
+from tests.service.burst import work_off
 from tests.service.conftest import TINY, use_settings
 from tests.states import read_status
 
@@ -65,18 +65,18 @@ def look_at(context: Context) -> None:
     sync.reconcile(context, Progress(context.redis, context.project_id, "test", "look"))
 
 
-def work_off(context: Context, name: str) -> None:
+def work_through(context: Context, name: str) -> None:
     """Have a real worker of one queue do all that waits there; several times, as jobs want further ones."""
     for _ in range(3):
         due_work.gather(context.redis, get_settings())
-        create_worker(get_settings(), [name], context.redis).work(burst=True, logging_level="WARNING")
+        work_off(name)
 
 
 def test_is_written_while_all_workers_for_trainings_are_busy(context: Context) -> None:
     """A project with labels has its order although no training, of whatever project, comes to its end."""
     enqueue.enqueue_training(context.project_id + 1)
     look_at(context)
-    work_off(context, CONTROL)
+    work_through(context, CONTROL)
     waiting = {job.meta["project"] for job in named(COMPUTE).get_jobs()}
     assert context.project_id + 1 in waiting
     record = round_in_force(context.storage, context.project_id)
@@ -124,7 +124,7 @@ def test_cancelled_is_not_written_until_a_label_comes(context: Context) -> None:
     """As everything that a person cancelled."""
     look_at(context)
     enqueue.cancel(context.project_id)
-    work_off(context, CONTROL)
+    work_through(context, CONTROL)
     look_at(context)
     assert not pending_work.pending(context.redis, context.project_id, Work.FIRST_ORDER).outstanding
     assert round_in_force(context.storage, context.project_id) is None

@@ -21,12 +21,13 @@ from backend.jobs import due_work
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.queue import enqueue, pending_work
-from backend.queue.connection import COMPUTE, CONTROL, Keys, as_text, named
+from backend.queue.connection import CONTROL, Keys, as_text, named
 from backend.queue.pending_work import Work
 from backend.run.redis_server import EmbeddedRedis
-from backend.run.worker import create_worker, load_what_jobs_need
+from backend.run.worker import create_worker
 from backend.settings import Settings
 from tests.faulty_proxy import FaultyProxy, Kind, faulty_proxy
+from tests.service.burst import work_off
 from tests.service.conftest import TINY, picture, use_settings
 from tests.service.test_processes import eventually
 
@@ -54,8 +55,7 @@ class Lab:
 
         watcher = threading.Thread(target=wait)
         watcher.start()
-        load_what_jobs_need([CONTROL, COMPUTE])  # else each job takes seconds to import it
-        create_worker(self.settings, [CONTROL, COMPUTE]).work(burst=True)
+        work_off()
         watcher.join()
         then.join()
 
