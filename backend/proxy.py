@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,8 +61,15 @@ def known_authorities() -> ssl.SSLContext:
 
 def open_client(**options: Any) -> httpx.Client:
     """An httpx client. Raises SettingsError for a proxy in the environment that cannot be used."""
-    try:
+    with named_proxies():
         return httpx.Client(verify=known_authorities(), **options)
+
+
+@contextmanager
+def named_proxies() -> Iterator[None]:
+    """What opens a client raises SettingsError for a proxy in the environment that cannot be used."""
+    try:
+        yield
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         named = ", ".join(f"{name}_proxy" for name in sorted(getproxies()) if name != "no")
         raise SettingsError(

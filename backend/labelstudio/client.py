@@ -4,16 +4,21 @@ projects, tasks, predictions, webhooks, tabs and backends, as plain data."""
 from __future__ import annotations
 
 import heapq
+import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
-from backend.errors import LabelStudioError
+from label_studio_sdk.core.request_options import RequestOptions
+from pydantic import BaseModel
+
 from backend.labelstudio.connections import Connections
-from backend.labelstudio.http.answers import Annotation, Filter, Region, Task, TaskPage
-from backend.labelstudio.http.transport import BULK_TIMEOUT
+from backend.labelstudio.http.answers import Annotation, Filter, Task, TaskPage
+from backend.labelstudio.predictions import Predictions
+from backend.stopping import wait_for
 
 Only = Literal["all", "labelled", "unlabelled"]
 Query = list[Filter]
@@ -23,8 +28,6 @@ LABELLED_A_PAGE = 50
 """Labelled tasks come with the regions of their annotations, 10 to 350 kB each."""
 IDS_A_PAGE = 2000
 """Tasks without annotations and predictions, about 1 kB each."""
-DELETERS = 4
-"""Requests at a time where Label Studio has no bulk form."""
 
 UNLABELLED: Query = [
     {"filter": "filter:tasks:total_annotations", "operator": "equal", "type": "Number", "value": 0},
@@ -53,18 +56,7 @@ class Project:
     annotations: int = 0  # several of one task too, but no skips
 
 
-@dataclass(frozen=True)
-class StoredPrediction:
-    """A prediction in Label Studio, without its regions."""
-
-    id: int
-    task_id: int
-    score: float | None
-    model_version: str
-    regions: int  # how many regions it draws
-
-
-class LabelStudio(Connections):
+class LabelStudio(Connections, Predictions):
     """One Label Studio server seen with one user's API key (legacy token or personal access token).
     Safe to share between threads.
 
@@ -74,23 +66,27 @@ class LabelStudio(Connections):
 
     def server_version(self) -> str:
         """Label Studio's version, such as "1.23.2". Raises UnreachableError; needs no key."""
-        answer = self._http.json("GET", "/api/version", auth=False)
-        return str(answer.get("release", "unknown") if isinstance(answer, dict) else "unknown")
+        return str(self._own.version().get("release", "unknown"))
 
     def user(self) -> dict[str, Any]:
         """The key's user: id, email, active_organization. Raises ApiKeyError."""
-        return self._dict("GET", "/api/current-user/whoami")
+        return self._dict(self._sdk.users.with_raw_response.whoami)
 
     def users(self) -> dict[int, str]:
         """Ids and e-mail addresses of all users of the organization."""
-        return {int(user["id"]): str(user["email"]) for user in self._list("GET", "/api/users/")}
+        found = self._list(self._sdk.users.with_raw_response.list)
+        return {int(user["id"]): str(user["email"]) for user in found}
 
     def contributors(self, project_id: int) -> dict[int, str]:
         """Ids and e-mail addresses of the organization's present members who have labelled or skipped a task
         of the project."""
-        members = f"/api/organizations/{self.user()['active_organization']}/memberships"
-        query = {"contributed_to_projects": 1, "page_size": -1}
-        users = [member["user"] for member in self._list("GET", members, query=query)]
+        organization = int(self.user()["active_organization"])
+        members = self._call(
+            lambda: self._sdk.organizations.members.list(
+                organization, contributed_to_projects=True, page_size=-1
+            )
+        )
+        users = [member.dict()["user"] for member in members.items or []]
         return {
             int(user["id"]): str(user["email"])
             for user in users
@@ -102,44 +98,37 @@ class LabelStudio(Connections):
     def access_token(self) -> str:
         """The token that downloads images:
         the legacy token itself, or a fresh access token (valid 300 s) for a personal one."""
-        return self._http.access_token()
+        return wait_for(self._keyed.key.token)
 
     def download(self, path: str) -> bytes:
         """The bytes at a path or address of this server, or at a web address elsewhere (without the key).
 
         Raises NoAnswerError when this address alone gives nothing.
         """
-        return self._http.download(path)
+        return self._images.download(path)
 
     def seems_own(self, address: str) -> bool:
         """Whether a web address looks like one of this server's, under a name that neither the settings nor
         the server tell."""
-        return self._http.seems_own(address)
+        return self._images.seems_own(address)
 
     def project(self, project_id: int) -> Project:
         """One project. Raises UnknownProjectError."""
-        answer = self._http.json("GET", f"/api/projects/{project_id}/", missing_ok=True)
-        if answer is None:
-            raise self._unknown(project_id)
-        return _project(answer)
+        return _project(self.project_options(project_id))
 
     def projects(self) -> list[Project]:
         """All projects that the key's user sees, by id."""
         found: list[Project] = []
-        page = 1
-        while True:
-            answer = self._dict("GET", "/api/projects/", query={"page": page, "page_size": 100})
-            found += [_project(item) for item in answer["results"]]
-            if not answer.get("next"):
-                return sorted(found, key=lambda project: project.id)
-            page += 1
+        for page in itertools.count(1):
+            answer = self._call(partial(self._sdk.projects.list, page=page, page_size=100))
+            found += [_project(item.dict()) for item in answer.items or []]
+            if not answer.response.next:
+                break
+        return sorted(found, key=lambda project: project.id)
 
     def update_project(self, project_id: int, **fields: Any) -> Project:
         """Change settings of a project (`sampling`, ...); the others stay."""
-        answer = self._http.json("PATCH", f"/api/projects/{project_id}/", body=fields, missing_ok=True)
-        if answer is None:
-            raise self._unknown(project_id)
-        return _project(answer)
+        return _project(self.set_project_options(project_id, **fields))
 
     def switch_version(self, project_id: int, version: str) -> None:
         """Make the predictions of `version` the ones that order the tasks and are shown.
@@ -149,22 +138,19 @@ class LabelStudio(Connections):
     def task(self, task_id: int) -> Task | None:
         """One task with its annotations, None if it is deleted.
         Label Studio has a prediction made that it lacks, and stores it."""
-        answer: Task | None = self._http.json(
-            "GET", f"/api/tasks/{task_id}/", query={"resolve_uri": "false"}, missing_ok=True
+        options = RequestOptions(additional_query_parameters={"resolve_uri": "false"})
+        return self._find(
+            lambda: self._sdk.tasks.with_raw_response.get(str(task_id), request_options=options)
         )
-        return answer
 
     def annotation(self, annotation_id: int) -> Annotation | None:
         """One annotation, None if it is deleted."""
-        answer: Annotation | None = self._http.json(
-            "GET", f"/api/annotations/{annotation_id}/", missing_ok=True
-        )
-        return answer
+        return self._find(lambda: self._sdk.annotations.with_raw_response.get(annotation_id))
 
     def delete_annotation(self, annotation_id: int) -> None:
         """Delete an annotation, if it is still there;
         only ever a skip on which nobody has drawn (backend.labelstudio.skips)."""
-        self._delete(f"/api/annotations/{annotation_id}/")
+        self._delete(lambda: self._sdk.annotations.with_raw_response.delete(annotation_id))
 
     def tasks(self, project_id: int, only: Only = "all", *, page_size: int = TASKS_A_PAGE) -> Iterator[Task]:
         """Tasks in the order of ids, each with "id", "data", "annotations" (regions included;
@@ -243,26 +229,24 @@ class LabelStudio(Connections):
         query: dict[str, object] = {"ordering": list(ordering)}
         if filters:
             query["filters"] = {"conjunction": "and", "items": filters}
-        parameters = {
-            "project": project_id,
-            "page": page,
-            "page_size": page_size,
-            "fields": fields,
-            "resolve_uri": "false",
-        }
-        answer = self._http.json(
-            "GET", "/api/tasks/", query={**parameters, "query": json.dumps(query)}, missing_ok=True
-        )
-        if answer is None:  # also the answer to a page beyond the last
+
+        def read() -> TaskPage:
+            answer: Any = self._sdk.tasks.list(
+                project=project_id,
+                page=page,
+                page_size=page_size,
+                fields=fields,
+                resolve_uri=False,
+                query=json.dumps(query),
+            )
+            return {"tasks": [_as_sent(item) for item in answer.items or []], "total": answer.response.total}
+
+        found = self._found(lambda: self._call(read))
+        if found is None:  # also the answer to a page beyond the last
             if page == 1:
                 raise self._unknown(project_id)
             return {"tasks": [], "total": 0}
-        if not isinstance(answer, dict) or "tasks" not in answer:
-            raise LabelStudioError(
-                f"Label Studio's list of tasks is {str(answer)[:100]!r}, expected tasks and their total;"
-                " check its version."
-            )
-        return {"tasks": answer["tasks"], "total": answer["total"]}
+        return found
 
     def pages(
         self, project_id: int, filters: Query, page_size: int, fields: str = "task_only"
@@ -291,21 +275,12 @@ class LabelStudio(Connections):
     def next_task(self, project_id: int) -> Task | None:
         """What the "Label All Tasks" button would serve the key's user now; it LOCKS that task for this user.
         None: nothing to label."""
-        answer: Task | None = self._http.json(
-            "POST",
-            "/api/dm/actions/",
-            query={"id": "next_task", "project": project_id},
-            body={"project": project_id},
-            missing_ok=True,
+        options = RequestOptions(additional_body_parameters={"project": project_id})
+        return self._find(
+            lambda: self._sdk.actions.with_raw_response.create(
+                id="next_task", project=project_id, request_options=options
+            )
         )
-        return answer
-
-    def versions(self, project_id: int) -> dict[str, int]:
-        """Versions of the project's predictions and how many of each there are."""
-        answer = self._http.json("GET", f"/api/projects/{project_id}/model-versions/", missing_ok=True)
-        if answer is None:
-            raise self._unknown(project_id)
-        return {str(version): int(count) for version, count in answer.items()}
 
     def holding(self, project_id: int, version: str) -> Iterator[int]:
         """Ids of the tasks that have a prediction of a version, or of one whose name contains that name;
@@ -317,88 +292,6 @@ class LabelStudio(Connections):
             "value": [version],
         }
         return (int(task["id"]) for task in self.pages(project_id, [holds], TASKS_A_PAGE))
-
-    def predictions(self, project_id: int, version: str) -> list[StoredPrediction]:
-        """All predictions of one version, by task id then id. For tests:
-        Label Studio sends all regions of all versions."""
-        found = [
-            _prediction(item)
-            for item in self._list("GET", "/api/predictions/", query={"project": project_id})
-        ]
-        return sorted(
-            (item for item in found if item.model_version == version),
-            key=lambda item: (item.task_id, item.id),
-        )
-
-    def task_predictions(self, task_id: int) -> list[StoredPrediction]:
-        """The predictions of one task, all versions, by id; none of a deleted task."""
-        try:
-            found = [
-                _prediction(item) for item in self._list("GET", "/api/predictions/", query={"task": task_id})
-            ]
-        except LabelStudioError as error:
-            if error.status != 400:  # what Label Studio answers to the id of a deleted task
-                raise
-            return []
-        return sorted(found, key=lambda item: item.id)
-
-    def task_regions(self, task_id: int, version: str) -> dict[int, list[Region]]:
-        """The regions of a task's predictions of one version, by the prediction's id;
-        empty for a deleted task."""
-        try:
-            found = self._list("GET", "/api/predictions/", query={"task": task_id})
-        except LabelStudioError as error:
-            if error.status != 400:
-                raise
-            return {}
-        return {
-            int(item["id"]): list(item.get("result") or [])
-            for item in found
-            if item.get("model_version") == version
-        }
-
-    def import_predictions(self, project_id: int, predictions: Sequence[Mapping[str, object]]) -> int:
-        """Write predictions {"task", "result", "score", "model_version"} in bulk;
-        returns how many Label Studio says it created.
-
-        It SILENTLY drops scores outside [0, 1], unknown labels, controls and tasks: compare the number.
-        Not repeated on a failure in between, after which some may have been written.
-        """
-        answer = self._dict(
-            "POST",
-            f"/api/projects/{project_id}/import/predictions",
-            body=list(predictions),
-            timeout=BULK_TIMEOUT,
-        )
-        return int(answer.get("created", 0))
-
-    def update_prediction(self, prediction_id: int, **fields: Any) -> bool:
-        """Change a prediction in place; False if it is gone."""
-        return (
-            self._http.json("PATCH", f"/api/predictions/{prediction_id}/", body=fields, missing_ok=True)
-            is not None
-        )
-
-    def delete_version(self, project_id: int, version: str) -> int:
-        """Delete all predictions of one version, and with them the project's choice of it;
-        returns how many there were."""
-        before = self.versions(project_id).get(version, 0)
-        if before:
-            self._http.json(
-                "DELETE",
-                f"/api/projects/{project_id}/model-versions/",
-                body={"model_version": version},
-                timeout=BULK_TIMEOUT,
-            )
-        return before
-
-    def delete_predictions(self, ids: Iterable[int]) -> int:
-        """Delete single predictions; those already gone are passed over. Returns how many were there."""
-        wanted = sorted(set(ids))
-        if not wanted:
-            return 0
-        with ThreadPoolExecutor(max_workers=min(DELETERS, len(wanted))) as pool:
-            return sum(pool.map(lambda each: self._delete(f"/api/predictions/{each}/"), wanted))
 
 
 def _project(item: Mapping[str, Any]) -> Project:
@@ -418,11 +311,12 @@ def _project(item: Mapping[str, Any]) -> Project:
     )
 
 
-def _prediction(item: Mapping[str, Any]) -> StoredPrediction:
-    return StoredPrediction(
-        int(item["id"]),
-        int(item["task"]),
-        item.get("score"),
-        str(item.get("model_version") or ""),
-        len(item.get("result") or []),
-    )
+def _as_sent(value: Any) -> Any:
+    """A model of the SDK as Label Studio sent it: what it did not send is left out, and times are text."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, list):
+        return [_as_sent(item) for item in value]
+    if not isinstance(value, BaseModel):
+        return value
+    return {name: _as_sent(getattr(value, name)) for name in value.model_fields_set}

@@ -6,90 +6,100 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from label_studio_sdk.core.request_options import RequestOptions
+
 from backend.labelstudio.http.answers import Column, MlBackend, View, Webhook
-from backend.labelstudio.http.json_client import JsonClient
+from backend.labelstudio.http.sdk_client import SdkClient
 
 
-class Connections(JsonClient):
+class Connections(SdkClient):
     """The requests that connecting a project takes."""
 
     def project_options(self, project_id: int) -> dict[str, Any]:
         """All settings of a project, as Label Studio tells them. Raises UnknownProjectError."""
-        answer = self._http.json("GET", f"/api/projects/{project_id}/", missing_ok=True)
-        if not isinstance(answer, dict):
+        found = self._find(lambda: self._sdk.projects.with_raw_response.get(project_id))
+        if found is None:
             raise self._unknown(project_id)
-        return answer
+        return found
 
     def set_project_options(self, project_id: int, **fields: Any) -> dict[str, Any]:
         """Change settings of a project; the others stay. Returns all of them. Raises UnknownProjectError."""
-        answer = self._http.json("PATCH", f"/api/projects/{project_id}/", body=fields, missing_ok=True)
-        if not isinstance(answer, dict):
+        found = self._find(lambda: self._sdk.projects.with_raw_response.update(project_id, **fields))
+        if found is None:
             raise self._unknown(project_id)
-        return answer
+        return found
 
     def webhooks(self, project_id: int) -> list[Webhook]:
         """The project's webhooks:
         id, url, headers, send_payload, send_for_all_actions, actions, is_active."""
-        return self._list("GET", "/api/webhooks/", query={"project": project_id})
+        return self._list(lambda: self._sdk.webhooks.with_raw_response.list(project=str(project_id)))
 
     def create_webhook(self, project_id: int, url: str, headers: dict[str, str]) -> Webhook:
         """Make a webhook for all events, sent with `headers`."""
-        body = {
-            "project": project_id,
-            "url": url,
-            "headers": headers,
-            "send_payload": True,
-            "send_for_all_actions": True,
-            "is_active": True,
-        }
-        return self._dict("POST", "/api/webhooks/", body=body)
+        return self._dict(
+            lambda: self._sdk.webhooks.with_raw_response.create(
+                project=project_id,
+                url=url,
+                headers=headers,
+                send_payload=True,
+                send_for_all_actions=True,
+                is_active=True,
+            )
+        )
 
     def update_webhook(self, webhook_id: int, **fields: Any) -> Webhook:
         """Change a webhook."""
-        return self._dict("PATCH", f"/api/webhooks/{webhook_id}/", body=fields)
+        return self._dict(lambda: self._sdk.webhooks.with_raw_response.update(webhook_id, **fields))
 
     def delete_webhook(self, webhook_id: int) -> None:
         """Delete a webhook, if it is still there."""
-        self._delete(f"/api/webhooks/{webhook_id}/")
+        self._delete(lambda: self._sdk.webhooks.with_raw_response.delete(webhook_id))
 
     def views(self, project_id: int) -> list[View]:
         """The tabs of the project's Data Manager: id, data."""
-        return self._list("GET", "/api/dm/views/", query={"project": project_id})
+        return self._list(lambda: self._sdk.views.with_raw_response.list(project=project_id))
 
     def create_view(self, project_id: int, data: Mapping[str, object]) -> View:
         """Make a tab in the project's Data Manager."""
-        return self._dict("POST", "/api/dm/views/", body={"project": project_id, "data": data})
+        options = RequestOptions(additional_body_parameters={"data": dict(data)})
+        return self._dict(
+            lambda: self._sdk.views.with_raw_response.create(project=project_id, request_options=options)
+        )
 
     def update_view(self, project_id: int, view_id: int, data: Mapping[str, object]) -> View:
         """Give a tab other data, all of it."""
-        return self._dict("PATCH", f"/api/dm/views/{view_id}/", body={"project": project_id, "data": data})
+        options = RequestOptions(additional_body_parameters={"data": dict(data)})
+        return self._dict(
+            lambda: self._sdk.views.with_raw_response.update(
+                str(view_id), project=project_id, request_options=options
+            )
+        )
 
     def order_views(self, project_id: int, ids: list[int]) -> None:
         """Put the tabs in this order, from left to right."""
-        self._http.json("POST", "/api/dm/views/order/", body={"project": project_id, "ids": ids})
+        self._call(lambda: self._sdk.views.update_order(project=project_id, ids=ids))
 
     def columns(self, project_id: int) -> list[Column]:
         """The columns that a tab can show: id, title, type."""
-        found = self._dict("GET", "/api/dm/columns/", query={"project": project_id}).get("columns")
-        return list(found) if isinstance(found, list) else []
+        return self._own.columns(project_id)
 
     def delete_view(self, view_id: int) -> None:
         """Delete a tab, if it is still there."""
-        self._delete(f"/api/dm/views/{view_id}/")
+        self._delete(lambda: self._sdk.views.with_raw_response.delete(str(view_id)))
 
     def ml_backends(self, project_id: int) -> list[MlBackend]:
         """The connected ML backends:
         id, url, title, state, auth_method, basic_auth_user, extra_params, error_message."""
-        return self._list("GET", "/api/ml/", query={"project": project_id})
+        return self._list(lambda: self._sdk.ml.with_raw_response.list(project=project_id))
 
     def create_ml_backend(self, project_id: int, **fields: Any) -> MlBackend:
         """Connect an ML backend; Label Studio calls its /health and /setup at once."""
-        return self._dict("POST", "/api/ml", body={"project": project_id, **fields})
+        return self._dict(lambda: self._sdk.ml.with_raw_response.create(project=project_id, **fields))
 
     def update_ml_backend(self, backend_id: int, **fields: Any) -> MlBackend:
         """Change a connected ML backend; Label Studio calls its /health and /setup at once."""
-        return self._dict("PATCH", f"/api/ml/{backend_id}", body=fields)
+        return self._dict(lambda: self._sdk.ml.with_raw_response.update(backend_id, **fields))
 
     def delete_ml_backend(self, backend_id: int) -> None:
         """Remove a connection, if it is still there; predictions and webhooks stay."""
-        self._delete(f"/api/ml/{backend_id}")
+        self._delete(lambda: self._sdk.ml.with_raw_response.delete(backend_id))

@@ -197,7 +197,7 @@ class Broken(LabelStudio):
 
     def __init__(self, stack: Stack, at: str) -> None:
         super().__init__(stack.server.url, stack.server.token, attempts=1)
-        self.at, self.away = at, False
+        self.at, self.away, self._token = at, False, stack.server.token
 
     def import_predictions(self, *arguments: Any, **keywords: Any) -> int:
         done = super().import_predictions(*arguments, **keywords)
@@ -211,7 +211,7 @@ class Broken(LabelStudio):
     def _go(self, where: str) -> None:
         if where == self.at:
             self.away = True
-            self.url = self._http.url = "http://127.0.0.1:9"
+            super().__init__("http://127.0.0.1:9", self._token, attempts=1)
             raise UnreachableError(f"away at the {where}")
 
 

@@ -1,1 +1,2 @@
-"""Requests to Label Studio and to the servers of images: addresses, keys, time limits."""
+"""Requests to Label Studio, by the SDK wherever it makes them (`own_requests` lists the others), and to the
+servers of images: addresses, keys, retries, time limits, errors."""

@@ -1,81 +1,66 @@
-"""Repeating requests to a server that is away, overloaded, or hidden behind a proxy's page."""
+"""A request that is made again while its server is away or overloaded, where repeating it changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import httpx
 from tenacity import (
-    RetryCallState,
     Retrying,
     retry_if_exception,
+    retry_if_result,
     stop_after_attempt,
     wait_exponential,
     wait_random,
 )
 
-BUSY = {429, 502, 503, 504}
-"""What a server, or a proxy before it, answers that is away or has too much to do."""
-_IDEMPOTENT = {"GET", "PATCH", "PUT", "DELETE"}
+from backend.errors import LabelStudioError
+
+REFUSED = frozenset({429, 502, 503, 504})
+"""Statuses of a server that has not begun with the request, or is not there."""
+
+_NOT_ARRIVED = (httpx.ConnectError, httpx.ConnectTimeout)
+
+Answer = TypeVar("Answer")
 
 
-def repeat(
-    method: str, send: Callable[[], Any], *, attempts: int, again: Collection[int], waited_for_once: bool
-) -> Any:
-    """What `send` returns, a response or anything else; a response whose status is one of `again` only after
-    the last attempt. Raises what `send` raises."""
+def is_overloaded(answer: httpx.Response) -> bool:
+    """Whether an answer tells of a server that is away or has too much to do."""
+    return answer.status_code in REFUSED
 
-    def worth_it(error: BaseException) -> bool:
-        if isinstance(error, _BusyError):
-            return error.response.status_code in BUSY or method in _IDEMPOTENT
+
+def send_patiently(
+    send: Callable[[], Answer],
+    *,
+    attempts: int,
+    repeatable: bool,
+    is_busy: Callable[[Answer], bool],
+    waited_for_once: bool = False,
+) -> Answer:
+    """The answer to `send`, or the last one of a server that stays busy, after up to `attempts` tries.
+
+    What never arrived is always sent again; what may have arrived only if it is `repeatable`.
+    With `waited_for_once`, a server that took the request and sends nothing is not asked again.
+    Raises httpx.TransportError of the last try, and LabelStudioError for what cannot be read.
+    """
+
+    def failed(error: BaseException) -> bool:
         if waited_for_once and isinstance(error, httpx.ReadTimeout):
             return False
-        return isinstance(error, httpx.TransportError) and (
-            method in _IDEMPOTENT or isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-        )
-
-    def last(state: RetryCallState) -> Any:
-        assert state.outcome is not None
-        error = state.outcome.exception()
-        if isinstance(error, _BusyError):
-            return error.response
-        raise error if error is not None else AssertionError
+        return isinstance(error, httpx.TransportError) and (repeatable or isinstance(error, _NOT_ARRIVED))
 
     retrying = Retrying(
         stop=stop_after_attempt(attempts),
         wait=wait_exponential(multiplier=0.5, max=4.0) + wait_random(0, 0.2),
-        retry=retry_if_exception(worth_it),
-        retry_error_callback=last,
+        retry=retry_if_exception(failed) | retry_if_result(is_busy),
+        retry_error_callback=lambda last: last.outcome and last.outcome.result(),
     )
     try:
-        return retrying(lambda: _raise_if_busy(send(), again))
-    except _BusyError as error:
-        return error.response
-
-
-class _BusyError(Exception):
-    def __init__(self, response: httpx.Response) -> None:
-        super().__init__(response.status_code)
-        self.response = response
-
-
-def _raise_if_busy(answer: Any, again: Collection[int]) -> Any:
-    # 500 is also what Label Studio on SQLite answers while another process writes ("database is locked").
-    if isinstance(answer, httpx.Response) and answer.status_code in again:
-        raise _BusyError(answer)
-    return answer
-
-
-def refuse_pages(send: Callable[[], httpx.Response]) -> httpx.Response:
-    """What `send` returns; a page with status 200 counts as 502."""
-    answer = send()
-    if answer.is_success and is_page(answer):
-        raise _BusyError(answer)
-    return answer
-
-
-def is_page(response: httpx.Response) -> bool:
-    """Whether this is a page for people:
-    what proxies answer, with status 200, while the server behind them is away."""
-    return response.headers.get("content-type", "").startswith("text/html")
+        return retrying(send)
+    except httpx.TransportError:
+        raise
+    except (httpx.RequestError, httpx.InvalidURL) as error:
+        raise LabelStudioError(
+            f"the address or the answer there cannot be read ({type(error).__name__}: {error})."
+        ) from error

@@ -172,6 +172,8 @@ def test_more_tasks_than_a_page_has_are_all_read(make_project: MakeProject) -> N
 
 PAGE = 203
 """A page for people, from a proxy whose server is away."""
+ODD = 206
+"""JSON of another form than any version of Label Studio sends."""
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -187,6 +189,8 @@ class Answers(BaseHTTPRequestHandler):
         content = b'{"detail": "database is locked"}' if status >= 400 else b'{"created": 1, "release": "9"}'
         if status == PAGE:
             content = b"<html><body>Back in a minute"
+        if status == ODD:
+            content = b"[1, 2]"
         self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8" if status == PAGE else "application/json")
         if status in (301, 302):
@@ -254,3 +258,7 @@ def test_a_server_that_moved_or_is_something_else_is_told(busy: LabelStudio) -> 
     Answers.statuses = [200]
     with pytest.raises(LabelStudioError, match="expected a list"):
         busy.views(1)
+    Answers.statuses = [ODD]
+    for call in (busy.user, busy.users, lambda: busy.views(1), lambda: busy.query(1, []), busy.projects):
+        with pytest.raises(LabelStudioError, match=r"answered.* check Label Studio's version"):
+            call()
