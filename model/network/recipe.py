@@ -28,7 +28,7 @@ class Recipe:
         None, "Its pretrained weights, such as `imagenet`; fetched from the internet."
     )
     width: int = option(
-        16, "Channels of the U-Net at full resolution.", least=1, automatic="16, on a GPU 64"
+        16, "Channels of the U-Net at full resolution.", least=1, most=1024, automatic="16, on a GPU 64"
     )  # the paper of the U-Net: 64
     depth: int = option(
         4, "How often the U-Net halves its resolution (down-sampling steps).", least=1, most=5
@@ -40,8 +40,8 @@ class Recipe:
         flag="--image-size",
         automatic="512, or more where the objects in the masks would vanish",
     )
-    crop: int = option(128, "Side of the square training crops, in pixels.", least=32)
-    batch: int = option(4, "Crops in each training step.", least=2)
+    crop: int = option(128, "Side of the square training crops, in pixels.", least=32, most=4096)
+    batch: int = option(4, "Crops in each training step.", least=2, most=1024)
     steps: int = option(600, "Steps of a training on all labels.", least=1)
     row_steps: int = option(200, "Steps of a training on a single image.", least=1)
     learning_rate: float = option(3e-3, "The peak of its one-cycle schedule.", above=0)

@@ -88,7 +88,9 @@ def test_recompute_in_the_actions_menu(browser: Browser, stack: Stack, trained: 
         lambda page: page.find_element(By.CSS_SELECTOR, ".lsf-counter__input").get_attribute("value"),
         "its values",
     )
-    text = browser.find_element(By.CSS_SELECTOR, ".lsf-dialog-content").text
+    text = wait(  # it fades in
+        browser, lambda page: page.find_element(By.CSS_SELECTOR, ".lsf-dialog-content").text, "its words"
+    )
     for words in (
         "networks are trained",
         "is rewritten",

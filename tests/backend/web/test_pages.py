@@ -27,6 +27,7 @@ from backend.web.pages.charts import HEIGHT, WIDTH, Value, chart, dice_range, ru
 from backend.web.pages.page import Page, version_lines
 from backend.web.pages.words import duration, headline
 
+SETTINGS = read_settings(quiet_seconds=20, labels_to_train=5)
 STATE = ProjectStatus(
     project=1,
     title="Cells",
@@ -182,7 +183,7 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
 def test_the_headline_says_what_happens_and_what_comes_next(
     changes: dict[str, Any], labelled: int, title: str, text: str
 ) -> None:
-    found = headline(replace(STATE, images=Images(12, labelled), **changes), read_settings())
+    found = headline(replace(STATE, images=Images(12, labelled), **changes), SETTINGS)
     assert found.title == title
     assert text in found.text
     assert ("up to date" in found.text) == (text == "up to date" or changes == {"waiting": ["look"]})
@@ -250,7 +251,7 @@ def test_the_page_tells_how_good_the_batch_is_where_the_record_does(
 ) -> None:
     """Records of an early release hold no bound; a batch that is labelled has no forecast."""
     state = replace(STATE, round=RoundInForce("v1.r1", value=value, upper_bound=bound))
-    page = Page(1, state, headline(state, read_settings()), forecast=Forecast(0.4, 0.5, 2, ((4, 0.5),)))
+    page = Page(1, state, headline(state, SETTINGS), forecast=Forecast(0.4, 0.5, 2, ((4, 0.5),)))
     assert told in page.bound
     assert bool(page.bound) == bool(told)
     assert Page(1, state, page.headline).bound == ""

@@ -23,6 +23,7 @@ def test_unknown_settings_are_named() -> None:
         ("crop", 16),
         ("steps", 0),
         ("batch", 1),
+        ("batch", 10_000_000),  # it would take all memory before it fails
         ("depth", 6),
         ("learning_rate", 0.0),
         ("precision", "half"),
