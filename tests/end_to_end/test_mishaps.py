@@ -214,11 +214,13 @@ def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(
     """The same labels give the same batch, so that it is known before. Tasks come and go meanwhile:
     all end up in the order, each with one prediction, and nothing of another version is left behind."""
     batch = [task["task"] for task in read_status(ranked.id)["next_tasks"] if task["in_batch"]]
+    tasks = stack.client.task_ids(ranked.id)
     job = enqueue_round(ranked.id, "test")
     wait_for_a_row(stack, ranked)
     annotator = Annotator(stack, stack.server.admin)
     client = stack.http
-    gone = [task for task in order(stack, ranked) if task not in batch][-1]
+    # Not the last one: on SQLite, Label Studio gives its number to the next task that is imported.
+    gone = [task for task in order(stack, ranked) if task not in batch and task != max(tasks)][-1]
     client.delete(f"/api/tasks/{gone}/").raise_for_status()
     image = stack.server.address(ranked.folder / ranked.pool.ids[0])
     client.post(f"/api/projects/{ranked.id}/import", json=[{"data": {"image": image}}] * 2).raise_for_status()
