@@ -20,7 +20,7 @@ BY_HAND = Path(__file__).with_name("vulnerabilities.md")
 def find_vulnerabilities(dependencies: list[dict[str, Any]], judged: str) -> list[str]:
     """A line for each vulnerability whose id, or another name of it, is not in `judged`."""
     return [
-        f"{each['name']} {each['version']}: {hole['id']}, mended in: {', '.join(hole['fix_versions'])}"
+        f"{each['name']} {each['version']}: {hole['id']}, fixed in: {', '.join(hole['fix_versions'])}"
         for each in dependencies
         for hole in each.get("vulns", [])
         if not any(name in judged for name in (hole["id"], *hole.get("aliases", [])))

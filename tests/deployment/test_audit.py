@@ -24,7 +24,7 @@ def hole(*names: str) -> dict[str, Any]:
     ("dependencies", "code", "words"),
     [
         ([CLEAN, SKIPPED], 0, "of 1 of 2 packages: 0 new"),
-        ([CLEAN, hole("PYSEC-2026-1", "CVE-2026-1")], 1, "pillow 1.0: PYSEC-2026-1, mended in: 9.0"),
+        ([CLEAN, hole("PYSEC-2026-1", "CVE-2026-1")], 1, "pillow 1.0: PYSEC-2026-1, fixed in: 9.0"),
         ([hole("PYSEC-2026-1", "waitress 3.0.2")], 0, "0 new"),  # as any name that the list holds
         ([SKIPPED], 0, "cannot be looked up here (Dependency not found on PyPI). By hand: 20"),
         (None, 0, "cannot be looked up here (no route to host). By hand: 20"),
