@@ -9,7 +9,8 @@ from backend.project.label_review import SUBJECT
 from backend.queue.connection import Keys, as_text
 from backend.settings import Settings
 from backend.store.storage import Storage
-from backend.store.versions import VersionRecord, Versions
+from backend.store.version_record import VersionRecord
+from backend.store.versions import Versions
 
 
 def check_labels(settings: Settings, project_id: int) -> list[Finding]:

@@ -25,8 +25,10 @@ from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
 from backend.stopping import stopped_by
+from backend.store.version_comparison import FEWER, assign_folds, decide
 from backend.store.version_history import TRAINING
-from backend.store.versions import FEWER, VersionRecord, assign_folds, decide, now, trained_by
+from backend.store.version_record import VersionRecord, trained_by
+from backend.store.versions import now
 from model.network.checkpoint import TrainedModel
 from model.network.dice import dice
 from model.network.inference import predict_masks

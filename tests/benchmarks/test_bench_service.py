@@ -26,7 +26,8 @@ from backend.queue.connection import PROJECTS
 from backend.queue.pending_work import Work
 from backend.run.processes import free_port
 from backend.store.storage import Storage
-from backend.store.versions import VersionRecord, Versions, now
+from backend.store.version_record import VersionRecord
+from backend.store.versions import Versions, now
 from model.network.checkpoint import TrainedModel
 from model.network.recipe import Recipe
 from model.network.training import train

@@ -14,7 +14,8 @@ from selenium.webdriver.common.by import By
 
 from backend.queue import connection
 from backend.store.storage import Storage
-from backend.store.versions import VersionRecord, Versions
+from backend.store.version_record import VersionRecord
+from backend.store.versions import Versions
 from tests.browser.chromium import WINDOW, Browser, wait
 from tests.browser.test_status_page import press, shows, text_of
 from tests.service.conftest import AUTH, Web, defaults, redis, redis_server, web

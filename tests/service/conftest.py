@@ -25,7 +25,8 @@ from backend.run.processes import Program, Running, free_port
 from backend.run.redis_server import EmbeddedRedis
 from backend.settings import Settings, get_settings, read_settings
 from backend.store.storage import Storage
-from backend.store.versions import VersionRecord, Versions, now
+from backend.store.version_record import VersionRecord
+from backend.store.versions import Versions, now
 from model.data.images import decode_image
 from model.network.checkpoint import TrainedModel
 from model.network.recipe import Recipe

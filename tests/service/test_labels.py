@@ -28,7 +28,7 @@ from backend.queue.job_result import JobResult
 from backend.queue.progress import Progress
 from backend.run.redis_server import EmbeddedRedis
 from backend.store.round_record import round_in_force
-from backend.store.versions import VersionRecord
+from backend.store.version_record import VersionRecord
 from tests.service.conftest import TINY, picture, use_settings
 from tests.states import read_status
 

@@ -27,7 +27,8 @@ from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
 from backend.run.worker import create_worker
 from backend.store.storage import Storage
-from backend.store.versions import VersionRecord, Versions
+from backend.store.version_record import VersionRecord
+from backend.store.versions import Versions
 from model.data.images import decode_raw
 from tests.service.conftest import AUTH, Web, picture, use_settings
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from backend.errors import FenceLostError, StorageError, VersionError
 from backend.store.storage import Storage
+from backend.store.version_comparison import FEWER, assign_folds, compare, decide
 from backend.store.version_history import KEPT, ROLLBACK, TRAINING, Use
-from backend.store.versions import FEWER, VersionRecord, Versions, assign_folds, compare, decide, now
+from backend.store.version_record import VersionRecord
+from backend.store.versions import Versions, now
 from model.network.checkpoint import TrainedModel
 from model.network.recipe import Recipe
 from model.network.unet import build_network
