@@ -26,9 +26,10 @@ from backend.labelstudio.labels.regions import from_mask
 from backend.project.connection import configure, instance_here, own_service
 from backend.queue import connection as connections
 from backend.queue import pending_work
-from backend.queue.enqueue import cancel, enqueue_sync
+from backend.queue.enqueue import enqueue_sync
 from backend.queue.follow import follow
 from backend.queue.lease import Fence
+from backend.queue.project_jobs import cancel
 from backend.run import service
 from backend.run.processes import alive, free_port
 from backend.run.supervisor import Supervisor

@@ -6,7 +6,7 @@ from backend.doctor.labels import is_about_labels
 from backend.doctor.redis_server import open_redis
 from backend.finding import Finding, Severity
 from backend.project.status import last_errors
-from backend.queue import enqueue
+from backend.queue import project_jobs
 from backend.queue.connection import Keys, as_text
 from backend.queue.pending_work import Work
 from backend.settings import Settings
@@ -19,7 +19,7 @@ def check_jobs(settings: Settings, project_id: int) -> list[Finding]:
     again = {
         Work.TRAINING: f"python -m backend train --project {project_id} --wait",
         Work.ROUND: f"python -m backend recompute --project {project_id} --wait",
-        enqueue.ROLLBACK: f"python -m backend recompute --project {project_id} --wait",
+        project_jobs.ROLLBACK: f"python -m backend recompute --project {project_id} --wait",
     }
     found = []
     for kind, error in sorted(last_errors(redis, project_id).items()):

@@ -6,7 +6,7 @@ from backend.doctor.label_studio import connect
 from backend.doctor.redis_server import open_redis
 from backend.finding import Finding, Severity
 from backend.labelstudio.order import priorities
-from backend.queue import enqueue
+from backend.queue import project_jobs
 from backend.queue.pending_work import Work
 from backend.settings import Settings
 from backend.store.round_record import round_in_force
@@ -22,7 +22,7 @@ def check_order(settings: Settings, project_id: int) -> list[Finding]:
     open_tasks = client.count(project_id, "unlabelled")
     if not open_tasks:
         return [Finding("order", Severity.OK, "no task is open")]
-    if enqueue.active(redis, project_id, Work.ROUND):
+    if project_jobs.active(redis, project_id, Work.ROUND):
         return [Finding("order", Severity.OK, "is being computed just now; look again when it is done")]
     if record is None:
         return [

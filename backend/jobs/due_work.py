@@ -12,7 +12,7 @@ from rq.registry import clean_registries
 
 from backend import logs
 from backend.errors import BackendError
-from backend.queue import enqueue, job_statistics, pending_work
+from backend.queue import enqueue, job_statistics, pending_work, project_jobs
 from backend.queue.connection import COMPUTE, CONTROL, connection, named
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
@@ -89,9 +89,9 @@ def _has_its_share(redis: Redis, project_id: int, work: Work) -> bool:
     Short jobs come one after the other: there are few workers for them, and each job may wait for minutes
     for a server. What waits is no job yet, which could wait in vain for one that is lost.
     """
-    if work in enqueue.SHORT:
-        return enqueue.short_job_alive(redis, project_id)
-    return enqueue.active(redis, project_id, work)
+    if work in project_jobs.SHORT:
+        return project_jobs.short_job_alive(redis, project_id)
+    return project_jobs.active(redis, project_id, work)
 
 
 def _train(project_id: int) -> str:

@@ -5,26 +5,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
-
-import torch
-from rq import get_current_job
 
 from backend import logs, stopping
-from backend.errors import (
-    BackendError,
-    LabelStudioError,
-    QueueError,
-    StoppedError,
-    StorageError,
-    UnreachableError,
-)
+from backend.errors import QueueError
 from backend.finding import Severity
 from backend.jobs import rollback, sync
 from backend.jobs.estimate import note_estimate
+from backend.jobs.job import TAKE_OVER_SECONDS, hold_fence, job, wait_for_answer
 from backend.jobs.round import finish
 from backend.jobs.round import start as rounds
 from backend.jobs.training import fenced_training, labels_came, needs_training
@@ -32,22 +19,18 @@ from backend.labelstudio import skips
 from backend.labelstudio.skips import read_skips
 from backend.project import connection, skipped_tasks
 from backend.project.connection import name_instance, own_service
-from backend.project.context import Context, open_context
-from backend.queue import enqueue, follow, pending_work
+from backend.project.context import Context
+from backend.queue import enqueue, follow, pending_work, project_jobs
 from backend.queue.job_result import JobResult
-from backend.queue.lease import SECONDS as FENCE_SECONDS
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
 from backend.stopping import stopped_by
 from backend.store.round_record import round_in_force
-from model.errors import ModelError
 
 log = logging.getLogger(__name__)
 
-TAKE_OVER_SECONDS = FENCE_SECONDS + 15
-"""How long a job waits for a fence: until that of a killed run is surely free."""
 OTHER_ALIVE: JobResult = {"reason": "another run of this job is alive and goes on"}
 LONGEST_SYNC = 120.0
 """How long a rollback waits for a sync, which it has told to stop."""
@@ -55,120 +38,7 @@ LONGEST_TRAINING = 24 * 3600.0
 """How long a round waits for a training of the project that another worker does."""
 
 
-LONGEST_OUTAGE = 6 * 3600.0
-"""How long the end of a round waits for Label Studio to answer again."""
-LONGEST_OVERLOAD = 600.0
-"""How long it waits for a Label Studio that answers, but with an error that may pass."""
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
-"""Seconds between its tries, doubled each time."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _job(
-    kind: str, *, noted: bool = True
-) -> Callable[[Callable[Concatenate[Context, str, P], JobResult]], Callable[Concatenate[int, P], JobResult]]:
-    """Turn a function of a context and a job id into one of a project id, which rq can run.
-
-    What was stopped on purpose ends without failure, as {"stopped": why}.
-    An error is `noted` for the status, counted so that the next try waits longer, and raised;
-    what people must fix is not tried again at once.
-    """
-
-    def decorate(
-        function: Callable[Concatenate[Context, str, P], JobResult],
-    ) -> Callable[Concatenate[int, P], JobResult]:
-        @wraps(function)
-        def run(project_id: int, *args: P.args, **keywords: P.kwargs) -> JobResult:
-            context = open_context(project_id)
-            torch.set_num_threads(context.settings.torch_threads)
-            job = get_current_job()
-            context.job_id = job_id = job.id if job else f"direct-{project_id}-{time.time_ns()}"
-            cancelled = Progress(context.redis, project_id, job_id, kind).check
-            with logs.bound(project=project_id, job=job_id), stopped_by(cancelled):
-                try:
-                    result = function(context, job_id, *args, **keywords)
-                except StoppedError as stopped:
-                    log.info("%s stopped: %s", kind, stopped)
-                    return {"stopped": str(stopped)}
-                except Exception as error:
-                    message = f"{type(error).__name__}: {error}"
-                    log.error("%s failed: %s", kind, message)
-                    if kind in (
-                        Work.ROUND,
-                        Work.FIRST_ORDER,
-                        Work.SYNC,
-                        Work.CONFIGURE,
-                    ):  # a training counts its failures itself
-                        pending_work.fail(context.redis, project_id, Work(kind))
-                    if noted:
-                        context.note_error(kind, job_id, message)
-                    fixable = isinstance(error, BackendError | ModelError) and not isinstance(
-                        error, QueueError | StorageError
-                    )
-                    if job is not None and fixable:
-                        job.retries_left = 0
-                    raise
-                if noted:
-                    context.note_error(kind, job_id, "")
-                return result
-
-        return run
-
-    return decorate
-
-
-@contextmanager
-def _fenced(
-    context: Context, what: str, job_id: str, kind: str, round_name: str = "", wait: float = TAKE_OVER_SECONDS
-) -> Iterator[Progress | None]:
-    """The progress of a job that holds a fence;
-    None when another run that is alive still holds it after `wait` seconds."""
-    fence = Fence(context.redis, context.keys.fence(what))
-    progress = Progress(context.redis, context.project_id, job_id, kind, round_name=round_name)
-    try:
-        until = time.monotonic() + wait
-        while not fence.take(wait=2.0):
-            progress("Waiting for another job of the project", 0, 1)
-            progress.check()
-            if time.monotonic() >= until:
-                yield None
-                return
-        progress.fences.append(fence.check)
-        with fence, stopped_by(progress.check):
-            yield progress
-    finally:
-        progress.end()
-
-
-def _once_it_answers(context: Context, progress: Progress, attempt: Callable[[], T]) -> T:
-    """What `attempt` returns, which may be repeated, once Label Studio answers.
-
-    The networks of a round are trained by now;
-    a job that failed would be followed by a round that trains them again.
-    Raises UnreachableError after LONGEST_OUTAGE seconds, and LabelStudioError for another error that has not
-    passed after LONGEST_OVERLOAD.
-    """
-    started, pause, subject = time.monotonic(), FIRST_PAUSE, "waiting for Label Studio"
-    try:
-        while True:
-            try:
-                return attempt()
-            except LabelStudioError as error:
-                longest = LONGEST_OUTAGE if isinstance(error, UnreachableError) else LONGEST_OVERLOAD
-                if not error.passing or time.monotonic() + pause > started + longest:
-                    raise
-                context.note(subject, f"The end of a round waits for Label Studio: {error}")
-                log.warning("waiting for Label Studio, asking again in %.0f s: %s", pause, error)
-                progress("Waiting for Label Studio", 0, 1)
-                stopping.pause(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-    finally:
-        context.note(subject, "")
-
-
-@_job("training")
+@job("training")
 def train(context: Context, job_id: str, reason: str, only_new: bool = False) -> JobResult:
     """Train on all labels and publish the version;
     with `only_new` only if there are labels that no training has seen."""
@@ -184,7 +54,7 @@ def train(context: Context, job_id: str, reason: str, only_new: bool = False) ->
     return result
 
 
-@_job("round")
+@job("round")
 def start_round(context: Context, job_id: str, reason: str, train: bool = False) -> JobResult:
     """Train if labels came, take the snapshot, draw the pseudo-labels, and enqueue the units and the end;
     returns {"next": job id}."""
@@ -194,10 +64,10 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
 
     # Before the fence is taken: a rollback need not wait for a training.
     if needed():
-        fenced_training(context, enqueue.training_id(job_id), wait=LONGEST_TRAINING, needed=needed)
+        fenced_training(context, project_jobs.training_id(job_id), wait=LONGEST_TRAINING, needed=needed)
     # The end of an earlier round may hold the fence:
     # it comes to its end, or is superseded by this one and stops.
-    with _fenced(context, "round", job_id, "round", wait=LONGEST_TRAINING) as progress:
+    with hold_fence(context, "round", job_id, "round", wait=LONGEST_TRAINING) as progress:
         if progress is None:
             return OTHER_ALIVE.copy()
         progress.check()
@@ -219,15 +89,15 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
     return {"round": folder.name, "next": finish}
 
 
-@_job(Work.FIRST_ORDER)
+@job(Work.FIRST_ORDER)
 def write_first_order(context: Context, job_id: str) -> JobResult:
     """Order the tasks of a project that has no order yet, by their looks alone:
     annotators need not wait for a training."""
-    with _fenced(context, "round", job_id, Work.FIRST_ORDER) as progress:
+    with hold_fence(context, "round", job_id, Work.FIRST_ORDER) as progress:
         if progress is None:
             return OTHER_ALIVE.copy()
         progress.check()
-        if round_in_force(context.storage, context.project_id) is not None or enqueue.round_computes(
+        if round_in_force(context.storage, context.project_id) is not None or project_jobs.round_computes(
             context.redis, context.project_id
         ):
             begun = pending_work.begin(context.redis, context.project_id, Work.FIRST_ORDER)
@@ -238,7 +108,7 @@ def write_first_order(context: Context, job_id: str) -> JobResult:
         )
         logs.bind(round=folder.name)
         progress.checks.append(rounds.wanted(context, folder.name))
-        record = _once_it_answers(context, progress, lambda: finish.end_round(context, progress, folder.name))
+        record = wait_for_answer(context, progress, lambda: finish.end_round(context, progress, folder.name))
         note_estimate(context, progress)
     pending_work.want(
         context.redis, context.project_id, Work.SYNC
@@ -246,12 +116,12 @@ def write_first_order(context: Context, job_id: str) -> JobResult:
     return {"round": folder.name, "tasks": record.tasks, "batch": record.batch, "reason": record.message}
 
 
-@_job(enqueue.UNIT, noted=False)
+@job(project_jobs.UNIT, noted=False)
 def run_unit(context: Context, job_id: str, round_name: str, unit: str) -> JobResult:
     """Train one network of a round. May run on any worker, several at once, and more than once."""
     checks = (rounds.wanted(context, round_name),)
     progress = Progress(
-        context.redis, context.project_id, job_id, enqueue.UNIT, checks=checks, round_name=round_name
+        context.redis, context.project_id, job_id, project_jobs.UNIT, checks=checks, round_name=round_name
     )
     try:
         progress.check()
@@ -262,20 +132,20 @@ def run_unit(context: Context, job_id: str, round_name: str, unit: str) -> JobRe
         progress.end()
 
 
-@_job("round")
+@job("round")
 def finish_round(context: Context, job_id: str, round_name: str) -> JobResult:
     """Order all tasks and put the order in force."""
-    with _fenced(context, "round", job_id, enqueue.FINISH, round_name) as progress:
+    with hold_fence(context, "round", job_id, project_jobs.FINISH, round_name) as progress:
         if progress is None:
             return OTHER_ALIVE.copy()
         progress.checks.append(rounds.wanted(context, round_name))
-        record = _once_it_answers(context, progress, lambda: finish.end_round(context, progress, round_name))
-    context.note_error(enqueue.ROLLBACK, job_id, "")  # of earlier days
+        record = wait_for_answer(context, progress, lambda: finish.end_round(context, progress, round_name))
+    context.note_error(project_jobs.ROLLBACK, job_id, "")  # of earlier days
     pending_work.want(context.redis, context.project_id, Work.SYNC)
     return {"round": round_name, "tasks": record.tasks, "batch": record.batch, "reason": record.message}
 
 
-@_job(enqueue.ROLLBACK)
+@job(project_jobs.ROLLBACK)
 def roll_back(context: Context, job_id: str, version: str, reason: str = "", who: str = "") -> JobResult:
     """Put another version in use and its masks on show, in the order in force."""
     request = rollback.Request(version, reason, who)
@@ -286,7 +156,7 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
     context.redis.set(context.keys.wanted_round, f"rollback to {version}")
     again = ProjectInfo(round_reason=f"again, after the rollback to {version}")
     again.save(context.redis, context.project_id)
-    with _fenced(context, "round", job_id, enqueue.ROLLBACK, wait=LONGEST_TRAINING) as progress:
+    with hold_fence(context, "round", job_id, project_jobs.ROLLBACK, wait=LONGEST_TRAINING) as progress:
         look = Fence(
             context.redis, context.keys.fence("look")
         )  # a sync that draws the other version's masks must not add them to these
@@ -294,7 +164,7 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
             return OTHER_ALIVE.copy()
         until = time.monotonic() + LONGEST_SYNC
         while not look.take():
-            enqueue.stop_sync(context.redis, context.project_id)  # another one follows
+            project_jobs.stop_sync(context.redis, context.project_id)  # another one follows
             progress("Waiting for a sync with Label Studio", 0, 1)
             stopping.pause(0.5)
             if time.monotonic() >= until:
@@ -309,7 +179,7 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
     return result
 
 
-@_job(enqueue.UNSKIP, noted=False)
+@job(project_jobs.UNSKIP, noted=False)
 def unskip(context: Context, job_id: str, tasks: list[int]) -> JobResult:
     """Put skipped tasks back; without `tasks` all that nobody is waited for."""
     del job_id
@@ -321,11 +191,11 @@ def unskip(context: Context, job_id: str, tasks: list[int]) -> JobResult:
     return {"tasks": list(done.tasks), "kept": list(done.kept), "reason": skipped_tasks.describe(done)}
 
 
-@_job("look")
+@job("look")
 def look(context: Context, job_id: str) -> JobResult:
     """Sync the project with Label Studio. Jobs in Redis know it by this name."""
     begun = pending_work.begin(context.redis, context.project_id, Work.SYNC)
-    with _fenced(context, "look", job_id, "look") as progress:
+    with hold_fence(context, "look", job_id, "look") as progress:
         if progress is None:
             return OTHER_ALIVE.copy()
         sync.reconcile(context, progress)
@@ -333,7 +203,7 @@ def look(context: Context, job_id: str) -> JobResult:
     return {}
 
 
-@_job("configure")
+@job("configure")
 def configure(context: Context, job_id: str) -> JobResult:
     """Check and configure the project in Label Studio."""
     del job_id

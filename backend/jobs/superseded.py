@@ -8,7 +8,7 @@ import time
 from backend.labelstudio.order import superseded
 from backend.labelstudio.order.rounds import is_round, round_number
 from backend.project.context import Context
-from backend.queue import enqueue
+from backend.queue import project_jobs
 from backend.queue.connection import as_text
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
@@ -70,4 +70,4 @@ def _given_up(context: Context, version: str) -> bool:
     """Whether no job will go on with an order that has been begun;
     its predictions may be such as were written over, and open."""
     wanted = as_text(context.redis.get(context.keys.wanted_round) or b"")
-    return wanted != version or not enqueue.active(context.redis, context.project_id, Work.ROUND)
+    return wanted != version or not project_jobs.active(context.redis, context.project_id, Work.ROUND)

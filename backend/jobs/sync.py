@@ -25,7 +25,7 @@ from backend.project import missing_images, skipped_tasks
 from backend.project.context import Context, Setup
 from backend.project.explanation import explain
 from backend.project.missing_images import Lacks
-from backend.queue import enqueue, pending_work
+from backend.queue import pending_work, project_jobs
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
@@ -66,7 +66,7 @@ def reconcile(context: Context, progress: Progress) -> None:
     seen.save(context.redis, context.project_id)
     if not pending_work.is_paused(context.redis, context.project_id, labelled):
         _look_at_labels(context, setup, labelled, changed)
-    busy = enqueue.active(
+    busy = project_jobs.active(
         context.redis, context.project_id, Work.ROUND
     )  # asked first: it may end while the record of before is read
     record = round_in_force(context.storage, context.project_id)
@@ -94,7 +94,7 @@ def reconcile(context: Context, progress: Progress) -> None:
         _want_round(context, reason)
     elif _other_labels(context, setup, record):
         _want_round(context, "the labels of the configuration have changed")
-    if not open_tasks or enqueue.active(context.redis, context.project_id, Work.ROUND):
+    if not open_tasks or project_jobs.active(context.redis, context.project_id, Work.ROUND):
         return  # one has begun since
     _keep_in_force(context, setup, record)
     placed = _place_new(context, setup, record, progress)
@@ -178,7 +178,7 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str)
     """
     if pending_work.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
         return
-    if enqueue.active(context.redis, context.project_id, Work.TRAINING):
+    if project_jobs.active(context.redis, context.project_id, Work.TRAINING):
         return  # it tells what it has seen once it has read the labels; the next sync compares with that
     before = ProjectInfo.load(context.redis, context.project_id)
     trained = before.trained_count or 0
@@ -267,7 +267,7 @@ def _want(context: Context, work: Work) -> bool:
     if ProjectInfo.load(context.redis, context.project_id).held:
         return False
     pending = pending_work.pending(context.redis, context.project_id, work)
-    if pending.outstanding or enqueue.active(context.redis, context.project_id, work):
+    if pending.outstanding or project_jobs.active(context.redis, context.project_id, work):
         return False
     pending_work.want(context.redis, context.project_id, work)
     return True

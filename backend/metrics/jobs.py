@@ -13,7 +13,7 @@ from rq.registry import DeferredJobRegistry, FailedJobRegistry, StartedJobRegist
 from rq.utils import utcparse
 
 from backend.metrics import PREFIX
-from backend.queue import enqueue, job_statistics
+from backend.queue import job_statistics, project_jobs
 from backend.queue.connection import COMPUTE, CONTROL, as_text, named
 from backend.queue.heartbeats import Alive, alive
 from backend.queue.pending_work import Work
@@ -22,10 +22,10 @@ QUEUES = (CONTROL, COMPUTE)
 KINDS = (
     Work.TRAINING,
     Work.FIRST_ORDER,
-    enqueue.START,
-    enqueue.UNIT,
-    enqueue.FINISH,
-    enqueue.ROLLBACK,
+    project_jobs.START,
+    project_jobs.UNIT,
+    project_jobs.FINISH,
+    project_jobs.ROLLBACK,
     Work.SYNC,
     Work.CONFIGURE,
 )

@@ -23,7 +23,7 @@ from backend.project.project_status import (
     VersionInUse,
 )
 from backend.project.skipped_tasks import Skipped
-from backend.queue import enqueue, follow, pending_work, progress
+from backend.queue import follow, pending_work, progress, project_jobs
 from backend.queue.connection import Keys, as_text, connection, find_problems
 from backend.queue.heartbeats import alive
 from backend.queue.pending_work import Work
@@ -74,7 +74,7 @@ def read_status(project_id: int) -> ProjectStatus:
         next_tasks=_next_tasks(record, answered | skips.done, skips) if record else (),
         skipped=skips,
         running=_running(redis, project_id),
-        waiting=tuple(enqueue.waiting(redis, project_id)),
+        waiting=tuple(project_jobs.waiting(redis, project_id)),
         last_error=max(last_errors(redis, project_id).values(), key=lambda error: error.time, default=None),
         stalled=bool(missing),
         warnings=(*warnings, *damages, *find_problems(redis), *missing),
@@ -166,12 +166,12 @@ def _running(redis: Redis, project_id: int) -> Running | None:
     a round whose networks are trained by several workers as one."""
     name, rows_done, rows_total, rows_left = follow.rows(redis, project_id)
     order = {
-        enqueue.ROLLBACK: 0,
+        project_jobs.ROLLBACK: 0,
         Work.FIRST_ORDER: 0,
         Work.TRAINING: 1,
-        enqueue.START: 2,
-        enqueue.FINISH: 3,
-        enqueue.UNIT: 4,
+        project_jobs.START: 2,
+        project_jobs.FINISH: 3,
+        project_jobs.UNIT: 4,
     }
     entries = [entry for entry in progress.running(redis, project_id) if entry["kind"] in order]
     if not entries:
@@ -185,11 +185,11 @@ def _running(redis: Redis, project_id: int) -> Running | None:
         total=first.get("total"),
         seconds_left=first.get("seconds_left"),
     )
-    if running.kind == enqueue.ROLLBACK and (job := enqueue.fetch(redis, running.job)):
+    if running.kind == project_jobs.ROLLBACK and (job := project_jobs.fetch(redis, running.job)):
         running = replace(running, version=job.args[1])
-    if running.kind in (enqueue.FINISH, enqueue.UNIT):
+    if running.kind in (project_jobs.FINISH, project_jobs.UNIT):
         running = replace(running, rows_done=rows_done, rows_total=rows_total, round=name)
-    if running.kind == enqueue.UNIT:
+    if running.kind == project_jobs.UNIT:
         running = replace(
             running,
             kind="round",

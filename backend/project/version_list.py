@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backend.errors import VersionError
 from backend.labelstudio.order.priorities import masks_wanted
-from backend.queue import enqueue, progress
+from backend.queue import progress, project_jobs
 from backend.queue.connection import Keys, connection
 from backend.queue.pending_work import Work
 from backend.settings import get_settings
@@ -121,6 +121,6 @@ def plan_rollback(project_id: int, version: str) -> RollbackPlan:
         round=record.round if record else None,
         tasks=len(tasks),
         masks=len(masks_wanted(tasks)),
-        stops_round=enqueue.round_alive(redis, project_id),
+        stops_round=project_jobs.round_alive(redis, project_id),
         training=Work.TRAINING in kinds,
     )

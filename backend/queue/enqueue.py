@@ -1,4 +1,4 @@
-"""Starting and cancelling jobs, and which of them wait or run."""
+"""Starting jobs, each at most once where once is enough."""
 
 from __future__ import annotations
 
@@ -11,41 +11,31 @@ from typing import Any
 
 from redis import Redis
 from rq import Retry
-from rq.exceptions import InvalidJobOperation, NoSuchJobError
-from rq.job import Dependency, Job, JobStatus
+from rq.exceptions import InvalidJobOperation
+from rq.job import Dependency, Job
 
 from backend.queue import pending_work, round_request
 from backend.queue.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, as_text, connection, named
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
+from backend.queue.project_jobs import (
+    ALIVE,
+    FINISH,
+    ROLLBACK,
+    START,
+    UNIT,
+    UNSKIP,
+    WAITING,
+    fetch,
+    find,
+    lock,
+)
 from backend.queue.round_request import RoundRequest
 from backend.settings import get_settings, parse_round_options
 from backend.store.storage import Storage
 
-START = "round"
-"""Kind of the job that starts a round; its units and its end are jobs of their own."""
-FINISH = "finish"
-UNIT = "row"
-ROLLBACK = "rollback"
-UNSKIP = "unskip"
-CANCELLED = (
-    "Cancelled by a person at {time}. Model and order stay as they are until the next label, or until you"
-    " recompute the queries."
-)
 RETRIES = 2
 """How often a job is run again that failed or whose worker was killed."""
-
-SHORT = (Work.SYNC, Work.CONFIGURE, Work.FIRST_ORDER, ROLLBACK, UNSKIP)
-"""Kinds of the jobs on the queue CONTROL."""
-WAITING = (
-    JobStatus.CREATED,
-    JobStatus.QUEUED,
-    JobStatus.DEFERRED,
-    JobStatus.READY_TO_ENQUEUE,  # for a moment, after the last job that it waited for
-    JobStatus.SCHEDULED,
-    JobStatus.RATE_LIMITED,
-)
-_ALIVE = (JobStatus.STARTED, *WAITING)
 
 
 def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bool = False) -> str:
@@ -55,11 +45,11 @@ def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bo
     With `only_new`, the job does nothing if all labels are trained when it starts.
     """
     redis = connection()
-    with _lock(redis, project_id):
-        waiting = _find(redis, project_id, Work.TRAINING, WAITING)
+    with lock(redis, project_id):
+        waiting = find(redis, project_id, Work.TRAINING, WAITING)
         if waiting:
             return waiting.id
-        started = _find(redis, project_id, Work.TRAINING, _ALIVE)
+        started = find(redis, project_id, Work.TRAINING, ALIVE)
         # At the front:
         # annotators wait for a new model, and rows of other projects may fill the queue for hours.
         return _enqueue(
@@ -94,19 +84,19 @@ def enqueue_round(
     parse_round_options({"budget": budget, "strategy": strategy, **(options or {})})
     redis = connection()
     keys = Keys(project_id)
-    with _lock(redis, project_id):
+    with lock(redis, project_id):
         before = round_request.read_pending(redis, project_id)
         request = before.changed(budget, strategy, options or {})
         # Before "snapshotted" is read: a round notes that, and reads what is requested then.
         round_request.set_pending(redis, project_id, request)
-        started = _find(redis, project_id, START, _ALIVE)
+        started = find(redis, project_id, START, ALIVE)
         if (
             started
             and as_text(redis.hget(keys.jobs, "snapshotted") or "") != started.id
             and (not train or started.kwargs.get("train"))
         ):
             return started.id
-        running = started or _find(redis, project_id, FINISH, _ALIVE)
+        running = started or find(redis, project_id, FINISH, ALIVE)
         if running and not train and _meets(redis, project_id, request) and not _changed(redis, project_id):
             round_request.set_pending(redis, project_id, before)
             return running.id
@@ -114,7 +104,7 @@ def enqueue_round(
             # Its units stop at once, and do not keep the new round waiting in the queue.
             redis.set(keys.wanted_round, "a new one")
         pending_work.want(redis, project_id, Work.ROUND)
-        training = _find(redis, project_id, Work.TRAINING, _ALIVE)
+        training = find(redis, project_id, Work.TRAINING, ALIVE)
         return _enqueue(
             redis,
             project_id,
@@ -157,8 +147,8 @@ def enqueue_rollback(project_id: int, version: str, *, reason: str = "asked for"
 
     Versions(Storage.of(get_settings()), project_id).check(version)
     redis = connection()
-    with _lock(redis, project_id):
-        last = _find(redis, project_id, ROLLBACK, _ALIVE)
+    with lock(redis, project_id):
+        last = find(redis, project_id, ROLLBACK, ALIVE)
         if last and last.args[1] == version:
             return last.id
         if last and last.get_status() in WAITING:
@@ -183,7 +173,7 @@ def enqueue_rollback(project_id: int, version: str, *, reason: str = "asked for"
 def enqueue_unskip(project_id: int, tasks: Sequence[int] = ()) -> str:
     """Put skipped tasks back, those that nobody is waited for if none are named; returns the job's id."""
     redis = connection()
-    with _lock(redis, project_id):
+    with lock(redis, project_id):
         return _enqueue(
             redis, project_id, UNSKIP, "unskip", (project_id, list(tasks)), on=CONTROL, at_front=True
         )
@@ -192,8 +182,8 @@ def enqueue_unskip(project_id: int, tasks: Sequence[int] = ()) -> str:
 def _enqueue_once(project_id: int, work: Work, function: str) -> str:
     """Have short work done for a project, or let that be enough which waits or runs; returns the job's id."""
     redis = connection()
-    with _lock(redis, project_id):
-        alive = _find(redis, project_id, work, _ALIVE)
+    with lock(redis, project_id):
+        alive = find(redis, project_id, work, ALIVE)
         return alive.id if alive else _enqueue(redis, project_id, work, function, (project_id,), on=CONTROL)
 
 
@@ -213,8 +203,8 @@ def enqueue_first_order(project_id: int) -> str:
 def enqueue_sync(project_id: int) -> str:
     """Look at the project in Label Studio: tasks, batch, configuration; returns the job's id."""
     redis = connection()
-    with _lock(redis, project_id):
-        alive = _find(redis, project_id, Work.SYNC, _ALIVE)
+    with lock(redis, project_id):
+        alive = find(redis, project_id, Work.SYNC, ALIVE)
         return (
             alive.id if alive else _enqueue(redis, project_id, Work.SYNC, "look", (project_id,), on=CONTROL)
         )
@@ -227,7 +217,7 @@ def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[st
     Called again by a second run of the round's start, it finds what the first has enqueued.
     """
     keys = Keys(project_id)
-    with _lock(redis, project_id):
+    with lock(redis, project_id):
         known = as_text(redis.hget(keys.jobs, f"{FINISH}:{round_name}") or "")
         if known and fetch(redis, known):
             return known
@@ -236,96 +226,13 @@ def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[st
             # the same at a second run: rq replaces a job of that id
             job_id = f"{UNIT}-{project_id}-{round_name.replace('.', '-')}-{position}"
             job = fetch(redis, job_id)
-            if job is None or job.get_status() not in _ALIVE:
+            if job is None or job.get_status() not in ALIVE:
                 _enqueue(redis, project_id, UNIT, "run_unit", (project_id, round_name, unit), job_id=job_id)
                 job = Job.fetch(job_id, connection=redis)
             jobs.append(job)
         finish = _enqueue(redis, project_id, FINISH, "finish_round", (project_id, round_name), after=jobs)
         redis.hset(keys.jobs, f"{FINISH}:{round_name}", finish)
         return finish
-
-
-def cancel(project_id: int) -> list[str]:
-    """Cancel everything that runs or waits for the project; returns the ids of the jobs.
-    Models, labels and the order in force stay.
-
-    Nothing starts again by itself until a label comes or somebody asks; the status says so.
-    Looks go on each minute, but one that runs ends.
-    What was asked of the next round alone is forgotten.
-    Labels that were waiting for the cancelled training are in the next one, whenever it is.
-    """
-    redis = connection()
-    keys = Keys(project_id)
-    with _lock(redis, project_id):
-        round_request.cancel(redis, project_id)
-        cancellable = (Work.TRAINING, Work.ROUND, Work.FIRST_ORDER)
-        due = [work for work in cancellable if pending_work.pending(redis, project_id, work).outstanding]
-        for work in (*cancellable, Work.SYNC):
-            pending_work.finish(redis, project_id, work, pending_work.standing(redis, project_id, work))
-        names = [name for name in (as_text(redis.get(keys.wanted_round) or ""),) if name]
-        jobs = [job for job in _all(redis, project_id) if job.get_status() in _ALIVE]
-        ids = [job.id for job in jobs]
-        if ids or names:
-            redis.sadd(keys.cancelled, *ids, *map(training_id, ids), *names)
-            redis.expire(keys.cancelled, KEPT_SECONDS)
-        for job in jobs:
-            if job.get_status() in WAITING:
-                with suppress(InvalidJobOperation):  # it has ended meanwhile
-                    job.cancel()
-        upkeep = (Work.SYNC, Work.CONFIGURE, UNSKIP)
-        if due or any(job.meta.get("kind") not in upkeep for job in jobs):
-            pending_work.pause(redis, project_id, CANCELLED.format(time=time.strftime("%H:%M")))
-    return ids
-
-
-def stop_sync(redis: Redis, project_id: int) -> None:
-    """Have a sync that runs or waits end where it is: what people wait for needs its fence.
-    It stays wanted."""
-    if sync := _find(redis, project_id, Work.SYNC, _ALIVE):
-        keys = Keys(project_id)
-        redis.sadd(keys.cancelled, sync.id)
-        redis.expire(keys.cancelled, KEPT_SECONDS)
-        if sync.get_status() in WAITING:
-            with suppress(InvalidJobOperation):  # it has just begun
-                sync.cancel()
-
-
-def training_id(job_id: str) -> str:
-    """The id under which a round's own training is known."""
-    return f"{job_id}-training"
-
-
-def active(redis: Redis, project_id: int, work: Work) -> bool:
-    """Whether a job of this work waits or runs."""
-    if work is Work.ROUND:  # one at a time writes an order
-        others = (ROLLBACK, Work.FIRST_ORDER)
-        return round_alive(redis, project_id) or any(
-            _find(redis, project_id, kind, _ALIVE) for kind in others
-        )
-    if work is Work.TRAINING and redis.exists(Keys(project_id).fence("training")):
-        return True  # a round trains
-    return _find(redis, project_id, work, _ALIVE) is not None
-
-
-def short_job_alive(redis: Redis, project_id: int) -> bool:
-    """Whether a job of the project waits for or holds one of the few workers for short jobs."""
-    return any(_find(redis, project_id, kind, _ALIVE) for kind in SHORT)
-
-
-def round_alive(redis: Redis, project_id: int) -> bool:
-    """Whether a round runs or waits, be it for its networks."""
-    return any(_find(redis, project_id, kind, _ALIVE) for kind in (START, FINISH))
-
-
-def round_computes(redis: Redis, project_id: int) -> bool:
-    """Whether a round has begun to train its networks, and will write an order of its own."""
-    return _find(redis, project_id, FINISH, _ALIVE) is not None
-
-
-def waiting(redis: Redis, project_id: int) -> list[str]:
-    """Kinds of the jobs that wait for a worker or for another job."""
-    kinds = (Work.TRAINING, Work.FIRST_ORDER, START, FINISH, ROLLBACK, Work.SYNC, Work.CONFIGURE)
-    return [kind for kind in kinds if _find(redis, project_id, kind, WAITING)]
 
 
 def _enqueue(
@@ -341,7 +248,7 @@ def _enqueue(
     at_front: bool = False,
     job_id: str | None = None,
 ) -> str:
-    """Enqueue a function of backend.jobs.work by name, so that who enqueues need not import it (and
+    """Enqueue a function of backend.jobs.entry_points by name, so that who enqueues need not import it (and
     torch)."""
     job_id = job_id or f"{kind}-{project_id}-{uuid.uuid4().hex[:12]}"
     named(on, redis).enqueue_call(
@@ -368,28 +275,3 @@ def _enqueue(
     redis.zadd(f"{keys.jobs}:all", {job_id: time.time()})
     redis.zremrangebyscore(f"{keys.jobs}:all", 0, time.time() - KEPT_SECONDS)
     return job_id
-
-
-def _find(redis: Redis, project_id: int, kind: str, states: tuple[JobStatus, ...]) -> Job | None:
-    """The last job of a kind if it is in one of the states."""
-    job = fetch(redis, as_text(redis.hget(Keys(project_id).jobs, str(kind)) or ""))
-    return job if job is not None and job.get_status() in states else None
-
-
-def _all(redis: Redis, project_id: int) -> list[Job]:
-    """All jobs of a project that Redis still knows, newest first."""
-    ids = [as_text(member) for member in redis.zrevrange(f"{Keys(project_id).jobs}:all", 0, 999)]
-    return [job for job in Job.fetch_many(ids, connection=redis) if job is not None]
-
-
-def fetch(redis: Redis, job_id: str) -> Job | None:
-    """The job of an id, None when it is not kept any more."""
-    try:
-        return Job.fetch(job_id, connection=redis) if job_id else None
-    except (NoSuchJobError, ValueError):  # ValueError: no id that rq could have given
-        return None
-
-
-def _lock(redis: Redis, project_id: int) -> Any:
-    """One process at a time looks whether there is a job and makes one."""
-    return redis.lock(f"{Keys(project_id).jobs}:lock", timeout=20, blocking_timeout=20, sleep=0.02)

@@ -13,7 +13,7 @@ from rq.job import Job, JobStatus
 from backend.errors import QueueError
 from backend.queue import progress
 from backend.queue.connection import KEPT_SECONDS, Keys, as_text, connection
-from backend.queue.enqueue import FINISH, WAITING, fetch, training_id
+from backend.queue.project_jobs import FINISH, WAITING, fetch, training_id
 
 _STATES = {
     JobStatus.STARTED: "running",

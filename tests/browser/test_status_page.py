@@ -11,7 +11,7 @@ import pytest
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
-from backend.queue.enqueue import cancel
+from backend.queue.project_jobs import cancel
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
 from tests.end_to_end.test_round import connect, order

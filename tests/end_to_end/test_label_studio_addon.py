@@ -16,7 +16,7 @@ import pytest
 
 from backend.demo.server import PROGRAM, LabelStudioServer
 from backend.labelstudio.connect import configure
-from backend.queue import enqueue
+from backend.queue import project_jobs
 from backend.queue.connection import connection
 from backend.queue.pending_work import Work
 from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack
@@ -94,7 +94,7 @@ def test_for_the_creator_and_the_owner_only(
         "a round of that budget",
     )
     stack.wait(
-        lambda: not enqueue.active(connection(), project, Work.ROUND),
+        lambda: not project_jobs.active(connection(), project, Work.ROUND),
         "its end, or the next would be the same",
     )
     assert run(creator, project).status_code == 202

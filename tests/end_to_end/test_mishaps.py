@@ -10,12 +10,13 @@ import pytest
 from rq.job import Job
 
 from backend.jobs import due_work
-from backend.queue import enqueue, pending_work, progress
+from backend.queue import enqueue, pending_work, progress, project_jobs
 from backend.queue.connection import Keys, connection
-from backend.queue.enqueue import cancel, enqueue_round
+from backend.queue.enqueue import enqueue_round
 from backend.queue.follow import follow
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
+from backend.queue.project_jobs import cancel
 from tests.end_to_end.test_round import connect, order
 from tests.stack import CONFIG, RECIPE, Annotator, CellProject, Stack, no_training
 from tests.states import list_versions, read_status
@@ -96,7 +97,9 @@ def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> N
     assert read_status(ranked.id)["round"] == before["round"]
     wait_for_a_row(stack, ranked)
     stack.wait(
-        lambda: [each for each in progress.running(connection(), ranked.id) if each["kind"] == enqueue.UNIT],
+        lambda: [
+            each for each in progress.running(connection(), ranked.id) if each["kind"] == project_jobs.UNIT
+        ],
         "a network under way",
     )
     stack.kill("worker-1")
@@ -195,7 +198,7 @@ def test_label_studio_away_at_the_end_of_a_round(stack: Stack, ranked: CellProje
         state = stack.wait(
             lambda: (job := read_status(ranked.id)["running"]) and job["step"] == waiting and job, waiting
         )
-        assert state["kind"] == enqueue.FINISH
+        assert state["kind"] == project_jobs.FINISH
     finally:
         stack.server.start()
     last = list(follow(ranked.id, job))[-1]

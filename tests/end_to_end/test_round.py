@@ -15,7 +15,7 @@ from backend.labelstudio.labels.regions import to_mask
 from backend.labelstudio.order import priorities
 from backend.project.connection import configure, instance_here, own_service
 from backend.project.context import open_context
-from backend.queue import enqueue, pending_work
+from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.connection import connection
 from backend.queue.follow import follow
 from backend.queue.pending_work import Work
@@ -220,7 +220,7 @@ def test_start_training_and_recompute(
     assert metrics(stack, project)["tdal_project_held_out_dice"] == trained["version"]["held_out_dice"]
 
     stack.wait(
-        lambda: not enqueue.active(connection(), project.id, Work.ROUND), "the round's end"
+        lambda: not project_jobs.active(connection(), project.id, Work.ROUND), "the round's end"
     )  # or it would be joined
     job = stack.web.post(f"/projects/{project.id}/recompute").raise_for_status().json()["job"]
     looks = list(follow(project.id, job))
@@ -230,9 +230,9 @@ def test_start_training_and_recompute(
     )
 
     monkeypatch.setattr(pending_work, "projects", lambda _: [project.id])
-    stack.wait(lambda: not enqueue.active(connection(), project.id, Work.ROUND), "the round's end")
+    stack.wait(lambda: not project_jobs.active(connection(), project.id, Work.ROUND), "the round's end")
     due_work.nightly()
-    assert not enqueue.active(connection(), project.id, Work.ROUND)
+    assert not project_jobs.active(connection(), project.id, Work.ROUND)
 
     name = trained["version"]["name"]
     description = stack.settings.model_dir / f"projects/{project.id}/versions/{name}/model.json"

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from backend.cli import app
 from backend.labelstudio.order import priorities
-from backend.queue import enqueue
+from backend.queue import project_jobs
 from backend.queue.connection import connection
 from backend.queue.pending_work import Work
 from tests.end_to_end.test_round import connect
@@ -84,7 +84,7 @@ def test_an_annotator_who_skips_everything(
     assert annotator.next(project.id) is None
     state = stack.sync(project)
     assert (state["next_tasks"], state["skipped"]["tasks"]) == ([], sorted(tasks))
-    assert not enqueue.active(
+    assert not project_jobs.active(
         connection(), project.id, Work.ROUND
     )  # there is nothing to wait for, nor to order
 

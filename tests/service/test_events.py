@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from backend.jobs import due_work
-from backend.queue import enqueue, pending_work
+from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.backlog import Backlog
 from backend.queue.connection import Keys, as_text, connect
 from backend.queue.follow import follow
@@ -155,7 +155,7 @@ def test_a_round_waits_for_the_training_before_it(redis: Redis, quick: Settings)
     ranking = enqueue.enqueue_round(1, "asked for")
     assert enqueue.enqueue_round(1, "asked for") == ranking
     assert jobs(redis) == [training]  # the round is deferred
-    assert enqueue.waiting(redis, 1) == [Work.TRAINING, "round"]
+    assert project_jobs.waiting(redis, 1) == [Work.TRAINING, "round"]
     assert next(follow(1, ranking))["state"] == "queued"
 
 
@@ -165,12 +165,12 @@ def test_cancel_takes_everything_back(redis: Redis, quick: Settings) -> None:
         pending_work.record(redis, 1, LABEL)
     enqueue.enqueue_training(1)
     ranking = enqueue.enqueue_round(1, "asked for")
-    assert len(enqueue.cancel(1)) == 2
+    assert len(project_jobs.cancel(1)) == 2
     assert jobs(redis) == []
     assert due_work.gather(redis, quick) == []
     (last,) = follow(1, ranking)
     assert last["state"] == "cancelled"
-    assert enqueue.cancel(1) == []
+    assert project_jobs.cancel(1) == []
     assert pending_work.is_paused(redis, 1, labelled=5)  # what a look sees: the same labels again
     assert pending_work.is_paused(redis, 1, labelled=5)
     assert "Cancelled by a person" in as_text(redis.hget(Keys(1).notes, "cancelled"))
@@ -179,6 +179,6 @@ def test_cancel_takes_everything_back(redis: Redis, quick: Settings) -> None:
     pending_work.record(redis, 1, LABEL)
     time.sleep(1.1)
     assert len(due_work.gather(redis, quick)) == 1  # the next label starts anew
-    enqueue.cancel(1)
+    project_jobs.cancel(1)
     pending_work.record(redis, 1, LABEL)
     assert not pending_work.is_paused(redis, 1, labelled=6)

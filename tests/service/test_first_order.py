@@ -14,7 +14,7 @@ from backend.jobs import due_work, entry_points, estimate, sync
 from backend.labelstudio.labels.config import EXAMPLE
 from backend.labelstudio.order import priorities
 from backend.project.context import Context, open_context
-from backend.queue import enqueue, pending_work, round_request
+from backend.queue import enqueue, pending_work, project_jobs, round_request
 from backend.queue.connection import COMPUTE, CONTROL, named
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
@@ -123,7 +123,7 @@ def test_second_run_changes_nothing(context: Context) -> None:
 def test_cancelled_is_not_written_until_a_label_comes(context: Context) -> None:
     """As everything that a person cancelled."""
     look_at(context)
-    enqueue.cancel(context.project_id)
+    project_jobs.cancel(context.project_id)
     work_through(context, CONTROL)
     look_at(context)
     assert not pending_work.pending(context.redis, context.project_id, Work.FIRST_ORDER).outstanding

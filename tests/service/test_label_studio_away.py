@@ -13,7 +13,7 @@ from backend.demo.server import LabelStudioServer
 from backend.errors import BackendError
 from backend.jobs import due_work, entry_points
 from backend.labelstudio.labels.config import EXAMPLE
-from backend.queue import enqueue, pending_work
+from backend.queue import pending_work, project_jobs
 from backend.queue.pending_work import Event, Work
 from backend.run.redis_server import EmbeddedRedis
 from backend.run.scheduler import create_scheduler
@@ -69,7 +69,7 @@ def test_told_kept_and_done_later(
     assert not pending_work.pending(redis, project, Work.TRAINING).outstanding
 
     due_work.nightly()  # there is no order yet
-    assert enqueue.waiting(redis, project) == [enqueue.START]
+    assert project_jobs.waiting(redis, project) == [project_jobs.START]
 
 
 def test_the_schedule(redis: Redis, settings: Settings) -> None:

@@ -26,9 +26,9 @@ from backend.labelstudio.labels.config import EXAMPLE
 from backend.queue import connection as connections
 from backend.queue import enqueue, job_statistics, pending_work
 from backend.queue.connection import COMPUTE, PROJECTS, Keys, named
-from backend.queue.enqueue import FINISH, UNIT
 from backend.queue.pending_work import Event, Work
 from backend.queue.project_info import ProjectInfo
+from backend.queue.project_jobs import FINISH, UNIT
 from backend.run import service
 from backend.run.processes import Program, Running, free_port
 from backend.run.redis_server import EmbeddedRedis

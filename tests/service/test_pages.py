@@ -21,7 +21,7 @@ from backend.doctor.workers import check
 from backend.jobs.round.similarity_map import similarity_map
 from backend.jobs.round.thumbnails import thumbnail
 from backend.labelstudio.connect import Severity
-from backend.queue import enqueue, pending_work
+from backend.queue import pending_work, project_jobs
 from backend.queue.connection import COMPUTE, CONTROL, PROJECTS, Keys
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
@@ -190,7 +190,7 @@ def test_what_is_left_of_an_order_is_told_beside_its_size(web: Web, full: Storag
 def test_that_a_person_cancelled_is_told_once(web: Web, full: Storage, redis: Redis) -> None:
     """By the headline; beside another headline as a warning."""
     del full
-    pending_work.pause(redis, PROJECT, enqueue.CANCELLED.format(time="10:12"))
+    pending_work.pause(redis, PROJECT, project_jobs.CANCELLED.format(time="10:12"))
     found = words(page(web))
     assert ("Stopped by a person" in found, "Cancelled by a person" in found) == (True, False)
     failed = {"job": "j", "kind": "round", "message": "no room left on the disk", "time": 1.0}
@@ -500,7 +500,7 @@ def test_records_tell_where_a_button_was_pressed(web: Web, full: Storage, redis:
     told = []
     for headers in (browser.own, {"User-Agent": "heartex/1.23.2"}, {}):
         answer = browser.post(action, headers, ACTIONS[action])
-        job = enqueue.fetch(redis, answer.json()["job"])
+        job = project_jobs.fetch(redis, answer.json()["job"])
         assert job
         told.append(job.args[-1 if action != "rollback" else 2])
         job.delete()

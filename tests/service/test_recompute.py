@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from backend import cli
 from backend.errors import SettingsError
-from backend.queue import enqueue, pending_work, round_request
+from backend.queue import enqueue, pending_work, project_jobs, round_request
 from backend.queue.connection import Keys
 from backend.queue.pending_work import Event, Work
 from backend.settings import parse_project_settings
@@ -113,7 +113,7 @@ def test_it_stands_until_a_round_that_used_it_is_in_force(redis: Redis) -> None:
 def test_a_cancel_takes_it_back(redis: Redis) -> None:
     """The next round is an ordinary one."""
     enqueue.enqueue_round(1, "asked for", budget=3, strategy="random")
-    enqueue.cancel(1)
+    project_jobs.cancel(1)
     assert standing(redis) == (None, None)
 
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_asked_for_starts_nothing(redis: Redis) -> None:
         SettingsError, match=r"strategy: found 'best', expected one of .*ensemble, .*task_dependent"
     ):
         enqueue.enqueue_round(1, "asked for", strategy="best")
-    assert enqueue.waiting(redis, 1) == []
+    assert project_jobs.waiting(redis, 1) == []
 
 
 def test_the_shell_asks_for_both(redis: Redis) -> None:

@@ -24,7 +24,7 @@ from backend.errors import VersionError
 from backend.jobs import due_work, promotion
 from backend.project import version_list
 from backend.project.context import open_context
-from backend.queue import enqueue, pending_work
+from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.connection import CONTROL, Keys
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
@@ -55,9 +55,9 @@ def test_it_waits_for_no_training(redis: Redis, versions: Versions) -> None:
     enqueue.enqueue_training(1)
     job = Job.fetch(enqueue.enqueue_rollback(1, "v1"), connection=redis)
     assert (job.origin, job.get_status().value) == (CONTROL, "queued")
-    assert enqueue.waiting(redis, 1) == [Work.TRAINING, enqueue.ROLLBACK]
+    assert project_jobs.waiting(redis, 1) == [Work.TRAINING, project_jobs.ROLLBACK]
     pending_work.want(redis, 1, Work.ROUND)
-    assert enqueue.active(redis, 1, Work.ROUND)
+    assert project_jobs.active(redis, 1, Work.ROUND)
     assert not any(
         started.startswith("round") for started in due_work.gather(redis, open_context(1).settings)
     )
@@ -71,8 +71,8 @@ def test_the_last_wish_counts(redis: Redis, versions: Versions) -> None:
     second = enqueue.enqueue_rollback(1, "v2")
     assert second != first
     assert Job.fetch(first, connection=redis).get_status().value == "canceled"
-    assert enqueue.cancel(1) == [second]
-    assert enqueue.waiting(redis, 1) == []
+    assert project_jobs.cancel(1) == [second]
+    assert project_jobs.waiting(redis, 1) == []
     with pytest.raises(VersionError, match="no version 'v9'; there are: v1, v2"):
         enqueue.enqueue_rollback(1, "v9")
     with pytest.raises(VersionError, match=r"no version '\.\./v1'"):
@@ -94,8 +94,8 @@ def test_a_cancelled_round_s_own_training_stops_as_well(redis: Redis, versions: 
     """It is known under a name of its own."""
     del versions
     round_job = enqueue.enqueue_round(1, "asked for")
-    enqueue.cancel(1)
-    assert redis.sismember(Keys(1).cancelled, enqueue.training_id(round_job))
+    project_jobs.cancel(1)
+    assert redis.sismember(Keys(1).cancelled, project_jobs.training_id(round_job))
 
 
 def test_what_people_are_told_before(redis: Redis, settings: Settings, versions: Versions) -> None:
@@ -154,7 +154,7 @@ def test_the_shell_refuses_what_makes_no_sense(redis: Redis, versions: Versions)
     assert "there are: v1, v2" in unknown.stderr
     same = runner.invoke(app, ["rollback", "--project", "1", "v2", "--yes"])
     assert (same.exit_code, same.stdout) == (0, "v2 is in use already; nothing was changed.\n")
-    assert enqueue.waiting(redis, 1) == []
+    assert project_jobs.waiting(redis, 1) == []
 
 
 def on_a_terminal(settings: Settings, answer: str) -> tuple[int, str]:
@@ -190,10 +190,10 @@ def test_the_shell_asks_and_does_what_it_is_told(
     code, shown = on_a_terminal(settings, "")
     assert (code, "Nothing was changed." in shown) == (FAILED, True)
     assert "To undo it: python -m backend rollback --project 1 v2" in shown
-    assert enqueue.waiting(redis, 1) == []
+    assert project_jobs.waiting(redis, 1) == []
     code, shown = on_a_terminal(settings, "y")
     assert (code, "Started job rollback-1-" in shown) == (0, True)
-    assert enqueue.waiting(redis, 1) == [enqueue.ROLLBACK]
+    assert project_jobs.waiting(redis, 1) == [project_jobs.ROLLBACK]
 
 
 COMMANDS = {

@@ -13,11 +13,11 @@ from rq.job import Job, JobStatus
 
 from backend.demo.server import LabelStudioServer
 from backend.errors import LabelStudioError
-from backend.jobs import entry_points, sync
+from backend.jobs import entry_points, job, sync
 from backend.labelstudio.labels.config import EXAMPLE
 from backend.labelstudio.order import priorities
 from backend.project.context import Context, open_context
-from backend.queue import enqueue, pending_work
+from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.run.redis_server import EmbeddedRedis
@@ -109,7 +109,7 @@ def test_an_order_is_put_in_force_wholly_or_not_at_all(
     assert in_force(context) == (before, before)
     name = begin(context)
     stops = {
-        "cancelled": lambda: enqueue.cancel(context.project_id),
+        "cancelled": lambda: project_jobs.cancel(context.project_id),
         "superseded": lambda: enqueue.enqueue_round(context.project_id, "again"),
     }
     if what == "superseded":
@@ -128,7 +128,7 @@ def test_what_fails_after_the_switch_goes_on_with_the_same_order(
 ) -> None:
     """On SQLite Label Studio answers 500 while another process writes.
     Whatever comes before it is asked again, the order is in force."""
-    monkeypatch.setattr(entry_points, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(job, "FIRST_PAUSE", 0.1)
     project, name = context.project_id, begin(context)
     failures = [503, 500]
 
@@ -139,7 +139,7 @@ def test_what_fails_after_the_switch_goes_on_with_the_same_order(
             if meanwhile == "a label":
                 label(label_studio, context.client.task_ids(project, "unlabelled")[0])
             elif meanwhile == "cancelled":
-                enqueue.cancel(project)
+                project_jobs.cancel(project)
             else:
                 pending_work.record(context.redis, project, pending_work.Event(Work.TRAINING, 1))
                 enqueue.enqueue_round(project, "again")
@@ -167,7 +167,7 @@ def test_before_the_switch_it_can_be_cancelled_while_it_waits(
     name = begin(context)
 
     def fail() -> None:
-        enqueue.cancel(context.project_id)
+        project_jobs.cancel(context.project_id)
         raise LabelStudioError("answered 503", status=503)
 
     during(monkeypatch, "imported", fail)
@@ -180,8 +180,8 @@ def test_an_error_that_does_not_pass_is_told_at_once(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And one that might, after a while."""
-    monkeypatch.setattr(entry_points, "FIRST_PAUSE", 0.1)
-    monkeypatch.setattr(entry_points, "LONGEST_OVERLOAD", 0.15)
+    monkeypatch.setattr(job, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(job, "LONGEST_OVERLOAD", 0.15)
     name, asked = begin(context), []
 
     def fail() -> None:

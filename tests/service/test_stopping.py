@@ -20,7 +20,7 @@ from backend.demo.server import LabelStudioServer
 from backend.jobs import due_work
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
-from backend.queue import enqueue, pending_work
+from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.connection import CONTROL, Keys, as_text, named
 from backend.queue.pending_work import Work
 from backend.run.redis_server import EmbeddedRedis
@@ -114,10 +114,10 @@ def result(lab: Lab, job: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "path", "job_kind"),
     [
-        (Kind.DRIP, "/data/upload/", enqueue.START),
-        (Kind.DRIPPING_HEADERS, "/data/upload/", enqueue.START),
-        (Kind.SILENCE, "fields=all", enqueue.START),
-        (Kind.SILENCE, "import/predictions", enqueue.FINISH),
+        (Kind.DRIP, "/data/upload/", project_jobs.START),
+        (Kind.DRIPPING_HEADERS, "/data/upload/", project_jobs.START),
+        (Kind.SILENCE, "fields=all", project_jobs.START),
+        (Kind.SILENCE, "import/predictions", project_jobs.FINISH),
     ],
     ids=[
         "an image drips",
@@ -131,11 +131,11 @@ def test_cancel_ends_a_round_wherever_it_waits(lab: Lab, kind: Kind, path: str, 
     the proxy goes on with it until the round has ended."""
     lab.proxy.add(kind, path)
     enqueue.enqueue_round(lab.project, "test")
-    lab.work_until(path, threading.Thread(target=enqueue.cancel, args=(lab.project,)))
+    lab.work_until(path, threading.Thread(target=project_jobs.cancel, args=(lab.project,)))
     job = as_text(lab.redis.hget(Keys(lab.project).jobs, job_kind) or "")
     assert "cancelled by a person" in result(lab, job)["stopped"]
     assert not lab.version_on_show
-    assert not enqueue.active(lab.redis, lab.project, Work.ROUND)
+    assert not project_jobs.active(lab.redis, lab.project, Work.ROUND)
     assert lab.proxy.faults
 
 
@@ -187,7 +187,7 @@ def test_cancel_ends_a_look_as_well(lab: Lab) -> None:
     lab.proxy.add(Kind.SILENCE, "query=", times=1)
     pending_work.want(lab.redis, lab.project, Work.SYNC)
     look = enqueue.enqueue_sync(lab.project)
-    lab.work_until("query=", threading.Thread(target=enqueue.cancel, args=(lab.project,)))
+    lab.work_until("query=", threading.Thread(target=project_jobs.cancel, args=(lab.project,)))
     assert "cancelled by a person" in result(lab, look)["stopped"]
     assert not pending_work.pending(lab.redis, lab.project, Work.SYNC).outstanding
     assert not lab.redis.hexists(Keys(lab.project).info, "held")

@@ -20,7 +20,7 @@ from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.labelstudio.order.superseded import NAMED
 from backend.project.context import Context
-from backend.queue import enqueue, pending_work
+from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
@@ -242,7 +242,7 @@ def test_an_order_that_was_given_up_stops_no_clearing(
     assert ordered.client.versions(project)[name] == 6
     enqueue.enqueue_units(ordered.redis, project, name, [])
     assert clear(ordered, now + DAY) == 0
-    enqueue.cancel(project)
+    project_jobs.cancel(project)
     assert clear(ordered, now + DAY) == 6
     assert clear(ordered, now + 2 * DAY) == 6
     assert ordered.client.versions(project) == {in_force: 6}

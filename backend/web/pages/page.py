@@ -16,7 +16,7 @@ from backend.project.live_quality import Agreement
 from backend.project.project_status import ProjectStatus
 from backend.project.status import read_status
 from backend.project.version_list import VersionList
-from backend.queue.enqueue import CANCELLED
+from backend.queue.project_jobs import CANCELLED
 from backend.store.round_record import round_in_force
 from backend.store.version_history import ROLLBACK, Use
 from backend.web.pages.charts import WINDOW, Chart, Value, chart
