@@ -21,6 +21,8 @@ ROOMS = [
     "model.stop_signals",
     "model.data",
     "model.network",
+    "model.pixels",
+    "model.saved_model",
     "model.similarity",
     "model.selection",
     "model.strategies",

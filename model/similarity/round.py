@@ -13,7 +13,8 @@ import torch
 from model.arrays import Image, Mask
 from model.errors import BudgetError, CheckpointError, TooFewLabelsError
 from model.hashing import digest, digest_of_array
-from model.network.checkpoint import TrainedModel, saved_digest
+from model.network.checkpoint import TrainedModel
+from model.network.folder import saved_digest
 from model.network.inference import predict_masks
 from model.network.pseudo_labels import PseudoLabels
 from model.network.recipe import Recipe

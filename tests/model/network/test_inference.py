@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 
 from model.network.checkpoint import TrainedModel
-from model.network.inference import (
-    OVERLAP,
-    TILE,
-    extract_features,
-    predict_mask,
-    predict_masks,
-    predict_probabilities,
-    tile_starts,
-)
+from model.network.forward import OVERLAP, TILE, forward, tile_starts
+from model.network.inference import extract_features, predict_mask, predict_masks, predict_probabilities
 from model.network.recipe import Recipe
 from model.network.training import train
 from tests.model.conftest import Images, Masks, blobs
@@ -50,7 +43,7 @@ def test_probabilities_at_the_original_size(model: TrainedModel) -> None:
 
 def test_tiles_agree_with_the_whole_image(model: TrainedModel) -> None:
     image = blobs(5, side=160)[0]
-    whole, tiled = predict_probabilities(model, image), predict_probabilities(model, image, tile=96)
+    whole, tiled = predict_probabilities(model, image), forward(model, [image], tile=96)[0].numpy()
     assert np.abs(whole - tiled).mean() < 0.01
     assert (whole.argmax(0) == tiled.argmax(0)).mean() > 0.99
 

@@ -1,0 +1,22 @@
+"""The pixel classifier:
+what each pixel and its surroundings look like (features), and small networks that learn classes from it in a
+second."""
+
+from model.pixels.classifier import PixelModel, train_pixel_model
+from model.pixels.feature_store import FeatureStore
+from model.pixels.features import FeatureExtractor
+from model.pixels.samples import PixelSample, Scale, draw_sample
+from model.pixels.stacked import Networks, Pixels, train_networks
+
+__all__ = [
+    "FeatureExtractor",
+    "FeatureStore",
+    "Networks",
+    "PixelModel",
+    "PixelSample",
+    "Pixels",
+    "Scale",
+    "draw_sample",
+    "train_networks",
+    "train_pixel_model",
+]

@@ -1,0 +1,113 @@
+"""Some pixels of an image with their features, and the mean and deviation of all of them: what a round needs
+of an image, at most 1 MB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from model.arrays import Image, Mask
+from model.errors import ImageError
+from model.pixels.features import FeatureExtractor
+
+PIXELS = 2000
+"""Drawn from each image; all of a smaller one."""
+RARE = 64
+"""Pixels of each class that a labelled image is represented by, where it has them."""
+
+
+@dataclass(frozen=True)
+class PixelSample:
+    """Features of P pixels of one image.
+
+    positions: int64 (P,), ascending, row * width + column. values: float16 (P, channels).
+    mean, deviation: float32 (channels,), of all pixels. size: (height, width).
+    """
+
+    positions: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float16]
+    mean: npt.NDArray[np.float32]
+    deviation: npt.NDArray[np.float32]
+    size: tuple[int, int]
+
+    def classes_in(self, mask: Mask) -> npt.NDArray[np.uint8]:
+        """The class ids of the sampled pixels in a uint8 (H, W) mask of the image: uint8 (P,)."""
+        if mask.shape != self.size:
+            raise ValueError(f"a mask of shape {mask.shape} for an image of {self.size}")
+        return mask.ravel()[self.positions]
+
+    def misses(self, mask: Mask) -> bool:
+        """Whether a class of the mask has fewer than RARE pixels in the sample although it has more."""
+        drawn = np.bincount(self.classes_in(mask), minlength=256)
+        return bool(((drawn < RARE) & (np.bincount(mask.ravel(), minlength=256) > drawn)).any())
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The mean and deviation by which features are standardised, float32 (channels,) each."""
+
+    mean: npt.NDArray[np.float32]
+    deviation: npt.NDArray[np.float32]
+
+    @classmethod
+    def over(cls, samples: Iterable[PixelSample]) -> Scale:
+        """Of all pixels of some images, each image counting alike."""
+        means, squares = [], []
+        for sample in samples:
+            means.append(sample.mean.astype(np.float64))
+            squares.append(sample.mean.astype(np.float64) ** 2 + sample.deviation.astype(np.float64) ** 2)
+        mean = np.mean(means, axis=0)
+        deviation = np.sqrt(np.maximum(np.mean(squares, axis=0) - mean**2, 0))
+        return cls(mean.astype(np.float32), np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32))
+
+    def apply(self, values: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+        """Standardised features, float32, of (P, channels)."""
+        return (values.astype(np.float32) - self.mean) / self.deviation
+
+
+def draw_sample(
+    image: Image, extractor: FeatureExtractor, *, mask: Mask | None = None, pixels: int = PIXELS
+) -> PixelSample:
+    """Draw pixels of a float32 (H, W, 3) image at random, the same at each call, and compute their features.
+
+    With a `mask` also up to RARE pixels of each class that the draw would miss.
+    Raises ImageError where a feature is not finite.
+    """
+    height, width = image.shape[:2]
+    positions = draw_positions(height * width, pixels, mask)
+    values = np.empty((len(positions), extractor.channels), dtype=np.float16)
+    total = torch.zeros(extractor.channels, dtype=torch.float64)
+    squares = torch.zeros_like(total)
+    rows, columns = positions // width, positions % width
+    for block in extractor.compute(image):
+        bottom, right = block.top + block.values.shape[1], block.left + block.values.shape[2]
+        inside = (rows >= block.top) & (rows < bottom) & (columns >= block.left) & (columns < right)
+        at_rows = torch.from_numpy(rows[inside] - block.top)
+        at_columns = torch.from_numpy(columns[inside] - block.left)
+        values[inside] = block.values[:, at_rows, at_columns].T.half().cpu().numpy()
+        flat = block.values.flatten(1)
+        total += flat.sum(dim=1).double().cpu()
+        squares += (flat * flat).sum(dim=1).double().cpu()
+    mean = total / (height * width)
+    deviation = (squares / (height * width) - mean**2).clamp(min=0).sqrt()
+    if not np.isfinite(values).all() or not torch.isfinite(mean).all():
+        raise ImageError("The features of the image are not finite numbers; export it again, without NaN.")
+    return PixelSample(positions, values, mean.float().numpy(), deviation.float().numpy(), (height, width))
+
+
+def draw_positions(count: int, pixels: int, mask: Mask | None = None) -> npt.NDArray[np.int64]:
+    """Up to `pixels` of `count` positions at random, ascending, the same at each call;
+    with a uint8 mask of them also up to RARE of each of its classes: int64 (P,)."""
+    generator = np.random.default_rng(count)
+    drawn = np.arange(count) if count <= pixels else generator.choice(count, pixels, replace=False)
+    if mask is not None:
+        flat = mask.ravel()
+        for class_id in np.unique(flat):
+            if np.count_nonzero(flat[drawn] == class_id) < RARE:
+                own = np.flatnonzero(flat == class_id)
+                drawn = np.union1d(drawn, generator.choice(own, min(RARE, len(own)), replace=False))
+    return np.unique(drawn).astype(np.int64)
