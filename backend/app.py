@@ -38,9 +38,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or get_settings()
     configure_logging(settings)
     strategy_names()  # imports the strategies now: the first /setup has 3 s
-    if any(settings.model_dir.glob("projects/*/current.json")):
-        # Now, and not at the first prediction: for a second while they load, nothing else is answered.
-        import model.network.classical_unet  # noqa: F401
     app = Flask("backend", static_folder=None)
     app.config["SETTINGS"] = settings
     app.config["MAX_CONTENT_LENGTH"] = int(settings.max_body_mb * 2**20)

@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import re
+import socket
 import time
 from typing import Any
 
@@ -23,7 +24,7 @@ from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import ChunkedReceiver
-from waitress.server import TcpWSGIServer
+from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import BadRequest
 from werkzeug.datastructures import Authorization
@@ -182,7 +183,7 @@ class Channel(HTTPChannel):
         log.info("gave up a client that went silent in the midst of a request, or sent it too slowly")
 
 
-class Server(TcpWSGIServer):
+class Connections(BaseWSGIServer):
     """All connections of one listening socket."""
 
     channel_class = Channel
@@ -204,8 +205,30 @@ class Server(TcpWSGIServer):
                 channel.will_close = True
 
 
+class Server(Connections, TcpWSGIServer):
+    """Those of everybody."""
+
+
+class PrivateServer(Connections, UnixWSGIServer):
+    """Those of the other process."""
+
+
 class Worker(BaseWorker):
     """A gunicorn worker in which waitress receives requests and a pool of threads answers them."""
+
+    predicts = False
+    """Whether this is the process that answers /predict, which only the other one reaches."""
+
+    def load_wsgi(self) -> None:
+        """Load the application, and what this process alone needs."""
+        from backend.web.predictor import PREDICTOR, Predictor, prepare  # here, for the same reason as above
+
+        super().load_wsgi()
+        if self.predicts:
+            prepare(get_settings())
+        else:
+            (private,) = (each.sock.getsockname() for each in self.sockets if _is_private(each))
+            self.wsgi.config[PREDICTOR] = Predictor(private)
 
     def run(self) -> None:
         """Serve until gunicorn, or the death of its master, ends it;
@@ -229,6 +252,8 @@ class Worker(BaseWorker):
         threads.set_thread_count(adjustments.threads)
         connections: dict[int, Any] = {}
         for listener in self.sockets:
+            if _is_private(listener) != self.predicts:
+                continue  # the other process accepts these
             place = (
                 listener.sock.family,
                 listener.sock.type,
@@ -236,7 +261,8 @@ class Worker(BaseWorker):
                 listener.sock.getsockname(),
             )
             common = {"dispatcher": threads, "adj": adjustments, "bind_socket": False, "sockinfo": place}
-            Server(self.wsgi, connections, True, listener.sock, **common)
+            server = PrivateServer if self.predicts else Server
+            server(self.wsgi, connections, True, listener.sock, **common)
         while self.alive and os.getppid() == self.ppid:
             self._serve(connections)
         self._end(connections)
@@ -252,7 +278,7 @@ class Worker(BaseWorker):
     def _end(self, connections: dict[int, Any]) -> None:
         """Accept nobody any more, and let the requests that are being answered come to their end."""
         for each in list(connections.values()):
-            if isinstance(each, Server):
+            if isinstance(each, Connections):
                 each.accepting = False
         until = time.monotonic() + self.cfg.graceful_timeout
         while time.monotonic() < until and any(
@@ -260,6 +286,10 @@ class Worker(BaseWorker):
             for each in connections.values()
         ):
             self._serve(connections, 0.1)
+
+
+def _is_private(listener: Any) -> bool:
+    return bool(listener.sock.family == socket.AF_UNIX)
 
 
 class Logger(glogging.Logger):

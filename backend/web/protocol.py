@@ -23,8 +23,9 @@ from backend.queue.project_info import ProjectInfo
 from backend.settings import MARK, parse_project_settings
 from backend.store.storage import Storage
 from backend.store.versions import Versions
-from backend.web import large_json, payload
+from backend.web import payload
 from backend.web.auth import allowed_project, require_project
+from backend.web.predictor import OUTCOMES, PREDICTOR, Predictor, count_predictions, describe_outcomes
 from backend.web.segmenter import START_TRAINING, Segmenter
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,22 @@ def setup() -> Response:
 
 @protocol.post("/predict")
 def predict() -> Response:
-    """Masks for tasks: exactly one item for each, in their order."""
+    """Masks for tasks: exactly one item for each, in their order; by the process that predicts, if there is
+    one."""
+    if not _predictions.acquire(blocking=False):
+        raise RequestError(
+            f"{PREDICTIONS_AT_ONCE} predictions are being made already; try again in a moment.", 503
+        )
+    predictor: Predictor | None = current_app.config.get(PREDICTOR)
+    try:
+        answer = _predict() if predictor is None else predictor.answer()
+    finally:
+        _predictions.release()
+    count_predictions(answer.headers.get(OUTCOMES, ""))
+    return answer
+
+
+def _predict() -> Response:
     content = payload.json_object()
     project_id = payload.project_number(content.get("project"))
     tasks = payload.tasks(content)
@@ -94,20 +110,15 @@ def predict() -> Response:
     context = project_context(project_id)
     require_known(context, ask=True)
     started = time.monotonic()
-    if not _predictions.acquire(blocking=False):
-        raise RequestError(
-            f"{PREDICTIONS_AT_ONCE} predictions are being made already; try again in a moment.", 503
-        )
-    try:
-        segmenter = Segmenter(project_id, schema, context=context)
-        # One after the other: as bytes they take an eighth of the memory.
-        items = [large_json.encode(item) for item in segmenter.predict_each(tasks)]
-    finally:
-        _predictions.release()
+    segmenter = Segmenter(project_id, schema, context=context)
+    # One after the other: as bytes they take an eighth of the memory.
+    items = [json.dumps(item, separators=(",", ":")).encode() for item in segmenter.predict_each(tasks)]
     log.info("%d tasks predicted in %.2f s", len(tasks), time.monotonic() - started)
     commas = [b","] * (len(items) - 1) + [b"]}"]
     parts = [part for pair in zip(items, commas, strict=True) for part in pair]
-    return Response([b'{"results":[', *parts], mimetype="application/json")
+    answer = Response([b'{"results":[', *parts], mimetype="application/json")
+    answer.headers[OUTCOMES] = describe_outcomes(project_id, segmenter.outcomes)
+    return answer
 
 
 @protocol.post("/webhook")

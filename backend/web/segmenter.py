@@ -4,7 +4,7 @@ a class with `predict` and `fit`, one object per project."""
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -19,7 +19,7 @@ from backend.errors import BackendError, UnreachableError
 from backend.jobs.masks.pre_annotation import PreAnnotator
 from backend.labelstudio.http.answers import NewPrediction, Region
 from backend.labelstudio.labels.config import LabelConfig, parse
-from backend.metrics.counters import PREDICTIONS, Drawn
+from backend.metrics.counters import Drawn
 from backend.project.context import Context
 from backend.queue import enqueue, pending_work
 from backend.queue.pending_work import Work
@@ -88,6 +88,8 @@ class Segmenter(LabelStudioMLBase):
         # its parser fails on some that ours explains.
         super().__init__(project_id=str(self.context.project_id), label_config=None, **keywords)
         self.label_config = label_config
+        self.outcomes: Counter[Drawn] = Counter()
+        """How tasks were answered."""
 
     @property
     def version(self) -> str:
@@ -135,7 +137,7 @@ class Segmenter(LabelStudioMLBase):
         config = parse(self.label_config or "")
         if version == NO_VERSION:
             log.info("no model yet, %d empty predictions", len(tasks))
-            self._count(Drawn.NO_MODEL, len(tasks))
+            self.outcomes[Drawn.NO_MODEL] += len(tasks)
             for _ in tasks:
                 yield {"result": [], "score": 0.0, "model_version": version}
             return
@@ -154,12 +156,9 @@ class Segmenter(LabelStudioMLBase):
                 log.error("no further predictions: %s", error)
             except (BackendError, ModelError) as error:
                 log.warning("task %s: no prediction: %s", task["id"], error)
-            self._count(drawn)
+            self.outcomes[drawn] += 1
             score = scores.get(int(task["id"]), UNRANKED_SCORE)
             yield {"result": result, "score": score, "model_version": version}
-
-    def _count(self, drawn: Drawn, tasks: int = 1) -> None:
-        PREDICTIONS.labels(self.context.project_id, drawn.value).inc(tasks)
 
     def _regions(self, version: str, config: LabelConfig, task: Mapping[str, Any]) -> list[Region]:
         data = self.context.image(task, config)
