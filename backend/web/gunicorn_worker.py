@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import re
+import select
 import socket
 import time
 from typing import Any
@@ -60,6 +61,8 @@ usual. What has no end is read anew at each piece that arrives, by the loop that
 LONGEST_IGNORED = 1 << 30
 """Bytes of a body that is too large which are received and thrown away:
 who is still sending does not read the answer."""
+LOOP_SECONDS = 0.5
+"""Between two signs of life, if nothing else happens."""
 _TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 log = logging.getLogger(__name__)
@@ -220,15 +223,27 @@ class Worker(BaseWorker):
     """Whether this is the process that answers /predict, which only the other one reaches."""
 
     def load_wsgi(self) -> None:
-        """Load the application, and what this process alone needs."""
-        from backend.web.predictor import PREDICTOR, Predictor, prepare  # here, for the same reason as above
-
-        super().load_wsgi()
+        """Load the application; in the process that predicts not before it is asked, as most projects never
+        do: it takes seconds, and half a gigabyte."""
+        (private,) = (each.sock for each in self.sockets if _is_private(each))
         if self.predicts:
-            prepare(get_settings())
-        else:
-            (private,) = (each.sock.getsockname() for each in self.sockets if _is_private(each))
-            self.wsgi.config[PREDICTOR] = Predictor(private)
+            self._wait_for(private)
+        super().load_wsgi()
+        if not self.predicts:
+            from backend.web.predictor import PREDICTOR, Predictor  # here, for the same reason as above
+
+            self.wsgi.config[PREDICTOR] = Predictor(private.getsockname())
+
+    def _wait_for(self, listening: socket.socket) -> None:
+        """Return when somebody connects; ends this process where gunicorn does, or its master dies."""
+        while self._goes_on():
+            self.notify()
+            if select.select([listening], [], [], LOOP_SECONDS)[0]:
+                return
+        leave()
+
+    def _goes_on(self) -> bool:
+        return bool(self.alive) and os.getppid() == self.ppid
 
     def run(self) -> None:
         """Serve until gunicorn, or the death of its master, ends it;
@@ -263,7 +278,7 @@ class Worker(BaseWorker):
             common = {"dispatcher": threads, "adj": adjustments, "bind_socket": False, "sockinfo": place}
             server = PrivateServer if self.predicts else Server
             server(self.wsgi, connections, True, listener.sock, **common)
-        while self.alive and os.getppid() == self.ppid:
+        while self._goes_on():
             self._serve(connections)
         self._end(connections)
         threads.shutdown(timeout=1)
@@ -271,7 +286,7 @@ class Worker(BaseWorker):
         log.info("the web server's process ends")
         leave()
 
-    def _serve(self, connections: dict[int, Any], seconds: float = 0.5) -> None:
+    def _serve(self, connections: dict[int, Any], seconds: float = LOOP_SECONDS) -> None:
         self.notify()
         wasyncore.loop(timeout=seconds, use_poll=True, map=connections, count=1)
 

@@ -18,7 +18,6 @@ from flask import Response, request
 
 from backend.errors import RequestError
 from backend.metrics.counters import PREDICTIONS, Drawn
-from backend.settings import Settings
 from backend.web.requests import HEADER, request_id
 
 log = logging.getLogger(__name__)
@@ -72,12 +71,6 @@ class Predictor:
         )
         answer.call_on_close(incoming.close)
         return answer
-
-
-def prepare(settings: Settings) -> None:
-    """Load the networks' libraries if there are models: now, and not at the first prediction."""
-    if any(settings.model_dir.glob("projects/*/current.json")):
-        import model.network.classical_unet  # noqa: F401
 
 
 def describe_outcomes(project_id: int, outcomes: Mapping[Drawn, int]) -> str:
