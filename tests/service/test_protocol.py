@@ -512,7 +512,7 @@ def test_webhooks_of_concurrent_annotators_are_quick(web: Web, redis: Redis) -> 
     )  # as long as Label Studio waits; the aim, a p95 of 0.2 s, is measured in tests/benchmarks
 
 
-def test_nobody_else_waits_for_a_prediction(web: Web, redis: Redis, image_url: Callable[[int], str]) -> None:
+def test_nobody_else_waits_for_a_prediction(web: Web, redis: Redis) -> None:
     """Not even where the process that predicts is stuck, or ends: whoever asked it is told, all others are
     answered, and a new one takes its place."""
     redis.sadd(PROJECTS, 2, 7)
