@@ -1,5 +1,7 @@
 """Every error of the service; each message says what was found, what was expected, and what to do next."""
 
+from model.errors import ImageError
+
 
 class BackendError(Exception):
     """Base of all errors that an administrator can fix; anything else that escapes is a defect of ours."""
@@ -21,7 +23,7 @@ class UnknownLabelError(RegionError):
         self.label = label
 
 
-class TaskImageError(BackendError):
+class TaskImageError(BackendError, ImageError):
     """The image of one task cannot be fetched or worked on; the other tasks can go on.
 
     `lasting`: that image will never do here (too large), so that it is not tried again and again. `remedy`:

@@ -182,7 +182,7 @@ def running_stack(label_studio: LabelStudioServer, folder: Path) -> Iterator[Sta
         gather_seconds=1,
         recipe=RECIPE,
         threads=1,
-        project_defaults={"candidates": 3, "budget": 2, "folds": 0},
+        project_defaults={"similarity": "unet", "candidates": 3, "budget": 2, "folds": 0},
         nightly="off",
     )
     try:

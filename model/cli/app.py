@@ -156,6 +156,8 @@ def rank_command(
                 on_progress=show,
             )
             ranking = chosen.rank(round_, budget)
+        for image, message in round_.failed.items():
+            _say(f"Left out: {image}: {message}", style="yellow")
         write_table(ranking, out)
         if blank := int(ranking.notes.get("blank_pseudo_labels", 0)):
             _say(
@@ -214,7 +216,7 @@ def experiment_command(
             random_draws=draws,
             repeats=repeats,
             seed=seed,
-            options={name: chosen for name in names if (chosen := options.of(name))},
+            options={name: chosen for name in names if (chosen := options.of(name, paper=True))},
             classes=classes,
             masks=told,
         )

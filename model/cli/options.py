@@ -15,7 +15,7 @@ from model.data.mask_coding import MaskOptions, Meaning
 from model.network.device import default_device, default_width
 from model.network.recipe import Recipe
 from model.options import Option, options_of
-from model.strategies import default_options, strategy_options
+from model.strategies import default_options, paper_options, strategy_options
 
 Data = Annotated[Path, typer.Option(help="Folder with images/ and masks/, all labelled.")]
 SplitFile = Annotated[
@@ -77,10 +77,11 @@ class GivenRecipe(Given):
 class GivenStrategyOptions(Given):
     """The options of all strategies."""
 
-    def of(self, strategy: str) -> dict[str, Any]:
-        """Those that a strategy takes, at their defaults where nothing is said.
+    def of(self, strategy: str, *, paper: bool = False) -> dict[str, Any]:
+        """Those that a strategy takes; at their defaults, or the `paper`'s, where nothing is said.
         Raises StrategyError for an unknown name."""
-        return {name: self.said.get(name, default) for name, default in default_options(strategy).items()}
+        taken = default_options(strategy) | (paper_options(strategy) if paper else {})
+        return {name: self.said.get(name, default) for name, default in taken.items()}
 
 
 def declared_options(

@@ -19,7 +19,7 @@ from model.data.pool import Pool, scan
 from model.errors import BudgetError, PoolError, StrategyError
 from model.hashing import digest, digest_of_files
 from model.network.recipe import Recipe
-from model.strategies import Strategy, get_strategy
+from model.strategies import Strategy, get_strategy, paper_options
 
 RANDOM_DRAWS = 8  # random sequences averaged, as in the paper
 MUST_AGREE = (
@@ -114,7 +114,7 @@ class Protocol:
 
     def strategy(self, name: str) -> Strategy:
         """The strategy of that name with this protocol's options."""
-        return get_strategy(name, **self.options.get(name, {}))
+        return get_strategy(name, **paper_options(name) | self.options.get(name, {}))
 
     def read_split(self) -> Split:
         """The split, checked against the sizes."""

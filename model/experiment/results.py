@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from model.errors import ResultsError
 from model.files import write_bytes
-from model.strategies import default_options, strategies
+from model.strategies import default_options, paper_options, strategies
 
 INITIAL = "initial"  # the first labelled set, drawn once per experiment and shared by all its arms
 RANDOM = "random"  # the baseline; the only strategy with more than one draw
@@ -368,7 +368,9 @@ def _with_options_of(names: Collection[str], protocol: dict[str, Any]) -> dict[s
     an option that it does not tell had its default."""
     told = protocol.get("options", {})
     complete = {
-        name: (default_options(name) if name in strategies() else {}) | told.get(name, {}) for name in names
+        name: (default_options(name) | paper_options(name) if name in strategies() else {})
+        | told.get(name, {})
+        for name in names
     }
     return {**protocol, "options": complete}
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -19,6 +20,10 @@ from model.network.inference import predict_masks
 from model.network.pseudo_labels import PseudoLabels
 from model.network.recipe import Recipe
 from model.network.training import train
+from model.pixels import FeatureExtractor, FeatureStore, PixelModel, PixelSample
+
+if TYPE_CHECKING:
+    from model.similarity.pixel_pool import PixelPool
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -36,10 +41,12 @@ class Round:
     to uint8 (H, W) class ids. Ids are the keys everywhere;
     they order deterministically, so the same round gives the same result whatever order it is given in.
     `model_folder` names an f_L that is trained already.
-    `failed` names the networks (units of a strategy) that could not be trained, and says why:
-    a ranking does without them.
+    `failed` names the networks (units of a strategy) that could not be trained, and the images whose features
+    could not be computed, and says why: a ranking does without them.
     `image_digests` tells, by id, one image from another under the same name where their source knows that
     without reading them (a file's digest, an address); the arrays are hashed otherwise.
+    `feature_folder` keeps the features of pixels, which several rounds may share; default the round's own.
+    `pixel_model_folder` names a pixel classifier of all labels that is trained already.
     """
 
     images: Mapping[str, Image]
@@ -52,6 +59,8 @@ class Round:
     device: torch.device | None = None
     failed: dict[str, str] = field(default_factory=dict)
     image_digests: Mapping[str, str] | None = None
+    feature_folder: Path | None = None
+    pixel_model_folder: Path | None = None
     on_progress: OnProgress = field(default=ignore_progress)
 
     def __post_init__(self) -> None:
@@ -146,6 +155,30 @@ class Round:
             if self.image_digests is None
             else self.image_digests[identity]
         )
+
+    @cached_property
+    def features(self) -> FeatureStore:
+        """Where the features of the images' pixels are kept."""
+        extractor = FeatureExtractor(self.recipe.precision)
+        return FeatureStore(self.feature_folder or self.folder / "features", extractor)
+
+    def sample(self, identity: str, mask: Mask | None = None) -> PixelSample:
+        """Sampled pixels of an image; with a `mask`, some of each of its classes.
+        Raises ImageError where it cannot be read or its features cannot be computed."""
+        return self.features.sample(self._digest_of(identity), self.images[identity], mask)
+
+    @cached_property
+    def pixels(self) -> PixelPool:
+        """The round as a pixel classifier sees it."""
+        from model.similarity.pixel_pool import PixelPool
+
+        return PixelPool(self)
+
+    @property
+    def pixel_model(self) -> PixelModel:
+        """f_L as a pixel classifier, trained on all of L in a second.
+        Raises TooFewLabelsError where there is nothing to learn from."""
+        return self.pixels.model
 
     def train(
         self,

@@ -20,12 +20,16 @@ __all__ = [
     "default_options",
     "find_strategy",
     "get_strategy",
+    "paper_options",
     "strategies",
     "strategy_names",
     "strategy_options",
 ]
 
 DEFAULT = "task_dependent"
+PAPER = {"similarity": "unet"}
+"""Options with which strategies are the paper's; experiments and rounds of releases that had no other wrote
+nothing about them."""
 
 
 def strategies() -> Mapping[str, type[Strategy]]:
@@ -75,6 +79,13 @@ def find_strategy(name: str) -> type[Strategy]:
 def default_options(name: str) -> dict[str, Any]:
     """The options of a strategy at their defaults. Raises StrategyError for an unknown name."""
     return {option.name: option.default for option in options_of(find_strategy(name)).values()}
+
+
+def paper_options(name: str) -> dict[str, Any]:
+    """The options in which the paper's method is not the default here, and that a strategy takes;
+    none for an unknown name."""
+    known = strategies()
+    return {each: value for each, value in PAPER.items() if name in known and each in options_of(known[name])}
 
 
 def get_strategy(name: str, **options: Any) -> Strategy:

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from model.similarity.pixel_similarity import PixelSimilarity
 from model.similarity.round import Round
 from model.strategies.features import pool_features
 from model.strategies.task_dependent import TaskDependent
@@ -35,11 +36,16 @@ class Alike(TaskDependent):
         " `ensemble`, where images differ much"
     )
 
-    def similarity(self, round_: Round) -> npt.NDArray[np.float32]:
+    def complete_rows(self, round_: Round) -> npt.NDArray[np.float32]:
         """d between all images as far as they look alike, in the order of ids, float32 (N, N)."""
-        similarity = super().similarity(round_)
+        similarity = super().complete_rows(round_)
         similarity *= likeness(pool_features(round_))
         return similarity
+
+    def weigh_pixels(self, round_: Round, found: PixelSimilarity) -> npt.NDArray[np.float32]:
+        """d as far as two images look alike: here by the mean and deviation of their pixels' features."""
+        del round_
+        return found.matrix * likeness(found.vectors)
 
 
 def likeness(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -16,11 +16,30 @@ from model.errors import StrategyError
 from model.options import option
 from model.reason import Kind, Reason
 from model.similarity import RowStore, complete, train_row
+from model.similarity.pixel_similarity import PixelSimilarity, compare_pixels
 from model.similarity.round import Round
 from model.strategies.base import Comparison, Query, Ranking, Strategy
 
 ROWS = "rows"  # folder of the rows, within that of the round
 STREAM = 1  # of random numbers, apart from that of the random strategy, whose batch would lie in K otherwise
+
+
+PIXEL, UNET = "pixel", "unet"  # kinds of similarity
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What an order is decided from.
+
+    similarity: float32 (n, n), row and column i are of `ids[i]`. trained: ids whose rows are measured.
+    blank: images that show nothing to learn from. candidates: networks that were to be trained.
+    """
+
+    ids: tuple[str, ...]
+    similarity: npt.NDArray[np.float32]
+    trained: tuple[str, ...]
+    blank: frozenset[str]
+    candidates: int
 
 
 @dataclass(frozen=True)
@@ -31,10 +50,17 @@ class TaskDependent(Strategy):
     asks_for: ClassVar[str] = (
         "the images from which a network learns to predict even the hardest image: the paper's method"
     )
+    similarity: str = option(
+        PIXEL,
+        "What compares two images: `pixel`, small networks on what each pixel looks like, one for every"
+        " image, in seconds; or `unet`, the paper's U-Nets on K images, in minutes to hours.",
+        choices=(PIXEL, UNET),
+        automatic="pixel; in an experiment unet, as in the paper",
+    )
     # |K|, at most as many as there are to draw from
     candidates: int = option(
         16,
-        "Networks on single images that a round trains (K): more tell more and cost more.",
+        "U-Nets on single images that a round trains (K): more tell more and cost more.",
         least=1,
         most=1000,
     )
@@ -68,19 +94,15 @@ class TaskDependent(Strategy):
         return frozenset(given | (round_.pseudo_labels.blank - set(round_.labelled)))
 
     def units(self, round_: Round) -> tuple[str, ...]:
-        """One training for each image of K."""
-        return self.draw_candidates(round_)
+        """One training for each image of K; pixel classifiers are trained where the order is made."""
+        return () if self.similarity == PIXEL else self.draw_candidates(round_)
 
     def draw_candidates(self, round_: Round) -> tuple[str, ...]:
         """Step 2:
         K, drawn at random from U. Images whose pseudo-label shows nothing to learn from are not drawn."""
         blank = self.blank(round_)
         if blank.issuperset(round_.unlabelled):
-            raise StrategyError(
-                "The model finds nothing (specks at most) or only foreground in all of the"
-                f" {len(round_.unlabelled)} unlabelled images, so that none can be compared. Label a few more"
-                " images, chosen at random or by eye, and try again."
-            )
+            raise nothing_found(round_)
         eligible = [
             identity
             for identity in (round_.ids if self.candidates_from_all else round_.unlabelled)
@@ -99,7 +121,7 @@ class TaskDependent(Strategy):
         """The file of a row."""
         return f"{ROWS}/{RowStore.file_of(unit)}"
 
-    def similarity(self, round_: Round) -> npt.NDArray[np.float32]:
+    def complete_rows(self, round_: Round) -> npt.NDArray[np.float32]:
         """Step 5: d between all images, in the order of ids (Eq. 4), float32 (N, N)."""
         self.run_units(round_)
         rows = self._rows(round_)
@@ -112,39 +134,64 @@ class TaskDependent(Strategy):
             [round_.ids.index(k) for k in known],
         )
 
+    def compare_images(self, round_: Round) -> Compared:
+        """d of all images that show something to learn from, by U-Nets or by pixel classifiers."""
+        if self.similarity == PIXEL:
+            return self.compare_pixels(round_)
+        matrix = self.complete_rows(round_)
+        blank = self.blank(round_)
+        positions = [position for position, identity in enumerate(round_.ids) if identity not in blank]
+        candidates = self.draw_candidates(round_)
+        return Compared(
+            tuple(round_.ids[position] for position in positions),
+            matrix[np.ix_(positions, positions)] if blank else matrix,
+            tuple(k for k in candidates if self._rows(round_).get(k) is not None),
+            blank,
+            len(candidates),
+        )
+
+    def compare_pixels(self, round_: Round) -> Compared:
+        """d by a small network on the pixels of every image (Eq. 2): nothing is drawn or completed."""
+        found = compare_pixels(round_, true_masks=self.true_masks)
+        if not set(found.ids) - set(round_.labels):
+            raise nothing_found(round_)
+        return Compared(found.ids, self.weigh_pixels(round_, found), found.ids, found.empty, len(found.ids))
+
+    def weigh_pixels(self, round_: Round, found: PixelSimilarity) -> npt.NDArray[np.float32]:
+        """d as far as it is believed."""
+        del round_
+        return found.matrix
+
     def rank(self, round_: Round, budget: int) -> Ranking:
         """Step 6:
         the subset Z ⊇ L that maximises the minimum expected dice, and after it all others by what each
         adds."""
         round_.check_budget(budget)
-        similarity = self.similarity(round_)
-        blank = self.blank(round_)
-        compared = [identity for identity in round_.ids if identity not in blank]
-        last = [identity for identity in round_.unlabelled if identity in blank]
-        positions = [position for position, identity in enumerate(round_.ids) if identity not in blank]
-        compared_similarity = similarity[np.ix_(positions, positions)] if blank else similarity
+        compared = self.compare_images(round_)
+        known = set(compared.ids)
+        last = [identity for identity in round_.unlabelled if identity not in known]
         ranked = selection.rank(
-            compared_similarity,
-            [index for index, identity in enumerate(compared) if identity in round_.labels],
+            compared.similarity,
+            [index for index, identity in enumerate(compared.ids) if identity in round_.labels],
             min(budget, len(round_.unlabelled) - len(last)),
-            ids=compared,
+            ids=compared.ids,
             seed=round_.seed,
         )
-        queries = [_query(image, compared) for image in ranked.images]
+        queries = [_query(image, compared.ids) for image in ranked.images]
+        last.sort(key=lambda identity: identity not in compared.blank)
         queries += [
-            Query(identity, len(queries) + place, len(queries) + place <= budget, Reason(Kind.EMPTY))
-            for place, identity in enumerate(last, 1)
+            Query(identity, place, place <= budget, _why_last(round_, identity, compared.blank))
+            for place, identity in enumerate(last, len(queries) + 1)
         ]
-        candidates = self.draw_candidates(round_)
         notes = {
             "value": ranked.selection.value,
             "upper_bound": ranked.selection.upper_bound,
             "worst_before": ranked.images[0].worst_before,
-            "candidates": float(len(candidates)),
-            "blank_pseudo_labels": float(len(blank)),
+            "candidates": float(compared.candidates),
+            "blank_pseudo_labels": float(len(compared.blank)),
         }
-        measured = tuple(k for k in candidates if self._rows(round_).get(k) is not None)
-        return Ranking(tuple(queries), notes, Comparison(tuple(compared), compared_similarity, measured))
+        comparison = Comparison(compared.ids, compared.similarity, compared.trained)
+        return Ranking(tuple(queries), notes, comparison)
 
     def _rows(self, round_: Round) -> RowStore:
         return RowStore(round_.folder / ROWS, f"{round_.fingerprint}-{self.true_masks}", round_.ids)
@@ -161,3 +208,18 @@ def _query(image: selection.RankedImage, ids: Sequence[str]) -> Query:
         worst=(image.worst_before, image.worst_after),
     )
     return Query(ids[image.index], image.rank, image.in_batch, reason, image.worst_after, helped)
+
+
+def _why_last(round_: Round, identity: str, blank: frozenset[str]) -> Reason | str:
+    if identity in blank:
+        return Reason(Kind.EMPTY)
+    return f"it could not be compared: {round_.failed.get(identity, 'its features cannot be computed')}"
+
+
+def nothing_found(round_: Round) -> StrategyError:
+    """The error of a round in which no unlabelled image shows anything to learn from."""
+    return StrategyError(
+        "The model finds nothing (specks at most) or only foreground in all of the"
+        f" {len(round_.unlabelled)} unlabelled images, so that none can be compared. Label a few more"
+        " images, chosen at random or by eye, and try again."
+    )

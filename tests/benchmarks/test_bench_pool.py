@@ -72,7 +72,7 @@ def measure(count: int, folder: Path) -> dict[str, Any]:
     start = time.monotonic()
     assert sum(int(round_.pseudo_labels[identity].any()) for identity in ids) == count
     figures |= {"read_ms": (time.monotonic() - start) / count * 1e3, "masks_mb": peak_mb()}
-    strategy, random = TaskDependent(), np.random.default_rng(0)
+    strategy, random = TaskDependent("unet"), np.random.default_rng(0)
     group, mean = (
         random.integers(0, GROUPS, count),
         random.uniform(0.1, 0.6, (GROUPS, GROUPS)) + 0.3 * np.eye(GROUPS),

@@ -103,7 +103,7 @@ def lab(
         recipe={**TINY, "max_side": 96},
         label_studio_url=label_studio.url,
         label_studio_api_key=label_studio.token,
-        project_defaults={"candidates": 2, "budget": 2, "folds": 0},
+        project_defaults={"similarity": "unet", "candidates": 2, "budget": 2, "folds": 0},
         max_megapixels=MANY,
     )
     headers = {"Authorization": f"Token {label_studio.token}"}

@@ -80,7 +80,7 @@ def lab(
             recipe=TINY,
             label_studio_url=proxy.url,
             label_studio_api_key=label_studio.token,
-            project_defaults={"candidates": 1, "budget": 1, "folds": 0},
+            project_defaults={"similarity": "unet", "candidates": 1, "budget": 1, "folds": 0},
         )
         body = {
             "title": "Stopped",

@@ -17,6 +17,7 @@ from backend.queue.progress import Progress
 from backend.store.round_record import DRAFT, RoundRecord
 from model.network.recipe import Recipe
 from model.similarity.round import Round
+from model.strategies import paper_options
 
 SNAPSHOT = "snapshot.json"
 LABELS = "labels.npz"
@@ -83,6 +84,7 @@ class RoundFolder:
         content = self.context.storage.read_json(f"{self.folder}/{SNAPSHOT}", fresh=True)
         if content is None:
             raise SupersededError(f"The round {self.name} is not in the storage any more.")
+        content["options"] = {**paper_options(content["strategy"]), **content["options"]}
         return Snapshot(**content)
 
     def save(self, snapshot: Snapshot) -> None:

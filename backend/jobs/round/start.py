@@ -146,7 +146,7 @@ def _take_snapshot(
         reason=reason,
         version=version,
         strategy=setup.options.strategy,
-        options={name: value for name, value in setup.options.strategy_options.items() if name in taken},
+        options={name: setup.options.strategy_options.get(name, default) for name, default in taken.items()},
         budget=setup.options.budget,
         # The same labels give the same order; other labels draw other candidates.
         seed=setup.options.seed + len(labels.masks),

@@ -81,9 +81,18 @@ def on(data: Path) -> list[str]:
     return ["--data", str(data), "--split", f"{data}/split.json"]
 
 
-@pytest.mark.parametrize("strategy", ["task_dependent", "random"])
-def test_rank_writes_an_order_over_all_unlabelled_images(folder: Path, strategy: str) -> None:
-    done = rank(folder, "--strategy", strategy, "--candidates", "2")
+@pytest.mark.parametrize(
+    ("strategy", "options"),
+    [
+        ("task_dependent", []),
+        ("task_dependent", ["--similarity", "unet", "--candidates", "2"]),
+        ("random", []),
+    ],
+)
+def test_rank_writes_an_order_over_all_unlabelled_images(
+    folder: Path, strategy: str, options: list[str]
+) -> None:
+    done = rank(folder, "--strategy", strategy, *options)
     assert done.exit_code == 0, done.stderr
     rows = list(csv.DictReader((folder / "ranking.csv").open()))
     assert list(rows[0]) == ["rank", "file", "batch", "expected_dice", "reason"]
@@ -107,9 +116,11 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
         raise StrategyError("enough")
 
     monkeypatch.setattr(app, "get_strategy", get_strategy)
-    assert rank(folder, "--candidates", "3", "--true-masks", "--candidates-from-all").exit_code == 2
+    given = ["--similarity", "unet", "--candidates", "3", "--true-masks", "--candidates-from-all"]
+    assert rank(folder, *given).exit_code == 2
     assert seen == {
         "name": "task_dependent",
+        "similarity": "unet",
         "candidates": 3,
         "true_masks": True,
         "candidates_from_all": True,
@@ -118,6 +129,7 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
     rank(folder)
     assert seen == {
         "name": "task_dependent",
+        "similarity": "pixel",
         "candidates": 16,
         "true_masks": False,
         "candidates_from_all": False,
@@ -135,7 +147,7 @@ def test_the_networks_of_a_ranking_have_a_line_of_their_own(
     monkeypatch.setattr(
         ProgressBar, "report", lambda _, line, _done, _total, step=None: lines.update({step: line})
     )
-    assert rank(folder, "--candidates", "1").exit_code == 0
+    assert rank(folder, "--similarity", "unet", "--candidates", "1").exit_code == 0
     networks = lines.pop("task_dependent: networks trained")
     assert any(str(step).startswith("Training on") for step in lines)
     assert networks not in lines.values()
@@ -312,6 +324,7 @@ def test_what_is_wrong_is_said_without_a_traceback(folder: Path, change: dict[st
         "--masks": f"{folder}/masks",
         "--budget": "2",
         "--out": f"{folder}/r.csv",
+        "--similarity": "unet",
         "--candidates": "2",
     }
     arguments = [
@@ -329,7 +342,8 @@ def test_what_is_wrong_is_said_without_a_traceback(folder: Path, change: dict[st
 def rank_with_encoder(folder: Path, *options: str) -> Result:
     paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
     return model(
-        "rank", *paths, "--budget", "2", "--candidates", "1", "--encoder", "resnet18", *options, *FAST
+        *["rank", *paths, "--budget", "2", "--similarity", "unet", "--candidates", "1"],
+        *["--encoder", "resnet18", *options, *FAST],
     )
 
 
@@ -435,7 +449,7 @@ def test_an_experiment_is_the_papers_unless_told_otherwise() -> None:
 def test_images_in_which_nothing_is_found_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They come last without an expected dice, and the user hears so."""
     monkeypatch.setattr(TaskDependent, "blank", lambda _, round_: frozenset(round_.unlabelled[:2]))
-    done = rank(folder, "--candidates", "2")
+    done = rank(folder, "--similarity", "unet", "--candidates", "2")
     assert done.exit_code == 0, done.stderr
     assert "in 2 of the 8 images a first model finds nothing" in done.stderr
     assert [row["expected_dice"] != "" for row in csv.DictReader((folder / "ranking.csv").open())] == [
@@ -455,7 +469,7 @@ def test_too_little_memory_is_told_in_a_line(
         raise error
 
     monkeypatch.setattr("model.network.training.build_network", full)
-    done = rank(folder)
+    done = rank(folder, "--similarity", "unet")
     assert done.exit_code == 1
     assert "Not enough memory: a smaller --image-size" in done.stderr
     assert "Traceback" not in done.stderr
@@ -465,8 +479,8 @@ def test_a_full_disk_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyP
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("model.network.checkpoint.save_file", full)
-    done = rank(folder)
+    monkeypatch.setattr("model.network.folder.save_file", full)
+    done = rank(folder, "--similarity", "unet")
     assert done.exit_code == 1
     assert "No space left on device" in done.stderr
     assert "the same command goes on from there" in done.stderr

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from model.errors import ResultsError
 from model.experiment.results import INITIAL, WHOLE, Results, Run, missing, planned_runs
-from model.strategies import default_options
+from model.strategies import default_options, paper_options
 
 PROTOCOL: dict[str, Any] = {
     "data": "axons",
@@ -229,7 +229,11 @@ def test_an_option_that_results_do_not_tell_had_its_default(tmp_path: Path) -> N
     def asked(**options: object) -> dict[str, object]:
         return {
             "strategies": ["task_dependent"],
-            "options": {"task_dependent": default_options("task_dependent") | options},
+            "options": {
+                "task_dependent": default_options("task_dependent")
+                | paper_options("task_dependent")
+                | options
+            },
         }
 
     assert (

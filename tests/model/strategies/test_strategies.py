@@ -27,7 +27,7 @@ from model.strategies.task_dependent import TaskDependent
 from model.strategies.uncertainty import mean_entropy
 from tests.model.conftest import Masks
 
-OPTIONS = {name: {"candidates": 3} for name in ("task_dependent", "trusted", "alike")}
+OPTIONS = {name: {"similarity": "unet", "candidates": 3} for name in ("task_dependent", "trusted", "alike")}
 
 
 def seen_as(round_: Round, masks: Masks) -> Round:
@@ -112,17 +112,17 @@ def test_random_differs_by_seed_and_repeats_under_it(small_round: Round) -> None
 
 
 def test_candidates_are_drawn_from_the_unlabelled_images(small_round: Round) -> None:
-    units = TaskDependent(candidates=5).units(small_round)
+    units = TaskDependent("unet", candidates=5).units(small_round)
     assert len(units) == 5
     assert set(units) <= set(small_round.unlabelled)
 
 
 def test_candidates_may_be_drawn_from_all_images(small_round: Round) -> None:
-    assert set(TaskDependent(candidates=100, candidates_from_all=True).units(small_round)) <= set(
+    assert set(TaskDependent("unet", candidates=100, candidates_from_all=True).units(small_round)) <= set(
         small_round.ids
     )
     assert set(small_round.labelled) <= set(
-        TaskDependent(candidates=100, candidates_from_all=True).units(small_round)
+        TaskDependent("unet", candidates=100, candidates_from_all=True).units(small_round)
     )
 
 
@@ -130,9 +130,9 @@ def test_true_masks_replace_the_pseudo_labels_of_labelled_images(small_round: Ro
     masks = TaskDependent(true_masks=True).masks(small_round)
     np.testing.assert_array_equal(masks["00.png"], small_round.labels["00.png"])
     np.testing.assert_array_equal(masks["05.png"], small_round.pseudo_labels["05.png"])
-    assert dict(TaskDependent().masks(small_round)).keys() == dict(masks).keys() == set(small_round.ids)
+    assert dict(TaskDependent("unet").masks(small_round)).keys() == dict(masks).keys() == set(small_round.ids)
     np.testing.assert_array_equal(
-        TaskDependent().masks(small_round)["00.png"], small_round.pseudo_labels["00.png"]
+        TaskDependent("unet").masks(small_round)["00.png"], small_round.pseudo_labels["00.png"]
     )
 
 
@@ -141,14 +141,14 @@ def test_candidates_and_the_random_batch_are_drawn_apart(small_round: Round) -> 
     for round_ in rounds:
         round_.__dict__["pseudo_labels"] = small_round.pseudo_labels
     inside = [
-        set(get_strategy("random").rank(r, 3).batch) <= set(TaskDependent(candidates=3).units(r))
+        set(get_strategy("random").rank(r, 3).batch) <= set(TaskDependent("unet", candidates=3).units(r))
         for r in rounds
     ]
     assert not all(inside)
 
 
 def test_an_interrupted_round_trains_only_the_rows_that_are_missing(finished_copy: Round) -> None:
-    strategy = TaskDependent(candidates=3)
+    strategy = TaskDependent("unet", candidates=3)
     whole = strategy.rank(finished_copy, 2)
     rows = sorted((finished_copy.folder / "rows").iterdir())
     rows[0].write_text("{half")
@@ -159,8 +159,8 @@ def test_an_interrupted_round_trains_only_the_rows_that_are_missing(finished_cop
 
 
 def test_the_similarity_has_the_trained_rows_and_a_diagonal_of_one(finished: Round) -> None:
-    strategy = TaskDependent(candidates=3)
-    matrix = strategy.similarity(finished)
+    strategy = TaskDependent("unet", candidates=3)
+    matrix = strategy.complete_rows(finished)
     np.testing.assert_array_equal(matrix.diagonal(), 1.0)
     units = strategy.units(finished)
     k, others = finished.ids.index(units[0]), ~np.isin(finished.ids, units)
@@ -170,8 +170,8 @@ def test_the_similarity_has_the_trained_rows_and_a_diagonal_of_one(finished: Rou
 def test_images_in_which_the_model_finds_nothing_are_neither_trained_on_nor_first(small_round: Round) -> None:
     blank = "05.png"
     round_ = seen_as(small_round, {blank: np.zeros((48, 48), np.uint8)})
-    assert blank not in TaskDependent(candidates=100).units(round_)
-    ranking = TaskDependent(candidates=1).rank(round_, 2)
+    assert blank not in TaskDependent("unet", candidates=100).units(round_)
+    ranking = TaskDependent("unet", candidates=1).rank(round_, 2)
     assert blank not in ranking.batch
     assert ranking.notes["blank_pseudo_labels"] == 1
     assert next(query.reason for query in ranking.queries if query.image == blank) == Reason(Kind.EMPTY)
@@ -180,13 +180,13 @@ def test_images_in_which_the_model_finds_nothing_are_neither_trained_on_nor_firs
 def test_a_ranking_shows_what_it_was_decided_from(finished: Round) -> None:
     """The similarity of the images compared, which of them a network was trained on, and what a place is
     expected to bring."""
-    strategy = TaskDependent(candidates=3)
+    strategy = TaskDependent("unet", candidates=3)
     ranking = strategy.rank(finished, 2)
     assert ranking.comparison is not None
     assert ranking.comparison.trained == strategy.units(finished)
     positions = [finished.ids.index(identity) for identity in ranking.comparison.ids]
     np.testing.assert_array_equal(
-        ranking.comparison.similarity, strategy.similarity(finished)[np.ix_(positions, positions)]
+        ranking.comparison.similarity, strategy.complete_rows(finished)[np.ix_(positions, positions)]
     )
     first = ranking.queries[0]
     assert first.expected_dice is not None
@@ -206,7 +206,7 @@ def test_a_ranking_shows_what_it_was_decided_from(finished: Round) -> None:
 def test_a_model_that_finds_nothing_anywhere_is_said(small_round: Round) -> None:
     round_ = seen_as(small_round, {identity: np.zeros((48, 48), np.uint8) for identity in small_round.ids})
     with pytest.raises(StrategyError, match="Label a few more images"):
-        TaskDependent().rank(round_, 2)
+        TaskDependent("unet").rank(round_, 2)
 
 
 @pytest.mark.parametrize("value", [0, 1])
@@ -216,7 +216,7 @@ def test_a_labelled_image_in_which_the_model_finds_nothing_is_not_compared_eithe
     """Its agreement with other networks is 0 or 1 whatever it looks like;
     only what it truly shows could tell more."""
     round_ = seen_as(small_round, {"01.png": np.full((48, 48), value, np.uint8)})
-    strategy = TaskDependent(candidates=1)
+    strategy = TaskDependent("unet", candidates=1)
     ranking = strategy.rank(round_, 2)
     assert sorted(ranking.order) == list(round_.unlabelled)
     assert ranking.comparison is not None
@@ -229,7 +229,7 @@ def test_a_labelled_image_in_which_the_model_finds_nothing_is_not_compared_eithe
 
 def test_nothing_labelled_can_be_compared_and_the_others_still_are(small_round: Round) -> None:
     round_ = seen_as(small_round, {i: np.zeros((48, 48), np.uint8) for i in small_round.labelled})
-    ranking = TaskDependent(candidates=1).rank(round_, 2)
+    ranking = TaskDependent("unet", candidates=1).rank(round_, 2)
     assert sorted(ranking.order) == list(round_.unlabelled)
     assert ranking.notes["worst_before"] == 0.0
 
@@ -247,7 +247,7 @@ def test_a_speck_that_an_annotator_drew_stays_a_label(small_round: Round) -> Non
     labels = {**small_round.labels, "00.png": speck}
     round_ = seen_as(dataclasses.replace(small_round, labels=labels), {"05.png": speck})
     assert "00.png" not in TaskDependent(true_masks=True).blank(round_)
-    assert "05.png" not in TaskDependent(candidates=10).units(round_)
+    assert "05.png" not in TaskDependent("unet", candidates=10).units(round_)
 
 
 # networks that cannot be trained

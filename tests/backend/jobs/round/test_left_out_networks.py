@@ -12,7 +12,7 @@ from model.similarity.round import Round
 from model.strategies.task_dependent import TaskDependent
 from tests.model.conftest import blobs
 
-STRATEGY = TaskDependent(candidates=3)
+STRATEGY = TaskDependent("unet", candidates=3)
 
 
 @pytest.fixture

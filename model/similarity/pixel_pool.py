@@ -1,0 +1,94 @@
+"""The images of a round as a pixel classifier sees them: sampled pixels, and f_L trained on those of L."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from model.errors import ImageError, TooFewLabelsError
+from model.pixels import PixelModel, PixelSample, Scale, train_pixel_model
+from model.similarity.round import Round
+
+log = logging.getLogger(__name__)
+
+PROBED = 256
+"""Unlabelled images that set the scale of the features; the labelled ones always do."""
+
+
+@dataclass
+class PixelPool:
+    """Sampled pixels of the images of `round_`. An image whose features cannot be computed is left out:
+    `round_.failed` names it and says why."""
+
+    round_: Round
+    _kept: dict[str, PixelSample] = field(default_factory=dict)  # of the probe, not to be read twice
+
+    @cached_property
+    def labelled(self) -> dict[str, PixelSample]:
+        """The samples of the labelled images by id, with some pixels of each class that their labels have."""
+        found = {}
+        for identity in self.round_.labelled:
+            sample = self._sample(identity, with_label=True)
+            if sample is not None:
+                found[identity] = sample
+        return found
+
+    @cached_property
+    def scale(self) -> Scale:
+        """By which features are standardised: that of the labelled images and of some others."""
+        drawn = np.random.default_rng(self.round_.seed).permutation(self.round_.unlabelled)[:PROBED]
+        for done, identity in enumerate(sorted(str(each) for each in drawn), start=1):
+            sample = self._sample(identity)
+            if sample is not None:
+                self._kept[identity] = sample
+            self.round_.on_progress("Features", done, len(self.round_.ids))
+        return Scale.over([*self.labelled.values(), *self._kept.values()])
+
+    @cached_property
+    def model(self) -> PixelModel:
+        """f_L: loaded if it was trained already, else trained on all of L.
+        Raises TooFewLabelsError where there is nothing to learn from."""
+        round_ = self.round_
+        if round_.pixel_model_folder is not None:
+            return PixelModel.load(round_.pixel_model_folder)
+        round_.require_labels()
+        if not self.labelled:
+            why = next(round_.failed[each] for each in round_.labelled if each in round_.failed)
+            raise TooFewLabelsError(
+                f"None of the {len(round_.labelled)} labelled images can be read: {why} Label another image."
+            )
+        return train_pixel_model(
+            list(self.labelled.values()),
+            [round_.labels[identity] for identity in self.labelled],
+            classes=round_.classes,
+            seed=round_.seed,
+            extractor=round_.features.extractor,
+            scale=self.scale,
+            on_step=lambda done, total: round_.on_progress("Training on all labels", done, total),
+        )
+
+    def samples(self, *, with_labels: bool = False) -> Iterator[tuple[str, PixelSample]]:
+        """Each image's id and sample, in the order of ids; those of L as `labelled` has them, on demand."""
+        ids = self.round_.ids
+        for done, identity in enumerate(ids, start=1):
+            if with_labels and identity in self.round_.labels:
+                sample = self.labelled.get(identity)
+            else:
+                sample = self._kept.get(identity) or self._sample(identity)
+            if sample is not None:
+                yield identity, sample
+            self.round_.on_progress("Features", done, len(ids))
+
+    def _sample(self, identity: str, with_label: bool = False) -> PixelSample | None:
+        if identity in self.round_.failed:
+            return None
+        try:
+            return self.round_.sample(identity, self.round_.labels[identity] if with_label else None)
+        except ImageError as error:
+            self.round_.failed[identity] = str(error)
+            log.warning("%s is left out: %s", identity, error)
+            return None

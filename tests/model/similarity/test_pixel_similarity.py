@@ -1,0 +1,160 @@
+"""The similarity by pixel classifiers, on small images of discs."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.arrays import Image
+from model.errors import ImageError, StrategyError
+from model.network.dice import dice
+from model.pixels import Pixels, train_networks
+from model.similarity.pixel_similarity import compare_pixels, score
+from model.similarity.round import Round
+from model.strategies.task_dependent import TaskDependent
+from tests.model.conftest import Images, Masks
+
+
+@pytest.fixture(scope="module")
+def pixel_round(trained_round: Round, tmp_path_factory: pytest.TempPathFactory) -> Round:
+    """The discs in a folder of their own; not to be changed."""
+    return dataclasses.replace(trained_round, folder=tmp_path_factory.mktemp("pixels"))
+
+
+def again(round_: Round, **changes: object) -> Round:
+    """The same round, with the features that are there, from the beginning."""
+    return dataclasses.replace(
+        round_,
+        feature_folder=round_.folder / "features",
+        failed={},
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+class Cancelled(Exception):
+    """Raised by a progress callback."""
+
+
+def test_all_pairs_are_known_and_tell_dark_from_bright_discs(pixel_round: Round) -> None:
+    """Both labelled images show bright discs; networks of one brightness find nothing of the other's."""
+    found = compare_pixels(again(pixel_round, labels=pixel_round.labels))
+    assert found.matrix.shape == (len(found.ids), len(found.ids))
+    assert np.diagonal(found.matrix).tolist() == [1.0] * len(found.ids)
+    assert ((found.matrix >= 0) & (found.matrix <= 1)).all()
+    bright = [place for place, identity in enumerate(found.ids) if int(identity[:2]) % 3 != 2]
+    assert found.matrix[np.ix_(bright, bright)].mean() > 0.7
+
+
+def test_an_order_by_pixels_is_the_same_whatever_the_order_of_images(pixel_round: Round) -> None:
+    """And it trains no U-Net, has no units, and keeps what it was decided from."""
+    one = again(pixel_round)
+    two = again(pixel_round, images=dict(reversed(list(pixel_round.images.items()))))
+    strategy = TaskDependent()
+    assert strategy.units(one) == ()
+    ranking = strategy.rank(one, 3)
+    assert sorted(ranking.order) == list(one.unlabelled)
+    assert ranking.order == strategy.rank(two, 3).order
+    assert ranking.comparison is not None
+    assert ranking.comparison.trained == ranking.comparison.ids
+    assert 0 <= ranking.notes["value"] <= ranking.notes["upper_bound"] <= 1
+    assert not (one.folder / "model").exists()
+    assert not (one.folder / "rows").exists()
+
+
+def test_dice_on_the_samples_is_dice() -> None:
+    """Of three classes, with one that is in neither mask, and images in blocks."""
+    random = np.random.default_rng(0)
+    features = [random.normal(size=(50, 4)).astype(np.float16) for _ in range(5)]
+    classes = [random.integers(0, 3, 50).astype(np.uint8) for _ in range(4)] + [np.zeros(50, np.uint8)]
+    networks = train_networks(
+        [Pixels(features[k].astype(np.float32), classes[k]) for k in range(2)],
+        [1, 2],
+        classes=4,
+        hidden=4,
+        steps=3,
+        batch=16,
+    )
+    found = score(networks, features, classes, 4)
+    import torch
+
+    for k in range(2):
+        for i in range(5):
+            values = torch.from_numpy(features[i].astype(np.float32))
+            mask = networks.logits(values)[k].argmax(dim=1).to(torch.uint8).numpy()
+            assert found[k, i] == pytest.approx(dice(mask[None], classes[i][None], 4), abs=1e-6)
+
+
+class Broken(Mapping[str, Image]):
+    """Images of which some cannot be read."""
+
+    def __init__(self, images: Images, broken: set[str]) -> None:
+        self.images, self.broken = images, broken
+
+    def __getitem__(self, image: str) -> Image:
+        if image in self.broken:
+            raise ImageError(f"{image} is cut off.")
+        return self.images[image]
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self.images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@pytest.mark.parametrize("broken", [{"07.png"}, {"01.png"}, {"01.png", "05.png", "11.png"}])
+def test_an_image_whose_features_cannot_be_computed_is_left_out_by_name(
+    discs: tuple[Images, Masks], pixel_round: Round, broken: set[str]
+) -> None:
+    """Labelled or not; the others are ordered, and it comes last with the reason."""
+    nan = {"11.png": np.full((48, 48, 3), np.nan, np.float32)}
+    round_ = again(
+        pixel_round,
+        images=Broken({**discs[0], **(nan if "11.png" in broken else {})}, broken - set(nan)),
+        image_digests={i: f"{i} of NaN" if i in broken else i for i in discs[0]},
+    )
+    ranking = TaskDependent().rank(round_, 3)
+    assert set(round_.failed) == broken
+    assert sorted(ranking.order) == list(round_.unlabelled)
+    last = [query for query in ranking.queries if query.image in broken]
+    assert [query.rank for query in last] == list(range(11 - len(last), 11))
+    assert all("could not be compared" in str(query.reason) for query in last)
+
+
+def test_a_pool_in_which_nothing_is_found_says_so(pixel_round: Round) -> None:
+    blank = {identity: np.zeros((48, 48), np.uint8) for identity in pixel_round.labelled}
+    with pytest.raises(StrategyError, match="Label a few more images"):
+        TaskDependent().rank(again(pixel_round, labels=blank), 2)
+
+
+def test_true_masks_stand_for_what_the_model_finds(pixel_round: Round) -> None:
+    """However small what the annotator drew; an empty mask is not compared."""
+    speck = np.zeros((48, 48), np.uint8)
+    speck[3:5, 4] = 1
+    labels = {**pixel_round.labels, "04.png": speck, "06.png": np.zeros_like(speck)}
+    found = compare_pixels(again(pixel_round, labels=labels), true_masks=True)
+    assert "04.png" in found.ids
+    assert "06.png" in found.empty
+
+
+@pytest.mark.parametrize("name", ["Features", "Networks on single images", "Training on all labels"])
+def test_a_cancel_ends_it(pixel_round: Round, name: str) -> None:
+    def cancel(step: str, done: int, _total: int) -> None:
+        if step == name and done:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        TaskDependent().rank(again(pixel_round, on_progress=cancel), 2)
+
+
+def test_features_are_computed_once(
+    pixel_round: Round, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another round over the same images finds them."""
+    first = dataclasses.replace(pixel_round, folder=tmp_path / "one", feature_folder=tmp_path / "features")
+    order = TaskDependent().rank(first, 2).order
+    monkeypatch.setattr("model.pixels.feature_store.draw_sample", None)
+    second = dataclasses.replace(first, folder=tmp_path / "two")
+    assert TaskDependent().rank(second, 2).order == order
