@@ -26,6 +26,8 @@ ROOMS = [
     "model.similarity",
     "model.selection",
     "model.strategies",
+    "model.experiment.record",
+    "model.experiment.evaluation",
     "model.experiment",
     "model.cli",
     "model.__main__",

@@ -42,7 +42,7 @@ from model.errors import ModelError, ProcessEndedError, TooFewLabelsError
 from model.exit_codes import CODES, ExitCode
 from model.experiment.convergence import study as convergence_study
 from model.experiment.protocol import RANDOM_DRAWS, Protocol, read_pool
-from model.experiment.results import RANDOM, Run
+from model.experiment.record.run import RANDOM, Run
 from model.experiment.runner import GROWING, run_experiment
 from model.experiment.transfer import study as transfer_study
 from model.files import check_writable, check_writable_folder

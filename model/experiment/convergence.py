@@ -3,7 +3,6 @@ seed alone changes."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
@@ -12,11 +11,10 @@ import numpy as np
 
 from model.data.mask_coding import PLAIN, MaskOptions
 from model.errors import BudgetError
-from model.experiment.processes import results_of
 from model.experiment.protocol import Split, describe_data, read_pool
-from model.experiment.resume import load_or_begin
 from model.experiment.scores import train_and_score
-from model.files import check_writable, write_bytes
+from model.experiment.study import Study
+from model.files import write_bytes
 from model.network.recipe import Recipe
 
 Reading = tuple[int | None, MaskOptions]
@@ -53,8 +51,6 @@ def study(
 
     Finished trainings are taken from an existing convergence.json.
     """
-    path = out / "convergence.json"
-    check_writable(path)
     reading = (classes, masks)
     pool = read_pool(data, split, recipe.max_side, *reading)
     largest = len(Split.read(split).pool)
@@ -63,24 +59,14 @@ def study(
             f"sizes: found {', '.join(map(str, sizes))}, expected 1 to {largest}, the number of pool images"
             f" in {split}."
         )
-    settings = {
-        **describe_data(data, split, classes, pool.reading),
-        "recipe": recipe.replace(steps=1).to_dict(),
+    described = describe_data(data, split, classes, pool.reading)
+    settings = {**described, "recipe": recipe.replace(steps=1).to_dict()}
+    units = {
+        f"{size}/{count}/{draw}/{seed}": (data, split, recipe.replace(steps=count), reading, size, draw, seed)
+        for size, count, draw, seed in product(sizes, steps, range(draws), range(seeds))
     }
-    finished = load_or_begin(path, settings, "dice")
-    combinations = product(sizes, steps, range(draws), range(seeds))
-    names = {combination: "/".join(map(str, combination)) for combination in combinations}
-    todo = [unit for unit, name in names.items() if name not in finished["dice"]]
-    on_done(len(names) - len(todo), len(names))
-    units = [
-        (data, split, recipe.replace(steps=count), reading, size, draw, seed)
-        for size, count, draw, seed in todo
-    ]
-    for (_, _, trained_by, _, size, draw, seed), value in results_of(jobs, score_once, units):
-        finished["dice"][names[size, trained_by.steps, draw, seed]] = round(value, 4)
-        write_bytes(path, json.dumps(finished, indent=1).encode())
-        on_done(sum(name in finished["dice"] for name in names.values()), len(names))
-    write_bytes(out / "convergence.md", table(finished["dice"]).encode())
+    finished = Study(out / "convergence.json", settings, "dice").finish(jobs, score_once, units, on_done)
+    write_bytes(out / "convergence.md", table(finished).encode())
 
 
 def table(dices: dict[str, float]) -> str:
@@ -88,50 +74,35 @@ def table(dices: dict[str, float]) -> str:
 
     The change from the row before is that of the trainings (set and seed) which both rows have.
     """
-    values: dict[tuple[int, int], dict[tuple[int, int], float]] = {}
-    for name, value in dices.items():
-        size, steps, draw, seed = (int(part) for part in name.split("/"))
-        values.setdefault((size, steps), {})[draw, seed] = value
+    import pandas as pd  # here: it takes half a second to load, for which no other command has a use
+
+    names = ["size", "steps", "draw", "seed"]
+    index = pd.MultiIndex.from_tuples([tuple(map(int, name.split("/"))) for name in dices], names=names)
+    by_steps = pd.Series(dices.values(), index).unstack("steps").sort_index()  # a row a training
     lines = [
         "| images | steps | test dice | change | standard deviation of one training (seed) | trainings |",
         "|---|---|---|---|---|---|",
     ]
-    verdicts: dict[int, str] = {}
-    size_before, before = 0, dict[tuple[int, int], float]()
-    for (size, steps), scores in sorted(values.items()):
-        by_draw = [
-            [score for (d, _), score in scores.items() if d == draw] for draw in {d for d, _ in scores}
-        ]
-        spread = (
-            f"{np.sqrt(np.mean([np.var(group, ddof=1) for group in by_draw])):.3f}"
-            if min(map(len, by_draw)) > 1
-            else ""
-        )
-        gains = (
-            [score - before[training] for training, score in scores.items() if training in before]
-            if size == size_before
-            else []
-        )
-        change = f"{np.mean(gains):+.3f}" if gains else ""
-        lines.append(
-            f"| {size} | {steps} | {np.mean(list(scores.values())):.3f} | {change} | {spread} |"
-            f" {len(scores)} |"
-        )
-        if gains and spread:
-            settled = abs(np.mean(gains)) <= float(spread)
-            verdicts[size] = (
-                f"- {size} images: {'converged' if settled else 'not converged'}, from the row before to"
-                f" {steps} steps the dice changes by {change}, one training's noise is {spread}."
+    verdicts: list[str] = []
+    for size, trainings in by_steps.groupby("size"):
+        before, said = None, ""
+        for steps, scores in trainings.dropna(axis=1, how="all").items():
+            variances = scores.dropna().groupby("draw").var()
+            spread = "" if variances.isna().any() else f"{np.sqrt(variances.mean()):.3f}"
+            gain = np.nan if before is None else (scores - before).mean()
+            change = "" if np.isnan(gain) else f"{gain:+.3f}"
+            lines.append(
+                f"| {size} | {steps} | {scores.mean():.3f} | {change} | {spread} | {scores.count()} |"
             )
-        size_before, before = size, scores
+            if change and spread:
+                said = (
+                    f"- {size} images: {'converged' if abs(gain) <= float(spread) else 'not converged'}, from"
+                    f" the row before to {steps} steps the dice changes by {change}, one training's noise is"
+                    f" {spread}."
+                )
+            before = scores
+        verdicts += [said] if said else []
     if verdicts:
-        lines += [
-            "",
-            (
-                "Converged means that the last change is no larger than what the seed alone changes. Where it"
-                " is not, try more steps."
-            ),
-            "",
-        ]
-        lines += verdicts.values()
+        rule = "Converged means that the last change is no larger than what the seed alone changes."
+        lines += ["", f"{rule} Where it is not, try more steps.", "", *verdicts]
     return "\n".join(lines) + "\n"

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,7 +20,6 @@ from model.machine import usable_cores
 
 PARENT_CHECK_SECONDS = 2.0
 
-Unit = TypeVar("Unit", bound=tuple[Any, ...])
 Result = TypeVar("Result")
 
 
@@ -60,15 +59,15 @@ def executor(jobs: int) -> Iterator[Executor]:
 
 
 def results_of(
-    jobs: int, function: Callable[..., Result], units: Iterable[Unit]
-) -> Iterator[tuple[Unit, Result]]:
-    """Each unit with what function(*unit) gave, as they finish."""
-    remaining = iter(units)
-    pending: dict[Future[Result], Unit] = {}
+    jobs: int, function: Callable[..., Result], units: Mapping[str, tuple[Any, ...]]
+) -> Iterator[tuple[str, Result]]:
+    """Each unit's name with what function(*unit) gave, as they finish."""
+    remaining = iter(units.items())
+    pending: dict[Future[Result], str] = {}
     with executor(jobs) as workers:
         while True:
-            for unit in islice(remaining, jobs - len(pending)):
-                pending[workers.submit(function, *unit)] = unit
+            for name, unit in islice(remaining, jobs - len(pending)):
+                pending[workers.submit(function, *unit)] = name
             if not pending:
                 return
             for future in wait(pending, return_when=FIRST_COMPLETED).done:

@@ -3,7 +3,7 @@ every arm step by step, arms side by side in processes, each finished step kept 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -11,22 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import StrategyError
-from model.experiment.plot import draw_curve
 from model.experiment.processes import executor
 from model.experiment.protocol import MUST_AGREE, Protocol
-from model.experiment.report import write_report
-from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Key, Results, Run, comparable_runs
+from model.experiment.record.plan import comparable_runs, planned_keys
+from model.experiment.record.results import Results
+from model.experiment.record.run import FALLBACK, INITIAL, RANDOM, WHOLE, Key, Run
 from model.experiment.scores import Scorer
 from model.experiment.stopwatch import Stopwatch
 from model.files import check_writable
 from model.similarity.round import Round
 from model.strategies import get_strategy
 
-GROWING = (
-    "experiments",
-    "random_draws",
-    "repeats",
-)  # settings of the protocol that a finished experiment may raise
+GROWING = ("experiments", "random_draws", "repeats")
+"""Settings of the protocol that a finished experiment may raise."""
 OnBegin = Callable[[int, int], None]
 OnRun = Callable[[Run, int, int], None]
 
@@ -79,7 +76,7 @@ def run_experiment(
     results = Results.resume(path, protocol.to_dict(command), MUST_AGREE)
     most: dict[str, Any] = {name: results.protocol[name] for name in GROWING}  # never fewer than there were
     protocol = replace(protocol, **most)
-    planned = _planned(protocol)
+    planned = planned_keys(protocol.to_dict())
 
     def done() -> int:
         return sum(results.has(key, protocol.repeats) for key in planned)
@@ -92,7 +89,9 @@ def run_experiment(
     with executor(jobs) as workers:
         while True:
             busy = {step.key for step in pending.values()}
-            waiting = (step for step in _ready(protocol, out / "work", results) if step.key not in busy)
+            waiting = (
+                step for step in _ready(protocol, planned, out / "work", results) if step.key not in busy
+            )
             for step in islice(waiting, jobs - len(pending)):
                 pending[workers.submit(run_step, step)] = step
             if not pending:
@@ -110,6 +109,10 @@ def run_experiment(
 
 def write_outputs(results: Results, out: Path) -> None:
     """Draw curve.png and write report.md beside results.json; also of an experiment that is still running."""
+    # here: pandas and matplotlib take a second to load, and neither `rank` nor a process of --jobs needs them
+    from model.experiment.evaluation.plot import draw_curve
+    from model.experiment.evaluation.report import write_report
+
     draw_curve(
         comparable_runs(results),
         out / "curve.png",
@@ -129,22 +132,9 @@ def run_step(step: Step) -> Run:
         return _repeated(step.before, scorer)
     added, query_seconds, notes = _query(step, scorer)
     chosen = tuple(sorted({*step.labelled, *added}))
-    score = scorer.score(chosen)
-    return Run(
-        experiment=step.experiment,
-        strategy=step.strategy,
-        draw=step.draw,
-        size=step.size,
-        chosen=chosen,
-        added=added,
-        dice=score.dice,
-        worst_dice=score.worst_dice,
-        seed=protocol.training_seed(step.experiment, 0),
-        train_seconds=score.seconds,
-        query_seconds=query_seconds,
-        notes=notes,
-        machine=score.machine,
-    )
+    score, seed = scorer.score(chosen), protocol.training_seed(step.experiment, 0)
+    run = Run(*step.key, chosen, added, score.dice, score.worst_dice, seed, score.seconds, query_seconds)
+    return replace(run, notes=notes, machine=score.machine)
 
 
 def _repeated(run: Run, scorer: Scorer) -> Run:
@@ -198,50 +188,19 @@ def _query(step: Step, scorer: Scorer) -> tuple[tuple[str, ...], float, dict[str
     return ranking.batch, watch.total, notes
 
 
-def _ready(protocol: Protocol, work: Path, results: Results) -> list[Step]:
+def _ready(protocol: Protocol, planned: Sequence[Key], work: Path, results: Results) -> list[Step]:
     """The steps whose predecessor is done, in the order in which they are best begun."""
-    split = protocol.read_split()
-    steps: list[Step] = []
-
-    def begin(experiment: int, strategy: str, draw: int, size: int, labelled: tuple[str, ...]) -> Run | None:
-        """Add a step unless its run is there with all its repeats;
-        gives the run, if there is one to go on from."""
-        key = (experiment, strategy, draw, size)
-        run = results.get(key) if results.has(key) else None
-        if run is None or len(run.dice) < protocol.repeats:
-            steps.append(Step(protocol, work, *key, labelled, run))
-        return run
-
-    for experiment in range(protocol.experiments):
-        first = begin(experiment, INITIAL, 0, protocol.initial, protocol.initial_set(experiment, split))
-        if first is None:
-            continue
-        begin(experiment, WHOLE, 0, len(split.pool), split.pool)
-        for strategy in protocol.strategies:
-            for draw in range(protocol.random_draws if strategy == RANDOM else 1):
-                labelled = first.chosen
-                for size in protocol.sizes:
-                    if size == len(split.pool):
-                        break  # nothing to choose: the whole pool is the same for every arm
-                    run = begin(experiment, strategy, draw, size, labelled)
-                    if run is None:
-                        break
-                    labelled = run.chosen
+    split, steps = protocol.read_split(), []
+    newest: dict[Any, tuple[str, ...] | None] = {}  # set of each arm; None: still to be made
+    for key in planned:
+        arm, first = key[:3], newest.get((key[0], INITIAL, 0))
+        if arm[1] == INITIAL:
+            labelled: tuple[str, ...] | None = protocol.initial_set(key[0], split)
+        else:
+            labelled = newest.get(arm, split.pool if arm[1] == WHOLE and first else first)
+        if labelled is not None:
+            run = results.get(key) if results.has(key) else None
+            if run is None or len(run.dice) < protocol.repeats:
+                steps.append(Step(protocol, work, *key, labelled, run))
+            newest[arm] = run.chosen if run else None
     return steps
-
-
-def _planned(protocol: Protocol) -> list[Key]:
-    """The runs that the protocol asks for;
-    results.json may hold others, of strategies that are not asked for any more."""
-    pool = len(protocol.read_split().pool)
-    arms = [
-        (name, draw)
-        for name in protocol.strategies
-        for draw in range(protocol.random_draws if name == RANDOM else 1)
-    ]
-    steps = [(name, draw, size) for name, draw in arms for size in protocol.sizes if size < pool]
-    return [
-        (experiment, *step)
-        for experiment in range(protocol.experiments)
-        for step in [(INITIAL, 0, protocol.initial), (WHOLE, 0, pool), *steps]
-    ]

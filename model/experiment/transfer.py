@@ -3,18 +3,15 @@ costs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import spearmanr
 
-from model.experiment.processes import results_of
 from model.experiment.protocol import Protocol
-from model.experiment.resume import load_or_begin
-from model.files import check_writable, write_bytes
+from model.experiment.study import Study
+from model.files import write_bytes
 from model.network.dice import dice
 from model.selection import expected_dice, maximin
 from model.similarity import complete, predictions_of
@@ -34,29 +31,21 @@ def study(
 
     Writes transfer.json (a row each, resumed from) and transfer.md into `out`.
     """
-    path = out / "transfer.json"
-    check_writable(path)
     settings = {
         **protocol.describe_data(),
         "recipe": protocol.recipe.to_dict(),
         "seed": protocol.seed,
         "initial": protocol.initial,
     }
-    finished = load_or_begin(path, settings, "rows")
-    units = []
+    kept = Study(out / "transfer.json", settings, "rows")
+    units: dict[str, tuple[Protocol, int, str, Path]] = {}
     for experiment in range(protocol.experiments):
         round_ = _round(protocol, experiment, out)
-        if _comparable(
-            round_
-        ):  # makes the pseudo-labels once, before the processes would each make their own
-            units += [(protocol, experiment, k, out) for k in round_.unlabelled]
-    todo = [unit for unit in units if _name(unit[1], unit[2]) not in finished["rows"]]
-    on_done(len(units) - len(todo), len(units))
-    for (_, experiment, k, _), row in results_of(jobs, transfer_row, todo):
-        finished["rows"][_name(experiment, k)] = row
-        write_bytes(path, json.dumps(finished).encode())
-        on_done(sum(_name(unit[1], unit[2]) in finished["rows"] for unit in units), len(units))
-    write_bytes(out / "transfer.md", report(protocol, finished["rows"], budget, out).encode())
+        # makes the pseudo-labels once, before the processes would each make their own
+        if _comparable(round_):
+            units |= {_name(experiment, k): (protocol, experiment, k, out) for k in round_.unlabelled}
+    rows = kept.finish(jobs, transfer_row, units, on_done)
+    write_bytes(out / "transfer.md", report(protocol, rows, budget, out).encode())
 
 
 def _comparable(round_: Round) -> list[str]:
@@ -169,6 +158,8 @@ def _line(experiment: int, name: str, correlation: str, results: list[tuple[floa
 
 
 def _spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    from scipy.stats import spearmanr  # here: it takes a second to load, for which no other command has a use
+
     return float(spearmanr(first, second).statistic)
 
 

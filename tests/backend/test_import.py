@@ -41,10 +41,11 @@ def test_threads_that_wait_do_not_spin_and_no_library_is_loaded_for_nothing() ->
         "import os, sys; os.environ.pop('OMP_WAIT_POLICY', None)\nclass Finder:\n    def find_spec(self,"
         " name, *rest):\n        if name == 'torch': print('at torch:',"
         " os.environ.get('OMP_WAIT_POLICY'))\nsys.meta_path.insert(0, Finder())\nimport"
-        " backend.web.gunicorn_config, backend.app, backend.jobs.entry_points\nprint('slow:',"
-        " sys.modules.keys() & {'segmentation_models_pytorch', 'timm', 'torchvision', 'torch._dynamo'})"
+        " backend.web.gunicorn_config, backend.app, backend.jobs.entry_points, model.cli.app\nprint('slow:',"
+        " sys.modules.keys() & {'segmentation_models_pytorch', 'timm', 'torchvision', 'torch._dynamo',"
+        " 'pandas', 'matplotlib', 'scipy.stats'})"
     )
     assert "at torch: PASSIVE" in done.stdout, done.stderr
     assert (
         "slow: set()" in done.stdout
-    )  # seconds of every start; only other encoders than the classical one need them
+    )  # seconds of every start; only other encoders than the classical one, and reports, need them

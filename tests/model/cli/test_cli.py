@@ -532,7 +532,7 @@ def test_transfer_resumes_and_refuses_other_data(
     (tmp_path / "out" / "transfer.json").write_text("{")
     broken = transfer(experiment_data)
     assert broken.exit_code == 2
-    assert "delete" in broken.stderr
+    assert "another folder as --out" in broken.stderr
 
 
 def test_a_command_that_is_stopped_says_how_it_goes_on(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.experiment.protocol import Protocol
-from model.experiment.results import INITIAL, RANDOM, Run
+from model.experiment.record.run import INITIAL, RANDOM, Run
 from model.network.recipe import Recipe
 
 TINY = Recipe(width=4, depth=2, max_side=48, crop=32, batch=2, steps=6, row_steps=3)

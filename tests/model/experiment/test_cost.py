@@ -5,22 +5,19 @@ import math
 
 import pytest
 
-from model.experiment.cost import cost, noise
-from model.experiment.results import INITIAL, WHOLE
+from model.experiment.evaluation.cost import cost, noise
+from model.experiment.record.run import INITIAL, WHOLE
 from tests.model.experiment.small_runs import make, small
 
 
 def test_cost_by_hand() -> None:
     """Choosing is counted per step, training per set, and the shared initial sets have their own row."""
-    initial, random, s = cost(small())
-    assert (initial.strategy, initial.runs, initial.steps, initial.query_seconds_per_step) == (
-        INITIAL,
-        2,
-        0,
-        None,
-    )
-    assert (random.runs, random.train_seconds) == (8, 80.0)
-    assert (s.steps, s.query_seconds, s.query_seconds_per_step) == (4, 12.0, 3.0)
+    spent = cost(small())
+    assert list(spent.index) == [INITIAL, "random", "s"]
+    assert (spent.runs[INITIAL], spent.steps[INITIAL]) == (2, 0)
+    assert math.isnan(spent.query_seconds_per_step[INITIAL])
+    assert (spent.runs["random"], spent.train_seconds["random"]) == (8, 80.0)
+    assert list(spent.loc["s", ["steps", "query_seconds", "query_seconds_per_step"]]) == [4, 12.0, 3.0]
 
 
 def test_noise_by_hand() -> None:
@@ -43,7 +40,7 @@ def test_noise_counts_a_set_kept_for_several_arms_once() -> None:
     assert found.sets == 1
 
 
-def test_noise_shows_in_the_whole_pool_which_each_experiment_trains_anew() -> None:
+def test_noise_shows_in_the_whole_pool_which_each_experiment_trains_again() -> None:
     """Other seeds, the same set."""
     found = noise(
         [

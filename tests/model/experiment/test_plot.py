@@ -10,8 +10,8 @@ import pytest
 from matplotlib.image import imread
 
 from model.errors import ResultsError
-from model.experiment.plot import SPARE_STYLES, STYLES, curve_figure, draw_curve, whole_pool_score
-from model.experiment.results import INITIAL, WHOLE, Run
+from model.experiment.evaluation.plot import SPARE_STYLES, STYLES, curve_figure, draw_curve, whole_pool_score
+from model.experiment.record.run import INITIAL, WHOLE, Run
 from model.strategies import strategy_names
 
 
@@ -132,5 +132,5 @@ def test_a_shared_whole_pool_ends_the_lines_only_where_planned(tmp_path: Path) -
 
 def test_pyplot_is_not_loaded() -> None:
     """Drawing in a server thread needs no global state of matplotlib."""
-    code = "import sys, model.experiment.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, model.experiment.evaluation.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from model.experiment.convergence import table
-from model.experiment.report import report
-from model.experiment.results import Results
+from model.experiment.evaluation.report import report
+from model.experiment.record.results import Results
 
 KEPT = sorted((Path(__file__).resolve().parents[3] / "docs" / "experiments").glob("*/results.json"))
 

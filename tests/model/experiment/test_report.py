@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from model.errors import ResultsError
-from model.experiment.comparison import Comparison, compare_areas
-from model.experiment.report import CURVE, Verdict, report, verdict, write_report
-from model.experiment.results import INITIAL, WHOLE, Results, Run
+from model.experiment.evaluation.comparison import Comparison, compare_areas
+from model.experiment.evaluation.reading import Verdict, verdict
+from model.experiment.evaluation.report import CURVE, report, write_report
+from model.experiment.record.results import Results
+from model.experiment.record.run import INITIAL, WHOLE, Run
 
 SIZES = (3, 5, 9)
 

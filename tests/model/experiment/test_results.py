@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import ResultsError
-from model.experiment.results import INITIAL, WHOLE, Results, Run, missing, planned_runs
+from model.experiment.record.plan import missing, planned_runs
+from model.experiment.record.results import Results
+from model.experiment.record.run import INITIAL, WHOLE, Run
 from model.strategies import default_options, paper_options
 
 PROTOCOL: dict[str, Any] = {
@@ -51,11 +53,11 @@ def test_mean_dice_is_the_mean_over_repeats() -> None:
     [
         ({"dice": (math.nan, 0.5)}, "dice"),
         ({"dice": (1.2, 0.5)}, "dice"),
-        ({"dice": (), "worst_dice": ()}, "at least one"),
+        ({"dice": (), "worst_dice": ()}, "at least 1"),
         ({"worst_dice": (0.5,)}, "worst_dice"),
         ({"chosen": ("b", "a", "c", "d", "e")}, "sorted"),
         ({"chosen": ("a", "a", "b", "c", "d")}, "duplicates"),
-        ({"chosen": ("a",)}, "found 1"),
+        ({"chosen": ("a",)}, "expected 5 names, found 1"),
         ({"added": ("z",)}, "added"),
         ({"draw": 1}, "draw"),
         ({"experiment": -1}, "experiment"),
@@ -94,7 +96,7 @@ def test_any_run_survives_json(dice: list[float], name: str, note: float) -> Non
     run = make(
         size=1, chosen=(name,), added=(name,), dice=tuple(dice), worst_dice=tuple(dice), notes={"value": note}
     )
-    assert Run.from_json(json.loads(json.dumps(run.as_json(), allow_nan=False))) == run
+    assert Run(**json.loads(json.dumps(run.to_dict(), allow_nan=False))) == run
 
 
 def test_the_file_does_not_depend_on_the_order_of_adding(tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def test_no_file_is_an_error_to_load(tmp_path: Path) -> None:
         Results.load(tmp_path / "results.json")
 
 
-def test_resume_begins_anew_without_a_file(tmp_path: Path) -> None:
+def test_resume_begins_without_a_file(tmp_path: Path) -> None:
     """The first start has no runs and writes nothing."""
     path = tmp_path / "results.json"
     assert Results.resume(path, PROTOCOL, SAME).runs == []
@@ -253,8 +255,8 @@ def test_resume_names_what_differs_and_the_remedy(tmp_path: Path) -> None:
         Results.resume(path, {**PROTOCOL, "recipe": {"steps": 900, "lr": 0.001}}, SAME)
     text = str(caught.value)
     assert "recipe.steps: found 500, asked 900" in text
-    assert "--out" in text
-    assert "delete" in text
+    assert "another folder as --out" in text
+    assert "delete" not in text
     assert "lr" not in text
 
 

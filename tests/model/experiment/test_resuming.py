@@ -10,7 +10,9 @@ import pytest
 
 from model.errors import ProcessEndedError, ResultsError
 from model.experiment.protocol import Protocol
-from model.experiment.results import INITIAL, RANDOM, WHOLE, Results, Run, missing
+from model.experiment.record.plan import missing
+from model.experiment.record.results import Results
+from model.experiment.record.run import INITIAL, RANDOM, WHOLE, Run
 from model.experiment.runner import run_experiment
 from model.network.device import default_device
 from tests.model.experiment.small_runs import TINY, protocol_of

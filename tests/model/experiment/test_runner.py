@@ -15,7 +15,8 @@ from model.data.masks import write_mask
 from model.errors import BudgetError, OutputError, PoolError, StrategyError
 from model.experiment import transfer
 from model.experiment.protocol import Split
-from model.experiment.results import FALLBACK, INITIAL, RANDOM, WHOLE, Results
+from model.experiment.record.results import Results
+from model.experiment.record.run import FALLBACK, INITIAL, RANDOM, WHOLE
 from model.experiment.runner import run_experiment
 from model.network.device import default_device
 from model.network.dice import dice
@@ -127,7 +128,7 @@ def test_an_arm_whose_model_finds_nothing_goes_on_by_chance(
         protocol_of(data, experiments=1, strategies=("task_dependent",), sizes=(3,)), tmp_path
     )
     assert results.get((0, "task_dependent", 0, 3)).notes == {FALLBACK: 1.0}
-    assert "drawn at random: task_dependent 1" in (tmp_path / "report.md").read_text()
+    assert "at random: task_dependent 1" in (tmp_path / "report.md").read_text()
 
 
 def test_a_step_that_was_cut_off_is_charged_for_all_of_its_networks(

@@ -6,21 +6,21 @@ import io
 import itertools
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from model.errors import ResultsError
-from model.experiment.curves import arms, scores, strategies
-from model.experiment.results import INITIAL, RANDOM, WHOLE, Run
+from model.experiment.evaluation.curves import strategies, table
+from model.experiment.record.run import INITIAL, RANDOM, WHOLE, Run
 from model.files import write_bytes
 
 WIDTH, HEIGHT, DPI = 8.0, 5.0, 150  # inches and dots per inch: 1200 x 750 pixels, sharp at README width
-MARKS_WIDE = (
-    0.5  # of the narrowest gap between two sizes: the marks of the strategies stand side by side in it
-)
+MARKS_WIDE = 0.5  # of the narrowest gap between two sizes: the strategies' marks stand side by side in it
 CROWDED = 4  # strategies; above it the marks of single experiments step back behind the lines
 
 
@@ -45,10 +45,8 @@ STYLES = {
     "alike": Style("#56B4E9", "v", (0, (3, 1))),
     "looks": Style("#F0E442", "<", (0, (2, 4))),
 }
-SPARE_STYLES = (
-    Style("#7F7F7F", "*", (0, (1, 3))),
-    Style("#8C564B", "X", (0, (6, 1, 1, 1))),
-)  # of strategies that have none yet
+# of strategies that have none yet
+SPARE_STYLES = (Style("#7F7F7F", "*", (0, (1, 3))), Style("#8C564B", "X", (0, (6, 1, 1, 1))))
 
 
 def draw_curve(
@@ -76,24 +74,24 @@ def curve_figure(runs: Sequence[Run], title: str | None = None, sizes: Collectio
     names = strategies(runs)
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    _frame(axes, runs, title)
-    _whole_pool(axes, reference)
-    drawn, style_of = _order(names), _styles(names)
-    faint = 0.8 if len(drawn) <= CROWDED else 0.4
-    drawn_sizes = sorted({run.size for run in runs})
-    gap = min((b - a for a, b in itertools.pairwise(drawn_sizes)), default=1)
-    for place, name in enumerate(drawn):
-        offset = 0.0 if len(drawn) < 2 else gap * MARKS_WIDE * (place / (len(drawn) - 1) - 0.5)
+    axes, shown_sizes = figure.add_subplot(), sorted({run.size for run in runs})
+    _frame(axes, shown_sizes, title)
+    if reference is not None:
+        label = f"whole pool ({reference[0]} images): {reference[1]:.3f}"
+        axes.axhline(reference[1], color="0.45", linewidth=1.0, linestyle=":", label=label, zorder=1)
+    means, style_of, faint = table(runs)["mean"], _styles(names), 0.8 if len(names) <= CROWDED else 0.4
+    gap = min((b - a for a, b in itertools.pairwise(shown_sizes)), default=1)
+    for place, name in enumerate(_order(names)):
+        offset = gap * MARKS_WIDE * (place / (len(names) - 1) - 0.5) if len(names) > 1 else 0.0
         _marks(axes, runs, name, style_of[name], offset, faint)
-        _line(axes, runs, name, style_of[name])
-    _initial_marks(axes, runs)
+        _line(axes, means[name], runs, name, style_of[name])
+    _marks(axes, runs, INITIAL, Style("0.45", "o", "-"), 0.0, 1.0)
     _legend(figure, axes, len({run.experiment for run in runs}))
     return figure
 
 
 def whole_pool_score(runs: Sequence[Run]) -> tuple[int, float] | None:
-    """Give size and mean dice of the whole pool:
+    """Size and mean dice of the whole pool:
     a run of its own, or the largest size if all arms hold the same images there."""
     whole = [run for run in runs if run.strategy == WHOLE]
     if not whole:
@@ -101,11 +99,8 @@ def whole_pool_score(runs: Sequence[Run]) -> tuple[int, float] | None:
         whole = [run for run in runs if run.size == largest]
         if len({run.chosen for run in whole}) != 1 or len({run.strategy for run in whole}) < 2:
             return None
-    by_experiment: dict[int, list[float]] = {}
-    for run in whole:
-        by_experiment.setdefault(run.experiment, []).append(run.mean_dice)
-    means = [sum(values) / len(values) for values in by_experiment.values()]
-    return whole[0].size, sum(means) / len(means)
+    scores = pd.Series([run.mean_dice for run in whole]).groupby([run.experiment for run in whole]).mean()
+    return whole[0].size, float(scores.mean())
 
 
 def _styles(names: Sequence[str]) -> dict[str, Style]:
@@ -121,8 +116,7 @@ def _order(names: Sequence[str]) -> list[str]:
     return others[:middle] + [RANDOM] * (RANDOM in names) + others[middle:]
 
 
-def _frame(axes: Axes, runs: Sequence[Run], title: str | None) -> None:
-    sizes = sorted({run.size for run in runs})
+def _frame(axes: Axes, sizes: Sequence[int], title: str | None) -> None:
     axes.set_xlabel("labelled images in the training set", fontsize=11)
     axes.set_ylabel("dice on the test images", fontsize=11)
     axes.xaxis.set_major_locator(FixedLocator(sizes, nbins=14))
@@ -135,93 +129,47 @@ def _frame(axes: Axes, runs: Sequence[Run], title: str | None) -> None:
         axes.set_title(title, fontsize=12, loc="left")
 
 
-def _whole_pool(axes: Axes, reference: tuple[int, float] | None) -> None:
-    if reference is None:
-        return
-    size, dice = reference
-    axes.axhline(
-        dice,
-        color="0.45",
-        linewidth=1.0,
-        linestyle=":",
-        label=f"whole pool ({size} images): {dice:.3f}",
-        zorder=1,
-    )
-
-
 def _marks(axes: Axes, runs: Sequence[Run], name: str, style: Style, offset: float, alpha: float) -> None:
     own = [run for run in runs if run.strategy == name]
+    look: dict[str, Any] = {"facecolors": "none", "edgecolors": style.colour, "s": 22, "alpha": alpha}
+    if name == RANDOM:  # of which there are many
+        look = {"color": style.colour, "s": 16, "alpha": alpha * 0.45}
     x, y = [run.size + offset for run in own], [run.mean_dice for run in own]
-    if name == RANDOM:
-        axes.scatter(
-            x, y, s=16, marker=style.marker, color=style.colour, alpha=alpha * 0.45, linewidths=0.9, zorder=2
-        )
-    else:
-        axes.scatter(
-            x,
-            y,
-            s=22,
-            marker=style.marker,
-            facecolors="none",
-            edgecolors=style.colour,
-            alpha=alpha,
-            linewidths=0.9,
-            zorder=3,
-        )
+    axes.scatter(x, y, marker=style.marker, linewidths=0.9, zorder=2 if name == RANDOM else 3, **look)
 
 
-def _line(axes: Axes, runs: Sequence[Run], name: str, style: Style) -> None:
-    by_size = scores(runs)[name]
-    x = list(by_size)
-    y = [sum(by_experiment.values()) / len(by_experiment) for by_experiment in by_size.values()]
-    draws = len({draw for _, strategy, draw in arms(runs) if strategy == name})
-    label = f"{name} (mean of {draws} draws)" if draws > 1 else name
+def _line(axes: Axes, means: "pd.Series[float]", runs: Sequence[Run], name: str, style: Style) -> None:
+    draws = len({run.draw for run in runs if run.strategy == name})
     axes.plot(
-        x,
-        y,
+        *(means.index, means),
         color=style.colour,
         linestyle=style.dash,
         linewidth=1.8,
         marker=style.marker,
         markersize=5.5,
-        label=label,
+        label=f"{name} (mean of {draws} draws)" if draws > 1 else name,
         zorder=4,
     )
 
 
-def _initial_marks(axes: Axes, runs: Sequence[Run]) -> None:
-    shared = [run for run in runs if run.strategy == INITIAL]
-    axes.scatter(
-        [r.size for r in shared],
-        [r.mean_dice for r in shared],
-        s=18,
-        marker="o",
-        facecolors="none",
-        edgecolors="0.45",
-        zorder=2,
-    )
-
-
 def _legend(figure: Figure, axes: Axes, experiments: int) -> None:
-    """Below the axes, where it hides no mark."""
+    """Below the axes, where it hides no mark: `random` first, the whole pool last."""
     handles, labels = axes.get_legend_handles_labels()
-    if not labels:
-        return
-    order = sorted(
-        range(len(labels)),
-        key=lambda i: (not labels[i].startswith(RANDOM), labels[i].startswith("whole pool")),
+    entries = sorted(
+        zip(labels, handles, strict=True),
+        key=lambda entry: (not entry[0].startswith(RANDOM), entry[0].startswith("whole pool")),
     )
+    if not entries:
+        return
     figure.legend(
-        [handles[i] for i in order],
-        [labels[i] for i in order],
+        [handle for _, handle in entries],
+        [label for label, _ in entries],
         loc="outside lower center",
         ncols=3,
         frameon=False,
         handlelength=3.6,
         fontsize=9,
-        title=(
-            f"experiments: {experiments}; lines are means, small marks side by side are single experiments"
-            " and draws"
-        ),
+        title=f"experiments: {experiments}; lines are means, small marks side by side are single experiments"
+        " and draws",
         title_fontsize=9,
     )

@@ -1,0 +1,191 @@
+"""What the results of an experiment allow to say, in sentences."""
+
+import enum
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from model.experiment.evaluation import curves
+from model.experiment.evaluation.comparison import Comparison
+from model.experiment.evaluation.cost import noise
+from model.experiment.record.plan import missing
+from model.experiment.record.results import Results
+from model.experiment.record.run import FALLBACK, INITIAL, RANDOM, WHOLE, Run
+
+FEWEST_TO_JUDGE = (
+    5  # experiments; with fewer, an interval excludes zero by chance in a fifth of cases or more
+)
+CHANCE = 0.05  # p below which a difference counts as confirmed by the test
+LITTLE = 0.01  # dice; a gain that hardly pays for hours of labelling
+RULE = (
+    "Rule: a strategy wins or loses if the 95 % bootstrap interval of its difference in area excludes zero,"
+    f" with at least {FEWEST_TO_JUDGE} experiments; otherwise no difference is shown, which is not proof that"
+    " there is none. The interval is too narrow for few experiments: without any true difference it excludes"
+    " zero in about one case of six with 5 experiments and one of nine with 10. A difference that the"
+    f" sign-flip test confirms (p below {CHANCE} after Holm's correction) is the stronger statement. All"
+    " holds for this data and recipe."
+)
+
+
+class Verdict(enum.StrEnum):
+    """What a comparison of budget curves allows to say."""
+
+    WINS = "wins against random"
+    LOSES = "loses against random"
+    TIES = "ties with random: no difference shown"
+    TOO_FEW = "too few experiments to judge"
+
+
+def verdict(area: Comparison) -> Verdict:
+    """Judge the difference of the areas:
+    wins or loses where the 95 % interval excludes zero, with five experiments or more."""
+    if area.n < FEWEST_TO_JUDGE or area.interval is None:
+        return Verdict.TOO_FEW
+    low, high = area.interval
+    if low > 0:
+        return Verdict.WINS
+    return Verdict.LOSES if high < 0 else Verdict.TIES
+
+
+def describe_missing(results: Results) -> str:
+    """What is planned and not done; empty where nothing is."""
+    left = missing(results)
+    if left is None:
+        return (
+            "**Completeness unknown:** the protocol does not tell how many experiments, strategies and sizes"
+            " were planned."
+        )
+    absent, fewer = [[key for key in left if results.has(key) is begun] for begun in (False, True)]
+    sentences = []
+    if absent:
+        sentences.append(
+            f"**Incomplete: {len(absent)} of the planned sets {'is' if len(absent) == 1 else 'are'} missing**"
+            f" ({_by_strategy(key[1] for key in absent)}). Each comparison uses only the experiments in which"
+            " both arms have the size; n says how many."
+        )
+    if fewer:
+        sentences.append(
+            f"**Incomplete: {count(len(fewer), 'set')} had fewer than the {results.protocol['repeats']}"
+            f" planned trainings** ({_by_strategy(key[1] for key in fewer)}), so that only the first"
+            " trainings of every set count until the others are done."
+        )
+    return " ".join(sentences)
+
+
+def describe_fallbacks(runs: Iterable[Run]) -> str:
+    """How often a strategy could not choose; empty for never."""
+    listed = _by_strategy(run.strategy for run in runs if run.notes.get(FALLBACK))
+    said = (
+        f"In some steps the model found nothing in any image, and the batch was chosen at random: {listed}."
+    )
+    return said if listed else ""
+
+
+def describe_comparison(runs: Sequence[Run], compared: Sequence[Comparison]) -> str:
+    """One sentence on each strategy, and the rule that it was judged by."""
+    if not compared:
+        return (
+            "No strategy can be compared with random choice yet: no experiment has a finished curve of both."
+        )
+    skipped = sorted({*curves.strategies(runs)} - {RANDOM} - {c.strategy for c in compared})
+    return "\n".join(
+        [
+            *(f"- **{c.strategy}** {_judge(c)}." for c in compared),
+            *(f"- **{name}**: no finished curve to compare yet." for name in skipped),
+            f"\n{RULE}",
+        ]
+    )
+
+
+def _judge(c: Comparison) -> str:
+    says, ahead = verdict(c), sum(difference > 0 for difference in c.differences.values())
+    judged = (
+        f"{says} (mean difference of the area {signed(c.mean)}, above random in {ahead} of"
+        f" {count(c.n, 'experiment')}{'' if c.interval is None else f', 95 % interval {interval(c)}'})"
+    )
+    if says in (Verdict.TOO_FEW, Verdict.TIES) or c.p_holm is None or c.smallest_p is None:
+        return judged
+    if c.p_holm < CHANCE:
+        return f"{judged}; the test confirms it, p = {p_value(c.p_holm)}"
+    if c.smallest_p < CHANCE:
+        return f"{judged}; the test does not confirm it, p = {p_value(c.p_holm)}"
+    limit = f"{c.n} experiments allow none below {p_value(c.smallest_p)}"
+    return f"{judged}; the test cannot confirm it: p = {p_value(c.p_holm)}, and {limit}"
+
+
+def describe_whole_pool(runs: Iterable[Run]) -> str:
+    """The score of all labels; empty where no network was trained on them."""
+    whole = [run for run in runs if run.strategy == WHOLE]
+    if not whole:
+        return ""
+    mean = sum(run.mean_dice for run in whole) / len(whole)
+    return (
+        f"Trained on the whole pool of {whole[0].size} images: {mean:.3f} (mean of"
+        f" {count(len(whole), 'experiment')})."
+    )
+
+
+def describe_saturation(runs: Iterable[Run]) -> str:
+    """Say so where no set of any strategy, nor the whole pool, is much better than the first images;
+    empty before enough experiments."""
+    rows = [(run.experiment, run.strategy, run.size, run.mean_dice) for run in runs]
+    table = pd.DataFrame(rows, columns=["experiment", "strategy", "size", "score"])
+    is_first = table.strategy == INITIAL
+    first, others = table[is_first].set_index("experiment"), table[~is_first]
+    gains = (
+        (others.score - others.experiment.map(first.score)).groupby([others.strategy, others["size"]]).mean()
+    )
+    if len(first) < FEWEST_TO_JUDGE or not gains.max() < LITTLE:
+        return ""
+    strategy, size = gains.idxmax()
+    return (
+        "**More labels hardly help here:** the most that any of these sets gives over the first"
+        f" {first['size'].iloc[0]} images is {signed(gains.max())} in the mean"
+        f" ({'the whole pool' if strategy == WHOLE else strategy}, {size} images), so that there is little to"
+        " gain by choosing."
+    )
+
+
+def describe_noise(runs: Sequence[Run]) -> str:
+    """How far training alone changes a score."""
+    found = noise(runs)
+    if found is None:
+        return (
+            "Unknown: no set was trained on more than once, so part of every difference above may be luck in"
+            " training."
+        )
+    return (
+        f"Training again on the same set changes the test dice by a standard deviation of {found.sd:.4f}"
+        f" (pooled over {count(found.sets, 'set')}, {found.repeats:.3g} trainings each); the scores above"
+        f" have a standard error of {found.standard_error:.4f}. A difference of two single scores below about"
+        " three times that is within the noise."
+    )
+
+
+def _by_strategy(names: Iterable[str]) -> str:
+    return ", ".join(f"{name} {times}" for name, times in sorted(Counter(names).items()))
+
+
+def count(n: int, noun: str) -> str:
+    """ "1 set" or "2 sets"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def signed(value: float) -> str:
+    """A difference of dice."""
+    return f"{value:+.4f}"
+
+
+def interval(c: Comparison) -> str:
+    """The interval of a comparison, or what stands in its place."""
+    if c.interval is None:
+        return "same images" if c.same_sets else "none"
+    return f"[{c.interval[0]:+.4f}, {c.interval[1]:+.4f}]"
+
+
+def p_value(p: float | None) -> str:
+    """A p to four places."""
+    if p is None:
+        return "none"
+    return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"

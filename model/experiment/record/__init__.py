@@ -1,0 +1,1 @@
+"""What an experiment keeps: its protocol and its runs, and what may go on from them."""

@@ -1,0 +1,49 @@
+"""A study of many parts that goes on where an earlier call ended: a file of its settings and its results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from model.errors import ResultsError
+from model.experiment.processes import results_of
+from model.experiment.record.agreement import REMEDY, check_agreement
+from model.files import check_writable, write_bytes
+
+
+class Study:
+    """Work of many parts, each kept by its name in a JSON file as soon as it is done."""
+
+    def __init__(self, path: Path, settings: dict[str, Any], part: str) -> None:
+        """`part` is the key of what is finished. Raises OutputError, and ResultsError when the file cannot be
+        read or was made under other settings; it is left as it is."""
+        check_writable(path)
+        self._path, self._settings, self._part = path, settings, part
+        self.finished: dict[str, Any] = {}
+        if path.exists():
+            try:
+                content = json.loads(path.read_text())
+                self.finished, stored = dict(content[part]), dict(content["settings"])
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise ResultsError(f"{path} cannot be read ({error!r}). {REMEDY}") from error
+            check_agreement(stored, settings, settings.keys(), path)
+
+    def finish(
+        self,
+        jobs: int,
+        function: Callable[..., Any],
+        units: Mapping[str, tuple[Any, ...]],
+        on_done: Callable[[int, int], None],
+    ) -> dict[str, Any]:
+        """Have `jobs` processes do function(*unit) for the units that are not done yet; give all results."""
+        todo = {name: unit for name, unit in units.items() if name not in self.finished}
+        before = len(units) - len(todo)
+        on_done(before, len(units))
+        for done, (name, result) in enumerate(results_of(jobs, function, todo), before + 1):
+            self.finished[name] = result
+            content = {"settings": self._settings, self._part: self.finished}
+            write_bytes(self._path, json.dumps(content).encode())
+            on_done(done, len(units))
+        return self.finished
