@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn.functional import conv2d, pad
 
@@ -13,13 +15,13 @@ MARGIN = round(SIGMAS[-1] * REACH) + 2
 """Pixels around a tile that its features depend on."""
 
 
-def filter_image(image: torch.Tensor) -> torch.Tensor:
+def filter_image(image: torch.Tensor, sigmas: Sequence[float] = SIGMAS) -> torch.Tensor:
     """The filters of an image, float32 (3, H, W) -> float32 (19, H, W):
     its colours; at each width the smoothed intensity, the length of its gradient, its Laplacian,
     and the deviation around it."""
     gray = image.mean(dim=0, keepdim=True)
     found = [image]
-    for sigma in SIGMAS:
+    for sigma in sigmas:
         smooth, square = _smooth(torch.stack([gray, gray * gray]), sigma)
         edges = pad(smooth[None], (1, 1, 1, 1), mode="replicate")[0]
         rows = (edges[:, 2:, 1:-1] - edges[:, :-2, 1:-1]) / 2

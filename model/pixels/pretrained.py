@@ -37,7 +37,7 @@ MARGIN = 32
 
 
 @cache
-def load_encoder() -> nn.Module | None:
+def load_encoder(levels: tuple[int, ...] = LEVELS) -> nn.Module | None:
     """The encoder in evaluation mode, or None, with a line in the log, where the package of its weights is
     missing or damaged."""
     found = importlib.util.find_spec(PACKAGE)
@@ -54,7 +54,7 @@ def load_encoder() -> nn.Module | None:
         found_digest = hashlib.sha256(content).hexdigest()
         if found_digest != DIGEST:
             raise ValueError(f"their digest is {found_digest[:8]}, expected {DIGEST[:8]}")
-        return _build(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+        return _build(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), levels)
     except (OSError, RuntimeError, ValueError) as error:
         log.warning(
             "The pretrained weights in %s are damaged (%s): pixels are told apart by filters alone, less"
@@ -66,13 +66,13 @@ def load_encoder() -> nn.Module | None:
         return None
 
 
-def _build(weights: dict[str, torch.Tensor]) -> nn.Module:
+def _build(weights: dict[str, torch.Tensor], levels: tuple[int, ...]) -> nn.Module:
     """The encoder with the package's weights, which have other names but the order and shapes of timm's."""
     import timm  # takes seconds
 
     with torch.device("meta"):
         names = timm.create_model(ARCHITECTURE, pretrained=False).state_dict()
-    encoder = timm.create_model(ARCHITECTURE, pretrained=False, features_only=True, out_indices=LEVELS)
+    encoder = timm.create_model(ARCHITECTURE, pretrained=False, features_only=True, out_indices=levels)
     if [tuple(tensor.shape) for tensor in weights.values()] != [tuple(t.shape) for t in names.values()]:
         raise ValueError(f"{len(weights)} tensors that are not those of {ARCHITECTURE}")
     named = dict(zip(names, weights.values(), strict=True))

@@ -1,0 +1,293 @@
+"""Which features and which learner of pixels segment best where few images are labelled.
+docs/pixel-classifier.md has the plan and the results.
+
+Run: OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.pixel_study DATA [ARM ...]   (resumes)
+The rivals need an environment that has scikit-learn and lightgbm; without them their arms are left out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.ndimage import gaussian_filter
+from torch.nn.functional import interpolate, pad
+
+from model.arrays import Mask
+from model.data.pool import Pool, scan
+from model.experiment.protocol import Split
+from model.files import write_bytes
+from model.network.dice import dice
+from model.pixels import Pixels, filter_bank, pretrained, stacked, train_networks
+from model.pixels.samples import draw_positions
+
+RESULTS = Path("docs/pixel-classifier.json")
+DATA = (
+    ("dsb2018", "split_42_42.json", 96),
+    ("axon_em", "split_42_42.json", 128),
+    ("usiigaci_t98g", "split_16_26.json", 128),
+    ("pfc_pn", "split_42_42.json", 192),
+)
+"""Set, split and longest side in pixels."""
+SIZES = (1, 3, 6, 12)
+REPEATS = 8  # random sets of each size
+TESTED = 16  # of the held-out images
+SEED = 2026
+
+Parts = dict[str, npt.NDArray[np.float16]]
+"""Kinds of features of an image by name, float16 (H * W, channels) each."""
+Probabilities = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Features and a learner; None: as many steps, hidden units, ... as the product's."""
+
+    parts: str = "filters 2x:0 2x:1 2x:2"
+    hidden: int = 48
+    steps: int = 200
+    learning_rate: float = 1e-2
+    weight_decay: float = 1e-2
+    members: int = 1  # networks whose probabilities are averaged
+    balance: float = 0.0  # 0: pixels as they are; 1: each class as often
+    pixels: int = 2000  # of each image
+    smooth: float = 0.0  # sigma of a Gaussian over the probabilities, in pixels
+    learner: str = "network"
+
+
+FEATURES = {
+    "2x": Arm(),
+    "1.5x": Arm("filters 1.5x:0 1.5x:1 1.5x:2"),
+    "1x": Arm("filters 1x:0 1x:1 1x:2"),
+    "filters alone": Arm("filters"),
+    "pretrained alone": Arm("2x:0 2x:1 2x:2"),
+    "sigma 16": Arm("filters sigma16 2x:0 2x:1 2x:2"),
+    "fourth level": Arm("filters 2x:0 2x:1 2x:2 2x:3"),
+    "third level left out": Arm("filters 2x:0 2x:1"),
+    "two resolutions": Arm("filters 2x:0 2x:1 2x:2 1x:2 1x:3"),
+    "1x to the fourth level": Arm("filters 1x:0 1x:1 1x:2 1x:3"),
+    "1.5x to the fourth level": Arm("filters 1.5x:0 1.5x:1 1.5x:2 1.5x:3"),
+    "levels in place": Arm("filters 2x:0 2x:1:moved 2x:2:moved"),
+}
+CHOSEN = FEATURES["2x"].parts
+"""Of the features, by the rule of the plan."""
+_CHANGES: dict[str, dict[str, Any]] = {
+    "hidden 32": {"hidden": 32},
+    "hidden 64": {"hidden": 64},
+    "hidden 128": {"hidden": 128},
+    "150 steps": {"steps": 150},
+    "300 steps": {"steps": 300},
+    "learning rate .003": {"learning_rate": 3e-3},
+    "learning rate .03": {"learning_rate": 3e-2},
+    "weight decay .1": {"weight_decay": 0.1},
+    "weight decay 1": {"weight_decay": 1.0},
+    "two averaged": {"members": 2},
+    "four averaged": {"members": 4},
+    "half balanced": {"balance": 0.5},
+    "balanced": {"balance": 1.0},
+    "1000 pixels": {"pixels": 1000},
+    "4000 pixels": {"pixels": 4000},
+    "smoothed 1": {"smooth": 1.0},
+    "smoothed 2": {"smooth": 2.0},
+    "random forest": {"learner": "forest"},
+    "LightGBM": {"learner": "lightgbm"},
+}
+LEARNERS = {f"learner: {name}": Arm(CHOSEN, **changed) for name, changed in _CHANGES.items()}
+
+
+def compute_parts(image: npt.NDArray[np.float32], encoder: torch.nn.Module, needed: set[str]) -> Parts:
+    """The kinds of features that are `needed` of a float32 (H, W, 3) image."""
+    tensor = torch.from_numpy(image.transpose(2, 0, 1).copy())
+    height, width = image.shape[:2]
+    found: dict[str, torch.Tensor] = {}
+    with torch.inference_mode():
+        bank = filter_bank.filter_image(tensor, (*filter_bank.SIGMAS, 16.0))
+        found["filters"], found["sigma16"] = bank[: filter_bank.CHANNELS], bank[filter_bank.CHANNELS :]
+        for scale in (1, 1.5, 2):
+            if not any(name.startswith(f"{scale}x") for name in needed):
+                continue
+            square = pad(tensor[None], (0, -width % 16, 0, -height % 16), mode="replicate")
+            large = interpolate(square, scale_factor=scale, mode="bilinear", align_corners=False)
+            for number, level in enumerate(encoder(large)):
+                whole = interpolate(level, size=square.shape[2:], mode="bilinear", align_corners=False)[0]
+                found[f"{scale}x:{number}"] = whole[:, :height, :width]
+                # Convolutions with a stride of 2 are padded below and on the right alone: their outputs lie
+                # .25, .75 and 1.75 pixels off.
+                by = (0, 1, 2, 4)[number]
+                back = pad(whole[None], (by, 0, by, 0), mode="replicate")[0]
+                found[f"{scale}x:{number}:moved"] = back[:, :height, :width]
+    return {name: found[name].flatten(1).T.contiguous().half().numpy() for name in needed}
+
+
+@dataclass
+class Data:
+    """Pool and test images of a set with all kinds of features, and the sets of image ids to train on."""
+
+    pool: Pool
+    parts: dict[str, Parts]
+    test: list[str]
+    trained_on: list[tuple[str, ...]]
+
+    @classmethod
+    def read(
+        cls, folder: Path, split_file: str, side: int, encoder: torch.nn.Module, needed: set[str]
+    ) -> Data:
+        pool = scan(folder / "images", folder / "masks", max_side=side)
+        split = Split.read(folder / split_file)
+        generator = np.random.default_rng(SEED)
+        test = sorted(generator.choice(split.test, min(TESTED, len(split.test)), replace=False).tolist())
+        chosen = [
+            tuple(sorted(generator.choice(split.pool, size, replace=False).tolist()))
+            for size in SIZES
+            for _ in range(REPEATS)
+        ]
+        used = sorted({image_id for each in chosen for image_id in each} | set(test))
+        return cls(pool, {i: compute_parts(pool.images[i], encoder, needed) for i in used}, test, chosen)
+
+    def features(self, image_id: str, arm: Arm) -> npt.NDArray[np.float32]:
+        """Float32 (H * W, channels), standardised over the images of the set."""
+        return np.concatenate(
+            [
+                (self.parts[image_id][name].astype(np.float32) - mean) / deviation
+                for name, (mean, deviation) in ((name, self._scale(name)) for name in arm.parts.split())
+            ],
+            axis=1,
+        )
+
+    def _scale(self, name: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        if not hasattr(self, "_scales"):
+            self._scales: dict[str, Any] = {}
+        if name not in self._scales:
+            seen = [self.parts[i][name].astype(np.float64) for i in self.parts if i not in self.test]
+            mean = np.mean([each.mean(axis=0) for each in seen], axis=0)
+            square = np.mean([(each**2).mean(axis=0) for each in seen], axis=0)
+            deviation = np.sqrt(np.maximum(square - mean**2, 0))
+            scale = mean, np.where(deviation > 1e-6, deviation, 1)
+            self._scales[name] = tuple(each.astype(np.float32) for each in scale)
+        return self._scales[name]
+
+    def pixels(self, images: Sequence[str], arm: Arm, seed: int) -> Pixels:
+        """What a learner sees of labelled images."""
+        features, classes = [], []
+        for image_id in images:
+            mask = self.pool.labels[image_id]
+            at = draw_positions(mask.size, arm.pixels, mask)
+            features.append(self.features(image_id, arm)[at])
+            classes.append(mask.ravel()[at])
+        found, ids = np.concatenate(features), np.concatenate(classes)
+        if arm.balance:
+            shares = np.bincount(ids, minlength=self.pool.classes) / len(ids)
+            weights = shares[ids] ** -arm.balance
+            at = np.random.default_rng(seed).choice(len(ids), len(ids), p=weights / weights.sum())
+            found, ids = found[at], ids[at]
+        return Pixels(found, ids)
+
+
+Learner = Callable[[npt.NDArray[np.float32]], list[Probabilities]]
+"""From features (P, channels) of an image to probabilities (P, classes) of each set that was trained on."""
+
+
+def train_stacked(data: Data, sets: Sequence[Sequence[str]], arm: Arm) -> Learner:
+    stacked.WEIGHT_DECAY = arm.weight_decay
+    pixels = [data.pixels(images, arm, seed) for seed, images in enumerate(sets)]
+    networks = train_networks(
+        [each for each in pixels for _ in range(arm.members)],
+        [1000 * member + seed for seed in range(len(sets)) for member in range(arm.members)],
+        classes=data.pool.classes,
+        hidden=arm.hidden,
+        steps=arm.steps,
+        learning_rate=arm.learning_rate,
+    )
+
+    def predict(features: npt.NDArray[np.float32]) -> list[Probabilities]:
+        with torch.inference_mode():
+            found = networks.logits(torch.from_numpy(features)).softmax(dim=2)
+            return list(found.reshape(len(sets), arm.members, *found.shape[1:]).mean(dim=1).numpy())
+
+    return predict
+
+
+def train_trees(data: Data, sets: Sequence[Sequence[str]], arm: Arm) -> Learner:
+    models = []
+    for seed, images in enumerate(sets):
+        pixels = data.pixels(images, arm, seed)
+        if arm.learner == "forest":
+            from sklearn.ensemble import RandomForestClassifier
+
+            model = RandomForestClassifier(100, min_samples_leaf=5, n_jobs=1, random_state=seed)
+        else:
+            from lightgbm import LGBMClassifier
+
+            model = LGBMClassifier(n_estimators=100, num_leaves=15, n_jobs=1, random_state=seed, verbose=-1)
+        models.append(model.fit(pixels.features, pixels.classes))
+
+    def predict(features: npt.NDArray[np.float32]) -> list[Probabilities]:
+        found: list[Probabilities] = []
+        for model in models:
+            probabilities = np.zeros((len(features), data.pool.classes), np.float32)
+            probabilities[:, model.classes_.astype(int)] = model.predict_proba(features)
+            found.append(probabilities)
+        return found
+
+    return predict
+
+
+def score(data: Data, arm: Arm) -> dict[str, Any]:
+    """Mean dice over the test images of each set that was trained on, by size;
+    processor seconds of a training on twelve images."""
+    train = train_stacked if arm.learner == "network" else train_trees
+    largest = data.trained_on[-1]
+    started = time.process_time()
+    train(data, [largest], arm)
+    seconds = time.process_time() - started
+    predict = train(data, data.trained_on, arm)
+    scores = np.zeros((len(data.trained_on), len(data.test)))
+    for column, image_id in enumerate(data.test):
+        truth = data.pool.labels[image_id]
+        for row, found in enumerate(predict(data.features(image_id, arm))):
+            scores[row, column] = dice(draw_mask(found, truth.shape, arm.smooth), truth, data.pool.classes)
+    means = scores.mean(axis=1).round(4).reshape(len(SIZES), REPEATS).tolist()
+    return {"dice": dict(zip(map(str, SIZES), means, strict=True)), "seconds": round(seconds, 2)}
+
+
+def draw_mask(probabilities: Probabilities, shape: tuple[int, ...], smooth: float) -> Mask:
+    image = probabilities.reshape(*shape, -1)
+    if smooth:
+        image = gaussian_filter(image, (smooth, smooth, 0), mode="nearest")
+    return image.argmax(axis=2).astype(np.uint8)
+
+
+def main(folder: Path, asked: Sequence[str]) -> None:
+    """Compute the arms that are not in RESULTS yet; with names, only those."""
+    arms = {name: arm for name, arm in (FEATURES | LEARNERS).items() if not asked or name in asked}
+    if importlib.util.find_spec("lightgbm") is None or importlib.util.find_spec("sklearn") is None:
+        arms = {name: arm for name, arm in arms.items() if arm.learner == "network"}
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    encoder = pretrained.load_encoder((0, 1, 2, 3))
+    if encoder is None:
+        raise SystemExit("The study needs the package of pretrained weights.")
+    for name, split, side in DATA:
+        missing = {key: arm for key, arm in arms.items() if name not in results.get(key, {}).get("sets", {})}
+        if not missing:
+            continue
+        needed = {part for arm in missing.values() for part in arm.parts.split()}
+        data = Data.read(folder / name, split, side, encoder, needed)
+        for key, arm in missing.items():
+            entry = results.setdefault(key, {"arm": asdict(arm), "sets": {}})
+            entry["sets"][name] = score(data, arm)
+            write_bytes(RESULTS, json.dumps(results, indent=0).encode())
+            means = [round(float(np.mean(each)), 3) for each in entry["sets"][name]["dice"].values()]
+            print(f"{name:14} {key:45} {means} {entry['sets'][name]['seconds']} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
