@@ -52,14 +52,19 @@ class PixelModel:
         # The scale is worked into the weights: one product less over all pixels.
         weights = self.networks.hidden[0] / torch.from_numpy(self.scale.deviation)[:, None]
         bias = self.networks.hidden_bias[0] - torch.from_numpy(self.scale.mean)[None] @ weights
+        device = self.extractor.device
+        weights, bias = weights.T.to(device), bias.T.to(device)
+        output = self.networks.output[0].T.to(device), self.networks.output_bias[0].T.to(device)
         with torch.inference_mode():
             for block in self.extractor.compute(image):
-                _, rows, columns = block.values.shape
-                hidden = torch.addmm(bias.T, weights.T, block.values.flatten(1).cpu()).relu_()
-                logits = torch.addmm(self.networks.output_bias[0].T, self.networks.output[0].T, hidden)
-                found[:, block.top : block.top + rows, block.left : block.left + columns] = logits.softmax(
-                    dim=0
-                ).reshape(self.classes, rows, columns)
+                for first, values in block.strips():
+                    hidden = torch.addmm(bias, weights, values.flatten(1)).relu_()
+                    logits = torch.addmm(output[1], output[0], hidden).unflatten(1, values.shape[1:])
+                    rows, columns = (
+                        slice(first, first + values.shape[1]),
+                        slice(block.left, block.left + block.width),
+                    )
+                    found[:, rows, columns] = logits.softmax(dim=0)
         return found
 
     def save(self, folder: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import pad
 
 SIGMAS = (1.0, 2.0, 4.0, 8.0)
 """Widths of the Gaussian windows, in pixels: fine to coarse structure."""
@@ -40,7 +41,22 @@ def filter_image(image: torch.Tensor, sigmas: Sequence[float] = SIGMAS) -> torch
 def _smooth(images: torch.Tensor, sigma: float) -> torch.Tensor:
     """A Gaussian window over (B, 1, H, W); edges are repeated."""
     radius = round(sigma * REACH)
-    window = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=images.device) / sigma) ** 2)
-    window = window / window.sum()
+    window = [math.exp(-0.5 * (distance / sigma) ** 2) for distance in range(radius + 1)]
+    total = window[0] + 2 * sum(window[1:])
+    window = [weight / total for weight in window]
     padded = pad(images, (radius, radius, radius, radius), mode="replicate")
-    return conv2d(conv2d(padded, window[None, None, :, None]), window[None, None, None, :])
+    return _weigh(_weigh(padded, window, 2), window, 3)
+
+
+def _weigh(images: torch.Tensor, window: list[float], axis: int) -> torch.Tensor:
+    """A symmetric window along one axis, by its weights from the middle outwards; without the margins.
+
+    A sum of shifted images: torch's convolution takes up to fifty times as long on one channel.
+    """
+    radius = len(window) - 1
+    length = images.shape[axis] - 2 * radius
+    found = images.narrow(axis, radius, length) * window[0]
+    for distance, weight in enumerate(window[1:], start=1):
+        before = images.narrow(axis, radius - distance, length)
+        found.add_(before + images.narrow(axis, radius + distance, length), alpha=weight)
+    return found

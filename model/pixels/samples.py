@@ -80,20 +80,17 @@ def draw_sample(
     height, width = image.shape[:2]
     positions = draw_positions(height * width, pixels, mask)
     values = np.empty((len(positions), extractor.channels), dtype=np.float16)
-    total = torch.zeros(extractor.channels, dtype=torch.float64)
-    squares = torch.zeros_like(total)
+    moments = torch.zeros(3, extractor.channels, dtype=torch.float64)
     rows, columns = positions // width, positions % width
     for block in extractor.compute(image):
-        bottom, right = block.top + block.values.shape[1], block.left + block.values.shape[2]
-        inside = (rows >= block.top) & (rows < bottom) & (columns >= block.left) & (columns < right)
-        at_rows = torch.from_numpy(rows[inside] - block.top)
-        at_columns = torch.from_numpy(columns[inside] - block.left)
-        values[inside] = block.values[:, at_rows, at_columns].T.half().cpu().numpy()
-        flat = block.values.flatten(1)
-        total += flat.sum(dim=1).double().cpu()
-        squares += (flat * flat).sum(dim=1).double().cpu()
-    mean = total / (height * width)
-    deviation = (squares / (height * width) - mean**2).clamp(min=0).sqrt()
+        inside = (rows >= block.top) & (rows < block.top + block.height)
+        inside &= (columns >= block.left) & (columns < block.left + block.width)
+        places = (torch.from_numpy(each[inside]).to(extractor.device) for each in (rows, columns))
+        values[inside] = block.at(*places).half().cpu().numpy()
+        moments += block.moments().cpu()
+    count, total, squares = moments
+    mean = total / count
+    deviation = (squares / count - mean**2).clamp(min=0).sqrt()
     if not np.isfinite(values).all() or not torch.isfinite(mean).all():
         raise ImageError("The features of the image are not finite numbers; export it again, without NaN.")
     return PixelSample(positions, values, mean.float().numpy(), deviation.float().numpy(), (height, width))

@@ -77,6 +77,8 @@ FEATURES = {
     "1x to the fourth level": Arm("filters 1x:0 1x:1 1x:2 1x:3"),
     "1.5x to the fourth level": Arm("filters 1.5x:0 1.5x:1 1.5x:2 1.5x:3"),
     "levels in place": Arm("filters 2x:0 2x:1:moved 2x:2:moved"),
+    "reflected margin": Arm("filters 2x:0:margin 2x:1:margin 2x:2:margin"),
+    "reflected margin, 1.5x": Arm("filters 1.5x:0:margin 1.5x:1:margin 1.5x:2:margin"),
 }
 CHOSEN = FEATURES["2x"].parts
 """Of the features, by the rule of the plan."""
@@ -116,9 +118,10 @@ def compute_parts(image: npt.NDArray[np.float32], encoder: torch.nn.Module, need
             if not any(name.startswith(f"{scale}x") for name in needed):
                 continue
             square = pad(tensor[None], (0, -width % 16, 0, -height % 16), mode="replicate")
-            large = interpolate(square, scale_factor=scale, mode="bilinear", align_corners=False)
-            for number, level in enumerate(encoder(large)):
-                whole = interpolate(level, size=square.shape[2:], mode="bilinear", align_corners=False)[0]
+            wider = pad(square, (32, 32, 32, 32), mode="reflect")
+            for number, whole in enumerate(encode(encoder, wider, scale)):
+                found[f"{scale}x:{number}:margin"] = whole[:, 32 : 32 + height, 32 : 32 + width]
+            for number, whole in enumerate(encode(encoder, square, scale)):
                 found[f"{scale}x:{number}"] = whole[:, :height, :width]
                 # Convolutions with a stride of 2 are padded below and on the right alone: their outputs lie
                 # .25, .75 and 1.75 pixels off.
@@ -126,6 +129,15 @@ def compute_parts(image: npt.NDArray[np.float32], encoder: torch.nn.Module, need
                 back = pad(whole[None], (by, 0, by, 0), mode="replicate")[0]
                 found[f"{scale}x:{number}:moved"] = back[:, :height, :width]
     return {name: found[name].flatten(1).T.contiguous().half().numpy() for name in needed}
+
+
+def encode(encoder: torch.nn.Module, image: torch.Tensor, scale: float) -> list[torch.Tensor]:
+    """The levels of a float32 (1, 3, H, W) image seen at `scale`: float32 (channels, H, W) each."""
+    large = interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
+    size = image.shape[2:]
+    return [
+        interpolate(level, size=size, mode="bilinear", align_corners=False)[0] for level in encoder(large)
+    ]
 
 
 @dataclass
