@@ -16,9 +16,9 @@ Points = npt.NDArray[np.float64]
 
 _CROSSINGS = 1 << 20
 """Crossings of edges and rows that are worked out at once, 60 bytes each."""
-_TRACED_PIXELS = 1 << 24
+_TRACED_PIXELS = 10_000_000
 """Larger masks are outlined by every second pixel, or third:
-outlining takes 20 bytes a pixel, and the page draws no finer."""
+outlining takes 30 bytes a pixel, and the page draws no finer."""
 _FEW_POINTS = 4000
 """Points of an outline and its holes up to which the shortest cuts are looked for."""
 

@@ -22,6 +22,7 @@ from backend.jobs.masks.refit import refitted
 from backend.labelstudio.http.answers import Region
 from backend.labelstudio.images import one_image, require_size
 from backend.labelstudio.labels.config import LabelConfig, parse
+from backend.labelstudio.labels.polygons import trace
 from backend.labelstudio.labels.regions import draw_regions
 from model.data.images import BYTES_A_PIXEL, MAX_PIXELS, decode_shrunk, decoding_pixels
 from model.data.masks import resize_mask
@@ -62,6 +63,13 @@ def test_decoding_takes_no_more_memory_than_it_is_counted_as(kind: str) -> None:
 def test_masks_are_drawn_in_blocks(config: str) -> None:
     drawing, data = annotator(parse(config)), FILES["PNG, gray"](SIDE)
     assert peak_bytes(lambda: drawing.regions(data, "x")) < BYTES_A_PIXEL * SIDE**2 + BLOCKS
+
+
+@pytest.mark.parametrize("side", [3150, 4000])
+def test_outlines_take_as_much_memory_whatever_the_mask(side: int) -> None:
+    """Of 8,000 x 8,000 pixels, too, a process takes 1.5 GB at most."""
+    mask = discs(side)
+    assert peak_bytes(lambda: trace(mask, 1.0)) < 370e6
 
 
 @pytest.mark.parametrize("kind", LABELS)
