@@ -14,13 +14,16 @@ import numpy.typing as npt
 import torch
 
 from model.arrays import Image, Mask
-from model.errors import CheckpointError, TooFewLabelsError
-from model.network.folder import read_saved, save_folder
+from model.errors import CheckpointError, MaskError, TooFewLabelsError
+from model.network.folder import REMEDY, read_saved, save_folder
 from model.pixels.features import FeatureExtractor
 from model.pixels.samples import PixelSample, Scale
 from model.pixels.stacked import Networks, OnStep, Pixels, train_networks
 
 KIND = "pixel"
+WEIGHTS = ("hidden", "hidden_bias", "output", "output_bias")
+MOST_PIXELS = 400_000
+"""Of all images together that are trained on, 160 MB; a training sees a quarter of them."""
 
 
 @dataclass
@@ -69,8 +72,7 @@ class PixelModel:
 
     def save(self, folder: Path) -> None:
         """Write the folder; it appears whole or not at all, and replaces an older one of that name."""
-        names = ("hidden", "hidden_bias", "output", "output_bias")
-        tensors = dict(zip(names, self.networks.parameters, strict=True))
+        tensors = dict(zip(WEIGHTS, self.networks.parameters, strict=True))
         tensors["mean"] = torch.from_numpy(self.scale.mean)
         tensors["deviation"] = torch.from_numpy(self.scale.deviation)
         save_folder(
@@ -79,7 +81,7 @@ class PixelModel:
             {
                 "kind": KIND,
                 "classes": self.classes,
-                "features": self.extractor.version,
+                "features": self.extractor.kind,
                 "precision": self.extractor.precision,
                 "use_pretrained": self.extractor.use_pretrained,
                 "record": self.record,
@@ -93,21 +95,24 @@ class PixelModel:
         description, tensors = read_saved(folder)
         try:
             extractor = FeatureExtractor(description["precision"], description["use_pretrained"])
-            model = cls(
-                Networks(*(tensors[name] for name in ("hidden", "hidden_bias", "output", "output_bias"))),
-                Scale(tensors["mean"].numpy(), tensors["deviation"].numpy()),
-                int(description["classes"]),
-                extractor,
-                description["record"],
-            )
+            features, classes = description["features"], int(description["classes"])
+            networks = Networks(*(tensors[name] for name in WEIGHTS))
+            scale = Scale(tensors["mean"].numpy(), tensors["deviation"].numpy())
+            _, channels, width = networks.hidden.shape
+            expected = (1, channels, width), (1, 1, width), (1, width, classes), (1, 1, classes)
+            if tuple(tuple(each.shape) for each in networks.parameters) != expected:
+                raise ValueError(f"weights for {len(scale.mean)} features and {classes} classes do not fit")
+            if scale.mean.shape != (channels,) or scale.deviation.shape != (channels,):
+                raise ValueError(f"a scale of {scale.mean.shape} for {channels} features")
+            model = cls(networks, scale, classes, extractor, description["record"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"The saved pixel classifier in {folder} does not fit its description ({error})."
+                f"The saved pixel classifier in {folder} does not fit its description ({error}). {REMEDY}"
             ) from error
-        if extractor.channels != len(model.scale.mean):
+        if features != extractor.kind:
             raise CheckpointError(
-                f"The pixel classifier in {folder} was trained on {len(model.scale.mean)} features a pixel,"
-                f" but {extractor.channels} can be computed here: install what requirements.txt lists."
+                f"The pixel classifier in {folder} was trained on features of kind {features}, but those"
+                f" computed here are {extractor.kind}: install what requirements.txt lists, or train again."
             )
         return model
 
@@ -125,18 +130,25 @@ def train_pixel_model(
     """Train on the samples of labelled images and their uint8 (H, W) class ids.
 
     `scale` standardises the features, default that of these images. The same for the same arguments.
-    Raises TooFewLabelsError without an image.
+    Raises TooFewLabelsError without an image, MaskError for a class that is not one of `classes`.
     """
     if not samples or len(samples) != len(labels):
         raise TooFewLabelsError(
             f"Found {len(samples)} images and {len(labels)} masks to train on, expected one mask for each"
             " image and at least one: label an image first."
         )
+    highest = max(int(mask.max()) for mask in labels)
+    if highest >= classes:
+        raise MaskError(
+            f"A mask holds class {highest}, expected 0 to {classes - 1}: train with all classes of the"
+            " labels."
+        )
     started = time.perf_counter()
     scale = scale or Scale.over(samples)
+    thinned = slice(None, None, -(-sum(len(each.positions) for each in samples) // MOST_PIXELS))
     pixels = Pixels(
-        np.concatenate([scale.apply(sample.values) for sample in samples]),
-        np.concatenate([sample.classes_in(mask) for sample, mask in zip(samples, labels, strict=True)]),
+        np.concatenate([scale.apply(each.values[thinned]) for each in samples]),
+        np.concatenate([each.classes_in(mask)[thinned] for each, mask in zip(samples, labels, strict=True)]),
     )
     networks = train_networks([pixels], [seed], classes=classes, on_step=on_step)
     record = {"seed": seed, "images": len(samples), "features": extractor.version}

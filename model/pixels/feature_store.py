@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
-import time
-import zipfile
-import zlib
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 LIMIT = 4 * 1024**3
 """Bytes on disk, 4 GiB: the samples of 10,000 images; those not used for longest go first."""
 SHARE = 0.9  # of the limit that stays when some have to go, so that not each new one asks for it
+UNSEEN = 0.05  # share of the limit that a process may write before it looks again at what all have written
 SUFFIX = ".npz"
-DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class FeatureStore:
@@ -40,33 +40,49 @@ class FeatureStore:
         self.folder = folder
         self.extractor = extractor or FeatureExtractor()
         self.limit = limit
-        self._keeps = True
-        self._written = 0
-        self._measured: int | None = None
+        self._warned = False
+        self._written: float = math.inf  # bytes since the folder was measured
 
-    def sample(self, image_digest: str, image: Image, mask: Mask | None = None) -> PixelSample:
-        """The sample of a float32 (H, W, 3) image known by `image_digest`, from the store or drawn now.
+    def sample(
+        self,
+        image_digest: str,
+        image: Image | Callable[[], Image],
+        mask: Mask | None = None,
+        *,
+        size: tuple[int, int] | None = None,
+    ) -> PixelSample:
+        """The sample of a float32 (H, W, 3) image, from the store or drawn now.
 
         With a `mask`, uint8 (H, W), one in which each of its classes has pixels.
+        `image_digest` names the image's content: the digest of its file or of its array, but not of its
+        address, behind which it may change. An array is compared with the one whose sample was kept, so
+        that a name that was used twice costs time, not the result. An image given as a function is only
+        read where its sample is not kept; it needs `size`, its (height, width).
         Raises ImageError for an image whose features cannot be computed.
         """
-        plain = self._kept(digest(self.extractor.version, image_digest, list(image.shape)), image, None)
+        if callable(image):
+            if size is None:
+                raise ValueError("size is missing, which an image given as a function needs")
+            source = _Source(image, size)
+        else:
+            source = _Source(lambda: image, (image.shape[0], image.shape[1]), digest_of_array(image))
+        key = (self.extractor.version, image_digest, list(source.size))
+        plain = self._kept(digest(*key), source, None)
         if mask is None or not plain.misses(mask):
             return plain
-        key = digest(self.extractor.version, image_digest, list(image.shape), digest_of_array(mask))
-        return self._kept(key, image, mask)
+        return self._kept(digest(*key, digest_of_array(mask)), source, mask)
 
-    def _kept(self, key: str, image: Image, mask: Mask | None) -> PixelSample:
+    def _kept(self, key: str, source: _Source, mask: Mask | None) -> PixelSample:
         path = self.folder / key[:2] / f"{key}{SUFFIX}"
-        found = _read(path, self.extractor.channels)
-        if found is None or found.size != image.shape[:2]:
-            found = draw_sample(image, self.extractor, mask=mask)
-            self._keep(path, found)
-        return found
+        kept = _read(path, source, self.extractor.channels)
+        if kept is not None:
+            return kept
+        image = source.read()
+        drawn = draw_sample(image, self.extractor, mask=mask)
+        self._keep(path, drawn, source.content or digest_of_array(image))
+        return drawn
 
-    def _keep(self, path: Path, sample: PixelSample) -> None:
-        if not self._keeps:
-            return
+    def _keep(self, path: Path, sample: PixelSample, content: str) -> None:
         try:
             with write_atomically(path) as file:
                 np.savez(
@@ -76,25 +92,26 @@ class FeatureStore:
                     mean=sample.mean,
                     deviation=sample.deviation,
                     size=np.array(sample.size),
+                    content=np.array(content),
                 )
             self._written += path.stat().st_size
+            self._bound()
         except OSError as error:
-            self._keeps = False
-            log.warning(
-                "Features cannot be kept in %s (%s): they are computed each time, which takes longer. Make"
-                " room on the disk.",
-                self.folder,
-                error.strerror or error,
-            )
-            return
-        self._bound()
+            if not self._warned:
+                log.warning(
+                    "Features cannot be kept in %s (%s): they are computed each time, which takes longer."
+                    " Make room on the disk.",
+                    self.folder,
+                    error.strerror or error,
+                )
+            self._warned = True
 
     def _bound(self) -> None:
         """Remove the samples not used for longest once all take more than the limit."""
-        if self._measured is not None and self._measured + self._written <= self.limit:
+        if self._written <= UNSEEN * self.limit:
             return
         files: list[tuple[float, int, Path]] = []
-        for path in self.folder.glob(f"*/*{SUFFIX}"):
+        for path in self.folder.glob("*/*"):  # with what killed processes left
             with suppress(OSError):  # another process removed it
                 status = path.stat()
                 files.append((status.st_mtime, status.st_size, path))
@@ -106,20 +123,32 @@ class FeatureStore:
                 with suppress(OSError):
                     path.unlink()
                 used -= size
-        self._measured, self._written = used, 0
+        self._written = 0
 
 
-def _read(path: Path, channels: int) -> PixelSample | None:
+@dataclass(frozen=True)
+class _Source:
+    """An image to be read, its (height, width), and the digest of its array where it is read already."""
+
+    read: Callable[[], Image]
+    size: tuple[int, int]
+    content: str | None = None
+
+
+def _read(path: Path, source: _Source, channels: int) -> PixelSample | None:
+    """A kept sample, or None where there is none of this image."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            height, width = (int(side) for side in file["size"])
             sample = PixelSample(
-                file["positions"], file["values"], file["mean"], file["deviation"], (height, width)
+                file["positions"], file["values"], file["mean"], file["deviation"], source.size
             )
-    except DAMAGE:  # not there, cut off, or of another kind
+            size, content = tuple(file["size"].tolist()), str(file["content"])
+    except Exception:  # not there, cut off, or damaged: the readers of zip files raise errors of every kind
+        return None
+    if size != source.size or source.content not in (None, content):
         return None
     if sample.values.shape != (len(sample.positions), channels):
         return None
     with suppress(OSError):
-        os.utime(path, (time.time(), time.time()))  # used now
+        os.utime(path)  # used now
     return sample

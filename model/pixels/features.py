@@ -120,10 +120,14 @@ class FeatureExtractor:
 
     @property
     def version(self) -> str:
-        """Features of another version are not comparable with these."""
-        if self._encoder is None:
-            return f"{FORMAT}-filters"
-        return f"{FORMAT}-{pretrained.ARCHITECTURE}-{number_format(self.device, self.precision)}"
+        """Features of another version are not the same numbers as these."""
+        return f"{self.kind}-{number_format(self.device, self.precision)}"
+
+    @property
+    def kind(self) -> str:
+        """What learned from features of one kind understands those of the same: their meaning, but not the
+        number format that they were computed in."""
+        return f"{FORMAT}-{'filters' if self._encoder is None else pretrained.ARCHITECTURE}"
 
     def compute(self, image: Image) -> Iterator[Block]:
         """The features of a float32 (H, W, 3) image in blocks that cover it once."""

@@ -17,7 +17,7 @@ from model.pixels.features import FeatureExtractor
 PIXELS = 2000
 """Drawn from each image; all of a smaller one."""
 RARE = 64
-"""Pixels of each class that a labelled image is represented by, where it has them."""
+"""Pixels of each class that a labelled image is represented by, where it has them and the classes are few."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ class PixelSample:
         return mask.ravel()[self.positions]
 
     def misses(self, mask: Mask) -> bool:
-        """Whether a class of the mask has fewer than RARE pixels in the sample although it has more."""
-        drawn = np.bincount(self.classes_in(mask), minlength=256)
-        return bool(((drawn < RARE) & (np.bincount(mask.ravel(), minlength=256) > drawn)).any())
+        """Whether a class of the mask has too few pixels in the sample although it has more."""
+        return bool(_too_few(mask, self.classes_in(mask)).any())
 
 
 @dataclass(frozen=True)
@@ -97,14 +96,29 @@ def draw_sample(
 
 
 def draw_positions(count: int, pixels: int, mask: Mask | None = None) -> npt.NDArray[np.int64]:
-    """Up to `pixels` of `count` positions at random, ascending, the same at each call;
-    with a uint8 mask of them also up to RARE of each of its classes: int64 (P,)."""
+    """Up to `pixels` of `count` positions at random, ascending, the same at each call: int64 (P,).
+    With a uint8 mask of them, some of each of its classes are among them."""
     generator = np.random.default_rng(count)
     drawn = np.arange(count) if count <= pixels else generator.choice(count, pixels, replace=False)
     if mask is not None:
         flat = mask.ravel()
-        for class_id in np.unique(flat):
-            if np.count_nonzero(flat[drawn] == class_id) < RARE:
-                own = np.flatnonzero(flat == class_id)
-                drawn = np.union1d(drawn, generator.choice(own, min(RARE, len(own)), replace=False))
-    return np.unique(drawn).astype(np.int64)
+        rare = np.flatnonzero(_too_few(mask, flat[drawn]))
+        extra = np.concatenate(
+            [generator.permutation(np.flatnonzero(flat == c))[: _enough(mask)] for c in rare] or [drawn[:0]]
+        )
+        others = drawn[~np.isin(flat[drawn], rare)]
+        drawn = np.concatenate([extra, others[: pixels - len(extra)]])
+    return np.sort(drawn).astype(np.int64)
+
+
+def _too_few(mask: Mask, drawn: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Whether each class, (256,), has fewer pixels among the drawn ones than it could and should have."""
+    found, there = np.bincount(drawn, minlength=256), np.bincount(mask.ravel(), minlength=256)
+    return (found < _enough(mask)) & (found < there)
+
+
+def _enough(mask: Mask) -> int:
+    """Pixels that stand for a class: RARE, or fewer where a mask has so many classes that not all have a
+    place."""
+    classes = np.count_nonzero(np.bincount(mask.ravel(), minlength=256))
+    return min(RARE, PIXELS // (2 * classes))

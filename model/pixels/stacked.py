@@ -6,7 +6,7 @@ own norm, so that it becomes the same, to rounding, whether it is trained alone 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,9 @@ LEARNING_RATE = 1e-2
 WEIGHT_DECAY = 1e-2
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 GRADIENT_NORM = 1.0
-TOGETHER = 64  # networks trained at once; bounds the memory whatever their number
+TOGETHER = 64  # networks trained at once; bounds the memory whatever their number, as do the next two
+PIXELS_TOGETHER = 1_000_000  # that they learn from, 400 MB; more for a network that has more
+HIDDEN_TOGETHER = 2**24  # hidden values of a product, 64 MB
 
 OnStep = Callable[[int, int], None]
 
@@ -59,6 +61,14 @@ class Networks:
     def logits(self, features: torch.Tensor) -> torch.Tensor:
         """Of standardised features, float32 (K, P, channels) of each network's own pixels,
         or (P, channels) of the same pixels for all: float32 (K, P, classes)."""
+        return torch.cat([self._logits(part) for part in features.split(self._rows, dim=-2)], dim=1)
+
+    @property
+    def _rows(self) -> int:
+        count, _, width = self.hidden.shape
+        return max(1, HIDDEN_TOGETHER // (count * width))
+
+    def _logits(self, features: torch.Tensor) -> torch.Tensor:
         if features.ndim == 3:
             hidden = torch.baddbmm(self.hidden_bias, features, self.hidden)
         else:  # one large product instead of K small ones
@@ -88,8 +98,15 @@ def train_networks(
     """
     if not pixels or len(pixels) != len(seeds):
         raise ValueError(f"{len(pixels)} sets of pixels for {len(seeds)} seeds")
+    for each in pixels:
+        if len(each.classes) == 0 or each.classes.max() >= classes:
+            highest = max(each.classes, default="none")
+            raise ValueError(
+                f"found class {highest} among the pixels of a network, expected 0 to {classes - 1}"
+            )
     device = device or torch.device("cpu")
-    blocks = [slice(start, start + TOGETHER) for start in range(0, len(pixels), TOGETHER)]
+    settings = (classes, hidden, steps, batch, learning_rate)
+    blocks = list(_blocks([len(each.classes) for each in pixels]))
     trained = []
     for number, part in enumerate(blocks):
 
@@ -97,10 +114,20 @@ def train_networks(
             if on_step is not None:
                 on_step(before + step, steps * len(blocks))
 
-        settings = (classes, hidden, steps, batch, learning_rate)
         trained.append(_train_block(pixels[part], seeds[part], settings, device, count))
     stacked = zip(*(each.parameters for each in trained), strict=True)
     return Networks(*(torch.cat(tensors) for tensors in stacked))
+
+
+def _blocks(counts: Sequence[int]) -> Iterator[slice]:
+    """Neighbours that are trained together, by the number of pixels of each."""
+    first = total = 0
+    for index, count in enumerate(counts):
+        if index > first and (index - first == TOGETHER or total + count > PIXELS_TOGETHER):
+            yield slice(first, index)
+            first, total = index, 0
+        total += count
+    yield slice(first, len(counts))
 
 
 def _train_block(
