@@ -18,7 +18,7 @@ class Kind(StrEnum):
     DISPUTED = "disputed"  # value: how much `networks` networks disagree, nat a pixel
     REPRESENTATIVE = "representative"  # as disputed, and chosen to represent the others
     FAR = "far"  # value: cosine distance from the nearest image labelled or chosen before it
-    LOOKS = "looks"  # unlike the others, while images cannot be compared; note: why they cannot
+    LOOKS = "looks"  # typical and varied, while images cannot be compared; note: why they cannot
     RANDOM = "random"
 
 
@@ -77,7 +77,7 @@ def reason_parts(reason: Reason | str) -> tuple[str, str, str]:
         " images best",
         Kind.FAR: f"{value:.3f} from the nearest image labelled or chosen before it (cosine distance of"
         " features)",
-        Kind.LOOKS: "chosen by its looks, unlike those labelled or before it"
+        Kind.LOOKS: "chosen by its looks: it resembles many images that none labelled or before it resembles"
         + (f" ({reason.note})" if reason.note else ""),
         Kind.RANDOM: "drawn at random",
     }

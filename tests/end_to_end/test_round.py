@@ -58,7 +58,7 @@ def test_the_whole_round(stack: Stack, make_project: MakeProject, annotators: li
     project = make_project()
     connect(stack, project)
     cold = stack.wait_for_round(project.id, cold=True)
-    assert cold["round"]["strategy"].startswith("farthest first")
+    assert cold["round"]["strategy"].startswith("typical")
     first = order(stack, project)
     assert [task["task"] for task in cold["next_tasks"]] == first[:10]
 

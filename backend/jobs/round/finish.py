@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from backend.errors import TaskImageError
 from backend.jobs.masks.predict_masks import draw, note_drawn
@@ -30,11 +30,11 @@ from model.errors import ModelError
 from model.reason import Kind, Reason, describe_bound
 from model.similarity.round import Round
 from model.strategies import Query, Ranking, Strategy, get_strategy
-from model.strategies.looks import order_by_looks
+from model.strategies.looks import Looks
 
 log = logging.getLogger(__name__)
 
-COLD_START = "farthest first on image statistics"
+COLD_START = "typical and varied images by their looks"
 """What records call the order by looks of a cold start:
 it is told from a strategy that a person chose."""
 
@@ -119,27 +119,25 @@ def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tup
         except (ModelError, TaskImageError) as error:
             log.warning("a cold start instead: %s", error)
             snapshot = dataclasses.replace(snapshot, cold_start=True, message=str(error))
-    order = _cold_order(folder.context, images, snapshot.labelled, progress)
-    reason = Reason(Kind.LOOKS, note=snapshot.message)
-    queries = tuple(
-        Query(image, rank, rank <= snapshot.batch_size, reason) for rank, image in enumerate(order, start=1)
-    )
-    return Ranking(queries), snapshot
+    return _cold_ranking(folder, snapshot, images, progress), snapshot
 
 
-def _cold_order(
-    context: Context, images: TaskImages, labelled: Sequence[str], progress: Progress
-) -> list[str]:
+def _cold_ranking(folder: RoundFolder, snapshot: Snapshot, images: TaskImages, progress: Progress) -> Ranking:
     """The order by looks of all images that can be read;
     one may have gone since the snapshot, and comes last."""
-    try:
-        return order_by_looks(images, labelled, progress)
-    except (ModelError, TaskImageError) as error:
-        log.warning("an image cannot be read any more: %s", error)
-        gone = images.unreadable(progress)
-        missing_images.add(context, Lacks.ORDER, list(gone))
-        kept = images.only(identity for identity in images if identity not in gone)
-        return order_by_looks(kept, [identity for identity in labelled if identity not in gone], progress)
+    round_ = folder.round(snapshot, images, progress)
+    ranking = get_strategy(Looks.name).rank(round_, snapshot.batch_size)
+    gone = [identity for identity in round_.ids if identity in round_.failed]
+    if gone:
+        log.warning("an image cannot be read any more: %s", round_.failed[gone[0]])
+        missing_images.add(folder.context, Lacks.ORDER, gone)
+    reason = Reason(Kind.LOOKS, note=snapshot.message)
+    return Ranking(
+        tuple(
+            dataclasses.replace(query, reason=reason) if isinstance(query.reason, Reason) else query
+            for query in ranking.queries
+        )
+    )
 
 
 def complete_units(strategy: Strategy, round_: Round) -> None:

@@ -21,6 +21,8 @@ from model.strategies import paper_options
 
 SNAPSHOT = "snapshot.json"
 LABELS = "labels.npz"
+FEATURES = "features"
+"""Folder within MODEL_DIR of what pixels look like; all rounds share it."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class RoundFolder:
             self.path,
             model_folder,
             image_digests=images.digests,
+            feature_folder=self.context.settings.model_dir / FEATURES,
             on_progress=progress,
         )
 

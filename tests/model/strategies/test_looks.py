@@ -2,62 +2,106 @@
 
 from __future__ import annotations
 
-import numpy as np
+import dataclasses
 
-from model.data.images import normalise
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.errors import ImageError
 from model.reason import Kind, Reason
 from model.similarity.round import Round
 from model.strategies import get_strategy
-from model.strategies.looks import order_by_looks, statistics
+from model.strategies.farthest_first import farthest_first
+from model.strategies.looks import herd, standardise
+from tests.model.conftest import Images
 
 
-def appearance(kind: int, seed: int) -> np.ndarray:
-    """One of three looks: fine noise, coarse blobs, stripes; float32 (64, 64, 3)."""
+def groups(*sizes: int, seed: int = 0, features: int = 20) -> np.ndarray:
+    """Vectors around as many centres as there are sizes, one group after the other: float32 (N, features)."""
     random = np.random.default_rng(seed)
-    if kind == 0:
-        values = random.normal(0, 1, (64, 64))
-    elif kind == 1:
-        values = np.kron(random.normal(0, 1, (16, 16)), np.ones((4, 4))) + random.normal(0, 0.1, (64, 64))
-    else:
-        values = np.sin(np.arange(64) / 2)[None, :] + random.normal(0, 0.1, (64, 64))
-    return normalise(values.astype(np.float32))
+    centres = random.normal(0, 3, (len(sizes), features)) * [[2.0 if size == 1 else 1.0] for size in sizes]
+    return standardise(
+        [
+            centres[kind] + random.normal(0, 1, features)
+            for kind, size in enumerate(sizes)
+            for _ in range(size)
+        ]
+    )
 
 
-def test_each_appearance_comes_early() -> None:
-    """Of 30 images of which two look different, the first three show all three looks;
-    random order rarely does."""
-    images = {str(number): appearance(0, number) for number in range(28)}
-    images |= {"28": appearance(1, 28), "29": appearance(2, 29)}
-    order = order_by_looks(images, [])
-    assert {"28", "29"} < set(order[:3])
-    assert sorted(order, key=int) == [str(number) for number in range(30)]
+@pytest.mark.parametrize("seed", range(5))
+def test_each_appearance_comes_early_and_single_oddities_do_not(seed: int) -> None:
+    """Three groups and three images like no other: farthest first begins with the odd ones."""
+    vectors = groups(16, 9, 8, 1, 1, 1, seed=seed)
+    order = herd(vectors, [])
+    assert {0 if place < 16 else 1 if place < 25 else 2 for place in order[:3]} == {0, 1, 2}
+    assert all(place < 33 for place in order[:3])
+    far, _ = farthest_first(
+        lambda i: np.linalg.norm(vectors - vectors[i], axis=1).astype(float), [], first=order[0], count=36
+    )
+    assert any(place >= 33 for place in far[:3])
 
 
 def test_what_is_labelled_is_known_already() -> None:
-    """The first image is unlike the labelled ones, and these are not asked for again."""
-    images = {str(number): appearance(number % 3, number) for number in range(9)}
-    order = order_by_looks(images, ["0", "1"])
-    assert int(order[0]) % 3 == 2
-    assert set(order) == set(images) - {"0", "1"}
+    """The first image is of the group that has no label, and the labelled ones are not asked for again."""
+    order = herd(groups(20, 8), list(range(3)))
+    assert order[0] >= 20
+    assert sorted(order) == list(range(3, 28))
 
 
-def test_it_does_not_depend_on_the_order_of_tasks() -> None:
-    """Same images, same order; also with equal images, and with none."""
-    images = {str(number): appearance(0, number) for number in range(6)} | {"6": appearance(0, 0)}
-    backwards = dict(reversed(images.items()))
-    assert order_by_looks(images, []) == order_by_looks(backwards, [])
-    assert order_by_looks({}, []) == []
-    assert order_by_looks({"1": appearance(0, 1)}, ["1"]) == []
+@given(st.integers(1, 40), st.integers(0, 5), st.integers(0, 100))
+def test_each_image_is_the_one_that_adds_most(count: int, labelled: int, seed: int) -> None:
+    """As greedy search over the whole matrix finds it; ties may differ by rounding."""
+    vectors = groups(*[count // 3 + 1] * 3, seed=seed, features=4)
+    distances = np.linalg.norm(vectors[:, None].astype(float) - vectors[None], axis=2)
+    kernel = np.exp(-((distances / np.median(distances[np.triu_indices(len(vectors), 1)])) ** 2))
+    known = list(range(labelled % len(vectors)))
+    cover = kernel[known].max(axis=0) if known else np.zeros(len(vectors))
+    order = herd(vectors, known)
+    assert sorted(order + known) == list(range(len(vectors)))
+    for place in order:
+        gains = np.maximum(kernel - cover, 0).sum(axis=1)
+        assert gains[place] >= np.delete(gains, known).max() - 5e-3
+        cover = np.maximum(cover, kernel[place])
+        known.append(place)
 
 
-def test_statistics_of_tiny_images_are_finite() -> None:
-    """Images may be smaller than the largest scale."""
-    assert np.isfinite(statistics(np.zeros((4, 4, 3), dtype=np.float32))).all()
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_few_images_and_equal_ones_have_an_order(count: int) -> None:
+    """Ties by position."""
+    assert herd(standardise([np.ones(3, np.float32)] * count), []) == list(range(count))
 
 
-def test_the_strategy_gives_the_same_order(trained_round: Round) -> None:
-    """Labelled images are left out; the reason is told."""
-    ranking = get_strategy("looks").rank(trained_round, 3)
-    assert list(ranking.order) == order_by_looks(trained_round.images, trained_round.labelled)
-    assert {query.reason for query in ranking.queries} == {Reason(Kind.LOOKS)}
-    assert ranking.batch == ranking.order[:3]
+def test_many_images_are_ordered_wholly() -> None:
+    """More than are chosen one by one."""
+    assert sorted(herd(groups(400, 300, 7), [5])) == [place for place in range(707) if place != 5]
+
+
+def test_the_strategy_needs_no_label_and_names_what_cannot_be_read(
+    trained_round: Round, discs: tuple[Images, object]
+) -> None:
+    """Dark and bright discs come first; the image that cannot be read last."""
+
+    class Broken(dict[str, np.ndarray]):
+        def __getitem__(self, key: str) -> np.ndarray:
+            if key == "07.png":
+                raise ImageError("It is cut off.")
+            return super().__getitem__(key)
+
+    round_ = dataclasses.replace(
+        trained_round,
+        images=Broken(discs[0]),
+        labels={},
+        failed={},
+        image_digests={identity: identity for identity in discs[0]},
+    )
+    ranking = get_strategy("looks").rank(round_, 2)
+    assert sorted(ranking.order) == list(round_.ids)
+    assert {int(image[:2]) % 3 == 2 for image in ranking.batch} == {True, False}
+    assert ranking.queries[0].reason == Reason(Kind.LOOKS)
+    assert ranking.order[-1] == "07.png"
+    assert "cut off" in str(ranking.queries[-1].reason)
+    turned = dataclasses.replace(round_, images=Broken(reversed(discs[0].items())), failed={})
+    assert get_strategy("looks").rank(turned, 2).order == ranking.order
