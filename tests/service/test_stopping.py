@@ -46,11 +46,12 @@ class Lab:
     def version_on_show(self) -> str:
         return str(self.http.get(f"/api/projects/{self.project}").raise_for_status().json()["model_version"])
 
-    def work_until(self, path: str, then: threading.Thread) -> None:
-        """Do all jobs here; as soon as one has asked for `path`, which has a fault, `then` starts."""
+    def work_until(self, path: str, then: threading.Thread, after: int = 0) -> None:
+        """Do all jobs here; as soon as one has asked for `path`, which has a fault, `then` starts;
+        the first `after` requests for it do not count."""
 
         def wait() -> None:
-            assert eventually(lambda: self.proxy.count(path) > 0, 100)
+            assert eventually(lambda: self.proxy.count(path) > after, 100)
             then.start()
 
         watcher = threading.Thread(target=wait)
@@ -182,12 +183,22 @@ def test_the_worker_of_a_short_job_is_killed(redis: Redis, settings: Settings) -
     assert due_work.gather(redis, settings) == []
 
 
-def test_cancel_ends_a_look_as_well(lab: Lab) -> None:
-    """It ends where it is, though Label Studio keeps it waiting; nothing else is held by that."""
-    lab.proxy.add(Kind.SILENCE, "query=", times=1)
+def test_cancel_ends_short_jobs_as_well(lab: Lab) -> None:
+    """Each ends where it is, though Label Studio keeps it waiting; nothing else is held by that."""
     pending_work.want(lab.redis, lab.project, Work.SYNC)
-    look = enqueue.enqueue_sync(lab.project)
-    lab.work_until("query=", threading.Thread(target=project_jobs.cancel, args=(lab.project,)))
-    assert "cancelled by a person" in result(lab, look)["stopped"]
+    pending_work.want(lab.redis, lab.project, Work.CONFIGURE)
+    jobs: list[tuple[str, Callable[[int], str]]] = [
+        ("query=", enqueue.enqueue_sync),
+        ("query=", enqueue.enqueue_unskip),
+        ("webhooks", enqueue.enqueue_configure),
+    ]
+    for path, start in jobs:
+        before = lab.proxy.count(path)
+        lab.proxy.add(Kind.SILENCE, path, times=1)
+        job = start(lab.project)
+        cancel = threading.Thread(target=project_jobs.cancel, args=(lab.project,))
+        lab.work_until(path, cancel, after=before)
+        assert "cancelled by a person" in result(lab, job)["stopped"]
+        assert not project_jobs.short_job_alive(lab.redis, lab.project)
+        assert not lab.redis.hexists(Keys(lab.project).info, "held")
     assert not pending_work.pending(lab.redis, lab.project, Work.SYNC).outstanding
-    assert not lab.redis.hexists(Keys(lab.project).info, "held")
