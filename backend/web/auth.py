@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import logging
+import math
+import re
 from dataclasses import dataclass
 
 from flask import Flask, Response, g, request
@@ -15,6 +18,9 @@ from backend.labelstudio.connect.project_credentials import (
     project_of_webhook,
 )
 from backend.web.answers import error_answer
+from backend.web.guesses import HOLD, MOST_SECONDS, Guesses
+
+log = logging.getLogger(__name__)
 
 OPEN = ("/health",)
 """Asked by load balancers and containers, which have no password; it tells nothing."""
@@ -78,6 +84,8 @@ def require_login(app: Flask, basic_auth: BasicAuth | None) -> None:
     if basic_auth is None:
         return
 
+    guesses = Guesses()
+
     @app.before_request
     def check() -> Response | None:
         if request.path in OPEN:
@@ -87,7 +95,28 @@ def require_login(app: Flask, basic_auth: BasicAuth | None) -> None:
         if login is not None and login.opens(request.method, request.path):
             g.login = login
             return None
+        if given is not None and login is None and is_guess(given):
+            seconds = guesses.note(request.remote_addr or "", given.username or "", given.password or "")
+            if seconds is None:
+                return _refuse_more_guesses()
+            if hold := request.environ.get(HOLD):
+                hold(seconds)
         found = "no user and password" if given is None else "a wrong user or password"
         answer = error_answer(401, f"Found {found}, expected those of BASIC_AUTH_USER and BASIC_AUTH_PASS.")
         answer.headers["WWW-Authenticate"] = 'Basic realm="backend", charset="UTF-8"'
         return answer
+
+
+def is_guess(given: Authorization) -> bool:
+    """Whether a wrong credential may be a guess at the password: it is none of Label Studio's."""
+    return given.type == "basic" and not re.fullmatch(r"project-\d+", given.username or "", re.ASCII)
+
+
+def _refuse_more_guesses() -> Response:
+    log.warning("many wrong passwords from %s", request.remote_addr)
+    seconds = math.ceil(MOST_SECONDS)
+    answer = error_answer(
+        429, f"Found many wrong passwords at once from this address; try again in {seconds} seconds."
+    )
+    answer.headers["Retry-After"] = str(seconds)
+    return answer

@@ -26,12 +26,13 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import ChunkedReceiver
 from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
-from waitress.task import ThreadedTaskDispatcher
+from waitress.task import ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest
 from werkzeug.datastructures import Authorization
 
 from backend.logs import configure_logging
 from backend.settings import get_settings
+from backend.web.guesses import HOLD
 from model.stop_signals import leave
 
 SILENT_SECONDS = 5
@@ -132,14 +133,40 @@ def _require_quick_to_read(head: bytes) -> None:
         raise ParsingError(f"More than {MOST_BLANKS} blanks in a row")
 
 
+class Task(WSGITask):
+    """One request, whose answer the application may have held back."""
+
+    def get_environment(self) -> dict[str, Any]:
+        """What the application is told of the request."""
+        environ: dict[str, Any] = super().get_environment()
+        environ[HOLD] = self.channel.hold
+        return environ
+
+
 class Channel(HTTPChannel):
     """One connection, which is given up when a request does not arrive in time."""
 
     parser_class = Parser
+    task_class = Task
+    held_until = 0.0
+    """Nothing is sent before."""
     begun = 0.0
     """When the first byte of the request came that is not complete yet."""
     left = math.inf
     """Bytes that may still be sent in this turn."""
+
+    def hold(self, seconds: float) -> None:
+        """Send nothing for so long; no thread waits for that."""
+        self.held_until = time.time() + seconds
+
+    @property
+    def held(self) -> bool:
+        """Whether the answer is held back."""
+        return time.time() < self.held_until
+
+    def writable(self) -> bool:
+        """Whether the loop is to send, or to close."""
+        return not self.held and bool(super().writable())
 
     def handle_write(self) -> None:
         """Send some of what is to be sent; called by the loop that serves everybody."""
@@ -149,7 +176,7 @@ class Channel(HTTPChannel):
 
     def send(self, data: bytes, do_close: bool = True) -> int:
         """Send, and return how many bytes; 0 where the client, or this turn, takes no more."""
-        if self.left <= 0:
+        if self.left <= 0 or self.held:
             return 0
         sent = int(super().send(data, do_close))
         self.left -= sent

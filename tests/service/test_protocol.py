@@ -27,6 +27,7 @@ from backend.queue import pending_work, round_request
 from backend.queue.connection import PROJECTS, Keys
 from backend.queue.pending_work import Work
 from backend.web import gunicorn_worker
+from backend.web.guesses import FREE
 from backend.web.gunicorn_worker import HEAD_SECONDS, REQUEST_SECONDS, Channel, Parser, Server
 from model.network.dice import dice
 from tests.service.conftest import AUTH, Web, picture, publish_version
@@ -418,6 +419,37 @@ def test_everything_else_needs_the_password(web: Web, auth: tuple[str, str] | No
             assert answer.headers["WWW-Authenticate"].startswith("Basic")
             assert "BASIC_AUTH_USER" in answer.json()["message"]
         assert client.get("/health").status_code == 200
+
+
+def test_guesses_at_the_password_are_held_back_and_nobody_else(web: Web) -> None:
+    """Not even who comes from the same address, as behind a proxy; and no thread waits."""
+
+    def status(password: str) -> httpx.Response:
+        return httpx.get(f"{web.url}/versions", auth=(AUTH[0], password), timeout=60)
+
+    for number in range(FREE):
+        assert status(f"a guess {number}").status_code == 401
+    with ThreadPoolExecutor(12) as executor:
+        guesses = executor.map(status, [f"another {number}" for number in range(16)])
+        assert {status(AUTH[1]).status_code for _ in range(20)} == {200}
+        assert httpx.get(f"{web.url}/health", timeout=60).status_code == 200
+        found = list(guesses)
+    assert {each.status_code for each in found} == {401, 429}
+    assert all(int(each.headers["Retry-After"]) > 0 for each in found if each.status_code == 429)
+
+
+def test_an_answer_that_is_held_back_is_sent_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the loop that sends all of them, which is not kept busy meanwhile."""
+    now = 1000.0
+    monkeypatch.setattr("backend.web.gunicorn_worker.time.time", lambda: now)
+    channel = Channel.__new__(Channel)
+    channel.total_outbufs_len, channel.will_close, channel.close_when_flushed = 10, False, True
+    assert channel.writable()
+    channel.hold(2.0)
+    assert not channel.writable()
+    assert channel.send(b"x") == 0
+    now += 2.0
+    assert channel.writable()
 
 
 def test_webhook_s_own_credential_opens_nothing_else(web: Web, redis: Redis) -> None:
