@@ -58,6 +58,14 @@ def add(context: Context, what: Lacks, tasks: Collection[int | str]) -> None:
         context.redis.hset(context.keys.missing, mapping={f"{what}:{task}": "" for task in tasks})
 
 
+def note_without_mask(context: Context, errors: Mapping[int, Exception]) -> None:
+    """Tasks that have no mask because of their image, by the error of each:
+    told on the status page, and tried again, but for what will not pass."""
+    problems = {task: str(error) for task, error in errors.items() if not getattr(error, "lasting", False)}
+    add(context, Lacks.MASK, problems)
+    note_masks(context, problems)
+
+
 def returned(context: Context, config: LabelConfig) -> set[Lacks]:
     """What can be done now that missing images are there; tries some of them, now and then."""
     if time.time() < (ProjectInfo.load(context.redis, context.project_id).missing_tried or 0):

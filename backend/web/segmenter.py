@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from label_studio_ml.model import LabelStudioMLBase
+from redis.exceptions import RedisError
 
 from backend import logs
 from backend.errors import BackendError, UnreachableError
@@ -20,13 +21,14 @@ from backend.jobs.masks.pre_annotation import PreAnnotator
 from backend.labelstudio.http.answers import NewPrediction, Region
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.metrics.counters import Drawn
+from backend.project import missing_images
 from backend.project.context import Context
 from backend.queue import enqueue, pending_work
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
 from backend.store.round_record import round_in_force
 from backend.store.versions import NO_VERSION
-from model.errors import ModelError
+from model.errors import ImageError, ModelError
 from model.network.checkpoint import TrainedModel
 
 log = logging.getLogger(__name__)
@@ -142,6 +144,7 @@ class Segmenter(LabelStudioMLBase):
                 yield {"result": [], "score": 0.0, "model_version": version}
             return
         scores, away = self._scores(), False
+        lacking: dict[int, Exception] = {}
         for task in tasks:
             result: list[Region] = []
             drawn = Drawn.FAILED
@@ -156,9 +159,15 @@ class Segmenter(LabelStudioMLBase):
                 log.error("no further predictions: %s", error)
             except (BackendError, ModelError) as error:
                 log.warning("task %s: no prediction: %s", task["id"], error)
+                if isinstance(error, ImageError):
+                    lacking[int(task["id"])] = error
             self.outcomes[drawn] += 1
             score = scores.get(int(task["id"]), UNRANKED_SCORE)
             yield {"result": result, "score": score, "model_version": version}
+        try:
+            missing_images.note_without_mask(self.context, lacking)
+        except RedisError as error:  # the predictions are there all the same
+            log.warning("images without a mask are not noted: %s", error)
 
     def _regions(self, version: str, config: LabelConfig, task: Mapping[str, Any]) -> list[Region]:
         data = self.context.image(task, config)

@@ -171,6 +171,8 @@ def test_a_storage_that_is_away_costs_its_own_images_only(lab: Lab) -> None:
         results = Segmenter(lab.project, EXAMPLE).predict(lab.tasks)
         empty = {task["id"] for task, result in zip(lab.tasks, results, strict=True) if not result["result"]}
         assert empty == {*lab.stored, lab.large}
+        (told,) = [text for text in read_status(lab.project)["warnings"] if "has no mask" in text]
+        assert f"task {lab.stored[0]}: " in told, "the others are told with the order"
         assert entry_points.train(lab.project, "test")["labels"] == 2
         look(lab)
         found = examine(lab.settings, lab.project).projects[lab.project]

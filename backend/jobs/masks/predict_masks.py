@@ -11,7 +11,6 @@ from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import LabelConfig
 from backend.project import missing_images
 from backend.project.context import Context
-from backend.project.missing_images import Lacks
 from backend.project.task_data import TaskImages
 from backend.queue.connection import KEPT_SECONDS
 from backend.store.versions import NO_VERSION
@@ -48,7 +47,7 @@ def draw(
     }
     images = TaskImages(context, config, tasks.values(), annotator.model.recipe.max_side)
     regions: dict[int, list[Region]] = {}
-    lacking: dict[int, str] = {}
+    lacking: dict[int, Exception] = {}
     for done, task_id in enumerate(task_ids, start=1):
         progress("Drawing masks", done, len(task_ids))
         if task_id not in tasks:
@@ -59,10 +58,8 @@ def draw(
                 regions[task_id] = annotator.regions(content, f"task {task_id}")
         except (TaskImageError, ModelError) as error:
             log.warning("task %d has no mask: %s", task_id, error)
-            if not getattr(error, "lasting", False):
-                lacking[task_id] = str(error)
-    missing_images.add(context, Lacks.MASK, lacking)
-    missing_images.note_masks(context, lacking)
+            lacking[task_id] = error
+    missing_images.note_without_mask(context, lacking)
     return regions
 
 
