@@ -79,7 +79,7 @@ def reason_parts(reason: Reason | str) -> tuple[str, str, str]:
         " features)",
         Kind.LOOKS: "chosen by its looks: it resembles many images that none labelled or before it resembles"
         + (f" ({reason.note})" if reason.note else ""),
-        Kind.RANDOM: "drawn at random",
+        Kind.RANDOM: "chosen at random",
     }
     return words[reason.kind], "", ""
 

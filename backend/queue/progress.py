@@ -112,7 +112,8 @@ class Progress:
         except RedisError:
             return
         if cancelled:
-            raise CancelledError(f"The {self._entry['kind']} was cancelled by a person.")
+            kind = self._entry["kind"].replace("look", "sync")  # which is called so in Redis alone
+            raise CancelledError(f"The {kind} was cancelled by a person.")
 
 
 def running(redis: Redis, project_id: int) -> list[Entry]:

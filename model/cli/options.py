@@ -22,7 +22,7 @@ SplitFile = Annotated[
     Path, typer.Option("--split", help='JSON file {"pool": [file, ...], "test": [file, ...]}.')
 ]
 Experiments = Annotated[int, typer.Option(min=1, help="Repetitions with other initial images.")]
-Initial = Annotated[int, typer.Option(min=1, help="Images labelled at the start, drawn at random.")]
+Initial = Annotated[int, typer.Option(min=1, help="Images labelled at the start, chosen at random.")]
 Sizes = Annotated[str, typer.Option(help="Training-set sizes with commas between.")]
 Classes = Annotated[
     int | None,

@@ -239,7 +239,7 @@ def resize_mask(mask: Array, shape: tuple[int, int]) -> Array:
     """Resize class ids, uint8 (H, W), to `shape` = (height, width):
     by majority where it shrinks, nearest pixel where it grows.
 
-    Majority: a new pixel gets the class that covers most of its area, the lower id at a draw.
+    Majority: a new pixel gets the class that covers most of its area, the lower id at a tie.
     It keeps areas, while nearest would pick single pixels;
     structures thinner than half a new pixel vanish either way.
     """

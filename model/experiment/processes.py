@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
@@ -20,27 +20,48 @@ from model.machine import usable_cores
 
 PARENT_CHECK_SECONDS = 2.0
 
+Name = TypeVar("Name")
 Result = TypeVar("Result")
 
 
-@contextmanager
-def executor(jobs: int) -> Iterator[Executor]:
-    """An executor of `jobs` processes with an equal share of the cores each;
-    one job runs here, so that it can be interrupted.
+def results_of(
+    jobs: int, function: Callable[..., Result], ready: Callable[[], Mapping[Name, tuple[Any, ...]]]
+) -> Iterator[tuple[Name, Result]]:
+    """Each unit's name with what function(*unit) gave, as they finish.
 
-    When the block is left by an error or Ctrl-C, work that has begun is ended at once.
-    Raises ProcessEndedError when one of them is killed.
+    `ready` gives what can be done now, the best first, whenever one of `jobs` processes is free;
+    what it still gives of the units that have begun is left out. A single job runs in this process.
+    When this is left by an error or Ctrl-C, work that has begun is ended at once.
+    Raises ProcessEndedError when a process is killed.
     """
     if jobs == 1:
-        yield _Here()
+        while units := ready():
+            name, unit = next(iter(units.items()))
+            yield name, function(*unit)
         return
-    cores = usable_cores()
+    pending: dict[Future[Result], Name] = {}
+    with _executor(jobs) as workers:
+        while True:
+            begun = {*pending.values()}
+            waiting = (item for item in ready().items() if item[0] not in begun)
+            for name, unit in islice(waiting, jobs - len(pending)):
+                pending[workers.submit(function, *unit)] = name
+            if not pending:
+                return
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                yield pending.pop(future), future.result()
+
+
+@contextmanager
+def _executor(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes with an equal share of the cores each."""
     # spawn: a forked process may inherit locked thread pools of torch
     context = multiprocessing.get_context("spawn")
     with stop_signals.deferred():
         # here, not in the midst of `submit`: it unblocks signals when it has started
         resource_tracker.ensure_running()
-    workers = _Workers(jobs, context, initializer=_begin, initargs=(max(1, cores // jobs), os.getpid()))
+    threads = max(1, usable_cores() // jobs)
+    workers = _Workers(jobs, context, initializer=_begin, initargs=(threads, os.getpid()))
     try:
         yield workers
     except BaseException as error:
@@ -58,22 +79,6 @@ def executor(jobs: int) -> Iterator[Executor]:
     workers.shutdown()
 
 
-def results_of(
-    jobs: int, function: Callable[..., Result], units: Mapping[str, tuple[Any, ...]]
-) -> Iterator[tuple[str, Result]]:
-    """Each unit's name with what function(*unit) gave, as they finish."""
-    remaining = iter(units.items())
-    pending: dict[Future[Result], str] = {}
-    with executor(jobs) as workers:
-        while True:
-            for name, unit in islice(remaining, jobs - len(pending)):
-                pending[workers.submit(function, *unit)] = name
-            if not pending:
-                return
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                yield pending.pop(future), future.result()
-
-
 class _Workers(ProcessPoolExecutor):
     """Starts its processes shielded from signals:
     Ctrl-C in a terminal goes to all processes, and is for the parent alone to handle."""
@@ -81,18 +86,6 @@ class _Workers(ProcessPoolExecutor):
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
         with stop_signals.deferred():
             return super().submit(fn, *args, **kwargs)
-
-
-class _Here(Executor):
-    """Does the work when it is submitted, in this thread."""
-
-    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
-        future: Future[Result] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 def _begin(threads: int, parent: int) -> None:

@@ -3,22 +3,26 @@ everything that makes it repeatable."""
 
 from __future__ import annotations
 
-import json
 import unicodedata
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import pydantic
+from pydantic import AfterValidator, Field
 
 from model.data.folders import find_files
 from model.data.mask_coding import PLAIN, MaskOptions
 from model.data.pool import Pool, scan
 from model.errors import BudgetError, PoolError, StrategyError
+from model.experiment.record.run import describe
 from model.hashing import digest, digest_of_files
 from model.network.recipe import Recipe
+from model.similarity.round import Round
 from model.strategies import Strategy, get_strategy, paper_options
 
 RANDOM_DRAWS = 8  # random sequences averaged, as in the paper
@@ -28,43 +32,33 @@ MUST_AGREE = (
 )
 
 
-@dataclass(frozen=True)
+Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(lambda names: tuple(sorted(names)))]
+
+
+@pydantic.dataclasses.dataclass(frozen=True)
 class Split:
     """File names of the pool, from which images are queried, and of the test set, which no network is trained
     on."""
 
-    pool: tuple[str, ...]
-    test: tuple[str, ...]
+    pool: Names
+    test: Names
 
     @classmethod
     def read(cls, path: Path) -> Split:
         """Read {"pool": [...], "test": [...]}. Raises PoolError when it cannot be used."""
         try:
-            content = json.loads(path.read_text())
-            parts = [content["pool"], content["test"]]
-            if not all(
-                isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts
-            ):
-                raise TypeError("pool and test must be lists of file names")
-            split = cls(*(tuple(sorted(part)) for part in parts))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            split = pydantic.TypeAdapter(cls).validate_json(path.read_bytes())
+        except (OSError, pydantic.ValidationError) as error:
+            found = str(error) if isinstance(error, OSError) else describe(error)
             raise PoolError(
-                f'Split {path} cannot be read ({error!r}); expected a JSON file {{"pool": [file, ...],'
-                ' "test": [file, ...]}.'
+                f"Split {path} cannot be read ({found}); expected a JSON file"
+                ' {"pool": [file, ...], "test": [file, ...]} with some of each.'
             ) from error
-        twice = sorted(set(split.pool) & set(split.test))
+        twice = [name for name, times in Counter([*split.pool, *split.test]).items() if times > 1]
         if twice:
             raise PoolError(
-                f"Split {path}: {len(twice)} images are in both pool and test, the first is {twice[0]}; an"
-                " image may be in one only."
-            )
-        for part in (split.pool, split.test):
-            if len(set(part)) < len(part):
-                raise PoolError(f"Split {path}: a file is named twice in a list; name each once.")
-        if not split.pool or not split.test:
-            raise PoolError(
-                f"Split {path}: found {len(split.pool)} pool and {len(split.test)} test images, expected some"
-                " of each."
+                f"Split {path}: {len(twice)} images are named twice, the first is {twice[0]}; an image may be"
+                " once in pool or test."
             )
         return split
 
@@ -89,16 +83,11 @@ class Protocol:
     masks: MaskOptions = PLAIN
 
     def __post_init__(self) -> None:
-        for name, value in {
-            "experiments": self.experiments,
-            "initial": self.initial,
-            "random draws": self.random_draws,
-            "repeats": self.repeats,
-        }.items():
-            if value < 1:
-                raise BudgetError(f"{name}: found {value}, expected at least 1.")
-        if self.seed < 0:
-            raise BudgetError(f"seed: found {self.seed}, expected 0 or more.")
+        least = {"experiments": 1, "initial": 1, "random_draws": 1, "repeats": 1, "seed": 0}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                found = f"{name.replace('_', ' ')}: found {getattr(self, name)}"
+                raise BudgetError(f"{found}, expected at least {value}.")
         if not self.sizes or list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] <= self.initial:
             raise BudgetError(
                 f"sizes: found {', '.join(map(str, self.sizes)) or 'none'}, expected rising numbers above the"
@@ -136,9 +125,23 @@ class Protocol:
         return describe_data(self.data, self.split, self.classes, self.read_pool().reading)
 
     def initial_set(self, experiment: int, split: Split) -> tuple[str, ...]:
-        """The labelled images that one experiment starts with, drawn at random; the same for all its arms."""
+        """The labelled images that one experiment starts with, chosen at random and shared by its arms."""
         random = np.random.default_rng([self.seed, experiment])
         return tuple(sorted(str(name) for name in random.choice(split.pool, self.initial, replace=False)))
+
+    def round_of(self, labelled: Iterable[str], seed: int, folder: Path, model_folder: Path | None) -> Round:
+        """What a strategy sees when these images of the pool are labelled."""
+        pool, split = self.read_pool(), self.read_split()
+        return Round(
+            images={i: pool.images[i] for i in split.pool},
+            labels={i: pool.labels[i] for i in labelled},
+            classes=pool.classes,
+            recipe=self.recipe,
+            seed=seed,
+            folder=folder,
+            model_folder=model_folder,
+            image_digests=pool.digests,
+        )
 
     def training_seed(self, experiment: int, repeat: int) -> int:
         """The seed of a score's networks: the same for all arms of an experiment."""

@@ -4,14 +4,12 @@ every arm step by step, arms side by side in processes, each finished step kept 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from model.errors import StrategyError
-from model.experiment.processes import executor
+from model.experiment.processes import results_of
 from model.experiment.protocol import MUST_AGREE, Protocol
 from model.experiment.record.plan import comparable_runs, planned_keys
 from model.experiment.record.results import Results
@@ -19,7 +17,6 @@ from model.experiment.record.run import FALLBACK, INITIAL, RANDOM, WHOLE, Key, R
 from model.experiment.scores import Scorer
 from model.experiment.stopwatch import Stopwatch
 from model.files import check_writable
-from model.similarity.round import Round
 from model.strategies import get_strategy
 
 GROWING = ("experiments", "random_draws", "repeats")
@@ -85,24 +82,11 @@ def run_experiment(
         write_outputs(results, out)  # what there is, said to be incomplete, in case that the rest is cut off
     if on_begin is not None:
         on_begin(done(), len(planned))
-    pending: dict[Future[Run], Step] = {}
-    with executor(jobs) as workers:
-        while True:
-            busy = {step.key for step in pending.values()}
-            waiting = (
-                step for step in _ready(protocol, planned, out / "work", results) if step.key not in busy
-            )
-            for step in islice(waiting, jobs - len(pending)):
-                pending[workers.submit(run_step, step)] = step
-            if not pending:
-                break
-            for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                pending.pop(future)
-                run = future.result()
-                results.add(run)
-                results.save(path)
-                if on_run is not None:
-                    on_run(run, done(), len(planned))
+    for _, run in results_of(jobs, run_step, lambda: _ready(protocol, planned, out / "work", results)):
+        results.add(run)
+        results.save(path)
+        if on_run is not None:
+            on_run(run, done(), len(planned))
     write_outputs(results, out)
     return results
 
@@ -113,39 +97,27 @@ def write_outputs(results: Results, out: Path) -> None:
     from model.experiment.evaluation.plot import draw_curve
     from model.experiment.evaluation.report import write_report
 
-    draw_curve(
-        comparable_runs(results),
-        out / "curve.png",
-        f"{results.protocol['data']} ({results.protocol['split']})",
-        results.protocol["sizes"],
-    )
+    title = f"{results.protocol['data']} ({results.protocol['split']})"
+    draw_curve(comparable_runs(results), out / "curve.png", title, results.protocol["sizes"])
     write_report(results, out / "report.md")
 
 
 def run_step(step: Step) -> Run:
     """Do one step in this process."""
     protocol = step.protocol
-    scorer = Scorer(
-        protocol, protocol.read_pool(), protocol.read_split(), step.experiment, step.work / "scores"
-    )
+    scorer = Scorer(protocol, step.experiment, step.work / "scores")
     if step.before is not None:
         return _repeated(step.before, scorer)
     added, query_seconds, notes = _query(step, scorer)
     chosen = tuple(sorted({*step.labelled, *added}))
-    score, seed = scorer.score(chosen), protocol.training_seed(step.experiment, 0)
-    run = Run(*step.key, chosen, added, score.dice, score.worst_dice, seed, score.seconds, query_seconds)
-    return replace(run, notes=notes, machine=score.machine)
+    seed, scored = protocol.training_seed(step.experiment, 0), scorer.score(chosen)
+    return Run(*step.key, chosen, added, seed=seed, query_seconds=query_seconds, notes=notes, **scored)
 
 
 def _repeated(run: Run, scorer: Scorer) -> Run:
     more = scorer.score(run.chosen, done=len(run.dice))
-    return replace(
-        run,
-        dice=run.dice + more.dice,
-        worst_dice=run.worst_dice + more.worst_dice,
-        train_seconds=run.train_seconds + more.seconds,
-        machine=_machines(run.machine, more.machine),
-    )
+    sums = {name: getattr(run, name) + more[name] for name in ("dice", "worst_dice", "train_seconds")}
+    return replace(run, **sums, machine=_machines(run.machine, more["machine"]))
 
 
 def _machines(machine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -160,18 +132,9 @@ def _machines(machine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 def _query(step: Step, scorer: Scorer) -> tuple[tuple[str, ...], float, dict[str, float]]:
     if step.strategy in (INITIAL, WHOLE):
         return (), 0.0, {}
-    protocol, pool = step.protocol, scorer.pool
-    folder = step.work / f"{step.experiment}-{step.strategy}-{step.draw}-{step.size}"
-    round_ = Round(
-        images={i: pool.images[i] for i in scorer.split.pool},
-        labels={i: pool.labels[i] for i in step.labelled},
-        classes=pool.classes,
-        recipe=protocol.recipe,
-        seed=protocol.query_seed(step.experiment, step.draw, step.size),
-        folder=folder,
-        model_folder=scorer.model_folder(step.labelled),
-        image_digests=pool.digests,
-    )
+    protocol, folder = step.protocol, step.work / f"{step.experiment}-{step.strategy}-{step.draw}-{step.size}"
+    seed = protocol.query_seed(step.experiment, step.draw, step.size)
+    round_ = protocol.round_of(step.labelled, seed, folder, scorer.model_folder(step.labelled))
     budget, strategy = step.size - len(step.labelled), protocol.strategy(step.strategy)
     watch = Stopwatch(folder / "seconds.json", round_.identity_with_images)
     try:
@@ -188,9 +151,11 @@ def _query(step: Step, scorer: Scorer) -> tuple[tuple[str, ...], float, dict[str
     return ranking.batch, watch.total, notes
 
 
-def _ready(protocol: Protocol, planned: Sequence[Key], work: Path, results: Results) -> list[Step]:
+def _ready(
+    protocol: Protocol, planned: Sequence[Key], work: Path, results: Results
+) -> dict[Key, tuple[Step]]:
     """The steps whose predecessor is done, in the order in which they are best begun."""
-    split, steps = protocol.read_split(), []
+    split, steps = protocol.read_split(), {}
     newest: dict[Any, tuple[str, ...] | None] = {}  # set of each arm; None: still to be made
     for key in planned:
         arm, first = key[:3], newest.get((key[0], INITIAL, 0))
@@ -200,7 +165,7 @@ def _ready(protocol: Protocol, planned: Sequence[Key], work: Path, results: Resu
             labelled = newest.get(arm, split.pool if arm[1] == WHOLE and first else first)
         if labelled is not None:
             run = results.get(key) if results.has(key) else None
-            if run is None or len(run.dice) < protocol.repeats:
-                steps.append(Step(protocol, work, *key, labelled, run))
+            if not results.has(key, protocol.repeats):
+                steps[key] = (Step(protocol, work, *key, labelled, run),)
             newest[arm] = run.chosen if run else None
     return steps

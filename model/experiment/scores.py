@@ -14,7 +14,7 @@ import numpy as np
 
 from model.data.pool import Pool
 from model.errors import CheckpointError
-from model.experiment.protocol import Protocol, Split, describe_data
+from model.experiment.protocol import Protocol, Split
 from model.files import write_bytes
 from model.hashing import digest
 from model.network.checkpoint import TrainedModel
@@ -27,16 +27,6 @@ WORST_SHARE = 0.2  # of the test images make up the worst fifth
 
 
 @dataclass(frozen=True)
-class Score:
-    """Test dice in [0, 1], one value a repeated training, and what it cost."""
-
-    dice: tuple[float, ...]
-    worst_dice: tuple[float, ...]
-    seconds: float
-    machine: dict[str, Any]  # what it was trained on (model.device.describe)
-
-
-@dataclass(frozen=True)
 class Scorer:
     """Trains networks on labelled sets of one experiment and scores them on the test set.
 
@@ -44,23 +34,21 @@ class Scorer:
     """
 
     protocol: Protocol
-    pool: Pool
-    split: Split
     experiment: int
     folder: Path
 
-    def score(self, chosen: tuple[str, ...], done: int = 0) -> Score:
-        """Train the protocol's `repeats` networks on the masks of `chosen`, less the first `done`, and score
-        each."""
+    def score(self, chosen: tuple[str, ...], done: int = 0) -> dict[str, Any]:
+        """The fields of a Run that tell how the protocol's `repeats` networks, less the first `done`, did
+        when they were trained on the masks of `chosen`."""
         repeats = [self._scored(chosen, repeat) for repeat in range(done, self.protocol.repeats)]
         values = [sorted(repeat["dice"].values()) for repeat in repeats]
-        worst = max(1, round(WORST_SHARE * len(self.split.test)))
-        return Score(
-            tuple(float(np.mean(dices)) for dices in values),
-            tuple(float(np.mean(dices[:worst])) for dices in values),
-            sum(repeat["seconds"] for repeat in repeats),
-            repeats[0].get("machine", {}),
-        )
+        worst = max(1, round(WORST_SHARE * len(values[0])))
+        return {
+            "dice": tuple(float(np.mean(dices)) for dices in values),
+            "worst_dice": tuple(float(np.mean(dices[:worst])) for dices in values),
+            "train_seconds": sum(repeat["seconds"] for repeat in repeats),
+            "machine": repeats[0].get("machine", {}),
+        }
 
     def model_folder(self, chosen: tuple[str, ...]) -> Path:
         """Where the first network trained on the masks of `chosen` is: f_L of the next query."""
@@ -68,45 +56,29 @@ class Scorer:
         return self._folder(chosen, 0) / "model"
 
     def _folder(self, chosen: tuple[str, ...], repeat: int) -> Path:
-        described = {
-            **describe_data(
-                self.protocol.data, self.protocol.split, self.protocol.classes, self.pool.reading
-            ),
-            "recipe": self.protocol.recipe.to_dict(),
-            "seed": self.protocol.seed,
-        }
+        recipe = {"recipe": self.protocol.recipe.to_dict(), "seed": self.protocol.seed}
+        described = self.protocol.describe_data() | recipe
         return self.folder / digest(described, self.experiment, chosen) / str(repeat)
 
     def _scored(self, chosen: tuple[str, ...], repeat: int) -> dict[str, Any]:
         folder, seed = self._folder(chosen, repeat), self.protocol.training_seed(self.experiment, repeat)
+        pool, split = self.protocol.read_pool(), self.protocol.read_split()
         path, keeps_model = folder / "score.json", repeat == 0
         try:
             score: dict[str, Any] = json.loads(path.read_text())
             if keeps_model:
                 TrainedModel.load(folder / "model")
-            if score["dice"].keys() == set(self.split.test) and score["seconds"] >= 0:
+            if score["dice"].keys() == set(split.test) and score["seconds"] >= 0:
                 return score
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            CheckpointError,
-        ):  # not there yet, or not whole
-            pass
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, CheckpointError):
+            pass  # not there yet, or not whole
         started = time.perf_counter()
-        model, dices = train_and_score(self.pool, self.split, chosen, self.protocol.recipe, seed)
+        model, dices = train_and_score(pool, split, chosen, self.protocol.recipe, seed)
         if keeps_model:
             model.save(folder / "model")
         seconds = round(time.perf_counter() - started, 2)
-        score = {
-            "chosen": list(chosen),
-            "seed": seed,
-            "dice": dices,
-            "seconds": seconds,
-            "machine": model.record["machine"],
-        }
+        score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": seconds}
+        score["machine"] = model.record["machine"]
         write_bytes(path, json.dumps(score, indent=1).encode())
         return score
 

@@ -39,11 +39,11 @@ class Study:
     ) -> dict[str, Any]:
         """Have `jobs` processes do function(*unit) for the units that are not done yet; give all results."""
         todo = {name: unit for name, unit in units.items() if name not in self.finished}
-        before = len(units) - len(todo)
-        on_done(before, len(units))
-        for done, (name, result) in enumerate(results_of(jobs, function, todo), before + 1):
+        on_done(len(units) - len(todo), len(units))
+        for name, result in results_of(jobs, function, lambda: todo):
+            del todo[name]
             self.finished[name] = result
             content = {"settings": self._settings, self._part: self.finished}
             write_bytes(self._path, json.dumps(content).encode())
-            on_done(done, len(units))
+            on_done(len(units) - len(todo), len(units))
         return self.finished

@@ -164,13 +164,6 @@ def _spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
 
 
 def _round(protocol: Protocol, experiment: int, out: Path) -> Round:
-    pool, split = protocol.read_pool(), protocol.read_split()
-    return Round(
-        images={i: pool.images[i] for i in split.pool},
-        labels={i: pool.labels[i] for i in protocol.initial_set(experiment, split)},
-        classes=pool.classes,
-        recipe=protocol.recipe,
-        seed=protocol.training_seed(experiment, 0),
-        folder=out / "work" / f"transfer-{experiment}",
-        image_digests=pool.digests,
-    )
+    labelled = protocol.initial_set(experiment, protocol.read_split())
+    folder = out / "work" / f"transfer-{experiment}"
+    return protocol.round_of(labelled, protocol.training_seed(experiment, 0), folder, None)

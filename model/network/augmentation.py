@@ -47,7 +47,7 @@ class CropSampler:
         self.centres = [_foreground(label, self.random) for label in labels]
         self.queue: list[int] = []
 
-    def draw(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def sample(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Float32 (batch, 3, crop, crop) in the memory format asked for, and int64 (batch, crop, crop) class
         ids."""
         pairs = [self._crop(self._next_image()) for _ in range(batch)]

@@ -7,6 +7,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -80,8 +81,12 @@ class PseudoLabels(Mapping[str, Mask]):
             try:
                 mask = self._cache.put(("masks", place), self._file[place])
             except DAMAGE as error:
+                aside = self._path.with_suffix(".damaged")
+                with suppress(OSError):  # another process has done so, or the disk is full
+                    self._path.replace(aside)
                 raise CheckpointError(
-                    f"{self._path} is damaged ({error}); delete it and start again: it is made anew."
+                    f"{self._path} is damaged ({error}) and kept as {aside.name}. Start again: its masks are"
+                    " predicted again."
                 ) from error
         return mask
 

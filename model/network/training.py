@@ -85,7 +85,7 @@ def _optimise(model: TrainedModel, sampler: CropSampler, steps: int, on_step: On
         optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=WARM_UP
     )
     for step in range(1, steps + 1):
-        crops, targets = sampler.draw(recipe.batch)
+        crops, targets = sampler.sample(recipe.batch)
         with autocast(device, recipe.precision):
             logits = network(crops)
         loss = loss_of(logits.float(), targets)

@@ -136,14 +136,14 @@ def best_roundings(
     """Draw batches with the relaxation's weights as odds and return those with the best worst hard target.
 
     weights: (C,) float64.
-    Adding Gumbel noise to the log-weights and taking the b largest draws without replacement.
+    Adding Gumbel noise to the log-weights and taking the b largest samples without replacement.
     """
     odds = np.log(np.maximum(weights, 1e-6 * max(weights.max(), 1e-12)))
     likely = np.sort(np.argsort(-odds, kind="stable")[: 10 * problem.budget + 200])
-    drawn = np.argsort(-(odds[likely] + rng.gumbel(size=(ROUNDINGS, len(likely)))), axis=1, kind="stable")[
+    sampled = np.argsort(-(odds[likely] + rng.gumbel(size=(ROUNDINGS, len(likely)))), axis=1, kind="stable")[
         :, : problem.budget
     ]
-    batches = np.unique(np.sort(likely[drawn], axis=1), axis=0)
+    batches = np.unique(np.sort(likely[sampled], axis=1), axis=0)
     worth = np.array([(hard.base + hard.gains[:, batch].sum(axis=1)).min() for batch in batches])
     return [
         [int(number) for number in batches[place]] for place in np.argsort(-worth, kind="stable")[:DESCENTS]
@@ -151,7 +151,7 @@ def best_roundings(
 
 
 def disturbed(hard: HardTargets, batch: Batch, rng: np.random.Generator) -> Batch:
-    """Replace a few random members by candidates that help the then worst target, drawn from the best few."""
+    """Replace a few random members by candidates that help the then worst target, of the best few."""
     count = min(len(batch), int(rng.integers(1, 5)))
     rest = [batch[place] for place in sorted(rng.permutation(len(batch))[count:])]
     while len(rest) < len(batch):

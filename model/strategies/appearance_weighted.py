@@ -53,7 +53,7 @@ def likeness(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
     D is the squared Euclidean distance after scaling each feature to unit variance;
     features that do not vary count for nothing.
-    The median is over all pairs, an image with itself included, of at most SAMPLE images drawn at random,
+    The median is over all pairs, an image with itself included, of at most SAMPLE images chosen at random,
     always the same.
     """
     wide = features.astype(np.float64)

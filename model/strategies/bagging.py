@@ -22,7 +22,7 @@ def bag_units() -> tuple[str, ...]:
 
 
 def draw_bag(labelled: Sequence[str], random: np.random.Generator) -> tuple[str, ...]:
-    """About 80 % of the labelled ids (at least one), drawn without replacement."""
+    """About 80 % of the labelled ids (at least one), sampled without replacement."""
     size = max(1, round(BAG_SHARE * len(labelled)))
     return tuple(sorted(str(identity) for identity in random.choice(labelled, size, replace=False)))
 

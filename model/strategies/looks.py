@@ -135,7 +135,7 @@ def _squares(some: Vectors, others: Vectors) -> Vectors:
 
 
 def _median_distance(vectors: Vectors) -> float:
-    """Between every two of at most SAMPLE vectors drawn at random, always the same; 1 where it is 0."""
-    drawn = vectors[np.random.default_rng(0).permutation(len(vectors))[:SAMPLE]]
-    pairs = _squares(drawn, drawn)[np.triu_indices(len(drawn), 1)]
+    """Between every two of at most SAMPLE vectors chosen at random, always the same; 1 where it is 0."""
+    sampled = vectors[np.random.default_rng(0).permutation(len(vectors))[:SAMPLE]]
+    pairs = _squares(sampled, sampled)[np.triu_indices(len(sampled), 1)]
     return float(np.sqrt(np.median(pairs))) or 1.0 if len(pairs) else 1.0

@@ -21,7 +21,7 @@ class Random(Strategy):
     needs_labels: ClassVar[bool] = False
 
     def rank(self, round_: Round, budget: int) -> Ranking:
-        """The unlabelled images in an order drawn from the round's seed."""
+        """The unlabelled images in an order that the round's seed decides."""
         round_.check_budget(budget)
         order = [
             str(identity) for identity in np.random.default_rng(round_.seed).permutation(round_.unlabelled)

@@ -66,7 +66,7 @@ class TaskDependent(Strategy):
     )
     # Beyond the paper are the next two.
     candidates_from_all: bool = option(
-        False, "Whether these are drawn from all images, not only from the unlabelled."
+        False, "Whether these are chosen from all images, not only from the unlabelled."
     )
     true_masks: bool = option(
         False, "Whether labelled images are compared by their masks, not by what the network finds in them."
@@ -90,16 +90,16 @@ class TaskDependent(Strategy):
             return round_.pseudo_labels.blank
         given = {
             identity for identity in round_.labelled if np.ptp(round_.labels[identity]) == 0
-        }  # however small, what is drawn is meant
+        }  # however small, what a person marked is meant
         return frozenset(given | (round_.pseudo_labels.blank - set(round_.labelled)))
 
     def units(self, round_: Round) -> tuple[str, ...]:
         """One training for each image of K; pixel classifiers are trained where the order is made."""
-        return () if self.similarity == PIXEL else self.draw_candidates(round_)
+        return () if self.similarity == PIXEL else self.sample_candidates(round_)
 
-    def draw_candidates(self, round_: Round) -> tuple[str, ...]:
+    def sample_candidates(self, round_: Round) -> tuple[str, ...]:
         """Step 2:
-        K, drawn at random from U. Images whose pseudo-label shows nothing to learn from are not drawn."""
+        K, chosen at random from U. Images whose pseudo-label shows nothing to learn from are left out."""
         blank = self.blank(round_)
         if blank.issuperset(round_.unlabelled):
             raise nothing_found(round_)
@@ -108,8 +108,8 @@ class TaskDependent(Strategy):
             for identity in (round_.ids if self.candidates_from_all else round_.unlabelled)
             if identity not in blank
         ]
-        drawn = np.random.default_rng([round_.seed, STREAM]).permutation(eligible)[: self.candidates]
-        return tuple(sorted(str(identity) for identity in drawn))
+        sampled = np.random.default_rng([round_.seed, STREAM]).permutation(eligible)[: self.candidates]
+        return tuple(sorted(str(identity) for identity in sampled))
 
     def run_unit(self, round_: Round, unit: str) -> None:
         """Steps 3 and 4 for one k: train f_k from scratch, and keep its row of similarities (Eq. 2)."""
@@ -125,7 +125,7 @@ class TaskDependent(Strategy):
         """Step 5: d between all images, in the order of ids (Eq. 4), float32 (N, N)."""
         self.run_units(round_)
         rows = self._rows(round_)
-        known = {k: row for k in self.draw_candidates(round_) if (row := rows.get(k)) is not None}
+        known = {k: row for k in self.sample_candidates(round_) if (row := rows.get(k)) is not None}
         if not known:
             why = next(iter(round_.failed.values()), f"check that {round_.folder} has room")
             raise StrategyError(f"None of the networks on single images could be trained and kept: {why}")
@@ -141,7 +141,7 @@ class TaskDependent(Strategy):
         matrix = self.complete_rows(round_)
         blank = self.blank(round_)
         positions = [position for position, identity in enumerate(round_.ids) if identity not in blank]
-        candidates = self.draw_candidates(round_)
+        candidates = self.sample_candidates(round_)
         return Compared(
             tuple(round_.ids[position] for position in positions),
             matrix[np.ix_(positions, positions)] if blank else matrix,
@@ -151,7 +151,7 @@ class TaskDependent(Strategy):
         )
 
     def compare_pixels(self, round_: Round) -> Compared:
-        """d by a small network on the pixels of every image (Eq. 2): nothing is drawn or completed."""
+        """d by a small network on the pixels of every image (Eq. 2): nothing is sampled or completed."""
         found = compare_pixels(round_, true_masks=self.true_masks)
         if not set(found.ids) - set(round_.labels):
             raise nothing_found(round_)

@@ -42,7 +42,7 @@ def plain_training(
     soft_dice = DiceLoss("multiclass", classes=[1], from_logits=True)
     sampler = CropSampler(images, labels, recipe.crop, 0, torch.device("cpu"))
     for _ in range(steps):
-        crops, targets = sampler.draw(recipe.batch)
+        crops, targets = sampler.sample(recipe.batch)
         logits = network(crops.contiguous())
         loss = soft_dice(logits, targets) + torch.nn.functional.cross_entropy(logits, targets)
         optimiser.zero_grad()

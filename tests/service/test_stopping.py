@@ -187,18 +187,18 @@ def test_cancel_ends_short_jobs_as_well(lab: Lab) -> None:
     """Each ends where it is, though Label Studio keeps it waiting; nothing else is held by that."""
     pending_work.want(lab.redis, lab.project, Work.SYNC)
     pending_work.want(lab.redis, lab.project, Work.CONFIGURE)
-    jobs: list[tuple[str, Callable[[int], str]]] = [
-        ("query=", enqueue.enqueue_sync),
-        ("query=", enqueue.enqueue_unskip),
-        ("webhooks", enqueue.enqueue_configure),
+    jobs: list[tuple[str, str, Callable[[int], str]]] = [
+        ("sync", "query=", enqueue.enqueue_sync),
+        ("unskip", "query=", enqueue.enqueue_unskip),
+        ("configure", "webhooks", enqueue.enqueue_configure),
     ]
-    for path, start in jobs:
+    for kind, path, start in jobs:
         before = lab.proxy.count(path)
         lab.proxy.add(Kind.SILENCE, path, times=1)
         job = start(lab.project)
         cancel = threading.Thread(target=project_jobs.cancel, args=(lab.project,))
         lab.work_until(path, cancel, after=before)
-        assert "cancelled by a person" in result(lab, job)["stopped"]
+        assert f"The {kind} was cancelled by a person" in result(lab, job)["stopped"]
         assert not project_jobs.short_job_alive(lab.redis, lab.project)
         assert not lab.redis.hexists(Keys(lab.project).info, "held")
     assert not pending_work.pending(lab.redis, lab.project, Work.SYNC).outstanding

@@ -24,7 +24,7 @@ if __name__ == "__main__":
     try:
         with stop_signals.raised():
             print("begun", flush=True)
-            for _ in results_of(2, work, {"one": (1,), "two": (2,)}):
+            for _ in results_of(2, work, lambda: {"one": (1,), "two": (2,)}):
                 pass
     except stop_signals.Stopped as stopped:
         sys.exit(stopped.exit_code)

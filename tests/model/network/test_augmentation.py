@@ -26,7 +26,7 @@ def test_every_image_is_drawn_equally_often() -> None:
 
 def test_crops_differ_and_repeat_under_their_seed() -> None:
     image, mask = blobs(0)
-    first, again, other = (CropSampler([image], [mask], 32, seed, CPU).draw(4) for seed in (0, 0, 1))
+    first, again, other = (CropSampler([image], [mask], 32, seed, CPU).sample(4) for seed in (0, 0, 1))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
     assert not torch.equal(first[0], other[0])
@@ -35,7 +35,7 @@ def test_crops_differ_and_repeat_under_their_seed() -> None:
 
 def test_a_crop_larger_than_its_image_is_filled_with_its_mirror_image() -> None:
     image, mask = blobs(0, side=40)
-    crops, targets = CropSampler([image], [mask], 64, seed=0, device=CPU).draw(8)
+    crops, targets = CropSampler([image], [mask], 64, seed=0, device=CPU).sample(8)
     assert crops.shape == (8, 3, 64, 64)
     assert targets.shape == (8, 64, 64)
     assert targets.dtype == torch.int64
@@ -47,6 +47,6 @@ def test_sparse_foreground_is_drawn_more_often_than_chance() -> None:
     image = np.zeros((200, 200, 3), np.float32)
     mask = np.zeros((200, 200), np.uint8)
     mask[20:24, 30:34] = 1
-    _, targets = CropSampler([image], [mask], 32, seed=0, device=CPU).draw(60)
+    _, targets = CropSampler([image], [mask], 32, seed=0, device=CPU).sample(60)
     share = (targets.flatten(1).amax(dim=1) > 0).float().mean()
     assert share > 0.12  # 32 x 32 of 200 x 200 pixels at random would show it in 4 % of the crops

@@ -108,14 +108,17 @@ def test_pseudo_labels_are_read_when_asked_for_and_never_all_in_memory(
     assert stored.blank == frozenset()
 
 
-def test_pseudo_labels_damaged_later_name_their_file(small_round: Round) -> None:
+def test_pseudo_labels_damaged_later_are_set_aside_and_made_again(small_round: Round) -> None:
+    """The error names the file, and whoever starts again needs to do no more."""
     path = small_round.folder / "pseudo-labels.npz"
-    _ = small_round.pseudo_labels
+    before = small_round.pseudo_labels["00.png"]
     content = bytearray(path.read_bytes())
     content[60:70] = b"x" * 10  # inside the first mask
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"pseudo-labels\.npz is damaged .* delete it"):
+    with pytest.raises(CheckpointError, match=r"labels\.npz is damaged .* kept as pseudo-labels\.damaged"):
         _ = dataclasses.replace(small_round).pseudo_labels["00.png"]
+    assert path.with_suffix(".damaged").read_bytes() == bytes(content)
+    np.testing.assert_array_equal(dataclasses.replace(small_round).pseudo_labels["00.png"], before)
 
 
 def test_all_images_labelled_is_said(
