@@ -15,7 +15,7 @@ def usable_cores() -> int:
     """Cores that this process may use at once, at least 1:
     by its affinity and by the quota of its cgroup (half a core counts as one)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for folder in _cgroups("cpu"):
+    for folder in cgroups("cpu"):
         quota, period = _quota(folder)
         if quota > 0 and period > 0:
             cores = min(cores, max(1, round(quota / period)))
@@ -33,7 +33,7 @@ def limit_threads() -> None:
 def usable_memory() -> int:
     """Bytes of memory that this process and its siblings may use: of the machine, or of the cgroup."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for folder in _cgroups("memory"):
+    for folder in cgroups("memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
             limit = _number(folder / name)
             if 0 < limit < _UNLIMITED:
@@ -56,7 +56,7 @@ def _number(path: Path) -> int:
         return 0
 
 
-def _cgroups(controller: str) -> Iterator[Path]:
+def cgroups(controller: str) -> Iterator[Path]:
     """The folders of this process's cgroup and of those around it; each may set a limit.
     In a container its own is the outermost seen."""
     try:

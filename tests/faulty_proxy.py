@@ -76,14 +76,14 @@ class FaultyProxy:
         """How many requests came whose path holds a pattern."""
         return sum(re.search(path, each) is not None for each in self.asked)
 
-    def _fault(self, path: str) -> Fault | None:
+    def find_fault(self, path: str) -> Fault | None:
         with self._lock:
             found = next((fault for fault in self.faults if fault.takes(path)), None)
             if found is not None and found.times is not None:
                 found.times -= 1
             return found
 
-    def _pause(self, seconds: float) -> bool:
+    def pause(self, seconds: float) -> bool:
         """Whether to go on."""
         return not self._healed.wait(seconds)
 
@@ -98,7 +98,7 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
             proxy.asked.append(f"{self.command} {self.path}")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             with suppress(OSError):  # the client has given up
-                fault = proxy._fault(self.path)
+                fault = proxy.find_fault(self.path)
                 if fault is None:
                     self._send(*self._forward(body))
                 else:
@@ -115,12 +115,12 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
 
         def _spoil(self, fault: Fault, body: bytes) -> None:
             if fault.kind is Kind.SILENCE:
-                proxy._pause(LONGEST)
+                proxy.pause(LONGEST)
             elif fault.kind is Kind.DRIPPING_HEADERS:
                 self.wfile.write(b"HTTP/1.1 200 OK\r\n")
                 for _ in range(int(LONGEST * 10)):
                     self.wfile.write(b"X-Slow: 1\r\n")
-                    if not proxy._pause(0.1):
+                    if not proxy.pause(0.1):
                         return
             elif fault.kind is Kind.PAGE:
                 self._send(200, {"Content-Type": "text/html; charset=utf-8"}, b"<html><body>Back in a minute")
@@ -131,7 +131,7 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
             elif fault.kind is Kind.RESET:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             elif fault.kind is Kind.DELAY:
-                proxy._pause(min(LONGEST, fault.seconds))
+                proxy.pause(min(LONGEST, fault.seconds))
                 self._send(*self._forward(body))
             else:
                 status, headers, content = self._forward(body)
@@ -141,7 +141,7 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
                     return
                 for place in range(min(len(content), int(LONGEST * 10))):
                     self.wfile.write(content[place : place + 1])
-                    if not proxy._pause(0.1):
+                    if not proxy.pause(0.1):
                         return
 
         def _send(self, status: int, headers: Mapping[str, str], content: bytes) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+from redis import Redis
+from rq import Worker
 
 from backend.demo.server import Account, LabelStudioServer
 from backend.jobs import due_work
@@ -89,6 +91,14 @@ class Stack:
         os.kill(running.program_pid, signal.SIGKILL)
         assert eventually(lambda: not any(alive(pid) for pid in pids))
 
+    def kill_worker(self) -> None:
+        """Kill the worker for trainings and rounds, as when memory runs out:
+        its job ends with it, and another one takes its place."""
+        (pid,) = workers_on(connections.COMPUTE, connections.connection())
+        horses = [int(horse) for horse in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        os.kill(pid, signal.SIGKILL)
+        assert eventually(lambda: not any(alive(each) for each in [pid, *horses]))
+
     def presume_dead(self) -> None:
         """Let those who have jobs for trainings and rounds in hand be silent for too long,
         as they are some time after a kill."""
@@ -150,6 +160,12 @@ class Stack:
         self.wait(lambda: read_status(project.id)["round"]["name"] != before, f"another order than {before}")
 
 
+def workers_on(queue: str, redis: Redis) -> list[int]:
+    """The process ids of the workers on a queue that are known to be alive."""
+    pids = [worker.pid for worker in Worker.all(redis) if queue in worker.queue_names()]
+    return [pid for pid in pids if pid is not None and alive(pid)]
+
+
 def recompute(stack: Stack, project: CellProject) -> None:
     """Have a new order written, by the button on the status page."""
     stack.wait_for_order(
@@ -202,7 +218,7 @@ def running_stack(label_studio: LabelStudioServer, folder: Path) -> Iterator[Sta
 def _put_in_force(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
     get_settings.cache_clear()
-    connections._shared.cache_clear()
+    connections.forget_connections()
 
 
 @contextmanager

@@ -238,12 +238,12 @@ def lost_labels(now: ProjectStatus, labelled: int) -> list[str]:
 
 def _news(project: int) -> Callable[[], bool]:
     """A condition that never holds, and tells now and then what has changed."""
-    seen, looked = _names(project), time.monotonic()
+    seen, looked = names_in_force(project), time.monotonic()
 
     def look() -> bool:
         nonlocal seen, looked
         if time.monotonic() - looked >= _LOOK_SECONDS:
-            names, looked = _names(project), time.monotonic()
+            names, looked = names_in_force(project), time.monotonic()
             for what, name in names.items():
                 if name and name != seen.get(what):
                     _say(f"{time.strftime('%H:%M:%S')} {what}: {name}")
@@ -253,7 +253,8 @@ def _news(project: int) -> Callable[[], bool]:
     return look
 
 
-def _names(project: int) -> dict[str, str]:
+def names_in_force(project: int) -> dict[str, str]:
+    """Model, order and last error of a project; nothing while Redis is away."""
     try:
         now = read_status(project)
     except (BackendError, RedisError):  # restarting; the next look sees it

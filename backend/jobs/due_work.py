@@ -39,7 +39,7 @@ def nightly() -> None:
     for project_id in pending_work.projects(connection()):
         with logs.bound(project=project_id):
             try:
-                reason = _changed(project_id)
+                reason = describe_changes(project_id)
             except (BackendError, RedisError) as error:
                 log.error("no nightly round: %s", error)
                 continue
@@ -49,7 +49,7 @@ def nightly() -> None:
                 log.info("nothing has changed since the last round")
 
 
-def _changed(project_id: int) -> str:
+def describe_changes(project_id: int) -> str:
     """What is new since the last round; empty if it would tell the same again."""
     # Imported here: a tick is a new process each minute, and needs no torch.
     from backend.project.context import open_context

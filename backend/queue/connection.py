@@ -166,6 +166,11 @@ def connection(settings: Settings | None = None) -> Redis:
     return _shared((settings or get_settings()).redis_address)
 
 
+def forget_connections() -> None:
+    """The next connection is a new one; for a process whose settings are others now."""
+    _shared.cache_clear()
+
+
 def check(settings: Settings) -> None:
     """Raise QueueError unless Redis answers."""
     try:

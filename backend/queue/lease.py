@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -52,13 +53,21 @@ return redis.call('DEL', KEYS[1])
 class Fence:
     """A lock of one name with a number for each holder; a context manager once it is taken."""
 
-    def __init__(self, redis: Redis, key: str, *, seconds: float = SECONDS) -> None:
-        """`seconds` without renewal free it."""
+    def __init__(
+        self,
+        redis: Redis,
+        key: str,
+        *,
+        seconds: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`seconds` of the clock without renewal free it."""
         self.key = key
         self.number: int | None = None
         self._redis = redis
         self._milliseconds = int(seconds * 1000)
         self._seconds = seconds
+        self._clock = clock
         self._valid_until = 0.0
         self._ended = threading.Event()
         self._renewer: threading.Thread | None = None
@@ -67,7 +76,7 @@ class Fence:
         """Take it, waiting up to `wait` seconds for another holder; tells whether it was taken."""
         until = time.monotonic() + wait
         while True:
-            asked = time.monotonic()
+            asked = self._clock()
             number = int(self._redis.eval(_TAKE, 2, self.key, f"{self.key}:number", self._milliseconds))
             if number:
                 self.number = number
@@ -84,23 +93,28 @@ class Fence:
         if self.number is None:
             raise FenceLostError(f"The fence {self.key} was never taken.")
         with suppress(RedisError):  # away for a moment: nobody else can take it before it runs out
-            if not self._renew():
+            if not self.renew():
                 self._valid_until = 0.0
-        if time.monotonic() >= self._valid_until:
+        if self._clock() >= self._valid_until:
             raise FenceLostError(
                 f"Another run has taken over {self.key.split(':', 1)[-1]}; this one stops without writing."
             )
 
     def release(self) -> None:
         """Give it back if it is still held."""
-        self._ended.set()
+        self.stop_renewing()
         if self.number is not None:
             with suppress(RedisError):  # it runs out by itself
                 self._redis.eval(_RELEASE, 2, self.key, f"{self.key}:number", self.number)
             self.number = None
 
-    def _renew(self) -> bool:
-        asked = time.monotonic()
+    def stop_renewing(self) -> None:
+        """Let it run out, unless it is renewed by whoever checks it."""
+        self._ended.set()
+
+    def renew(self) -> bool:
+        """Hold it for as long as at first, from now on; tells whether it is still held."""
+        asked = self._clock()
         keys = (self.key, f"{self.key}:number")
         renewed = bool(self._redis.eval(_RENEW, 2, *keys, str(self.number), self._milliseconds))
         if renewed:
@@ -110,7 +124,7 @@ class Fence:
     def _keep(self) -> None:
         while not self._ended.wait(self._seconds / 4):
             try:
-                if not self._renew():
+                if not self.renew():
                     self._valid_until = 0.0
                     return
             except RedisError:

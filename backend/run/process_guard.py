@@ -56,7 +56,7 @@ def kill_session(session: int) -> None:
         time.sleep(0.02)
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Ask Linux to kill this process when its parent dies; elsewhere the lifeline has to do."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -75,7 +75,7 @@ def main(grace: float, command: list[str]) -> int:
         signal.signal(number, lambda *_: None)
     keeper = os.getpid()
     # No threads here, so that a function before exec is safe.
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=lambda: _die_with(keeper))
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=lambda: die_with(keeper))
     watched = [read_end, sys.stdin.fileno()]
     kill_at = float("inf")
     while child.poll() is None:

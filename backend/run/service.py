@@ -69,16 +69,7 @@ class Service:
     def start_workers(self, supervisor: Supervisor) -> None:
         """Start this machine's workers:
         some for short jobs, so that no training delays them, and WORKERS for all others."""
-        for number in range(1, CONTROL_WORKERS + 1):
-            supervisor.add(
-                self._program(
-                    f"worker-control-{number}", python("backend.run.worker", "control"), WORKER_GRACE
-                )
-            )
-        for number in range(1, self.settings.workers + 1):
-            supervisor.add(
-                self._program(f"worker-{number}", python("backend.run.worker", "compute"), WORKER_GRACE)
-            )
+        supervisor.add(self._program("workers", python("backend.run.worker_pool")))
         plural = "s" if self.settings.workers > 1 else ""
         self.say(
             f"{self.settings.workers} worker{plural} for trainings and rounds, and {CONTROL_WORKERS} for"

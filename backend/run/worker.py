@@ -1,7 +1,7 @@
-"""A worker process:
-`python -m backend.run.worker control` (a few) or `... compute` (any number, on any machine).
+"""A worker: it takes jobs from its queues, `control` or `compute`, and forks for each.
 
-The libraries of the networks are imported before it forks for each job, so that a job starts in milliseconds.
+A machine's workers are forks of one program (backend.run.worker_pool).
+One alone, on any machine: `python -m backend.run.worker compute`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from rq.job import Job
 
 from backend import logs
 from backend.errors import BackendError, SettingsError
+from backend.labelstudio.http.sdk_client import load_sdk
 from backend.proxy import open_client
 from backend.queue import in_hand, job_statistics
 from backend.queue.connection import COMPUTE, CONTROL, named
 from backend.queue.job_statistics import Outcome
+from backend.run import process_guard
 from backend.settings import Settings, get_settings, masked_url
 from model.errors import ModelError
 from model.stop_signals import leave
@@ -60,6 +62,13 @@ class CountedWorker(Worker):
         """Seconds from now after which the job counts as abandoned, unless there is a further heartbeat."""
         del job, working_time
         return SILENT_SECONDS
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        """The life of a work horse:
+        it does not outlive its worker, or it would go on beside the one that does the job again."""
+        assert self.pid is not None, "of this machine"
+        process_guard.die_with(self.pid)
+        super().main_work_horse(job, queue)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Fork a work horse for the job and wait for its end; the horse inherits what is bound here."""
@@ -120,6 +129,7 @@ def load_what_jobs_need(names: list[str]) -> None:
     """Once, before this process forks for each job."""
     import backend.jobs.entry_points
 
+    load_sdk()
     with suppress(SettingsError):  # a job tells of it
         open_client().close()
     if COMPUTE in names:  # its jobs train; those for short jobs seldom need a network
@@ -138,12 +148,17 @@ def main(names: list[str]) -> None:
     unknown = sorted(set(names) - {CONTROL, COMPUTE})
     if unknown:
         raise SettingsError(f"Unknown queue {', '.join(unknown)}; expected {CONTROL}, {COMPUTE}, or both.")
-    settings = get_settings()
-    logs.configure_logging(settings)
+    logs.configure_logging(get_settings())
     load_what_jobs_need(names)
+    work(*names)
+
+
+def work(*names: str) -> None:
+    """Work on queues, the first served first, until a signal ends it."""
+    settings = get_settings()
     storage = masked_url(settings.storage_url) if settings.storage_url else settings.model_dir
     log.info("worker on %s, %d threads a job, storage %s", ", ".join(names), settings.torch_threads, storage)
-    create_worker(settings, names).work(logging_level="WARNING")
+    create_worker(settings, list(names)).work(logging_level="WARNING")
 
 
 if __name__ == "__main__":

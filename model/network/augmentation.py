@@ -50,16 +50,19 @@ class CropSampler:
     def sample(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Float32 (batch, 3, crop, crop) in the memory format asked for, and int64 (batch, crop, crop) class
         ids."""
-        pairs = [self._crop(self._next_image()) for _ in range(batch)]
+        pairs = [self.cut(self.next_image()) for _ in range(batch)]
         crops = torch.cat([crop for crop, _ in pairs]).contiguous(memory_format=self.memory_format)
         return self._change_intensity(crops), torch.cat([target for _, target in pairs]).long()[:, 0]
 
-    def _next_image(self) -> int:
+    def next_image(self) -> int:
+        """Position of the image to cut from: all come once, in random order, before any comes again."""
         if not self.queue:
             self.queue = list(self.random.permutation(len(self.images)))
         return self.queue.pop()
 
-    def _crop(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def cut(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """A random crop of one image, by its position, before the change of intensity:
+        float32 (1, 3, crop, crop) and (1, 1, crop, crop)."""
         image, label = self.images[index], self.labels[index]
         theta = torch.from_numpy(self._affine(image.shape[2], image.shape[3], self.centres[index])).to(
             image.device

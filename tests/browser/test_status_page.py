@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.remote_connection import RemoteConnection
 
 from backend.queue.project_jobs import cancel
 from tests.browser import pictures
@@ -77,10 +78,9 @@ def emulate(browser: Browser, **wanted: Any) -> None:
     """Another screen: width, height, dark; the browser's own without arguments."""
 
     def command(name: str, **parameters: Any) -> None:
-        browser.command_executor._commands["cdp"] = (  # type: ignore[union-attr]
-            "POST",
-            "/session/$sessionId/goog/cdp/execute",
-        )
+        connection = browser.command_executor
+        assert isinstance(connection, RemoteConnection)
+        connection.add_command("cdp", "POST", "/session/$sessionId/goog/cdp/execute")
         browser.execute("cdp", {"cmd": name, "params": parameters})
 
     if "width" in wanted:

@@ -46,7 +46,7 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
         "redis_url": redis.address,
         "storage_url": f"s3://{BUCKET}/lab",
         "project_defaults": {"similarity": "unet", "candidates": 6, "folds": 0},
-        "recipe": {**RECIPE, "steps": 300, "row_steps": 100},
+        "recipe": {**RECIPE, "steps": 120, "row_steps": 30},
     }
     one, two = (
         stack.settings.model_copy(update={**shared, "model_dir": tmp_path / name}) for name in ("one", "two")

@@ -102,7 +102,7 @@ def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> N
         ],
         "a network under way",
     )
-    stack.kill("worker-1")
+    stack.kill_worker()
     stack.presume_dead()
     state = stack.wait_for_round(ranked.id, other_than=before["round"]["name"])
     trained = int(state["version"]["name"][1:])
@@ -243,9 +243,9 @@ def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(
     assert sorted(order(stack, ranked)) == open_tasks
     assert stack.client.versions(ranked.id)[state["round"]["name"]] == len(open_tasks)
     quiet(stack, ranked)
-    assert due_work._changed(ranked.id) == ""
+    assert due_work.describe_changes(ranked.id) == ""
     annotator.submit(open_tasks[0], [])
-    assert due_work._changed(ranked.id) != "", "the night would pass over it"
+    assert due_work.describe_changes(ranked.id) != "", "the night would pass over it"
 
 
 def test_another_project_at_the_same_time(

@@ -43,13 +43,13 @@ def test_fewer_cores_by_cgroup(
     (tmp_path / "box").mkdir()
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(machine, "_cgroups", lambda _: iter([tmp_path / "box", tmp_path]))
+    monkeypatch.setattr(machine, "cgroups", lambda _: iter([tmp_path / "box", tmp_path]))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     assert usable_cores() == cores
 
 
 def test_less_memory_by_cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_cgroups", lambda _: iter([tmp_path]))
+    monkeypatch.setattr(machine, "cgroups", lambda _: iter([tmp_path]))
     assert usable_memory() > 1 << 28
     (tmp_path / "memory.max").write_text("268435456\n")
     assert usable_memory() == 1 << 28

@@ -88,7 +88,7 @@ def use_settings(monkeypatch: pytest.MonkeyPatch, **values: Any) -> Settings:
         if name not in ("PYTHONPATH", "PYTHONUNBUFFERED"):
             monkeypatch.setenv(name, value)
     get_settings.cache_clear()
-    connections._shared.cache_clear()
+    connections.forget_connections()
     return get_settings()
 
 

@@ -107,9 +107,10 @@ def test_images_with_signs_in_their_names_are_all_shown(
         }
 
     early = shown.files["i j.png"].relative_to(label_studio.files)
-    project._post(
-        f"/api/projects/{project.id}/import", [{"data": {"image": f"/data/local-files/?d={early}"}}]
-    )
+    headers = {"Authorization": f"Token {label_studio.token}"}
+    task = {"data": {"image": f"/data/local-files/?d={early}"}}
+    with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http:
+        http.post(f"/api/projects/{project.id}/import", json=[task]).raise_for_status()
     tasks = project.add_tasks()
     assert served(tasks) == {f"{name}.png": True for name in names}
     assert project.add_tasks() == tasks
@@ -117,7 +118,6 @@ def test_images_with_signs_in_their_names_are_all_shown(
 
     other = DemoProject(label_studio, client, shown)
     other.ensure(None)
-    headers = {"Authorization": f"Token {label_studio.token}"}
     with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http:
         (storage,) = (
             http.get("/api/storages/localfiles", params={"project": other.id}).raise_for_status().json()

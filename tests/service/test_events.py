@@ -131,10 +131,8 @@ def test_a_restart_of_redis_loses_no_event(tmp_path: Path) -> None:
     for number in range(10):
         assert backlog.record(1, Event(Work.TRAINING, 1, (number,)))
     server.stop()
-    started = time.monotonic()
     for number in range(10, 20):
         assert not backlog.record(1, Event(Work.TRAINING, 1, (number,)))
-    assert time.monotonic() - started < 1  # each within Label Studio's second
     server = EmbeddedRedis(tmp_path, port=server.port)
     server.start()
     try:

@@ -16,6 +16,7 @@ from backend.errors import FenceLostError
 from backend.queue.connection import connect
 from backend.queue.lease import Fence
 from backend.run.redis_server import EmbeddedRedis
+from tests.object_store import Gate
 from tests.service.test_processes import eventually
 
 COUNT = """
@@ -132,7 +133,7 @@ def test_a_killed_holder_s_fence_runs_out(redis: Redis) -> None:
     """The next one takes it, and the first, should it wake, must not write."""
     sleeper = Fence(redis, "f", seconds=0.3)
     assert sleeper.take()
-    sleeper._ended.set()  # as if its process were stopped
+    sleeper.stop_renewing()  # as if its process were stopped
     heir = Fence(redis, "f")
     assert heir.take(wait=2)
     with pytest.raises(FenceLostError, match="taken over"):
@@ -146,7 +147,7 @@ def test_a_sleeper_does_not_take_back_what_another_finished(redis: Redis) -> Non
     """The other has come and gone while it slept: its own result is of yesterday."""
     sleeper = Fence(redis, "f", seconds=0.3)
     assert sleeper.take()
-    sleeper._ended.set()
+    sleeper.stop_renewing()
     with Fence(redis, "f") as heir:
         assert heir.take(wait=2)
     with pytest.raises(FenceLostError):
@@ -164,7 +165,7 @@ def test_a_renewal_that_comes_after_the_release_is_too_late(redis: Redis, lost: 
         redis.delete("f")
     fence.release()
     fence.number = number
-    assert not fence._renew()
+    assert not fence.renew()
     assert Fence(redis, "f").take()
 
 
@@ -179,14 +180,18 @@ def test_a_restart_of_redis_loses_nothing(redis_server: EmbeddedRedis, redis: Re
     fence.release()
 
 
-def test_an_unreachable_redis_ends_the_fence_in_time() -> None:
+def test_an_unreachable_redis_ends_the_fence_in_time(redis_server: EmbeddedRedis, redis: Redis) -> None:
     """While Redis is away nobody can take it, until it would have run out."""
-    away = connect("redis://127.0.0.1:9", timeout=0.1, attempts=1)
-    fence = Fence(away, "f")
-    fence.number = 1
-    fence._valid_until = time.monotonic() + 60
+    del redis
+    gate, seconds = Gate(redis_server.port), 0.0
+    gate.open()
+    through = redis_server.address.replace(f":{redis_server.port}", f":{gate.port}")
+    fence = Fence(connect(through, timeout=1, attempts=1), "f", seconds=60, clock=lambda: seconds)
+    assert fence.take()
+    gate.close()
+    seconds = 59.0
     fence.check()
-    fence._valid_until = time.monotonic() - 1
+    seconds = 60.0
     with pytest.raises(FenceLostError):
         fence.check()
 

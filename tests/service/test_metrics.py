@@ -115,7 +115,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             program.stop()
     server.stop()
     get_settings.cache_clear()
-    connections._shared.cache_clear()
+    connections.forget_connections()
 
 
 def test_requests_are_counted_by_endpoint_and_status(
@@ -317,35 +317,27 @@ def test_the_page_names_what_there_is(running: Service) -> None:
     assert {family.name for family in parse_open_metrics(answer.text)} >= {"tdal_jobs", "tdal_predictions"}
 
 
-def test_a_hundred_projects_and_a_long_queue_are_quick(running: Service) -> None:
-    """A scrape reads Redis in a handful of round trips, whatever there is."""
+def test_a_hundred_projects_and_a_long_queue_are_little_work(running: Service) -> None:
+    """A scrape asks Redis a few questions a project, and none for each of so many failed jobs."""
     redis = running.redis
     info = ProjectInfo(version="v1", held_out_dice=0.5, round_time="2026-01-01T00:00:00+00:00")
     for project in range(100, 200):
         pending_work.register(redis, project, info)
     elsewhere = [f"row-{100 + number % 100}-v1-r1-{number}" for number in range(20_000)]
     redis.zadd(f"rq:failed:{COMPUTE}", {job: time.time() + 60 for job in elsewhere})
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        text = running.web.get("/metrics").text
-        seconds.append(time.perf_counter() - started)
+    before = redis.info("stats")["total_commands_processed"]
+    text = running.web.get("/metrics").text
+    asked = redis.info("stats")["total_commands_processed"] - before
     redis.zrem(f"rq:failed:{COMPUTE}", *elsewhere)
     assert text.count("tdal_project_model_version{") >= 100
-    print(f"a scrape of 100 projects and 20,000 failed jobs: {min(seconds) * 1000:.0f} ms")
-    assert min(seconds) < 2
+    assert asked < 2_000
 
 
 def test_without_redis_it_still_answers_and_says_so(running: Service) -> None:
     """Which is what an alarm needs;
     the event that came meanwhile is held, and recorded when Redis is back."""
     running.server.stop()
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        assert running.value("tdal_up", part="redis") == 0
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 10  # then Prometheus gives up
+    assert running.value("tdal_up", part="redis") == 0
     assert running.value("tdal_up", part="storage") == 1
     assert running.value("tdal_jobs", kind="training", state="queued") is None
     label = {"action": "ANNOTATION_CREATED", "annotation": {"id": 1, "task": 1}, "project": {"id": 11}}

@@ -263,9 +263,8 @@ def test_an_image_that_kills_its_worker_each_time_is_left_out_by_name(
         return real(data, name, stored=stored)
 
     monkeypatch.setattr(images, "decode", deadly)
-    monkeypatch.setattr(
-        Fence.__init__, "__kwdefaults__", {"seconds": 2.0}
-    )  # free so long after its holder was killed
+    # Free so long after its holder was killed.
+    monkeypatch.setitem(Fence.__init__.__kwdefaults__, "seconds", 2.0)  # type: ignore[arg-type]
     redis = open_context(lab.project).redis
     load_what_jobs_need([CONTROL, COMPUTE])  # else each job takes seconds to import it
     for _ in range(2):  # the first job finds the labelled one out, and fails with the other one

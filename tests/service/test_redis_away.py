@@ -37,4 +37,4 @@ def test_the_demo_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     use_settings(monkeypatch, redis_url=f"redis://127.0.0.1:{free_port()}", model_dir=tmp_path)
     with pytest.raises(RedisError):
         read_status(1)
-    assert demo._names(1) == {}
+    assert demo.names_in_force(1) == {}

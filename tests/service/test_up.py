@@ -17,16 +17,18 @@ from redis import Redis
 from rq import Worker
 
 from backend.demo.server import LabelStudioServer
+from backend.queue.connection import COMPUTE
 from backend.run import process_guard
 from backend.run.processes import alive, free_port
 from backend.settings import EMBEDDED_REDIS_FILE
 from tests.service.test_processes import eventually
+from tests.stack import workers_on
 from tests.web_server import Answer, web_server
 
 pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 150
-"""Five processes import the networks' libraries at once."""
+"""Several processes import the networks' libraries at once."""
 
 
 class Up:
@@ -95,7 +97,8 @@ def environment() -> dict[str, str]:
 
 
 def test_everything_runs_survives_and_ends(tmp_path: Path, environment: dict[str, str]) -> None:
-    """A killed worker comes back; Ctrl-C ends all, also while that one loads its libraries;
+    """A killed worker comes back, and the program of all workers; Ctrl-C ends all, also while that one loads
+    its libraries;
     a Label Studio that comes is told.
 
     Commands in another shell find Redis meanwhile.
@@ -126,11 +129,14 @@ def test_everything_runs_survives_and_ends(tmp_path: Path, environment: dict[str
         ):
             assert eventually(lambda: "as lab@example.com." in running.text, 60), running.text
 
-        leader = running.keeper_of("compute")
+        (worker,) = workers_on(COMPUTE, redis)
+        os.kill(worker, signal.SIGKILL)
+        assert eventually(lambda: set(workers_on(COMPUTE, redis)) - {worker}, 30), running.text
+        leader = running.keeper_of("worker_pool")
         os.kill(process_guard.session_members(leader)[0], signal.SIGKILL)
-        assert eventually(lambda: "worker-1 started again" in running.text, 30), running.text
+        assert eventually(lambda: "workers started again" in running.text, 30), running.text
         pids = running.pids()
-        assert len(pids) >= 10
+        assert len(pids) >= 8
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(60) == 0
         assert not any(alive(pid) for pid in pids)

@@ -412,7 +412,7 @@ def test_a_work_folder_that_cannot_be_written_is_said_before_any_work(
 
 
 def test_messages_are_not_wrapped_in_a_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app.console, "_width", 30)
+    monkeypatch.setenv("COLUMNS", "30")
     done = rank(folder, "--strategy", "random")
     assert "8 images, 3 of them labelled, 2 classes with the background." in done.stderr.splitlines()
 

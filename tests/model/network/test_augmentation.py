@@ -13,14 +13,14 @@ def test_the_mask_follows_the_image_through_rotation_scale_and_flip() -> None:
     image, mask = blobs(0, side=96)
     sampler = CropSampler([image * 0 + mask[:, :, None]], [mask], 48, seed=0, device=CPU)
     for _ in range(20):
-        crop, target = sampler._crop(0)
+        crop, target = sampler.cut(0)
         assert ((crop[0, 0] > 0.5) == (target[0, 0] > 0.5)).float().mean() > 0.97
 
 
 def test_every_image_is_drawn_equally_often() -> None:
     pairs = [blobs(seed) for seed in range(5)]
     sampler = CropSampler([i for i, _ in pairs], [m for _, m in pairs], 32, seed=0, device=CPU)
-    drawn = [sampler._next_image() for _ in range(50)]
+    drawn = [sampler.next_image() for _ in range(50)]
     assert np.bincount(drawn).tolist() == [10] * 5
 
 
