@@ -378,7 +378,7 @@ class _WithStrategyOptions(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _gather(cls, values: dict[str, object]) -> dict[str, object]:
+    def _collect(cls, values: dict[str, object]) -> dict[str, object]:
         if not values.keys() - cls.model_fields.keys():
             return values  # the declarations need not be looked at, which loads torch
         declared = _declared_options()

@@ -27,11 +27,11 @@ def tick() -> None:
     redis = connection()
     for project_id in pending_work.projects(redis):
         if not pending_work.pending(redis, project_id, Work.SYNC).outstanding:
-            pending_work.want(redis, project_id, Work.SYNC)
+            pending_work.request(redis, project_id, Work.SYNC)
     for name in (CONTROL, COMPUTE):
         # Jobs whose worker was killed are run again, even if every other worker is busy.
         clean_registries(named(name, redis), [job_statistics.note_abandoned])
-    gather(redis, get_settings())
+    dispatch(redis, get_settings())
 
 
 def nightly() -> None:
@@ -72,7 +72,7 @@ def describe_changes(project_id: int) -> str:
     return ""
 
 
-def gather(redis: Redis, settings: Settings) -> list[str]:
+def dispatch(redis: Redis, settings: Settings) -> list[str]:
     """Turn what is wanted and due into jobs, at most one of each kind for a project; returns their ids."""
     started = []
     for project_id in pending_work.projects(redis):

@@ -48,7 +48,7 @@ def train(context: Context, job_id: str, reason: str, only_new: bool = False) ->
         return not only_new or labels_came(context)
 
     result = fenced_training(context, job_id, wait=TAKE_OVER_SECONDS, needed=needed)
-    pending_work.want(
+    pending_work.request(
         context.redis, context.project_id, Work.SYNC
     )  # the batch may be finished, or the first round be due
     return result
@@ -110,7 +110,7 @@ def write_first_order(context: Context, job_id: str) -> JobResult:
         progress.checks.append(rounds.wanted(context, folder.name))
         record = wait_for_answer(context, progress, lambda: finish.end_round(context, progress, folder.name))
         note_estimate(context, progress)
-    pending_work.want(
+    pending_work.request(
         context.redis, context.project_id, Work.SYNC
     )  # labels may have been trained on meanwhile
     return {"round": folder.name, "tasks": record.tasks, "batch": record.batch, "reason": record.message}
@@ -141,7 +141,7 @@ def finish_round(context: Context, job_id: str, round_name: str) -> JobResult:
         progress.checks.append(rounds.wanted(context, round_name))
         record = wait_for_answer(context, progress, lambda: finish.end_round(context, progress, round_name))
     context.note_error(project_jobs.ROLLBACK, job_id, "")  # of earlier days
-    pending_work.want(context.redis, context.project_id, Work.SYNC)
+    pending_work.request(context.redis, context.project_id, Work.SYNC)
     return {"round": round_name, "tasks": record.tasks, "batch": record.batch, "reason": record.message}
 
 
@@ -175,7 +175,7 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
         progress.fences.append(look.check)
         with look:
             result = rollback.roll_back(context, progress, request, job_id=job_id)
-    pending_work.want(context.redis, context.project_id, Work.SYNC)
+    pending_work.request(context.redis, context.project_id, Work.SYNC)
     return result
 
 
@@ -187,7 +187,7 @@ def unskip(context: Context, job_id: str, tasks: list[int]) -> JobResult:
     done = skips.put_back(context.client, project.id, tasks or read_skips(context.client, project).done)
     log.info("put back: %s; still skipped: %s", done.tasks, done.kept)
     ProjectInfo().save(context.redis, context.project_id, forget=("looked",))
-    pending_work.want(context.redis, context.project_id, Work.SYNC)
+    pending_work.request(context.redis, context.project_id, Work.SYNC)
     return {"tasks": list(done.tasks), "kept": list(done.kept), "reason": skipped_tasks.describe(done)}
 
 
@@ -221,7 +221,7 @@ def configure(context: Context, job_id: str) -> JobResult:
     for subject, texts in notes.items():
         context.note(f"connection:{subject}", " ".join(texts))
     pending_work.finish(context.redis, context.project_id, Work.CONFIGURE, begun)
-    pending_work.want(context.redis, context.project_id, Work.SYNC)
+    pending_work.request(context.redis, context.project_id, Work.SYNC)
     return {
         "findings": [
             {"subject": f.subject, "severity": str(f.severity), "text": f.text, "remedy": f.remedy}

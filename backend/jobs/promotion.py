@@ -34,7 +34,7 @@ def deciding(context: Context) -> Iterator[Fence]:
         yield fence
 
 
-def announce(context: Context) -> None:
+def cache_version(context: Context) -> None:
     """Tell the web processes which version is in use and how good it is, so that they need not look at the
     storage at every request."""
     name = context.versions.current() or ""

@@ -19,7 +19,7 @@ from typing import Any
 from backend.errors import BackendError, FenceLostError, LabelStudioError
 from backend.jobs.masks.predict_masks import draw, note_drawn
 from backend.jobs.masks.refit import drawn_for
-from backend.jobs.promotion import announce, deciding
+from backend.jobs.promotion import cache_version, deciding
 from backend.jobs.round.finish import tell_round
 from backend.jobs.round.preparation import prepare
 from backend.labelstudio.order import priorities
@@ -210,7 +210,7 @@ def _take_back(context: Context, name: str, in_force: str) -> None:
 def _put_in_use(context: Context, request: Request) -> None:
     with deciding(context):
         context.versions.make_current(request.version, by=ROLLBACK, who=request.who, reason=request.reason)
-        announce(context)
+        cache_version(context)
     context.note("version", "")
 
 

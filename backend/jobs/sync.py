@@ -13,7 +13,7 @@ import numpy as np
 from backend.errors import UnknownProjectError, VersionError
 from backend.jobs.masks.predict_masks import draw, note_drawn
 from backend.jobs.masks.refit import refit_masks
-from backend.jobs.promotion import announce
+from backend.jobs.promotion import cache_version
 from backend.jobs.round.finish import tell_round
 from backend.jobs.round.start import FIRST_ORDER
 from backend.jobs.superseded import clear_superseded
@@ -56,9 +56,9 @@ def reconcile(context: Context, progress: Progress) -> None:
     context.note(GONE, "")
     context.note("config", " ".join(setup.config.warnings))
     context.note("config_changed", _other_labels_than_trained(context, setup))
-    announce(context)
+    cache_version(context)
     if ProjectInfo.load(context.redis, context.project_id).tasks == 0 and setup.project.tasks:
-        pending_work.want(
+        pending_work.request(
             context.redis, context.project_id, Work.CONFIGURE
         )  # the tab is made only where there are tasks
     labelled, changed = context.client.labelled_since(context.project_id)
@@ -185,15 +185,17 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str)
     differs = label_changes(context, setup, labelled, changed)
     if labelled != trained:
         log.info("%d labelled tasks, %s at the last training", labelled, trained)
-        pending_work.want(context.redis, context.project_id, Work.TRAINING, labels=max(0, labelled - trained))
+        pending_work.request(
+            context.redis, context.project_id, Work.TRAINING, labels=max(0, labelled - trained)
+        )
     elif before.trained_changed and differs & {"trained_changed", "trained_annotations"}:
         log.info(
             "a label was changed at %s, the last training saw those until %s", changed, before.trained_changed
         )
-        pending_work.want(context.redis, context.project_id, Work.TRAINING, labels=1)
+        pending_work.request(context.redis, context.project_id, Work.TRAINING, labels=1)
     elif before.trained_labels and labelled and before.trained_labels != setup.config.labels:
         log.info("the labels are now %s", ", ".join(setup.config.labels))
-        pending_work.want(context.redis, context.project_id, Work.TRAINING)
+        pending_work.request(context.redis, context.project_id, Work.TRAINING)
 
 
 def _take_up_returned(context: Context, setup: Setup, record: RoundRecord) -> None:
@@ -204,7 +206,7 @@ def _take_up_returned(context: Context, setup: Setup, record: RoundRecord) -> No
     missing_images.draw_again(context, record.round)
     ProjectInfo().save(context.redis, context.project_id, forget=("looked",))  # this sync is a full one
     if Lacks.TRAINING in back:
-        pending_work.want(context.redis, context.project_id, Work.TRAINING)
+        pending_work.request(context.redis, context.project_id, Work.TRAINING)
     if Lacks.ORDER in back:
         _want_round(context, "images that could not be read are there again")
 
@@ -269,7 +271,7 @@ def _want(context: Context, work: Work) -> bool:
     pending = pending_work.pending(context.redis, context.project_id, work)
     if pending.outstanding or project_jobs.active(context.redis, context.project_id, work):
         return False
-    pending_work.want(context.redis, context.project_id, work)
+    pending_work.request(context.redis, context.project_id, work)
     return True
 
 
@@ -324,7 +326,7 @@ def _add_masks(context: Context, setup: Setup, record: RoundRecord, progress: Pr
     note_drawn(context, record.round, now)
     log.info("%d masks added, %d to go", added, len(unmasked) - len(now))
     if len(unmasked) > len(now):
-        pending_work.want(context.redis, context.project_id, Work.SYNC)
+        pending_work.request(context.redis, context.project_id, Work.SYNC)
     return len(unmasked)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from backend.errors import StoppedError
-from backend.jobs.promotion import announce, deciding
+from backend.jobs.promotion import cache_version, deciding
 from backend.project import missing_images
 from backend.project.context import Context, Setup
 from backend.project.label_review import name_task, nothing_to_learn, review, undecisive
@@ -127,7 +127,7 @@ def _publish(context: Context, record: VersionRecord, fence: Fence, begun: pendi
     if record.published and record.name not in {use.version for use in context.versions.uses.all()}:
         context.versions.make_current(record.name, by=TRAINING, reason=record.reason, confirm=fence.check)
     context.note("version", _about_version(record))
-    announce(context)
+    cache_version(context)
     fence.check()
     pending_work.finish(context.redis, context.project_id, Work.TRAINING, begun)
     log.info(

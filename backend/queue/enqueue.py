@@ -103,7 +103,7 @@ def enqueue_round(
         if running:
             # Its units stop at once, and do not keep the new round waiting in the queue.
             redis.set(keys.wanted_round, "a new one")
-        pending_work.want(redis, project_id, Work.ROUND)
+        pending_work.request(redis, project_id, Work.ROUND)
         training = find(redis, project_id, Work.TRAINING, ALIVE)
         return _enqueue(
             redis,

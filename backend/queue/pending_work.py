@@ -127,14 +127,14 @@ def record(redis: Redis, project_id: int, event: Event) -> None:
             ProjectInfo().write(pipe, project_id, forget=("looked",))  # the next sync is a full one
         elif event.labels:
             _resume(pipe, project_id)
-        _want(pipe, keys, event.work, event.labels)
+        _request(pipe, keys, event.work, event.labels)
         pipe.execute()
 
 
-def want(redis: Redis, project_id: int, work: Work, *, labels: int = 0) -> None:
+def request(redis: Redis, project_id: int, work: Work, *, labels: int = 0) -> None:
     """Note that some work is wanted."""
     with redis.pipeline(transaction=True) as pipe:
-        _want(pipe, Keys(project_id), work, labels)
+        _request(pipe, Keys(project_id), work, labels)
         pipe.execute()
 
 
@@ -245,7 +245,7 @@ def _resume(pipe: Pipeline, project_id: int) -> None:
     pipe.hdel(Keys(project_id).notes, "cancelled")
 
 
-def _want(pipe: Pipeline, keys: Keys, work: Work, labels: int = 0) -> None:
+def _request(pipe: Pipeline, keys: Keys, work: Work, labels: int = 0) -> None:
     pipe.hincrby(keys.events, f"{work}:wanted", 1)
     pipe.hset(keys.events, f"{work}:since", str(time.time()))
     if labels:

@@ -17,7 +17,7 @@ from rq.cron import CronScheduler
 from rq.exceptions import StopRequested
 
 from backend.errors import BackendError
-from backend.jobs.due_work import gather, nightly, tick
+from backend.jobs.due_work import dispatch, nightly, tick
 from backend.logs import configure_logging
 from backend.queue import pending_work
 from backend.queue.connection import CONTROL, connection
@@ -32,12 +32,12 @@ PAUSE_SECONDS = 2.0
 """Before another try when Redis or the shared storage is away."""
 
 
-def keep_gathering(redis: Redis, settings: Settings, ended: threading.Event) -> None:
+def keep_dispatching(redis: Redis, settings: Settings, ended: threading.Event) -> None:
     """Gather every few seconds until `ended`; an error (Redis away) is logged once and does not end it."""
     failed = ""
     while not ended.wait(settings.gather_seconds):
         try:
-            gather(redis, settings)
+            dispatch(redis, settings)
             if failed:
                 log.info("events are gathered again")
             failed = ""
@@ -81,7 +81,9 @@ def main() -> None:
     logging.getLogger("rq.cron").setLevel(logging.WARNING)  # it tells of every tick
     redis = connection(settings)
     ended = threading.Event()
-    threading.Thread(target=keep_gathering, args=(redis, settings, ended), name="gather", daemon=True).start()
+    threading.Thread(
+        target=keep_dispatching, args=(redis, settings, ended), name="gather", daemon=True
+    ).start()
     try:
         while not Scheduler.asked_to_end:
             try:

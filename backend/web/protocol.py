@@ -79,7 +79,7 @@ def setup() -> Response:
         )
         before, _, first = pipe.execute()
     if new or first or ProjectInfo.from_redis(before).setup != fingerprint:
-        pending_work.want(redis, project_id, Work.CONFIGURE)
+        pending_work.request(redis, project_id, Work.CONFIGURE)
     return jsonify({"model_version": Segmenter(project_id, schema, context=context).version})
 
 

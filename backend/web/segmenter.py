@@ -188,7 +188,7 @@ class Segmenter(LabelStudioMLBase):
         log.warning("%s", text)
         self.context.note("config_changed", text)
         if not pending_work.pending(self.context.redis, self.context.project_id, Work.SYNC).outstanding:
-            pending_work.want(
+            pending_work.request(
                 self.context.redis, self.context.project_id, Work.SYNC
             )  # which wants a training if there are labels
 

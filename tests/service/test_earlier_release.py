@@ -25,7 +25,7 @@ from backend.queue import pending_work
 from backend.queue.pending_work import Work
 from backend.settings import Settings
 from backend.store.round_record import RoundRecord, round_in_force
-from backend.web.pages.page import gather
+from backend.web.pages.page import collect
 from tests.states import list_versions, read_status
 
 RECORDED = Path(__file__).resolve().parents[1] / "recorded"
@@ -121,8 +121,8 @@ def test_people_see_the_project_as_before(context: Context) -> None:
     queries = written("rounds/v3.r6/record.json")["queries"]
     told = [queries[str(task)]["reason"] for task in order]
     assert [place["reason"] for place in state["next_tasks"]] == told
-    assert [image.reason for image in gather(context).next] == told
-    assert not gather(context).problems
+    assert [image.reason for image in collect(context).next] == told
+    assert not collect(context).problems
     plan = plan_rollback(1, "v2")
     assert plan.before is not None
     assert (plan.before.name, plan.to.name, plan.round) == ("v4", "v2", "v3.r6")

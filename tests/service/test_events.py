@@ -51,18 +51,18 @@ def test_a_training_starts_after_quiet(
     for _ in range(2):
         pending_work.record(redis, 1, LABEL)
         clock.seconds += 0.6
-        assert due_work.gather(redis, quick) == []
+        assert due_work.dispatch(redis, quick) == []
     clock.seconds += 0.5
-    (job,) = due_work.gather(redis, quick)
+    (job,) = due_work.dispatch(redis, quick)
     assert job.startswith("training-1-")
-    assert due_work.gather(redis, quick) == []  # it waits for a worker: no second one
+    assert due_work.dispatch(redis, quick) == []  # it waits for a worker: no second one
 
 
 def test_enough_labels_do_not_wait(redis: Redis, quick: Settings) -> None:
     """Three are enough here; a pile of events makes one job."""
     for _ in range(50):
         pending_work.record(redis, 1, LABEL)
-    assert len(due_work.gather(redis, quick)) == 1
+    assert len(due_work.dispatch(redis, quick)) == 1
     assert len(jobs(redis)) == 1
 
 
@@ -77,7 +77,7 @@ def test_events_during_a_training_mean_exactly_one_more(redis: Redis, quick: Set
     assert (pending.outstanding, pending.labels) == (True, 7)
     pending_work.finish(redis, 1, Work.TRAINING, pending_work.begin(redis, 1, Work.TRAINING))
     assert not pending_work.pending(redis, 1, Work.TRAINING).outstanding
-    assert due_work.gather(redis, quick) == []
+    assert due_work.dispatch(redis, quick) == []
 
 
 def test_a_training_inside_a_round_counts(redis: Redis, quick: Settings) -> None:
@@ -85,9 +85,9 @@ def test_a_training_inside_a_round_counts(redis: Redis, quick: Settings) -> None
     for _ in range(3):
         pending_work.record(redis, 1, LABEL)
     redis.set(Keys(1).fence("training"), 1)
-    assert due_work.gather(redis, quick) == []
+    assert due_work.dispatch(redis, quick) == []
     redis.delete(Keys(1).fence("training"))
-    assert len(due_work.gather(redis, quick)) == 1
+    assert len(due_work.dispatch(redis, quick)) == 1
 
 
 def test_failures_are_tried_again_later_and_later(redis: Redis, quick: Settings) -> None:
@@ -108,7 +108,7 @@ def test_projects_are_apart(redis: Redis, quick: Settings) -> None:
     for project in (1, 2):
         for _ in range(3):
             pending_work.record(redis, project, LABEL)
-    started = due_work.gather(redis, quick)
+    started = due_work.dispatch(redis, quick)
     assert sorted(job.split("-")[1] for job in started) == ["1", "2"]
     pending_work.forget(redis, 2)
     assert pending_work.projects(redis) == [1]
@@ -165,7 +165,7 @@ def test_cancel_takes_everything_back(redis: Redis, quick: Settings) -> None:
     ranking = enqueue.enqueue_round(1, "asked for")
     assert len(project_jobs.cancel(1)) == 2
     assert jobs(redis) == []
-    assert due_work.gather(redis, quick) == []
+    assert due_work.dispatch(redis, quick) == []
     (last,) = follow(1, ranking)
     assert last["state"] == "cancelled"
     assert project_jobs.cancel(1) == []
@@ -176,7 +176,7 @@ def test_cancel_takes_everything_back(redis: Redis, quick: Settings) -> None:
     assert not redis.hexists(Keys(1).notes, "cancelled")
     pending_work.record(redis, 1, LABEL)
     time.sleep(1.1)
-    assert len(due_work.gather(redis, quick)) == 1  # the next label starts anew
+    assert len(due_work.dispatch(redis, quick)) == 1  # the next label starts anew
     project_jobs.cancel(1)
     pending_work.record(redis, 1, LABEL)
     assert not pending_work.is_paused(redis, 1, labelled=6)

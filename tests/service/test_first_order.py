@@ -68,7 +68,7 @@ def look_at(context: Context) -> None:
 def work_through(context: Context, name: str) -> None:
     """Have a real worker of one queue do all that waits there; several times, as jobs want further ones."""
     for _ in range(3):
-        due_work.gather(context.redis, get_settings())
+        due_work.dispatch(context.redis, get_settings())
         work_off(name)
 
 
@@ -114,7 +114,7 @@ def test_second_run_changes_nothing(context: Context) -> None:
     """A job that runs twice, or comes when a round has written an order already, leaves that in force."""
     entry_points.write_first_order(context.project_id)
     before = round_in_force(context.storage, context.project_id)
-    pending_work.want(context.redis, context.project_id, Work.FIRST_ORDER)
+    pending_work.request(context.redis, context.project_id, Work.FIRST_ORDER)
     assert "already" in entry_points.write_first_order(context.project_id)["reason"]
     assert round_in_force(context.storage, context.project_id) == before
     assert not pending_work.pending(context.redis, context.project_id, Work.FIRST_ORDER).outstanding

@@ -56,10 +56,10 @@ def test_it_waits_for_no_training(redis: Redis, versions: Versions) -> None:
     job = Job.fetch(enqueue.enqueue_rollback(1, "v1"), connection=redis)
     assert (job.origin, job.get_status().value) == (CONTROL, "queued")
     assert project_jobs.waiting(redis, 1) == [Work.TRAINING, project_jobs.ROLLBACK]
-    pending_work.want(redis, 1, Work.ROUND)
+    pending_work.request(redis, 1, Work.ROUND)
     assert project_jobs.active(redis, 1, Work.ROUND)
     assert not any(
-        started.startswith("round") for started in due_work.gather(redis, open_context(1).settings)
+        started.startswith("round") for started in due_work.dispatch(redis, open_context(1).settings)
     )
 
 

@@ -146,7 +146,7 @@ def test_short_jobs_of_one_project_take_one_worker(redis: Redis, settings: Setti
     for project in (1, 2):
         pending_work.register(redis, project)
         for work in (Work.SYNC, Work.CONFIGURE, Work.FIRST_ORDER):
-            pending_work.want(redis, project, work)
+            pending_work.request(redis, project, work)
             redis.hset(Keys(project).events, f"{work}:since", "0")  # settled
     control = named(CONTROL, redis)
     endings: list[Callable[[Job], object]] = [
@@ -155,38 +155,38 @@ def test_short_jobs_of_one_project_take_one_worker(redis: Redis, settings: Setti
         lambda job: job.set_status(JobStatus.FAILED),
     ]
     for end in endings:
-        started = [Job.fetch(job, connection=redis) for job in due_work.gather(redis, settings)]
+        started = [Job.fetch(job, connection=redis) for job in due_work.dispatch(redis, settings)]
         assert {job.meta["project"] for job in started} == {1, 2}
-        assert due_work.gather(redis, settings) == []
+        assert due_work.dispatch(redis, settings) == []
         for job in started:
             redis.hset(Keys(job.meta["project"]).events, f"{job.meta['kind']}:done", "1")
             end(job)
             control.remove(job)
-    assert due_work.gather(redis, settings) == []
+    assert due_work.dispatch(redis, settings) == []
 
 
 def test_the_worker_of_a_short_job_is_killed(redis: Redis, settings: Settings) -> None:
     """It runs again, and is done before others of its project begin."""
     pending_work.register(redis, 1)
     for work in (Work.SYNC, Work.CONFIGURE):
-        pending_work.want(redis, 1, work)
+        pending_work.request(redis, 1, work)
         redis.hset(Keys(1).events, f"{work}:since", "0")
-    (first,) = due_work.gather(redis, settings)
+    (first,) = due_work.dispatch(redis, settings)
     worker, control = create_worker(settings, [CONTROL]), named(CONTROL, redis)
     job = Job.fetch(first, connection=redis)
     assert control.pop_job_id() == first
     worker.prepare_execution(job)
     worker.prepare_job_execution(job)
-    assert due_work.gather(redis, settings) == []
+    assert due_work.dispatch(redis, settings) == []
     StartedJobRegistry(queue=control).cleanup(time.time() + 3600)  # no sign of life came
     assert control.job_ids == [first]
-    assert due_work.gather(redis, settings) == []
+    assert due_work.dispatch(redis, settings) == []
 
 
 def test_cancel_ends_short_jobs_as_well(lab: Lab) -> None:
     """Each ends where it is, though Label Studio keeps it waiting; nothing else is held by that."""
-    pending_work.want(lab.redis, lab.project, Work.SYNC)
-    pending_work.want(lab.redis, lab.project, Work.CONFIGURE)
+    pending_work.request(lab.redis, lab.project, Work.SYNC)
+    pending_work.request(lab.redis, lab.project, Work.CONFIGURE)
     jobs: list[tuple[str, str, Callable[[int], str]]] = [
         ("sync", "query=", enqueue.enqueue_sync),
         ("unskip", "query=", enqueue.enqueue_unskip),

@@ -12,7 +12,7 @@ import httpx
 import jwt
 
 EARLY_SECONDS = 10.0
-"""An access token is exchanged anew so long before its end: a request is under way for a while."""
+"""An access token is exchanged again so long before its end: a request is under way for a while."""
 
 
 class Key(httpx.Auth):
@@ -26,13 +26,13 @@ class Key(httpx.Auth):
         self._access, self._until = "", 0.0
         self._lock = threading.Lock()
 
-    def token(self, *, anew: bool = False) -> str:
+    def token(self, *, refresh: bool = False) -> str:
         """What is sent: the legacy token itself, or an access token that has not ended.
         Raises LabelStudioError and its kinds."""
         if not self.personal:
             return self._text
         with self._lock:
-            if anew or time.time() > self._until - EARLY_SECONDS:
+            if refresh or time.time() > self._until - EARLY_SECONDS:
                 self._access = self._exchange(self._text)
                 self._until = float((_claims(self._access) or {}).get("exp", 0.0))
             return self._access
@@ -45,11 +45,11 @@ class Key(httpx.Auth):
             request.headers["Authorization"] = self._header()
         answer = yield request
         if answer.status_code == 401 and self.personal:
-            request.headers["Authorization"] = self._header(anew=True)
+            request.headers["Authorization"] = self._header(refresh=True)
             yield request
 
-    def _header(self, *, anew: bool = False) -> str:
-        return f"{'Bearer' if self.personal else 'Token'} {self.token(anew=anew)}"
+    def _header(self, *, refresh: bool = False) -> str:
+        return f"{'Bearer' if self.personal else 'Token'} {self.token(refresh=refresh)}"
 
 
 def _claims(token: str) -> dict[str, Any] | None:

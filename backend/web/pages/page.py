@@ -96,7 +96,7 @@ class Page:
         return statistics.median(agreement.dice for agreement in self.agreements[-WINDOW:])
 
 
-def gather(context: Context) -> Page:
+def collect(context: Context) -> Page:
     """The page of a project that is known."""
     state = read_status(context.project_id)
     page = Page(project=context.project_id, state=state, headline=headline(state, context.settings))

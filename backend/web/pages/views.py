@@ -17,7 +17,7 @@ from backend.queue import pending_work
 from backend.queue.project_info import ProjectInfo
 from backend.web.answers import wants_page
 from backend.web.cross_site import page_token
-from backend.web.pages.page import gather
+from backend.web.pages.page import collect
 from backend.web.pages.words import duration, failure, headline, plural, skipped_text
 from backend.web.protocol import health, project_context, require_known
 from model.strategies import strategy_names
@@ -62,7 +62,7 @@ def projects() -> Response | str:
 def project(project_id: int) -> str:
     """The page of a project."""
     context = _known(project_id)
-    page = gather(context)
+    page = collect(context)
     # As /status gives it, key for key: the page's script compares the two.
     values = {
         "page": page,
