@@ -35,6 +35,7 @@ from model.cli.options import (
 from model.cli.progress_bar import ProgressBar
 from model.cli.ranking_table import write_table
 from model.cli.work_folder import work_folder
+from model.data.images import working_size
 from model.data.mask_coding import Meaning
 from model.data.pool import Pool, scan
 from model.data.small_objects import choose_side, warn_of_losses
@@ -153,6 +154,8 @@ def rank_command(
                 seed,
                 work or work_folder(CACHE, images, pool, made, seed),
                 image_digests=pool.digests,
+                feature_folder=(work or CACHE) / "features",
+                image_sizes={i: working_size(pool.original_size(i), made.max_side) for i in pool.ids},
                 on_progress=show,
             )
             ranking = chosen.rank(round_, budget)

@@ -46,6 +46,8 @@ class Round:
     `image_digests` tells, by id, one image from another under the same name where their source knows that
     without reading them (a file's digest, an address); the arrays are hashed otherwise.
     `feature_folder` keeps the features of pixels, which several rounds may share; default the round's own.
+    `image_sizes` tells (height, width) by id where it is known without reading the images; their digests are
+    of their content then, and those whose features are kept already need not be read.
     `pixel_model_folder` names a pixel classifier of all labels that is trained already.
     """
 
@@ -60,6 +62,7 @@ class Round:
     failed: dict[str, str] = field(default_factory=dict)
     image_digests: Mapping[str, str] | None = None
     feature_folder: Path | None = None
+    image_sizes: Mapping[str, tuple[int, int]] | None = None
     pixel_model_folder: Path | None = None
     on_progress: OnProgress = field(default=ignore_progress)
 
@@ -165,7 +168,11 @@ class Round:
     def sample(self, identity: str, mask: Mask | None = None) -> PixelSample:
         """Sampled pixels of an image; with a `mask`, some of each of its classes.
         Raises ImageError where it cannot be read or its features cannot be computed."""
-        return self.features.sample(self._digest_of(identity), self.images[identity], mask)
+        name = self._digest_of(identity)
+        if self.image_sizes is None or self.image_digests is None:
+            return self.features.sample(name, self.images[identity], mask)
+        size = self.image_sizes[identity]
+        return self.features.sample(name, lambda: self.images[identity], mask, size=size)
 
     @cached_property
     def pixels(self) -> PixelPool:

@@ -45,7 +45,8 @@ class Alike(TaskDependent):
     def weigh_pixels(self, round_: Round, found: PixelSimilarity) -> npt.NDArray[np.float32]:
         """d as far as two images look alike: here by the mean and deviation of their pixels' features."""
         del round_
-        return found.matrix * likeness(found.vectors)
+        found.matrix[:] *= likeness(found.vectors)
+        return found.matrix
 
 
 def likeness(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -15,6 +15,7 @@ from model.arrays import Mask
 from model.errors import StrategyError
 from model.options import option
 from model.reason import Kind, Reason
+from model.selection.solver import TIME_LIMIT
 from model.similarity import RowStore, complete, train_row
 from model.similarity.pixel_similarity import PixelSimilarity, compare_pixels
 from model.similarity.round import Round
@@ -24,6 +25,8 @@ ROWS = "rows"  # folder of the rows, within that of the round
 STREAM = 1  # of random numbers, apart from that of the random strategy, whose batch would lie in K otherwise
 
 
+SECONDS_AN_IMAGE, SECONDS = 0.015, (2.0, 60.0)
+"""Of a search among pixel classifiers: by the number of images, at least and at most."""
 PIXEL, UNET = "pixel", "unet"  # kinds of similarity
 
 
@@ -33,6 +36,7 @@ class Compared:
 
     similarity: float32 (n, n), row and column i are of `ids[i]`. trained: ids whose rows are measured.
     blank: images that show nothing to learn from. candidates: networks that were to be trained.
+    seconds: that the search for the batch may take.
     """
 
     ids: tuple[str, ...]
@@ -40,6 +44,7 @@ class Compared:
     trained: tuple[str, ...]
     blank: frozenset[str]
     candidates: int
+    seconds: float = TIME_LIMIT
 
 
 @dataclass(frozen=True)
@@ -151,11 +156,13 @@ class TaskDependent(Strategy):
         )
 
     def compare_pixels(self, round_: Round) -> Compared:
-        """d by a small network on the pixels of every image (Eq. 2): nothing is sampled or completed."""
+        """d by small networks on pixels, one for every image (Eq. 2)."""
         found = compare_pixels(round_, true_masks=self.true_masks)
         if not set(found.ids) - set(round_.labels):
             raise nothing_found(round_)
-        return Compared(found.ids, self.weigh_pixels(round_, found), found.ids, found.empty, len(found.ids))
+        matrix = self.weigh_pixels(round_, found)
+        seconds = float(np.clip(SECONDS_AN_IMAGE * len(found.ids), *SECONDS))
+        return Compared(found.ids, matrix, found.trained, found.empty, len(found.trained), seconds)
 
     def weigh_pixels(self, round_: Round, found: PixelSimilarity) -> npt.NDArray[np.float32]:
         """d as far as it is believed."""
@@ -176,6 +183,7 @@ class TaskDependent(Strategy):
             min(budget, len(round_.unlabelled) - len(last)),
             ids=compared.ids,
             seed=round_.seed,
+            time_limit=compared.seconds,
         )
         queries = [_query(image, compared.ids) for image in ranked.images]
         last.sort(key=lambda identity: identity not in compared.blank)

@@ -11,6 +11,8 @@ from model.arrays import Image
 from model.errors import ImageError, StrategyError
 from model.network.dice import dice
 from model.pixels import Pixels, train_networks
+from model.similarity import pixel_similarity
+from model.similarity.completion import complete_by_columns
 from model.similarity.pixel_similarity import compare_pixels, score
 from model.similarity.round import Round
 from model.strategies.task_dependent import TaskDependent
@@ -21,6 +23,12 @@ from tests.model.conftest import Images, Masks
 def pixel_round(trained_round: Round, tmp_path_factory: pytest.TempPathFactory) -> Round:
     """The discs in a folder of their own; not to be changed."""
     return dataclasses.replace(trained_round, folder=tmp_path_factory.mktemp("pixels"))
+
+
+@pytest.fixture(autouse=True)
+def _little_effort(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small pools are treated like large ones, which is quick."""
+    monkeypatch.setattr(pixel_similarity, "EFFORTS", {})
 
 
 def again(round_: Round, **changes: object) -> Round:
@@ -147,6 +155,49 @@ def test_a_cancel_ends_it(pixel_round: Round, name: str) -> None:
 
     with pytest.raises(Cancelled):
         TaskDependent().rank(again(pixel_round, on_progress=cancel), 2)
+
+
+def test_in_a_large_pool_some_images_get_a_network(
+    pixel_round: Round, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The labelled ones, and others drawn at random; the rows of the rest are estimated."""
+    known = compare_pixels(again(pixel_round))
+    monkeypatch.setattr(pixel_similarity, "MOST_NETWORKS", 7)
+    found = compare_pixels(again(pixel_round))
+    assert len(found.trained) == 7
+    assert set(pixel_round.labelled) <= set(found.trained)
+    rows = [found.ids.index(identity) for identity in found.trained]
+    np.testing.assert_allclose(found.matrix[rows], known.matrix[rows], atol=1e-3)
+    assert np.abs(found.matrix - known.matrix).mean() < 0.2
+    ranking = TaskDependent().rank(again(pixel_round), 3)
+    assert sorted(ranking.order) == list(pixel_round.unlabelled)
+    assert ranking.comparison is not None
+    assert ranking.comparison.trained == found.trained
+
+
+def test_a_row_is_completed_from_those_of_images_that_are_predicted_alike() -> None:
+    """Two kinds of images, of each of which some rows are known: rows of the same kind stand for the others;
+    what is known stays."""
+    random = np.random.default_rng(0)
+    kind = np.arange(40) % 2
+    true = np.where(kind[:, None] == kind, 0.8, 0.2).astype(np.float32)
+    true += random.normal(0, 0.02, true.shape).astype(np.float32)
+    trained = list(range(14))
+    found = complete_by_columns(true[trained], trained)
+    assert np.abs(found - true)[~np.eye(40, dtype=bool)].max() < 0.1
+    np.testing.assert_array_equal(found[trained][:, 20:], true[trained][:, 20:])
+    assert np.diagonal(found).tolist() == [1.0] * 40
+
+
+def test_images_whose_features_are_kept_need_not_be_read(
+    discs: tuple[Images, Masks], pixel_round: Round
+) -> None:
+    """Where their sizes are known."""
+    told = {"image_digests": {i: i for i in discs[0]}, "image_sizes": dict.fromkeys(discs[0], (48, 48))}
+    order = TaskDependent().rank(again(pixel_round, **told), 2).order
+    unread = again(pixel_round, **told, images=Broken(discs[0], set(discs[0])))
+    assert TaskDependent().rank(unread, 2).order == order
+    assert not unread.failed
 
 
 def test_features_are_computed_once(
