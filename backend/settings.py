@@ -1,20 +1,14 @@
-"""The service's settings:
-one typed object from the environment, and one per project from the connection's extra params."""
+"""The service's settings: one typed object from the environment."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -24,8 +18,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.errors import SettingsError
+from backend.project_settings import ProjectSettings, explain, known_recipe
 from model.machine import usable_cores, usable_memory
-from model.options import Option
 
 MARK = "SERVICE_MARK"
 """Variable that tells the web server which service started it; no setting."""
@@ -33,18 +27,8 @@ EMBEDDED_REDIS_FILE = "redis-url"
 BACKEND_FILE = "backend-url"
 """File in MODEL_DIR that holds the address of the embedded Redis while it runs, for commands started in
 another shell."""
-DEFAULT_STRATEGY = "task_dependent"
-MOST_BUDGET = 1000
-GATHERED: Final = "options of strategies"
-"""What the options of strategies are called while settings are read;
-in extra params each is a key of its own."""
 MOST_BYTES = 512_000_000
 """Memory for one image, of 64 million pixels: with its libraries, a process stays below 1.5 GB (measured)."""
-FEWEST_LABELS_TO_RANK = 3
-"""Below so many labels f_L knows too little for its pseudo-labels to be compared;
-the cold-start order is used."""
-
-_NO_VALUE = ("", "null", "none")
 
 
 def _empty_is_none(value: object) -> object:
@@ -159,7 +143,7 @@ class Settings(BaseSettings):
     @field_validator("recipe")
     @classmethod
     def _check_recipe(cls, value: dict[str, object]) -> dict[str, object]:
-        return _known_recipe(value)  # here, as a typo must not be told only when the labels are made
+        return known_recipe(value)  # here, as a typo must not be told only when the labels are made
 
     @field_validator("project_defaults")
     @classmethod
@@ -167,7 +151,7 @@ class Settings(BaseSettings):
         try:
             ProjectSettings.model_validate(value)
         except ValidationError as error:
-            raise ValueError(_explained(error, ProjectSettings)) from error
+            raise ValueError(explain(error, ProjectSettings)) from error
         return value
 
     @field_validator("host")
@@ -305,169 +289,13 @@ def _only_ipv6() -> bool:
         return False
 
 
-def _known_strategy(value: str) -> str:
-    from model.strategies import strategy_names
-
-    if value not in strategy_names():
-        raise ValueError(f"found {value!r}, expected one of {', '.join(strategy_names())}")
-    return value
-
-
-def _declared_options() -> dict[str, Option]:
-    from model.strategies import strategy_options
-
-    return {name: option for name, (option, _) in strategy_options().items()}
-
-
-def _known_recipe(value: dict[str, object]) -> dict[str, object]:
-    from model.errors import RecipeError
-    from model.network.recipe import Recipe
-
-    try:
-        Recipe.from_dict(value)
-    except (RecipeError, TypeError) as error:
-        raise ValueError(str(error)) from error
-    return value
-
-
-def check_encoder(recipe: Mapping[str, object]) -> None:
-    """Build the network of a recipe once, which tells whether its encoder is known. Raises SettingsError.
-
-    Only where another than the classical one is chosen, as it takes seconds; the weights are not fetched.
-    """
-    from model.network.recipe import Recipe
-
-    wanted = Recipe.from_dict(dict(recipe))
-    if wanted.encoder == Recipe.encoder and wanted.encoder_weights is None:
-        return
-    from model.errors import RecipeError
-    from model.network.unet import build_network
-
-    try:
-        weights = wanted.encoder_weights if wanted.encoder == Recipe.encoder else None
-        build_network(wanted.encoder, 2, width=wanted.width, depth=wanted.depth, weights=weights)
-    except RecipeError as error:
-        raise SettingsError(f"RECIPE: {error}") from error
-
-
-Budget = Annotated[int, Field(ge=1, le=MOST_BUDGET)]
-Strategy = Annotated[str, AfterValidator(_known_strategy)]
-
-
-class _WithStrategyOptions(BaseModel):
-    """Settings beside which the options of strategies stand, each a key of its own as the strategies declare
-    it.
-
-    They are gathered in `strategy_options`, which is no key itself.
-    Those of strategies that are not in use count for nothing.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    strategy_options: dict[str, object] = Field(
-        default_factory=dict, alias=GATHERED, description="Options of strategies, by name."
-    )
-
-    @classmethod
-    def known_keys(cls) -> tuple[str, ...]:
-        """Every key that is understood."""
-        return (
-            *(name for name, field in cls.model_fields.items() if field.alias is None),
-            *_declared_options(),
-        )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _collect(cls, values: dict[str, object]) -> dict[str, object]:
-        if not values.keys() - cls.model_fields.keys():
-            return values  # the declarations need not be looked at, which loads torch
-        declared = _declared_options()
-        given = {key: value for key, value in values.items() if key in declared and value is not None}
-        return {key: value for key, value in values.items() if key not in declared} | {GATHERED: given}
-
-    @field_validator("strategy_options")
-    @classmethod
-    def _check_options(cls, values: dict[str, object]) -> dict[str, object]:
-        wrong = []
-        for name, value in values.items():
-            try:
-                _declared_options()[name].check(value)
-            except ValueError as error:
-                wrong.append(str(error).rstrip("."))
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return values
-
-
-class ProjectSettings(_WithStrategyOptions):
-    """Settings of one project: the extra params of its connection in Label Studio, a JSON object."""
-
-    budget: Budget = Field(5, description="Images asked for in one batch.")
-    strategy: Strategy = Field(DEFAULT_STRATEGY, description="How images are chosen.")
-    seed: int = Field(0, ge=0, description="Same seed, labels and images: same order.")
-    folds: int = Field(
-        3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published."
-    )
-    recipe: dict[str, object] = Field(
-        default_factory=dict, description="Training settings in place of the service's."
-    )
-
-    @field_validator("recipe")
-    @classmethod
-    def _recipe(cls, value: dict[str, object]) -> dict[str, object]:
-        return _known_recipe(value)
-
-
-class RoundOptions(_WithStrategyOptions):
-    """What one round may be asked to do otherwise than the project's settings say; None, or no option:
-    as they say."""
-
-    budget: Budget | None = None
-    strategy: Strategy | None = None
-
-
-def parse_round_options(values: dict[str, object]) -> RoundOptions:
-    """The options of one round.
-    Raises SettingsError naming every key that is unknown or has a wrong value."""
-    try:
-        return RoundOptions.model_validate(values)
-    except ValidationError as error:
-        raise SettingsError(f"Recompute: {_explained(error, RoundOptions)}") from error
-
-
-def parse_project_settings(
-    extra_params: str | dict[str, object] | None, defaults: dict[str, object] | None = None
-) -> ProjectSettings:
-    """The settings of a project from its extra params (JSON text, an object, or nothing), over `defaults`.
-
-    Raises SettingsError naming every key that is unknown or has a wrong value.
-    """
-    values: Any = extra_params
-    if isinstance(extra_params, str):
-        try:
-            values = {} if extra_params.strip().lower() in _NO_VALUE else json.loads(extra_params)
-        except (ValueError, RecursionError) as error:
-            raise SettingsError(
-                f'Extra params: found {extra_params[:80]!r} ({error}), expected JSON such as {{"budget": 5}}.'
-            ) from error
-    values = {} if values is None else values
-    if not isinstance(values, dict):
-        raise SettingsError(
-            f'Extra params: found {json.dumps(values)[:80]}, expected a JSON object such as {{"budget": 5}}.'
-        )
-    try:
-        return ProjectSettings.model_validate({**(defaults or {}), **values})
-    except ValidationError as error:
-        raise SettingsError(f"Extra params: {_explained(error, ProjectSettings)}") from error
-
-
 def read_settings(**overrides: Any) -> Settings:
     """The settings of this process's environment.
     Raises SettingsError naming each variable that cannot be used."""
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise SettingsError(f"Settings: {_explained(error, Settings, environment=True)}") from error
+        raise SettingsError(f"Settings: {explain(error, Settings, environment=True)}") from error
     except Exception as error:  # pydantic-settings: a JSON variable that is none
         if type(error).__name__ != "SettingsError":
             raise
@@ -492,27 +320,3 @@ def masked_url(url: str) -> str:
             netloc=f"{parts.username or ''}:****@{parts.hostname}{f':{parts.port}' if parts.port else ''}"
         )
     )
-
-
-def _explained(error: ValidationError, model: type[BaseModel], *, environment: bool = False) -> str:
-    """One sentence for each wrong value; unknown keys together, with the known ones.
-    Secrets are never quoted."""
-    unknown = [str(problem["loc"][0]) for problem in error.errors() if problem["type"] == "extra_forbidden"]
-    parts: list[str] = []
-    for problem in error.errors():
-        if problem["type"] == "extra_forbidden":
-            continue
-        name = ".".join(map(str, problem["loc"])) or "values"
-        if name == GATHERED:  # each is named in the message
-            parts.append(problem["msg"].removeprefix("Value error, "))
-            continue
-        name = name.upper() if environment else name
-        message = problem["msg"].removeprefix("Value error, ")
-        secret = any(word in name.lower() for word in ("key", "pass", "url"))
-        found = "" if problem["type"] == "value_error" or secret else f" (found {problem['input']!r})"
-        message = message.rstrip(".")
-        parts.append(message + found if name.lower() == "values" else f"{name}: {message}{found}")
-    if unknown:
-        known = model.known_keys() if issubclass(model, _WithStrategyOptions) else model.model_fields
-        parts.append(f"unknown keys {', '.join(sorted(unknown))}; known are {', '.join(known)}")
-    return "; ".join(parts) + "."

@@ -35,6 +35,7 @@ ROOMS = [
     "backend.proxy",
     "backend.stopping",
     "backend",
+    "backend.project_settings",
     "backend.settings",
     "backend.finding",
     "backend.logs",

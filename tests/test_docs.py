@@ -16,7 +16,8 @@ import typer
 from typer.testing import CliRunner
 
 from backend.cli import app as service
-from backend.settings import ProjectSettings, Settings
+from backend.project_settings import ProjectSettings
+from backend.settings import Settings
 from model.cli import app
 from model.network.recipe import Recipe
 from model.options import options_of

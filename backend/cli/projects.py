@@ -19,7 +19,8 @@ from backend.cli.shell import (
     report_job,
 )
 from backend.cli.terminal import describe, findings
-from backend.settings import check_encoder, read_settings
+from backend.project_settings import check_encoder
+from backend.settings import read_settings
 
 
 def connect(project: Project) -> None:

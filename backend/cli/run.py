@@ -9,10 +9,11 @@ from collections.abc import Callable
 from backend.cli.shell import handle_errors, report
 from backend.errors import BackendError
 from backend.logs import configure_logging
+from backend.project_settings import check_encoder
 from backend.run import service
 from backend.run.private_folder import keep_private
 from backend.run.supervisor import Supervisor
-from backend.settings import Settings, check_encoder, read_settings
+from backend.settings import Settings, read_settings
 
 LOOK_SECONDS = 10.0
 """Between looks for a Label Studio that is away, and how long one may take."""

@@ -23,13 +23,14 @@ from backend.labelstudio.client import LabelStudio
 from backend.project.connection import configure, instance_here, own_service
 from backend.project.project_status import ProjectStatus
 from backend.project.status import read_status
+from backend.project_settings import FEWEST_LABELS_TO_RANK, check_encoder
 from backend.queue.enqueue import enqueue_round
 from backend.queue.follow import follow
 from backend.run import service
 from backend.run.redis_server import write_private
 from backend.run.service import Service
 from backend.run.supervisor import Supervisor
-from backend.settings import FEWEST_LABELS_TO_RANK, Settings, check_encoder, get_settings, read_settings
+from backend.settings import Settings, get_settings, read_settings
 from model.machine import usable_cores
 from model.reason import describe_reason
 

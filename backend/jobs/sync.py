@@ -25,11 +25,11 @@ from backend.project import missing_images, skipped_tasks
 from backend.project.context import Context, Setup
 from backend.project.explanation import explain
 from backend.project.missing_images import Lacks
+from backend.project_settings import FEWEST_LABELS_TO_RANK
 from backend.queue import pending_work, project_jobs
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
-from backend.settings import FEWEST_LABELS_TO_RANK
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.store.shown_masks import DrawnMasks
 from backend.store.versions import NO_VERSION

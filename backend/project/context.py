@@ -19,9 +19,10 @@ from backend.labelstudio.client import LabelStudio, Project
 from backend.labelstudio.images import Failures, fetch, one_image, require_size
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.project.connection import own_service, read_instance
+from backend.project_settings import ProjectSettings, parse_project_settings
 from backend.queue.connection import Keys, connection
 from backend.queue.in_hand import InHand
-from backend.settings import ProjectSettings, Settings, get_settings, parse_project_settings
+from backend.settings import Settings, get_settings
 from backend.store.storage import Storage
 from backend.store.versions import Versions
 from model.network.device import default_device, default_width

@@ -23,12 +23,13 @@ from backend.project.project_status import (
     VersionInUse,
 )
 from backend.project.skipped_tasks import Skipped
+from backend.project_settings import ProjectSettings, parse_project_settings
 from backend.queue import follow, pending_work, progress, project_jobs
 from backend.queue.connection import Keys, as_text, connection, find_problems
 from backend.queue.heartbeats import alive
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
-from backend.settings import ProjectSettings, get_settings, parse_project_settings
+from backend.settings import get_settings
 from backend.store.round_record import Place, RoundRecord, round_in_force
 from backend.store.storage import Storage
 from backend.store.versions import Versions

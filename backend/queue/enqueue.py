@@ -14,6 +14,7 @@ from rq import Retry
 from rq.exceptions import InvalidJobOperation
 from rq.job import Dependency, Job
 
+from backend.project_settings import parse_round_options
 from backend.queue import pending_work, round_request
 from backend.queue.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, as_text, connection, named
 from backend.queue.pending_work import Work
@@ -31,7 +32,7 @@ from backend.queue.project_jobs import (
     lock,
 )
 from backend.queue.round_request import RoundRequest
-from backend.settings import get_settings, parse_round_options
+from backend.settings import get_settings
 from backend.store.storage import Storage
 
 RETRIES = 2

@@ -16,8 +16,8 @@ from typing import Any
 
 from redis import Redis
 
+from backend.project_settings import ProjectSettings
 from backend.queue.connection import Keys
-from backend.settings import ProjectSettings
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from backend.errors import QueueError, RequestError
 from backend.project.status import read_status
+from backend.project_settings import MOST_BUDGET, parse_project_settings, parse_round_options
 from backend.queue import pending_work
 from backend.queue.enqueue import enqueue_rollback, enqueue_round, enqueue_training, enqueue_unskip
 from backend.queue.follow import follow
 from backend.queue.project_info import ProjectInfo
 from backend.queue.project_jobs import cancel
-from backend.settings import MOST_BUDGET, parse_project_settings, parse_round_options
 from backend.web import payload
 from backend.web.answers import wants_page
 from backend.web.cross_site import HEADER

@@ -16,11 +16,12 @@ from backend.labelstudio.connect.own_service import INSTANCE_HEADER
 from backend.labelstudio.labels.config import parse
 from backend.project import registry
 from backend.project.context import Context, open_context
+from backend.project_settings import parse_project_settings
 from backend.queue import pending_work
 from backend.queue.connection import PREFIX
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
-from backend.settings import MARK, parse_project_settings
+from backend.settings import MARK
 from backend.store.storage import Storage
 from backend.store.versions import Versions
 from backend.web import payload

@@ -7,14 +7,8 @@ from pathlib import Path
 import pytest
 
 from backend.errors import SettingsError
-from backend.settings import (
-    EMBEDDED_REDIS_FILE,
-    Settings,
-    check_encoder,
-    masked_url,
-    parse_project_settings,
-    read_settings,
-)
+from backend.project_settings import check_encoder, parse_project_settings
+from backend.settings import EMBEDDED_REDIS_FILE, Settings, masked_url, read_settings
 from model.data.images import MAX_PIXELS
 
 
@@ -177,7 +171,7 @@ def test_threads_are_the_cores_that_the_process_may_use(monkeypatch: pytest.Monk
     """Not those of the machine: a network that has more threads than cores waits for itself."""
     monkeypatch.setattr("os.cpu_count", lambda: 64)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    monkeypatch.setattr("model.machine._cgroups", lambda _: iter(()))
+    monkeypatch.setattr("model.machine.cgroups", lambda _: iter(()))
     assert [read_settings(workers=workers).torch_threads for workers in (1, 2, 8)] == [4, 2, 1]
     assert read_settings(threads=6).torch_threads == 6
 

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from backend import cli
 from backend.errors import SettingsError
+from backend.project_settings import parse_project_settings
 from backend.queue import enqueue, pending_work, project_jobs, round_request
 from backend.queue.connection import Keys
 from backend.queue.pending_work import Event, Work
-from backend.settings import parse_project_settings
 
 pytestmark = pytest.mark.usefixtures("settings")
 

@@ -27,12 +27,12 @@ from backend.project import missing_images
 from backend.project.context import Context, Setup
 from backend.project.missing_images import Lacks
 from backend.project.task_data import TaskImages, read_labels, save_masks
+from backend.project_settings import FEWEST_LABELS_TO_RANK
 from backend.queue import pending_work, round_request
 from backend.queue.connection import KEPT_SECONDS, as_text
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
-from backend.settings import FEWEST_LABELS_TO_RANK
 from backend.store.round_record import number_of, round_names
 from backend.store.versions import NO_VERSION, now
 from model.errors import ModelError

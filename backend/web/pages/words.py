@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from backend.project.project_status import LastError, ProjectStatus
 from backend.project.skipped_tasks import Skipped
-from backend.settings import FEWEST_LABELS_TO_RANK, Settings
+from backend.project_settings import FEWEST_LABELS_TO_RANK
+from backend.settings import Settings
 from backend.store.version_history import goes_forward
 
 JOBS = {

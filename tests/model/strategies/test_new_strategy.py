@@ -42,7 +42,7 @@ import model.strategies
 model.strategies.__path__.append(sys.argv[1])
 from typer.testing import CliRunner
 from backend.errors import SettingsError
-from backend.settings import parse_project_settings
+from backend.project_settings import parse_project_settings
 from model.errors import StrategyError
 from model.cli.app import app
 told = dict(parse_project_settings('{"strategy": "by_name", "letters": 5}').strategy_options)

@@ -1,0 +1,212 @@
+"""The settings of one project, from its connection's extra params, and what one round may be asked to do
+otherwise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from backend.errors import SettingsError
+from model.options import Option
+
+DEFAULT_STRATEGY = "task_dependent"
+MOST_BUDGET = 1000
+GATHERED: Final = "options of strategies"
+"""What the options of strategies are called while settings are read;
+in extra params each is a key of its own."""
+FEWEST_LABELS_TO_RANK = 3
+"""Below so many labels f_L knows too little for its pseudo-labels to be compared;
+the cold-start order is used."""
+
+_NO_VALUE = ("", "null", "none")
+
+
+def _known_strategy(value: str) -> str:
+    from model.strategies import strategy_names
+
+    if value not in strategy_names():
+        raise ValueError(f"found {value!r}, expected one of {', '.join(strategy_names())}")
+    return value
+
+
+def _declared_options() -> dict[str, Option]:
+    from model.strategies import strategy_options
+
+    return {name: option for name, (option, _) in strategy_options().items()}
+
+
+def known_recipe(value: dict[str, object]) -> dict[str, object]:
+    from model.errors import RecipeError
+    from model.network.recipe import Recipe
+
+    try:
+        Recipe.from_dict(value)
+    except (RecipeError, TypeError) as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+def check_encoder(recipe: Mapping[str, object]) -> None:
+    """Build the network of a recipe once, which tells whether its encoder is known. Raises SettingsError.
+
+    Only where another than the classical one is chosen, as it takes seconds; the weights are not fetched.
+    """
+    from model.network.recipe import Recipe
+
+    wanted = Recipe.from_dict(dict(recipe))
+    if wanted.encoder == Recipe.encoder and wanted.encoder_weights is None:
+        return
+    from model.errors import RecipeError
+    from model.network.unet import build_network
+
+    try:
+        weights = wanted.encoder_weights if wanted.encoder == Recipe.encoder else None
+        build_network(wanted.encoder, 2, width=wanted.width, depth=wanted.depth, weights=weights)
+    except RecipeError as error:
+        raise SettingsError(f"RECIPE: {error}") from error
+
+
+Budget = Annotated[int, Field(ge=1, le=MOST_BUDGET)]
+Strategy = Annotated[str, AfterValidator(_known_strategy)]
+
+
+class _WithStrategyOptions(BaseModel):
+    """Settings beside which the options of strategies stand, each a key of its own as the strategies declare
+    it.
+
+    They are gathered in `strategy_options`, which is no key itself.
+    Those of strategies that are not in use count for nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    strategy_options: dict[str, object] = Field(
+        default_factory=dict, alias=GATHERED, description="Options of strategies, by name."
+    )
+
+    @classmethod
+    def known_keys(cls) -> tuple[str, ...]:
+        """Every key that is understood."""
+        return (
+            *(name for name, field in cls.model_fields.items() if field.alias is None),
+            *_declared_options(),
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect(cls, values: dict[str, object]) -> dict[str, object]:
+        if not values.keys() - cls.model_fields.keys():
+            return values  # the declarations need not be looked at, which loads torch
+        declared = _declared_options()
+        given = {key: value for key, value in values.items() if key in declared and value is not None}
+        return {key: value for key, value in values.items() if key not in declared} | {GATHERED: given}
+
+    @field_validator("strategy_options")
+    @classmethod
+    def _check_options(cls, values: dict[str, object]) -> dict[str, object]:
+        wrong = []
+        for name, value in values.items():
+            try:
+                _declared_options()[name].check(value)
+            except ValueError as error:
+                wrong.append(str(error).rstrip("."))
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return values
+
+
+class ProjectSettings(_WithStrategyOptions):
+    """Settings of one project: the extra params of its connection in Label Studio, a JSON object."""
+
+    budget: Budget = Field(5, description="Images asked for in one batch.")
+    strategy: Strategy = Field(DEFAULT_STRATEGY, description="How images are chosen.")
+    seed: int = Field(0, ge=0, description="Same seed, labels and images: same order.")
+    folds: int = Field(
+        3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published."
+    )
+    recipe: dict[str, object] = Field(
+        default_factory=dict, description="Training settings in place of the service's."
+    )
+
+    @field_validator("recipe")
+    @classmethod
+    def _recipe(cls, value: dict[str, object]) -> dict[str, object]:
+        return known_recipe(value)
+
+
+class RoundOptions(_WithStrategyOptions):
+    """What one round may be asked to do otherwise than the project's settings say; None, or no option:
+    as they say."""
+
+    budget: Budget | None = None
+    strategy: Strategy | None = None
+
+
+def parse_round_options(values: dict[str, object]) -> RoundOptions:
+    """The options of one round.
+    Raises SettingsError naming every key that is unknown or has a wrong value."""
+    try:
+        return RoundOptions.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(f"Recompute: {explain(error, RoundOptions)}") from error
+
+
+def parse_project_settings(
+    extra_params: str | dict[str, object] | None, defaults: dict[str, object] | None = None
+) -> ProjectSettings:
+    """The settings of a project from its extra params (JSON text, an object, or nothing), over `defaults`.
+
+    Raises SettingsError naming every key that is unknown or has a wrong value.
+    """
+    values: Any = extra_params
+    if isinstance(extra_params, str):
+        try:
+            values = {} if extra_params.strip().lower() in _NO_VALUE else json.loads(extra_params)
+        except (ValueError, RecursionError) as error:
+            raise SettingsError(
+                f'Extra params: found {extra_params[:80]!r} ({error}), expected JSON such as {{"budget": 5}}.'
+            ) from error
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise SettingsError(
+            f'Extra params: found {json.dumps(values)[:80]}, expected a JSON object such as {{"budget": 5}}.'
+        )
+    try:
+        return ProjectSettings.model_validate({**(defaults or {}), **values})
+    except ValidationError as error:
+        raise SettingsError(f"Extra params: {explain(error, ProjectSettings)}") from error
+
+
+def explain(error: ValidationError, model: type[BaseModel], *, environment: bool = False) -> str:
+    """One sentence for each wrong value; unknown keys together, with the known ones.
+    Secrets are never quoted."""
+    unknown = [str(problem["loc"][0]) for problem in error.errors() if problem["type"] == "extra_forbidden"]
+    parts: list[str] = []
+    for problem in error.errors():
+        if problem["type"] == "extra_forbidden":
+            continue
+        name = ".".join(map(str, problem["loc"])) or "values"
+        if name == GATHERED:  # each is named in the message
+            parts.append(problem["msg"].removeprefix("Value error, "))
+            continue
+        name = name.upper() if environment else name
+        message = problem["msg"].removeprefix("Value error, ")
+        secret = any(word in name.lower() for word in ("key", "pass", "url"))
+        found = "" if problem["type"] == "value_error" or secret else f" (found {problem['input']!r})"
+        message = message.rstrip(".")
+        parts.append(message + found if name.lower() == "values" else f"{name}: {message}{found}")
+    if unknown:
+        known = model.known_keys() if issubclass(model, _WithStrategyOptions) else model.model_fields
+        parts.append(f"unknown keys {', '.join(sorted(unknown))}; known are {', '.join(known)}")
+    return "; ".join(parts) + "."
