@@ -6,7 +6,8 @@ import html
 
 from backend.finding import Finding, Severity
 from backend.labelstudio.connect.inspection import Inspection
-from backend.labelstudio.labels.config import Kind, parse
+from backend.labelstudio.labels.config import parse
+from backend.labelstudio.labels.controls import Kind
 
 NAME = "expert_instruction"
 _SKIPPED = {

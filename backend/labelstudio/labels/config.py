@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from xml.etree import ElementTree
 
 from backend.errors import ConfigError
+from backend.labelstudio.labels.controls import WRITERS, Control, Kind, teaches
 
 MAX_LABELS = 255
 """Masks are uint8 class ids, 0 is the background."""
@@ -23,39 +23,6 @@ _UNLABELLED = ("labels", "brush", "polygon", "rectangle", "ellipse", "bitmask", 
 """Controls whose shapes carry no label of their own, or get it from a separate Labels control."""
 _POINTS = ("keypointlabels", "keypoint", "vectorlabels", "vector")
 """Controls that mark no pixels."""
-
-
-class Kind(StrEnum):
-    """A control's kind; the value is the `type` of its regions and the key of their labels."""
-
-    BRUSH = "brushlabels"
-    POLYGON = "polygonlabels"
-    ELLIPSE = "ellipselabels"
-    RECTANGLE = "rectanglelabels"
-    BITMASK = "bitmasklabels"
-
-    @property
-    def tag(self) -> str:
-        """The control's tag in the configuration, as people write it."""
-        return f"{self.value.removesuffix('labels').capitalize()}Labels"
-
-
-OUTLINES = (Kind.BRUSH, Kind.POLYGON, Kind.BITMASK, Kind.ELLIPSE)
-"""Whose regions follow an object's outline. A box does so only where nothing better can draw its label."""
-
-
-@dataclass(frozen=True)
-class Control:
-    """One drawing tool on the image:
-    its name (`from_name` of its regions), kind and labels in the order of the configuration."""
-
-    name: str
-    kind: Kind
-    labels: tuple[str, ...]
-    smart: bool = False  # asks an interactive model: its boxes and ellipses are prompts
-
-    def __str__(self) -> str:
-        return f"{self.kind.tag} {self.name!r}"
 
 
 @dataclass(frozen=True)
@@ -101,19 +68,16 @@ class LabelConfig:
         """
         drawn_by = self.control(control)
         smart = drawn_by is not None and drawn_by.kind is kind and drawn_by.smart
-        return _teaches(kind, smart, self.shown.get(label, label), self.controls)
+        return teaches(kind, smart, self.shown.get(label, label), self.controls)
 
     def writer_of(self, label: str) -> Control | None:
         """The control that draws this label in pre-annotations:
         a brush if one has it, else a polygon, else None."""
-        for kind in _WRITERS:
+        for kind in WRITERS:
             for control in self.controls:
                 if control.kind is kind and label in control.labels:
                     return control
         return None
-
-
-_WRITERS = (Kind.BRUSH, Kind.POLYGON)
 
 
 def parse(label_config: str) -> LabelConfig:
@@ -131,7 +95,7 @@ def parse(label_config: str) -> LabelConfig:
         label
         for control in controls
         for label in control.labels
-        if _teaches(control.kind, control.smart, label, controls)
+        if teaches(control.kind, control.smart, label, controls)
     }
     labels = tuple(
         dict.fromkeys(label for control in controls for label in control.labels if label in taught)
@@ -141,7 +105,7 @@ def parse(label_config: str) -> LabelConfig:
             f"The labelling configuration has {len(labels)} labels, expected at most {MAX_LABELS}; remove"
             " some."
         )
-    writers = [control for kind in _WRITERS for control in controls if control.kind is kind]
+    writers = [control for kind in WRITERS for control in controls if control.kind is kind]
     if not writers:
         raise ConfigError(
             f"The labelling configuration draws only with {_listed(controls)}; masks cannot be shown as such."
@@ -151,7 +115,7 @@ def parse(label_config: str) -> LabelConfig:
     prompts = [
         control
         for control in controls
-        if not any(_teaches(control.kind, control.smart, each, controls) for each in control.labels)
+        if not any(teaches(control.kind, control.smart, each, controls) for each in control.labels)
     ]
     return LabelConfig(
         image_key,
@@ -170,19 +134,6 @@ def parse(label_config: str) -> LabelConfig:
     )
 
 
-def _teaches(kind: Kind, smart: bool, label: str, controls: Sequence[Control]) -> bool:
-    if kind in (Kind.BRUSH, Kind.POLYGON, Kind.BITMASK):
-        return True
-    if smart:
-        return False
-    return kind is Kind.ELLIPSE or not any(
-        control.kind in OUTLINES
-        and label in control.labels
-        and not (control.smart and control.kind is Kind.ELLIPSE)
-        for control in controls
-    )
-
-
 def _warnings(
     labels: Sequence[str],
     controls: Sequence[Control],
@@ -192,7 +143,7 @@ def _warnings(
     image_name: str,
 ) -> Iterator[str]:
     """What people should know of a configuration that can be used."""
-    drawn = {label for control in controls if control.kind in _WRITERS for label in control.labels}
+    drawn = {label for control in controls if control.kind in WRITERS for label in control.labels}
     for label in labels:
         if label not in drawn:
             kinds = {
@@ -207,7 +158,7 @@ def _warnings(
     boxes_beside = [
         control
         for control in boxes
-        if not all(_teaches(control.kind, False, label, controls) for label in control.labels)
+        if not all(teaches(control.kind, False, label, controls) for label in control.labels)
     ]
     if boxes_beside:
         yield (
@@ -274,7 +225,7 @@ def _image(root: ElementTree.Element) -> tuple[str, str, list[str]]:
 def _drawn_on(root: ElementTree.Element, images: Sequence[ElementTree.Element]) -> ElementTree.Element:
     """Of several images the one that is labelled; the others are there to be looked at."""
     named = {image.get("name"): image for image in images}
-    for kind in (*_WRITERS, Kind.BITMASK, Kind.ELLIPSE, Kind.RECTANGLE):
+    for kind in (*WRITERS, Kind.BITMASK, Kind.ELLIPSE, Kind.RECTANGLE):
         for element in root.iter():
             if element.tag.lower() == kind.value:
                 for target in _targets(element):

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
 
 from backend.errors import RegionError, UnknownLabelError
 from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels import polygons, rle
-from backend.labelstudio.labels.config import Kind, LabelConfig
+from backend.labelstudio.labels.config import LabelConfig
+from backend.labelstudio.labels.controls import Kind
+from backend.labelstudio.labels.painting import Shape, paint
+from backend.labelstudio.labels.shapes import read_pixels
 from model.arrays import Mask
-from model.data.images import row_blocks
 
 TOLERANCE = 0.49
 """Pixels by which a written polygon may deviate from the mask's outline; it saves nine points of ten.
@@ -31,9 +28,6 @@ whole row would be lost.
 """
 MAX_POLYGONS = 300
 """Areas drawn per class, the largest; the labelling page becomes slow with more."""
-
-_PIECES_PIXELS = 1 << 24
-"""Objects of larger regions are told apart by every second pixel, or third, as it takes 15 bytes a pixel."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,7 @@ def draw_regions(
             f"{name}: the result is {type(result).__name__}, expected a list of regions; label the task"
             " again."
         )
-    shapes: list[_Shape] = []
+    shapes: list[Shape] = []
     passed_over = 0
     for region in result:
         if not isinstance(region, dict):
@@ -111,10 +105,10 @@ def draw_regions(
                     " it, or put it back."
                 )
                 raise UnknownLabelError(text, label=label)
-            shapes.append((class_id, where, partial(_shape, region, kind, size)))
+            shapes.append((class_id, where, partial(read_pixels, region, kind, size)))
         except ValueError as error:
             raise RegionError(f"{where}: {error}.") from error
-    mask, overlaps = _painted(shapes, size)
+    mask, overlaps = paint(shapes, size)
     named = tuple(
         f"{pixels} pixels are marked {config.labels[winner - 1]!r} and {config.labels[loser - 1]!r}; "
         f"the smaller object, {config.labels[winner - 1]!r}, has them"
@@ -192,77 +186,6 @@ _POINTS_AND_BARE_SHAPES = {
     *(kind.value.removesuffix("labels") for kind in Kind),
     "magicwand",
 }
-_Pixels = tuple[tuple[slice, slice], npt.NDArray[np.bool_]]
-"""Box of rows and columns, and which pixels of the box are marked."""
-_Shape = tuple[int, str, Callable[[], _Pixels]]
-"""Class id, what errors call it, and what works out its pixels:
-one at a time is held, as each may cover a large image."""
-
-
-def _painted(shapes: Sequence[_Shape], size: tuple[int, int]) -> tuple[Mask, dict[tuple[int, int], int]]:
-    """The mask, and for each two classes (the one that has them, the other) how many pixels both of them
-    marked. Raises RegionError."""
-    mask: Mask = np.zeros(size, dtype=np.uint8)
-    overlapping = False
-    for class_id, where, pixels in shapes:
-        try:
-            box, inside = pixels()
-        except ValueError as error:
-            raise RegionError(f"{where}: {error}.") from error
-        held = mask[box]
-        overlapping = overlapping or bool((inside & (held != 0) & (held != class_id)).any())
-        held[inside] = class_id
-    if not overlapping:
-        return mask, {}
-    mask[:] = 0
-    areas = np.full(size, np.iinfo(np.int32).max, dtype=np.int32)  # pixels of the object that has a pixel
-    overlaps: dict[tuple[int, int], int] = {}
-    for class_id, _, pixels in shapes:
-        box, inside = pixels()
-        held, smallest = mask[box], areas[box]
-        step, pieces = _pieces(inside)
-        for first, end in row_blocks(*inside.shape):
-            rows = slice(first, end)
-            area = pieces[np.arange(first, end) // step][:, np.arange(inside.shape[1]) // step]
-            _paint(class_id, inside[rows], area, held[rows], smallest[rows], overlaps)
-    return mask, overlaps
-
-
-def _pieces(inside: npt.NDArray[np.bool_]) -> tuple[int, npt.NDArray[np.int32]]:
-    """How many pixels the connected piece of each pixel has, by every `step`-th row and column;
-    what lies between these is tiny."""
-    step = max(1, math.ceil(math.sqrt(inside.size / _PIECES_PIXELS)))
-    _, pieces, statistics, _ = cv2.connectedComponentsWithStats(inside[::step, ::step].astype(np.uint8))
-    areas = (statistics[:, cv2.CC_STAT_AREA] * step**2)[pieces]
-    if step > 1:  # the pixels at the edge of a piece, whose row or column is not looked at, count with it
-        coarse = np.where(pieces > 0, areas, 0).astype(np.float32)
-        areas = np.where(pieces > 0, coarse, cv2.dilate(coarse, np.ones((3, 3)))).clip(min=1).astype(np.int32)
-    return step, areas
-
-
-def _paint(
-    class_id: int,
-    inside: npt.NDArray[np.bool_],
-    area: npt.NDArray[np.int32],
-    mask: Mask,
-    areas: npt.NDArray[np.int32],
-    overlaps: dict[tuple[int, int], int],
-) -> None:
-    """Draw pixels `inside`, which are of objects of `area` pixels, where nothing smaller is, and count in
-    what is drawn twice."""
-    won = inside & (area <= areas)
-    for other in np.unique(mask[inside]):
-        if other not in (0, class_id):
-            both = inside & (mask == other)
-            taken = int((both & won).sum())
-            for pair, pixels in (
-                ((class_id, int(other)), taken),
-                ((int(other), class_id), int(both.sum()) - taken),
-            ):
-                if pixels:
-                    overlaps[pair] = overlaps.get(pair, 0) + pixels
-    mask[won] = class_id
-    areas[won] = area[won]
 
 
 def _label(region: Mapping[str, Any]) -> str:
@@ -281,104 +204,6 @@ def _check_size(region: Mapping[str, Any], size: tuple[int, int]) -> None:
             f"it was drawn on an image of {found[1]} x {found[0]} pixels (width x height), "
             f"but the image has {size[1]} x {size[0]}; has it been replaced? Label the task again"
         )
-
-
-def _shape(region: Mapping[str, Any], kind: Kind, size: tuple[int, int]) -> _Pixels:
-    value, (height, width) = region["value"], size
-    if kind is Kind.BRUSH:
-        if value.get("format", "rle") != "rle" or "rle" not in value:
-            raise ValueError(
-                f"its brush has the format {value.get('format')!r}, expected 'rle' with its bytes; draw it"
-                " again"
-            )
-        try:
-            return _boxed(rle.decode(value["rle"], size))
-        except ValueError as error:
-            raise ValueError(f"its brush cannot be decoded: {error}; draw it again") from error
-    if kind is Kind.BITMASK:
-        return _boxed(_bitmask(value, size))
-    points: polygons.Points = _outline(value, kind) * np.asarray([width / 100, height / 100])
-    if kind in (Kind.ELLIPSE, Kind.RECTANGLE):
-        points = _turned(points, float(value.get("rotation") or 0))
-    if len(points) < 3:
-        raise ValueError(
-            f"its polygon has {len(points)} point{'s' if len(points) != 1 else ''}, expected at least 3; draw"
-            " it again"
-        )
-    return polygons.fill(points, size)
-
-
-def _boxed(marked: npt.NDArray[np.bool_]) -> tuple[tuple[slice, slice], npt.NDArray[np.bool_]]:
-    """The smallest box that holds all marked pixels, and those of it."""
-    rows, columns = (np.flatnonzero(marked.any(axis=axis)) for axis in (1, 0))
-    if not rows.size:
-        return (slice(0, 0), slice(0, 0)), np.zeros((0, 0), dtype=bool)
-    box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
-    return box, marked[box]
-
-
-def _bitmask(value: Mapping[str, Any], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """The pixels of a bitmask, a PNG in a data: address: those that are not transparent."""
-    try:
-        content = base64.b64decode(str(value["imageDataURL"]).partition("base64,")[2], validate=True)
-        with PIL.Image.open(io.BytesIO(content)) as image:
-            found = (image.height, image.width)
-            if found == size:  # else it is not decoded: it may be of any size
-                image.load()
-                marked: npt.NDArray[np.bool_] = np.empty(size, dtype=bool)
-                for first, end in row_blocks(*size):
-                    marked[first:end] = (
-                        np.asarray(image.crop((0, first, size[1], end)).convert("RGBA"))[..., 3] > 127
-                    )
-                return marked
-    except (KeyError, ValueError, OSError, PIL.Image.DecompressionBombError) as error:
-        raise ValueError(
-            f"its bitmask cannot be decoded ({type(error).__name__}: {error}); draw it again"
-        ) from error
-    raise ValueError(
-        f"its bitmask has {found[1]} x {found[0]} pixels, but the image {size[1]} x {size[0]}; draw it again"
-    )
-
-
-def _outline(value: Mapping[str, Any], kind: Kind) -> polygons.Points:
-    """Points in per cent of width and height;
-    of a rectangle and an ellipse the first is what it turns around."""
-    points: polygons.Points
-    try:
-        if kind is Kind.POLYGON:
-            points = np.asarray(value["points"], dtype=np.float64).reshape(-1, 2)
-        else:
-            x, y = float(value["x"]), float(value["y"])
-            if kind is Kind.RECTANGLE:
-                w, h = float(value["width"]), float(value["height"])
-                points = np.asarray([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
-            else:
-                angle = np.linspace(0, 2 * np.pi, 361)[:-1]
-                around = np.stack(
-                    [
-                        x + float(value["radiusX"]) * np.cos(angle),
-                        y + float(value["radiusY"]) * np.sin(angle),
-                    ],
-                    axis=1,
-                )
-                points = np.concatenate([[[x, y]], around])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"its {kind.value.removesuffix('labels')} cannot be read ({type(error).__name__}: {error}); draw"
-            " it again"
-        ) from error
-    if not np.isfinite(points).all() or np.abs(points).max(initial=0) > 1e6:
-        raise ValueError("its coordinates are not finite numbers of per cent; draw it again")
-    return points
-
-
-def _turned(points: polygons.Points, degrees: float) -> polygons.Points:
-    """Clockwise around the first point, in pixels: a rectangle's top left corner;
-    the centre of an ellipse, which then is dropped."""
-    centre, angle = points[0], np.deg2rad(degrees)
-    turn = np.asarray([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    turned: polygons.Points = (points - centre) @ turn + centre
-    return turned if len(points) == 4 else turned[1:]
 
 
 def _brush(pixels: npt.NDArray[np.bool_]) -> list[dict[str, object]]:

@@ -3,7 +3,8 @@
 import pytest
 
 from backend.errors import ConfigError
-from backend.labelstudio.labels.config import EXAMPLE, Kind, parse
+from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.labelstudio.labels.controls import Kind
 
 LABELS = '<Label value="Axon"/><Label value="Myelin" background="red"/>'
 
