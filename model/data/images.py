@@ -7,10 +7,9 @@ displayed: EXIF and TIFF orientation tags are applied before anyone sees the arr
 """
 
 import io
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -18,16 +17,9 @@ from PIL import Image
 
 from model.arrays import Array
 from model.data import tiff
+from model.data.image_header import MIN_SIDE, Header, check_size, explain, read_header, unreadable
 from model.errors import ImageError
 
-MIN_SIDE = 32
-"""Pixels; below this a U-Net has nothing left to look at after five halvings."""
-MAX_PIXELS = 178_956_970
-"""Limit against files whose header claims anything:
-about 13,000 x 13,000, which take 1.3 GB to decode in colour."""
-BYTES_A_PIXEL = 8
-"""Memory that decoding takes for each pixel of a colour image of 8 bits, as PNG, JPEG or BMP;
-nothing that is done with it takes more."""
 BLOCK_PIXELS = 1 << 22
 """Pixels of a large image that are worked on at once, 4 million: as many as an image of 2048 x 2048 has."""
 CLIP_FRACTION = 0.001
@@ -36,14 +28,6 @@ hot and dead pixels, glare."""
 CLIP_PIXELS = 32
 """At most this many pixels' worth is cut:
 0.1 % of a 2048 x 2048 image is more than the area of five nuclei, which may be all there are."""
-
-# MAX_PIXELS is this module's own word on it, for all formats, and says what to do.
-Image.MAX_IMAGE_PIXELS = None
-
-_ORIENTATION_TAG = 274
-_FORMATS = "PNG, JPEG or TIFF (BMP and WebP are read as well)"
-_PILLOW_KINDS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "WEBP")
-"""What Label Studio takes as an upload and a browser shows, beside animations and drawings."""
 LOSSY = ("JPEG", "MPO", "WEBP")
 """Formats of files that do not keep values exactly."""
 
@@ -57,21 +41,6 @@ class Decoded(NamedTuple):
     """The format changes values a little (JPEG, also within a TIFF)."""
     assumed: str = ""
     """What the file does not say and was taken for granted, in words; empty if nothing was."""
-
-
-class _Header(NamedTuple):
-    """What is known before pixels are decoded;
-    `height` and `width` are as stored, `orientation` is the EXIF number 1 to 8."""
-
-    kind: str
-    height: int
-    width: int
-    orientation: int
-    gray_bits: int
-    """Bits per pixel of a gray PNG (1, 2, 4, 8, 16); 16 also for a colour PNG of 16 bits per channel;
-    8 for the rest."""
-    memory: float
-    """Bytes for each pixel that decoding takes at its peak (measured)."""
 
 
 def read_image(path: str | Path, *, max_side: int | None = None) -> Array:
@@ -110,8 +79,8 @@ def decode_raw(data: bytes, name: str, *, stored: bool = False) -> Array:
 
 def decode(data: bytes, name: str, *, stored: bool = False) -> Decoded:
     """As `decode_raw`, with what was not certain in reading it."""
-    header = _header(io.BytesIO(data), name)
-    _check_size(header, name)
+    header = read_header(io.BytesIO(data), name)
+    check_size(header, name)
     try:
         array, lossy, assumed = _pixels(data, header, name, stored)
     except (ImageError, MemoryError):
@@ -120,7 +89,7 @@ def decode(data: bytes, name: str, *, stored: bool = False) -> Decoded:
         Exception
     ) as error:  # decoders raise anything: OSError, SyntaxError, ValueError, struct.error, codecs' own
         raise ImageError(
-            f"{name}: the {header.kind} data is truncated or damaged ({_text(error)}); copy or export the"
+            f"{name}: the {header.kind} data is truncated or damaged ({explain(error)}); copy or export the"
             " file again."
         ) from error
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -130,33 +99,6 @@ def decode(data: bytes, name: str, *, stored: bool = False) -> Decoded:
             " the image again."
         )
     return Decoded(np.ascontiguousarray(_orient(array, header.orientation)), lossy, assumed)
-
-
-def image_size(path: str | Path) -> tuple[int, int]:
-    """Tell (height, width) in pixels of an image file as displayed, from its header alone.
-    Raises ImageError if it cannot be read."""
-    try:
-        with Path(path).open("rb") as stream:
-            header = _header(stream, str(path))
-    except OSError as error:
-        raise _unreadable(Path(path), error) from error
-    return (header.width, header.height) if header.orientation >= 5 else (header.height, header.width)
-
-
-def encoded_size(data: bytes, name: str) -> tuple[int, int]:
-    """Tell (height, width) in pixels of an encoded image as stored, from its header alone.
-    Raises ImageError if it cannot be read."""
-    header = _header(io.BytesIO(data), name)
-    return header.height, header.width
-
-
-def decoding_pixels(data: bytes, name: str) -> int:
-    """As how many pixels of a colour image an encoded one counts in memory, from its header alone.
-
-    Of WebP and of 16-bit colours as twice as many. Raises ImageError if it cannot be read.
-    """
-    header = _header(io.BytesIO(data), name)
-    return round(header.height * header.width * header.memory / BYTES_A_PIXEL)
 
 
 def working_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
@@ -279,94 +221,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> ImageError:
-    if isinstance(error, FileNotFoundError):
-        return ImageError(
-            f"{path}: no such file, expected an image; check the name, or whether it was moved or deleted"
-            " meanwhile."
-        )
-    return ImageError(
-        f"{path}: cannot be opened ({error.strerror or error}), expected a readable image file; check its"
-        " permissions."
-    )
-
-
-def _header(stream: BinaryIO, name: str) -> _Header:
-    """Read format, stored size and orientation without decoding pixels. Raises ImageError."""
-    start = stream.read(32)
-    stream.seek(0)
-    if not start:
-        raise ImageError(f"{name}: the file is empty, expected {_FORMATS}; copy or export it again.")
-    try:
-        if start[:4] in tiff.MAGIC:
-            height, width, orientation, size = tiff.read_header(stream, name)
-            return _Header(
-                "TIFF", height, width, _valid_orientation(orientation), 8, max(BYTES_A_PIXEL, 1.5 * size)
-            )
-        with Image.open(stream) as image:
-            kind = image.format or "unknown"
-            # Pillow decodes all pixels of a PNG to look for EXIF behind them;
-            # where it stands in front, `info` has it already.
-            exif = image.getexif() if kind != "PNG" or "exif" in image.info else {}
-            bits = start[24] if kind == "PNG" else 8
-            frames = getattr(image, "n_frames", 1) if kind == "WEBP" else 1
-            memory = 16 if kind == "WEBP" or (bits == 16 and len(image.getbands()) > 1) else BYTES_A_PIXEL
-            header = _Header(
-                kind,
-                image.height,
-                image.width,
-                _valid_orientation(exif.get(_ORIENTATION_TAG, 1)),
-                bits,
-                memory,
-            )
-    except (ImageError, MemoryError):
-        raise
-    except Exception as error:  # see decode_raw
-        known = (
-            start[:4] in tiff.MAGIC
-            or start.startswith((b"\x89PNG", b"\xff\xd8", b"BM"))
-            or start[8:12] == b"WEBP"
-        )
-        found = f"a damaged header ({_text(error)})" if known else f"a file that starts with {start[:16]!r}"
-        raise ImageError(
-            f"{name}: found {found}, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF."
-        ) from error
-    if frames > 1 and header.kind == "WEBP":
-        raise ImageError(
-            f"{name}: found an animation of {frames} pictures, expected one; export each picture as a file of"
-            " its own."
-        )
-    if header.kind not in _PILLOW_KINDS:
-        raise ImageError(
-            f"{name}: found a {header.kind} file, expected {_FORMATS}; open it in ImageJ and save it as PNG"
-            " or TIFF."
-        )
-    return header
-
-
-def _text(error: Exception) -> str:
-    """What a decoder says, without the Python object that it read from."""
-    return re.sub(r" ?<_io\.[^>]*>", "", str(error))
-
-
-def _valid_orientation(value: object) -> int:
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _check_size(header: _Header, name: str) -> None:
-    size = f"{header.width} x {header.height} pixels (width x height)"
-    if min(header.height, header.width) < MIN_SIDE:
-        raise ImageError(
-            f"{name}: found {size}, expected at least {MIN_SIDE} on each side; use larger images."
-        )
-    if header.height * header.width > MAX_PIXELS:
-        raise ImageError(
-            f"{name}: found {size}, expected at most {MAX_PIXELS} pixels in all; cut it into tiles, or export"
-            " it smaller."
-        )
+        raise unreadable(path, error) from error
 
 
 def _orient(array: Array, orientation: int) -> Array:
@@ -378,14 +233,14 @@ def _orient(array: Array, orientation: int) -> Array:
     return array[:, ::-1] if orientation in (2, 3, 6, 7) else array
 
 
-def _pixels(data: bytes, header: _Header, name: str, stored: bool) -> Decoded:
+def _pixels(data: bytes, header: Header, name: str, stored: bool) -> Decoded:
     if header.kind == "TIFF":
         return Decoded(*tiff.read_pixels(data, name, stored))
     exact = header.kind == "WEBP" and data[12:16] == b"VP8L"  # WebP has a lossless kind
     return Decoded(_pixels_of_others(data, header, stored), header.kind in LOSSY and not exact)
 
 
-def _pixels_of_others(data: bytes, header: _Header, stored: bool) -> Array:
+def _pixels_of_others(data: bytes, header: Header, stored: bool) -> Array:
     if header.kind == "PNG" and header.gray_bits == 16:  # Pillow would silently reduce 16-bit colour to 8 bit
         array = np.asarray(imagecodecs.png_decode(data))
         alpha = array.ndim == 3 and array.shape[2] in (2, 4)

@@ -9,7 +9,7 @@ import pytest
 from backend.errors import SettingsError
 from backend.project_settings import check_encoder, parse_project_settings
 from backend.settings import EMBEDDED_REDIS_FILE, Settings, masked_url, read_settings
-from model.data.images import MAX_PIXELS
+from model.data.image_header import MAX_PIXELS
 
 
 @pytest.fixture(autouse=True)

@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
+from model.data.image_header import image_size
 from model.data.images import (
     decode,
     decode_image,
     decode_raw,
-    image_size,
     normalise,
     read_image,
     read_raw,
@@ -398,7 +398,7 @@ def test_gigantic_images_are_refused_before_decoding(side: int) -> None:
 
 
 def test_the_pixel_limit_holds_for_tiff_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("model.data.images.MAX_PIXELS", 1999)
+    monkeypatch.setattr("model.data.image_header.MAX_PIXELS", 1999)
     tifffile.imwrite(tmp_path / "huge.tif", noise(40, 50))
     with pytest.raises(ImageError, match=r"huge\.tif: found 50 x 40 pixels .*at most 1999"):
         read_raw(tmp_path / "huge.tif")
