@@ -19,6 +19,8 @@ from tests.stack import annotators, cells, large_cells, make_project, stack, tra
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
+SETTINGS = Path(__file__).parent / "label_studio_settings"
+
 __all__ = [
     "annotators",
     "browser",
@@ -71,6 +73,16 @@ def _shared(name: str) -> Path:
     return folder
 
 
+class QuickLabelStudio(LabelStudioServer):
+    """A Label Studio that checks passwords at once."""
+
+    def environment(self) -> dict[str, str]:
+        """With settings of the tests, which add to the add-on's."""
+        found = super().environment()
+        path = os.pathsep.join([found["PYTHONPATH"], str(SETTINGS)])
+        return found | {"PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "quick_passwords"}
+
+
 @pytest.fixture(scope="session")
 def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
     """A real Label Studio on a free port, started once for all tests that ask for it;
@@ -81,7 +93,7 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
     `address(file)`, `sign_in(email, password)`.
     """
     admin = Account("admin@example.com", secrets.token_urlsafe(12), secrets.token_hex(20))
-    server = LabelStudioServer(tmp_path_factory.mktemp("label-studio"), admin, port=free_port())
+    server = QuickLabelStudio(tmp_path_factory.mktemp("label-studio"), admin, port=free_port())
     with pytest.MonkeyPatch.context() as environment:
         for name in ("ML_CONNECTION_TIMEOUT", "ML_TIMEOUT_HEALTH", "ML_TIMEOUT_SETUP", "WEBHOOK_TIMEOUT"):
             environment.setenv(

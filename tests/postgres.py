@@ -69,7 +69,7 @@ class LabelStudioOnPostgres(LabelStudioServer):
             return found
         subprocess.run(
             [found.command[0], "version"],
-            env={**os.environ, **self._environment()},
+            env={**os.environ, **self.environment()},
             check=True,
             capture_output=True,
         )
@@ -89,9 +89,10 @@ class LabelStudioOnPostgres(LabelStudioServer):
         command: list[str | Path] = [programs() / program, *arguments, DATABASE]
         subprocess.run(command, env={**os.environ, **login}, check=True, capture_output=True)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """With the database, and without the settings for SQLite."""
         return {
-            **super()._environment(),
+            **super().environment(),
             **self._postgres.environment,
             "DJANGO_SETTINGS_MODULE": "recompute_queries.settings",
         }

@@ -107,7 +107,7 @@ class LabelStudioServer:
             str(self.port),
         ]
         return Program(
-            "Label Studio", command, environment=self._environment(), log=self.log, folder=self.data_dir
+            "Label Studio", command, environment=self.environment(), log=self.log, folder=self.data_dir
         )
 
     def stop(self) -> None:
@@ -171,7 +171,8 @@ class LabelStudioServer:
         # "#", "&", "+", "%" in a name mean something else in an address.
         return f"/data/local-files/?d={quote(str(file.resolve().relative_to(self.files)))}"
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What it is started with, beside this process's own."""
         return {
             "LABEL_STUDIO_BASE_DATA_DIR": str(self.data_dir),
             "LABEL_STUDIO_HOST": self.url,

@@ -42,8 +42,8 @@ class Hosted(LabelStudioServer):
 
     host = ""
 
-    def _environment(self) -> dict[str, str]:
-        return super()._environment() | {"LABEL_STUDIO_HOST": self.host}
+    def environment(self) -> dict[str, str]:
+        return super().environment() | {"LABEL_STUDIO_HOST": self.host}
 
 
 @dataclass
