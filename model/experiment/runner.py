@@ -4,7 +4,7 @@ every arm step by step, arms side by side in processes, each finished step kept 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +23,6 @@ GROWING = ("experiments", "random_draws", "repeats")
 """Settings of the protocol that a finished experiment may raise."""
 OnBegin = Callable[[int, int], None]
 OnRun = Callable[[Run, int, int], None]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One unit of work: choose what to add to `labelled` until `size` are labelled, and score the new set.
-
-    `before` is the run of an earlier call that had fewer repeated trainings:
-    its set is kept, and the trainings that it lacks are added.
-    """
-
-    protocol: Protocol
-    work: Path
-    experiment: int
-    strategy: str
-    draw: int
-    size: int
-    labelled: tuple[str, ...]
-    before: Run | None = None
-
-    @property
-    def key(self) -> Key:
-        """What names its run in the results."""
-        return (self.experiment, self.strategy, self.draw, self.size)
 
 
 def run_experiment(
@@ -102,16 +79,19 @@ def write_outputs(results: Results, out: Path) -> None:
     write_report(results, out / "report.md")
 
 
-def run_step(step: Step) -> Run:
-    """Do one step in this process."""
-    protocol = step.protocol
-    scorer = Scorer(protocol, step.experiment, step.work / "scores")
-    if step.before is not None:
-        return _repeated(step.before, scorer)
-    added, query_seconds, notes = _query(step, scorer)
-    chosen = tuple(sorted({*step.labelled, *added}))
-    seed, scored = protocol.training_seed(step.experiment, 0), scorer.score(chosen)
-    return Run(*step.key, chosen, added, seed=seed, query_seconds=query_seconds, notes=notes, **scored)
+def run_step(protocol: Protocol, work: Path, key: Key, labelled: tuple[str, ...], before: Run | None) -> Run:
+    """Choose in this process what to add to `labelled` up to the size of the key, and score the set.
+
+    `before` is the run of an earlier call that had fewer repeated trainings:
+    its set is kept, and the trainings that it lacks are added.
+    """
+    scorer = Scorer(protocol, key[0], work / "scores")
+    if before is not None:
+        return _repeated(before, scorer)
+    added, query_seconds, notes = _query(protocol, work, key, labelled, scorer)
+    chosen = tuple(sorted({*labelled, *added}))
+    seed, scored = protocol.training_seed(key[0], 0), scorer.score(chosen)
+    return Run(*key, chosen, added, seed=seed, query_seconds=query_seconds, notes=notes, **scored)
 
 
 def _repeated(run: Run, scorer: Scorer) -> Run:
@@ -129,13 +109,15 @@ def _machines(machine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return same or {key: f"unknown and {value}" for key, value in other.items()}
 
 
-def _query(step: Step, scorer: Scorer) -> tuple[tuple[str, ...], float, dict[str, float]]:
-    if step.strategy in (INITIAL, WHOLE):
+def _query(
+    protocol: Protocol, work: Path, key: Key, labelled: tuple[str, ...], scorer: Scorer
+) -> tuple[tuple[str, ...], float, dict[str, float]]:
+    experiment, name, draw, size = key
+    if name in (INITIAL, WHOLE):
         return (), 0.0, {}
-    protocol, folder = step.protocol, step.work / f"{step.experiment}-{step.strategy}-{step.draw}-{step.size}"
-    seed = protocol.query_seed(step.experiment, step.draw, step.size)
-    round_ = protocol.round_of(step.labelled, seed, folder, scorer.model_folder(step.labelled))
-    budget, strategy = step.size - len(step.labelled), protocol.strategy(step.strategy)
+    folder, seed = work / f"{experiment}-{name}-{draw}-{size}", protocol.query_seed(experiment, draw, size)
+    round_ = protocol.round_of(labelled, seed, folder, scorer.model_folder(labelled))
+    budget, strategy = size - len(labelled), protocol.strategy(name)
     watch = Stopwatch(folder / "seconds.json", round_.identity_with_images)
     try:
         with watch.part("begin"):
@@ -153,8 +135,8 @@ def _query(step: Step, scorer: Scorer) -> tuple[tuple[str, ...], float, dict[str
 
 def _ready(
     protocol: Protocol, planned: Sequence[Key], work: Path, results: Results
-) -> dict[Key, tuple[Step]]:
-    """The steps whose predecessor is done, in the order in which they are best begun."""
+) -> dict[Key, tuple[Any, ...]]:
+    """What run_step can do now, as the predecessor is done, in the order in which it is best begun."""
     split, steps = protocol.read_split(), {}
     newest: dict[Any, tuple[str, ...] | None] = {}  # set of each arm; None: still to be made
     for key in planned:
@@ -166,6 +148,6 @@ def _ready(
         if labelled is not None:
             run = results.get(key) if results.has(key) else None
             if not results.has(key, protocol.repeats):
-                steps[key] = (Step(protocol, work, *key, labelled, run),)
+                steps[key] = (protocol, work, key, labelled, run)
             newest[arm] = run.chosen if run else None
     return steps

@@ -27,7 +27,7 @@ class Study:
                 content = json.loads(path.read_text())
                 self.finished, stored = dict(content[part]), dict(content["settings"])
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise ResultsError(f"{path} cannot be read ({error!r}). {REMEDY}") from error
+                raise ResultsError(f"{path} cannot be read ({error!r}); {REMEDY}") from error
             check_agreement(stored, settings, settings.keys(), path)
 
     def finish(

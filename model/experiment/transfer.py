@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,21 @@ Matrix = npt.NDArray[np.float64]
 SHARES = (0.25, 0.5, 1.0)  # of U that K may be
 DRAWS = 20  # random K of each share, and random batches
 SELECTION_SECONDS = 5.0
+QUESTION = (
+    "Does d rank as the truth does? d(x_k, x_j), which chooses the batch, scores a network trained on image k"
+    " alone against the pseudo-label of image j, the mask of a first model f_L; the true transfer dice scores"
+    " the same network against your mask. Spearman is their rank correlation: 1 is the same order, 0 no"
+    " relation."
+)
+RANKS = "experiment | f_L: dice of its pseudo-labels | Spearman, all pairs | Spearman, median of rows | pairs"
+WORTH = (
+    "experiment | K | Spearman of the completed d with the true transfer"
+    " | batch of {}: worst true expected dice | mean"
+)
+NOTHING = (
+    "the network on the initial images finds nothing, or only foreground, in all others: try more --steps or"
+    " --initial"
+)
 
 
 def study(
@@ -72,89 +88,60 @@ def transfer_row(protocol: Protocol, experiment: int, k: str, out: Path) -> dict
 def report(protocol: Protocol, rows: dict[str, dict[str, list[float]]], budget: int, out: Path) -> str:
     """Two Markdown tables:
     how well d ranks pairs, and what the selection is worth, in true transfer dice, with a smaller K."""
-    ranks = [
-        (
-            "Does d rank as the truth does? d(x_k, x_j), which chooses the batch, scores a network trained on"
-            " image k alone against the pseudo-label of image j, the mask of a first model f_L; the true"
-            " transfer dice scores the same network against your mask. Spearman is their rank correlation: 1"
-            " is the same order, 0 no relation."
-        ),
-        "",
-        (
-            "| experiment | f_L: dice of its pseudo-labels | Spearman, all pairs | Spearman, median over the"
-            " rows | pairs |"
-        ),
-        "|---|---|---|---|---|",
-    ]
-    worth = [
-        (
-            f"| experiment | K | Spearman of the completed d with the true transfer | batch of {budget}:"
-            " worst true expected dice | mean |"
-        ),
-        "|---|---|---|---|---|",
-    ]
+    ranks: list[list[object]] = []
+    worth: list[list[object]] = []
+    truth = protocol.read_pool().labels
     for experiment in range(protocol.experiments):
         round_ = _round(protocol, experiment, out)
-        truth = protocol.read_pool().labels
-        quality = np.mean(
-            [dice(round_.pseudo_labels[i], truth[i], round_.classes) for i in round_.unlabelled]
-        )
+        dices = [dice(round_.pseudo_labels[i], truth[i], round_.classes) for i in round_.unlabelled]
+        quality = f"{np.mean(dices):.3f}"
         if not _comparable(round_):
-            nothing = (
-                "the network on the initial images finds nothing, or only foreground, in all others: try more"
-                " --steps or --initial"
-            )
-            ranks.append(f"| {experiment} | {quality:.3f} | {nothing} | | |")
+            ranks.append([experiment, quality, NOTHING, "", ""])
             continue
         trained = [round_.ids.index(k) for k in round_.unlabelled]
-        d = np.array([rows[_name(experiment, k)]["d"] for k in round_.unlabelled])
-        true = np.array([rows[_name(experiment, k)]["true"] for k in round_.unlabelled])
+        d, true = (
+            np.array([rows[_name(experiment, k)][kind] for k in round_.unlabelled]) for kind in ("d", "true")
+        )
         off = np.ones_like(d, dtype=bool)
         off[np.arange(len(trained)), trained] = False
         by_row = [_spearman(d[i][off[i]], true[i][off[i]]) for i in range(len(d))]
-        ranks.append(
-            f"| {experiment} | {quality:.3f} | {_spearman(d[off], true[off]):.3f} |"
-            f" {np.nanmedian(by_row):.3f} | {off.sum()} |"
-        )
-        worth += _worth(experiment, round_, d, true, trained, budget)
-    return "\n".join(ranks) + "\n\n" + "\n".join(worth) + "\n"
+        all_pairs = f"{_spearman(d[off], true[off]):.3f}"
+        ranks.append([experiment, quality, all_pairs, f"{np.nanmedian(by_row):.3f}", off.sum()])
+        worth += [[experiment, *cells] for cells in _worth(round_, d, true, trained, budget)]
+    return f"{QUESTION}\n\n{_markdown(RANKS, ranks)}\n\n{_markdown(WORTH.format(budget), worth)}\n"
 
 
-def _worth(
-    experiment: int, round_: Round, d: Matrix, true: Matrix, trained: list[int], budget: int
-) -> list[str]:
+def _markdown(heads: str, lines: list[list[object]]) -> str:
+    rows = [f"| {' | '.join(map(str, cells))} |" for cells in lines]
+    return "\n".join([f"| {heads} |", "|---" * (heads.count("|") + 1) + "|", *rows])
+
+
+def _worth(round_: Round, d: Matrix, true: Matrix, trained: list[int], budget: int) -> list[list[str]]:
     random = np.random.default_rng(0)
     real = complete(true, trained)
     labelled = [round_.ids.index(i) for i in round_.labelled]
     usable = [round_.unlabelled.index(k) for k in _comparable(round_)]
+    others = ~np.eye(len(real), dtype=bool)
 
-    def values(batch: list[int]) -> tuple[float, float]:
-        expected = expected_dice(real, [*labelled, *batch])
-        return float(expected.min()), float(expected.mean())
+    def select(d: npt.NDArray[Any]) -> list[int]:
+        return list(maximin(d, labelled, budget, ids=round_.ids, time_limit=SELECTION_SECONDS).indices)
+
+    def line(name: str, correlation: str, batches: list[list[int]]) -> list[str]:
+        expected = [expected_dice(real, [*labelled, *batch]) for batch in batches]
+        worst, mean = (np.mean([fold(each) for each in expected]) for fold in (np.min, np.mean))
+        return [name, correlation, f"{worst:.3f}", f"{mean:.3f}"]
 
     lines = []
     for share in SHARES:
-        results, correlations = [], []
+        batches, correlations = [], []
         for _ in range(DRAWS if share < 1 else 1):
             k = sorted(random.choice(usable, max(1, round(share * len(usable))), replace=False))
             completed = complete(d[k], [trained[index] for index in k])
-            others = ~np.eye(len(real), dtype=bool)
             correlations.append(_spearman(completed[others], real[others]))
-            batch = maximin(completed, labelled, budget, ids=round_.ids, time_limit=SELECTION_SECONDS).indices
-            results.append(values(list(batch)))
-        lines.append(_line(experiment, f"{share:.0%} of U", f"{np.mean(correlations):.3f}", results))
-    chance = [values(list(random.choice(trained, budget, replace=False))) for _ in range(DRAWS * 10)]
-    best = maximin(real, labelled, budget, ids=round_.ids, time_limit=SELECTION_SECONDS).indices
-    return [
-        *lines,
-        _line(experiment, "random batches", "", chance),
-        _line(experiment, "best, knowing all masks", "", [values(list(best))]),
-    ]
-
-
-def _line(experiment: int, name: str, correlation: str, results: list[tuple[float, float]]) -> str:
-    worst, mean = np.mean(results, axis=0)
-    return f"| {experiment} | {name} | {correlation} | {worst:.3f} | {mean:.3f} |"
+            batches.append(select(completed))
+        lines.append(line(f"{share:.0%} of U", f"{np.mean(correlations):.3f}", batches))
+    chance = [list(random.choice(trained, budget, replace=False)) for _ in range(DRAWS * 10)]
+    return [*lines, line("random batches", "", chance), line("best, knowing all masks", "", [select(real)])]
 
 
 def _spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float:

@@ -7,14 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from model.experiment.evaluation.curves import Measure, areas, arms, scores
-from model.experiment.evaluation.significance import (
-    DECIMALS,
-    SEED,
-    bootstrap_interval,
-    holm,
-    sign_flip_p,
-    smallest_p,
-)
+from model.experiment.evaluation.significance import DECIMALS, bootstrap_interval, holm, sign_flip_p
 from model.experiment.record.run import INITIAL, RANDOM, Run
 
 
@@ -27,12 +20,11 @@ class Comparison:
     size: int | None
     differences: dict[int, float]  # by experiment, only those in which both arms have the size (or the curve)
     mean: float
-    # the next four are None for one experiment, or where the sets are the same
+    # the next three are None for one experiment, or where the sets are the same
     interval: tuple[float, float] | None
     p: float | None
     p_holm: float | None  # corrected over the strategies (curve) or over strategies x sizes
-    smallest_p: float | None  # no data could give less with so few experiments
-    same_sets: bool  # both arms hold the same images (the whole pool): there is no choice to compare
+    same_sets: bool = False  # both arms hold the same images (the whole pool): there is no choice to compare
 
     @property
     def n(self) -> int:
@@ -40,28 +32,23 @@ class Comparison:
         return len(self.differences)
 
 
-def compare_areas(runs: Sequence[Run], measure: Measure = "dice", seed: int = SEED) -> list[Comparison]:
+def compare_areas(runs: Sequence[Run], measure: Measure = "dice") -> list[Comparison]:
     """Compare each strategy's budget curve with that of `random`;
     empty where `random` has no finished curve."""
     pairs = _pairs(areas(runs, measure)).groupby("strategy")
-    return _corrected([_compare(str(name), None, of_one, False, seed) for name, of_one in pairs])
+    return _corrected([_compare(str(name), None, of_one) for name, of_one in pairs])
 
 
-def compare_sizes(runs: Sequence[Run], measure: Measure = "dice", seed: int = SEED) -> list[Comparison]:
+def compare_sizes(runs: Sequence[Run], measure: Measure = "dice") -> list[Comparison]:
     """Compare each strategy with `random` at each size but the initial one; empty without `random`.
 
     Where both arms hold the same images (the whole pool) there is nothing to test;
     such sizes have no p and do not enter the correction.
     """
-    initial, same = {run.size for run in runs if run.strategy == INITIAL}, _same_sets(runs)
-    pairs = _pairs(scores(runs, measure)).groupby(["strategy", "size"])
-    return _corrected(
-        [
-            _compare(name, size, of, (name, size) in same, seed)
-            for (name, size), of in pairs
-            if size not in initial
-        ]
-    )
+    pairs, same = _pairs(scores(runs, measure)), _same_sets(runs)
+    pairs = pairs[~pairs["size"].isin([run.size for run in runs if run.strategy == INITIAL])]
+    groups = pairs.groupby(["strategy", "size"])
+    return _corrected([_compare(name, size, own, (name, size) in same) for (name, size), own in groups])
 
 
 def win_rates(runs: Sequence[Run], by: Sequence[str], measure: Measure = "dice") -> pd.DataFrame:
@@ -106,16 +93,11 @@ def _same_sets(runs: Sequence[Run]) -> set[tuple[str, int]]:
     return set(same[same].index)
 
 
-def _compare(strategy: str, size: int | None, pairs: pd.DataFrame, same_sets: bool, seed: int) -> Comparison:
+def _compare(strategy: str, size: int | None, pairs: pd.DataFrame, same_sets: bool = False) -> Comparison:
     values = pairs.difference.to_list()
     by_experiment = dict(zip(pairs.experiment.to_list(), values, strict=True))
-    compared = Comparison(
-        strategy, size, by_experiment, float(pairs.difference.mean()), None, None, None, None, same_sets
-    )
-    if same_sets:
-        return compared
-    interval, p = bootstrap_interval(values, seed), sign_flip_p(values, seed)
-    return dataclasses.replace(compared, interval=interval, p=p, smallest_p=smallest_p(len(values)))
+    tested = (None, None) if same_sets else (bootstrap_interval(values), sign_flip_p(values))
+    return Comparison(strategy, size, by_experiment, float(pairs.difference.mean()), *tested, None, same_sets)
 
 
 def _corrected(compared: list[Comparison]) -> list[Comparison]:

@@ -9,6 +9,7 @@ import pandas as pd
 from model.experiment.evaluation import curves
 from model.experiment.evaluation.comparison import Comparison
 from model.experiment.evaluation.cost import noise
+from model.experiment.evaluation.significance import smallest_p
 from model.experiment.record.plan import missing
 from model.experiment.record.results import Results
 from model.experiment.record.run import FALLBACK, INITIAL, RANDOM, WHOLE, Run
@@ -104,13 +105,14 @@ def _judge(c: Comparison) -> str:
         f"{says} (mean difference of the area {signed(c.mean)}, above random in {ahead} of"
         f" {count(c.n, 'experiment')}{'' if c.interval is None else f', 95 % interval {interval(c)}'})"
     )
-    if says in (Verdict.TOO_FEW, Verdict.TIES) or c.p_holm is None or c.smallest_p is None:
+    least = smallest_p(c.n)
+    if says in (Verdict.TOO_FEW, Verdict.TIES) or c.p_holm is None or least is None:
         return judged
     if c.p_holm < CHANCE:
         return f"{judged}; the test confirms it, p = {p_value(c.p_holm)}"
-    if c.smallest_p < CHANCE:
+    if least < CHANCE:
         return f"{judged}; the test does not confirm it, p = {p_value(c.p_holm)}"
-    limit = f"{c.n} experiments allow none below {p_value(c.smallest_p)}"
+    limit = f"{c.n} experiments allow none below {p_value(least)}"
     return f"{judged}; the test cannot confirm it: p = {p_value(c.p_holm)}, and {limit}"
 
 

@@ -24,6 +24,7 @@ from model.experiment.evaluation.reading import (
     p_value,
     signed,
 )
+from model.experiment.evaluation.significance import smallest_p
 from model.experiment.record.agreement import flatten
 from model.experiment.record.plan import comparable_runs, planned_runs
 from model.experiment.record.results import Results
@@ -103,7 +104,7 @@ def _areas(runs: Sequence[Run], compared: Sequence[Comparison]) -> str:
         lines.append(line | _rate(rates.get(name)))
     sizes, least = (
         curves.common_sizes(runs),
-        {c.n: c.smallest_p for c in compared if c.smallest_p is not None},
+        {c.n: smallest_p(c.n) for c in compared if c.n > 1},
     )
     limits = "; ".join(
         f"with {n} experiments the smallest p possible is {p_value(p)} before correction"

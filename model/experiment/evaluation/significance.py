@@ -13,7 +13,7 @@ DECIMALS = 12  # of a sum of scores; what lies beyond is rounding, and else woul
 SEED = 0
 
 
-def bootstrap_interval(values: Sequence[float], seed: int = SEED) -> tuple[float, float] | None:
+def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """95 % percentile bootstrap interval of the mean; None for a single value.
 
     values: (n,) finite, one per experiment.
@@ -29,12 +29,12 @@ def bootstrap_interval(values: Sequence[float], seed: int = SEED) -> tuple[float
         np.mean,
         n_resamples=BOOTSTRAP_SAMPLES,
         method="percentile",
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(SEED),
     ).confidence_interval
     return float(found.low), float(found.high)
 
 
-def sign_flip_p(values: Sequence[float], seed: int = SEED) -> float | None:
+def sign_flip_p(values: Sequence[float]) -> float | None:
     """Two-sided p of a mean of zero: the share of sign patterns whose sum is as far from zero as found;
     None for a single value.
 
@@ -49,7 +49,7 @@ def sign_flip_p(values: Sequence[float], seed: int = SEED) -> float | None:
             lambda x, axis: np.sum(x, axis=axis).round(DECIMALS),
             permutation_type="samples",
             n_resamples=MOST_PATTERNS,
-            rng=np.random.default_rng(seed),
+            rng=np.random.default_rng(SEED),
         ).pvalue
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from model.errors import ResultsError
 
-REMEDY = "Give another folder as --out: this one stays as it is."
+REMEDY = "give another folder as --out; this one stays as it is"
 _ABSENT = object()
 
 
@@ -22,7 +22,7 @@ def check_agreement(
     pairs = {key: (there.get(key, _ABSENT), here.get(key, _ABSENT)) for key in sorted({*there, *here})}
     different = [f"{key}: found {_show(a)}, asked {_show(b)}" for key, (a, b) in pairs.items() if a != b]
     if different:
-        raise ResultsError(f"{path} was made under another protocol ({'; '.join(different)}). {REMEDY}")
+        raise ResultsError(f"{path} was made under another protocol ({'; '.join(different)}); {REMEDY}")
 
 
 def check_sizes(found: Mapping[str, Any], asked: Mapping[str, Any], path: Path) -> None:
@@ -33,7 +33,7 @@ def check_sizes(found: Mapping[str, Any], asked: Mapping[str, Any], path: Path) 
     if any(a != b for a, b in zip(there, here, strict=False)):
         raise ResultsError(
             f"{path} was made with the sizes {_show(there)}, asked {_show(here)}; each set builds on the one"
-            f" before, so sizes can only be added at the end: ask for such. Or: {REMEDY}"
+            f" before, so sizes can only be added at the end. Ask for such, or {REMEDY}"
         )
 
 

@@ -80,10 +80,10 @@ class Results:
             ) from error
         except ValidationError as error:
             raise ResultsError(
-                f"{path} is not the results of an experiment, or half-written ({describe(error)}). {REMEDY}"
+                f"{path} is not the results of an experiment, or half-written ({describe(error)}); {REMEDY}"
             ) from error
         except (OSError, ResultsError) as error:
-            raise ResultsError(f"{path} cannot be read: {error}. {REMEDY}") from error
+            raise ResultsError(f"{path} cannot be read: {error}; {REMEDY}") from error
 
     @classmethod
     def resume(cls, path: Path, protocol: Mapping[str, Any], must_agree: Collection[str]) -> Self:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
@@ -53,7 +53,10 @@ class Run:
             run = build(values)
         except ValidationError as error:
             names = [field.name for field in dataclasses.fields(cls)]  # of values given by their position
-            raise ResultsError(f"a run cannot be kept: {describe(error, names)}") from error
+            by_name = values if isinstance(values, Mapping) else getattr(values, "kwargs", None) or {}
+            given = dict(zip(names, getattr(values, "args", ()), strict=False)) | dict(by_name)
+            key = tuple(given.get(name) for name in names[:4])
+            raise ResultsError(f"run {key} cannot be kept: {describe(error, names)}") from error
         for wrong, text in (
             (run.draw and run.strategy != RANDOM, f"draw: expected 0, only '{RANDOM}' is repeated"),
             (list(run.chosen) != sorted({*run.chosen}), "chosen: expected sorted names without duplicates"),
@@ -87,10 +90,11 @@ class Run:
 
 
 def describe(error: ValidationError, names: Sequence[str] = ()) -> str:
-    """What is wrong with the fields, each by its name, or by its place among `names`."""
-    problems = []
+    """What is wrong with the fields, once each, by its name or its place among `names`."""
+    problems: dict[str, str] = {}
     for found in error.errors():
         first, *rest = found["loc"] or ("content",)
-        first = names[first] if isinstance(first, int) and names else first
-        problems.append(f"{'.'.join(map(str, (first, *rest)))}: {found['msg']}, found {found['input']!r:.80}")
-    return "; ".join(problems)
+        name = names[first] if isinstance(first, int) and names else str(first)
+        place = ".".join([name, *map(str, rest)])
+        problems.setdefault(name, f"{place}: {found['msg']}, found {found['input']!r:.80}")
+    return "; ".join(problems.values())

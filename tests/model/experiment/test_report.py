@@ -138,7 +138,7 @@ def test_a_win_of_eight_experiments_is_confirmed() -> None:
 
 def test_an_unconfirmed_win_is_told() -> None:
     """An interval above zero whose p is not small is not sold as confirmed."""
-    area = Comparison("s", None, dict.fromkeys(range(8), 0.1), 0.1, (0.01, 0.2), 0.07, 0.07, 0.0078, False)
+    area = Comparison("s", None, dict.fromkeys(range(8), 0.1), 0.1, (0.01, 0.2), 0.07, 0.07)
     assert verdict(area) is Verdict.WINS
     gains = (0.05, 0.05, 0.05, 0.05, 0.05, 0.05, -0.01, -0.04)
     assert "the test does not confirm it" in report(synthetic(gains))

@@ -155,6 +155,8 @@ def test_every_half_of_a_file_is_an_error_with_a_remedy(tmp_path: Path) -> None:
         '{"runs": []}',
         '{"format": "experiment-results", "version": 9}',
         '{"format": "experiment-results", "version": 1, "runs": []}',
+        '{"format": "experiment-results", "version": 1, "protocol": {}, "runs": [3]}',
+        pytest.param("[" * 100_000, id="nested too deeply"),
     ],
 )
 def test_a_foreign_file_is_an_error(tmp_path: Path, content: str) -> None:
@@ -167,13 +169,13 @@ def test_a_foreign_file_is_an_error(tmp_path: Path, content: str) -> None:
 
 
 def test_a_run_without_a_field_is_an_error(tmp_path: Path) -> None:
-    """A field that someone deleted by hand is named."""
+    """A field that someone deleted by hand is named, and so is its run."""
     path = tmp_path / "results.json"
     Results(PROTOCOL, [make()]).save(path)
     content = json.loads(path.read_text())
     del content["runs"][0]["seed"]
     path.write_text(json.dumps(content))
-    with pytest.raises(ResultsError, match="seed"):
+    with pytest.raises(ResultsError, match=r"\(0, 'ensemble', 0, 5\) .*seed"):
         Results.load(path)
 
 
