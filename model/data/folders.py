@@ -152,6 +152,32 @@ def _no_image(stem: str, namesakes: list[str]) -> str:
     return f"no image is called {stem!r}, but {listed}; put the mask into the same sub-folder as its image."
 
 
+def passed_over_notes(*folders: Files | None) -> list[tuple[str, str]]:
+    """One note for each folder that holds files of other kinds, hidden ones apart."""
+    others = [files for files in folders if files is not None and files.others]
+    only = f"only files ending in {', '.join(EXTENSIONS)} are read"
+    return [
+        (files.folder.name, f"{files.folder}: passed over {shorten(files.others)}; {only}.")
+        for files in others
+    ]
+
+
+def subfolder_notes(images: Files) -> list[str]:
+    """How many images lie in sub-folders."""
+    if images.passed_over:
+        return [
+            f"Passed over {images.passed_over} images in sub-folders; without --no-subfolders they are read"
+            " as well."
+        ]
+    count = sum("/" in stem for stem in images.by_stem)
+    if not count:
+        return []
+    return [
+        f"{count} of {len(images.by_stem)} images are in sub-folders ({shorten(images.subfolders)});"
+        " --no-subfolders leaves them out."
+    ]
+
+
 def shorten(names: list[str]) -> str:
     """The first few of some names, and how many more there are."""
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -10,7 +10,15 @@ from typing import Any
 
 from model.arrays import Array
 from model.data.examination import Note, Pair, Size
-from model.data.folders import EXTENSIONS, Files, find_files, match_masks, shorten
+from model.data.folders import (
+    EXTENSIONS,
+    Files,
+    find_files,
+    match_masks,
+    passed_over_notes,
+    shorten,
+    subfolder_notes,
+)
 from model.data.images import normalise, read_raw, shrink, working_size
 from model.data.lazy_arrays import LazyArrays
 from model.data.lru_cache import ByteCache
@@ -167,8 +175,8 @@ def scan(
         return _assemble(
             _Scanned(usable, coding, mask_options, max_side, cache),
             problems=[*problems, *orphans, *images.problems, *(masks.problems if masks else [])],
-            warnings=_of_masks(usable, coding, mask_options, classes) + _passed_over(images, masks),
-            notes=[*_of_folders(images), *_assumed(usable), *_blurred(usable), *notes],
+            warnings=_of_masks(usable, coding, mask_options, classes) + passed_over_notes(images, masks),
+            notes=[*subfolder_notes(images), *_assumed(usable), *_blurred(usable), *notes],
             executor=executor,
         )
 
@@ -316,32 +324,6 @@ def _of_masks(
         }
         odd += [(name, f"{name}: {text}") for name, text in id_warnings(found, coding.classes)]
     return odd
-
-
-def _passed_over(*folders: Files | None) -> list[Note]:
-    """One note for each folder that holds files of other kinds, hidden ones apart."""
-    others = [files for files in folders if files is not None and files.others]
-    only = f"only files ending in {', '.join(EXTENSIONS)} are read"
-    return [
-        (files.folder.name, f"{files.folder}: passed over {shorten(files.others)}; {only}.")
-        for files in others
-    ]
-
-
-def _of_folders(images: Files) -> list[str]:
-    """How many images lie in sub-folders."""
-    if images.passed_over:
-        return [
-            f"Passed over {images.passed_over} images in sub-folders; without --no-subfolders they are read"
-            " as well."
-        ]
-    count = sum("/" in stem for stem in images.by_stem)
-    if not count:
-        return []
-    return [
-        f"{count} of {len(images.by_stem)} images are in sub-folders ({shorten(images.subfolders)});"
-        " --no-subfolders leaves them out."
-    ]
 
 
 def _blurred(usable: dict[str, Pair]) -> list[str]:

@@ -32,7 +32,7 @@ FAST = [*SIZE, *["--crop", "32", "--width", "4", "--depth", "3", "--steps", "12"
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a command keeps goes into a folder of the test's own."""
-    monkeypatch.setattr(app, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr("model.cli.rank.CACHE", tmp_path / "cache")
     monkeypatch.setenv("COLUMNS", "300")
 
 
@@ -115,7 +115,7 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
         seen.update({"name": name} | options)
         raise StrategyError("enough")
 
-    monkeypatch.setattr(app, "get_strategy", get_strategy)
+    monkeypatch.setattr("model.cli.rank.get_strategy", get_strategy)
     given = ["--similarity", "unet", "--candidates", "3", "--true-masks", "--candidates-from-all"]
     assert rank(folder, *given).exit_code == 2
     assert seen == {
@@ -403,8 +403,8 @@ def test_a_work_folder_that_cannot_be_written_is_said_before_any_work(
     folder: Path, monkeypatch: pytest.MonkeyPatch, work: str | None
 ) -> None:
     (folder / "some-file").write_text("")
-    monkeypatch.setattr(app, "CACHE", folder / "some-file" / "cache")
-    monkeypatch.setattr(app, "scan", None)
+    monkeypatch.setattr("model.cli.rank.CACHE", folder / "some-file" / "cache")
+    monkeypatch.setattr("model.cli.rank.scan", None)
     done = rank(folder, *([] if work is None else ["--work", str(folder / work)]))
     assert done.exit_code == 2, done.output
     assert "cannot be written" in done.stderr
@@ -543,7 +543,7 @@ def test_a_command_that_is_stopped_says_how_it_goes_on(
     def stop(*_: object, **__: object) -> None:
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(app, "run_experiment", stop)
+    monkeypatch.setattr("model.cli.studies.run_experiment", stop)
     done = model("experiment", *on(experiment_data), "--out", f"{tmp_path}/out", *FAST)
     assert done.exit_code == 128 + signal.SIGTERM
     assert done.stderr.splitlines()[-1] == "Stopped. The same command goes on from here."
