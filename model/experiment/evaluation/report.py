@@ -9,21 +9,9 @@ from typing import Any
 import pandas as pd
 
 from model.errors import ResultsError
-from model.experiment.evaluation import curves
+from model.experiment.evaluation import curves, reading
 from model.experiment.evaluation.comparison import Comparison, compare_areas, compare_sizes, win_rates
 from model.experiment.evaluation.cost import cost
-from model.experiment.evaluation.reading import (
-    count,
-    describe_comparison,
-    describe_fallbacks,
-    describe_missing,
-    describe_noise,
-    describe_saturation,
-    describe_whole_pool,
-    interval,
-    p_value,
-    signed,
-)
 from model.experiment.evaluation.significance import smallest_p
 from model.experiment.record.agreement import flatten
 from model.experiment.record.plan import comparable_runs, planned_runs
@@ -49,15 +37,15 @@ def report(results: Results) -> str:
     compared = compare_areas(runs)
     sections = [
         "# Experiment: which images to label next",
-        describe_missing(results),
+        reading.describe_missing(results),
         "## Reading",
-        describe_comparison(runs, compared),
-        describe_fallbacks(results.runs),
+        reading.describe_comparison(runs, compared),
+        reading.describe_fallbacks(results.runs),
         f"![Test dice against the number of labelled images]({CURVE})",
         "## Test dice by number of labelled images",
         _scores(runs, "dice"),
-        describe_whole_pool(comparable),
-        describe_saturation(comparable),
+        reading.describe_whole_pool(comparable),
+        reading.describe_saturation(comparable),
         "## Budget curve against random choice",
         _areas(runs, compared),
         "## Differences to random choice by size",
@@ -69,7 +57,7 @@ def report(results: Results) -> str:
         _cost(results.runs),
         _machines(results.runs),
         "## Training noise",
-        describe_noise(results.runs),
+        reading.describe_noise(results.runs),
         "## What was run",
         _protocol(results.protocol),
     ]
@@ -86,7 +74,7 @@ def _scores(runs: Sequence[Run], measure: curves.Measure) -> str:
     cells = (table["mean"].map("{:.3f}".format) + spread + fewer).unstack("size", fill_value="–", sort=False)
     return (
         f"{_markdown(cells[sorted(cells)].reset_index())}\n\nMean ± standard deviation over"
-        f" {count(n, 'experiment')}; draws of random are averaged within their experiment first."
+        f" {reading.count(n, 'experiment')}; draws of random are averaged within their experiment first."
     )
 
 
@@ -102,12 +90,9 @@ def _areas(runs: Sequence[Run], compared: Sequence[Comparison]) -> str:
         if name in against:
             line |= _difference(against[name]) | {"n paired": str(against[name].n)}
         lines.append(line | _rate(rates.get(name)))
-    sizes, least = (
-        curves.common_sizes(runs),
-        {c.n: smallest_p(c.n) for c in compared if c.n > 1},
-    )
+    sizes, least = curves.common_sizes(runs), {c.n: smallest_p(c.n) for c in compared if c.n > 1}
     limits = "; ".join(
-        f"with {n} experiments the smallest p possible is {p_value(p)} before correction"
+        f"with {n} experiments the smallest p possible is {reading.p_value(p)} before correction"
         for n, p in sorted(least.items())
     )
     return (
@@ -137,8 +122,8 @@ def _sizes(runs: Sequence[Run]) -> str:
 
 
 def _difference(c: Comparison) -> dict[str, str]:
-    ps = {} if c.same_sets else {"p": p_value(c.p), "p (Holm)": p_value(c.p_holm)}
-    return {"difference": signed(c.mean), "95 % interval": interval(c), **ps}
+    ps = {} if c.same_sets else {"p": reading.p_value(c.p), "p (Holm)": reading.p_value(c.p_holm)}
+    return {"difference": reading.signed(c.mean), "95 % interval": reading.interval(c), **ps}
 
 
 def _rate(rate: "pd.Series[float] | None") -> dict[str, str]:
@@ -152,7 +137,8 @@ def _rate(rate: "pd.Series[float] | None") -> dict[str, str]:
 
 def _worst_fifth(runs: Sequence[Run]) -> str:
     listed = "; ".join(
-        f"{c.strategy} {signed(c.mean)} {interval(c)}" for c in compare_areas(runs, "worst_dice")
+        f"{c.strategy} {reading.signed(c.mean)} {reading.interval(c)}"
+        for c in compare_areas(runs, "worst_dice")
     )
     return f"Difference of the area to random on these images, 95 % interval: {listed}." if listed else ""
 
