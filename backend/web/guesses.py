@@ -11,10 +11,12 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+
+from cachetools import LRUCache
 
 FREE = 10
 """Different wrong passwords of an address that are answered at once, as people mistype."""
@@ -48,7 +50,7 @@ class Guesses:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._records: LRUCache[str, _Record] = LRUCache(MOST_ADDRESSES)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -60,12 +62,10 @@ class Guesses:
         None if too many are held."""
         now, key = self._clock(), _network(address)
         with self._lock:
-            record = self._records.pop(key, _Record())
+            record = self._records.get(key, _Record())
             if now - record.last > FORGOTTEN_SECONDS:
                 record = _Record()
             self._records[key] = record
-            while len(self._records) > MOST_ADDRESSES:
-                self._records.popitem(last=False)
             record.last, tried = now, hash((user, password))
             if tried in record.tried:
                 return 0.0
