@@ -164,7 +164,7 @@ def test_results_of_another_recipe_are_not_mixed_in(data: Path, tmp_path: Path) 
 
 
 def test_scores_of_another_recipe_are_not_used_again(data: Path, tmp_path: Path) -> None:
-    """Also when results.json was deleted, as its error advises, and the work folder was not."""
+    """Also where results.json is gone and the work folder is not."""
     protocol = protocol_of(data, experiments=1, strategies=(RANDOM,), sizes=(3,), random_draws=1)
     run_experiment(protocol, tmp_path)
     (tmp_path / "results.json").unlink()
