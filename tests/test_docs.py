@@ -155,7 +155,7 @@ def folder(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             shutil.copy(source / Path(target).name / name, tmp_path / target)
     (tmp_path / "data/split.json").write_text(json.dumps({"pool": names[:13], "test": names[13:]}))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(app, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr("model.cli.rank.CACHE", tmp_path / "cache")
     return tmp_path
 
 
