@@ -12,8 +12,9 @@ from backend.demo.server import Account, LabelStudioServer
 from backend.run.processes import free_port
 from backend.settings import get_settings
 from tests.browser.chromium import browser
+from tests.cells import cells, large_cells
 from tests.object_store import object_store
-from tests.stack import annotators, cells, large_cells, make_project, stack, trained
+from tests.stack import annotators, make_project, stack, trained
 
 # A machine that stalls for a moment is no defect of an example.
 hypothesis.settings.register_profile("any machine", deadline=None)

@@ -15,38 +15,33 @@ from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
 from redis import Redis
 from rq import Worker
 
 from backend.demo.server import Account, LabelStudioServer
 from backend.jobs import due_work
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.http.answers import Region
-from backend.labelstudio.labels.config import parse
-from backend.labelstudio.labels.regions import from_mask
+from backend.labelstudio.connect import Severity
+from backend.labelstudio.order import priorities
 from backend.project.connection import configure, instance_here, own_service
 from backend.queue import connection as connections
 from backend.queue import pending_work
 from backend.queue.enqueue import enqueue_sync
 from backend.queue.follow import follow
 from backend.queue.lease import Fence
+from backend.queue.pending_work import Work
 from backend.queue.project_jobs import cancel
 from backend.run import service
 from backend.run.processes import alive, free_port
 from backend.run.supervisor import Supervisor
 from backend.settings import Settings, get_settings, read_settings
-from model.data.pool import Pool, scan
-from tests.service.test_processes import eventually
+from tests.cells import CONFIG, CellProject, Cells
 from tests.states import read_status
+from tests.waiting import eventually
 
 RECIPE = {"width": 8, "depth": 2, "max_side": 64, "crop": 32, "batch": 2, "steps": 25, "row_steps": 8}
 """A training takes half a second. Good enough to draw masks that mark something; every version is published,
 as none is held against the one before (folds: 0)."""
-CONFIG = (
-    '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image"><Label'
-    ' value="Cell"/></BrushLabels></View>'
-)
 PATIENCE = 240.0
 """Seconds that a test waits for something: the machine may be busy."""
 
@@ -166,6 +161,32 @@ def workers_on(queue: str, redis: Redis) -> list[int]:
     return [pid for pid in pids if pid is not None and alive(pid)]
 
 
+def connect(stack: Stack, project: CellProject) -> None:
+    """What `python -m backend connect` does."""
+    own = own_service(stack.settings, instance_here(stack.settings))
+    findings = configure(stack.settings, stack.client, project.id, own)
+    assert not [finding for finding in findings if finding.severity is Severity.ERROR]
+
+
+def order(stack: Stack, project: CellProject) -> list[int]:
+    """The tasks of a project in the order that is in force."""
+    return [place.task_id for place in priorities.order(stack.client, project.id)]
+
+
+def quiet(stack: Stack, project: CellProject) -> None:
+    """Wait until nothing runs or waits, and nothing is wanted."""
+
+    def idle() -> bool:
+        state = read_status(project.id)
+        wanted = any(
+            pending_work.pending(connections.connection(), project.id, work).outstanding
+            for work in (Work.TRAINING, Work.ROUND)
+        )
+        return not state["running"] and not state["waiting"] and not wanted
+
+    stack.wait(idle, "quiet")
+
+
 def recompute(stack: Stack, project: CellProject) -> None:
     """Have a new order written, by the button on the status page."""
     stack.wait_for_order(
@@ -267,53 +288,6 @@ class Annotator:
                 task = self.next(project.id)
                 assert task is not None
                 self.submit(task["id"], project.regions(task["id"]))
-
-
-@dataclass
-class CellProject:
-    """A project of phase-contrast images of cells whose true masks are known."""
-
-    id: int
-    pool: Pool
-    names: dict[int, str]  # task id to file name
-    config: str = CONFIG
-    folder: Path = Path()  # of its images
-
-    def regions(self, task: int) -> list[Region]:
-        """The true mask of a task as an annotator would draw it."""
-        return from_mask(self.pool.labels[self.names[task]], parse(self.config))
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Images and masks of cells, in a folder where Label Studio can show them."""
-
-    folder: Path
-    pool: Pool
-
-
-def copy_cells(shared_data: Path, label_studio: LabelStudioServer, *, reduced: int) -> Cells:
-    """Twelve of them, 512 x 512 pixels, or a fraction of that."""
-    folder = label_studio.files / f"cells-{reduced}"
-    for kind, resampling in (("images", Image.Resampling.BOX), ("masks", Image.Resampling.NEAREST)):
-        (folder / kind).mkdir(parents=True)
-        for path in sorted((shared_data / "usiigaci_t98g" / kind).iterdir())[:12]:
-            with Image.open(path) as image:
-                size = (image.width // reduced, image.height // reduced)
-                image.resize(size, resampling).save(folder / kind / path.name)
-    return Cells(folder / "images", scan(folder / "images", folder / "masks"))
-
-
-@pytest.fixture(scope="session")
-def cells(shared_data: Path, label_studio: LabelStudioServer) -> Cells:
-    """Small ones: Label Studio and the service handle their masks in a sixteenth of the time."""
-    return copy_cells(shared_data, label_studio, reduced=4)
-
-
-@pytest.fixture(scope="session")
-def large_cells(shared_data: Path, label_studio: LabelStudioServer) -> Cells:
-    """For who draws on them with the mouse, or looks at them."""
-    return copy_cells(shared_data, label_studio, reduced=1)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from backend.labelstudio.labels.config import parse
 from backend.labelstudio.labels.regions import to_mask
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
-from tests.stack import CONFIG
+from tests.cells import CONFIG
 
 Mask = npt.NDArray[np.bool_]
 Line = Sequence[tuple[int, int]]

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.browser.chromium import INSTALL, Browser, chromium
-from tests.service.test_processes import eventually
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST = """

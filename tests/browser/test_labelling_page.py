@@ -9,8 +9,8 @@ from selenium.webdriver.common.keys import Keys
 from tests.browser import pictures
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, marked
-from tests.end_to_end.test_round import order
-from tests.stack import Annotator, CellProject, Stack
+from tests.cells import CellProject
+from tests.stack import Annotator, Stack, order
 from tests.states import read_status
 
 PICTURE_RECIPE = {

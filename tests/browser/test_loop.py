@@ -16,9 +16,8 @@ from backend.queue.enqueue import enqueue_rollback, enqueue_round
 from backend.queue.follow import follow
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, Line, Mask, RequestLog, around, covered, marked
-from tests.end_to_end.test_mishaps import quiet
-from tests.end_to_end.test_round import connect, order
-from tests.stack import Annotator, CellProject, Cells, Stack, recompute
+from tests.cells import CellProject, Cells
+from tests.stack import Annotator, Stack, connect, order, quiet, recompute
 from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)

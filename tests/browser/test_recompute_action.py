@@ -13,8 +13,8 @@ from backend.demo.server import Account
 from backend.queue.follow import follow
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
-from tests.end_to_end.test_round import order
-from tests.stack import CONFIG, Annotator, CellProject, Stack
+from tests.cells import CONFIG, CellProject
+from tests.stack import Annotator, Stack, order
 from tests.states import read_status
 
 ITEM = "[aria-label='Recompute queries']"

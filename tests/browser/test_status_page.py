@@ -15,8 +15,8 @@ from selenium.webdriver.remote.remote_connection import RemoteConnection
 from backend.queue.project_jobs import cancel
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
-from tests.end_to_end.test_round import connect, order
-from tests.stack import PATIENCE, RECIPE, Annotator, CellProject, Cells, Stack
+from tests.cells import CellProject, Cells
+from tests.stack import PATIENCE, RECIPE, Annotator, Stack, connect, order
 from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]

@@ -18,7 +18,7 @@ from backend.labelstudio.labels.regions import from_mask
 from backend.labelstudio.order.priorities import in_order, write_order
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, Mask
-from tests.stack import CONFIG
+from tests.cells import CONFIG
 
 SHAPE = (256, 256)
 ORDERS = 3

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from backend.run.processes import alive
-from tests.service.test_processes import eventually
+from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {

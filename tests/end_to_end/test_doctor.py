@@ -16,8 +16,8 @@ from backend.cli import FIX, app
 from backend.project.context import open_context
 from backend.queue.connection import Keys
 from backend.queue.lease import Fence
-from tests.end_to_end.test_round import connect
-from tests.stack import CellProject, Stack
+from tests.cells import CellProject
+from tests.stack import Stack, connect
 from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)

@@ -19,7 +19,8 @@ from backend.labelstudio.connect import configure
 from backend.queue import project_jobs
 from backend.queue.connection import connection
 from backend.queue.pending_work import Work
-from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack
+from tests.cells import CONFIG, CellProject
+from tests.stack import PATIENCE, Annotator, Stack
 
 ACTION = "recompute_queries"
 

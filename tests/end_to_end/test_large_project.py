@@ -11,9 +11,9 @@ from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.queue.connection import Keys, connection
 from model.data.pool import Pool
-from tests.end_to_end.test_round import connect, order
+from tests.cells import CellProject
 from tests.service.conftest import picture, publish_version
-from tests.stack import Annotator, CellProject, Stack
+from tests.stack import Annotator, Stack, connect, order
 
 TASKS = 520
 

@@ -19,9 +19,9 @@ from backend.run.redis_server import EmbeddedRedis
 from backend.run.supervisor import Supervisor
 from backend.settings import Settings, get_settings
 from backend.store.storage import Storage
-from tests.end_to_end.test_round import order
+from tests.cells import CellProject
 from tests.object_store import BUCKET, ObjectStore
-from tests.stack import PATIENCE, RECIPE, Annotator, CellProject, Stack
+from tests.stack import PATIENCE, RECIPE, Annotator, Stack, order
 from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(600)

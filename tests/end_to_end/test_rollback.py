@@ -33,10 +33,9 @@ from backend.queue.job_result import JobResult
 from backend.queue.lease import Fence
 from backend.queue.progress import Progress
 from backend.store.version_history import ROLLBACK, TRAINING
+from tests.cells import CONFIG, CellProject
 from tests.documents import README, page
-from tests.end_to_end.test_mishaps import quiet
-from tests.end_to_end.test_round import connect
-from tests.stack import CONFIG, RECIPE, Annotator, CellProject, Stack
+from tests.stack import RECIPE, Annotator, Stack, connect, quiet
 from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)

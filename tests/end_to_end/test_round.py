@@ -9,32 +9,22 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from backend.jobs import due_work
-from backend.labelstudio.connect import UNCERTAINTY, Severity
+from backend.labelstudio.connect import UNCERTAINTY
 from backend.labelstudio.labels.config import parse
 from backend.labelstudio.labels.regions import to_mask
 from backend.labelstudio.order import priorities
-from backend.project.connection import configure, instance_here, own_service
+from backend.project.connection import instance_here, own_service
 from backend.project.context import open_context
 from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.connection import connection
 from backend.queue.follow import follow
 from backend.queue.pending_work import Work
-from tests.stack import CONFIG, PATIENCE, Annotator, CellProject, Stack, no_training
+from tests.cells import CONFIG, CellProject
+from tests.stack import PATIENCE, Annotator, Stack, connect, no_training, order
 from tests.states import read_status
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)
-
-
-def connect(stack: Stack, project: CellProject) -> None:
-    """What `python -m backend connect` does."""
-    own = own_service(stack.settings, instance_here(stack.settings))
-    findings = configure(stack.settings, stack.client, project.id, own)
-    assert not [finding for finding in findings if finding.severity is Severity.ERROR]
-
-
-def order(stack: Stack, project: CellProject) -> list[int]:
-    return [place.task_id for place in priorities.order(stack.client, project.id)]
 
 
 def metrics(stack: Stack, project: CellProject) -> dict[str, float]:

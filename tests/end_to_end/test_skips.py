@@ -14,8 +14,8 @@ from backend.labelstudio.order import priorities
 from backend.queue import project_jobs
 from backend.queue.connection import connection
 from backend.queue.pending_work import Work
-from tests.end_to_end.test_round import connect
-from tests.stack import Annotator, CellProject, Stack, no_training
+from tests.cells import CellProject
+from tests.stack import Annotator, Stack, connect, no_training
 
 pytestmark = pytest.mark.timeout(900)
 

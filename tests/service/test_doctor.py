@@ -32,7 +32,7 @@ from backend.run.supervisor import Supervisor
 from backend.run.worker import create_worker
 from backend.settings import Settings, read_settings
 from tests.service.conftest import publish_version, use_settings
-from tests.service.test_processes import eventually
+from tests.waiting import eventually
 from tests.web_server import Answer, web_server
 
 Found = dict[str, dict[str, str]]

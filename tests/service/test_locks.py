@@ -17,7 +17,7 @@ from backend.queue.connection import connect
 from backend.queue.lease import Fence
 from backend.run.redis_server import EmbeddedRedis
 from tests.object_store import Gate
-from tests.service.test_processes import eventually
+from tests.waiting import eventually
 
 COUNT = """
 import sys, time

@@ -34,7 +34,7 @@ from backend.run.processes import Program, Running, free_port
 from backend.run.redis_server import EmbeddedRedis
 from backend.settings import get_settings
 from tests.service.conftest import TINY, Web, publish_version, start_web, use_settings
-from tests.service.test_processes import eventually
+from tests.waiting import eventually
 
 KEY, PASSWORD, TOKEN = "0123456789abcdef-api-key", "correct horse battery", "creators-legacy-token"
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text()

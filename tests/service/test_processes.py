@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from backend.errors import ProcessError
 from backend.run.processes import Program, alive, free_port
 from backend.run.supervisor import Supervisor
+from tests.waiting import eventually
 
 SLEEP = "import time; time.sleep(600)"
 HORSE = """
@@ -32,15 +32,6 @@ time.sleep(600)
 
 def program(code: str, *arguments: str | Path, log: Path | None = None, grace: float = 0.4) -> Program:
     return Program("sleeper", [sys.executable, "-c", code, *arguments], log=log, grace=grace)
-
-
-def eventually(holds: Callable[[], object], seconds: float = 60) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.05)
-    return bool(holds())
 
 
 def test_a_process_that_ends_while_it_is_asked_about() -> None:

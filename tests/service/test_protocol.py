@@ -31,7 +31,7 @@ from backend.web.guesses import FREE
 from backend.web.gunicorn_worker import HEAD_SECONDS, REQUEST_SECONDS, Channel, Parser, Server
 from model.network.dice import dice
 from tests.service.conftest import AUTH, Web, picture, publish_version
-from tests.service.test_processes import eventually
+from tests.waiting import eventually
 
 UID = "2.1795346628"
 SETUP = {

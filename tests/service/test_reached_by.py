@@ -17,7 +17,7 @@ from backend.queue.pending_work import Work
 from backend.run.redis_server import EmbeddedRedis
 from backend.settings import Settings
 from tests.service.conftest import AUTH, use_settings
-from tests.service.test_processes import eventually
+from tests.waiting import eventually
 
 PAGE = {"Accept": "text/html"}
 FOREIGN = (

@@ -29,7 +29,7 @@ from backend.settings import Settings
 from tests.faulty_proxy import FaultyProxy, Kind, faulty_proxy
 from tests.service.burst import work_off
 from tests.service.conftest import TINY, picture, use_settings
-from tests.service.test_processes import eventually
+from tests.waiting import eventually
 
 
 @dataclass

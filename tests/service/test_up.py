@@ -21,8 +21,8 @@ from backend.queue.connection import COMPUTE
 from backend.run import process_guard
 from backend.run.processes import alive, free_port
 from backend.settings import EMBEDDED_REDIS_FILE
-from tests.service.test_processes import eventually
 from tests.stack import workers_on
+from tests.waiting import eventually
 from tests.web_server import Answer, web_server
 
 pytestmark = pytest.mark.timeout(600)
