@@ -3,19 +3,21 @@ costs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from model.arrays import Mask
 from model.experiment.protocol import Protocol
 from model.experiment.study import Study
 from model.files import write_bytes
 from model.network.dice import dice
 from model.selection import expected_dice, maximin
 from model.similarity import complete, predictions_of
+from model.similarity.pixel_similarity import compare_pixels
 from model.similarity.round import Round
 
 Matrix = npt.NDArray[np.float64]
@@ -25,10 +27,13 @@ SELECTION_SECONDS = 5.0
 QUESTION = (
     "Does d rank as the truth does? d(x_k, x_j), which chooses the batch, scores a network trained on image k"
     " alone against the pseudo-label of image j, the mask of a first model f_L; the true transfer dice scores"
-    " the same network against your mask. Spearman is their rank correlation: 1 is the same order, 0 no"
-    " relation."
+    " a U-Net trained like that against your mask. Spearman is their rank correlation: 1 is the same order, 0"
+    " no relation."
 )
-RANKS = "experiment | f_L: dice of its pseudo-labels | Spearman, all pairs | Spearman, median of rows | pairs"
+RANKS = (
+    "experiment | similarity | f_L: dice of its pseudo-labels | Spearman, all pairs"
+    " | Spearman, median of rows | pairs"
+)
 WORTH = (
     "experiment | K | Spearman of the completed d with the true transfer"
     " | batch of {}: worst true expected dice | mean"
@@ -94,21 +99,61 @@ def report(protocol: Protocol, rows: dict[str, dict[str, list[float]]], budget: 
     for experiment in range(protocol.experiments):
         round_ = _round(protocol, experiment, out)
         dices = [dice(round_.pseudo_labels[i], truth[i], round_.classes) for i in round_.unlabelled]
-        quality = f"{np.mean(dices):.3f}"
+        quality = float(np.mean(dices))
         if not _comparable(round_):
-            ranks.append([experiment, quality, NOTHING, "", ""])
+            ranks.append([experiment, "unet", f"{quality:.3f}", NOTHING, "", ""])
             continue
         trained = [round_.ids.index(k) for k in round_.unlabelled]
         d, true = (
             np.array([rows[_name(experiment, k)][kind] for k in round_.unlabelled]) for kind in ("d", "true")
         )
-        off = np.ones_like(d, dtype=bool)
-        off[np.arange(len(trained)), trained] = False
-        by_row = [_spearman(d[i][off[i]], true[i][off[i]]) for i in range(len(d))]
-        all_pairs = f"{_spearman(d[off], true[off]):.3f}"
-        ranks.append([experiment, quality, all_pairs, f"{np.nanmedian(by_row):.3f}", off.sum()])
-        worth += [[experiment, *cells] for cells in _worth(round_, d, true, trained, budget)]
+        ranks.append([experiment, "unet", *_rank_cells(quality, d, true, trained)])
+        rank_cells, worth_cells = _of_pixels(round_, truth, true, budget)
+        ranks.append([experiment, "pixel", *rank_cells])
+        lines = [*_worth(round_, d, true, trained, budget), ["every image, by pixels", *worth_cells]]
+        worth += [[experiment, *cells] for cells in lines]
     return f"{QUESTION}\n\n{_markdown(RANKS, ranks)}\n\n{_markdown(WORTH.format(budget), worth)}\n"
+
+
+def _rank_cells(quality: float, d: Matrix, true: Matrix, trained: list[int]) -> list[str]:
+    """How rows of d, (K, N), of the networks of the positions `trained` rank as those of the truth do."""
+    off = np.ones_like(d, dtype=bool)
+    off[np.arange(len(trained)), trained] = False
+    by_row = [_spearman(d[i][off[i]], true[i][off[i]]) for i in range(len(d))]
+    return [
+        f"{quality:.3f}",
+        f"{_spearman(d[off], true[off]):.3f}",
+        f"{np.nanmedian(by_row):.3f}",
+        f"{off.sum()}",
+    ]
+
+
+def _of_pixels(
+    round_: Round, truth: Mapping[str, Mask], true: Matrix, budget: int
+) -> tuple[list[str], list[str]]:
+    """The cells of both tables for the similarity by pixel classifiers, over the images that it compares.
+    true: (U, N), the transfer of U-Nets."""
+    found = compare_pixels(round_)
+    dices = [
+        dice(round_.pixel_model.classify(sample)[None], sample.classes_in(truth[i])[None], round_.classes)
+        for i, sample in round_.pixels.samples()
+        if i not in round_.labels
+    ]
+    compared = [round_.ids.index(i) for i in found.ids]
+    rows = [place for place, i in enumerate(found.ids) if i not in round_.labels]
+    own_true = true[[round_.unlabelled.index(found.ids[place]) for place in rows]][:, compared]
+    real = complete(true, [round_.ids.index(i) for i in round_.unlabelled])
+    labelled = [place for place, i in enumerate(found.ids) if i in round_.labels]
+    batch = maximin(
+        found.matrix, labelled, min(budget, len(rows)), ids=found.ids, time_limit=SELECTION_SECONDS
+    ).indices
+    chosen = [*(round_.ids.index(i) for i in round_.labelled), *(compared[place] for place in batch)]
+    expected, others = expected_dice(real, chosen), ~np.eye(len(compared), dtype=bool)
+    correlation = _spearman(found.matrix[others], real[np.ix_(compared, compared)][others])
+    return (
+        _rank_cells(float(np.mean(dices)), found.matrix[rows].astype(float), own_true, rows),
+        [f"{correlation:.3f}", f"{expected.min():.3f}", f"{expected.mean():.3f}"],
+    )
 
 
 def _markdown(heads: str, lines: list[list[object]]) -> str:

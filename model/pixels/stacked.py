@@ -71,11 +71,14 @@ class Networks:
     def _logits(self, features: torch.Tensor) -> torch.Tensor:
         if features.ndim == 3:
             hidden = torch.baddbmm(self.hidden_bias, features, self.hidden)
-        else:  # one large product instead of K small ones
+        else:  # one large product; pixels come last, so that nothing is moved in memory
             count, channels, width = self.hidden.shape
-            joined = self.hidden.permute(1, 0, 2).reshape(channels, count * width)
-            product = torch.addmm(self.hidden_bias.reshape(1, -1), features, joined)
-            hidden = product.reshape(len(features), count, width).permute(1, 0, 2)
+            joined = self.hidden.transpose(1, 2).reshape(count * width, channels)
+            product = torch.addmm(self.hidden_bias.reshape(-1, 1), joined, features.T).relu_()
+            turned = product.reshape(count, width, len(features))
+            return torch.baddbmm(
+                self.output_bias.transpose(1, 2), self.output.transpose(1, 2), turned
+            ).transpose(1, 2)
         return torch.baddbmm(self.output_bias, hidden.relu(), self.output)
 
 
