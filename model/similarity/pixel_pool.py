@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from model.errors import ImageError, TooFewLabelsError
 from model.pixels import PixelModel, PixelSample, Scale, train_pixel_model
@@ -48,14 +47,6 @@ class PixelPool:
                 self._kept[identity] = sample
             self.round_.on_progress("Features", done, len(self.round_.ids))
         return Scale.over([*self.labelled.values(), *self._kept.values()])
-
-    def project(self, components: int) -> npt.NDArray[np.float32]:
-        """The directions of the standardised features in which pixels differ most: float32 (channels, C)."""
-        samples = [*self.labelled.values(), *self._kept.values()]
-        values = self.scale.apply(np.concatenate([sample.values[::16] for sample in samples]))
-        _, directions = np.linalg.eigh(values.T @ values)  # ascending
-        first: npt.NDArray[np.float32] = directions[:, ::-1][:, :components].astype(np.float32)
-        return np.ascontiguousarray(first * np.sign(first.sum(axis=0)))
 
     @cached_property
     def model(self) -> PixelModel:

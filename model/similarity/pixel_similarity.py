@@ -3,7 +3,7 @@ one for every image, all trained together, each scored on all images, so that no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,23 +26,22 @@ MOST_NETWORKS = 1000
 STREAM = 2  # of random numbers, apart from that of other draws of a round
 
 
+HIDDEN, STEPS, BATCH = 8, 40, 256
+"""Of a network: less than f_L has, so that it learns what its image looks like, not by heart the errors of
+a pseudo-label. Larger ones agree with each other and tell less of the true transfer."""
+
+
 @dataclass(frozen=True)
 class Effort:
-    """What the network of an image learns from, and how large it is."""
+    """Sampled pixels of each image that its network learns from, and some of them that all are scored on."""
 
-    pixels: int  # of each image
-    components: int | None  # principal components of their features; None: the features themselves
-    hidden: int
-    steps: int
-    batch: int
+    learned: int
+    scored: int
 
 
-EFFORTS = {
-    60: Effort(2000, None, 48, 200, 256),
-    150: Effort(1000, None, 32, 60, 128),
-}
-"""By the most images of a pool for which the cost, which grows with their square, is a few seconds."""
-LEAST_EFFORT = Effort(500, 32, 16, 60, 64)  # of larger pools
+EFFORTS = {200: Effort(2000, 2000), 1000: Effort(1000, 1000)}
+"""By the most images of a pool for which it takes seconds: the cost grows with the square of their number."""
+LEAST_EFFORT = Effort(1000, 250)  # of larger pools
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,8 @@ class PixelSimilarity:
 class _Sampled:
     """An image that shows something to learn from.
 
-    features: float16 (P, values), standardised. classes: uint8 (P,), its mask. vector: float32 (F,).
+    features: float16 (P, channels), standardised. classes: uint8 (P,), its mask. The first of the pixels are
+    those that all networks are scored on. vector: float32 (2 * channels,).
     """
 
     image: str
@@ -88,31 +88,32 @@ def compare_pixels(
     The mask is the pseudo-label, with `true_masks` the annotator's where there is one.
     """
     effort = effort or effort_for(len(round_.ids))
-    found, empty = _sample_images(round_, true_masks, effort)
+    drawn = draw_trained(round_)
+    found, empty = _sample_images(round_, true_masks, effort, drawn)
     ids = tuple(each.image for each in found)
-    trained = draw_trained(round_, ids)
-    rows = _measure_rows(round_, found, trained, effort)
-    matrix = rows if len(trained) == len(ids) else complete_by_columns(rows, trained)
-    np.fill_diagonal(matrix, 1.0)
     values = 2 * round_.features.extractor.channels
     vectors = np.array([each.vector for each in found], dtype=np.float32).reshape(len(ids), values)
+    trained = [place for place, identity in enumerate(ids) if identity in drawn]
+    rows = _measure_rows(round_, found, trained, effort)
+    del found  # a gigabyte of 10,000 images, before their matrix takes half of one
+    matrix = rows if len(trained) in (0, len(ids)) else complete_by_columns(rows, trained)
+    np.fill_diagonal(matrix, 1.0)
     return PixelSimilarity(ids, matrix, tuple(ids[place] for place in trained), frozenset(empty), vectors)
 
 
-def draw_trained(round_: Round, ids: Sequence[str]) -> list[int]:
-    """The positions of the `ids` that get a network, ascending: all, or L and others drawn at random."""
-    labelled = [place for place, identity in enumerate(ids) if identity in round_.labels]
-    others = [place for place, identity in enumerate(ids) if identity not in round_.labels]
-    if len(ids) > MOST_NETWORKS:
-        drawn = np.random.default_rng([round_.seed, STREAM]).permutation(others)
-        others = drawn[: max(1, MOST_NETWORKS - len(labelled))].tolist()
-    return sorted(labelled + others)
+def draw_trained(round_: Round) -> frozenset[str]:
+    """The images that get a network: all, or those of L and others drawn at random."""
+    if len(round_.ids) <= MOST_NETWORKS:
+        return frozenset(round_.ids)
+    drawn = np.random.default_rng([round_.seed, STREAM]).permutation(round_.unlabelled)
+    return frozenset(round_.labelled) | {str(each) for each in drawn[: MOST_NETWORKS - len(round_.labels)]}
 
 
-def _sample_images(round_: Round, true_masks: bool, effort: Effort) -> tuple[list[_Sampled], list[str]]:
+def _sample_images(
+    round_: Round, true_masks: bool, effort: Effort, drawn: Collection[str]
+) -> tuple[list[_Sampled], list[str]]:
     """The images that show something to learn from, and the ids of the others."""
     model, scale = round_.pixel_model, round_.pixels.scale
-    projection = round_.pixels.project(effort.components) if effort.components else None
     found, empty = [], []
     for identity, sample in round_.pixels.samples(with_labels=true_masks):
         given = true_masks and identity in round_.labels
@@ -120,20 +121,16 @@ def _sample_images(round_: Round, true_masks: bool, effort: Effort) -> tuple[lis
         if len(classes) - np.bincount(classes).max() < (1 if given else FEWEST):
             empty.append(identity)  # however small, what is drawn is meant
             continue
-        own = _thin(len(classes), effort.pixels)
-        features = scale.apply(sample.values[own])
-        if projection is not None:
-            features = features @ projection
+        own = _thin(len(classes), effort.learned if identity in drawn else effort.scored)
+        features = scale.apply(sample.values[own]).astype(np.float16)
         vector = np.concatenate([sample.mean, sample.deviation])
-        found.append(_Sampled(identity, features.astype(np.float16), classes[own], vector))
+        found.append(_Sampled(identity, features, classes[own], vector))
     return found, empty
 
 
 def _thin(count: int, wanted: int) -> npt.NDArray[np.int64]:
-    """`wanted` of `count` positions at random, the same at each call; where there are fewer, some twice."""
-    if count < wanted:
-        return np.resize(np.arange(count), wanted)
-    return np.sort(np.random.default_rng(count).permutation(count)[:wanted])
+    """`wanted` of `count` positions in random order, always the same; some twice where there are fewer."""
+    return np.resize(np.random.default_rng(count).permutation(count), wanted)
 
 
 def _measure_rows(
@@ -141,24 +138,25 @@ def _measure_rows(
 ) -> npt.NDArray[np.float32]:
     """d of the networks of the positions `trained` on all images: float32 (K, n)."""
     rows = np.empty((len(trained), len(images)), dtype=np.float32)
-    features, classes = [each.features for each in images], [each.classes for each in images]
-    total = effort.steps * -(-len(trained) // TOGETHER)
+    features = [each.features[: effort.scored] for each in images]
+    classes = [each.classes[: effort.scored] for each in images]
+    total = STEPS * -(-len(trained) // TOGETHER)
     for first in range(0, len(trained), TOGETHER):
         own = [images[place] for place in trained[first : first + TOGETHER]]
 
-        def count(done: int, _: int, before: int = first // TOGETHER * effort.steps) -> None:
+        def count(done: int, _: int, before: int = first // TOGETHER * STEPS) -> None:
             round_.on_progress("Networks on single images", before + done, total)
 
         networks = train_networks(
             [Pixels(each.features.astype(np.float32), each.classes) for each in own],
             [row_seed(round_.seed, each.image) for each in own],
             classes=round_.classes,
-            hidden=effort.hidden,
-            steps=effort.steps,
-            batch=effort.batch,
+            hidden=HIDDEN,
+            steps=STEPS,
+            batch=BATCH,
             on_step=count,
         )
-        done = partial(count, effort.steps, 0)
+        done = partial(count, STEPS, 0)
         rows[first : first + TOGETHER] = score(networks, features, classes, round_.classes, on_block=done)
     return rows
 

@@ -23,7 +23,7 @@ from model.arrays import Mask
 from model.network.recipe import Recipe
 from model.pixels import Pixels, PixelSample, train_networks
 from model.similarity import train_row
-from model.similarity.pixel_similarity import compare_pixels, effort_for
+from model.similarity.pixel_similarity import BATCH, HIDDEN, STEPS, compare_pixels
 from model.similarity.round import Round
 from model.similarity.rows import row_seed
 from model.strategies.task_dependent import TaskDependent
@@ -112,7 +112,7 @@ def test_memory_of_a_round_by_pixels_is_bounded() -> None:
 @pytest.mark.benchmark
 @pytest.mark.timeout(3600)
 def test_a_row_costs_a_small_part_of_a_row_by_a_unet(tmp_path: Path) -> None:
-    """Processor seconds of one row of 42: of a U-Net at the default recipe, of a pixel classifier trained alone,
+    """Processor seconds of a row of 42: of a U-Net at the default recipe, of a pixel classifier alone,
     and of one among all trained together."""
     count = 42
     drawn = [blobs(number, side=SIDE, bright=number % 3 != 2) for number in range(count)]
@@ -129,16 +129,16 @@ def test_a_row_costs_a_small_part_of_a_row_by_a_unet(tmp_path: Path) -> None:
     compare_pixels(round_)
     together_s = (time.process_time() - start) / count
 
-    effort, samples = effort_for(count), [round_.sample(i) for i in round_.ids[:5]]
+    samples = [round_.sample(i) for i in round_.ids[:5]]
     start = time.process_time()
     for number, sample in enumerate(samples):
         train_networks(
             [Pixels(round_.pixels.scale.apply(sample.values), round_.pixel_model.classify(sample))],
             [row_seed(0, f"{number:05d}")],
             classes=2,
-            hidden=effort.hidden,
-            steps=effort.steps,
-            batch=effort.batch,
+            hidden=HIDDEN,
+            steps=STEPS,
+            batch=BATCH,
         )
     alone_s = (time.process_time() - start) / len(samples)
     show({"unet_s": unet_s, "alone_s": alone_s, "together_s": together_s, "ratio": unet_s / together_s})
