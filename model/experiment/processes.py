@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 def results_of(
     jobs: int, function: Callable[..., Result], ready: Callable[[], Mapping[Name, tuple[Any, ...]]]
-) -> Iterator[tuple[Name, Result]]:
+) -> Generator[tuple[Name, Result]]:
     """Each unit's name with what function(*unit) gave, as they finish.
 
     `ready` gives what can be done now, the best first, whenever one of `jobs` processes is free;

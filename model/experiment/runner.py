@@ -4,6 +4,7 @@ every arm step by step, arms side by side in processes, each finished step kept 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,13 @@ def run_experiment(
         write_outputs(results, out)  # what there is, said to be incomplete, in case that the rest is cut off
     if on_begin is not None:
         on_begin(done(), len(planned))
-    for _, run in results_of(jobs, run_step, lambda: _ready(protocol, planned, out / "work", results)):
-        results.add(run)
-        results.save(path)
-        if on_run is not None:
-            on_run(run, done(), len(planned))
+    finished = results_of(jobs, run_step, lambda: _ready(protocol, planned, out / "work", results))
+    with closing(finished):  # at once, also where Ctrl-C comes while a run is saved
+        for _, run in finished:
+            results.add(run)
+            results.save(path)
+            if on_run is not None:
+                on_run(run, done(), len(planned))
     write_outputs(results, out)
     return results
 

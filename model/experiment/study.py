@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,11 @@ class Study:
         """Have `jobs` processes do function(*unit) for the units that are not done yet; give all results."""
         todo = {name: unit for name, unit in units.items() if name not in self.finished}
         on_done(len(units) - len(todo), len(units))
-        for name, result in results_of(jobs, function, lambda: todo):
-            del todo[name]
-            self.finished[name] = result
-            content = {"settings": self._settings, self._part: self.finished}
-            write_bytes(self._path, json.dumps(content).encode())
-            on_done(len(units) - len(todo), len(units))
+        with closing(results_of(jobs, function, lambda: todo)) as results:
+            for name, result in results:
+                del todo[name]
+                self.finished[name] = result
+                content = {"settings": self._settings, self._part: self.finished}
+                write_bytes(self._path, json.dumps(content).encode())
+                on_done(len(units) - len(todo), len(units))
         return self.finished
