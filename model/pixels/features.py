@@ -17,7 +17,7 @@ from model.network.device import default_device, number_format
 from model.pixels import filter_bank, pretrained
 
 FORMAT = 2  # raised when the features of the same image become others
-TILE = 512
+TILE = 256
 """Pixels; larger images are worked on in tiles of this side: memory is bounded whatever their size."""
 STRIP = 32  # rows
 MARGIN = -(-max(filter_bank.MARGIN, pretrained.MARGIN) // pretrained.GRID) * pretrained.GRID

@@ -34,7 +34,7 @@ SCALE = 2
 """The network sees the image at this multiple of its size: its first level is as fine as the image."""
 GRID = 4
 """Pixels: sides are padded, and tiles begin, at a multiple, so that each level has whole strides there."""
-MARGIN = 32
+MARGIN = 24
 """Pixels around a tile that its features depend on."""
 
 

@@ -62,6 +62,7 @@ class Arm:
     pixels: int = 2000  # of each image
     smooth: float = 0.0  # sigma of a Gaussian over the probabilities, in pixels
     learner: str = "network"
+    loudness: float = 1.0  # of the fourth level among the standardised features
 
 
 FEATURES = {
@@ -72,6 +73,10 @@ FEATURES = {
     "pretrained alone": Arm("2x:0 2x:1 2x:2"),
     "sigma 16": Arm("filters sigma16 2x:0 2x:1 2x:2"),
     "fourth level": Arm("filters 2x:0 2x:1 2x:2 2x:3"),
+    "fourth level at half": Arm("filters 2x:0 2x:1 2x:2 2x:3", loudness=0.5),
+    "fourth level at a quarter": Arm("filters 2x:0 2x:1 2x:2 2x:3", loudness=0.25),
+    "fourth level, 40 random sums": Arm("filters 2x:0 2x:1 2x:2 2x:3:sums"),
+    "fourth level instead of the third": Arm("filters 2x:0 2x:1 2x:3"),
     "third level left out": Arm("filters 2x:0 2x:1"),
     "two resolutions": Arm("filters 2x:0 2x:1 2x:2 1x:2 1x:3"),
     "1x to the fourth level": Arm("filters 1x:0 1x:1 1x:2 1x:3"),
@@ -123,6 +128,9 @@ def compute_parts(image: npt.NDArray[np.float32], encoder: torch.nn.Module, need
                 found[f"{scale}x:{number}:margin"] = whole[:, 32 : 32 + height, 32 : 32 + width]
             for number, whole in enumerate(encode(encoder, square, scale)):
                 found[f"{scale}x:{number}"] = whole[:, :height, :width]
+                if number == 3:
+                    mixing = torch.randn(40, len(whole), generator=torch.Generator().manual_seed(0))
+                    found[f"{scale}x:3:sums"] = torch.tensordot(mixing, whole, 1)[:, :height, :width] / 10
                 # Convolutions with a stride of 2 are padded below and on the right alone: their outputs lie
                 # .25, .75 and 1.75 pixels off.
                 by = (0, 1, 2, 4)[number]
@@ -170,7 +178,8 @@ class Data:
         found = []
         for name in arm.parts.split():
             mean, deviation = self._scale(name)
-            found.append((self.parts[image_id][name][at].astype(np.float32) - mean) / deviation)
+            values = (self.parts[image_id][name][at].astype(np.float32) - mean) / deviation
+            found.append(values * (arm.loudness if ":3" in name else 1))
         return np.concatenate(found, axis=1)
 
     def _scale(self, name: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
