@@ -56,18 +56,14 @@ class PixelModel:
         weights = self.networks.hidden[0] / torch.from_numpy(self.scale.deviation)[:, None]
         bias = self.networks.hidden_bias[0] - torch.from_numpy(self.scale.mean)[None] @ weights
         device = self.extractor.device
-        weights, bias = weights.T.to(device), bias.T.to(device)
-        output = self.networks.output[0].T.to(device), self.networks.output_bias[0].T.to(device)
+        weights, bias = weights.to(device), bias[0].to(device)
+        output, output_bias = self.networks.output[0].to(device), self.networks.output_bias[0].to(device)
         with torch.inference_mode():
             for block in self.extractor.compute(image):
-                for first, values in block.strips():
-                    hidden = torch.addmm(bias, weights, values.flatten(1)).relu_()
-                    logits = torch.addmm(output[1], output[0], hidden).unflatten(1, values.shape[1:])
-                    rows, columns = (
-                        slice(first, first + values.shape[1]),
-                        slice(block.left, block.left + block.width),
-                    )
-                    found[:, rows, columns] = logits.softmax(dim=0)
+                columns = slice(block.left, block.left + block.width)
+                for first, mapped in block.strips(weights):
+                    logits = (mapped + bias).relu_() @ output + output_bias
+                    found[:, first : first + len(mapped), columns] = logits.softmax(dim=2).permute(2, 0, 1)
         return found
 
     def save(self, folder: Path) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn.functional import grid_sample, interpolate
@@ -17,10 +19,19 @@ from model.network.device import default_device, number_format
 from model.pixels import filter_bank, pretrained
 
 FORMAT = 2  # raised when the features of the same image become others
-TILE = 256
+TILE = 512
 """Pixels; larger images are worked on in tiles of this side: memory is bounded whatever their size."""
-STRIP = 32  # rows
+STRIP = 16  # rows
 MARGIN = -(-max(filter_bank.MARGIN, pretrained.MARGIN) // pretrained.GRID) * pretrained.GRID
+
+
+def feature_weights(channels: int) -> npt.NDArray[np.float32]:
+    """How much each standardised feature counts for a learner, float32 (channels,):
+    the many of the deepest level a quarter, or few images are learnt by heart."""
+    weights = np.ones(channels, dtype=np.float32)
+    if channels > filter_bank.CHANNELS:
+        weights[-pretrained.CHANNELS[-1] :] = 0.25
+    return weights
 
 
 @dataclass(frozen=True)
@@ -40,19 +51,22 @@ class Level:
         found = grid_sample(self.values[None], places[None, None], padding_mode="border", align_corners=False)
         return found[0, :, 0]
 
-    def rows(self, first: int, end: int) -> torch.Tensor:
-        """Of rows `first` to `end` of the tile: float32 (channels, rows, width)."""
+    def rows(self, first: int, end: int, weights: torch.Tensor) -> torch.Tensor:
+        """A linear map (channels, n) of the features of rows `first` to `end` of the tile:
+        float32 (rows, width, n)."""
         if self.stride == 1:
-            return self.values[:, first:end]
+            return torch.tensordot(self.values[:, first:end], weights, ([0], [0]))
         height, width = self.values.shape[1:]
         wanted = torch.arange(first, end, device=self.values.device)
         place = ((wanted + 0.5) / self.stride - 0.5).clamp(min=0)
         above = place.long().clamp(max=height - 1)
         below = (above + 1).clamp(max=height - 1)
         found = torch.lerp(self.values[:, above], self.values[:, below], (place - above)[None, :, None])
+        # Interpolation is linear, too: it comes last, where it has the least to do.
+        mapped = torch.tensordot(found, weights, ([0], [0]))[None].permute(0, 3, 1, 2)
         size = (end - first, round(width * self.stride))
-        by_channel = found[None].contiguous(memory_format=torch.channels_last)  # half the time of planes
-        return interpolate(by_channel, size=size, mode="bilinear", align_corners=False)[0]
+        whole = interpolate(mapped, size=size, mode="bilinear", align_corners=False)
+        return whole.permute(0, 2, 3, 1)[0]
 
 
 @dataclass(frozen=True)
@@ -73,14 +87,17 @@ class Block:
         rows, columns = rows - self.top + self.down, columns - self.left + self.right
         return torch.cat([level.at(rows, columns) for level in self.levels]).T
 
-    def strips(self) -> Iterator[tuple[int, torch.Tensor]]:
-        """All its features in strips of rows, few enough for a processor's cache:
-        the first row, counted in the image, and float32 (channels, rows, width)."""
+    def strips(self, weights: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+        """A linear map (channels, n) of the features of all its pixels, in strips of rows, few enough for a
+        processor's cache: the first row, counted in the image, and float32 (rows, width, n)."""
         columns = slice(self.right, self.right + self.width)
+        parts = weights.split([len(level.values) for level in self.levels])
         for first in range(0, self.height, STRIP):
-            end = min(first + STRIP, self.height)
-            rows = [level.rows(self.down + first, self.down + end)[:, :, columns] for level in self.levels]
-            yield self.top + first, torch.cat(rows)
+            rows = self.down + first, self.down + min(first + STRIP, self.height)
+            mapped = [
+                level.rows(*rows, part)[:, columns] for level, part in zip(self.levels, parts, strict=True)
+            ]
+            yield self.top + first, sum(mapped[1:], start=mapped[0])
 
     def moments(self) -> torch.Tensor:
         """Count, sum and sum of squares of each feature's values: float64 (3, channels)."""
@@ -104,7 +121,7 @@ class FeatureExtractor:
     use_pretrained: bool = True
 
     @cached_property
-    def _encoder(self) -> nn.Module | None:
+    def _encoder(self) -> nn.ModuleList | None:
         encoder = pretrained.load_encoder() if self.use_pretrained else None
         return None if encoder is None else encoder.to(self.device)
 
@@ -115,8 +132,8 @@ class FeatureExtractor:
 
     @property
     def channels(self) -> int:
-        """Values a pixel: 99, or 19 without the pretrained network."""
-        return filter_bank.CHANNELS + (pretrained.CHANNELS if self._encoder is not None else 0)
+        """Values a pixel: 211, or 19 without the pretrained network."""
+        return filter_bank.CHANNELS + (sum(pretrained.CHANNELS) if self._encoder is not None else 0)
 
     @property
     def version(self) -> str:
@@ -153,6 +170,5 @@ class FeatureExtractor:
                 return (filters,)
             found = pretrained.encode(self._encoder, tile, self.precision)
             return filters, *(
-                Level(values, 2 ** (number + 1) / pretrained.SCALE)
-                for number, values in zip(pretrained.LEVELS, found, strict=True)
+                Level(values, 2 ** (number + 1) / pretrained.SCALE) for number, values in enumerate(found)
             )

@@ -28,20 +28,29 @@ WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """SHA-256 of that file."""
 ARCHITECTURE = "tf_efficientnet_lite0"
-LEVELS = (0, 1, 2)
-CHANNELS = 16 + 24 + 40
+LEVELS = ((0,), (1,), (2,), (3, 4))
+"""The blocks of the network that lead to each level, after those of the level before."""
+CHANNELS = (16, 24, 40, 112)
+"""Values of each level."""
 SCALE = 2
 """The network sees the image at this multiple of its size: its first level is as fine as the image."""
-GRID = 4
+GRID = 8
 """Pixels: sides are padded, and tiles begin, at a multiple, so that each level has whole strides there."""
-MARGIN = 24
+MARGIN = 104
 """Pixels around a tile that its features depend on."""
+FINE = 2  # levels computed in bands of rows: their inner values are too many for a processor's cache
+BAND, BAND_MARGIN = (
+    256,
+    16,
+)  # rows of the enlarged image, and those around them that the fine levels depend on
 
 
 @cache
-def load_encoder(levels: tuple[int, ...] = LEVELS) -> nn.Module | None:
-    """The encoder in evaluation mode, or None, with a line in the log, where the package of its weights is
-    missing or damaged."""
+def load_encoder() -> nn.ModuleList | None:
+    """The stages of the encoder, one for each level, in evaluation mode.
+
+    None, with a line in the log, where the package of its weights is missing or damaged.
+    """
     found = importlib.util.find_spec(PACKAGE)
     path = Path(found.origin).parent / WEIGHTS if found is not None and found.origin else None
     if path is None or not path.exists():
@@ -56,7 +65,7 @@ def load_encoder(levels: tuple[int, ...] = LEVELS) -> nn.Module | None:
         found_digest = hashlib.sha256(content).hexdigest()
         if found_digest != DIGEST:
             raise ValueError(f"their digest is {found_digest[:8]}, expected {DIGEST[:8]}")
-        return _build(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), levels)
+        return _build(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, ValueError) as error:
         log.warning(
             "The pretrained weights in %s are damaged (%s): pixels are told apart by filters alone, less"
@@ -68,20 +77,22 @@ def load_encoder(levels: tuple[int, ...] = LEVELS) -> nn.Module | None:
         return None
 
 
-def _build(weights: dict[str, torch.Tensor], levels: tuple[int, ...]) -> nn.Module:
-    """The encoder with the package's weights, which have other names but the order and shapes of timm's."""
+def _build(weights: dict[str, torch.Tensor]) -> nn.ModuleList:
+    """The stages with the package's weights, which have other names but the order and shapes of timm's."""
     import timm  # takes seconds
 
-    with torch.device("meta"):
-        names = timm.create_model(ARCHITECTURE, pretrained=False).state_dict()
-    encoder = timm.create_model(ARCHITECTURE, pretrained=False, features_only=True, out_indices=levels)
+    network = timm.create_model(ARCHITECTURE, pretrained=False)
+    names = network.state_dict()
     if [tuple(tensor.shape) for tensor in weights.values()] != [tuple(t.shape) for t in names.values()]:
         raise ValueError(f"{len(weights)} tensors that are not those of {ARCHITECTURE}")
-    named = dict(zip(names, weights.values(), strict=True))
-    encoder.load_state_dict({name: named[name] for name in encoder.state_dict()})
-    encoder.eval().requires_grad_(False)
-    _fold_norms(encoder)
-    return encoder.to(memory_format=torch.channels_last)
+    network.load_state_dict(dict(zip(names, weights.values(), strict=True)))
+    network.eval().requires_grad_(False)
+    _fold_norms(network)
+    parts = dict(network.named_children())
+    blocks = list(parts["blocks"].children())
+    stages = [nn.Sequential(*(blocks[block] for block in level)) for level in LEVELS]
+    stages[0] = nn.Sequential(parts["conv_stem"], parts["bn1"], stages[0])
+    return nn.ModuleList(stages).to(memory_format=torch.channels_last)
 
 
 def _fold_norms(module: nn.Module) -> None:
@@ -96,12 +107,27 @@ def _fold_norms(module: nn.Module) -> None:
             _fold_norms(child)
 
 
-def encode(encoder: nn.Module, image: torch.Tensor, precision: str) -> list[torch.Tensor]:
+def encode(stages: nn.ModuleList, image: torch.Tensor, precision: str) -> list[torch.Tensor]:
     """The levels of an image, float32 (3, H, W) -> float32 (channels, h, w) each, which cover the image with
     sides padded to multiples of GRID: level k has a value at every `2 ** (k + 1) / SCALE` pixels."""
     height, width = image.shape[1:]
     square = pad(image[None], (0, -width % GRID, 0, -height % GRID), mode="replicate")
     large = interpolate(square, scale_factor=SCALE, mode="bilinear", align_corners=False)
     with autocast(image.device, precision):
-        levels = encoder(large.contiguous(memory_format=torch.channels_last))
+        levels = _in_bands(stages[:FINE], large.contiguous(memory_format=torch.channels_last))
+        for stage in stages[FINE:]:
+            levels.append(stage(levels[-1]))
     return [level[0].float() for level in levels]
+
+
+def _in_bands(stages: nn.ModuleList, image: torch.Tensor) -> list[torch.Tensor]:
+    """The levels of the first stages, computed for a few rows of the (1, 3, H, W) image at a time."""
+    bands: list[list[torch.Tensor]] = [[] for _ in stages]
+    for top in range(0, image.shape[2], BAND):
+        first = max(0, top - BAND_MARGIN)
+        values = image[:, :, first : top + BAND + BAND_MARGIN]
+        for number, (stage, found) in enumerate(zip(stages, bands, strict=True)):
+            values = stage(values)
+            stride = 2 ** (number + 1)
+            found.append(values[:, :, (top - first) // stride : (top - first + BAND) // stride])
+    return [torch.cat(found, dim=2) for found in bands]

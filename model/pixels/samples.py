@@ -12,7 +12,7 @@ import torch
 
 from model.arrays import Image, Mask
 from model.errors import ImageError
-from model.pixels.features import FeatureExtractor
+from model.pixels.features import FeatureExtractor, feature_weights
 
 PIXELS = 2000
 """Drawn from each image; all of a smaller one."""
@@ -47,7 +47,8 @@ class PixelSample:
 
 @dataclass(frozen=True)
 class Scale:
-    """The mean and deviation by which features are standardised, float32 (channels,) each."""
+    """The mean and deviation by which features are standardised, float32 (channels,) each;
+    the deviation is larger for those that are to count less."""
 
     mean: npt.NDArray[np.float32]
     deviation: npt.NDArray[np.float32]
@@ -61,7 +62,8 @@ class Scale:
             squares.append(sample.mean.astype(np.float64) ** 2 + sample.deviation.astype(np.float64) ** 2)
         mean = np.mean(means, axis=0)
         deviation = np.sqrt(np.maximum(np.mean(squares, axis=0) - mean**2, 0))
-        return cls(mean.astype(np.float32), np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32))
+        divisor = np.where(deviation > 1e-6, deviation, 1.0) / feature_weights(len(deviation))
+        return cls(mean.astype(np.float32), divisor.astype(np.float32))
 
     def apply(self, values: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
         """Standardised features, float32, of (P, channels)."""

@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,8 @@ FEATURES = {
     "reflected margin": Arm("filters 2x:0:margin 2x:1:margin 2x:2:margin"),
     "reflected margin, 1.5x": Arm("filters 1.5x:0:margin 1.5x:1:margin 1.5x:2:margin"),
 }
-CHOSEN = FEATURES["2x"].parts
-"""Of the features, by the rule of the plan."""
+CHOSEN = FEATURES["fourth level at a quarter"]
+"""By the rule of the plan."""
 _CHANGES: dict[str, dict[str, Any]] = {
     "hidden 32": {"hidden": 32},
     "hidden 64": {"hidden": 64},
@@ -108,10 +108,10 @@ _CHANGES: dict[str, dict[str, Any]] = {
     "random forest": {"learner": "forest"},
     "LightGBM": {"learner": "lightgbm"},
 }
-LEARNERS = {f"learner: {name}": Arm(CHOSEN, **changed) for name, changed in _CHANGES.items()}
+LEARNERS = {f"learner: {name}": replace(CHOSEN, **changed) for name, changed in _CHANGES.items()}
 
 
-def compute_parts(image: npt.NDArray[np.float32], encoder: torch.nn.Module, needed: set[str]) -> Parts:
+def compute_parts(image: npt.NDArray[np.float32], encoder: torch.nn.ModuleList, needed: set[str]) -> Parts:
     """The kinds of features that are `needed` of a float32 (H, W, 3) image."""
     tensor = torch.from_numpy(image.transpose(2, 0, 1).copy())
     height, width = image.shape[:2]
@@ -139,13 +139,14 @@ def compute_parts(image: npt.NDArray[np.float32], encoder: torch.nn.Module, need
     return {name: found[name].flatten(1).T.contiguous().half().numpy() for name in needed}
 
 
-def encode(encoder: torch.nn.Module, image: torch.Tensor, scale: float) -> list[torch.Tensor]:
+def encode(stages: torch.nn.ModuleList, image: torch.Tensor, scale: float) -> list[torch.Tensor]:
     """The levels of a float32 (1, 3, H, W) image seen at `scale`: float32 (channels, H, W) each."""
     large = interpolate(image, scale_factor=scale, mode="bilinear", align_corners=False)
-    size = image.shape[2:]
-    return [
-        interpolate(level, size=size, mode="bilinear", align_corners=False)[0] for level in encoder(large)
-    ]
+    levels, values = [], large
+    for stage in stages:
+        values = stage(values)
+        levels.append(interpolate(values, size=image.shape[2:], mode="bilinear", align_corners=False)[0])
+    return levels
 
 
 @dataclass
@@ -159,7 +160,7 @@ class Data:
 
     @classmethod
     def read(
-        cls, folder: Path, split_file: str, side: int, encoder: torch.nn.Module, needed: set[str]
+        cls, folder: Path, split_file: str, side: int, encoder: torch.nn.ModuleList, needed: set[str]
     ) -> Data:
         pool = scan(folder / "images", folder / "masks", max_side=side)
         split = Split.read(folder / split_file)
@@ -291,7 +292,7 @@ def main(folder: Path, asked: Sequence[str]) -> None:
     if importlib.util.find_spec("lightgbm") is None or importlib.util.find_spec("sklearn") is None:
         arms = {name: arm for name, arm in arms.items() if arm.learner == "network"}
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    encoder = pretrained.load_encoder((0, 1, 2, 3))
+    encoder = pretrained.load_encoder()
     if encoder is None:
         raise SystemExit("The study needs the package of pretrained weights.")
     for name, split, side in DATA:

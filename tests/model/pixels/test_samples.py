@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from model.arrays import Image, Mask
 from model.errors import ImageError
@@ -57,7 +58,9 @@ def test_a_mask_of_another_size_is_refused(samples: list[PixelSample]) -> None:
 def test_mean_and_deviation_are_those_of_all_pixels(filters: FeatureExtractor) -> None:
     image = noise(100, 120)
     (block,) = filters.compute(image)
-    every = np.concatenate([values.flatten(1).numpy() for _, values in block.strips()], axis=1)
+    every = np.concatenate(
+        [values.flatten(0, 1).numpy().T for _, values in block.strips(torch.eye(filters.channels))], axis=1
+    )
     sample = draw_sample(image, filters)
     np.testing.assert_allclose(sample.mean, every.mean(axis=1), atol=1e-5)
     np.testing.assert_allclose(sample.deviation, every.std(axis=1), atol=1e-4)
@@ -82,3 +85,13 @@ def test_a_feature_that_never_varies_does_not_divide_by_zero() -> None:
         (1, 3),
     )
     np.testing.assert_array_equal(Scale.over([flat]).apply(flat.values), 0)
+
+
+def test_the_deepest_features_count_less(pairs: list[tuple[Image, Mask]]) -> None:
+    """They are many, and few labelled images would be learnt by heart."""
+    image, mask = pairs[0]
+    extractor = FeatureExtractor("float32")
+    sample = draw_sample(image, extractor, mask=mask)
+    spread = Scale.over([sample]).apply(sample.values).std(axis=0)
+    assert np.median(spread[99:]) == pytest.approx(0.25, rel=0.3)
+    assert np.median(spread[:99]) == pytest.approx(1, rel=0.3)
