@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from backend.errors import QueueError, VersionError
 from backend.project.context import Context
 from backend.queue.lease import SECONDS, Fence
 from backend.queue.project_info import ProjectInfo
+from backend.store.version_comparison import FEWER, decide, find_better
+from backend.store.version_history import ROLLBACK, TRAINING
+from backend.store.version_record import VersionRecord
+from model.network.inference import Segmenter
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +37,46 @@ def deciding(context: Context) -> Iterator[Fence]:
         )
     with fence:
         yield fence
+
+
+def keep(
+    context: Context, model: Segmenter, record: VersionRecord, *, measured: bool, check: Callable[[], None]
+) -> VersionRecord:
+    """Save a new version under the next name, and decide whether it is to be put in use; returns its record.
+
+    The holder of `deciding` calls it. `check` is called before it is saved, and may raise.
+    """
+    record = dataclasses.replace(record, name=context.versions.next_name())
+    published, reason = decide(record, context.versions, measured=measured)
+    record = dataclasses.replace(record, published=published, reason=reason)
+    check()
+    context.versions.save(model, record)
+    return record
+
+
+def put_in_use(context: Context, record: VersionRecord, *, check: Callable[[], None]) -> None:
+    """Put a saved version in use if it is to be; safe to repeat, also after it was rolled back.
+
+    Where the other kind of learner turns out better on the same images, its newest version is put in use.
+    The holder of `deciding` calls it. `check` may raise.
+    """
+    versions = context.versions
+    if record.published and record.name not in {use.version for use in versions.uses.all()}:
+        use = versions.uses.current()
+        versions.make_current(record.name, by=TRAINING, reason=record.reason, confirm=check)
+        if use is not None and use.by != ROLLBACK and (rival := find_better(record, versions)):
+            reason = f"better than the {record.kind.noun} {record.name} on the same images"
+            versions.make_current(rival.name, by=TRAINING, reason=reason, confirm=check)
+    current = versions.current_record()
+    of_other_kind = current is not None and current.kind is not record.kind
+    context.note("version", "" if of_other_kind else _about_version(record))
+    cache_version(context)
+
+
+def _about_version(record: VersionRecord) -> str:
+    if not record.published:
+        return f"Version {record.name} was trained but is not in use: {record.reason}."
+    return f"Version {record.name} is in use: {record.reason}." if record.reason.startswith(FEWER) else ""
 
 
 def cache_version(context: Context) -> None:

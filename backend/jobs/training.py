@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from backend.errors import StoppedError
-from backend.jobs.promotion import cache_version, deciding
+from backend.jobs.promotion import deciding, keep, put_in_use
 from backend.project import missing_images
 from backend.project.context import Context, Setup
 from backend.project.label_review import name_task, nothing_to_learn, review, undecisive
@@ -25,13 +25,11 @@ from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
 from backend.stopping import stopped_by
-from backend.store.version_comparison import FEWER, assign_folds, decide
-from backend.store.version_history import TRAINING
-from backend.store.version_record import VersionRecord, trained_by
+from backend.store.version_comparison import assign_folds
+from backend.store.version_record import Learner, VersionRecord, trained_by
 from backend.store.versions import now
-from model.network.checkpoint import TrainedModel
 from model.network.dice import dice
-from model.network.inference import predict_masks
+from model.network.inference import Segmenter, predict_masks
 from model.network.recipe import Recipe
 from model.network.training import train
 
@@ -68,7 +66,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
         context.note(subject, text)
         if text:
             log.warning("%s", text)
-    nothing = _nothing_to_train_on(labels, notes)
+    nothing = nothing_to_train_on(labels, notes)
     if nothing:
         pending_work.finish(context.redis, context.project_id, Work.TRAINING, begun)
         log.info("not trained: %s", nothing)
@@ -76,7 +74,7 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
     current = context.versions.current_record()
     folds = assign_folds(labels.ids, setup.options.folds, current.folds if current else {})
     wanted = VersionRecord(
-        name=context.versions.next_name(),
+        name="",  # known once no other version can come in between
         job=job_id,
         created=now(),
         labels=setup.config.labels,
@@ -93,16 +91,13 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
     progress.check()
     context.versions.set_aside(model, record)
     with deciding(context):  # a rollback may have put another version in use since the training began
-        published, reason = decide(record, context.versions, measured=setup.options.folds > 1)
-        record = dataclasses.replace(record, published=published, reason=reason)
-        fence.check()
-        context.versions.save(model, record)
+        record = keep(context, model, record, measured=setup.options.folds > 1, check=fence.check)
         return _publish(context, record, fence, begun)
 
 
 def _train(
     setup: Setup, labels: Labels, wanted: VersionRecord, progress: Progress, started: float
-) -> tuple[TrainedModel, VersionRecord]:
+) -> tuple[Segmenter, VersionRecord]:
     """The network of all labels, and its record with the held-out dice and the seconds since `started`
     (monotonic)."""
     plan = _Plan(progress, setup, wanted.folds)
@@ -115,19 +110,20 @@ def _train(
         seed=setup.options.seed,
         on_step=plan.step(),
     )
-    told = [value for task, value in held_out.items() if task not in wanted.undecisive]
+    return model, measured_record(wanted, held_out, time.monotonic() - started)
+
+
+def measured_record(record: VersionRecord, held_out: dict[str, float], seconds: float) -> VersionRecord:
+    """A record with the dice on held-out tasks, their mean without the undecisive, and how long it took."""
+    told = [value for task, value in held_out.items() if task not in record.undecisive]
     mean = round(float(np.mean(told)), 4) if told else None
-    seconds = round(time.monotonic() - started, 1)
-    return model, dataclasses.replace(wanted, held_out=held_out, held_out_dice=mean, seconds=seconds)
+    return dataclasses.replace(record, held_out=held_out, held_out_dice=mean, seconds=round(seconds, 1))
 
 
 def _publish(context: Context, record: VersionRecord, fence: Fence, begun: pending_work.Begun) -> JobResult:
     """Put a saved version in use if it is to be;
     safe to repeat, also after it was put in use and rolled back."""
-    if record.published and record.name not in {use.version for use in context.versions.uses.all()}:
-        context.versions.make_current(record.name, by=TRAINING, reason=record.reason, confirm=fence.check)
-    context.note("version", _about_version(record))
-    cache_version(context)
+    put_in_use(context, record, check=fence.check)
     fence.check()
     pending_work.finish(context.redis, context.project_id, Work.TRAINING, begun)
     log.info(
@@ -145,12 +141,6 @@ def _publish(context: Context, record: VersionRecord, fence: Fence, begun: pendi
         "labels": len(record.tasks),
         "reason": record.reason,
     }
-
-
-def _about_version(record: VersionRecord) -> str:
-    if not record.published:
-        return f"Version {record.name} was trained but is not in use: {record.reason}."
-    return f"Version {record.name} is in use: {record.reason}." if record.reason.startswith(FEWER) else ""
 
 
 def labels_came(context: Context) -> bool:
@@ -206,7 +196,7 @@ def needs_training(context: Context, setup: Setup) -> str:
     """Why a round should train first; empty when the version trained last is up to date."""
     if labels_came(context):
         return "labels came since the last training"
-    record = context.versions.newest_record()  # in use or not: it would come out the same again
+    record = context.versions.newest_record(Learner.UNET)  # in use or not: it would come out the same again
     if record is None:
         return "there is no model yet"
     if record.labels != setup.config.labels:
@@ -267,7 +257,7 @@ def _held_out(setup: Setup, labels: Labels, folds: dict[str, int], plan: _Plan) 
     return scores
 
 
-def _nothing_to_train_on(labels: Labels, notes: dict[str, str]) -> str:
+def nothing_to_train_on(labels: Labels, notes: dict[str, str]) -> str:
     """Why no network is trained; empty if one can be."""
     if not labels.seen:
         return "no label yet"

@@ -87,11 +87,13 @@ class RoundRecord:
     answered: list[int] = field(default_factory=list)  # tasks that were labelled while it ran
     tasks: int = 0
     seconds: float | None = None  # of its finish
-    order_of: str | None = None  # the round that computed the order, after a rollback
+    order_of: str | None = None  # the round that computed the order, where only the masks are others
+    learnt: str = ""  # the pixel classifier that had learnt the labels, in a live turn
+    requested: bool = False  # a person asked for its strategy, budget or options
 
     @property
     def origin(self) -> str:
-        """The round that computed the order: another one after a rollback."""
+        """The round that computed the order: another one where only the masks were changed since."""
         return self.order_of or self.round
 
     @classmethod

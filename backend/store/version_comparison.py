@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from backend.store.version_history import ROLLBACK
-from backend.store.version_record import VersionRecord
+from backend.store.version_record import Learner, VersionRecord
 from backend.store.versions import Versions
 
 FEWER = "trained on fewer labels"
@@ -48,6 +48,8 @@ def compare(new: VersionRecord, current: VersionRecord | None, *, measured: bool
     On the tasks whose label both knew, the new one is clearly worse when its mean held-out dice is lower by
     more than max(0.05, the standard error of the differences).
     Tasks that tell nothing of a model's worth (`undecisive`) are left out.
+    A version of the other kind of learner takes its place only when its mean is higher on these tasks, or,
+    where they cannot be compared, when it knows more labels.
     Where nothing can be compared, a version of fewer labels than the current one waits to be chosen by a
     person, unless versions are not `measured` at all (a setting).
     """
@@ -57,6 +59,11 @@ def compare(new: VersionRecord, current: VersionRecord | None, *, measured: bool
     why = _incomparable(new, current, common)
     if why:
         count, before = _telling(new, current), _telling(current, new)
+        if measured and new.kind is not current.kind and new.labels == current.labels and count <= before:
+            return (
+                False,
+                f"{why}; the {current.kind.noun} {current.name} stays in use until they can be compared",
+            )
         if count >= before:
             return True, why
         text = f"{FEWER}, {count} in place of {before}, and not to be compared with {current.name}: {why}"
@@ -69,6 +76,10 @@ def compare(new: VersionRecord, current: VersionRecord | None, *, measured: bool
                 f"roll back to {new.name} to use it all the same"
             ),
         )
+    if new.kind is not current.kind:
+        mine, other = _means(new, current, common)
+        text = f"held-out dice {_figures(mine, other)} of the {current.kind.noun} {current.name}{_on(common)}"
+        return mine > other, text if mine > other else f"{text}, so {current.name} stays in use"
     differences = np.array([new.held_out[task] - current.held_out[task] for task in common])
     error = float(differences.std(ddof=1) / math.sqrt(len(common))) if len(common) > 1 else 0.0
     allowed = max(TOLERANCE, error)
@@ -80,6 +91,56 @@ def compare(new: VersionRecord, current: VersionRecord | None, *, measured: bool
     if change < -allowed:
         return False, f"{text}: clearly worse (more than {allowed:.3f}), so {current.name} stays in use"
     return True, text
+
+
+def find_better(new: VersionRecord, versions: Versions) -> VersionRecord | None:
+    """The newest version of the other kind of learner if it is better than a new one on the same held-out
+    tasks; None if it is not, or nobody can tell."""
+    rival = versions.newest_record(new.kind.other)
+    if rival is None:
+        return None
+    common = _common(new, rival)
+    if _incomparable(new, rival, common):
+        return None
+    mine, other = _means(new, rival, common)
+    return rival if other > mine else None
+
+
+def describe_choice(versions: Versions) -> str:
+    """Which kind of learner draws the masks, and why: a sentence for people.
+    Empty where there has only ever been a U-Net, or nothing."""
+    current, use = versions.current_record(), versions.uses.current()
+    if current is None or use is None:
+        return ""
+    rival = versions.newest_record(current.kind.other)
+    if rival is None and current.kind is Learner.UNET:
+        return ""
+    drawn = f"The {current.kind.noun} draws the masks"
+    if use.by == ROLLBACK:
+        return f"{drawn}: {use.who or 'a person'} chose {current.name}."
+    if rival is None:
+        return f"{drawn}: no U-Net is trained yet."
+    common = _common(current, rival)
+    why = _incomparable(current, rival, common)
+    if why:
+        return f"{drawn}: it cannot be compared yet with the {rival.kind.noun} {rival.name} ({why})."
+    return f"{drawn}: {_figures(*_means(current, rival, common))} of the {rival.kind.noun}{_on(common)}."
+
+
+def _means(new: VersionRecord, other: VersionRecord, common: list[str]) -> tuple[float, float]:
+    """The mean held-out dice of both on the same tasks."""
+    mine, others = (float(np.mean([each.held_out[task] for task in common])) for each in (new, other))
+    return mine, others
+
+
+def _figures(mine: float, other: float) -> str:
+    """Two dice, with as many digits as it takes to tell them apart: ".81 against .74"."""
+    digits = 2 if round(mine, 2) != round(other, 2) else 4
+    return " against ".join(f"{dice:.{digits}f}".removeprefix("0") for dice in (mine, other))
+
+
+def _on(common: list[str]) -> str:
+    return f" on the same {len(common)} images" if len(common) > 1 else " on the same image"
 
 
 def _common(new: VersionRecord, current: VersionRecord) -> list[str]:

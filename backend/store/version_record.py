@@ -5,7 +5,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
+
+
+class Learner(StrEnum):
+    """What a version is."""
+
+    UNET = "unet"
+    PIXEL = "pixel"
+
+    @property
+    def noun(self) -> str:
+        """As people call it."""
+        return "U-Net" if self is Learner.UNET else "pixel classifier"
+
+    @property
+    def other(self) -> Learner:
+        """The other one of the two."""
+        return Learner.PIXEL if self is Learner.UNET else Learner.UNET
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,7 @@ class VersionRecord:
     published: bool = True  # became current when it was made
     reason: str = ""  # why, or why not
     warnings: tuple[str, ...] = ()
+    kind: Learner = Learner.UNET  # also of early records, which do not say it
 
     def to_dict(self) -> dict[str, object]:
         """A JSON-ready copy."""
@@ -44,12 +63,14 @@ class VersionRecord:
         known = {option.name for option in dataclasses.fields(cls)}
         content = {key: value for key, value in values.items() if key in known}
         tuples = {name: tuple(content.get(name, ())) for name in ("undecisive", "warnings")}
-        return cls(**{**content, **tuples, "labels": tuple(content["labels"])})
+        kind = Learner(content.get("kind", Learner.UNET))
+        return cls(**{**content, **tuples, "labels": tuple(content["labels"]), "kind": kind})
 
     def same_training(self, other: VersionRecord) -> bool:
         """Whether both learnt the same from the same labels, so that one is no news after the other."""
         return (
-            self.tasks == other.tasks
+            self.kind is other.kind
+            and self.tasks == other.tasks
             and self.labels == other.labels
             and self.seed == other.seed
             and trained_by(self.recipe) == trained_by(other.recipe)

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING
 from backend.errors import VersionError
 from backend.store.storage import Storage
 from backend.store.version_history import Use, Uses
-from backend.store.version_record import VersionRecord
+from backend.store.version_record import Learner, VersionRecord
 from model.errors import ModelError
 
 if TYPE_CHECKING:  # who only lists versions need not wait for torch
-    from model.network.checkpoint import TrainedModel
+    from model.network.inference import Segmenter
 
 NO_VERSION = "v0"
 """What /setup and /predict call the model before there is one."""
 DESCRIPTION = "model.json"
 """File in a version's folder that holds its record."""
 UNFINISHED = ".unfinished"
-"""Folder of a version that is not in the shared storage yet."""
+"""Folder of a U-Net that is not in the shared storage yet; that of a pixel classifier has its kind behind it:
+both may be trained at once."""
 
 
 class Versions:
@@ -47,7 +48,7 @@ class Versions:
 
     def next_name(self) -> str:
         """The name of the next version, which no other ever had a part of;
-        only for the holder of the project's fence."""
+        only for the holder of the choice of the version in use."""
         return f"v{max(map(_number, self.storage.names(self._folder)), default=0) + 1}"
 
     def current(self, *, fresh: bool = True) -> str | None:
@@ -80,10 +81,10 @@ class Versions:
                 f"{error} It is the one in use: restore it from a backup, roll back, or train again."
             ) from error
 
-    def newest_record(self) -> VersionRecord | None:
-        """The record of the version that was trained last, in use or not."""
-        names = self.names()
-        return self.record(names[-1]) if names else None
+    def newest_record(self, kind: Learner) -> VersionRecord | None:
+        """The record of the version of a kind that was trained last, in use or not."""
+        records = (self.record(name) for name in reversed(self.names()))
+        return next((record for record in records if record.kind is kind), None)
 
     def check(self, name: str) -> None:
         """Raise VersionError, with the known ones, unless there is a version of that name."""
@@ -101,28 +102,28 @@ class Versions:
                 return record
         return None
 
-    def set_aside(self, model: TrainedModel, record: VersionRecord) -> None:
+    def set_aside(self, model: Segmenter, record: VersionRecord) -> None:
         """Keep a version on this machine until `save` has given it to the shared storage;
         `unfinished` finds it if that fails."""
         model.record = {**model.record, **record.to_dict()}
-        model.save(self.storage.path(f"{self._folder}/{UNFINISHED}"))
+        model.save(self.storage.path(self._unfinished(record.kind)))
 
-    def save(self, model: TrainedModel, record: VersionRecord) -> None:
+    def save(self, model: Segmenter, record: VersionRecord) -> None:
         """Keep a version; it appears whole, and does not become current."""
         self.set_aside(model, record)
         self.storage.move_in(
-            self.storage.path(f"{self._folder}/{UNFINISHED}"),
+            self.storage.path(self._unfinished(record.kind)),
             f"{self._folder}/{record.name}",
             last=DESCRIPTION,
         )
 
-    def unfinished(self, wanted: VersionRecord) -> tuple[TrainedModel, VersionRecord] | None:
+    def unfinished(self, wanted: VersionRecord) -> tuple[Segmenter, VersionRecord] | None:
         """A version of the same training that this machine could not give to the shared storage, with the
         name and job of `wanted`."""
-        from model.network.checkpoint import TrainedModel
+        from model.saved_model import load_model
 
         try:
-            model = TrainedModel.load(self.storage.path(f"{self._folder}/{UNFINISHED}"))
+            model = load_model(self.storage.path(self._unfinished(wanted.kind)))
             record = VersionRecord.from_dict(model.record)
         except (ModelError, KeyError, TypeError):
             return None
@@ -130,12 +131,15 @@ class Versions:
             return None
         return model, dataclasses.replace(record, name=wanted.name, job=wanted.job)
 
-    def load(self, name: str) -> TrainedModel:
-        """The network of a version. Raises VersionError, CheckpointError."""
-        from model.network.checkpoint import TrainedModel
+    def load(self, name: str) -> Segmenter:
+        """The U-Net or pixel classifier of a version. Raises VersionError, CheckpointError."""
+        from model.saved_model import load_model
 
         self.record(name)
-        return TrainedModel.load(self.storage.get_folder(f"{self._folder}/{name}"))
+        return load_model(self.storage.get_folder(f"{self._folder}/{name}"))
+
+    def _unfinished(self, kind: Learner) -> str:
+        return f"{self._folder}/{UNFINISHED}{'' if kind is Learner.UNET else f'-{kind}'}"
 
     def make_current(
         self,

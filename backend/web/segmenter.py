@@ -29,7 +29,7 @@ from backend.queue.project_info import ProjectInfo
 from backend.store.round_record import round_in_force
 from backend.store.versions import NO_VERSION
 from model.errors import ImageError, ModelError
-from model.network.checkpoint import TrainedModel
+from model.network.inference import Segmenter as Network
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ UNRANKED_SCORE = 1.0
 @dataclass(frozen=True)
 class _Loaded:
     version: str
-    model: TrainedModel
+    model: Network
     labels: tuple[str, ...]
 
 

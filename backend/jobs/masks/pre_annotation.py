@@ -14,15 +14,15 @@ from backend.labelstudio.labels.regions import from_mask
 from model.arrays import Mask
 from model.data.images import decode_shrunk, normalise
 from model.network.checkpoint import TrainedModel
-from model.network.inference import predict_rows
+from model.network.inference import Segmenter, predict_rows
 
 
 @dataclass
 class PreAnnotator:
-    """A version's network and the labels it was trained on, drawing in a configuration that may have changed
+    """A version's model and the labels it was trained on, drawing in a configuration that may have changed
     since."""
 
-    model: TrainedModel
+    model: Segmenter
     labels: tuple[str, ...]  # names of the network's classes 1, 2, ...
     config: LabelConfig
     _classes: npt.NDArray[np.intp] = field(init=False, repr=False)
@@ -33,6 +33,13 @@ class PreAnnotator:
         self._classes = np.array(
             [0, *(self.config.class_id(label) or 0 for label in self.labels)], dtype=np.intp
         )
+
+    @property
+    def max_side(self) -> int:
+        """The longer side, in pixels, of the images that it was trained on."""
+        if isinstance(self.model, TrainedModel):
+            return self.model.recipe.max_side
+        return int(self.model.record["recipe"]["max_side"])
 
     @property
     def outdated(self) -> str:
@@ -51,7 +58,7 @@ class PreAnnotator:
 
         They are worked out in blocks of rows: of a large image, only the mask itself is held as a whole.
         """
-        small, size = decode_shrunk(data, name, self.model.recipe.max_side)
+        small, size = decode_shrunk(data, name, self.max_side)
         mask: Mask = np.empty(size, dtype=np.uint8)
         count = np.zeros(self.config.classes)
         total = np.zeros(
