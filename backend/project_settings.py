@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from contextlib import suppress
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +22,9 @@ from backend.errors import SettingsError
 from model.options import Option
 
 DEFAULT_STRATEGY = "task_dependent"
+COMPARING = ("task_dependent", "alike", "trusted")
+"""Strategies that compare images, by pixel classifiers unless `similarity` says otherwise; named here so that
+who asks need not load them."""
 MOST_BUDGET = 1000
 GATHERED: Final = "options of strategies"
 """What the options of strategies are called while settings are read;
@@ -144,6 +148,22 @@ class ProjectSettings(_WithStrategyOptions):
     def _recipe(cls, value: dict[str, object]) -> dict[str, object]:
         return known_recipe(value)
 
+    live: bool = Field(
+        True, description="Whether each label renews masks and order within seconds, by a pixel classifier."
+    )
+
+    @property
+    def orders_live(self) -> bool:
+        """Whether each label renews the order too; what else compares images does so with the batch."""
+        similarity = self.strategy_options.get("similarity", "pixel")
+        return self.live and self.strategy in COMPARING and similarity == "pixel"
+
+    @model_validator(mode="after")
+    def _compare_as_before(self) -> Self:
+        if not self.live:  # a round by pixels would follow each batch only
+            self.strategy_options.setdefault("similarity", "unet")
+        return self
+
 
 class RoundOptions(_WithStrategyOptions):
     """What one round may be asked to do otherwise than the project's settings say; None, or no option:
@@ -151,6 +171,16 @@ class RoundOptions(_WithStrategyOptions):
 
     budget: Budget | None = None
     strategy: Strategy | None = None
+
+
+def is_live(extra_params: str | None, defaults: Mapping[str, object]) -> bool:
+    """Whether extra params, as JSON text, leave the live turns on; of those that cannot be read, the defaults
+    tell. Reads nothing else, so that the scheduler need not load what checks the other keys."""
+    values: Any = None
+    with suppress(ValueError, RecursionError):
+        values = json.loads(extra_params or "null")
+    told = values.get("live") if isinstance(values, dict) else None
+    return bool(told if isinstance(told, bool) else defaults.get("live", True))
 
 
 def parse_round_options(values: dict[str, object]) -> RoundOptions:

@@ -98,7 +98,9 @@ class Settings(BaseSettings):
     )
     max_body_mb: float = Field(64, gt=0, description="Largest request body in MiB.")
     max_images: int = Field(
-        2000, ge=1, description="Unlabelled images that a round compares; further ones follow in task order."
+        10_000,
+        ge=1,
+        description="Unlabelled images that a round compares; further ones follow in task order.",
     )
     image_hosts: str = Field(
         "",

@@ -86,19 +86,19 @@ class Stack:
         os.kill(running.program_pid, signal.SIGKILL)
         assert eventually(lambda: not any(alive(pid) for pid in pids))
 
-    def kill_worker(self) -> None:
-        """Kill the worker for trainings and rounds, as when memory runs out:
-        its job ends with it, and another one takes its place."""
-        (pid,) = workers_on(connections.COMPUTE, connections.connection())
-        horses = [int(horse) for horse in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        os.kill(pid, signal.SIGKILL)
-        assert eventually(lambda: not any(alive(each) for each in [pid, *horses]))
+    def kill_worker(self, queue: str = connections.COMPUTE) -> None:
+        """Kill the workers of a queue, that for trainings and rounds, as when memory runs out:
+        their jobs end with them, and others take their places."""
+        for pid in workers_on(queue, connections.connection()):
+            horses = [int(horse) for horse in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+            os.kill(pid, signal.SIGKILL)
+            assert eventually(lambda: not any(alive(each) for each in [pid, *horses]))  # noqa: B023
 
-    def presume_dead(self) -> None:
-        """Let those who have jobs for trainings and rounds in hand be silent for too long,
+    def presume_dead(self, queue: str = connections.COMPUTE) -> None:
+        """Let those who have jobs of a queue, that for trainings and rounds, in hand be silent for too long,
         as they are some time after a kill."""
         redis = connections.connection()
-        registry = connections.named(connections.COMPUTE, redis).started_job_registry.key
+        registry = connections.named(queue, redis).started_job_registry.key
         executions: list[Any] = redis.zrange(registry, 0, -1)
         for execution in executions:
             redis.zadd(registry, {execution: time.time() - 1})
@@ -219,7 +219,7 @@ def running_stack(label_studio: LabelStudioServer, folder: Path) -> Iterator[Sta
         gather_seconds=1,
         recipe=RECIPE,
         threads=1,
-        project_defaults={"similarity": "unet", "candidates": 3, "budget": 2, "folds": 0},
+        project_defaults={"live": False, "candidates": 3, "budget": 2, "folds": 0},
         nightly="off",
     )
     try:

@@ -12,6 +12,7 @@ from rq.registry import clean_registries
 
 from backend import logs
 from backend.errors import BackendError
+from backend.project_settings import is_live
 from backend.queue import enqueue, job_statistics, pending_work, project_jobs
 from backend.queue.connection import COMPUTE, CONTROL, connection, named
 from backend.queue.pending_work import Work
@@ -78,9 +79,22 @@ def dispatch(redis: Redis, settings: Settings) -> list[str]:
     for project_id in pending_work.projects(redis):
         for work, start in _ENQUEUE.items():
             due = pending_work.pending(redis, project_id, work).due(work, settings, time.time())
+            if due and work is Work.LIVE:
+                due = _make_way(redis, project_id, settings)
             if due and not _has_its_share(redis, project_id, work):
                 started.append(start(project_id))
     return started
+
+
+def _make_way(redis: Redis, project_id: int, settings: Settings) -> bool:
+    """Whether a live turn is to be taken: a sync ends for it, which may draw masks for minutes."""
+    extra = ProjectInfo.load(redis, project_id).extra_params
+    if not is_live(extra, settings.project_defaults):
+        begun = pending_work.standing(redis, project_id, Work.LIVE)
+        pending_work.finish(redis, project_id, Work.LIVE, begun)
+        return False
+    project_jobs.stop_sync(redis, project_id)
+    return True
 
 
 def _has_its_share(redis: Redis, project_id: int, work: Work) -> bool:
@@ -104,6 +118,7 @@ def _rank(project_id: int) -> str:
 
 
 _ENQUEUE = {
+    Work.LIVE: enqueue.enqueue_live_turn,
     Work.FIRST_ORDER: enqueue.enqueue_first_order,
     Work.TRAINING: _train,
     Work.ROUND: _rank,

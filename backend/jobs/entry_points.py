@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from backend import logs, stopping
 from backend.errors import QueueError
 from backend.finding import Severity
-from backend.jobs import rollback, sync
+from backend.jobs import live_turn, rollback, sync
 from backend.jobs.estimate import note_estimate
 from backend.jobs.job import TAKE_OVER_SECONDS, hold_fence, job, wait_for_answer
-from backend.jobs.round import finish
+from backend.jobs.round import features, finish
 from backend.jobs.round import start as rounds
 from backend.jobs.training import fenced_training, labels_came, needs_training
 from backend.labelstudio import skips
@@ -48,9 +50,9 @@ def train(context: Context, job_id: str, reason: str, only_new: bool = False) ->
         return not only_new or labels_came(context)
 
     result = fenced_training(context, job_id, wait=TAKE_OVER_SECONDS, needed=needed)
-    pending_work.request(
-        context.redis, context.project_id, Work.SYNC
-    )  # the batch may be finished, or the first round be due
+    # The masks may be those of another version, the batch be finished, or the first round be due.
+    pending_work.request(context.redis, context.project_id, Work.LIVE)
+    pending_work.request(context.redis, context.project_id, Work.SYNC)
     return result
 
 
@@ -110,10 +112,43 @@ def write_first_order(context: Context, job_id: str) -> JobResult:
         progress.checks.append(rounds.wanted(context, folder.name))
         record = wait_for_answer(context, progress, lambda: finish.end_round(context, progress, folder.name))
         note_estimate(context, progress)
-    pending_work.request(
-        context.redis, context.project_id, Work.SYNC
-    )  # labels may have been trained on meanwhile
+    # Labels may have come, or been trained on, meanwhile.
+    pending_work.request(context.redis, context.project_id, Work.LIVE)
+    pending_work.request(context.redis, context.project_id, Work.SYNC)
     return {"round": folder.name, "tasks": record.tasks, "batch": record.batch, "reason": record.message}
+
+
+@job(Work.LIVE)
+def take_live_turn(context: Context, job_id: str) -> JobResult:
+    """Learn from the labels, and renew order and masks where they change."""
+    with hold_fence(context, "round", job_id, Work.LIVE) as progress:
+        if progress is None:
+            return OTHER_ALIVE.copy()
+        progress.check()
+        with _without_sync(context, progress):
+            result = live_turn.take_turn(context, progress, job_id=job_id)
+    pending_work.request(context.redis, context.project_id, Work.SYNC)  # which draws the other masks
+    return result
+
+
+@contextmanager
+def _without_sync(context: Context, progress: Progress) -> Iterator[None]:
+    """Hold the fence of syncs: one that draws another version's masks must not add them to these.
+    Raises QueueError when one does not end."""
+    fence = Fence(context.redis, context.keys.fence("look"))
+    until = time.monotonic() + LONGEST_SYNC
+    while not fence.take():
+        project_jobs.stop_sync(context.redis, context.project_id)  # another one follows
+        progress("Waiting for a sync with Label Studio", 0, 1)
+        stopping.pause(0.5)
+        if time.monotonic() >= until:
+            raise QueueError(
+                f"A sync with Label Studio has not ended for {LONGEST_SYNC:.0f} seconds; nothing was"
+                " changed. Try again."
+            )
+    progress.fences.append(fence.check)
+    with fence:
+        yield
 
 
 @job(project_jobs.UNIT, noted=False)
@@ -141,6 +176,7 @@ def finish_round(context: Context, job_id: str, round_name: str) -> JobResult:
         progress.checks.append(rounds.wanted(context, round_name))
         record = wait_for_answer(context, progress, lambda: finish.end_round(context, progress, round_name))
     context.note_error(project_jobs.ROLLBACK, job_id, "")  # of earlier days
+    pending_work.request(context.redis, context.project_id, Work.LIVE)  # labels may have come meanwhile
     pending_work.request(context.redis, context.project_id, Work.SYNC)
     return {"round": round_name, "tasks": record.tasks, "batch": record.batch, "reason": record.message}
 
@@ -157,23 +193,9 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
     again = ProjectInfo(round_reason=f"again, after the rollback to {version}")
     again.save(context.redis, context.project_id)
     with hold_fence(context, "round", job_id, project_jobs.ROLLBACK, wait=LONGEST_TRAINING) as progress:
-        look = Fence(
-            context.redis, context.keys.fence("look")
-        )  # a sync that draws the other version's masks must not add them to these
         if progress is None:
             return OTHER_ALIVE.copy()
-        until = time.monotonic() + LONGEST_SYNC
-        while not look.take():
-            project_jobs.stop_sync(context.redis, context.project_id)  # another one follows
-            progress("Waiting for a sync with Label Studio", 0, 1)
-            stopping.pause(0.5)
-            if time.monotonic() >= until:
-                raise QueueError(
-                    f"A sync with Label Studio has not ended for {LONGEST_SYNC:.0f} seconds; nothing was"
-                    " changed. Try again."
-                )
-        progress.fences.append(look.check)
-        with look:
+        with _without_sync(context, progress):
             result = rollback.roll_back(context, progress, request, job_id=job_id)
     pending_work.request(context.redis, context.project_id, Work.SYNC)
     return result
@@ -199,6 +221,7 @@ def look(context: Context, job_id: str) -> JobResult:
         if progress is None:
             return OTHER_ALIVE.copy()
         sync.reconcile(context, progress)
+        features.advance(context, progress)
     pending_work.finish(context.redis, context.project_id, Work.SYNC, begun)
     return {}
 

@@ -79,6 +79,7 @@ def job(
                     if kind in (
                         Work.ROUND,
                         Work.FIRST_ORDER,
+                        Work.LIVE,
                         Work.SYNC,
                         Work.CONFIGURE,
                     ):  # a training counts its failures itself

@@ -10,25 +10,17 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from backend.errors import BackendError, FenceLostError, LabelStudioError
-from backend.jobs.masks.predict_masks import draw, note_drawn
-from backend.jobs.masks.refit import drawn_for
 from backend.jobs.promotion import cache_version, deciding
-from backend.jobs.round.finish import tell_round
-from backend.jobs.round.preparation import prepare
+from backend.jobs.renewal import next_round, read_places, renew_masks
 from backend.labelstudio.order import priorities
-from backend.labelstudio.order.rounds import Priority
 from backend.project.context import Context
-from backend.project.explanation import explain
 from backend.queue.job_result import JobResult
 from backend.queue.progress import Progress
-from backend.store.round_record import RoundRecord, number_of, put_in_force, round_in_force, round_names
+from backend.store.round_record import number_of, round_in_force, round_names
 from backend.store.shown_masks import DrawnMasks
 from backend.store.version_history import ROLLBACK, describe_change
 from backend.store.versions import now
@@ -62,10 +54,7 @@ def roll_back(context: Context, progress: Progress, request: Request, *, job_id:
     context.versions.load(request.version)  # a damaged one must not be noticed half-way
     record = round_in_force(context.storage, context.project_id)
     if name is None:
-        number = (
-            max((number_of(each) for each in round_names(context.storage, context.project_id)), default=0) + 1
-        )
-        name = f"{request.version}.r{number}"
+        name = next_round(context, request.version)
         intent = {
             "job": job_id,
             "before": context.versions.current(),
@@ -80,10 +69,20 @@ def roll_back(context: Context, progress: Progress, request: Request, *, job_id:
     progress.check()
     if DrawnMasks(context.storage, context.folder).was_shown(name):
         priorities.resume(context.client, context.project_id, name)
-    places = _places(context, record, name) if record else []
+    places = read_places(context, record, name) if record else []
     masks = 0
     if record is not None and places:
-        masks = _write(context, progress, request, name, record, places, before)
+        reason = describe_change(before, request.version)
+        masks = renew_masks(
+            context,
+            progress,
+            record,
+            places,
+            request.version,
+            name,
+            reason,
+            lambda: _put_in_use(context, request),
+        )
         text = (
             f"the {len(places)} images that are left to label stay in the same order,"
             f" {masks} of them show its masks"
@@ -133,102 +132,11 @@ def in_use_already(version: str) -> JobResult:
     return {"version": version, "before": version, "round": "", "tasks": 0, "masks": 0, "reason": text}
 
 
-def _write(
-    context: Context,
-    progress: Progress,
-    request: Request,
-    name: str,
-    record: RoundRecord,
-    places: list[Priority],
-    before: str | None,
-) -> int:
-    """Draw the masks and put them in force; returns how many tasks show one.
-    What fails before the switch is taken back."""
-    started = time.monotonic()
-    to_draw = priorities.masks_wanted([place.task_id for place in places])
-    config = context.setup().config
-    regions = draw(context, request.version, config, to_draw, progress)
-    shown = [task for task in to_draw if regions.get(task)]
-    note_drawn(context, name, to_draw)
-    prepare(context, name, request.version, config, [place.task_id for place in places], regions, progress)
-    switched = False
-
-    def checkpoint(step: str) -> None:
-        nonlocal switched
-        log.info("%s: %s", name, step)
-        progress.check()
-        if step == "writing":
-            return
-        progress.too_late_to_stop()  # the switch and what follows belong together
-        if step == "imported":
-            DrawnMasks(context.storage, context.folder).show(name)
-        if step != "switched":
-            return
-        _put_in_use(context, request)
-        switched = True
-        after = dataclasses.replace(
-            record,
-            round=name,
-            version=request.version,
-            drawn_for=drawn_for(config),
-            time=now(),
-            reason=describe_change(before, request.version),
-            order_of=record.origin,
-            masks=len(shown),
-            answered=[],
-            seconds=round(time.monotonic() - started, 1),
-        )
-        after.save(context.storage, context.project_id)
-        put_in_force(context.storage, context.project_id, name)
-        tell_round(context, after)
-
-    progress("Writing the masks", 0, 1)
-    shown_regions = explain(regions, record)
-    entries = [Priority(place.task_id, place.score, shown_regions.get(place.task_id)) for place in places]
-    try:
-        progress.check()
-        priorities.write_order(context.client, context.project_id, name, entries, checkpoint=checkpoint)
-    except FenceLostError:
-        raise  # what is there belongs to the run that took over
-    except BackendError:
-        if not switched:
-            with suppress(
-                LabelStudioError
-            ):  # away: the sync brings the order in force back as soon as it is there again
-                _take_back(context, name, str(record.round))
-        raise
-    return len(shown)
-
-
-def _take_back(context: Context, name: str, in_force: str) -> None:
-    """Have the order in force served again;
-    what was written stays for a day, as somebody may have opened it meanwhile."""
-    if context.client.project(context.project_id).model_version == name:
-        context.client.switch_version(context.project_id, in_force)
-
-
 def _put_in_use(context: Context, request: Request) -> None:
     with deciding(context):
         context.versions.make_current(request.version, by=ROLLBACK, who=request.who, reason=request.reason)
         cache_version(context)
     context.note("version", "")
-
-
-def _places(context: Context, record: RoundRecord, name: str) -> list[Priority]:
-    """The open tasks and their scores:
-    as Label Studio serves them now, or as the record says where it serves something else."""
-    if context.client.project(context.project_id).model_version in (record.round, name):
-        return [
-            Priority(place.task_id, place.score)
-            for place in priorities.order(context.client, context.project_id)
-        ]
-    still = set(context.client.task_ids(context.project_id, "unlabelled"))
-    count = len(record.order)
-    return [
-        Priority(task, priorities.score_of(rank, count))
-        for rank, task in enumerate(record.order, start=1)
-        if task in still
-    ]
 
 
 def _begun(context: Context, job_id: str) -> str | None:

@@ -15,7 +15,7 @@ from backend.jobs.masks.predict_masks import draw, note_drawn
 from backend.jobs.masks.refit import refit_masks
 from backend.jobs.promotion import cache_version
 from backend.jobs.round.finish import tell_round
-from backend.jobs.round.start import FIRST_ORDER
+from backend.jobs.round.start import FIRST_ORDER, compares_pixels
 from backend.jobs.superseded import clear_superseded
 from backend.jobs.training import label_changes
 from backend.labelstudio.order import priorities
@@ -32,6 +32,8 @@ from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.store.shown_masks import DrawnMasks
+from backend.store.version_history import goes_forward
+from backend.store.version_record import Learner
 from backend.store.versions import NO_VERSION
 
 log = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ def reconcile(context: Context, progress: Progress) -> None:
     )  # asked first: it may end while the record of before is read
     record = round_in_force(context.storage, context.project_id)
     if record is None:
-        _want_first_order(context)
+        _want_first_order(context, setup)
         return
     if not busy:
         tell_round(context, record)
@@ -90,7 +92,7 @@ def reconcile(context: Context, progress: Progress) -> None:
         return
     _note_answered(context, record, open_tasks)
     waited_for = set(open_tasks) - skips.done
-    if waited_for and (reason := _reason_for_round(context, record, waited_for)):
+    if waited_for and (reason := _reason_for_round(context, setup, record, waited_for)):
         _want_round(context, reason)
     elif _other_labels(context, setup, record):
         _want_round(context, "the labels of the configuration have changed")
@@ -98,15 +100,19 @@ def reconcile(context: Context, progress: Progress) -> None:
         return  # one has begun since
     _keep_in_force(context, setup, record)
     placed = _place_new(context, setup, record, progress)
+    if placed:
+        _want(context, Work.LIVE)
     added = _add_masks(context, setup, record, progress)
     if not placed and not added:
         ProjectInfo(looked=f"{time.time()} {state}").save(context.redis, context.project_id)
 
 
-def _reason_for_round(context: Context, record: RoundRecord, waited_for: set[int]) -> str:
-    """Why the order in force is to be renewed; empty while it holds.
+def _reason_for_round(context: Context, setup: Setup, record: RoundRecord, waited_for: set[int]) -> str:
+    """Why the order in force is to be renewed; empty while it holds, or live turns see to it.
     `waited_for` are the open tasks that somebody is still served."""
-    if record.cold_start and _has_enough(context) and context.versions.current() != record.version:
+    if setup.options.live and compares_pixels(setup.options):
+        return ""
+    if record.cold_start and _has_enough(context, record):
         return "there are enough labels to compare images"
     labelled = set(context.client.task_ids(context.project_id, "labelled"))
     if (
@@ -185,17 +191,15 @@ def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str)
     differs = label_changes(context, setup, labelled, changed)
     if labelled != trained:
         log.info("%d labelled tasks, %s at the last training", labelled, trained)
-        pending_work.request(
-            context.redis, context.project_id, Work.TRAINING, labels=max(0, labelled - trained)
-        )
+        pending_work.request_training(context.redis, context.project_id, labels=max(0, labelled - trained))
     elif before.trained_changed and differs & {"trained_changed", "trained_annotations"}:
         log.info(
             "a label was changed at %s, the last training saw those until %s", changed, before.trained_changed
         )
-        pending_work.request(context.redis, context.project_id, Work.TRAINING, labels=1)
+        pending_work.request_training(context.redis, context.project_id, labels=1)
     elif before.trained_labels and labelled and before.trained_labels != setup.config.labels:
         log.info("the labels are now %s", ", ".join(setup.config.labels))
-        pending_work.request(context.redis, context.project_id, Work.TRAINING)
+        pending_work.request_training(context.redis, context.project_id)
 
 
 def _take_up_returned(context: Context, setup: Setup, record: RoundRecord) -> None:
@@ -206,15 +210,22 @@ def _take_up_returned(context: Context, setup: Setup, record: RoundRecord) -> No
     missing_images.draw_again(context, record.round)
     ProjectInfo().save(context.redis, context.project_id, forget=("looked",))  # this sync is a full one
     if Lacks.TRAINING in back:
-        pending_work.request(context.redis, context.project_id, Work.TRAINING)
+        pending_work.request_training(context.redis, context.project_id)
     if Lacks.ORDER in back:
         _want_round(context, "images that could not be read are there again")
 
 
-def _has_enough(context: Context) -> bool:
-    """Whether the model in use has seen enough labels for its pseudo-labels to be compared."""
-    record = context.versions.current_record()
-    return record is not None and len(record.tasks) >= FEWEST_LABELS_TO_RANK
+def _has_enough(context: Context, record: RoundRecord) -> bool:
+    """Whether a model has come since a cold start that has seen enough labels for its pseudo-labels to be
+    compared. The U-Net tells also where a pixel classifier draws the masks: its trainings come with the
+    batches."""
+    model, tried = context.versions.current_record(), record.version
+    if model is None or model.kind is Learner.UNET:
+        newer = model is not None and model.name != tried
+    else:
+        model, tried = context.versions.newest_record(Learner.UNET), record.origin.partition(".")[0]
+        newer = model is not None and goes_forward(tried, model.name)
+    return newer and model is not None and len(model.tasks) >= FEWEST_LABELS_TO_RANK
 
 
 def _other_labels_than_trained(context: Context, setup: Setup) -> str:
@@ -254,10 +265,10 @@ def _want_round(context: Context, reason: str) -> None:
         ProjectInfo(round_reason=reason).save(context.redis, context.project_id)
 
 
-def _want_first_order(context: Context) -> None:
+def _want_first_order(context: Context, setup: Setup) -> None:
     """An order by looks at once, whether there are labels or not;
-    with a model already, a round that compares images."""
-    if context.versions.current() is None:
+    with a model already, a round that compares images, unless a live turn does."""
+    if context.versions.current() is None or setup.options.live:
         _want(context, Work.FIRST_ORDER)
     else:
         _want_round(context, FIRST_ORDER)

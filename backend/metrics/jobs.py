@@ -22,6 +22,7 @@ QUEUES = (CONTROL, COMPUTE)
 KINDS = (
     Work.TRAINING,
     Work.FIRST_ORDER,
+    Work.LIVE,
     project_jobs.START,
     project_jobs.UNIT,
     project_jobs.FINISH,

@@ -63,6 +63,11 @@ class Context:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    @property
+    def feature_folder(self) -> Path:
+        """Where the features of images are kept, of all projects; each machine computes its own."""
+        return self.settings.model_dir.resolve() / "features"
+
     @cached_property
     def failures(self) -> Failures:
         """Images that did not come while this context is used, by one job or request."""

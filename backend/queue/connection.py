@@ -122,6 +122,15 @@ class Keys:
         round whose order is not in force any more to when that was seen first, seconds since 1970."""
         return self._key("superseded")
 
+    @property
+    def features_done(self) -> str:
+        """For how many tasks, at which size, all features are there (backend.jobs.round.features)."""
+        return self._key("features-done")
+
+    def features(self, version: str) -> str:
+        """Set of tasks whose features were computed; `version` is a digest of what features they are."""
+        return self._key(f"features:{version}")
+
     def drawn(self, round_name: str) -> str:
         """Set of tasks of a round whose mask was drawn, also where it shows nothing or cannot be drawn;
         Label Studio cannot tell."""

@@ -201,6 +201,11 @@ def enqueue_first_order(project_id: int) -> str:
     return _enqueue_once(project_id, Work.FIRST_ORDER, "write_first_order")
 
 
+def enqueue_live_turn(project_id: int) -> str:
+    """Learn from the labels and renew order and masks, in seconds; returns the job's id."""
+    return _enqueue_once(project_id, Work.LIVE, "take_live_turn")
+
+
 def enqueue_sync(project_id: int) -> str:
     """Look at the project in Label Studio: tasks, batch, configuration; returns the job's id."""
     redis = connection()

@@ -25,7 +25,7 @@ MOST_SECONDS_BETWEEN_FAILURES = 600.0
 """A job that fails again and again is tried after 15, 30, 60, ... up to so many seconds;
 a person's request is done at once."""
 FIRST_SECONDS_BETWEEN_FAILURES = 15.0
-SETTLE_SECONDS = {"look": 1.0, "configure": 3.0, "round": 0.0, "first-order": 0.0}
+SETTLE_SECONDS = {"look": 1.0, "configure": 3.0, "round": 0.0, "first-order": 0.0, "live": 0.0}
 """Seconds from the request to the job:
 Label Studio's own request (a connection, an import) should have ended."""
 MOST_TASKS_REMEMBERED = 20_000
@@ -38,6 +38,7 @@ class Work(StrEnum):
     TRAINING = "training"
     ROUND = "round"
     FIRST_ORDER = "first-order"  # by looks alone: seconds, so that nobody waits for a training
+    LIVE = "live"  # what each label changes: seconds, without a U-Net
     SYNC = "look"  # with Label Studio: tasks, configuration, batch; so named in Redis and the metrics
     CONFIGURE = "configure"
 
@@ -128,6 +129,8 @@ def record(redis: Redis, project_id: int, event: Event) -> None:
         elif event.labels:
             _resume(pipe, project_id)
         _request(pipe, keys, event.work, event.labels)
+        if event.work is Work.TRAINING:
+            _request(pipe, keys, Work.LIVE)
         pipe.execute()
 
 
@@ -135,6 +138,14 @@ def request(redis: Redis, project_id: int, work: Work, *, labels: int = 0) -> No
     """Note that some work is wanted."""
     with redis.pipeline(transaction=True) as pipe:
         _request(pipe, Keys(project_id), work, labels)
+        pipe.execute()
+
+
+def request_training(redis: Redis, project_id: int, *, labels: int = 0) -> None:
+    """Note that labels came which no event told of: for a training, and for a live turn before it."""
+    with redis.pipeline(transaction=True) as pipe:
+        _request(pipe, Keys(project_id), Work.TRAINING, labels)
+        _request(pipe, Keys(project_id), Work.LIVE)
         pipe.execute()
 
 

@@ -25,7 +25,7 @@ CANCELLED = (
     " recompute the queries."
 )
 
-SHORT = (Work.SYNC, Work.CONFIGURE, Work.FIRST_ORDER, ROLLBACK, UNSKIP)
+SHORT = (Work.LIVE, Work.SYNC, Work.CONFIGURE, Work.FIRST_ORDER, ROLLBACK, UNSKIP)
 """Kinds of the jobs on the queue CONTROL."""
 WAITING = (
     JobStatus.CREATED,
@@ -71,7 +71,7 @@ def training_id(job_id: str) -> str:
 def active(redis: Redis, project_id: int, work: Work) -> bool:
     """Whether a job of this work waits or runs."""
     if work is Work.ROUND:  # one at a time writes an order
-        others = (ROLLBACK, Work.FIRST_ORDER)
+        others = (ROLLBACK, Work.FIRST_ORDER, Work.LIVE)
         return round_alive(redis, project_id) or any(find(redis, project_id, kind, ALIVE) for kind in others)
     if work is Work.TRAINING and redis.exists(Keys(project_id).fence("training")):
         return True  # a round trains
@@ -95,7 +95,7 @@ def round_computes(redis: Redis, project_id: int) -> bool:
 
 def waiting(redis: Redis, project_id: int) -> list[str]:
     """Kinds of the jobs that wait for a worker or for another job."""
-    kinds = (Work.TRAINING, Work.FIRST_ORDER, START, FINISH, ROLLBACK, Work.SYNC, Work.CONFIGURE)
+    kinds = (Work.TRAINING, Work.FIRST_ORDER, Work.LIVE, START, FINISH, ROLLBACK, Work.SYNC, Work.CONFIGURE)
     return [kind for kind in kinds if find(redis, project_id, kind, WAITING)]
 
 
@@ -112,7 +112,7 @@ def cancel(project_id: int) -> list[str]:
     keys = Keys(project_id)
     with lock(redis, project_id):
         round_request.cancel(redis, project_id)
-        cancellable = (Work.TRAINING, Work.ROUND, Work.FIRST_ORDER)
+        cancellable = (Work.TRAINING, Work.ROUND, Work.FIRST_ORDER, Work.LIVE)
         due = [work for work in cancellable if pending_work.pending(redis, project_id, work).outstanding]
         for work in (*cancellable, Work.SYNC):
             pending_work.finish(redis, project_id, work, pending_work.standing(redis, project_id, work))

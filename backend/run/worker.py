@@ -6,6 +6,7 @@ One alone, on any machine: `python -m backend.run.worker compute`.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from contextlib import suppress
@@ -132,13 +133,15 @@ def load_what_jobs_need(names: list[str]) -> None:
     load_sdk()
     with suppress(SettingsError):  # a job tells of it
         open_client().close()
-    if COMPUTE in names:  # its jobs train; those for short jobs seldom need a network
-        import model.network.classical_unet
-        import model.network.loss
-        import model.strategies
+    import model.network.classical_unet
+    import model.network.loss
+    import model.strategies
 
-        model.strategies.strategy_names()
-        del model
+    model.strategies.strategy_names()
+    if CONTROL in names:  # a live turn, for which somebody waits
+        with suppress(ImportError):
+            importlib.import_module("timm")
+    del model
     del backend
 
 

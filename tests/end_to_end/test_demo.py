@@ -93,8 +93,10 @@ def test_make_demo(tmp_path: Path) -> None:
         first.end()
     assert "6 tasks, 3 of them labelled" in first.text
     assert "The order is written" in first.text
-    assert "Training on the labels" in first.text
-    assert len(list((folder / "backend" / "projects" / "1" / "versions").iterdir())) == 1  # learnt from once
+    assert "Learning from the labels" in first.text
+    versions = folder / "backend" / "projects" / "1" / "versions"
+    kinds = [json.loads(path.read_text()).get("kind") for path in versions.glob("v*/model.json")]
+    assert kinds.count("pixel") == 1  # learnt from once; a U-Net may have come behind it
     password = read(first.text, r"Log in +admin@example.com +(\S+)")
 
     second = Make(folder, tmp_path / "second")
@@ -111,8 +113,7 @@ def test_make_demo(tmp_path: Path) -> None:
             .text
         )
         _label_the_next(second, folder)
-        second.wait_for("new model: v2")
-        second.wait_for("new order: v2")
+        second.wait_for("new order: v")
         _use_the_shell(folder)
         pids = second.pids()
         assert len(pids) >= 15
@@ -173,7 +174,7 @@ def _use_the_shell(folder: Path) -> None:
     assert connected.returncode == 0, connected.stderr
     assert all(line.startswith("ok ") for line in connected.stdout.splitlines())
     status = shell("status").stdout
-    assert after["round"]["name"] in status
+    assert re.search(r"round +v\d+\.r\d+ of ", status)  # a later one where a training has ended since
     assert "held-out dice" in status
     unknown = shell("connect --project 999")
     assert unknown.returncode == 2

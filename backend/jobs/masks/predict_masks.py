@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 
 from backend.errors import TaskImageError, VersionError
 from backend.jobs.masks.pre_annotation import PreAnnotator
-from backend.labelstudio.http.answers import Region
+from backend.labelstudio.http.answers import Region, Task
 from backend.labelstudio.labels.config import LabelConfig
 from backend.project import missing_images
 from backend.project.context import Context
@@ -18,6 +19,9 @@ from model.errors import ModelError
 
 log = logging.getLogger(__name__)
 
+AT_LEAST = 3
+"""Masks that are drawn before an order is put in force, however long it takes."""
+
 
 def draw(
     context: Context,
@@ -25,9 +29,16 @@ def draw(
     config: LabelConfig,
     task_ids: list[int],
     progress: Callable[[str, int, int], None],
+    *,
+    tasks: Mapping[int, Task] | None = None,
+    seconds: float | None = None,
 ) -> dict[int, list[Region]]:
     """The masks of a version on some tasks, by task id;
-    tasks that are gone or cannot be read are left out, with a log line."""
+    tasks that are gone or cannot be read are left out, with a log line.
+
+    `tasks` are those at hand, by id; others are asked of Label Studio.
+    After so many `seconds`, and AT_LEAST masks, the others are left out too: somebody waits for these.
+    """
     if version == NO_VERSION or not task_ids:
         return {}
     try:
@@ -39,18 +50,19 @@ def draw(
         return {}
     if not set(annotator.labels) & set(config.labels):  # nothing that it finds has a name any more
         return {task: [] for task in task_ids}
-    wanted_ids = set(task_ids)
-    tasks = {
-        int(task["id"]): task
-        for task in context.client.tasks(context.project_id, "unlabelled")
-        if int(task["id"]) in wanted_ids
-    }
-    images = TaskImages(context, config, tasks.values(), annotator.model.recipe.max_side)
+    known = {task: tasks[task] for task in task_ids if task in tasks} if tasks else {}
+    if unknown := set(task_ids) - set(known):
+        listed = context.client.tasks(context.project_id, "unlabelled")
+        known |= {int(task["id"]): task for task in listed if int(task["id"]) in unknown}
+    images = TaskImages(context, config, known.values(), annotator.max_side)
     regions: dict[int, list[Region]] = {}
     lacking: dict[int, Exception] = {}
+    started = time.monotonic()
     for done, task_id in enumerate(task_ids, start=1):
+        if seconds is not None and len(regions) >= AT_LEAST and time.monotonic() > started + seconds:
+            break
         progress("Drawing masks", done, len(task_ids))
-        if task_id not in tasks:
+        if task_id not in known:
             continue
         try:
             content = images.encoded(str(task_id))

@@ -23,7 +23,8 @@ from backend.queue import pending_work, round_request
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo, count_round
-from backend.store.round_record import Place, RoundRecord, put_in_force, round_names
+from backend.store.round_record import Place, RoundRecord, put_in_force, round_in_force, round_names
+from backend.store.shown_masks import FOLDER as MASKS_FOLDER
 from backend.store.shown_masks import DrawnMasks
 from backend.store.versions import NO_VERSION, now
 from model.errors import ModelError
@@ -38,10 +39,16 @@ COLD_START = "typical and varied images by their looks"
 """What records call the order by looks of a cold start:
 it is told from a strategy that a person chose."""
 
+LIVE_MASKS = 20
+"""Masks of the next images that a live turn draws before the order is in force, at most ..."""
+LIVE_SECONDS = 4.0
+"""... and in about so much time; syncs draw the others."""
 Masks = Mapping[int, Regions]
 """Task id to the regions it shows."""
 ROUNDS_KEPT = 5
-"""Folders of earlier rounds that stay on disk."""
+"""Folders of earlier rounds that stay on disk ..."""
+MASKS_KEPT = 20
+"""... and of so many the masks that were on show, with which submitted labels are compared."""
 CANCELLED_TOO_LATE = (
     "The round {round} was cancelled by a person when its order was being put in force already: it is in use."
     " Nothing starts by itself until the next label, or until you recompute the queries."
@@ -49,8 +56,11 @@ CANCELLED_TOO_LATE = (
 
 
 def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
-    """Put the order of a round in force and keep its record;
-    the holder of the project's round fence calls it. Safe to repeat."""
+    """Put the order of a round in force and keep its record, which is returned;
+    the holder of the project's round fence calls it. Safe to repeat.
+
+    A live turn that finds what is in force already writes nothing, and returns that record.
+    """
     started = time.monotonic()
     folder = RoundFolder(context, name)
     snapshot = folder.snapshot()
@@ -67,7 +77,10 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
         regions: Masks = {}  # those of a draft are there already
         if record is None:
             ranking, snapshot = _ranking(folder, snapshot, progress)
-            record, regions = _drafted(context, folder, snapshot, ranking, progress)
+            order = _order_of_all(context, snapshot, ranking, progress)
+            if snapshot.work == Work.LIVE and (same := _same_in_force(context, snapshot, ranking, order)):
+                return same
+            record, regions = _drafted(context, folder, snapshot, ranking, order, progress)
         _put_in_force(context, record, regions, progress)
         record = dataclasses.replace(record, seconds=round(time.monotonic() - started, 1))
         record.save(context.storage, context.project_id)
@@ -110,9 +123,11 @@ def _ranking(folder: RoundFolder, snapshot: Snapshot, progress: Progress) -> tup
             ranking = strategy.rank(round_, snapshot.batch_size)
             folder.keep()
             if round_.failed:
+                first = next(iter(round_.failed.values()))
                 why = (
-                    f"{len(round_.failed)} networks could not be trained and are left out:"
-                    f" {next(iter(round_.failed.values()))}"
+                    f"{len(round_.failed)} networks could not be trained and are left out: {first}"
+                    if strategy.units(round_)
+                    else f"{len(round_.failed)} images could not be compared: {first}"
                 )
                 snapshot = dataclasses.replace(snapshot, message=why)
             return ranking, snapshot
@@ -151,26 +166,53 @@ def complete_units(strategy: Strategy, round_: Round) -> None:
             log.error("%s is left out of the round: %s", unit, error)
 
 
-def _drafted(
-    context: Context, folder: RoundFolder, snapshot: Snapshot, ranking: Ranking, progress: Progress
-) -> tuple[RoundRecord, Masks]:
-    """Order all tasks that Label Studio would serve now and draw their masks;
-    returns the record to be and the regions by task."""
+def _order_of_all(context: Context, snapshot: Snapshot, ranking: Ranking, progress: Progress) -> list[int]:
+    """All tasks that Label Studio would serve now, the next one first."""
     progress("Reading tasks", 0, 1)
-    answered = [int(member) for member in context.redis.smembers(context.keys.labelled)]
     open_tasks = context.client.task_ids(context.project_id, "unlabelled")
     still = set(open_tasks)
     ranked = [int(identity) for identity in ranking.order if int(identity) in still]
     ranked += [int(identity) for identity in snapshot.further if int(identity) in still]
     placed = set(ranked)
-    order = ranked + [
+    return ranked + [
         task for task in open_tasks if task not in placed
     ]  # imported since the snapshot, or labelled and still served
-    to_draw = priorities.masks_wanted(order)
+
+
+def _same_in_force(
+    context: Context, snapshot: Snapshot, ranking: Ranking, order: list[int]
+) -> RoundRecord | None:
+    """The record of the round in force where it has this order and batch, and masks of this version."""
+    record = round_in_force(context.storage, context.project_id)
+    if record is None or record.version != snapshot.version or record.cold_start != snapshot.cold_start:
+        return None
+    still = set(order)
+    batch = {int(query.image) for query in ranking.queries if query.in_batch}
+    same = [task for task in record.order if task in still] == order and set(
+        record.batch
+    ) & still == batch & still
+    return record if same else None
+
+
+def _drafted(
+    context: Context,
+    folder: RoundFolder,
+    snapshot: Snapshot,
+    ranking: Ranking,
+    order: list[int],
+    progress: Progress,
+) -> tuple[RoundRecord, Masks]:
+    """Draw the masks of the tasks in their order; returns the record to be and the regions by task."""
+    answered = [int(member) for member in context.redis.smembers(context.keys.labelled)]
+    still = set(order)
+    live = snapshot.work != Work.ROUND  # somebody waits
+    to_draw = priorities.masks_wanted(order)[: LIVE_MASKS if live else None]
     config = context.setup().config  # as it is now: what does not fit it, Label Studio drops
-    regions = draw(context, snapshot.version, config, to_draw, progress)
+    seconds = LIVE_SECONDS if live else None
+    tasks = {int(task["id"]): task for task in snapshot.tasks}
+    regions = draw(context, snapshot.version, config, to_draw, progress, tasks=tasks, seconds=seconds)
     if snapshot.version != NO_VERSION:
-        note_drawn(context, folder.name, to_draw)
+        note_drawn(context, folder.name, list(regions) if live else to_draw)
     prepare(
         context,
         folder.name,
@@ -179,7 +221,7 @@ def _drafted(
         order,
         regions,
         progress,
-        tasks={int(task["id"]): task for task in snapshot.tasks},
+        tasks=tasks,
         comparison=ranking.comparison,
         labelled=snapshot.labelled,
     )
@@ -207,6 +249,8 @@ def _drafted(
         masks=sum(bool(regions.get(task)) for task in order),
         answered=answered,
         tasks=len(order),
+        learnt=snapshot.learnt,
+        requested=bool(snapshot.asked),
     )
     folder.save_draft(record)
     return record, regions
@@ -233,13 +277,18 @@ def _put_in_force(context: Context, record: RoundRecord, regions: Masks, progres
 
 
 def _clear_old(context: Context) -> None:
-    """Delete the folders of rounds long past; the records of all stay."""
-    for name in round_names(context.storage, context.project_id)[:-ROUNDS_KEPT]:
+    """Delete what rounds long past were made from; the records of all stay, and the masks of some more, as
+    an annotator may have one open for many labels of others."""
+    storage, names = context.storage, round_names(context.storage, context.project_id)
+    for name in names[:-ROUNDS_KEPT]:
         folder = RoundFolder(context, name)
-        record = folder.record()
-        if record is not None:
-            context.storage.write_json(f"{context.folder}/history/{name}.json", record.to_dict())
-        context.storage.remove(folder.folder)
+        if (record := folder.record()) is not None:
+            storage.write_json(f"{context.folder}/history/{name}.json", record.to_dict())
+        kept = [MASKS_FOLDER] if name in names[-MASKS_KEPT:] else []
+        for part in set(storage.names(folder.folder)) - set(kept):
+            storage.remove(f"{folder.folder}/{part}")
+        if not kept:
+            storage.remove(folder.folder)
 
 
 def _place(query: Query) -> Place:

@@ -21,8 +21,6 @@ from model.strategies import paper_options
 
 SNAPSHOT = "snapshot.json"
 LABELS = "labels.npz"
-FEATURES = "features"
-"""Folder within MODEL_DIR of what pixels look like; all rounds share it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,8 @@ class Snapshot:
     message: str = ""  # why it is a cold start, or what else people should know
     work: str = Work.ROUND  # which request it completes
     unusable: tuple[int, ...] = ()  # labelled tasks of which no label could be read
+    teacher: str = ""  # the version that makes the pseudo-labels, if not the one that draws the masks
+    learnt: str = ""  # the pixel classifier that has learnt these labels, in a live turn
     asked: str = ""  # id of what was asked of this round alone (backend.queue.round_request)
 
     @property
@@ -110,7 +110,8 @@ class RoundFolder:
         storage = self.context.storage
         for name in (LABELS, "pseudo-labels.npz"):
             storage.get(f"{self.folder}/{name}")
-        model_folder = storage.get_folder(f"{self.context.folder}/versions/{snapshot.version}")
+        teacher = snapshot.teacher or snapshot.version
+        model_folder = storage.get_folder(f"{self.context.folder}/versions/{teacher}")
         recipe = Recipe.from_dict(dict(snapshot.recipe))
         masks = load_masks(self.path / LABELS)
         return Round(
@@ -122,7 +123,7 @@ class RoundFolder:
             self.path,
             model_folder,
             image_digests=images.digests,
-            feature_folder=self.context.settings.model_dir / FEATURES,
+            feature_folder=self.context.feature_folder,
             on_progress=progress,
         )
 

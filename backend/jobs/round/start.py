@@ -11,13 +11,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import numpy as np
 from redis.exceptions import RedisError
 
 from backend.errors import SupersededError, TaskImageError, VersionError
+from backend.jobs.round import features
 from backend.jobs.round.folder import LABELS, SNAPSHOT, RoundFolder, Snapshot
 from backend.labelstudio.http.answers import Task
 from backend.labelstudio.image_cache import prune
@@ -26,14 +27,16 @@ from backend.labelstudio.skips import read_skips
 from backend.project import missing_images
 from backend.project.context import Context, Setup
 from backend.project.missing_images import Lacks
-from backend.project.task_data import TaskImages, read_labels, save_masks
-from backend.project_settings import FEWEST_LABELS_TO_RANK
+from backend.project.task_data import Labels, TaskImages, read_labels, save_masks
+from backend.project_settings import FEWEST_LABELS_TO_RANK, ProjectSettings
 from backend.queue import pending_work, round_request
 from backend.queue.connection import KEPT_SECONDS, as_text
-from backend.queue.pending_work import Work
+from backend.queue.pending_work import Begun, Work
 from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
+from backend.queue.round_request import RoundRequest
 from backend.store.round_record import number_of, round_names
+from backend.store.version_record import Learner
 from backend.store.versions import NO_VERSION, now
 from model.errors import ModelError
 from model.strategies import default_options, get_strategy
@@ -42,6 +45,15 @@ log = logging.getLogger(__name__)
 
 FIRST_ORDER = "the first order"
 """The reason of a project's first round."""
+
+
+def compares_pixels(options: ProjectSettings) -> bool:
+    """Whether the strategy compares images by pixel classifiers, in seconds, in place of U-Nets."""
+    return _by_pixels(options.strategy, options.strategy_options)
+
+
+def _by_pixels(strategy: str, options: Mapping[str, object]) -> bool:
+    return {**default_options(strategy), **options}.get("similarity") == "pixel"
 
 
 def wanted(context: Context, name: str) -> Callable[[], None]:
@@ -58,12 +70,22 @@ def wanted(context: Context, name: str) -> Callable[[], None]:
 
 
 def begin_round(
-    context: Context, progress: Progress, *, job_id: str, reason: str, work: Work = Work.ROUND
+    context: Context,
+    progress: Progress,
+    *,
+    job_id: str,
+    reason: str,
+    work: Work = Work.ROUND,
+    labels: Labels | None = None,
+    learnt: str = "",
+    begun: Begun | None = None,
 ) -> RoundFolder:
     """Take the snapshot of a round and make it the wanted one;
     the holder of the project's round fence calls it.
 
     `work` is the request that it completes. A second run of the same job finds the snapshot of the first.
+    `labels` are given where they have been read already, with the name of the pixel classifier that `learnt`
+    them, and where the counters stood when reading them was `begun`.
     """
     # Noted first:
     # what is asked for or changes from now on may not be in this round, and who asks for a round is told by
@@ -87,7 +109,17 @@ def begin_round(
         number = max((number_of(name) for name in names), default=0) + 1
         folder = RoundFolder(context, f"{version}.r{number}")
         _take_snapshot(
-            context, setup, folder, progress, version=version, job_id=job_id, reason=reason, work=work
+            context,
+            setup,
+            folder,
+            progress,
+            version=version,
+            job_id=job_id,
+            reason=reason,
+            work=work,
+            labels=labels,
+            learnt=learnt,
+            begun=begun,
         )
     snapshot = folder.snapshot()
     options = json.dumps(
@@ -108,12 +140,20 @@ def _take_snapshot(
     job_id: str,
     reason: str,
     work: Work,
+    labels: Labels | None,
+    learnt: str,
+    begun: Begun | None,
 ) -> None:
-    begun = pending_work.begin(context.redis, context.project_id, work)
-    request = round_request.read_pending(context.redis, context.project_id)
+    begun = begun or pending_work.begin(context.redis, context.project_id, work)
+    request = (
+        RoundRequest()  # what a person asks for is a round of its own
+        if work is Work.LIVE
+        else round_request.read_pending(context.redis, context.project_id)
+    )
     setup = dataclasses.replace(setup, options=request.over(setup.options))
     prune(context.image_cache.parent)
-    labels = read_labels(context, setup, progress)
+    if labels is None:
+        labels = read_labels(context, setup, progress)
     pool: list[Task] = [
         {"id": task["id"], "data": task["data"]}
         for task in context.client.tasks(context.project_id, "unlabelled")
@@ -137,6 +177,10 @@ def _take_snapshot(
         log.warning("task %s takes no part in %s: %s", identity, folder.name, text)
     context.note("images", _about_images(unreadable))
     known = {str(task["id"]): task for task in compared if str(task["id"]) not in unreadable}
+    later: list[str] = []
+    if work is Work.FIRST_ORDER:  # of as many images as can be looked at while somebody waits
+        later = features.compute(context, setup, images.only(known), progress, seconds=features.SECONDS_FIRST)
+        known = {identity: task for identity, task in known.items() if identity not in set(later)}
     known |= {identity: labels.tasks[identity] for identity in labels.masks}
     taken = default_options(setup.options.strategy)
     snapshot = Snapshot(
@@ -156,19 +200,34 @@ def _take_snapshot(
         labelled=labels.ids,
         unusable=tuple(labels.unusable),
         # Nobody who labels here is served a skipped one; it comes last, for whoever joins them.
-        further=[str(task["id"]) for task in further]
+        further=later
+        + [str(task["id"]) for task in further]
         + sorted(unreadable, key=int)
         + [str(task["id"]) for task in passed_over],
         unreadable=unreadable,
         begun=dataclasses.asdict(begun),
         work=work,
-        # What a person asks for is a comparison of images, which a first order is not.
-        asked="" if work is Work.FIRST_ORDER else request.id,
+        # A first order is not the comparison of images that a person asks for.
+        asked=request.id if work is Work.ROUND else "",
+        learnt=learnt,
     )
     beside = folder.path / f".{LABELS}"
     save_masks(beside, {identity: labels.masks[identity] for identity in snapshot.labelled})
     context.storage.move_in(beside, f"{folder.folder}/{LABELS}")
-    folder.save(_with_cold_start(snapshot, _trained_on(context, version) or setup.config.labels))
+    snapshot = dataclasses.replace(snapshot, teacher=_teacher(context, snapshot))
+    trained_on = _trained_on(context, snapshot.teacher or version)
+    folder.save(_with_cold_start(snapshot, trained_on or setup.config.labels))
+
+
+def _teacher(context: Context, snapshot: Snapshot) -> str:
+    """The newest U-Net where the strategy needs one and a pixel classifier draws the masks; else empty."""
+    with suppress(VersionError):  # damaged: told when it is loaded
+        if snapshot.version != NO_VERSION and not _by_pixels(snapshot.strategy, snapshot.options):
+            drawn_by = context.versions.record(snapshot.version)
+            if drawn_by.kind is not Learner.UNET:
+                newest = context.versions.newest_record(Learner.UNET)
+                return newest.name if newest else NO_VERSION
+    return ""
 
 
 def _trained_on(context: Context, version: str) -> tuple[str, ...]:
@@ -183,13 +242,17 @@ def _with_cold_start(snapshot: Snapshot, trained_on: tuple[str, ...]) -> Snapsho
     `trained_on` are the labels that the version knows."""
     count = len(snapshot.labelled)
     message = ""
-    if snapshot.version == NO_VERSION:
+    if _by_pixels(
+        snapshot.strategy, snapshot.options
+    ):  # which needs no version: it trains its own classifier
+        message = "" if count else "no label yet"
+    elif NO_VERSION in (snapshot.version, snapshot.teacher):
         message = "there is no model yet"
     elif trained_on != snapshot.config.labels:
         # Strategies know classes by their numbers, which mean something else by now.
         message = (
-            f"{snapshot.version} was trained on other labels ({', '.join(trained_on)}) than the configuration"
-            " has now"
+            f"{snapshot.teacher or snapshot.version} was trained on other labels ({', '.join(trained_on)})"
+            " than the configuration has now"
         )
     elif count < FEWEST_LABELS_TO_RANK:
         message = f"{count} labels, expected at least {FEWEST_LABELS_TO_RANK}"

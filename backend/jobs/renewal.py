@@ -1,0 +1,139 @@
+"""The masks of another version in the order in force:
+a copy of its round under a new name, with the same places.
+
+Label Studio is switched when everything is written and read back, so that whatever fails before leaves the
+masks as they were.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from backend.errors import BackendError, FenceLostError, LabelStudioError
+from backend.jobs.masks.predict_masks import draw, note_drawn
+from backend.jobs.masks.refit import drawn_for
+from backend.jobs.round.finish import tell_round
+from backend.jobs.round.preparation import prepare
+from backend.labelstudio.order import priorities
+from backend.labelstudio.order.rounds import Priority
+from backend.project.context import Context
+from backend.project.explanation import explain
+from backend.queue.progress import Progress
+from backend.store.round_record import RoundRecord, number_of, put_in_force, round_names
+from backend.store.shown_masks import DrawnMasks
+from backend.store.versions import now
+
+log = logging.getLogger(__name__)
+
+
+def next_round(context: Context, version: str) -> str:
+    """A name that no round of the project has had, of masks of this version."""
+    names = round_names(context.storage, context.project_id)
+    return f"{version}.r{max(map(number_of, names), default=0) + 1}"
+
+
+def read_places(context: Context, record: RoundRecord, name: str) -> list[Priority]:
+    """The open tasks and their scores:
+    as Label Studio serves them now, in the order of `record` or already in its copy `name`;
+    as the record says where it serves something else."""
+    if context.client.project(context.project_id).model_version in (record.round, name):
+        return [
+            Priority(place.task_id, place.score)
+            for place in priorities.order(context.client, context.project_id)
+        ]
+    still = set(context.client.task_ids(context.project_id, "unlabelled"))
+    count = len(record.order)
+    return [
+        Priority(task, priorities.score_of(rank, count))
+        for rank, task in enumerate(record.order, start=1)
+        if task in still
+    ]
+
+
+def renew_masks(
+    context: Context,
+    progress: Progress,
+    record: RoundRecord,
+    places: Sequence[Priority],
+    version: str,
+    name: str,
+    reason: str,
+    on_switch: Callable[[], None] = lambda: None,
+    *,
+    most: int | None = None,
+    seconds: float | None = None,
+) -> int:
+    """Put a copy of the round of `record` in force as `name`, with the masks of `version`;
+    returns how many tasks show one. The holder of the project's round fence calls it.
+
+    places: the first to be served first.
+    most: so many masks are drawn at most, in about so many `seconds`; the syncs draw the others.
+    `on_switch` is called when Label Studio serves it, before the record says so.
+    What fails before is taken back.
+    """
+    started = time.monotonic()
+    tasks = [place.task_id for place in places]
+    to_draw = priorities.masks_wanted(tasks)[:most]
+    config = context.setup().config
+    regions = draw(context, version, config, to_draw, progress, seconds=seconds)
+    shown = [task for task in to_draw if regions.get(task)]
+    note_drawn(context, name, to_draw if most is None else list(regions))
+    prepare(context, name, version, config, tasks, regions, progress)
+    switched = False
+
+    def checkpoint(step: str) -> None:
+        nonlocal switched
+        log.info("%s: %s", name, step)
+        progress.check()
+        if step == "writing":
+            return
+        progress.too_late_to_stop()  # the switch and what follows belong together
+        if step == "imported":
+            DrawnMasks(context.storage, context.folder).show(name)
+        if step != "switched":
+            return
+        on_switch()
+        switched = True
+        after = dataclasses.replace(
+            record,
+            round=name,
+            version=version,
+            drawn_for=drawn_for(config),
+            time=now(),
+            reason=reason,
+            order_of=record.origin,
+            masks=len(shown),
+            answered=[],
+            seconds=round(time.monotonic() - started, 1),
+        )
+        after.save(context.storage, context.project_id)
+        put_in_force(context.storage, context.project_id, name)
+        tell_round(context, after)
+
+    progress("Writing the masks", 0, 1)
+    shown_regions = explain(regions, record)
+    entries = [Priority(place.task_id, place.score, shown_regions.get(place.task_id)) for place in places]
+    try:
+        progress.check()
+        priorities.write_order(context.client, context.project_id, name, entries, checkpoint=checkpoint)
+    except FenceLostError:
+        raise  # what is there belongs to the run that took over
+    except BackendError:
+        if not switched:
+            with suppress(
+                LabelStudioError
+            ):  # away: the sync brings the order in force back as soon as it is there again
+                _take_back(context, name, str(record.round))
+        raise
+    return len(shown)
+
+
+def _take_back(context: Context, name: str, in_force: str) -> None:
+    """Have the order in force served again;
+    what was written stays for a day, as somebody may have opened it meanwhile."""
+    if context.client.project(context.project_id).model_version == name:
+        context.client.switch_version(context.project_id, in_force)

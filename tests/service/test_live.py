@@ -1,0 +1,299 @@
+"""A live turn: what a label changes, seconds after it was submitted, and without a U-Net."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from backend.demo.server import LabelStudioServer
+from backend.jobs import due_work, entry_points, live_turn, pixel_training, promotion
+from backend.jobs.round import features
+from backend.labelstudio.labels.config import EXAMPLE
+from backend.labelstudio.labels.regions import from_mask
+from backend.labelstudio.order import priorities
+from backend.project.context import Context, open_context
+from backend.queue import enqueue, pending_work, project_jobs
+from backend.queue.connection import Keys
+from backend.queue.pending_work import Event, Work
+from backend.queue.project_info import ProjectInfo
+from backend.run.redis_server import EmbeddedRedis
+from backend.settings import get_settings
+from backend.store.round_record import RoundRecord, round_in_force
+from backend.store.version_record import Learner
+from tests.service.conftest import TINY, _trained, picture, use_settings
+from tests.states import list_versions, read_status
+
+IMAGES = 8
+
+
+@dataclasses.dataclass
+class Lab:
+    """A project of images of discs and what happens in it."""
+
+    context: Context
+    http: httpx.Client
+    numbers: dict[int, int]  # task id to the number of its picture
+
+    @property
+    def project(self) -> int:
+        return self.context.project_id
+
+    @property
+    def record(self) -> RoundRecord:
+        """Of the order in force."""
+        found = round_in_force(self.context.storage, self.project)
+        assert found is not None
+        return found
+
+    def label(self, task: int | None = None) -> int:
+        """Submit the true mask of a task, or of the next one; returns the task."""
+        task = task or self.served()[0]
+        mask = picture(self.numbers[task])[1]
+        body = {"result": from_mask(mask, self.context.setup().config), "lead_time": 1}
+        self.http.post(f"/api/tasks/{task}/annotations/", json=body).raise_for_status()
+        pending_work.record(self.context.redis, self.project, Event(Work.TRAINING, 1, (task,)))
+        return task
+
+    def served(self) -> list[int]:
+        """The open tasks in the order in which Label Studio serves them."""
+        return [place.task_id for place in priorities.order(self.context.client, self.project)]
+
+    def turn(self) -> dict[str, Any]:
+        """Take a live turn."""
+        return dict(entry_points.take_live_turn(self.project))
+
+    def rows(self) -> dict[str, int]:
+        """How many predictions of each round there are."""
+        return self.context.client.versions(self.project)
+
+    def shows(self, task: int) -> bool:
+        """Whether a task shows a mask in the order in force."""
+        found = self.context.client.task_predictions(task)
+        return any(item.regions for item in found if item.model_version == self.record.round)
+
+    def train_unet(self, change: float) -> str:
+        """A U-Net of the same labels comes, so much better on the held-out images; returns its name."""
+        newest = self.context.versions.newest_record(Learner.PIXEL)
+        assert newest is not None
+        held_out = dict.fromkeys(newest.tasks, 0.5 + change)
+        made = dataclasses.replace(
+            newest, kind=Learner.UNET, held_out=held_out, recipe=_trained(60, 2).recipe.to_dict(), job="unet"
+        )
+        with promotion.deciding(self.context) as fence:
+            made = promotion.keep(self.context, _trained(60, 2), made, measured=True, check=fence.check)
+            promotion.put_in_use(self.context, made, check=fence.check)
+        return made.name
+
+
+@pytest.fixture
+def lab(
+    redis: Redis,
+    redis_server: EmbeddedRedis,
+    label_studio: LabelStudioServer,
+    image_url: Callable[[int], str],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Lab]:
+    """A project without labels that has its first order; no worker runs.
+    The image of one of its tasks is none."""
+    del redis
+    use_settings(
+        monkeypatch,
+        redis_url=redis_server.address,
+        model_dir=tmp_path_factory.mktemp("models"),
+        recipe=TINY,
+        label_studio_url=label_studio.url,
+        label_studio_api_key=label_studio.token,
+        project_defaults={"live": True, "budget": 2, "folds": 2},
+    )
+    headers = {"Authorization": f"Token {label_studio.token}"}
+    with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http:
+        body = {"title": "Live", "label_config": EXAMPLE}
+        project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
+        pictures = [*range(IMAGES - 1), 500]
+        tasks = [{"data": {"image": image_url(number)}} for number in pictures]
+        http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
+        context = open_context(project)
+        pending_work.register(context.redis, project)
+        entry_points.write_first_order(project)
+        numbers = dict(zip(sorted(context.client.task_ids(project)), pictures, strict=True))
+        yield Lab(context, http, numbers)
+
+
+def test_first_label_brings_masks_and_an_order(lab: Lab) -> None:
+    """Without a U-Net; a task whose image is none is named, comes last and stops nothing.
+    Another turn finds all as it is, and writes nothing."""
+    before, broken = lab.record, max(lab.numbers)
+    task = lab.label()
+    result = lab.turn()
+    record = lab.record
+    assert (result["version"], result["round"], record.version) == ("v1", record.round, "v1")
+    assert (record.cold_start, record.strategy, record.learnt) == (False, "task_dependent", "v1")
+    assert lab.context.versions.record("v1").kind is Learner.PIXEL
+    served = lab.served()
+    assert served == record.order
+    assert set(served) == set(lab.numbers) - {task}
+    assert served[-1] == broken
+    assert str(broken) in record.unreadable
+    assert all(lab.shows(each) for each in served[:-1])
+    assert lab.rows()[before.round] == IMAGES  # somebody may have one of them open
+    status = read_status(lab.project)
+    assert "no U-Net is trained yet" in status["version"]["choice"]
+    assert list_versions(lab.project)["versions"][0]["kind"] == "pixel"
+
+    rows = lab.rows()
+    pending_work.request(lab.context.redis, lab.project, Work.LIVE)
+    assert lab.turn()["round"] == ""
+    assert (lab.rows(), lab.record) == (rows, record)
+    assert lab.context.versions.names() == ["v1"]
+
+
+def test_a_label_during_a_turn_means_exactly_one_more(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it is learnt from there."""
+    first = lab.label()
+    train = pixel_training.train_on_pixels
+    during: list[int] = []
+
+    def train_meanwhile(*arguments: Any, **keywords: Any) -> Any:
+        if not during:  # the labels are read by now
+            during.append(lab.label())
+        return train(*arguments, **keywords)
+
+    monkeypatch.setattr("backend.jobs.live_turn.train_on_pixels", train_meanwhile)
+    lab.turn()
+    assert set(lab.context.versions.record("v1").tasks) == {str(first)}
+    pending = pending_work.pending(lab.context.redis, lab.project, Work.LIVE)
+    assert pending.outstanding
+    lab.turn()
+    assert set(lab.context.versions.record("v2").tasks) == {str(first), str(during[0])}
+    assert not pending_work.pending(lab.context.redis, lab.project, Work.LIVE).outstanding
+    assert not set(lab.served()) & {first, during[0]}
+
+
+def test_a_better_u_net_takes_over_the_masks(lab: Lab) -> None:
+    """In the same order, at once; status and versions tell why. A person may choose the other one,
+    and a turn without a new label leaves it so."""
+    for _ in range(2):
+        lab.label()
+    lab.turn()
+    order = lab.served()
+    worse = lab.train_unet(-0.5)
+    assert lab.turn()["round"] == ""
+    assert lab.context.versions.current() == "v1"
+    better = lab.train_unet(0.5)
+    result = lab.turn()
+    assert (lab.record.version, lab.record.round) == (better, result["round"])
+    assert lab.served() == order
+    assert lab.shows(order[0])
+    assert "The U-Net draws the masks: 1.00 against" in read_status(lab.project)["version"]["choice"]
+
+    entry_points.roll_back(lab.project, "v1", "I like it better", "Ada")
+    assert (lab.record.version, lab.served()) == ("v1", order)
+    assert lab.turn()["round"] == ""
+    assert lab.context.versions.current() == "v1"
+    assert "Ada chose v1" in read_status(lab.project)["version"]["choice"]
+    entry_points.roll_back(lab.project, worse)
+    assert (lab.record.version, lab.context.versions.current()) == (worse, worse)
+
+
+def test_a_turn_that_was_killed_is_done_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever: a second run of the same job goes on from there."""
+    for part in ("rounds.begin_round", "finish.end_round"):
+        lab.label()
+        versions = len(lab.context.versions.names())
+        with monkeypatch.context() as patch:
+            patch.setattr(f"backend.jobs.live_turn.{part}", _killed)
+            with pytest.raises(_Killed):
+                _take_turn(lab, f"live-{part}")
+        assert pending_work.pending(lab.context.redis, lab.project, Work.LIVE).outstanding
+        result = _take_turn(lab, f"live-{part}")
+        assert len(lab.context.versions.names()) == versions + 1
+        assert (lab.record.round, lab.record.learnt) == (result["round"], result["version"])
+        assert lab.served() == lab.record.order
+
+
+class _Killed(BaseException):
+    """What stands for the end of a process."""
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise _Killed
+
+
+def _take_turn(lab: Lab, job_id: str) -> dict[str, Any]:
+    from backend.jobs.job import hold_fence
+
+    with hold_fence(lab.context, "round", job_id, Work.LIVE) as progress:
+        assert progress is not None
+        return dict(live_turn.take_turn(lab.context, progress, job_id=job_id))
+
+
+def test_other_strategies_get_their_masks_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their order comes with the batch, as it takes U-Nets."""
+    monkeypatch.setenv("PROJECT_DEFAULTS", '{"live": true, "budget": 2, "folds": 2, "similarity": "unet"}')
+    get_settings.cache_clear()
+    lab = dataclasses.replace(lab, context=open_context(lab.project))
+    before = lab.record
+    task = lab.label()
+    lab.turn()
+    assert (lab.record.version, lab.record.order_of, lab.record.cold_start) == ("v1", before.round, True)
+    assert lab.served() == [each for each in before.order if each != task]
+    assert lab.shows(lab.served()[0])
+
+
+def test_features_of_many_images_come_by_and_by(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until all are there, a label renews the masks alone; the order follows without another label."""
+    redis, keys = lab.context.redis, lab.context.keys
+    monkeypatch.setattr(features, "FEW", 0)
+    monkeypatch.setattr(features, "SECONDS_A_SYNC", 0.0)
+    for key in redis.scan_iter(keys.features("*")):
+        redis.delete(key)
+    before, task = lab.record, lab.label()
+    lab.turn()
+    assert (lab.record.version, lab.record.order_of) == ("v1", before.round)
+    assert lab.served() == [each for each in before.order if each != task]
+    for _ in range(2 * IMAGES):
+        if redis.exists(keys.features_done):
+            break
+        assert pending_work.pending(redis, lab.project, Work.SYNC).outstanding
+        entry_points.look(lab.project)
+    assert redis.exists(keys.features_done)
+    assert pending_work.pending(redis, lab.project, Work.LIVE).outstanding
+    assert lab.turn()["round"] == lab.record.round
+    assert (lab.record.strategy, lab.record.cold_start) == ("task_dependent", False)
+
+
+def test_switched_off_it_does_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No job is made, a sync is not disturbed, and rounds compare by U-Nets as before."""
+    before = lab.record
+    ProjectInfo(extra_params='{"live": false}').save(lab.context.redis, lab.project)
+    lab.label()
+    assert all("live" not in job for job in due_work.dispatch(lab.context.redis, get_settings()))
+    assert not pending_work.pending(lab.context.redis, lab.project, Work.LIVE).outstanding
+    monkeypatch.setenv("PROJECT_DEFAULTS", '{"live": false}')
+    get_settings.cache_clear()
+    assert "switched off" in lab.turn()["reason"]
+    assert (lab.record, lab.context.versions.names()) == (before, [])
+    assert open_context(lab.project).project_settings().strategy_options["similarity"] == "unet"
+
+
+def test_a_label_makes_one_job_before_all_others(lab: Lab) -> None:
+    """However many labels; a sync that waits or runs ends for it, and a cancel takes it back."""
+    redis = lab.context.redis
+    pending_work.request(redis, lab.project, Work.SYNC)
+    sync = enqueue.enqueue_sync(lab.project)
+    for task in lab.served()[:3]:
+        pending_work.record(redis, lab.project, Event(Work.TRAINING, 1, (task,)))
+    (job,) = (job for job in due_work.dispatch(redis, get_settings()) if job.startswith("live-"))
+    assert redis.sismember(Keys(lab.project).cancelled, sync)
+    assert not any(job.startswith("live-") for job in due_work.dispatch(redis, get_settings()))
+    waiting = project_jobs.waiting(redis, lab.project)
+    assert Work.LIVE in waiting
+    assert Work.SYNC not in waiting
+    assert job in project_jobs.cancel(lab.project)
+    assert not pending_work.pending(redis, lab.project, Work.LIVE).outstanding
