@@ -12,6 +12,7 @@ from backend.project.project_status import ProjectStatus
 from backend.project.skipped_tasks import Skipped
 from backend.project.version_list import RollbackPlan, VersionEntry, VersionList
 from backend.store.version_history import ROLLBACK, describe_change
+from backend.store.version_record import Learner
 from model.reason import describe_bound, describe_reason
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def describe(state: ProjectStatus) -> str:
         lines.append(
             f"  model    {version.name}, {quality}, trained on {version.labels} labels, {version.created}"
         )
+        lines += [f"           {version.choice}"] if version.choice else []
     else:
         training = running is not None and running.kind == "training"
         lines.append(
@@ -154,7 +156,16 @@ def versions_table(found: VersionList) -> str:
             f"Project {found.project} has no version yet; label images and submit them, and the first"
             " training makes v1."
         )
-    rows = [("  version", "held-out dice", "labels", "seconds", "created", "why it was put in use, or not")]
+    rows = [
+        (
+            "  version",
+            "held-out dice",
+            "labels",
+            "seconds",
+            "created",
+            "why it was put in use, or not",
+        )
+    ]
     for each in found.versions:
         mark = "* " if each.current else "  "
         if each.damaged:
@@ -163,7 +174,7 @@ def versions_table(found: VersionList) -> str:
         why = f"{'' if each.published else 'not put in use: '}{each.reason}"
         rows.append(
             (
-                f"{mark}{each.name}",
+                f"{mark}{each.name}{', pixel classifier' if each.kind == Learner.PIXEL else ''}",
                 _dice(each),
                 str(each.labels),
                 f"{each.seconds or 0:.0f}",

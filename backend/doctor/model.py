@@ -6,6 +6,7 @@ from backend.errors import BackendError
 from backend.finding import Finding, Severity
 from backend.settings import Settings
 from backend.store.storage import Storage
+from backend.store.version_comparison import describe_choice
 from backend.store.versions import Versions
 from model.errors import ModelError
 
@@ -26,13 +27,9 @@ def check_model(settings: Settings, project_id: int) -> list[Finding]:
         return [
             Finding("model", Severity.ERROR, f"{current} is in use and cannot be loaded: {problem}", remedy)
         ]
-    return [
-        Finding(
-            "model",
-            Severity.OK,
-            f"{current} is in use, of {len(names)} version{'s' if len(names) != 1 else ''}",
-        )
-    ]
+    text = f"{current} is in use, of {len(names)} version{'s' if len(names) != 1 else ''}"
+    choice = describe_choice(versions)
+    return [Finding("model", Severity.OK, f"{text}. {choice}" if choice else text)]
 
 
 def _damage(versions: Versions, name: str) -> str:

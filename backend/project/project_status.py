@@ -35,6 +35,10 @@ class VersionInUse:
     created: str = ""  # ISO 8601, UTC
     reason: str = ""  # why it was put in use
     seconds: float = 0.0  # of its training
+    kind: str = "unet"  # or "pixel"
+    choice: str = (
+        ""  # why it and not the other kind draws the masks, a sentence; empty where there is no other
+    )
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,7 @@ class ProjectStatus:
     version: VersionInUse | None = None
     labels: Labels = Labels()
     held: bool = False  # a person cancelled
+    live: bool = False  # each label renews masks and order, from the first one on
     training_seconds: float | None = None  # that a training takes here, as far as is known
     round: RoundInForce | None = None
     next_tasks: tuple[NextTask, ...] = ()

@@ -32,6 +32,8 @@ from backend.queue.project_info import ProjectInfo
 from backend.settings import get_settings
 from backend.store.round_record import Place, RoundRecord, round_in_force
 from backend.store.storage import Storage
+from backend.store.version_comparison import describe_choice
+from backend.store.version_record import Learner
 from backend.store.versions import Versions
 
 NEXT_TASKS = 10
@@ -69,8 +71,13 @@ def read_status(project_id: int) -> ProjectStatus:
             changed=pending.outstanding and labelled <= (info.trained_count or 0),
         ),
         held=info.held,
-        # What the version in use took; before the first, what was measured with the first order.
-        training_seconds=version.seconds if version and version.seconds else info.training_estimate,
+        live=options.orders_live,
+        # What the U-Net in use took; without one, what was measured with the first order.
+        training_seconds=(
+            version.seconds
+            if version and version.seconds and version.kind == Learner.UNET
+            else info.training_estimate
+        ),
         round=_round(record) if record else None,
         next_tasks=_next_tasks(record, answered | skips.done, skips) if record else (),
         skipped=skips,
@@ -112,7 +119,8 @@ def _readable(read: Callable[[], T | None], warnings: list[str]) -> T | None:
 
 
 def _version(storage: Storage, project_id: int) -> VersionInUse | None:
-    record = Versions(storage, project_id).current_record()
+    versions = Versions(storage, project_id)
+    record = versions.current_record()
     if record is None:
         return None
     return VersionInUse(
@@ -122,6 +130,8 @@ def _version(storage: Storage, project_id: int) -> VersionInUse | None:
         created=record.created,
         reason=record.reason,
         seconds=record.seconds,
+        kind=record.kind.value,
+        choice=describe_choice(versions),
     )
 
 
@@ -169,6 +179,7 @@ def _running(redis: Redis, project_id: int) -> Running | None:
     order = {
         project_jobs.ROLLBACK: 0,
         Work.FIRST_ORDER: 0,
+        Work.LIVE: 0,
         Work.TRAINING: 1,
         project_jobs.START: 2,
         project_jobs.FINISH: 3,

@@ -25,6 +25,7 @@ class VersionEntry:
     name: str
     current: bool = False
     damaged: str = ""
+    kind: str | None = None  # "unet" or "pixel"
     created: str | None = None  # ISO 8601, UTC
     labels: int | None = None  # labelled tasks that it was trained on
     classes: tuple[str, ...] = ()
@@ -72,6 +73,7 @@ def _entry(found: Versions, name: str, current: bool) -> VersionEntry:
     return VersionEntry(
         name=name,
         current=current,
+        kind=record.kind.value,
         created=record.created,
         labels=len(record.tasks),
         classes=record.labels,

@@ -19,6 +19,7 @@ from backend.project.version_list import VersionList
 from backend.queue.project_jobs import CANCELLED
 from backend.store.round_record import round_in_force
 from backend.store.version_history import ROLLBACK, Use
+from backend.store.version_record import Learner
 from backend.web.pages.charts import WINDOW, Chart, Value, chart
 from backend.web.pages.words import STOPPED, Headline, headline, plural
 from model.reason import describe_bound, reason_parts
@@ -49,6 +50,7 @@ class VersionLine:
     """A version in the list, in which state it is, and why."""
 
     name: str
+    kind: str  # what it is, in words
     labels: int
     dice: float | None
     created: str
@@ -197,7 +199,8 @@ def version_lines(found: VersionList) -> list[VersionLine]:
         older = current is None or _number(version.name) < _number(current)
         action = "" if state in (IN_USE, DAMAGED) else "Roll back" if older else "Go forward"
         figures = (version.labels or 0, version.held_out_dice, version.created or "")
-        lines.append(VersionLine(version.name, *figures, state, why, action))
+        kind = Learner(version.kind).noun if version.kind else ""
+        lines.append(VersionLine(version.name, kind, *figures, state, why, action))
     return lines
 
 

@@ -14,6 +14,7 @@ from backend.store.version_history import goes_forward
 JOBS = {
     "training": "Training a new model",
     "first-order": "Computing the first order",
+    "live": "Learning from the new label",
     "round": "Computing the order",
     "finish": "Writing the order",
     "rollback": "Rolling back",
@@ -21,6 +22,7 @@ JOBS = {
 WAITING = {
     "training": "a training",
     "first-order": "a first order",
+    "live": "learning from a new label",
     "round": "a new order",
     "finish": "the end of the round",
     "rollback": "a change of version",
@@ -31,6 +33,7 @@ WAITING = {
 FAILED = {
     "training": "The last training failed",
     "first-order": "The first order could not be written",
+    "live": "The last update of masks and order failed",
     "rollback": "The last rollback failed",
     "look": "The last sync with Label Studio failed",
     "configure": "The last check of the connection failed",
@@ -121,7 +124,8 @@ def _idle(state: ProjectStatus, settings: Settings) -> Headline:
         )
         parts = (_trained(state), order, "It goes on with the next label, or when you ask for it.")
         return Headline(STOPPED, " ".join(filter(None, parts)))
-    if labels.waiting or labels.changed:
+    learnt = state.live and version is not None and version.labels >= labelled
+    if (labels.waiting or labels.changed) and not learnt:
         new = labels.waiting
         title = "Labels were changed" if labels.changed else f"{new} new {plural(new, 'label')}"
         if state.stalled:
@@ -143,8 +147,11 @@ def _idle(state: ProjectStatus, settings: Settings) -> Headline:
     if not state.next_tasks:
         return _nothing_left(state)
     if version is None or round_.cold_start:
+        if state.live and not labelled:
+            text = "With the first label, a model draws masks into the others and images are compared."
+            return Headline("Label an image", text)
         missing = max(1, FEWEST_LABELS_TO_RANK - labelled)
-        if labelled < FEWEST_LABELS_TO_RANK:
+        if labelled < FEWEST_LABELS_TO_RANK and not state.live:
             text = (
                 f"{labelled} of {FEWEST_LABELS_TO_RANK} labels are there. With all, a model is trained and"
                 " images are compared."
