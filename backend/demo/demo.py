@@ -24,7 +24,7 @@ from backend.project.connection import configure, instance_here, own_service
 from backend.project.project_status import ProjectStatus
 from backend.project.status import read_status
 from backend.project_settings import FEWEST_LABELS_TO_RANK, check_encoder
-from backend.queue.enqueue import enqueue_round
+from backend.queue.enqueue import enqueue_live_turn, enqueue_round
 from backend.queue.follow import follow
 from backend.run import service
 from backend.run.redis_server import write_private
@@ -189,10 +189,14 @@ def _order(project: int, labelled: int) -> None:
     if now.round:
         _say("The order of the last run is in force.")
         return
-    enough = labelled >= FEWEST_LABELS_TO_RANK
-    _say("Training on the labels and computing the order." if enough else "Computing a first order.")
-    # It trains first if no training has seen the labels: one that a look began meanwhile is waited for.
-    job = enqueue_round(project, "the demo's first order")
+    if now.live and labelled:
+        _say("Learning from the labels and computing the order; the U-Net is trained behind it.")
+        job = enqueue_live_turn(project)
+    else:
+        enough = labelled >= FEWEST_LABELS_TO_RANK
+        _say("Training on the labels and computing the order." if enough else "Computing a first order.")
+        # It trains first if no training has seen the labels: one that a look began meanwhile is waited for.
+        job = enqueue_round(project, "the demo's first order")
     last = follow_with_bar(follow(project, job), console)
     if last["state"] != "finished":
         raise QueueError(
