@@ -13,8 +13,8 @@ from backend.demo import generator
 from backend.demo.server import LabelStudioServer
 from backend.queue.connection import Keys, connection
 from model.data.pool import scan
-from tests.end_to_end.test_round import connect
-from tests.stack import Annotator, CellProject, Cells, Stack, new_project, running_stack
+from tests.cells import CellProject, Cells
+from tests.stack import Annotator, Stack, connect, new_project, running_stack
 
 SIZE = 256
 LABELS = 4

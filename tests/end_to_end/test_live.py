@@ -12,8 +12,8 @@ from backend.queue import pending_work, progress
 from backend.queue.connection import CONTROL, Keys, connection
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
-from tests.end_to_end.test_round import connect, order
-from tests.stack import PATIENCE, Annotator, CellProject, Stack, no_training
+from tests.cells import CellProject
+from tests.stack import PATIENCE, Annotator, Stack, connect, no_training, order
 from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]
