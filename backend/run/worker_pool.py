@@ -11,8 +11,9 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from types import FrameType
 
 from backend import logs
@@ -28,29 +29,55 @@ log = logging.getLogger("backend.run.worker_pool")
 _LOOK_SECONDS = 0.1
 
 
+@dataclass(eq=False)
+class _Worker:
+    """One worker of the pool, however often it is started."""
+
+    queue: str
+    pid: int | None = None  # None while it does not run
+    started: float = 0.0  # monotonic seconds, as below
+    pause: float = 0.0
+    start_at: float = 0.0
+
+
 class WorkerPool:
     """Workers, each on one queue: one that ends by itself is started again, until a signal ends all."""
 
-    def __init__(self, work: Callable[[str], None]) -> None:
+    def __init__(self, work: Callable[[str], None], queues: Sequence[str]) -> None:
         """`work(queue)` is a worker's whole life, in a process of its own."""
         self._work = work
-        self._running: dict[int, tuple[str, float]] = {}  # process id to queue and start (monotonic seconds)
-        self._pause = FIRST_PAUSE
+        self._workers = [_Worker(queue) for queue in queues]
         self._ending = False
 
-    def run(self, queues: list[str]) -> None:
-        """Keep one worker a queue running; returns when a signal has ended all of them."""
+    def run(self) -> None:
+        """Keep them running; returns when a signal has ended all of them."""
         for number in SIGNALS:
             signal.signal(number, self._pass_on)
-        for queue in queues:
-            self._start(queue)
-        while self._running:
-            pid, status = os.wait()
-            queue, started = self._running.pop(pid)
-            if not self._ending:
-                self._start_again(queue, started, os.waitstatus_to_exitcode(status))
+        while not self._ending or any(worker.pid for worker in self._workers):
+            for worker in self._workers:
+                if worker.pid is not None:
+                    self._look(worker, worker.pid)
+                elif time.monotonic() >= worker.start_at:
+                    self._start(worker)
+            time.sleep(_LOOK_SECONDS)
 
-    def _start(self, queue: str) -> None:
+    def _look(self, worker: _Worker, pid: int) -> None:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if not ended:
+            return
+        worker.pid, now = None, time.monotonic()
+        if not self._ending:
+            steady = now - worker.started > STEADY_SECONDS
+            worker.pause = FIRST_PAUSE if steady else min(max(worker.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+            worker.start_at = now + worker.pause
+            log.warning(
+                "a worker on %s ended with exit code %d; starting it again in %.1f s.",
+                worker.queue,
+                os.waitstatus_to_exitcode(status),
+                worker.pause,
+            )
+
+    def _start(self, worker: _Worker) -> None:
         pool = os.getpid()
         with deferred():  # a signal comes before the fork or after it, never to a half of it
             if self._ending:
@@ -60,9 +87,9 @@ class WorkerPool:
                 for number in SIGNALS:
                     signal.signal(number, signal.SIG_DFL)
             else:
-                self._running[pid] = (queue, time.monotonic())
+                worker.pid, worker.started = pid, time.monotonic()
         if pid == 0:
-            self._live(queue, pool)
+            self._live(worker.queue, pool)
 
     def _live(self, queue: str, pool: int) -> None:
         try:
@@ -74,23 +101,12 @@ class WorkerPool:
         finally:
             os._exit(1)
 
-    def _start_again(self, queue: str, started: float, code: int) -> None:
-        steady = time.monotonic() - started > STEADY_SECONDS
-        self._pause = FIRST_PAUSE if steady else min(self._pause * 2, LONGEST_PAUSE)
-        log.warning(
-            "a worker on %s ended with exit code %d; starting it again in %.1f s.", queue, code, self._pause
-        )
-        until = time.monotonic() + self._pause
-        while time.monotonic() < until and not self._ending:
-            time.sleep(_LOOK_SECONDS)
-        self._start(queue)
-        log.info("a worker on %s started again", queue)
-
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         self._ending = True
-        for pid in self._running:
-            with suppress(ProcessLookupError):  # it has just ended
-                os.kill(pid, number)
+        for worker in self._workers:
+            if worker.pid is not None:
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.kill(worker.pid, number)
 
 
 def main() -> None:
@@ -99,7 +115,7 @@ def main() -> None:
     logs.configure_logging(settings)
     load_what_jobs_need([CONTROL, COMPUTE])
     gc.freeze()  # what is loaded is never garbage: collecting it would copy the memory that is shared
-    WorkerPool(work).run([CONTROL] * CONTROL_WORKERS + [COMPUTE] * settings.workers)
+    WorkerPool(work, [CONTROL] * CONTROL_WORKERS + [COMPUTE] * settings.workers).run()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,53 @@
+"""The workers of a machine, forks of one program that keeps each of them running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from backend.run.processes import Program, alive
+from tests.waiting import eventually
+
+POOL = """
+import os, signal, sys, time
+from pathlib import Path
+from backend.run import worker_pool
+
+worker_pool.FIRST_PAUSE, notes = 0.2, Path(sys.argv[1])
+
+def work(name):
+    with notes.open("a") as file:
+        file.write(f"{name} {os.getpid()}\\n")
+    if name == "fails":
+        raise ConnectionError("Redis is away")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    time.sleep(600)
+
+worker_pool.WorkerPool(work, ["works", "fails", "works"]).run()
+"""
+
+
+def test_one_that_fails_again_and_again_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """It is tried less and less often, and one that is killed meanwhile is back at once;
+    a signal ends all of them."""
+    notes = tmp_path / "notes"
+
+    def started(name: str) -> list[int]:
+        lines = notes.read_text().splitlines() if notes.exists() else []
+        return [int(line.split()[1]) for line in lines if line.startswith(name)]
+
+    running = Program("pool", [sys.executable, "-c", POOL, notes], log=tmp_path / "log", grace=20).start()
+    try:
+        assert eventually(lambda: len(started("fails")) == 5), running.log_end()  # the next one in 3.2 s
+        first, second = started("works")
+        os.kill(first, signal.SIGKILL)
+        assert eventually(lambda: len(started("works")) == 3), running.log_end()
+        assert len(started("fails")) == 5
+        assert alive(second)
+        pids = running.pids()
+    finally:
+        running.stop()
+    assert running.exit_code() == 0, running.log_end()
+    assert not any(alive(pid) for pid in pids)
