@@ -25,7 +25,7 @@ class PixelPool:
     `round_.failed` names it and says why."""
 
     round_: Round
-    _kept: dict[str, PixelSample] = field(default_factory=dict)  # of the probe, not to be read twice
+    _kept: dict[str, PixelSample] = field(default_factory=dict)  # of the scale, until they are asked for
 
     @cached_property
     def labelled(self) -> dict[str, PixelSample]:
@@ -78,7 +78,7 @@ class PixelPool:
             if with_labels and identity in self.round_.labels:
                 sample = self.labelled.get(identity)
             else:
-                sample = self._kept.get(identity) or self._sample(identity)
+                sample = self._kept.pop(identity, None) or self._sample(identity)
             if sample is not None:
                 yield identity, sample
             self.round_.on_progress("Features", done, len(ids))

@@ -39,9 +39,9 @@ class Effort:
     scored: int
 
 
-EFFORTS = {200: Effort(2000, 2000), 1000: Effort(1000, 1000)}
+EFFORTS = {200: Effort(2000, 2000), 1000: Effort(1000, 500)}
 """By the most images of a pool for which it takes seconds: the cost grows with the square of their number."""
-LEAST_EFFORT = Effort(1000, 250)  # of larger pools
+LEAST_EFFORT = Effort(500, 200)  # of larger pools
 
 
 @dataclass(frozen=True)
