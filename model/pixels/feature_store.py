@@ -20,8 +20,8 @@ from model.pixels.samples import PixelSample, draw_sample
 
 log = logging.getLogger(__name__)
 
-LIMIT = 4 * 1024**3
-"""Bytes on disk, 4 GiB: the samples of 10,000 images; those not used for longest go first."""
+LIMIT = 10 * 1024**3
+"""Bytes on disk, 10 GiB: the samples of 10,000 images; those not used for longest go first."""
 SHARE = 0.9  # of the limit that stays when some have to go, so that not each new one asks for it
 UNSEEN = 0.05  # share of the limit that a process may write before it looks again at what all have written
 SUFFIX = ".npz"

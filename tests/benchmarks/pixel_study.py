@@ -29,7 +29,7 @@ from model.network.dice import dice
 from model.pixels import Pixels, filter_bank, pretrained, stacked, train_networks
 from model.pixels.samples import draw_positions
 
-RESULTS = Path("docs/pixel-classifier.json")
+RESULTS, PAGE = Path("docs/pixel-classifier.json"), Path("docs/pixel-classifier.md")
 DATA = (
     ("dsb2018", "split_42_42.json", 96),
     ("axon_em", "split_42_42.json", 128),
@@ -85,7 +85,8 @@ FEATURES = {
     "reflected margin": Arm("filters 2x:0:margin 2x:1:margin 2x:2:margin"),
     "reflected margin, 1.5x": Arm("filters 1.5x:0:margin 1.5x:1:margin 1.5x:2:margin"),
 }
-CHOSEN = FEATURES["fourth level at a quarter"]
+BASE = "fourth level at a quarter"
+CHOSEN = FEATURES[BASE]
 """By the rule of the plan."""
 _CHANGES: dict[str, dict[str, Any]] = {
     "hidden 32": {"hidden": 32},
@@ -309,5 +310,33 @@ def main(folder: Path, asked: Sequence[str]) -> None:
             print(f"{name:14} {key:45} {means} {entry['sets'][name]['seconds']} s", flush=True)
 
 
+def table(results: dict[str, Any], names: Sequence[str]) -> str:
+    """Mean dice by set and by number of images, of the arms that were run on some set, as Markdown."""
+    lines = [
+        f"| | {' | '.join(name for name, *_ in DATA)} | {' | '.join(map(str, SIZES))} | mean | seconds |",
+        "|---" * (3 + len(DATA) + len(SIZES)) + "|",
+    ]
+    for name in (name for name in names if name in results):
+        sets = results[name]["sets"]
+        scores = {key: np.array(list(entry["dice"].values())).mean(axis=1) for key, entry in sets.items()}
+        by_set = [f"{scores[key].mean():.3f}"[1:] if key in scores else "" for key, *_ in DATA]
+        means = [*np.mean(list(scores.values()), axis=0), np.mean(list(scores.values()))]
+        whole = [f"{value:.3f}"[1:] if len(scores) == len(DATA) else "" for value in means]
+        seconds = min(entry["seconds"] for entry in sets.values())
+        cells = [name.removeprefix("learner: "), *by_set, *whole, f"{seconds:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def report() -> None:
+    """Put the tables of RESULTS into PAGE, each below the line that names it."""
+    results, text = json.loads(RESULTS.read_text()), PAGE.read_text()
+    for mark, names in (("features", list(FEATURES)), ("learners", [BASE, *LEARNERS])):
+        before, after = text.split(f"<!-- {mark} -->\n")[0], text.split(f"<!-- end of {mark} -->")[1]
+        text = f"{before}<!-- {mark} -->\n{table(results, names)}<!-- end of {mark} -->{after}"
+    write_bytes(PAGE, text.encode())
+
+
 if __name__ == "__main__":
     main(Path(sys.argv[1]), sys.argv[2:])
+    report()
