@@ -177,7 +177,7 @@ def test_from_the_shell(stack: Stack, project: CellProject) -> None:
         assert finding["severity"] == "error"
         done = runner.invoke(app, shlex.split(finding["remedy"].removeprefix("python -m backend ")))
         assert done.exit_code == 0, done.output
-        assert "Finished: v2 is in use instead of v1" in done.stdout
+        assert "v2 is in use" in done.stdout
         told = json.loads(runner.invoke(app, ["doctor", "--project", str(project.id), "--json"]).stdout)
         assert {
             each["severity"]

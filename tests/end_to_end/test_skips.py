@@ -90,13 +90,13 @@ def test_an_annotator_who_skips_everything(
 
     told = doctor(project)
     assert told["severity"] == "warning"
-    assert told["text"].startswith("all 4 open images are skipped: everyone who labels here has skipped them")
+    assert "all 4 open images are skipped" in told["text"]
     answer = shell(f"{told['remedy'].partition(' (')[0]} --yes --wait")
     assert (
         f"tasks {', '.join(map(str, sorted(tasks[:3])))} will be served again to those who skipped them"
         in answer
     )
-    assert f"task {tasks[3]} stays skipped, because somebody drew on it before" in answer
+    assert f"task {tasks[3]} stays skipped" in answer
     assert served(annotator, project) == tasks[0]
     (kept,) = annotator.http.get(f"/api/tasks/{tasks[3]}/").raise_for_status().json()["annotations"]
     assert (kept["was_cancelled"], kept["result"][0]["value"]) == (True, drawn[0]["value"])

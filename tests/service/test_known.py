@@ -44,7 +44,7 @@ def shell(command: str, project: int) -> tuple[int, str]:
 def test_an_unknown_project_is_told(command: str) -> None:
     code, output = shell(command, 99)
     assert code == 2
-    assert "Project 99 is not connected to this service" in output
+    assert "Project 99 is not connected" in output
     assert "python -m backend connect --project 99" in output
 
 

@@ -369,7 +369,7 @@ def test_a_lost_folder_is_not_taken_for_a_new_project(web: Web, full: Storage, r
     full.remove(FOLDER)
     found = words(page(web))
     assert lost in found
-    assert "Correct MODEL_DIR or STORAGE_URL" in found
+    assert "MODEL_DIR or STORAGE_URL" in found
 
 
 @pytest.mark.parametrize("address", ["/projects", "/projects/"])

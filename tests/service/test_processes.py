@@ -133,7 +133,7 @@ def test_what_dies_is_started_again(tmp_path: Path, caplog: pytest.LogCaptureFix
         pids = new.pids()
         assert len(pids) >= 2
     assert not any(alive(pid) for pid in pids)
-    assert "sleeper ended with exit code 137; starting it again in 1.0 s" in caplog.text
+    assert "sleeper ended with exit code 137" in caplog.text
     assert "sleeper started again" in caplog.text
 
 

@@ -147,8 +147,8 @@ def test_the_shell_refuses_what_makes_no_sense(redis: Redis, versions: Versions)
     runner = CliRunner()
     unasked = runner.invoke(app, ["rollback", "--project", "1", "v1"])
     assert unasked.exit_code == FIX
-    assert "will be put in use instead of v2" in unasked.stderr
-    assert "expected one or --yes; nothing was changed" in unasked.stderr
+    assert "instead of v2" in unasked.stderr
+    assert "--yes" in unasked.stderr
     unknown = runner.invoke(app, ["rollback", "--project", "1", "v9", "--yes"])
     assert unknown.exit_code == FIX
     assert "there are: v1, v2" in unknown.stderr

@@ -134,7 +134,7 @@ def test_cancel_ends_a_round_wherever_it_waits(lab: Lab, kind: Kind, path: str, 
     enqueue.enqueue_round(lab.project, "test")
     lab.work_until(path, threading.Thread(target=project_jobs.cancel, args=(lab.project,)))
     job = as_text(lab.redis.hget(Keys(lab.project).jobs, job_kind) or "")
-    assert "cancelled by a person" in result(lab, job)["stopped"]
+    assert f"{kind} was cancelled" in result(lab, job)["stopped"]
     assert not lab.version_on_show
     assert not project_jobs.active(lab.redis, lab.project, Work.ROUND)
     assert lab.proxy.faults
@@ -198,7 +198,7 @@ def test_cancel_ends_short_jobs_as_well(lab: Lab) -> None:
         job = start(lab.project)
         cancel = threading.Thread(target=project_jobs.cancel, args=(lab.project,))
         lab.work_until(path, cancel, after=before)
-        assert f"The {kind} was cancelled by a person" in result(lab, job)["stopped"]
+        assert f"{kind} was cancelled" in result(lab, job)["stopped"]
         assert not project_jobs.short_job_alive(lab.redis, lab.project)
         assert not lab.redis.hexists(Keys(lab.project).info, "held")
     assert not pending_work.pending(lab.redis, lab.project, Work.SYNC).outstanding
