@@ -138,7 +138,7 @@ def enqueue_rollback(project_id: int, version: str, *, reason: str = "asked for"
     """Put another version in use, back or forward, and its masks on show in Label Studio;
     returns the job's id.
 
-    `who` asked for it, and why, is remembered (see `backend.jobs.versions`).
+    `who` asked for it, and why, is remembered (see `backend.store.version_history`).
     It does not wait for trainings and networks of rounds:
     a round that runs is superseded, and begins again with the version in use afterwards.
     The last request counts: another version that still waits for its turn is given up.
