@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import logging
 import math
 import re
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ from backend.labelstudio.connect.project_credentials import (
 )
 from backend.web.answers import error_answer
 from backend.web.guesses import HOLD, MOST_SECONDS, Guesses
-
-log = logging.getLogger(__name__)
 
 OPEN = ("/health",)
 """Asked by load balancers and containers, which have no password; it tells nothing."""
@@ -95,7 +92,7 @@ def require_login(app: Flask, basic_auth: BasicAuth | None) -> None:
         if login is not None and login.opens(request.method, request.path):
             g.login = login
             return None
-        if given is not None and login is None and is_guess(given):
+        if given is not None and login is None and _is_guess(given, basic_auth[0]):
             seconds = guesses.note(request.remote_addr or "", given.username or "", given.password or "")
             if seconds is None:
                 return _refuse_more_guesses()
@@ -107,13 +104,13 @@ def require_login(app: Flask, basic_auth: BasicAuth | None) -> None:
         return answer
 
 
-def is_guess(given: Authorization) -> bool:
+def _is_guess(given: Authorization, user: str) -> bool:
     """Whether a wrong credential may be a guess at the password: it is none of Label Studio's."""
-    return given.type == "basic" and not re.fullmatch(r"project-\d+", given.username or "", re.ASCII)
+    of_connection = re.fullmatch(r"project-\d+", given.username or "", re.ASCII)
+    return given.type == "basic" and (given.username == user or not of_connection)
 
 
 def _refuse_more_guesses() -> Response:
-    log.warning("many wrong passwords from %s", request.remote_addr)
     seconds = math.ceil(MOST_SECONDS)
     answer = error_answer(
         429, f"Found many wrong passwords at once from this address; try again in {seconds} seconds."

@@ -9,6 +9,7 @@ No thread waits meanwhile: the answer lies ready, and the server sends it later.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import threading
 import time
 from collections import deque
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from cachetools import LRUCache
+
+log = logging.getLogger(__name__)
 
 FREE = 10
 """Different wrong passwords of an address that are answered at once, as people mistype."""
@@ -73,6 +76,8 @@ class Guesses:
             record.wrong += 1
             if record.wrong <= FREE:
                 return 0.0
+            if record.wrong == FREE + 1:
+                log.warning("more than %d wrong passwords from %s: further ones are held back", FREE, address)
             record.held_until = [until for until in record.held_until if until > now]
             if len(record.held_until) >= MOST_HELD:
                 return None
