@@ -14,7 +14,7 @@ from backend.finding import Severity
 from backend.jobs import live_turn, rollback, sync
 from backend.jobs.estimate import note_estimate
 from backend.jobs.job import TAKE_OVER_SECONDS, hold_fence, job, wait_for_answer
-from backend.jobs.round import features, finish
+from backend.jobs.round import finish
 from backend.jobs.round import start as rounds
 from backend.jobs.training import fenced_training, labels_came, needs_training
 from backend.labelstudio import skips
@@ -221,7 +221,6 @@ def look(context: Context, job_id: str) -> JobResult:
         if progress is None:
             return OTHER_ALIVE.copy()
         sync.reconcile(context, progress)
-        features.advance(context, progress)
     pending_work.finish(context.redis, context.project_id, Work.SYNC, begun)
     return {}
 

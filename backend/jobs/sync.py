@@ -14,6 +14,7 @@ from backend.errors import UnknownProjectError, VersionError
 from backend.jobs.masks.predict_masks import draw, note_drawn
 from backend.jobs.masks.refit import refit_masks
 from backend.jobs.promotion import cache_version
+from backend.jobs.round import features
 from backend.jobs.round.finish import tell_round
 from backend.jobs.round.start import FIRST_ORDER, compares_pixels
 from backend.jobs.superseded import clear_superseded
@@ -55,6 +56,11 @@ def reconcile(context: Context, progress: Progress) -> None:
     except UnknownProjectError as error:
         _give_up(context, error)
         return
+    _reconcile(context, setup, progress)
+    features.advance(context, setup, progress)
+
+
+def _reconcile(context: Context, setup: Setup, progress: Progress) -> None:
     context.note(GONE, "")
     context.note("config", " ".join(setup.config.warnings))
     context.note("config_changed", _other_labels_than_trained(context, setup))

@@ -32,10 +32,9 @@ FEW = 30
 """Images whose features a live turn computes itself."""
 
 
-def advance(context: Context, progress: Progress) -> None:
+def advance(context: Context, setup: Setup, progress: Progress) -> None:
     """Compute some of the features that are missing; the holder of the sync fence calls it.
     A live turn is wanted when all are there."""
-    setup = context.setup()
     state = f"{setup.project.tasks} {setup.recipe.max_side} {setup.recipe.precision}"
     if not setup.options.orders_live or context.redis.get(context.keys.features_done) == state.encode():
         return
