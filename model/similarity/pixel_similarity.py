@@ -39,7 +39,7 @@ class Effort:
     scored: int
 
 
-EFFORTS = {200: Effort(2000, 2000), 1000: Effort(1000, 500)}
+EFFORTS = {200: Effort(2000, 2000), 1000: Effort(1000, 300)}
 """By the most images of a pool for which it takes seconds: the cost grows with the square of their number."""
 LEAST_EFFORT = Effort(500, 200)  # of larger pools
 
