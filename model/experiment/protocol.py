@@ -141,6 +141,7 @@ class Protocol:
             folder=folder,
             model_folder=model_folder,
             image_digests=pool.digests,
+            feature_folder=folder.parent / "features",  # the steps of an experiment share them
         )
 
     def training_seed(self, experiment: int, repeat: int) -> int:

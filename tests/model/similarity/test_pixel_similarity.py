@@ -15,6 +15,7 @@ from model.similarity import pixel_similarity
 from model.similarity.completion import complete_by_columns
 from model.similarity.pixel_similarity import compare_pixels, score
 from model.similarity.round import Round
+from model.strategies import get_strategy
 from model.strategies.task_dependent import TaskDependent
 from tests.model.conftest import Images, Masks
 
@@ -209,3 +210,17 @@ def test_features_are_computed_once(
     monkeypatch.setattr("model.pixels.feature_store.draw_sample", None)
     second = dataclasses.replace(first, folder=tmp_path / "two")
     assert TaskDependent().rank(second, 2).order == order
+
+
+@pytest.mark.parametrize("name", ["alike", "trusted"])
+def test_the_guards_against_wrong_masks_work_on_pixels_too(pixel_round: Round, name: str) -> None:
+    """They lower d and never raise it, train no U-Net, and have no units."""
+    round_ = again(pixel_round)
+    strategy, known = get_strategy(name), compare_pixels(again(pixel_round))
+    assert strategy.units(round_) == ()
+    ranking = strategy.rank(round_, 2)
+    assert sorted(ranking.order) == list(round_.unlabelled)
+    assert ranking.comparison is not None
+    assert (ranking.comparison.similarity <= known.matrix + 1e-6).all()
+    assert (ranking.comparison.similarity < known.matrix - 1e-3).any()
+    assert not (round_.folder / "model").exists()
