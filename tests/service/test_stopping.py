@@ -134,7 +134,7 @@ def test_cancel_ends_a_round_wherever_it_waits(lab: Lab, kind: Kind, path: str, 
     enqueue.enqueue_round(lab.project, "test")
     lab.work_until(path, threading.Thread(target=project_jobs.cancel, args=(lab.project,)))
     job = as_text(lab.redis.hget(Keys(lab.project).jobs, job_kind) or "")
-    assert f"{kind} was cancelled" in result(lab, job)["stopped"]
+    assert "was cancelled" in result(lab, job)["stopped"]
     assert not lab.version_on_show
     assert not project_jobs.active(lab.redis, lab.project, Work.ROUND)
     assert lab.proxy.faults
