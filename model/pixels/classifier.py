@@ -22,8 +22,8 @@ from model.pixels.stacked import Networks, OnStep, Pixels, train_networks
 
 KIND = "pixel"
 WEIGHTS = ("hidden", "hidden_bias", "output", "output_bias")
-MOST_PIXELS = 400_000
-"""Of all images together that are trained on, 160 MB; a training sees a quarter of them."""
+MOST_PIXELS = 200_000
+"""Of all images together that are trained on, 170 MB; a training sees half of them."""
 
 
 @dataclass

@@ -22,7 +22,7 @@ WEIGHT_DECAY = 1e-2
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 GRADIENT_NORM = 1.0
 TOGETHER = 64  # networks trained at once; bounds the memory whatever their number, as do the next two
-PIXELS_TOGETHER = 1_000_000  # that they learn from, 400 MB; more for a network that has more
+PIXELS_TOGETHER = 500_000  # that they learn from, 420 MB; more for a network that has more
 HIDDEN_TOGETHER = 2**24  # hidden values of a product, 64 MB
 
 OnStep = Callable[[int, int], None]
