@@ -55,10 +55,15 @@ def describe(done: PutBack) -> str:
         else []
     )
     if done.kept:
-        stays = "stays" if len(done.kept) == 1 else "stay"
+        one = len(done.kept) == 1
+        drew = (
+            "stays skipped, because somebody drew on it before"
+            if one
+            else "stay skipped, because somebody drew on them before"
+        )
         texts.append(
-            f"{_named(done.kept)} {stays} skipped, because somebody drew on {_them(done.kept)} before: open"
-            " the task in Label Studio and press Cancel skip, which keeps what was drawn as a draft"
+            f"{_named(done.kept)} {drew}: open the task in Label Studio and press Cancel skip, which keeps"
+            " what was drawn as a draft"
         )
     return "; ".join(texts) or "no such image is skipped"
 
