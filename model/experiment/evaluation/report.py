@@ -2,6 +2,7 @@
 what was run, the scores, the comparison with random choice, and what it allows to say."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def _scores(runs: Sequence[Run], measure: curves.Measure) -> str:
     if table.empty:
         return "No strategy has a run yet."
     n = int(table.n.max())
-    spread = table.sd.map(" ± {:.3f}".format, na_action="ignore").fillna("")
+    spread = table.sd.map(lambda deviation: "" if math.isnan(deviation) else f" ± {deviation:.3f}")
     fewer = table.n.map(lambda experiments: "" if experiments == n else f" (n = {experiments})")
     cells = (table["mean"].map("{:.3f}".format) + spread + fewer).unstack("size", fill_value="–", sort=False)
     return (
