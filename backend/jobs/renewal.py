@@ -16,7 +16,7 @@ from contextlib import suppress
 from backend.errors import BackendError, FenceLostError, LabelStudioError
 from backend.jobs.masks.predict_masks import draw, note_drawn
 from backend.jobs.masks.refit import drawn_for
-from backend.jobs.round.finish import tell_round
+from backend.jobs.round.finish import reach_step, tell_round
 from backend.jobs.round.preparation import prepare
 from backend.labelstudio.order import priorities
 from backend.labelstudio.order.rounds import Priority
@@ -24,7 +24,6 @@ from backend.project.context import Context
 from backend.project.explanation import explain
 from backend.queue.progress import Progress
 from backend.store.round_record import RoundRecord, number_of, put_in_force, round_names
-from backend.store.shown_masks import DrawnMasks
 from backend.store.versions import now
 
 log = logging.getLogger(__name__)
@@ -88,12 +87,7 @@ def renew_masks(
     def checkpoint(step: str) -> None:
         nonlocal switched
         log.info("%s: %s", name, step)
-        progress.check()
-        if step == "writing":
-            return
-        progress.too_late_to_stop()  # the switch and what follows belong together
-        if step == "imported":
-            DrawnMasks(context.storage, context.folder).show(name)
+        reach_step(context, progress, name, step)
         if step != "switched":
             return
         on_switch()

@@ -256,18 +256,25 @@ def _drafted(
     return record, regions
 
 
+def reach_step(context: Context, progress: Progress, name: str, step: str) -> None:
+    """What each `step` of writing the order `name` to Label Studio means for the job that writes it.
+    Raises what ends the job, which can be cancelled no more once all is "imported"."""
+    progress.check()
+    if step == "writing":
+        return
+    progress.too_late_to_stop()  # the switch and what follows belong together
+    if step == "imported":
+        DrawnMasks(context.storage, context.folder).show(name)
+
+
 def _put_in_force(context: Context, record: RoundRecord, regions: Masks, progress: Progress) -> None:
     """Write the order and its masks to Label Studio; safe to repeat with the same record."""
     name = record.round
 
     def checkpoint(step: str) -> None:
-        progress.check()
-        if step == "writing":
-            return
-        progress.too_late_to_stop()  # the switch and what follows belong together
-        if step == "imported":
-            DrawnMasks(context.storage, context.folder).show(name)
-        log.info("the order is %s", step)
+        reach_step(context, progress, name, step)
+        if step != "writing":
+            log.info("the order is %s", step)
 
     progress("Writing the order", 0, 1)
     progress.check()

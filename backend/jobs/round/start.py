@@ -1,5 +1,5 @@
 """A ranking round in three kinds of jobs:
-its start (snapshot, pseudo-labels), its units (one network each), and its end (round_end).
+its start (snapshot, pseudo-labels), its units (one network each), and its end (finish).
 
 What a round is computed from and what is finished of it lies in a folder of its own in the storage, so that
 any worker may do any part, a part that is done stays done, and a job that runs twice finds what the first run
