@@ -82,7 +82,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_nothing_is_printed_whenever_it_is_stopped(
     folder: Path, moments: list[float], signals: list[signal.Signals]
 ) -> None:
-    """At moments from the first millisecond of its processes to their work."""
+    """At moments from the first millisecond of its processes to their work.
+
+    Its exit code is the first signal's; where two came while signals were deferred, as around the start of
+    a process, it may be either's: `multiprocessing` lets Ctrl-C and `kill` through before a closed terminal.
+    """
     with ThreadPoolExecutor(4) as threads:
         ends = list(threads.map(lambda seconds: stop(folder, seconds, *signals), moments))
-    assert ends == [(128 + signals[0], "")] * len(moments)
+    assert {said for _, said in ends} == {""}
+    assert {code for code, _ in ends} <= {128 + number for number in signals}
