@@ -107,6 +107,7 @@ def describe(state: ProjectStatus) -> str:
             f"  model    {version.name}, {quality}, trained on {version.labels} labels, {version.created}"
         )
         lines += [f"           {version.choice}"] if version.choice else []
+        lines += [f"           {state.learning.text}"] if state.learning else []
     else:
         training = running is not None and running.kind == "training"
         lines.append(

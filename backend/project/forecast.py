@@ -47,11 +47,13 @@ def forecast(record: RoundRecord) -> Forecast | None:
     """The forecast in a round's record; None for a cold start and for strategies that make none."""
     before = record.notes.get("worst_before")
     steps: list[tuple[int, float]] = []
+    best = float(before) if before is not None else 0.0
     for task in record.order:
         expected = record.queries.get(task, Place()).expected_dice
         if expected is None:
             break
-        steps.append((int(task), float(expected)))
+        best = max(best, float(expected))  # one more label is never expected to do harm
+        steps.append((int(task), best))
     batch = min(len(set(record.batch) & set(record.order)), len(steps))
     if before is None or not batch or record.cold_start:
         return None

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backend.errors import RegionError, StorageError
+from backend.labelstudio.labels.annotations import annotator_of, seconds_open
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import to_mask
 from backend.store.shown_masks import Drawn, DrawnMasks, opened_at
@@ -27,6 +28,8 @@ from model.network.dice import dice
 log = logging.getLogger(__name__)
 
 FILE = "live-quality.json"
+UNCHANGED = 0.9999
+"""Dice from which on a mask counts as submitted unchanged; kept to four digits."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,13 @@ class Agreement:
     round: str
     version: str
     dice: float
+    seconds: float | None = None  # that the annotator had the task open, as Label Studio counts them
+    annotator: str = ""  # as Label Studio names them; empty in early entries
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the mask was submitted as it was drawn."""
+        return self.dice >= UNCHANGED
 
 
 def read(storage: Storage, folder: str) -> list[Agreement]:
@@ -99,7 +109,17 @@ class LiveQuality:
             log.warning("task %d: its label is not compared with the mask that was shown: %s", task, error)
             return
         when = str(annotation.get("created_at") or "")
-        self._known[number] = Agreement(task, number, when, updated, shown.round, shown.version, agreed)
+        self._known[number] = Agreement(
+            task,
+            number,
+            when,
+            updated,
+            shown.round,
+            shown.version,
+            agreed,
+            seconds_open(annotation),
+            annotator_of(annotation),
+        )
         self._new += 1
 
     def save(self) -> None:

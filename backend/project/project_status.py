@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from backend.project.skipped_tasks import Skipped
+from backend.store.learning_trend import LearningTrend
 from model.reason import Reason, describe_reason
 
 
@@ -136,6 +137,7 @@ class ProjectStatus:
     images: Images
     defaults: Defaults
     version: VersionInUse | None = None
+    learning: LearningTrend | None = None  # whether the model is getting better
     labels: Labels = Labels()
     held: bool = False  # a person cancelled
     live: bool = False  # each label renews masks and order, from the first one on

@@ -30,6 +30,7 @@ from backend.queue.heartbeats import alive
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
 from backend.settings import get_settings
+from backend.store.learning_trend import judge_trend
 from backend.store.round_record import Place, RoundRecord, round_in_force
 from backend.store.storage import Storage
 from backend.store.version_comparison import describe_choice
@@ -53,6 +54,7 @@ def read_status(project_id: int) -> ProjectStatus:
     record = _readable(lambda: round_in_force(storage, project_id), damages)
     if not (version or record or damages):
         damages += _gone(storage, project_id, info)
+    learning = _readable(lambda: judge_trend(Versions(storage, project_id)), []) if version else None
     options = _options(info.extra_params)
     labelled = info.labelled or 0
     pending = pending_work.pending(redis, project_id, Work.TRAINING)
@@ -65,6 +67,7 @@ def read_status(project_id: int) -> ProjectStatus:
         images=Images(info.tasks, labelled),
         defaults=Defaults(options.budget, options.strategy),
         version=version,
+        learning=learning,
         labels=Labels(
             trained=version.labels if version else 0,
             waiting=max(0, pending.labels) if pending.outstanding else 0,

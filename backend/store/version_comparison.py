@@ -55,8 +55,8 @@ def compare(new: VersionRecord, current: VersionRecord | None, *, measured: bool
     """
     if current is None:
         return True, "the first version"
-    common = _common(new, current)
-    why = _incomparable(new, current, common)
+    common = common_tasks(new, current)
+    why = incomparable(new, current, common)
     if why:
         count, before = _telling(new, current), _telling(current, new)
         if measured and new.kind is not current.kind and new.labels == current.labels and count <= before:
@@ -78,7 +78,8 @@ def compare(new: VersionRecord, current: VersionRecord | None, *, measured: bool
         )
     if new.kind is not current.kind:
         mine, other = _means(new, current, common)
-        text = f"held-out dice {_figures(mine, other)} of the {current.kind.noun} {current.name}{_on(common)}"
+        of = f"of the {current.kind.noun} {current.name}{on_tasks(common)}"
+        text = f"held-out dice {figures(mine, other)} {of}"
         return mine > other, text if mine > other else f"{text}, so {current.name} stays in use"
     differences = np.array([new.held_out[task] - current.held_out[task] for task in common])
     error = float(differences.std(ddof=1) / math.sqrt(len(common))) if len(common) > 1 else 0.0
@@ -99,8 +100,8 @@ def find_better(new: VersionRecord, versions: Versions) -> VersionRecord | None:
     rival = versions.newest_record(new.kind.other)
     if rival is None:
         return None
-    common = _common(new, rival)
-    if _incomparable(new, rival, common):
+    common = common_tasks(new, rival)
+    if incomparable(new, rival, common):
         return None
     mine, other = _means(new, rival, common)
     return rival if other > mine else None
@@ -120,11 +121,11 @@ def describe_choice(versions: Versions) -> str:
         return f"{drawn}: {use.who or 'a person'} chose {current.name}."
     if rival is None:
         return f"{drawn}: no U-Net is trained yet."
-    common = _common(current, rival)
-    why = _incomparable(current, rival, common)
+    common = common_tasks(current, rival)
+    why = incomparable(current, rival, common)
     if why:
         return f"{drawn}: it cannot be compared yet with the {rival.kind.noun} {rival.name} ({why})."
-    return f"{drawn}: {_figures(*_means(current, rival, common))} of the {rival.kind.noun}{_on(common)}."
+    return f"{drawn}: {figures(*_means(current, rival, common))} of the {rival.kind.noun}{on_tasks(common)}."
 
 
 def _means(new: VersionRecord, other: VersionRecord, common: list[str]) -> tuple[float, float]:
@@ -133,17 +134,18 @@ def _means(new: VersionRecord, other: VersionRecord, common: list[str]) -> tuple
     return mine, others
 
 
-def _figures(mine: float, other: float) -> str:
+def figures(mine: float, other: float) -> str:
     """Two dice, with as many digits as it takes to tell them apart: ".81 against .74"."""
     digits = 2 if round(mine, 2) != round(other, 2) else 4
     return " against ".join(f"{dice:.{digits}f}".removeprefix("0") for dice in (mine, other))
 
 
-def _on(common: list[str]) -> str:
+def on_tasks(common: list[str]) -> str:
+    """ " on the same 10 images"."""
     return f" on the same {len(common)} images" if len(common) > 1 else " on the same image"
 
 
-def _common(new: VersionRecord, current: VersionRecord) -> list[str]:
+def common_tasks(new: VersionRecord, current: VersionRecord) -> list[str]:
     """The tasks on which both were measured against the same label, and that tell something."""
     return sorted(
         task
@@ -154,7 +156,7 @@ def _common(new: VersionRecord, current: VersionRecord) -> list[str]:
     )
 
 
-def _incomparable(new: VersionRecord, current: VersionRecord, common: list[str]) -> str:
+def incomparable(new: VersionRecord, current: VersionRecord, common: list[str]) -> str:
     """Why the held-out dice of two versions cannot be compared; empty if they can."""
     if new.labels != current.labels:
         return f"the labels have changed from {', '.join(current.labels)} to {', '.join(new.labels)}"

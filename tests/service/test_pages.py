@@ -167,6 +167,43 @@ def test_it_tells_what_is_next_and_why_and_how_good_the_model_is(web: Web, full:
         assert text in found, text
 
 
+def test_two_worse_models_are_told_with_a_button_that_goes_back(web: Web, full: Storage) -> None:
+    """And that masks are submitted as they were drawn, which is no success."""
+    versions = Versions(full, PROJECT)
+    tasks = [str(task) for task in range(10)]
+    for name, dice in (("v4", 0.852), ("v5", 0.82), ("v6", 0.808)):
+        known: dict[str, Any] = {
+            "tasks": dict.fromkeys(tasks, "a"),
+            "held_out": dict.fromkeys(tasks, dice),
+            "held_out_dice": dice,
+        }
+        record = VersionRecord(
+            name, "job", "2026-11-23T08:00:00+00:00", ("Axon",), seed=0, recipe={}, **known
+        )
+        full.write_json(f"{FOLDER}/versions/{name}/model.json", {"record": record.to_dict()})
+        versions.make_current(name, by="training")
+    seen = {
+        "task": 4,
+        "time": "2026-11-23T08:00:00Z",
+        "updated": "",
+        "round": "v0.r1",
+        "version": "v1",
+        "dice": 1.0,
+    }
+    submits = [seen | {"annotation": n, "seconds": 90, "annotator": "ada <i>"} for n in range(8)]
+    full.write_json(f"{FOLDER}/live-quality.json", {"agreements": submits})
+    found = page(web)
+    for text in (
+        "v6 is worse than v4 on the same 10 images, twice running",
+        "8 of the last 8",
+        "ada <i> 8 1.5 100 %",
+    ):
+        assert text in words(found), text
+    assert re.search(r'id="trend-back" data-dialog="rollback" data-version="v4"', found)
+    told = web.get(f"/projects/{PROJECT}/status").json()["learning"]
+    assert (told["trend"], told["back_to"]) == ("falling", "v4")
+
+
 def test_a_reason_names_a_task_and_leads_to_it(web: Web, full: Storage) -> None:
     """Strategies speak of images; the other fields of the state, and people, of tasks."""
     del full

@@ -30,6 +30,8 @@ class Annotation(TypedDict, total=False):
     was_cancelled: bool  # a skip
     ground_truth: bool
     completed_by: int | dict[str, Any] | None
+    created_username: str  # name, address and number of who submitted it
+    lead_time: float | None  # seconds that it was open
     created_at: str  # ISO 8601, UTC
     updated_at: str
     parent_prediction: int | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,25 @@ def chosen(task: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if isinstance(annotation, dict) and not annotation.get("was_cancelled")
     ]
     return max(valid, key=_age, default=None)
+
+
+def annotator_of(annotation: Mapping[str, Any]) -> str:
+    """Who submitted an annotation, as far as Label Studio tells: their name and address, or their number."""
+    author = annotation.get("completed_by")
+    if isinstance(author, dict):
+        author = author.get("email") or author.get("id")
+    named = str(annotation.get("created_username") or "").strip()
+    name, comma, number = named.rpartition(",")
+    if comma and number.strip().isdigit():
+        named = name.strip()
+    return named or (f"annotator {author}" if isinstance(author, int) else str(author or ""))
+
+
+def seconds_open(annotation: Mapping[str, Any]) -> float | None:
+    """How long the annotator had the task open until the submit; None where it is not known."""
+    seconds = annotation.get("lead_time")
+    known = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < math.inf
+    return float(seconds) if known and seconds is not None else None
 
 
 def _age(annotation: Mapping[str, Any]) -> tuple[bool, str, int]:

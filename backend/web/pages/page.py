@@ -15,6 +15,7 @@ from backend.project.forecast import Advice, Forecast, advise, forecast
 from backend.project.live_quality import Agreement
 from backend.project.project_status import ProjectStatus
 from backend.project.status import read_status
+from backend.project.time_spent import TimeSpent, summarise_time
 from backend.project.version_list import VersionList
 from backend.queue.project_jobs import CANCELLED
 from backend.store.round_record import round_in_force
@@ -71,6 +72,7 @@ class Page:
     learning: Chart | None = None
     live: Chart | None = None
     agreements: list[Agreement] = field(default_factory=list)
+    time_spent: TimeSpent | None = None
     forecast: Forecast | None = None
     forecast_chart: Chart | None = None
     advice: Advice | None = None
@@ -111,7 +113,7 @@ def collect(context: Context) -> Page:
     page.advice = advise(
         page.forecast,
         [(line.labels, line.dice) for line in reversed(page.versions) if line.dice is not None],
-        [agreement.dice for agreement in page.agreements],
+        [agreement.dice for agreement in page.agreements if not agreement.unchanged],
     )
     return page
 
@@ -221,6 +223,7 @@ def _told(line: VersionLine) -> str:
 
 def _add_quality(context: Context, page: Page) -> None:
     page.agreements = live_quality.read(context.storage, context.folder)
+    page.time_spent = summarise_time(page.agreements)
     shown = page.agreements[-SUBMITS_SHOWN:]
     if not shown:
         return

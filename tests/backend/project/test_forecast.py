@@ -25,6 +25,13 @@ def test_the_forecast_is_that_of_the_batch_and_of_each_further_label() -> None:
     assert found.gain == pytest.approx(0.14)
 
 
+def test_the_best_so_far_is_told_which_a_further_label_cannot_lower() -> None:
+    """A mean over the labelled images falls with each label that is unlike an image; a network does not."""
+    falling = {task: Place(expected_dice=dice) for task, dice in ((4, 0.73), (7, 0.6), (2, 0.5))}
+    found = forecast(record(queries=falling, notes={"worst_before": 0.7}))
+    assert found == Forecast(0.7, 0.73, 2, ((4, 0.73), (7, 0.73), (2, 0.73)))
+
+
 @pytest.mark.parametrize(
     "changes", [{"cold_start": True}, {"notes": {}}, {"queries": {}}, {"order": []}, {"batch": []}]
 )

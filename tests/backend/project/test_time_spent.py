@@ -1,0 +1,95 @@
+"""What labels tell of the time that the masks save."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backend.labelstudio.labels.annotations import annotator_of, seconds_open
+from backend.project.live_quality import Agreement
+from backend.project.time_spent import AnnotatorTime, minutes, summarise_time
+
+
+def agreement(dice: float, seconds: float | None = 120.0, annotator: str = "ada@lab.org") -> Agreement:
+    return Agreement(4, 1, "2026-11-29T09:00:00Z", "", "v1.r1", "v1", dice, seconds, annotator)
+
+
+def test_times_by_how_much_was_corrected() -> None:
+    """Medians: one task that stayed open over lunch does not count."""
+    good = [agreement(0.95, seconds) for seconds in (60, 60, 60, 120, 9000)]
+    poor = [agreement(0.4, seconds) for seconds in (600, 600, 660, 540, 600)]
+    found = summarise_time([*good, *poor])
+    assert found is not None
+    assert "60 s where the mask needed little" in found.text
+    assert "10 min where it needed much (5)" in found.text
+    assert found.unchanged == ""
+
+
+def test_too_few_times_say_nothing() -> None:
+    assert summarise_time([]) is None
+    found = summarise_time([agreement(0.95)] * 4 + [agreement(0.3, None)] * 20)
+    assert found is not None
+    assert found.text == ""
+    one_kind = summarise_time([agreement(0.95)] * 9)
+    assert one_kind is not None
+    assert "median of 9" in one_kind.text
+    assert "needed" not in one_kind.text
+
+
+@pytest.mark.parametrize(
+    ("unchanged", "of", "told"), [(8, 10, True), (4, 10, False), (2, 2, False), (2, 4, True)]
+)
+def test_unchanged_masks_are_pointed_out(unchanged: int, of: int, told: bool) -> None:
+    """Only of the last ten, and they are no success."""
+    found = summarise_time(
+        [agreement(1.0)] * 20 * (of == 10)
+        + [agreement(0.8)] * (of - unchanged)
+        + [agreement(1.0)] * unchanged
+    )
+    assert found is not None
+    assert (f"{unchanged} of the last {of} masks" in found.unchanged) is told
+
+
+def test_each_annotator_has_a_line() -> None:
+    found = summarise_time(
+        [
+            agreement(1.0, 60),
+            agreement(0.5, 180),
+            agreement(0.5, None, "bo@lab.org"),
+            agreement(0.5, 60, ""),  # of an earlier release, which kept no names
+        ]
+    )
+    assert found is not None
+    assert found.annotators == (
+        AnnotatorTime("ada@lab.org", 2, 2.0, 0.5),
+        AnnotatorTime("bo@lab.org", 1, None, 0.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("annotation", "name"),
+    [
+        ({"created_username": " ada@lab.org, 1", "completed_by": 1}, "ada@lab.org"),
+        ({"created_username": "Ada Byron ada@lab.org, 1"}, "Ada Byron ada@lab.org"),
+        ({"created_username": "Byron, Ada ada@lab.org, 12"}, "Byron, Ada ada@lab.org"),
+        ({"completed_by": 3}, "annotator 3"),
+        ({"completed_by": {"id": 3, "email": "ada@lab.org"}}, "ada@lab.org"),
+        ({"completed_by": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_an_annotator_is_named_as_label_studio_does(annotation: dict[str, Any], name: str) -> None:
+    assert annotator_of(annotation) == name
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"), [(61.5, 61.5), (0, None), (-3, None), (None, None), ("61", None), (True, None)]
+)
+def test_only_a_time_counts_as_one(told: Any, seconds: float | None) -> None:
+    assert seconds_open({"lead_time": told}) == seconds
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.001, "1 s"), (0.7, "42 s"), (2.6, "3 min"), (120, "2.0 h")])
+def test_minutes_in_words(value: float, text: str) -> None:
+    assert minutes(value) == text

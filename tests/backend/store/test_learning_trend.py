@@ -1,0 +1,97 @@
+"""Whether the model is getting better, told in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backend.store.learning_trend import Trend, judge_trend
+from backend.store.storage import Storage
+from backend.store.versions import Versions
+from tests.backend.store.test_versions import network, record
+
+IMAGES = [str(number) for number in range(10)]
+
+
+@pytest.fixture
+def versions(tmp_path: Path) -> Versions:
+    return Versions(Storage(tmp_path), 7)
+
+
+def use(versions: Versions, name: str, dice: float | None, *, spread: float = 0.0, **changes: object) -> None:
+    """A version in use whose held-out dice is `dice` on the mean of ten images."""
+    held_out = (
+        {} if dice is None else {task: dice + (spread if int(task) % 2 else -spread) for task in IMAGES}
+    )
+    versions.save(network(), record(name, held_out, **changes))
+    versions.make_current(name, by="training")
+
+
+def test_two_that_are_worse_are_told_with_the_way_back(versions: Versions) -> None:
+    """.852, .820 and .808 were once each taken into use without a word."""
+    use(versions, "v1", 0.7)
+    use(versions, "v4", 0.852)
+    use(versions, "v5", 0.82)
+    once = judge_trend(versions)
+    assert once is not None
+    assert (once.trend, once.back_to) == (Trend.WORSE, "v4")
+    use(versions, "v6", 0.808)
+    twice = judge_trend(versions)
+    assert twice is not None
+    assert (twice.trend, twice.back_to) == (Trend.FALLING, "v4")
+    assert "v6 is worse than v4 on the same 10 images, twice running (.81 against .85)" in twice.text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "spread", "trend"),
+    [
+        (0.7, 0.75, 0.0, Trend.BETTER),
+        (0.7, 0.705, 0.0, Trend.LEVEL),
+        (0.7, 0.695, 0.0, Trend.LEVEL),
+        (0.7, 0.68, 0.0, Trend.WORSE),
+        (0.7, 0.68, 0.2, Trend.LEVEL),  # the images differ by more than the versions
+    ],
+)
+def test_two_versions(versions: Versions, before: float, after: float, spread: float, trend: Trend) -> None:
+    use(versions, "v1", before)
+    use(versions, "v2", after, spread=spread)
+    found = judge_trend(versions)
+    assert found is not None
+    assert found.trend == trend
+    assert "v1" in found.text
+
+
+def test_better_is_said_against_where_it_began(versions: Versions) -> None:
+    for name, dice in (("v1", 0.6), ("v2", 0.7), ("v3", 0.71)):
+        use(versions, name, dice)
+    found = judge_trend(versions)
+    assert found is not None
+    assert (found.trend, found.text) == (
+        Trend.BETTER,
+        "v3 is better than v1 on the same 10 images: .71 against .60.",
+    )
+
+
+def test_after_a_rollback_the_version_in_use_is_judged(versions: Versions) -> None:
+    use(versions, "v1", 0.8)
+    use(versions, "v2", 0.7)
+    versions.make_current("v1", by="rollback")
+    found = judge_trend(versions)
+    assert found is not None
+    assert (found.trend, found.back_to) == (Trend.BETTER, None)
+
+
+def test_nothing_to_compare(versions: Versions) -> None:
+    """No version; one alone; other classes; too few images in common; a damaged record of an earlier one."""
+    assert judge_trend(versions) is None
+    use(versions, "v1", 0.8)
+    for name, changes in (("v2", {"labels": ("Cell",)}), ("v3", {"tasks": dict.fromkeys(IMAGES, "changed")})):
+        found = judge_trend(versions)
+        assert found is not None
+        assert found.trend == Trend.EARLY
+        use(versions, name, 0.7, **changes)
+    Path(versions.storage.path("projects/7/versions/v1/model.json")).write_text("{")
+    found = judge_trend(versions)
+    assert found is not None
+    assert found.trend == Trend.EARLY
