@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from backend.project.job_words import RUNNING, list_waiting
 from backend.project.project_status import ProjectStatus
 from backend.project.skipped_tasks import Skipped
 from backend.project.version_list import RollbackPlan, VersionEntry, VersionList
@@ -118,18 +119,21 @@ def describe(state: ProjectStatus) -> str:
     if round_:
         by = "in random order until there are enough labels" if round_.cold_start else f"by {round_.strategy}"
         lines.append(
-            f"  round    {round_.name} of {round_.time}, {by}, budget {round_.budget} ({round_.reason})"
+            f"  order    {round_.title.removeprefix('order ')} of {round_.time}, {by}, budget {round_.budget}"
+            f" ({round_.reason})"
         )
         told = (round_.message, describe_bound(round_.value, round_.upper_bound))
         lines += [f"           {text}" for text in told if text]
     else:
-        lines.append("  round    none yet")
+        lines.append("  order    none yet")
     if running:
         left = left_text(running.seconds_left)
-        step = step_text(running.step or running.kind, running.rows_done, running.rows_total)
-        lines.append(f"  running  {running.kind}: {step}{', ' + left if left else ''}")
+        step = step_text(running.step or "starting", running.rows_done, running.rows_total)
+        lines.append(
+            f"  running  {RUNNING.get(running.kind, running.kind)}: {step}{', ' + left if left else ''}"
+        )
     if state.waiting:
-        lines.append(f"  waiting  {', '.join(state.waiting)}")
+        lines.append(f"  waiting  {list_waiting(state.waiting)}")
     for place in state.next_tasks[:_NEXT]:
         mark = "*" if place.in_batch else " "
         served = f" ({served_text(place.served_to)})" if place.served_to else ""

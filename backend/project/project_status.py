@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 
+from backend.labelstudio.order.rounds import order_title
 from backend.project.skipped_tasks import Skipped
 from backend.store.learning_trend import LearningTrend
 from model.reason import Reason, describe_reason
@@ -68,6 +69,11 @@ class RoundInForce:
     order_of: str | None = None  # the round whose order it is, after a rollback
     value: float | None = None  # worst expected dice once the batch is labelled; None where none is expected
     upper_bound: float | None = None  # proven: no batch of this size would reach more
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return order_title(self.name)
 
 
 @dataclass(frozen=True)

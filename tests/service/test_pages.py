@@ -363,7 +363,7 @@ def test_an_order_of_an_earlier_version_is_not_called_up_to_date(web: Web, full:
     full.write_json(f"{FOLDER}/versions/v2/model.json", {"record": version.to_dict()})
     Versions(full, PROJECT).make_current("v2", by="training")
     found = words(page(web))
-    assert "v2 is in use, while the order v1.r1 and its masks are still those of v1" in found
+    assert "v2 is in use, while order 1 (model 1) and its masks are still those of v1" in found
     assert "up to date" not in found
 
 

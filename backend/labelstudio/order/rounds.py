@@ -32,6 +32,15 @@ def round_number(version: str) -> int:
     return int(version.rpartition(".r")[2])
 
 
+def order_title(version: str) -> str:
+    """What people call a round's order: "order 3 (model 7)" of "v7.r3", "order 1" of one without a model.
+    Any other text stays as it is."""
+    if not is_round(version):
+        return version
+    model, _, number = version.removeprefix("v").partition(".r")
+    return f"order {int(number)}" + (f" (model {int(model)})" if int(model) else "")
+
+
 def named(task_ids: Collection[int]) -> str:
     """Tasks as a message names them: "tasks 3, 5"; of many, the first 20."""
     listed = sorted(task_ids)

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, make_response, render_templa
 
 from backend.errors import RequestError
 from backend.jobs.round.pictures import SIMILARITY, picture_name
-from backend.labelstudio.order.rounds import is_round
+from backend.labelstudio.order.rounds import is_round, order_title
 from backend.project.context import Context
 from backend.project.status import read_status
 from backend.queue import pending_work
@@ -32,6 +32,7 @@ pages = Blueprint(
 )
 pages.add_app_template_filter(duration, "duration")
 pages.add_app_template_filter(plural, "plural")
+pages.add_app_template_filter(order_title, "order_title")
 
 
 @pages.app_template_filter("moment")

@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backend.project.job_words import FAILED, RUNNING, list_waiting
 from backend.project.project_status import LastError, ProjectStatus
 from backend.project.skipped_tasks import Skipped
 from backend.project_settings import FEWEST_LABELS_TO_RANK
 from backend.settings import Settings
 from backend.store.version_history import goes_forward
 
-JOBS = {
-    "training": "Training a new model",
-    "first-order": "Computing the first order",
-    "live": "Learning from the new label",
-    "round": "Computing the order",
-    "finish": "Writing the order",
-    "rollback": "Rolling back",
-}
-WAITING = {
-    "training": "a training",
-    "first-order": "a first order",
-    "live": "learning from a new label",
-    "round": "a new order",
-    "finish": "the end of the round",
-    "rollback": "a change of version",
-    "unskip": "putting skipped images back",
-    "look": "a sync with Label Studio",
-    "configure": "a check of the connection",
-}
-FAILED = {
-    "training": "The last training failed",
-    "first-order": "The first order could not be written",
-    "live": "The last update of masks and order failed",
-    "rollback": "The last rollback failed",
-    "look": "The last sync with Label Studio failed",
-    "configure": "The last check of the connection failed",
-}
-"""The other kinds of job are parts of a round."""
 SKIPPED = {
     "REQUEUE_FOR_OTHERS": (
         "Everyone who labels here has skipped them, and Label Studio serves nobody an image again that they"
@@ -76,13 +48,13 @@ def headline(state: ProjectStatus, settings: Settings) -> Headline:
     running = state.running
     waiting = [kind for kind in state.waiting if kind not in _BRIEF]
     if running:
-        title = _forward(state) or JOBS.get(running.kind, "Working")
+        title = _forward(state) or RUNNING.get(running.kind, "Working")
         behind = [kind for kind in waiting if kind != "finish"]  # which is part of the round that runs
-        text = f" In the queue behind it: {_listed(behind)}." if behind else ""
+        text = f" In the queue behind it: {list_waiting(behind)}." if behind else ""
         order = "in the order below" if state.round else "in a random order until the first one is written"
         return Headline(title, f"Annotators can go on meanwhile, {order}.{text}", busy=True)
     if waiting:
-        listed = _listed(waiting)
+        listed = list_waiting(waiting)
         begins = (
             "It does not begin before what is missing is started (below)."
             if state.stalled
@@ -109,16 +81,12 @@ def failure(error: LastError) -> Headline:
     return Headline(FAILED.get(error.kind, "The last round failed"), text, failed=True)
 
 
-def _listed(kinds: Sequence[str]) -> str:
-    return " and ".join(WAITING.get(kind, kind) for kind in kinds)
-
-
 def _idle(state: ProjectStatus, settings: Settings) -> Headline:
     labels, version, round_ = state.labels, state.version, state.round
     labelled = state.images.labelled
     if state.held:
         order = (
-            f"Annotators go on in the order {round_.name}."
+            f"Annotators go on in {round_.title}."
             if round_
             else "There is no order yet; images come at random."
         )
@@ -164,7 +132,7 @@ def _idle(state: ProjectStatus, settings: Settings) -> Headline:
     served = "Annotators who click “Label All Tasks” get the images below, in this order."
     if version.name != round_.version:
         since = (
-            f"{version.name} is in use, while the order {round_.name} and its masks are still those of"
+            f"{version.name} is in use, while {round_.title} and its masks are still those of"
             f" {round_.version}."
         )
         most = (

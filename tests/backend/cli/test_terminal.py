@@ -53,9 +53,9 @@ def test_the_state_of_a_project() -> None:
     for part in (
         "v2, held-out dice 0.812, trained on 8 labels",
         "8 trained, 1 waiting",
-        "v2.r1 of 10:02, by task_dependent, budget 5",
+        "order    1 (model 2) of 10:02, by task_dependent, budget 5",
         "to at most 0.52; this one reaches 0.50.",
-        "round: training on rows (row 3 of 16), about 6 min left",
+        "Computing the order: training on rows (row 3 of 16), about 6 min left",
         "1* task 14: represents 9 images",
         "error    task 5: image gone",
         "warning  maximum_annotations is 2",

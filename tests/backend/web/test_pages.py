@@ -127,7 +127,7 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
             {"held": True},
             6,
             "Stopped by a person",
-            "v1 is in use, trained on 5 of 6 labels. Annotators go on in the order v1.r1.",
+            "v1 is in use, trained on 5 of 6 labels. Annotators go on in order 1 (model 1).",
         ),
         (
             {"held": True, "version": None, "round": None, "labels": Labels(0, 0)},
@@ -162,7 +162,7 @@ def test_the_line_of_live_quality_is_a_running_median() -> None:
             {"version": VersionInUse("v2")},
             5,
             "Ready for labels",
-            "v2 is in use, while the order v1.r1 and its masks are still those of v1.",
+            "v2 is in use, while order 1 (model 1) and its masks are still those of v1.",
         ),
         ({"last_error": LastError(kind="finish")}, 5, "The last round failed", "tries again by itself"),
         (
