@@ -18,3 +18,16 @@ def load_model(folder: Path, device: torch.device | None = None) -> Segmenter:
     if read_description(folder).get("kind") == classifier.KIND:
         return classifier.PixelModel.load(folder)
     return TrainedModel.load(folder, device)
+
+
+def working_side(model: Segmenter) -> int:
+    """The longer side, in pixels, of the images that a model was trained on."""
+    if isinstance(model, TrainedModel):
+        return model.recipe.max_side
+    return int(model.record["recipe"]["max_side"])
+
+
+def class_names(model: Segmenter) -> tuple[str, ...]:
+    """The names of a model's classes 1, 2, ...; their numbers where it was saved without names."""
+    named = tuple(str(label) for label in model.record.get("labels") or ())
+    return named if len(named) == model.classes - 1 else tuple(map(str, range(1, model.classes)))

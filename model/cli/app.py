@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from model.cli.predict import predict_command
 from model.cli.rank import rank_command
 from model.cli.studies import converge_command, experiment_command, transfer_command
 from model.exit_codes import CODES
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 for _name, _command in {
     "rank": rank_command,
+    "predict": predict_command,
     "experiment": experiment_command,
     "converge": converge_command,
     "transfer": transfer_command,

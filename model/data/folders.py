@@ -5,12 +5,15 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from model import class_file
 from model.errors import PoolError
 
 EXTENSIONS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 """Names that count as images in a folder (any case)."""
 SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 """Files that operating systems leave behind, in lower case; nobody needs to hear of them."""
+OWN_FILES = (class_file.NAME, "index.csv", "objects.csv")
+"""Tables that this project writes beside masks."""
 SYSTEM_FOLDERS = ("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found")
 """Folders likewise: archives of a Mac, network storage, Windows.
 Hidden ones (.ipynb_checkpoints) are passed over as well."""
@@ -74,7 +77,7 @@ def _add(files: Files, folder: Path, seen: set[Path], subfolders: bool) -> None:
         elif path.suffix.lower() in EXTENSIONS:
             stem = path.relative_to(files.folder).with_suffix("").as_posix()
             by_stem[unicodedata.normalize("NFC", stem)].append(path)  # a Mac may write "ö" as two signs
-        elif path.name.lower() not in SYSTEM_FILES:
+        elif path.name.lower() not in (*SYSTEM_FILES, *OWN_FILES):
             files.others.append(path.relative_to(files.folder).as_posix())
     for stem, paths in by_stem.items():
         if len(paths) > 1:

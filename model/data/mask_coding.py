@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model.arrays import Array, Mask
+from model.class_file import NAME, read_class_file
 from model.data.mask_content import Content
 from model.data.masks import MAX_CLASSES, WHITE, check_values, class_ids, infer_classes
 from model.data.numbered_objects import Verdict, judge
@@ -107,6 +109,20 @@ class Coding:
         """What tells this reading from the plain one of class ids, JSON-ready; empty for the plain one."""
         parts = {"objects": self.objects, "levels": list(self.levels)}
         return {name: value for name, value in parts.items() if value}
+
+
+def as_stated(
+    masks_dir: Path | None, classes: int | None, options: MaskOptions
+) -> tuple[int | None, MaskOptions, list[str]]:
+    """Classes and options as a folder's classes.json states them where a user says nothing, and a note of
+    it."""
+    stated = read_class_file(masks_dir) if masks_dir is not None else None
+    if stated is None or classes is not None or options.meaning is not Meaning.AUTO:
+        return classes, options, []
+    meaning = Meaning.OBJECTS if stated.objects else Meaning.CLASSES
+    note = f"The numbers in the masks are {meaning}, as {NAME} beside them says."
+    count = None if stated.objects else len(stated.labels) + 1
+    return count, replace(options, meaning=meaning), [note]
 
 
 def decide(

@@ -22,7 +22,7 @@ from model.data.folders import (
 from model.data.images import normalise, read_raw, shrink, working_size
 from model.data.lazy_arrays import LazyArrays
 from model.data.lru_cache import ByteCache
-from model.data.mask_coding import ALL, PLAIN, Coding, MaskOptions, decide
+from model.data.mask_coding import ALL, PLAIN, Coding, MaskOptions, as_stated, decide
 from model.data.mask_warnings import blurred_notes, share_warnings, thin_warnings
 from model.data.masks import id_warnings, mask_warnings, read_stored, resize_mask
 from model.data.small_objects import Losses, count_losses
@@ -149,6 +149,7 @@ def scan(
     )
     pairs, orphans = _pairs(images, masks)
     _check_names(mask_options, pairs)
+    classes, mask_options, stated = as_stated(masks.folder if masks else None, classes, mask_options)
     cache = ByteCache(cache_bytes)
     near = {pair.image_id for pair in [pair for pair in pairs if pair.mask_path is not None][:LOOKED_AT]}
     with ThreadPoolExecutor(min(SCAN_THREADS, usable_cores())) as executor:
@@ -176,7 +177,7 @@ def scan(
             _Scanned(usable, coding, mask_options, max_side, cache),
             problems=[*problems, *orphans, *images.problems, *(masks.problems if masks else [])],
             warnings=_of_masks(usable, coding, mask_options, classes) + passed_over_notes(images, masks),
-            notes=[*subfolder_notes(images), *_assumed(usable), *_blurred(usable), *notes],
+            notes=[*subfolder_notes(images), *_assumed(usable), *_blurred(usable), *stated, *notes],
             executor=executor,
         )
 

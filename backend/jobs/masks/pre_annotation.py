@@ -13,8 +13,8 @@ from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import from_mask
 from model.arrays import Mask
 from model.data.images import decode_shrunk, normalise
-from model.network.checkpoint import TrainedModel
 from model.network.inference import Segmenter, predict_rows
+from model.saved_model import working_side
 
 
 @dataclass
@@ -37,9 +37,7 @@ class PreAnnotator:
     @property
     def max_side(self) -> int:
         """The longer side, in pixels, of the images that it was trained on."""
-        if isinstance(self.model, TrainedModel):
-            return self.model.recipe.max_side
-        return int(self.model.record["recipe"]["max_side"])
+        return working_side(self.model)
 
     @property
     def outdated(self) -> str:
@@ -54,9 +52,15 @@ class PreAnnotator:
 
     def regions(self, data: bytes, name: str) -> list[Region]:
         """The regions on an encoded image, at its full size as displayed; `name` is what errors call it.
-        Raises model.errors.ImageError.
+        Raises model.errors.ImageError."""
+        mask, confidence = self.predict(data, name)
+        return from_mask(mask, self.config, confidence)
 
-        They are worked out in blocks of rows: of a large image, only the mask itself is held as a whole.
+    def predict(self, data: bytes, name: str) -> tuple[Mask, list[float]]:
+        """The mask of the configuration's class ids on an encoded image, at its full size, and for each class
+        the mean probability of its pixels. Raises model.errors.ImageError.
+
+        Both are worked out in blocks of rows: of a large image, only the mask itself is held as a whole.
         """
         small, size = decode_shrunk(data, name, self.max_side)
         mask: Mask = np.empty(size, dtype=np.uint8)
@@ -72,4 +76,4 @@ class PreAnnotator:
             count += np.bincount(drawn.ravel(), minlength=self.config.classes)
             total += np.bincount(drawn.ravel(), weights=highest.ravel(), minlength=self.config.classes)
         mean = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
-        return from_mask(mask, self.config, [float(value) for value in mean])
+        return mask, [float(value) for value in mean]

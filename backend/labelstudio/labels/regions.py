@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from backend.errors import RegionError, UnknownLabelError
 from backend.labelstudio.http.answers import Region
-from backend.labelstudio.labels import polygons, rle
+from backend.labelstudio.labels import rle
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.controls import Kind
 from backend.labelstudio.labels.painting import Shape, paint
 from backend.labelstudio.labels.shapes import read_pixels
 from model.arrays import Mask
+from model.export import polygons
 
 TOLERANCE = 0.49
 """Pixels by which a written polygon may deviate from the mask's outline; it saves nine points of ten.

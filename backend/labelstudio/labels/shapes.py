@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 
-from backend.labelstudio.labels import polygons, rle
+from backend.labelstudio.labels import rle
 from backend.labelstudio.labels.controls import Kind
 from model.data.images import row_blocks
+from model.export import polygons
 
 Pixels = tuple[tuple[slice, slice], npt.NDArray[np.bool_]]
 """Box of rows and columns, and which pixels of the box are marked."""

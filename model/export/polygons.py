@@ -4,6 +4,7 @@ points are (x, y) in pixels from the top left."""
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 
 import contourpy
@@ -86,17 +87,41 @@ def trace(mask: npt.NDArray[np.bool_], tolerance: float, most: int | None = None
             np.minimum(ring * step, corner)
             for ring in trace(mask[step // 2 :: step, step // 2 :: step], tolerance, most)
         ]
+    areas = []
+    for exact in _rings(mask):
+        rings = [_simplified(ring, tolerance) for ring in exact]
+        areas.append((_area(rings[0]) - sum(_area(ring) for ring in rings[1:]), rings))
+    return [_joined(rings) for _, rings in sorted(areas, key=lambda item: -item[0])[:most]]
+
+
+def outline(mask: npt.NDArray[np.bool_]) -> list[Points]:
+    """The exact outline of a mask, bool (H, W), along the edges of its pixels: whole numbers, in polygons
+    (n, 2) as `trace` makes them; a piece that hangs together at a corner alone may be two of them.
+
+    Every program fills it as the same mask, whether it goes by the pixels' centres or not.
+    """
+    return [_joined([_corners(ring) for ring in rings]) for rings in _rings(mask)]
+
+
+def _rings(mask: npt.NDArray[np.bool_]) -> Iterator[list[Points]]:
+    """The outline of each connected area and those of its holes, through the middles of the pixels' edges;
+    the first point is not repeated."""
     padded = np.pad(mask, 1).astype(np.float64)
     filled = contourpy.contour_generator(z=padded, fill_type=contourpy.FillType.OuterOffset).filled(
         0.5, np.inf
     )
-    areas = []
     for points, offsets in zip(*filled, strict=True):
         # Column 1 of the padded mask is the centre of pixel 0, at 0.5.
         # The last point of a ring repeats the first.
-        rings = [_simplified(points[a : b - 1] - 0.5, tolerance) for a, b in pairwise(offsets)]
-        areas.append((_area(rings[0]) - sum(_area(ring) for ring in rings[1:]), rings))
-    return [_joined(rings) for _, rings in sorted(areas, key=lambda item: -item[0])[:most]]
+        yield [points[a : b - 1] - 0.5 for a, b in pairwise(offsets)]
+
+
+def _corners(ring: Points) -> Points:
+    """The corners of pixels that a ring through the middles of their edges cuts off."""
+    after = np.roll(ring, -1, axis=0)
+    turns = (ring != after).all(axis=1)
+    ring, after = ring[turns], after[turns]
+    return np.where(ring == np.rint(ring), ring, after)
 
 
 def _simplified(ring: Points, tolerance: float) -> Points:

@@ -1,0 +1,240 @@
+"""A folder of masks: each file appears whole, a killed export goes on where it was, and nothing is
+overwritten unasked."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from model.arrays import Mask
+from model.class_file import write_class_file
+from model.errors import OutputError
+from model.export.coco import describe_objects, write_coco
+from model.export.formats import MaskFormat, encode_mask
+from model.export.journal import NAME, Entry, Journal, State
+from model.export.objects import Objects, number_objects
+from model.files import check_writable_folder, write_atomically, write_bytes
+
+INDEX = "index.csv"
+OBJECTS = "objects.csv"
+COLUMNS = ("file", "task", "source", "model_version", "expected_dice", "annotator", "date", "mask")
+IMAGES = "images"
+EARLIER = "earlier"
+"""Files of an earlier export that this one has no more are moved there."""
+LABEL, PREDICTION = "label", "prediction"
+"""Sources of a mask."""
+
+
+class ExportFolder:
+    """Masks, images and tables in a folder; a context manager, which one process at a time holds.
+
+    Resumes an unfinished export of the same `about` (what is exported, JSON-ready, with "what" in words);
+    `chosen` is what a resumed one keeps of itself.
+    Raises OutputError for a folder that cannot be written, or holds something else and `force` is not set.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        about: Mapping[str, Any],
+        labels: Sequence[str],
+        mask_format: MaskFormat = MaskFormat.PNG,
+        *,
+        force: bool = False,
+        chosen: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = path
+        self._about = {**about, "labels": list(labels), "format": str(mask_format)}
+        self._chosen = dict(chosen or {})
+        self._labels = tuple(labels)
+        self._format = mask_format
+        self._force = force
+        self._journal = Journal(path)
+        self._seen: set[str] = set()
+        self.resumed = 0
+        """Images that were done before."""
+
+    def __enter__(self) -> Self:
+        check_writable_folder(self.path, "--out")
+        others = sorted(each.name for each in self.path.iterdir() if each.name != NAME)
+        try:
+            self._open(self._journal.open(), others)
+        except BaseException:
+            self._journal.close()
+            raise
+        return self
+
+    def _open(self, state: State | None, others: list[str]) -> None:
+        about = {"about": self._about, **self._chosen}
+        if state is not None and not state.finished and state.about.get("about") == self._about:
+            self.resumed = len(state.entries)
+            self._chosen = {name: state.about.get(name, value) for name, value in self._chosen.items()}
+            return
+        if not self._force and (others or state is not None):
+            raise OutputError(f"{self.path}: {self._found(state, others)}")
+        self._journal.begin(about, state.files if state else set())
+
+    def _found(self, state: State | None, others: list[str]) -> str:
+        remedy = "name another folder, or add --force, which replaces files of the same names"
+        if state is None:
+            listed = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+            return f"found files in it ({listed}), expected a new or an empty folder; {remedy}."
+        what = state.about.get("about", {}).get("what", "something else")
+        if state.finished:
+            return f"holds a finished export of {what}; {remedy}."
+        return f"holds an unfinished export of {what}, or with other settings; {remedy}."
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._journal.close()
+
+    def chosen(self, name: str) -> Any:
+        """What this export was begun with."""
+        return self._chosen[name]
+
+    @property
+    def stems(self) -> dict[str, str]:
+        """The names that were given, by key."""
+        return {key: entry.stem for key, entry in self._state.entries.items()}
+
+    @property
+    def _state(self) -> State:
+        assert self._journal.state is not None
+        return self._journal.state
+
+    def is_done(self, key: str, fingerprint: str) -> bool:
+        """Whether an image was written by this export, from the same, and its files are there."""
+        entry = self._state.entries.get(key)
+        if entry is None or entry.fingerprint != fingerprint:
+            return False
+        if not all((self.path / name).is_file() for name in entry.files):
+            return False
+        self._seen.add(key)
+        return True
+
+    def add(
+        self,
+        key: str,
+        stem: str,
+        mask: Mask,
+        *,
+        fingerprint: str,
+        folder: str,
+        row: Mapping[str, str],
+        image: tuple[str, bytes] | None = None,
+        image_name: str = "",
+        objects: Objects | None = None,
+    ) -> None:
+        """Write a mask, uint8 (H, W) class ids, into a sub-folder, and its image, (extension, bytes).
+
+        `objects` are its objects where they are not its connected pieces.
+        `image_name` is what tables call an image that is not written.
+        Raises OutputError when the disk takes no more, MaskError for too many objects.
+        """
+        name = image_name or (f"{stem}{image[0]}" if image else stem)
+        files, coco, counted = [], None, []
+        if self._format.of_objects and objects is None:
+            objects = number_objects(mask, name=name)
+        with self._writing():
+            if image is not None:
+                files.append(self._put(f"{IMAGES}/{name}", image[1]))
+            where = ""
+            if self._format is MaskFormat.COCO:
+                assert objects is not None
+                coco = describe_objects(objects, name)
+                where = _coco_file(folder)
+            else:
+                where = "/".join(filter(None, (folder, f"{stem}{self._format.suffix}")))
+                values = objects.numbers if objects is not None else mask
+                files.append(self._put(where, encode_mask(values, self._format)))
+            if objects is not None:
+                counted = list(zip(objects.classes, objects.areas, strict=True))
+            line = {**row, "file": name, "mask": where}
+            self._journal.add(Entry(key, stem, fingerprint, files, line, folder, counted, coco))
+        self._seen.add(key)
+
+    def finish(self) -> list[str]:
+        """Write the tables; returns the files of earlier exports that were moved aside.
+
+        Images that were not written or found done since it was opened are no part of it.
+        """
+        entries = [entry for key, entry in self._state.entries.items() if key in self._seen]
+        entries.sort(key=lambda entry: (len(entry.key), entry.key) if entry.key.isdigit() else (0, entry.key))
+        made = {name for entry in entries for name in entry.files}
+        with self._writing():
+            tables = [self._put(INDEX, _table(COLUMNS, (entry.row for entry in entries)))]
+            if self._format is MaskFormat.OBJECTS:
+                rows = _objects(entries, self._labels)
+                tables.append(self._put(OBJECTS, _table(_OBJECT_COLUMNS, rows)))
+            for folder in sorted({entry.folder for entry in entries}):
+                if self._format is MaskFormat.COCO:
+                    tables.append(_coco_file(folder))
+                    with write_atomically(self.path / tables[-1]) as file:
+                        images = (e.coco for e in entries if e.coco is not None and e.folder == folder)
+                        write_coco(file, images, self._labels)
+                else:
+                    objects = self._format is MaskFormat.OBJECTS
+                    write_class_file(self.path / folder, self._labels, objects=objects)
+            moved = self._move_aside(self._state.files - made - set(tables))
+            self._journal.finish(tables)
+        return moved
+
+    def _put(self, name: str, content: bytes) -> str:
+        write_bytes(self.path / name, content)
+        return name
+
+    def _move_aside(self, names: set[str]) -> list[str]:
+        """Out of the way, so that a mask of last week is not taken for one of today."""
+        aside = Path(EARLIER) / datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
+        moved = sorted(name for name in names if (self.path / name).is_file())
+        for name in moved:
+            target = self.path / aside / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (self.path / name).replace(target)
+        return moved
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"{self.path} cannot be written ({error.strerror or error}); check that the disk has room."
+                " What is written stays, and the same command goes on from there."
+            ) from error
+
+
+_OBJECT_COLUMNS = ("mask", "object", "class", "label", "pixels")
+
+
+def _objects(entries: Sequence[Entry], labels: Sequence[str]) -> Iterator[dict[str, str]]:
+    for entry in entries:
+        for number, (class_id, area) in enumerate(entry.objects, start=1):
+            yield {
+                "mask": entry.row["mask"],
+                "object": str(number),
+                "class": str(class_id),
+                "label": labels[class_id - 1],
+                "pixels": str(area),
+            }
+
+
+def _table(columns: Sequence[str], rows: Iterator[Mapping[str, str]] | Any) -> bytes:
+    """A CSV; a file's name that is no text in UTF-8 keeps its bytes."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode(errors="surrogateescape")
+
+
+def _coco_file(folder: str) -> str:
+    """Where CVAT and others look for the annotations of a set."""
+    return f"annotations/instances_{folder or 'predicted'}.json"
