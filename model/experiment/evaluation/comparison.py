@@ -45,7 +45,7 @@ def compare_sizes(runs: Sequence[Run], measure: Measure = "dice") -> list[Compar
     Where both arms hold the same images (the whole pool) there is nothing to test;
     such sizes have no p and do not enter the correction.
     """
-    pairs, same = _pairs(scores(runs, measure)), _same_sets(runs)
+    pairs, same = _pairs(scores(runs, measure)), same_sets(runs)
     pairs = pairs[~pairs["size"].isin([run.size for run in runs if run.strategy == INITIAL])]
     groups = pairs.groupby(["strategy", "size"])
     return _corrected([_compare(name, size, own, (name, size) in same) for (name, size), own in groups])
@@ -63,7 +63,7 @@ def win_rates(runs: Sequence[Run], by: Sequence[str], measure: Measure = "dice")
         _pairs(scores(runs, measure)).set_index(["strategy", "size"], drop=False),
         arms(runs, measure),
     )
-    pairs = pairs[~pairs.index.isin(_same_sets(runs))].reset_index(drop=True)
+    pairs = pairs[~pairs.index.isin(same_sets(runs))].reset_index(drop=True)
     single = pairs.merge(table[table.strategy == RANDOM], on=["size", "experiment"], suffixes=("", "_single"))
     won = (pairs.difference > 0).groupby([pairs[name] for name in by])
     beaten = ((single.score - single.score_single).round(DECIMALS) > 0).groupby([single[name] for name in by])
@@ -83,7 +83,7 @@ def _pairs(scores: "pd.Series[float]") -> pd.DataFrame:
     return pairs.assign(difference=(pairs.score - pairs.score_random).round(DECIMALS) + 0.0)
 
 
-def _same_sets(runs: Sequence[Run]) -> set[tuple[str, int]]:
+def same_sets(runs: Sequence[Run]) -> set[tuple[str, int]]:
     """Strategies and sizes at which every random sequence holds the strategy's images, in all experiments
     that have both."""
     table = arms(runs)

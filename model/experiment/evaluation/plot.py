@@ -1,10 +1,9 @@
-"""The budget curve as a picture, in the manner of the paper's figure 1:
-size of the training set against test dice."""
+"""What an experiment found, as a picture: the labels that each strategy saves,
+and below them the budget curve in the manner of the paper's figure 1, labels against test dice."""
 
-import dataclasses
 import io
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +14,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from model.errors import ResultsError
+from model.experiment.evaluation.comparison import compare_areas
 from model.experiment.evaluation.curves import strategies, table
+from model.experiment.evaluation.reading import describe_best
+from model.experiment.evaluation.saved_labels import saved_labels
+from model.experiment.evaluation.saved_labels_plot import draw_saved_labels, shown_sizes
+from model.experiment.evaluation.style import Style, styles_of
 from model.experiment.record.run import INITIAL, RANDOM, WHOLE, Run
 from model.files import write_bytes
 
-WIDTH, HEIGHT, DPI = 8.0, 5.0, 150  # inches and dots per inch: 1200 x 750 pixels, sharp at README width
+WIDTH, HEIGHT, DPI = 8.0, 5.0, 150  # of the curve, in inches, and dots per inch: sharp at README width
+HEIGHT_OF_SAVED, HEIGHT_OF_ROW = 1.0, 0.26  # inches above it: of the labels saved, and of each strategy in it
 MARKS_WIDE = 0.5  # of the narrowest gap between two sizes: the strategies' marks stand side by side in it
 CROWDED = 4  # strategies; above it the marks of single experiments step back behind the lines
-
-
-@dataclasses.dataclass(frozen=True)
-class Style:
-    """How one strategy is drawn; told apart by any one of colour, marker and dash."""
-
-    colour: str
-    marker: str
-    dash: str | tuple[float, tuple[float, ...]]
-
-
-# Okabe and Ito's colours, which people with the common colour-vision deficiencies tell apart;
-# the first three as in the paper's figure 1.
-STYLES = {
-    "task_dependent": Style("#000000", "D", (0, (5, 2))),
-    RANDOM: Style("#0072B2", "x", "-"),
-    "ensemble": Style("#D55E00", "P", (0, (7, 2, 1.5, 2))),
-    "trusted": Style("#009E73", "o", (0, (1.5, 1.5))),
-    "uncertainty": Style("#CC79A7", "^", (0, (9, 3))),
-    "farthest_first": Style("#E69F00", "s", (0, (4, 1.5, 1.5, 1.5, 1.5, 1.5))),
-    "alike": Style("#56B4E9", "v", (0, (3, 1))),
-    "looks": Style("#F0E442", "<", (0, (2, 4))),
-}
-# of strategies that have none yet
-SPARE_STYLES = (Style("#7F7F7F", "*", (0, (1, 3))), Style("#8C564B", "X", (0, (6, 1, 1, 1))))
+MOST_MARKED = 10  # experiments; above it and with so many strategies, single ones would hide the lines
 
 
 def draw_curve(
@@ -74,20 +55,61 @@ def curve_figure(runs: Sequence[Run], title: str | None = None, sizes: Collectio
     names = strategies(runs)
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    axes, shown_sizes = figure.add_subplot(), sorted({run.size for run in runs})
-    _frame(axes, shown_sizes, title)
+    style_of = styles_of(names)
+    axes = _add_axes(figure, runs, style_of)
+    _curves(axes, runs, names, style_of, reference)
+    if title:
+        axes.set_title(title, fontsize=11, loc="left")
+    _legend(figure, axes, runs)
+    return figure
+
+
+def _add_axes(figure: Figure, runs: Sequence[Run], style_of: Mapping[str, Style]) -> Axes:
+    """The axes of the curve; above them, where there is something to compare, the labels saved."""
+    saved = saved_labels(runs)
+    if not saved:
+        return figure.add_subplot()
+    compared = sorted(compare_areas(runs), key=lambda c: -c.mean)
+    names = [c.strategy for c in compared] or sorted({each.strategy for each in saved})
+    height = HEIGHT_OF_SAVED + HEIGHT_OF_ROW * len(names)
+    figure.set_figheight(HEIGHT + height)
+    grid = figure.add_gridspec(2, 1, height_ratios=(height, HEIGHT - 1))  # less the legend
+    axes = figure.add_subplot(grid[1])
+    columns = len(shown_sizes(saved))
+    inner = grid[0].subgridspec(1, columns)
+    panels = [figure.add_subplot(inner[column]) for column in range(columns)]
+    draw_saved_labels(panels, saved, names, style_of)
+    figure.suptitle(describe_best(compared, saved), fontsize=12, x=0.01, ha="left", weight="bold")
+    return axes
+
+
+def _curves(
+    axes: Axes,
+    runs: Sequence[Run],
+    names: Sequence[str],
+    style_of: Mapping[str, Style],
+    reference: tuple[int, float] | None,
+) -> None:
+    shown = sorted({run.size for run in runs})
+    _frame(axes, shown)
     if reference is not None:
         label = f"whole pool ({reference[0]} images): {reference[1]:.3f}"
         axes.axhline(reference[1], color="0.45", linewidth=1.0, linestyle=":", label=label, zorder=1)
-    means, style_of, faint = table(runs)["mean"], _styles(names), 0.8 if len(names) <= CROWDED else 0.4
-    gap = min((b - a for a, b in itertools.pairwise(shown_sizes)), default=1)
+    means, faint = table(runs)["mean"], 0.8 if len(names) <= CROWDED else 0.4
+    for name in names:
+        _line(axes, means[name], runs, name, style_of[name])
+    if not _marks_single(runs):
+        return
+    gap = min((b - a for a, b in itertools.pairwise(shown)), default=1)
     for place, name in enumerate(_order(names)):
         offset = gap * MARKS_WIDE * (place / (len(names) - 1) - 0.5) if len(names) > 1 else 0.0
         _marks(axes, runs, name, style_of[name], offset, faint)
-        _line(axes, means[name], runs, name, style_of[name])
     _marks(axes, runs, INITIAL, Style("0.45", "o", "-"), 0.0, 1.0)
-    _legend(figure, axes, len({run.experiment for run in runs}))
-    return figure
+
+
+def _marks_single(runs: Sequence[Run]) -> bool:
+    """Whether single experiments are marked."""
+    return len(strategies(runs)) <= CROWDED or len({run.experiment for run in runs}) <= MOST_MARKED
 
 
 def whole_pool_score(runs: Sequence[Run]) -> tuple[int, float] | None:
@@ -103,12 +125,6 @@ def whole_pool_score(runs: Sequence[Run]) -> tuple[int, float] | None:
     return whole[0].size, float(scores.mean())
 
 
-def _styles(names: Sequence[str]) -> dict[str, Style]:
-    """The same style for a strategy in every picture; those without one share the spare ones."""
-    others = [name for name in names if name not in STYLES]
-    return STYLES | {name: SPARE_STYLES[place % len(SPARE_STYLES)] for place, name in enumerate(others)}
-
-
 def _order(names: Sequence[str]) -> list[str]:
     """Put `random` in the middle, so that its offset is near zero and its many crosses surround its line."""
     others = [name for name in names if name != RANDOM]
@@ -116,7 +132,7 @@ def _order(names: Sequence[str]) -> list[str]:
     return others[:middle] + [RANDOM] * (RANDOM in names) + others[middle:]
 
 
-def _frame(axes: Axes, sizes: Sequence[int], title: str | None) -> None:
+def _frame(axes: Axes, sizes: Sequence[int]) -> None:
     axes.set_xlabel("labelled images in the training set", fontsize=11)
     axes.set_ylabel("dice on the test images", fontsize=11)
     axes.xaxis.set_major_locator(FixedLocator(sizes, nbins=14))
@@ -125,8 +141,6 @@ def _frame(axes: Axes, sizes: Sequence[int], title: str | None) -> None:
     axes.grid(axis="y", color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    if title:
-        axes.set_title(title, fontsize=12, loc="left")
 
 
 def _marks(axes: Axes, runs: Sequence[Run], name: str, style: Style, offset: float, alpha: float) -> None:
@@ -152,7 +166,7 @@ def _line(axes: Axes, means: "pd.Series[float]", runs: Sequence[Run], name: str,
     )
 
 
-def _legend(figure: Figure, axes: Axes, experiments: int) -> None:
+def _legend(figure: Figure, axes: Axes, runs: Sequence[Run]) -> None:
     """Below the axes, where it hides no mark: `random` first, the whole pool last."""
     handles, labels = axes.get_legend_handles_labels()
     entries = sorted(
@@ -161,6 +175,7 @@ def _legend(figure: Figure, axes: Axes, experiments: int) -> None:
     )
     if not entries:
         return
+    marks = ", small marks side by side are single experiments and draws" if _marks_single(runs) else ""
     figure.legend(
         [handle for _, handle in entries],
         [label for label, _ in entries],
@@ -169,7 +184,6 @@ def _legend(figure: Figure, axes: Axes, experiments: int) -> None:
         frameon=False,
         handlelength=3.6,
         fontsize=9,
-        title=f"experiments: {experiments}; lines are means, small marks side by side are single experiments"
-        " and draws",
+        title=f"experiments: {len({run.experiment for run in runs})}; lines are means{marks}",
         title_fontsize=9,
     )

@@ -9,6 +9,7 @@ import pandas as pd
 from model.experiment.evaluation import curves
 from model.experiment.evaluation.comparison import Comparison
 from model.experiment.evaluation.cost import noise
+from model.experiment.evaluation.saved_labels import SavedLabels
 from model.experiment.evaluation.significance import smallest_p
 from model.experiment.record.plan import missing
 from model.experiment.record.results import Results
@@ -83,8 +84,10 @@ def describe_fallbacks(runs: Iterable[Run]) -> str:
     return said if listed else ""
 
 
-def describe_comparison(runs: Sequence[Run], compared: Sequence[Comparison]) -> str:
-    """One sentence on each strategy, and the rule that it was judged by."""
+def describe_comparison(
+    runs: Sequence[Run], compared: Sequence[Comparison], saved: Sequence[SavedLabels]
+) -> str:
+    """What each strategy gives over random choice, a line each, the best first."""
     if not compared:
         return (
             "No strategy can be compared with random choice yet: no experiment has a finished curve of both."
@@ -92,19 +95,18 @@ def describe_comparison(runs: Sequence[Run], compared: Sequence[Comparison]) -> 
     skipped = sorted({*curves.strategies(runs)} - {RANDOM} - {c.strategy for c in compared})
     return "\n".join(
         [
-            *(f"- **{c.strategy}** {_judge(c)}." for c in compared),
+            *(f"- **{c.strategy}** {_judge(c, saved)}." for c in sorted(compared, key=lambda c: -c.mean)),
             *(f"- **{name}**: no finished curve to compare yet." for name in skipped),
-            f"\n{RULE}",
         ]
     )
 
 
-def _judge(c: Comparison) -> str:
-    says, ahead = verdict(c), sum(difference > 0 for difference in c.differences.values())
-    judged = (
-        f"{says} (mean difference of the area {signed(c.mean)}, above random in {ahead} of"
-        f" {count(c.n, 'experiment')}{'' if c.interval is None else f', 95 % interval {interval(c)}'})"
-    )
+def _judge(c: Comparison, saved: Sequence[SavedLabels]) -> str:
+    says = verdict(c)
+    first = first_saved(saved, c.strategy)
+    gain = f". With {describe_saved(first)}" if first else ""
+    ahead = f"above random in {_ahead(c)} of {count(c.n, 'experiment')}"
+    judged = f"{says}{gain}. Area {signed(c.mean)}{'' if c.interval is None else f' {interval(c)}'}, {ahead}"
     least = smallest_p(c.n)
     if says in (Verdict.TOO_FEW, Verdict.TIES) or c.p_holm is None or least is None:
         return judged
@@ -114,6 +116,66 @@ def _judge(c: Comparison) -> str:
         return f"{judged}; the test does not confirm it, p = {p_value(c.p_holm)}"
     limit = f"{c.n} experiments allow none below {p_value(least)}"
     return f"{judged}; the test cannot confirm it: p = {p_value(c.p_holm)}, and {limit}"
+
+
+def _ahead(c: Comparison) -> int:
+    return sum(difference > 0 for difference in c.differences.values())
+
+
+def first_saved(saved: Sequence[SavedLabels], strategy: str) -> SavedLabels | None:
+    """What a strategy saves at its smallest size, where most is left to choose; None where nothing is
+    known."""
+    return next((each for each in saved if each.strategy == strategy), None)
+
+
+def describe_saved(saved: SavedLabels) -> str:
+    """ "the same 6 labels it has 0.050 more dice than random choice, which needs about 9 labels to get there
+    (95 % interval: 8 to 12)" """
+    of_size = f"the same {count(saved.size, 'label')} it has"
+    if abs(saved.difference) < 0.0005:
+        return f"{of_size} the same dice as random choice"
+    more = f"{abs(saved.difference):.3f} {'more' if saved.difference > 0 else 'less'} dice than random choice"
+    if saved.needed > saved.most:
+        needs = f"does not get there with {saved.most}"
+    elif saved.needed <= saved.least:
+        needs = f"needs no more than {count(saved.least, 'label')} to get there"
+    else:
+        needs = f"needs about {saved.needed:.0f} labels to get there"
+    low, high = (labels_text(end, saved, "{:.0f}") for end in saved.interval or (saved.needed,) * 2)
+    interval = f" (95 % interval: {low}{f' to {high}' if high != low else ''})" if saved.interval else ""
+    return f"{of_size} {more}, which {needs}{interval}"
+
+
+def labels_text(labels: float, saved: SavedLabels, form: str = "{:.1f}") -> str:
+    """A number of labels that random needs; a bound where random does not get there, or begins above."""
+    if labels > saved.most:
+        return f"more than {saved.most}"
+    return f"up to {saved.least}" if labels <= saved.least else form.format(labels)
+
+
+def saved_text(saved: SavedLabels) -> str:
+    """ "9.9 [8.7, 11.7]", or "23.4 [18.6, > 24]" """
+    needed, *ends = (
+        labels_text(labels, saved).replace("more than", ">").replace("up to", "≤")
+        for labels in (saved.needed, *(saved.interval or ()))
+    )
+    return f"{needed} [{', '.join(ends)}]" if ends else needed
+
+
+def describe_best(compared: Sequence[Comparison], saved: Sequence[SavedLabels]) -> str:
+    """The experiment in two lines, above its picture: what the best strategy gives, if it wins."""
+    best = max(compared, key=lambda c: c.mean, default=None)
+    if best is None or verdict(best) is Verdict.TOO_FEW:
+        return f"Too few finished experiments to judge (at least {FEWEST_TO_JUDGE})"
+    if verdict(best) is not Verdict.WINS:
+        return "No strategy is shown to choose better than chance here"
+    first = first_saved(saved, best.strategy)
+    if first is None or first.difference <= 0 or first.needed > first.most:
+        return f"{best.strategy} chooses better than chance: area {signed(best.mean)}"
+    return (
+        f"With the same {count(first.size, 'label')}, {best.strategy} has {first.difference:.3f} more dice"
+        f" than chance;\nrandom choice needs about {first.needed:.0f} to get there"
+    )
 
 
 def describe_whole_pool(runs: Iterable[Run]) -> str:

@@ -10,7 +10,8 @@ import pytest
 from matplotlib.image import imread
 
 from model.errors import ResultsError
-from model.experiment.evaluation.plot import SPARE_STYLES, STYLES, curve_figure, draw_curve, whole_pool_score
+from model.experiment.evaluation.plot import curve_figure, draw_curve, whole_pool_score
+from model.experiment.evaluation.style import SPARE_STYLES, STYLES
 from model.experiment.record.run import INITIAL, WHOLE, Run
 from model.strategies import strategy_names
 
@@ -35,12 +36,14 @@ def curve(names: tuple[str, ...] = ("s",), experiments: int = 2, draws: int = 3)
 
 
 def test_the_picture_is_a_png_of_readme_width(tmp_path: Path) -> None:
-    """curve.png is 1200 by 750 pixels and nothing else lies beside it."""
+    """curve.png is 1200 pixels wide and nothing else lies beside it."""
     path = tmp_path / "out" / "curve.png"
     draw_curve(curve(), path, "Axons")
     content = path.read_bytes()
     assert content.startswith(b"\x89PNG")
-    assert struct.unpack(">II", content[16:24]) == (1200, 750)
+    width, height = struct.unpack(">II", content[16:24])
+    assert width == 1200
+    assert 750 < height < 1000  # the labels saved by one strategy stand above the curve
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -87,6 +90,29 @@ def test_each_strategy_is_drawn_in_its_style_and_the_legend_hides_no_mark() -> N
     assert not legend.get_window_extent().overlaps(axes.get_window_extent())
     assert figure.bbox.x0 <= legend.get_window_extent().x0
     assert legend.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_the_labels_saved_lead_the_picture() -> None:
+    """A sentence, then a panel for each size but random's last; the best strategy on top, with its figure."""
+    runs = []
+    for e in range(5):
+        runs.append(make(e, INITIAL, 3, 0.5))
+        for name, scores in (("random", (0.6, 0.7, 0.8)), ("a", (0.55, 0.7, 0.8)), ("b", (0.65, 0.9, 0.9))):
+            runs += [make(e, name, size, score) for size, score in zip((5, 9, 13), scores, strict=True)]
+    figure = curve_figure(runs)
+    assert figure.get_suptitle() == (
+        "With the same 5 labels, b has 0.050 more dice than chance;\nrandom choice needs about 7 to get there"
+    )
+    five, nine = figure.axes[1:]
+    assert [label.get_text() for label in five.get_yticklabels()] == ["b", "a"]
+    assert [text.get_text() for text in five.texts] == ["7.0", "4.0"]
+    assert [text.get_text() for text in nine.texts] == ["> 13", "9.0"]
+
+
+def test_no_strategy_is_praised_without_a_win() -> None:
+    """Neither with too few experiments, nor without a difference."""
+    assert curve_figure(curve()).get_suptitle().startswith("Too few finished experiments to judge")
+    assert curve_figure(curve(experiments=8)).get_suptitle().startswith("No strategy is shown to choose")
 
 
 def test_unfinished_results_are_drawn(tmp_path: Path) -> None:
