@@ -68,6 +68,13 @@ class GivenRecipe(Given):
         """The recipe of the options. Raises RecipeError."""
         return Recipe(**{"width": default_width(default_device())} | self.said)
 
+    def check_only(self, names: Collection[str], why: str) -> None:
+        """Raise typer.BadParameter where the command line says something about others than `names`."""
+        declared = options_of(Recipe)
+        others = [_flag(declared[name]) for name in self.said if name not in names]
+        if others:
+            raise typer.BadParameter(f"{why}; leave it out.", param_hint=", ".join(f"'{o}'" for o in others))
+
     @property
     def fits_objects(self) -> bool:
         """Whether the working size is chosen by the masks."""
@@ -77,10 +84,10 @@ class GivenRecipe(Given):
 class GivenStrategyOptions(Given):
     """The options of all strategies."""
 
-    def of(self, strategy: str, *, paper: bool = False) -> dict[str, Any]:
-        """Those that a strategy takes; at their defaults, or the `paper`'s, where nothing is said.
-        Raises StrategyError for an unknown name."""
-        taken = default_options(strategy) | (paper_options(strategy) if paper else {})
+    def of(self, strategy: str, *, paper: str | None = None) -> dict[str, Any]:
+        """Those that a strategy takes; where nothing is said at their defaults, or the paper's with a learner
+        of the kind `paper`. Raises StrategyError for an unknown name."""
+        taken = default_options(strategy) | (paper_options(strategy, paper) if paper else {})
         return {name: self.said.get(name, default) for name, default in taken.items()}
 
 

@@ -31,10 +31,11 @@ from model.cli.progress_bar import ProgressBar
 from model.cli.terminal import console, describe_pool, fit_objects, handle_errors, print_err
 from model.data.mask_coding import Meaning
 from model.experiment.convergence import study as convergence_study
-from model.experiment.protocol import RANDOM_DRAWS, Protocol, read_pool
+from model.experiment.protocol import OF_PIXELS, RANDOM_DRAWS, Protocol, read_pool
 from model.experiment.record.run import RANDOM, Run
 from model.experiment.runner import GROWING, run_experiment
 from model.experiment.transfer import study as transfer_study
+from model.similarity.learner import PIXEL, UNET, Kind
 from model.strategies import DEFAULT, strategy_names
 
 
@@ -54,6 +55,15 @@ def experiment_command(
     sizes: Sizes = "5,7,12,15,16",
     draws: Annotated[int, typer.Option(min=1, help="Random sequences that are averaged.")] = RANDOM_DRAWS,
     repeats: Annotated[int, typer.Option(min=1, help="Networks trained and averaged for each score.")] = 1,
+    learner: Annotated[
+        Kind,
+        typer.Option(
+            help=(
+                "What learns from the labels and is judged: the U-Net, in minutes, or the pixel classifier,"
+                " in a second. Of the U-Net's options that takes --image-size and --precision alone."
+            )
+        ),
+    ] = UNET,
     jobs: Jobs = 1,
     classes: Classes = None,
     mask_numbers: MaskNumbers = Meaning.AUTO,
@@ -68,6 +78,8 @@ def experiment_command(
     with handle_errors():
         names = tuple(name.strip() for name in strategies.split(",") if name.strip())
         told = mask_options(mask_numbers, invert_masks)
+        if learner == PIXEL:
+            recipe.check_only(OF_PIXELS, "means nothing with --learner pixel, which trains no U-Net")
         protocol = Protocol(
             data=data,
             split=split,
@@ -79,9 +91,10 @@ def experiment_command(
             random_draws=draws,
             repeats=repeats,
             seed=seed,
-            options={name: chosen for name in names if (chosen := options.of(name, paper=True))},
+            options={name: chosen for name in names if (chosen := options.of(name, paper=learner))},
             classes=classes,
             masks=told,
+            learner=learner,
         )
         with ProgressBar(console) as bar:
             task = bar.add_task("Experiment", total=None)

@@ -22,13 +22,17 @@ from model.errors import BudgetError, PoolError, StrategyError
 from model.experiment.record.run import describe
 from model.hashing import digest, digest_of_files
 from model.network.recipe import Recipe
+from model.options import options_of
+from model.similarity.learner import LEARNERS, PIXEL, UNET
 from model.similarity.round import Round
 from model.strategies import Strategy, get_strategy, paper_options
 
 RANDOM_DRAWS = 8  # random sequences averaged, as in the paper
+OF_PIXELS = ("max_side", "precision")
+"""What of a recipe means something for pixel classifiers."""
 MUST_AGREE = (
     *("data", "data_digest", "split", "split_digest", "classes", "masks", "pool_size"),
-    *("initial_size", "seed", "recipe", "options"),
+    *("initial_size", "seed", "learner", "recipe", "options"),
 )
 
 
@@ -81,6 +85,7 @@ class Protocol:
     options: dict[str, dict[str, Any]] = field(default_factory=dict)  # of strategies, by name
     classes: int | None = None  # with the background; None: read from the masks
     masks: MaskOptions = PLAIN
+    learner: str = UNET  # the kind of the judged network, which is f_L as well: one of LEARNERS
 
     def __post_init__(self) -> None:
         least = {"experiments": 1, "initial": 1, "random_draws": 1, "repeats": 1, "seed": 0}
@@ -98,12 +103,18 @@ class Protocol:
                 f"strategies: found {', '.join(self.strategies) or 'none'}, expected at least one name, each"
                 " once."
             )
+        if self.learner not in LEARNERS:
+            raise StrategyError(f"learner: found {self.learner!r}, expected one of {', '.join(LEARNERS)}.")
         for name in self.strategies:
-            self.strategy(name)
+            if self.learner == PIXEL and getattr(self.strategy(name), "similarity", PIXEL) != PIXEL:
+                raise StrategyError(
+                    f"{name}: found the similarity {UNET}, expected {PIXEL}, as the learner {PIXEL} trains no"
+                    f" U-Nets; leave it out, or take the learner {UNET}."
+                )
 
     def strategy(self, name: str) -> Strategy:
         """The strategy of that name with this protocol's options."""
-        return get_strategy(name, **paper_options(name) | self.options.get(name, {}))
+        return get_strategy(name, **paper_options(name, self.learner) | self.options.get(name, {}))
 
     def read_split(self) -> Split:
         """The split, checked against the sizes."""
@@ -139,7 +150,9 @@ class Protocol:
             recipe=self.recipe,
             seed=seed,
             folder=folder,
-            model_folder=model_folder,
+            learns_by=self.learner,
+            model_folder=model_folder if self.learner == UNET else None,
+            pixel_model_folder=model_folder if self.learner == PIXEL else None,
             image_digests=pool.digests,
             feature_folder=folder.parent / "features",  # the steps of an experiment share them
         )
@@ -154,6 +167,7 @@ class Protocol:
 
     def to_dict(self, command: str = "") -> dict[str, Any]:
         """What results.json keeps of it."""
+        used = options_of(Recipe) if self.learner == UNET else OF_PIXELS
         return {
             "command": command,
             **self.describe_data(),
@@ -166,7 +180,8 @@ class Protocol:
             "random_draws": self.random_draws,
             "repeats": self.repeats,
             "seed": self.seed,
-            "recipe": self.recipe.to_dict(),
+            "learner": self.learner,
+            "recipe": {name: value for name, value in self.recipe.to_dict().items() if name in used},
         }
 
 

@@ -7,21 +7,26 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from model.data.pool import Pool
 from model.errors import CheckpointError
 from model.experiment.protocol import Protocol, Split
 from model.files import write_bytes
-from model.hashing import digest
+from model.hashing import digest, digest_of_array
 from model.network.checkpoint import TrainedModel
 from model.network.dice import dice
-from model.network.inference import predict_masks
+from model.network.inference import Segmenter, predict_masks
 from model.network.recipe import Recipe
 from model.network.training import train
+from model.pixels import PixelModel, whole_features
+from model.saved_model import load_model
+from model.similarity.learner import UNET
 
 WORST_SHARE = 0.2  # of the test images make up the worst fifth
 
@@ -56,24 +61,25 @@ class Scorer:
         return self._folder(chosen, 0) / "model"
 
     def _folder(self, chosen: tuple[str, ...], repeat: int) -> Path:
-        recipe = {"recipe": self.protocol.recipe.to_dict(), "seed": self.protocol.seed}
+        recipe: dict[str, Any] = {"recipe": self.protocol.recipe.to_dict(), "seed": self.protocol.seed}
+        if self.protocol.learner != UNET:
+            recipe["learner"] = self.protocol.learner
         described = self.protocol.describe_data() | recipe
         return self.folder / digest(described, self.experiment, chosen) / str(repeat)
 
     def _scored(self, chosen: tuple[str, ...], repeat: int) -> dict[str, Any]:
         folder, seed = self._folder(chosen, repeat), self.protocol.training_seed(self.experiment, repeat)
-        pool, split = self.protocol.read_pool(), self.protocol.read_split()
         path, keeps_model = folder / "score.json", repeat == 0
         try:
             score: dict[str, Any] = json.loads(path.read_text())
             if keeps_model:
-                TrainedModel.load(folder / "model")
-            if score["dice"].keys() == set(split.test) and score["seconds"] >= 0:
+                load_model(folder / "model")
+            if score["dice"].keys() == set(self.protocol.read_split().test) and score["seconds"] >= 0:
                 return score
         except (OSError, ValueError, LookupError, TypeError, AttributeError, CheckpointError):
             pass  # not there yet, or not whole
         started = time.perf_counter()
-        model, dices = train_and_score(pool, split, chosen, self.protocol.recipe, seed)
+        model, dices = self._train(chosen, seed)
         if keeps_model:
             model.save(folder / "model")
         seconds = round(time.perf_counter() - started, 2)
@@ -81,6 +87,25 @@ class Scorer:
         score["machine"] = model.record["machine"]
         write_bytes(path, json.dumps(score, indent=1).encode())
         return score
+
+    def _train(self, chosen: tuple[str, ...], seed: int) -> tuple[Segmenter, dict[str, float]]:
+        pool, split = self.protocol.read_pool(), self.protocol.read_split()
+        if self.protocol.learner == UNET:
+            return train_and_score(pool, split, chosen, self.protocol.recipe, seed)
+        model = self.protocol.round_of(chosen, seed, self.folder, None).pixel_model
+        return model, score_pixel_model(model, pool, split)
+
+
+def score_pixel_model(model: PixelModel, pool: Pool, split: Split) -> dict[str, float]:
+    """Its dice on each whole test image by id; their features are computed once in a process."""
+    features = whole_features(model.extractor.precision)
+    dices = {}
+    for i in split.test:
+        truth, read = pool.labels[i], partial(pool.images.__getitem__, i)
+        name = digest(pool.digests[i] if pool.digests else digest_of_array(read()), truth.shape)
+        probabilities = model.probabilities_of(features.blocks(name, read), truth.shape)
+        dices[i] = dice(probabilities.argmax(dim=0).to(torch.uint8).numpy(), truth, pool.classes)
+    return dices
 
 
 def train_and_score(

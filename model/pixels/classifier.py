@@ -4,7 +4,7 @@ segmenter like the U-Net, in a folder on disk of the same two files."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import torch
 
 from model.arrays import Image, Mask
 from model.errors import CheckpointError, MaskError, TooFewLabelsError
+from model.network.device import describe
 from model.network.folder import REMEDY, read_saved, save_folder
-from model.pixels.features import FeatureExtractor
+from model.pixels.features import Block, FeatureExtractor
 from model.pixels.samples import PixelSample, Scale
 from model.pixels.stacked import Networks, OnStep, Pixels, train_networks
 
@@ -42,16 +43,39 @@ class PixelModel:
 
     def probabilities(self, images: Sequence[Image]) -> torch.Tensor:
         """Class probabilities of float32 (H, W, 3) images of one size: float32 (B, classes, H, W)."""
-        return torch.stack([self._of_image(image) for image in images])
+        return torch.stack(
+            [self.probabilities_of(self.extractor.compute(image), image.shape[:2]) for image in images]
+        )
+
+    @property
+    def width(self) -> int:
+        """Units of the hidden layer."""
+        return self.networks.hidden.shape[2]
+
+    def sampled_probabilities(self, sample: PixelSample) -> npt.NDArray[np.float32]:
+        """Class probabilities of sampled pixels: float32 (P, classes)."""
+        with torch.inference_mode():
+            return self.networks.logits(self._standardised(sample))[0].softmax(dim=1).numpy()
+
+    def mean_hidden(self, sample: PixelSample) -> npt.NDArray[np.float32]:
+        """The hidden layer, mean over the sampled pixels: float32 (width,)."""
+        with torch.inference_mode():
+            hidden = self._standardised(sample) @ self.networks.hidden[0] + self.networks.hidden_bias[0]
+            return hidden.relu_().mean(dim=0).numpy()
 
     def classify(self, sample: PixelSample) -> npt.NDArray[np.uint8]:
         """The most probable class of sampled pixels: uint8 (P,)."""
         with torch.inference_mode():
-            logits = self.networks.logits(torch.from_numpy(self.scale.apply(sample.values)))
+            logits = self.networks.logits(self._standardised(sample))
             return logits[0].argmax(dim=1).to(torch.uint8).numpy()
 
-    def _of_image(self, image: Image) -> torch.Tensor:
-        found = torch.empty(self.classes, *image.shape[:2])
+    def _standardised(self, sample: PixelSample) -> torch.Tensor:
+        return torch.from_numpy(self.scale.apply(sample.values))
+
+    def probabilities_of(self, blocks: Iterable[Block], size: tuple[int, ...]) -> torch.Tensor:
+        """Class probabilities of an image of `size` (height, width) by the features of all its pixels:
+        float32 (classes, H, W)."""
+        found = torch.empty(self.classes, *size)
         # The scale is worked into the weights: one product less over all pixels.
         weights = self.networks.hidden[0] / torch.from_numpy(self.scale.deviation)[:, None]
         bias = self.networks.hidden_bias[0] - torch.from_numpy(self.scale.mean)[None] @ weights
@@ -59,7 +83,7 @@ class PixelModel:
         weights, bias = weights.to(device), bias[0].to(device)
         output, output_bias = self.networks.output[0].to(device), self.networks.output_bias[0].to(device)
         with torch.inference_mode():
-            for block in self.extractor.compute(image):
+            for block in blocks:
                 columns = slice(block.left, block.left + block.width)
                 for first, mapped in block.strips(weights):
                     logits = (mapped + bias).relu_() @ output + output_bias
@@ -133,20 +157,51 @@ def train_pixel_model(
             f"Found {len(samples)} images and {len(labels)} masks to train on, expected one mask for each"
             " image and at least one: label an image first."
         )
-    highest = max(int(mask.max()) for mask in labels)
+    pairs = list(zip(samples, labels, strict=True))
+    scale = scale or Scale.over(samples)
+    (model,) = train_pixel_models(
+        [pairs], [seed], classes=classes, extractor=extractor, scale=scale, on_step=on_step
+    )
+    return model
+
+
+def train_pixel_models(
+    parts: Sequence[Sequence[tuple[PixelSample, Mask]]],
+    seeds: Sequence[int],
+    *,
+    classes: int,
+    extractor: FeatureExtractor,
+    scale: Scale,
+    on_step: OnStep | None = None,
+) -> list[PixelModel]:
+    """A classifier for each part, with its seed, all trained together; each becomes what it would be alone.
+
+    A part: samples of labelled images, each with its uint8 (H, W) class ids; at least one image.
+    Raises MaskError for a class that is not one of `classes`.
+    """
+    highest = max(int(mask.max()) for part in parts for _, mask in part)
     if highest >= classes:
         raise MaskError(
             f"A mask holds class {highest}, expected 0 to {classes - 1}: train with all classes of the"
             " labels."
         )
     started = time.perf_counter()
-    scale = scale or Scale.over(samples)
-    thinned = slice(None, None, -(-sum(len(each.positions) for each in samples) // MOST_PIXELS))
-    pixels = Pixels(
-        np.concatenate([scale.apply(each.values[thinned]) for each in samples]),
-        np.concatenate([each.classes_in(mask)[thinned] for each, mask in zip(samples, labels, strict=True)]),
+    trained = train_networks(
+        [_pixels_of(part, scale) for part in parts], seeds, classes=classes, on_step=on_step
     )
-    networks = train_networks([pixels], [seed], classes=classes, on_step=on_step)
-    record = {"seed": seed, "images": len(samples), "features": extractor.version}
-    record["seconds"] = round(time.perf_counter() - started, 2)
-    return PixelModel(networks, scale, classes, extractor, record)
+    seconds = round(time.perf_counter() - started, 2)
+    models = []
+    for place, (part, seed) in enumerate(zip(parts, seeds, strict=True)):
+        networks = Networks(*(tensor[place : place + 1] for tensor in trained.parameters))
+        record = {"seed": seed, "images": len(part), "features": extractor.version, "seconds": seconds}
+        record["machine"] = describe(extractor.device, extractor.precision)
+        models.append(PixelModel(networks, scale, classes, extractor, record))
+    return models
+
+
+def _pixels_of(part: Sequence[tuple[PixelSample, Mask]], scale: Scale) -> Pixels:
+    thinned = slice(None, None, -(-sum(len(sample.positions) for sample, _ in part) // MOST_PIXELS))
+    return Pixels(
+        np.concatenate([scale.apply(sample.values[thinned]) for sample, _ in part]),
+        np.concatenate([sample.classes_in(mask)[thinned] for sample, mask in part]),
+    )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from model.errors import ImageError, TooFewLabelsError
-from model.pixels import PixelModel, PixelSample, Scale, train_pixel_model
+from model.pixels import PixelModel, PixelSample, Scale, train_pixel_models
 from model.similarity.round import Round
 
 log = logging.getLogger(__name__)
@@ -55,25 +55,34 @@ class PixelPool:
         round_ = self.round_
         if round_.pixel_model_folder is not None:
             return PixelModel.load(round_.pixel_model_folder)
+        return self.train([round_.labelled], [round_.seed])[0]
+
+    def train(self, parts: Sequence[Sequence[str]], seeds: Sequence[int]) -> list[PixelModel]:
+        """A network from scratch on each part of L, all together.
+        Raises TooFewLabelsError where there is nothing to learn from."""
+        round_ = self.round_
         round_.require_labels()
         if not self.labelled:
             why = next(round_.failed[each] for each in round_.labelled if each in round_.failed)
             raise TooFewLabelsError(
                 f"None of the {len(round_.labelled)} labelled images can be read: {why} Label another image."
             )
-        return train_pixel_model(
-            list(self.labelled.values()),
-            [round_.labels[identity] for identity in self.labelled],
+        readable = [[identity for identity in part if identity in self.labelled] for part in parts]
+        return train_pixel_models(
+            [[(self.labelled[i], round_.labels[i]) for i in part] for part in readable],
+            seeds,
             classes=round_.classes,
-            seed=round_.seed,
             extractor=round_.features.extractor,
             scale=self.scale,
             on_step=lambda done, total: round_.on_progress("Training on all labels", done, total),
         )
 
-    def samples(self, *, with_labels: bool = False) -> Iterator[tuple[str, PixelSample]]:
-        """Each image's id and sample, in the order of ids; those of L as `labelled` has them, on demand."""
-        ids = self.round_.ids
+    def samples(
+        self, ids: Sequence[str] | None = None, *, with_labels: bool = False, step: str = "Features"
+    ) -> Iterator[tuple[str, PixelSample]]:
+        """Each image's id and sample, of all images or of some, in the order of ids; those of L as `labelled`
+        has them, on demand. Progress is reported as `step`."""
+        ids = self.round_.ids if ids is None else ids
         for done, identity in enumerate(ids, start=1):
             if with_labels and identity in self.round_.labels:
                 sample = self.labelled.get(identity)
@@ -81,7 +90,7 @@ class PixelPool:
                 sample = self._kept.pop(identity, None) or self._sample(identity)
             if sample is not None:
                 yield identity, sample
-            self.round_.on_progress("Features", done, len(ids))
+            self.round_.on_progress(step, done, len(ids))
 
     def _sample(self, identity: str, with_label: bool = False) -> PixelSample | None:
         if identity in self.round_.failed:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -16,11 +16,14 @@ from model.errors import BudgetError, CheckpointError, TooFewLabelsError
 from model.hashing import digest, digest_of_array
 from model.network.checkpoint import TrainedModel
 from model.network.folder import saved_digest
-from model.network.inference import predict_masks
+from model.network.inference import Segmenter, predict_masks
 from model.network.pseudo_labels import PseudoLabels
 from model.network.recipe import Recipe
 from model.network.training import train
 from model.pixels import FeatureExtractor, FeatureStore, PixelModel, PixelSample
+from model.similarity.learner import PIXEL, UNET, Learner
+from model.similarity.pixel_learner import PixelLearner
+from model.similarity.unet_learner import UnetLearner
 
 if TYPE_CHECKING:
     from model.similarity.pixel_pool import PixelPool
@@ -49,6 +52,7 @@ class Round:
     `image_sizes` tells (height, width) by id where it is known without reading the images; their digests are
     of their content then, and those whose features are kept already need not be read.
     `pixel_model_folder` names a pixel classifier of all labels that is trained already.
+    `learns_by` is the kind of network that f_L is, one of LEARNERS.
     """
 
     images: Mapping[str, Image]
@@ -64,6 +68,7 @@ class Round:
     feature_folder: Path | None = None
     image_sizes: Mapping[str, tuple[int, int]] | None = None
     pixel_model_folder: Path | None = None
+    learns_by: str = UNET
     on_progress: OnProgress = field(default=ignore_progress)
 
     def __post_init__(self) -> None:
@@ -108,17 +113,19 @@ class Round:
             )
 
     @cached_property
-    def model(self) -> TrainedModel:
-        """f_L: loaded if it was trained already, else trained from scratch on all of L and kept.
+    def learner(self) -> Learner[Any]:
+        """What strategies take from f_L."""
+        kinds: dict[str, type[Learner[Any]]] = {UNET: UnetLearner, PIXEL: PixelLearner}
+        return kinds[self.learns_by](self)
+
+    @property
+    def model(self) -> Segmenter:
+        """f_L: loaded if it was trained already, else trained from scratch on all of L.
 
         Raises TooFewLabelsError where there is nothing to learn from.
         """
-        if self.model_folder is not None:
-            return TrainedModel.load(self.model_folder, self.device)
-        self.require_labels()
-        return self.kept(
-            self.folder / "model", lambda: self.train("Training on all labels", self.labelled, self.seed)
-        )
+        model: Segmenter = self.learner.model
+        return model
 
     def kept(self, folder: Path, train_it: Callable[[], TrainedModel]) -> TrainedModel:
         """The network in `folder` if it was trained in just this round, else a new one, which is kept
@@ -141,11 +148,14 @@ class Round:
 
         Raises CheckpointError when the f_L that is given cannot be read.
         """
-        given = saved_digest(self.model_folder) if self.model_folder is not None else None
+        unet = self.learns_by == UNET
+        folder = self.model_folder if unet else self.pixel_model_folder
+        given = saved_digest(folder) if folder is not None else None
         pairs = [
             part for i in self.labelled for part in (i, self._digest_of(i), digest_of_array(self.labels[i]))
         ]
-        return digest(self.classes, self.recipe.to_dict(), self.seed, given, *pairs)
+        other_kind = () if unet else (self.learns_by,)  # rounds that know of no kind are those of U-Nets
+        return digest(self.classes, self.recipe.to_dict(), self.seed, given, *pairs, *other_kind)
 
     @cached_property
     def identity_with_images(self) -> str:

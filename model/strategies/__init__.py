@@ -11,6 +11,7 @@ from typing import Any
 
 from model.errors import StrategyError
 from model.options import Option, options_of
+from model.similarity.learner import UNET
 from model.strategies.base import Query, Ranking, Strategy
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 DEFAULT = "task_dependent"
-PAPER = {"similarity": "unet"}
+PAPER = {"similarity": UNET}
 """Options with which strategies are the paper's; experiments and rounds of releases that had no other wrote
 nothing about them."""
 
@@ -81,11 +82,11 @@ def default_options(name: str) -> dict[str, Any]:
     return {option.name: option.default for option in options_of(find_strategy(name)).values()}
 
 
-def paper_options(name: str) -> dict[str, Any]:
+def paper_options(name: str, learner: str = UNET) -> dict[str, Any]:
     """The options in which the paper's method is not the default here, and that a strategy takes;
-    none for an unknown name."""
-    known = strategies()
-    return {each: value for each, value in PAPER.items() if name in known and each in options_of(known[name])}
+    none for an unknown name. Networks on single images are of the kind of the `learner`."""
+    known, paper = strategies(), PAPER | {"similarity": learner}
+    return {each: value for each, value in paper.items() if name in known and each in options_of(known[name])}
 
 
 def get_strategy(name: str, **options: Any) -> Strategy:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from model.similarity.pixel_similarity import PixelSimilarity
 from model.similarity.round import Round
-from model.strategies.features import pool_features
 from model.strategies.task_dependent import TaskDependent
 
 SAMPLE = 1000
@@ -39,7 +38,7 @@ class Alike(TaskDependent):
     def complete_rows(self, round_: Round) -> npt.NDArray[np.float32]:
         """d between all images as far as they look alike, in the order of ids, float32 (N, N)."""
         similarity = super().complete_rows(round_)
-        similarity *= likeness(pool_features(round_))
+        similarity *= likeness(round_.learner.features())
         return similarity
 
     def weigh_pixels(self, round_: Round, found: PixelSimilarity) -> npt.NDArray[np.float32]:

@@ -4,21 +4,24 @@ networks trained on random parts of L, whose disagreement shows where f_L is gue
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from model.errors import StrategyError
-from model.network.checkpoint import TrainedModel
+from model.network.inference import Segmenter
+from model.similarity.learner import Learner, Part
 from model.similarity.round import Round
 
 BAGS = 3  # networks trained on a part of L; f_L is the one on all of it
 BAG_SHARE = 0.8  # of L, in each part
 PREFIX = "bag-"  # of their names as units of work
+NAMES = tuple(f"{PREFIX}{number}" for number in range(BAGS))
 
 
-def bag_units() -> tuple[str, ...]:
-    """The names of the networks, as units of work."""
-    return tuple(f"{PREFIX}{number}" for number in range(BAGS))
+def bag_units(round_: Round) -> tuple[str, ...]:
+    """The names of the networks, as units of work; none where all are trained at once in a second."""
+    return NAMES if round_.learner.trains_apart else ()
 
 
 def draw_bag(labelled: Sequence[str], random: np.random.Generator) -> tuple[str, ...]:
@@ -34,26 +37,26 @@ def bag_folder(unit: str) -> str:
 
 def train_bag(round_: Round, unit: str) -> None:
     """Train one of `bag_units` and keep it in the round's folder, unless it is there."""
-    bag_model(round_, unit)
+    _train(round_.learner, [unit])
 
 
-def load_bags(round_: Round) -> list[TrainedModel]:
-    """The trained networks of all bags, less those that have failed. Raises StrategyError when all have."""
-    units = [unit for unit in bag_units() if unit not in round_.failed]
-    if not units:
+def load_bags(learner: Learner[Any]) -> list[Segmenter]:
+    """The networks of all bags, trained if they are not kept, less those that have failed.
+    Raises StrategyError when all have."""
+    names = [name for name in NAMES if name not in learner.round_.failed]
+    if not names:
         raise StrategyError(
             f"None of the {BAGS} networks on parts of the labels could be trained:"
-            f" {next(iter(round_.failed.values()))}"
+            f" {next(iter(learner.round_.failed.values()))}"
         )
-    return [bag_model(round_, unit) for unit in units]
+    return _train(learner, names)
 
 
-def bag_model(round_: Round, unit: str) -> TrainedModel:
-    """The network of one of `bag_units`, trained if it is not in the round's folder."""
-    round_.require_labels()
-    number = int(unit.removeprefix(PREFIX))
-    bag = draw_bag(round_.labelled, np.random.default_rng([round_.seed, number]))
-    return round_.kept(
-        round_.folder / bag_folder(unit),
-        lambda: round_.train(f"Training {unit}", bag, round_.seed + 1 + number),
-    )
+def _train(learner: Learner[Any], names: Sequence[str]) -> list[Segmenter]:
+    learner.round_.require_labels()
+    seed, parts = learner.round_.seed, []
+    for name in names:
+        number = int(name.removeprefix(PREFIX))
+        bag = draw_bag(learner.labelled, np.random.default_rng([seed, number]))
+        parts.append(Part(bag, seed + 1 + number, bag_folder(name)))
+    return learner.train_parts(parts)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from model.network.dice import dice
-from model.network.inference import predict_masks
-from model.pixels import Pixels, train_networks
-from model.similarity.pixel_similarity import PixelSimilarity, score
+from model.similarity.learner import Learner
+from model.similarity.pixel_learner import PixelLearner
+from model.similarity.pixel_similarity import PixelSimilarity
 from model.similarity.round import Round
-from model.strategies.bagging import BAGS, bag_folder, bag_units, draw_bag, load_bags, train_bag
+from model.strategies.bagging import NAMES, bag_folder, bag_units, load_bags, train_bag
 from model.strategies.task_dependent import PIXEL, TaskDependent
 
 
@@ -37,62 +37,37 @@ class Trusted(TaskDependent):
 
     def units(self, round_: Round) -> tuple[str, ...]:
         """The networks on parts of L, and one for each image of K; none for pixel classifiers."""
-        return () if self.similarity == PIXEL else (*bag_units(), *super().units(round_))
+        return () if self.similarity == PIXEL else (*bag_units(round_), *super().units(round_))
 
     def run_unit(self, round_: Round, unit: str) -> None:
         """Train one of them, unless that is done."""
-        if unit in bag_units():
+        if unit in NAMES:
             train_bag(round_, unit)
         else:
             super().run_unit(round_, unit)
 
     def artifact(self, unit: str) -> str:
         """The folder of a network on a part of L, or the file of a row."""
-        return bag_folder(unit) if unit in bag_units() else super().artifact(unit)
+        return bag_folder(unit) if unit in NAMES else super().artifact(unit)
 
     def complete_rows(self, round_: Round) -> npt.NDArray[np.float32]:
         """d between all images as far as it can be trusted, in the order of ids, float32 (N, N)."""
-        return discount(super().complete_rows(round_), self.trust(round_))
+        return discount(super().complete_rows(round_), trust(round_.learner, round_.ids))
 
     def weigh_pixels(self, round_: Round, found: PixelSimilarity) -> npt.NDArray[np.float32]:
         """d as far as it can be trusted, by pixel classifiers on parts of L."""
-        return discount(found.matrix, trust_in_pixels(round_, found.ids))
-
-    def trust(self, round_: Round) -> npt.NDArray[np.float64]:
-        """t of every image, in the order of ids: float64 (N,) in [0, 1]."""
-        masks = [
-            predict_masks(bag, (round_.images[identity] for identity in round_.ids))
-            for bag in load_bags(round_)
-        ]
-        trust = np.zeros(len(round_.ids))
-        for index, (identity, *of_bags) in enumerate(zip(round_.ids, *masks, strict=True)):
-            agreement = [dice(mask, round_.pseudo_labels[identity], round_.classes) for mask in of_bags]
-            trust[index] = 1.0 if identity in round_.labels else np.mean(agreement)
-        return trust
+        return discount(found.matrix, trust(PixelLearner(round_), found.ids))
 
 
-def trust_in_pixels(round_: Round, ids: Sequence[str]) -> npt.NDArray[np.float64]:
-    """t of some images, on their sampled pixels: float64 (n,) in [0, 1]."""
-    pool, model = round_.pixels, round_.pixel_model
-    labelled = tuple(pool.labelled)
-    bags = [draw_bag(labelled, np.random.default_rng([round_.seed, number])) for number in range(BAGS)]
-    networks = train_networks(
-        [
-            Pixels(
-                np.concatenate([pool.scale.apply(pool.labelled[i].values) for i in bag]),
-                np.concatenate([pool.labelled[i].classes_in(round_.labels[i]) for i in bag]),
-            )
-            for bag in bags
-        ],
-        [round_.seed + 1 + number for number in range(BAGS)],
-        classes=round_.classes,
-    )
-    trust = dict.fromkeys(round_.labels, 1.0)
-    for identity, sample in pool.samples():
-        features = pool.scale.apply(sample.values)
-        agreement = score(networks, [features], [model.classify(sample)], round_.classes)
-        trust.setdefault(identity, float(agreement.mean()))
-    return np.array([trust[identity] for identity in ids])
+def trust(learner: Learner[Any], ids: Sequence[str]) -> npt.NDArray[np.float64]:
+    """t of some images, in their order: float64 (n,) in [0, 1]."""
+    round_ = learner.round_
+    found = {identity: float(identity in round_.labels) for identity in ids}
+    asked = [identity for identity in ids if identity not in round_.labels]
+    for identity, outputs in learner.outputs("Trust", [*load_bags(learner), learner.model], asked):
+        *of_bags, own = outputs.argmax(axis=1).astype(np.uint8)
+        found[identity] = float(np.mean([dice(mask, own, round_.classes) for mask in of_bags]))
+    return np.array([found[identity] for identity in ids])
 
 
 def discount(similarity: npt.NDArray[np.float32], trust: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

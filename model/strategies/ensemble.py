@@ -12,13 +12,12 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from model.network.inference import predict_probabilities
 from model.options import option
 from model.reason import Kind, Reason
 from model.similarity.round import Round
 from model.strategies.bagging import bag_folder, bag_units, load_bags, train_bag
 from model.strategies.base import Ranking, Strategy, as_ranking
-from model.strategies.features import cosine_similarity, pool_features
+from model.strategies.features import cosine_similarity
 
 MOST_SUBSETS = 2_000_000  # subsets searched exhaustively (seconds); above it the original's greedy search
 SEARCHES = ("auto", "exhaustive", "greedy")
@@ -40,8 +39,7 @@ class Ensemble(Strategy):
 
     def units(self, round_: Round) -> tuple[str, ...]:
         """The three networks on a part of L each."""
-        del round_
-        return bag_units()
+        return bag_units(round_)
 
     def run_unit(self, round_: Round, unit: str) -> None:
         """Train one network on its part of L, unless that is done."""
@@ -55,19 +53,17 @@ class Ensemble(Strategy):
         """The batch, then the other candidates as they represent U, then the rest by uncertainty."""
         round_.check_budget(budget)
         self.run_units(round_)
-        bags = load_bags(round_)
+        bags = load_bags(round_.learner)
         unlabelled = round_.unlabelled
-        uncertainty = np.empty(len(unlabelled))
-        for index, identity in enumerate(unlabelled):
-            outputs = np.stack(
-                [predict_probabilities(model, round_.images[identity]) for model in (*bags, round_.model)]
-            )
-            uncertainty[index] = mean_kl_divergence(outputs)
-            round_.on_progress("Disagreement", index + 1, len(unlabelled))
+        places = {identity: place for place, identity in enumerate(unlabelled)}
+        uncertainty = np.zeros(len(unlabelled))  # also of an image that is left out: it comes last
+        networks = [*bags, round_.model]
+        for identity, outputs in round_.learner.outputs("Disagreement", networks, unlabelled):
+            uncertainty[places[identity]] = mean_kl_divergence(outputs)
         by_uncertainty = [int(index) for index in np.lexsort((np.arange(len(unlabelled)), -uncertainty))]
         candidates = by_uncertainty[: max(budget, math.ceil(len(unlabelled) / 2))]
         in_pool = np.isin(round_.ids, unlabelled)
-        similarity = cosine_similarity(pool_features(round_)[in_pool])
+        similarity = cosine_similarity(round_.learner.features()[in_pool])
         batch, exhaustive = self._represent(similarity, sorted(candidates), budget)
         batch = greedy_subset(similarity, batch, budget)  # the same images, in the order of what each adds
         others = greedy_subset(

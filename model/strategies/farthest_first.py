@@ -13,7 +13,7 @@ import numpy.typing as npt
 from model.reason import Kind, Reason
 from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking
-from model.strategies.features import cosine_similarity, pool_features
+from model.strategies.features import cosine_similarity
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class FarthestFirst(Strategy):
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The unlabelled images, each the farthest from those before it and from L, in cosine distance."""
         round_.check_budget(budget)
-        features = pool_features(round_)
+        features = round_.learner.features()
         distance = 1.0 - cosine_similarity(features)
         position = {identity: index for index, identity in enumerate(round_.ids)}
         centres = [position[identity] for identity in round_.labelled]

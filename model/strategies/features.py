@@ -1,22 +1,9 @@
-"""Feature vectors of images:
-global average pooling of the last feature layer of f_L (Grüning et al. 2020, section III)."""
+"""How alike the feature vectors of images are."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from model.network.inference import extract_features
-from model.similarity.round import Round
-
-
-def pool_features(round_: Round) -> npt.NDArray[np.float32]:
-    """Features of every image of the round, in the order of ids: float32 (N, channels)."""
-    vectors = []
-    for done, identity in enumerate(round_.ids, start=1):
-        vectors.append(extract_features(round_.model, round_.images[identity]))
-        round_.on_progress("Features", done, len(round_.ids))
-    return np.stack(vectors)
 
 
 def cosine_similarity(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from model.network.inference import predict_probabilities
 from model.reason import Kind, Reason
 from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking
@@ -25,10 +24,9 @@ class Uncertainty(Strategy):
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The unlabelled images by mean entropy in bits; ties by id."""
         round_.check_budget(budget)
-        entropies: dict[str, float] = {}
-        for identity in round_.unlabelled:
-            entropies[identity] = mean_entropy(predict_probabilities(round_.model, round_.images[identity]))
-            round_.on_progress("Uncertainty", len(entropies), len(round_.unlabelled))
+        entropies = dict.fromkeys(round_.unlabelled, 0.0)  # also of an image that is left out: it comes last
+        for identity, outputs in round_.learner.outputs("Uncertainty", [round_.model], round_.unlabelled):
+            entropies[identity] = mean_entropy(outputs[0])
         order = sorted(entropies, key=lambda identity: (-entropies[identity], identity))
         reasons = [Reason(Kind.UNCERTAIN, value=entropies[identity]) for identity in order]
         return as_ranking(order, budget, reasons)

@@ -11,6 +11,7 @@ from model.errors import ResultsError
 from model.experiment.record.agreement import REMEDY, check_agreement, check_sizes, grow
 from model.experiment.record.run import INITIAL, Key, Run, describe
 from model.files import write_bytes
+from model.similarity.learner import UNET
 from model.strategies import default_options, paper_options, strategies
 
 
@@ -118,11 +119,11 @@ def _plain(protocol: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_options_of(names: Collection[str], protocol: dict[str, Any]) -> dict[str, Any]:
     """The protocol with the options of some strategies alone;
-    an option that it does not tell had its default."""
-    told = protocol.get("options", {})
+    an option that it does not tell had its default, and a learner that it does not tell was the U-Net."""
+    told, learner = protocol.get("options", {}), protocol.get("learner", UNET)
     complete = {
-        name: (default_options(name) | paper_options(name) if name in strategies() else {})
+        name: (default_options(name) | paper_options(name, learner) if name in strategies() else {})
         | told.get(name, {})
         for name in names
     }
-    return {**protocol, "options": complete}
+    return {"learner": learner, **protocol, "options": complete}
