@@ -42,6 +42,10 @@ def connect(project: Project) -> None:
     console.print(findings(found), end="", highlight=False, markup=False, soft_wrap=True)
     if any(finding.severity == Severity.ERROR for finding in found):
         raise typer.Exit(FIX)
+    print_out(
+        f"Project {project} is connected. Next: open it in Label Studio and click Label All Tasks. What happens,"
+        f" and why an image is next: {own.pages}/projects/{project}"
+    )
 
 
 def recompute(

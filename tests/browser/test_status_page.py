@@ -12,6 +12,7 @@ from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.remote_connection import RemoteConnection
 
+from backend.labelstudio.order.rounds import order_title
 from backend.queue.project_jobs import cancel
 from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
@@ -140,7 +141,7 @@ def test_an_administrators_day(
 
     annotators[0].label(project, 5 if pictures.WANTED else 3)
     state = stack.wait_for_round(project.id, seconds=LONG)
-    shows(browser, state["round"]["name"], "#figures")
+    shows(browser, order_title(state["round"]["name"]).capitalize(), "#figures")
     shows(browser, "v1: held-out dice", "#figures")
     shows(browser, "Ready for labels", "#now")
     assert shown_tasks(browser) == order(stack, project)[:10]
@@ -198,7 +199,7 @@ def _recompute(browser: Browser, stack: Stack, project: CellProject, before: dic
         "A new order was asked for" in told for told in browser.execute_script("return window.outcomes")
     )
     after = stack.wait_for_round(project.id, other_than=before["round"]["name"], seconds=LONG)
-    shows(browser, after["round"]["name"], "#figures")
+    shows(browser, order_title(after["round"]["name"]).capitalize(), "#figures")
     assert after["round"]["budget"] == 3
     assert shown_tasks(browser) == order(stack, project)[:10]
     assert len(browser.find_elements(By.CSS_SELECTOR, ".image-head .tag")) == 3
@@ -227,7 +228,7 @@ def _grow(browser: Browser, stack: Stack, project: CellProject, annotator: Annot
     annotator.label(project, 2)
     after = stack.wait_for_round(project.id, other_than=before, seconds=LONG)
     quiet(stack, project)
-    shows(browser, after["round"]["name"], "#figures")
+    shows(browser, order_title(after["round"]["name"]).capitalize(), "#figures")
     shows(browser, "Ready for labels", "#now")
     wait_for_pictures(browser)
 
@@ -262,7 +263,7 @@ def _cancel(browser: Browser, stack: Stack, project: CellProject) -> None:
         _other_screens(browser)
         press(browser, "#cancel")
         press(browser, "#dialog-cancel [value=yes]")
-        shows(browser, "Cancelled", "#outcome")
+        shows(browser, "Stopped", "#outcome")
         shows(browser, "Stopped by a person", "#now")
         assert "up to date" not in text_of(browser)
     finally:

@@ -311,6 +311,8 @@ def test_the_commands_of_the_documents_do_what_they_say(stack: Stack, project: C
             done = CliRunner().invoke(app, words)
             assert done.exit_code == 0, f"{command}\n{done.output}"
             ran.append(words[0])
+            # `connect` ends with the page on which everything is told
+            assert words[0] != "connect" or f"/projects/{project.id}\n" in done.output
     assert ran == [
         "connect",
         "connect",
