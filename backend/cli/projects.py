@@ -43,8 +43,8 @@ def connect(project: Project) -> None:
     if any(finding.severity == Severity.ERROR for finding in found):
         raise typer.Exit(FIX)
     print_out(
-        f"Project {project} is connected. Next: open it in Label Studio and click Label All Tasks. What happens,"
-        f" and why an image is next: {own.pages}/projects/{project}"
+        f"Project {project} is connected. Next: open it in Label Studio and click Label All Tasks. What"
+        f" happens, and why an image is next: {own.pages}/projects/{project}"
     )
 
 

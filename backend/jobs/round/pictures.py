@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, TypedDict
@@ -28,6 +29,8 @@ PICTURES = 40
 INDEX = "pictures.json"
 SIMILARITY = "similarity.json"
 LONGEST_NAME = 80
+UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
+"""What Label Studio puts before the name of an upload."""
 
 
 class Picture(TypedDict):
@@ -110,7 +113,8 @@ def keep_similarity(
 
 
 def image_name(task: Mapping[str, Any], config: LabelConfig) -> str:
-    """The file name in a task's image address, shortened; empty where there is none."""
+    """The file name in a task's image address, shortened; empty where there is none.
+    Label Studio puts eight random characters before the name of an upload; they are left out."""
     try:
         found = address(dict(task), config)
     except TaskImageError:
@@ -119,4 +123,5 @@ def image_name(task: Mapping[str, Any], config: LabelConfig) -> str:
         return ""
     where = urlsplit(found)
     path = where.query.removeprefix("d=") if where.path == "/data/local-files/" else where.path
-    return PurePosixPath(unquote(path)).name[-LONGEST_NAME:]
+    name = PurePosixPath(unquote(path)).name
+    return (UPLOADED.sub("", name) if "/upload/" in path else name)[-LONGEST_NAME:]

@@ -56,6 +56,9 @@ def test_each_class_has_its_colour_and_an_outline() -> None:
     [
         ("/data/local-files/?d=cells/images/a%20b.png", "a b.png"),
         ("/data/upload/3/c4.png", "c4.png"),
+        ("/data/upload/3/0a1b2c3d-axons-024.png", "axons-024.png"),
+        ("https://lab.org/ls/data/upload/3/0a1b2c3d-.png", ".png"),
+        ("s3://bucket/folder/0a1b2c3d-own.tif", "0a1b2c3d-own.tif"),
         ("s3://bucket/folder/x.tif", "x.tif"),
         ("data:image/png;base64,AAAA", ""),
         (None, ""),
