@@ -70,9 +70,9 @@ def press(browser: Browser, place: str, *keys: str) -> None:
 def shown_tasks(browser: Browser) -> list[int]:
     """Tasks on the page, in order."""
     links = browser.execute_script(
-        "return [...document.querySelectorAll('.image-head a')].map(link => link.textContent)"
+        "return [...document.querySelectorAll('.image-head a')].map(link => link.href)"
     )
-    return [int(link.split()[-1]) for link in links]
+    return [int(link.rpartition("?task=")[2]) for link in links]
 
 
 def emulate(browser: Browser, **wanted: Any) -> None:
