@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from model.cli.compare import compare_command
 from model.cli.predict import predict_command
 from model.cli.rank import rank_command
 from model.cli.studies import converge_command, experiment_command, transfer_command
@@ -15,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     help=(
         "Which images to label next? Rank your own (rank), and see on labelled ones whether it pays"
-        " (converge, experiment, transfer)."
+        " (converge, experiment, compare, transfer)."
     ),
     pretty_exceptions_enable=False,
 )
@@ -23,6 +24,7 @@ for _name, _command in {
     "rank": rank_command,
     "predict": predict_command,
     "experiment": experiment_command,
+    "compare": compare_command,
     "converge": converge_command,
     "transfer": transfer_command,
 }.items():

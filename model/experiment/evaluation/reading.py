@@ -245,7 +245,12 @@ def interval(c: Comparison) -> str:
     """The interval of a comparison, or what stands in its place."""
     if c.interval is None:
         return "same images" if c.same_sets else "none"
-    return f"[{c.interval[0]:+.4f}, {c.interval[1]:+.4f}]"
+    return ends(c.interval)
+
+
+def ends(interval: tuple[float, float]) -> str:
+    """An interval of differences of dice."""
+    return f"[{interval[0]:+.4f}, {interval[1]:+.4f}]"
 
 
 def p_value(p: float | None) -> str:

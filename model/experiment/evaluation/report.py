@@ -13,6 +13,7 @@ from model.errors import ResultsError
 from model.experiment.evaluation import curves, reading
 from model.experiment.evaluation.comparison import Comparison, compare_areas, compare_sizes, win_rates
 from model.experiment.evaluation.cost import cost
+from model.experiment.evaluation.markdown import to_markdown
 from model.experiment.evaluation.saved_labels import SavedLabels, saved_labels
 from model.experiment.evaluation.significance import smallest_p
 from model.experiment.record.agreement import flatten
@@ -92,8 +93,8 @@ def _gains(compared: Sequence[Comparison], worst: Sequence[Comparison], saved: S
         for c in sorted(compared, key=lambda c: -c.mean)
     ]
     return (
-        f"{_markdown(pd.DataFrame(lines))}\n\nArea: under the curve of test dice over the number of labels."
-        " Worst fifth: the same for the fifth of the test images that are segmented worst."
+        f"{to_markdown(pd.DataFrame(lines))}\n\nArea: under the curve of test dice over the number of"
+        " labels. Worst fifth: the same for the fifth of the test images that are segmented worst."
         " Random needs, for 6: the labels with which random choice has the dice that the strategy has with 6,"
         " both in the mean of the experiments [95 % bootstrap interval]. It is read on straight lines between"
         " random's sizes; real curves bend, so a little less may do."
@@ -109,7 +110,7 @@ def _scores(runs: Sequence[Run], measure: curves.Measure) -> str:
     fewer = table.n.map(lambda experiments: "" if experiments == n else f" (n = {experiments})")
     cells = (table["mean"].map("{:.3f}".format) + spread + fewer).unstack("size", fill_value="–", sort=False)
     return (
-        f"{_markdown(cells[sorted(cells)].reset_index())}\n\nMean ± standard deviation over"
+        f"{to_markdown(cells[sorted(cells)].reset_index())}\n\nMean ± standard deviation over"
         f" {reading.count(n, 'experiment')}; draws of random are averaged within their experiment first."
     )
 
@@ -132,7 +133,7 @@ def _areas(runs: Sequence[Run], compared: Sequence[Comparison]) -> str:
         for n, p in sorted(least.items())
     )
     return (
-        f"{_markdown(pd.DataFrame(lines).fillna(''))}\n\nArea under the budget curve from {sizes[0]} to"
+        f"{to_markdown(pd.DataFrame(lines).fillna(''))}\n\nArea under the budget curve from {sizes[0]} to"
         f" {sizes[-1]} images by the trapezoid rule, divided by the range, so that it reads as a mean dice."
         " Differences to random are paired within experiments; interval: percentile bootstrap over"
         " experiments; p: two-sided sign-flip test, corrected over the strategies. The last two columns count"
@@ -152,8 +153,8 @@ def _sizes(runs: Sequence[Run]) -> str:
         for c in by_size
     ]
     return (
-        f"{_markdown(pd.DataFrame(lines).fillna(''))}\n\nThe p-values are corrected over all strategies and"
-        " sizes with different images."
+        f"{to_markdown(pd.DataFrame(lines).fillna(''))}\n\nThe p-values are corrected over all strategies"
+        " and sizes with different images."
     )
 
 
@@ -188,7 +189,7 @@ def _cost(runs: Sequence[Run]) -> str:
         }
     )
     return (
-        f"{_markdown(table.reset_index())}\n\nTraining and scoring is the price of this evaluation; a lab"
+        f"{to_markdown(table.reset_index())}\n\nTraining and scoring is the price of this evaluation; a lab"
         " pays only for choosing and for its own network."
     )
 
@@ -203,9 +204,9 @@ def _machines(runs: Sequence[Run]) -> str:
     trained = pd.crosstab([run.strategy for run in runs], [names], rownames=["sets trained on"])
     table = trained.loc[cost(runs).index, kinds].rename(columns={"": "not noted"})
     return (
-        f"{_markdown(table.rename_axis('sets trained on').reset_index())}\n\nSeconds of different machines do"
-        " not compare, and where two strategies were not trained on the same, a difference between them may"
-        " come from that."
+        f"{to_markdown(table.rename_axis('sets trained on').reset_index())}\n\nSeconds of different machines"
+        " do not compare, and where two strategies were not trained on the same, a difference between them"
+        " may come from that."
     )
 
 
@@ -218,7 +219,7 @@ def _protocol(protocol: Mapping[str, Any]) -> str:
         f"\n\n```\n{command}\n```"
         if command
         else "",
-        _markdown(pd.DataFrame(settings, columns=["setting", "value"]), rule="---")
+        to_markdown(pd.DataFrame(settings, columns=["setting", "value"]), rule="---")
         if settings
         else "The protocol is empty.",
     ]
@@ -231,10 +232,3 @@ def _cell(value: Any) -> str:
         shown = ", ".join(_cell(member) for member in value[:LONGEST_LIST])
         return shown if len(value) <= LONGEST_LIST else f"{shown}, ... ({len(value)} in all)"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _markdown(table: pd.DataFrame, rule: str = "---:") -> str:
-    """A table whose first column stands left."""
-    lines = [list(table.columns), ["---", *[rule] * (len(table.columns) - 1)], *table.to_numpy().tolist()]
-    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
