@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from model.cli.compare import compare_command
@@ -20,12 +22,13 @@ app = typer.Typer(
     ),
     pretty_exceptions_enable=False,
 )
-for _name, _command in {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "rank": rank_command,
     "predict": predict_command,
     "experiment": experiment_command,
     "compare": compare_command,
     "converge": converge_command,
     "transfer": transfer_command,
-}.items():
+}
+for _name, _command in _COMMANDS.items():
     app.command(name=_name, epilog=CODES)(_command)
