@@ -50,6 +50,7 @@ ROOMS = [
     "backend.queue",
     "backend.project",
     "backend.jobs.masks",
+    "backend.export",
     "backend.jobs.round",
     "backend.jobs",
     "backend.run",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from backend.cli import doctor, projects, run, share, skips, versions
+from backend.cli import doctor, export, projects, run, share, skips, versions
 from backend.cli.shell import FAILED, FIX
 from model.exit_codes import CODES
 
@@ -26,6 +26,7 @@ for command in (
     projects.recompute,
     projects.train,
     projects.status,
+    export.export,
     skips.unskip,
     versions.versions,
     versions.rollback,

@@ -17,6 +17,7 @@ from backend.cli.terminal import follow_with_bar
 from backend.errors import BackendError
 from backend.settings import get_settings
 from model import stop_signals
+from model.errors import ModelError
 from model.exit_codes import ExitCode
 
 FAILED, FIX = ExitCode.FAILED, ExitCode.FIX
@@ -94,7 +95,7 @@ def handle_errors() -> Iterator[None]:
     try:
         with stop_signals.raised():
             yield
-    except BackendError as error:
+    except (BackendError, ModelError) as error:
         print_err(f"Error: {error}")
         raise typer.Exit(FIX) from error
     except RedisError as error:

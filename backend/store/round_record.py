@@ -14,6 +14,7 @@ from model.reason import Reason
 
 RECORD = "record.json"
 DRAFT = "draft.json"
+EXPECTED = "expected.json"
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,16 @@ def round_in_force(storage: Storage, project_id: int) -> RoundRecord | None:
     """The record of the round in force, None before the first. Raises StorageError."""
     pointer = storage.read_json(f"projects/{project_id}/current-round.json", fresh=True)
     return RoundRecord.load(storage, project_id, pointer["round"]) if pointer else None
+
+
+def expected_dice(storage: Storage, project_id: int) -> dict[str, float]:
+    """How well the best labelled image teaches each other one, as the order in force was decided, by task id;
+    empty where images were not compared, and for orders of an earlier release. Raises StorageError."""
+    record = round_in_force(storage, project_id)
+    if record is None:
+        return {}
+    content = storage.read_json(f"{round_folder(project_id, record.origin)}/{EXPECTED}") or {}
+    return {str(task): float(dice) for task, dice in (content.get("tasks") or {}).items()}
 
 
 def put_in_force(storage: Storage, project_id: int, name: str) -> None:

@@ -54,6 +54,13 @@ def image_size(path: str | Path) -> tuple[int, int]:
     return (header.width, header.height) if header.orientation >= 5 else (header.height, header.width)
 
 
+def displayed_size(data: bytes, name: str) -> tuple[int, int]:
+    """Tell (height, width) in pixels of an encoded image as displayed, from its header alone.
+    Raises ImageError if it cannot be read."""
+    header = read_header(io.BytesIO(data), name)
+    return (header.width, header.height) if header.orientation >= 5 else (header.height, header.width)
+
+
 def encoded_size(data: bytes, name: str) -> tuple[int, int]:
     """Tell (height, width) in pixels of an encoded image as stored, from its header alone.
     Raises ImageError if it cannot be read."""

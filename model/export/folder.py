@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Self
 from model.arrays import Mask
 from model.class_file import write_class_file
 from model.errors import OutputError
-from model.export.coco import describe_objects, write_coco
+from model.export.coco import CocoImage, describe_objects, write_coco
 from model.export.formats import MaskFormat, encode_mask
 from model.export.journal import NAME, Entry, Journal, State
 from model.export.objects import Objects, number_objects
@@ -123,7 +123,7 @@ class ExportFolder:
         self,
         key: str,
         stem: str,
-        mask: Mask,
+        mask: Mask | None,
         *,
         fingerprint: str,
         folder: str,
@@ -134,34 +134,37 @@ class ExportFolder:
     ) -> None:
         """Write a mask, uint8 (H, W) class ids, into a sub-folder, and its image, (extension, bytes).
 
+        Without a mask the image is written alone.
         `objects` are its objects where they are not its connected pieces.
         `image_name` is what tables call an image that is not written.
         Raises OutputError when the disk takes no more, MaskError for too many objects.
         """
         name = image_name or (f"{stem}{image[0]}" if image else stem)
-        files, coco, counted = [], None, []
-        if self._format.of_objects and objects is None:
+        files: list[str] = []
+        coco: CocoImage | None = None
+        if self._format.of_objects and objects is None and mask is not None:
             objects = number_objects(mask, name=name)
         with self._writing():
             if image is not None:
                 files.append(self._put(f"{IMAGES}/{name}", image[1]))
             where = ""
-            if self._format is MaskFormat.COCO:
+            if mask is None:
+                folder = ""
+            elif self._format is MaskFormat.COCO:
                 assert objects is not None
-                coco = describe_objects(objects, name)
-                where = _coco_file(folder)
+                coco, where = describe_objects(objects, name), _coco_file(folder)
             else:
                 where = "/".join(filter(None, (folder, f"{stem}{self._format.suffix}")))
                 values = objects.numbers if objects is not None else mask
                 files.append(self._put(where, encode_mask(values, self._format)))
-            if objects is not None:
-                counted = list(zip(objects.classes, objects.areas, strict=True))
+            counted = list(zip(objects.classes, objects.areas, strict=True)) if objects is not None else []
             line = {**row, "file": name, "mask": where}
             self._journal.add(Entry(key, stem, fingerprint, files, line, folder, counted, coco))
         self._seen.add(key)
 
-    def finish(self) -> list[str]:
+    def finish(self, extra: Iterable[str] = ()) -> list[str]:
         """Write the tables; returns the files of earlier exports that were moved aside.
+        `extra` are files that were written beside the masks.
 
         Images that were not written or found done since it was opened are no part of it.
         """
@@ -169,11 +172,11 @@ class ExportFolder:
         entries.sort(key=lambda entry: (len(entry.key), entry.key) if entry.key.isdigit() else (0, entry.key))
         made = {name for entry in entries for name in entry.files}
         with self._writing():
-            tables = [self._put(INDEX, _table(COLUMNS, (entry.row for entry in entries)))]
+            tables = [*extra, self._put(INDEX, _table(COLUMNS, (entry.row for entry in entries)))]
             if self._format is MaskFormat.OBJECTS:
                 rows = _objects(entries, self._labels)
                 tables.append(self._put(OBJECTS, _table(_OBJECT_COLUMNS, rows)))
-            for folder in sorted({entry.folder for entry in entries}):
+            for folder in sorted({entry.folder for entry in entries if entry.row["mask"]}):
                 if self._format is MaskFormat.COCO:
                     tables.append(_coco_file(folder))
                     with write_atomically(self.path / tables[-1]) as file:

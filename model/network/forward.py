@@ -37,10 +37,15 @@ def to_batch(images: Sequence[Image], model: TrainedModel) -> torch.Tensor:
     return batch.to(model.device, memory_format=memory_format(model.recipe.encoder, model.device))
 
 
+def stride_of(model: TrainedModel) -> int:
+    """Heights and widths that a network takes are multiples of this many pixels."""
+    return int(2 ** max(model.recipe.depth, 5))
+
+
 def padded(batch: torch.Tensor, model: TrainedModel) -> torch.Tensor:
     """The batch with its lower and right edge repeated up to a multiple of the deepest stride, which every
     encoder can take."""
-    stride = 2 ** max(model.recipe.depth, 5)
+    stride = stride_of(model)
     height, width = batch.shape[2:]
     return pad(batch, (0, -width % stride, 0, -height % stride), mode="replicate")
 

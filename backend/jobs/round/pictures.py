@@ -17,6 +17,7 @@ from backend.labelstudio.images import address
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import to_mask
 from backend.project.context import Context
+from backend.store.round_record import EXPECTED
 from model.data.images import decode_shrunk
 from model.errors import ModelError
 from model.files import write_bytes
@@ -107,9 +108,14 @@ def _missing(context: Context, numbers: set[int]) -> dict[int, Mapping[str, Any]
 def keep_similarity(
     context: Context, round_folder: str, comparison: Comparison, labelled: Sequence[str]
 ) -> None:
-    """Keep the map of what the order was decided from."""
+    """Keep the map of what the order was decided from, and the dice that is expected of each image now."""
     content = similarity_map(comparison.ids, comparison.similarity, comparison.trained, labelled)
     context.storage.write_json(f"{round_folder}/{SIMILARITY}", content)
+    known = [index for index, task in enumerate(comparison.ids) if task in set(labelled)]
+    if known:
+        best = comparison.similarity[known].max(axis=0).tolist()
+        expected = {task: round(dice, 4) for task, dice in zip(comparison.ids, best, strict=True)}
+        context.storage.write_json(f"{round_folder}/{EXPECTED}", {"tasks": expected})
 
 
 def image_name(task: Mapping[str, Any], config: LabelConfig) -> str:

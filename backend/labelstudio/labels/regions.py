@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -74,6 +74,33 @@ def draw_regions(
     label says what is meant. Raises RegionError for a region that cannot be drawn:
     another image size, an undecodable brush, a label that the configuration does not have.
     """
+    shapes, passed_over = _read_shapes(result, config, size, name)
+    mask, overlaps = paint(shapes, size)
+    named = tuple(
+        f"{pixels} pixels are marked {config.labels[winner - 1]!r} and {config.labels[loser - 1]!r}; "
+        f"the smaller object, {config.labels[winner - 1]!r}, has them"
+        for (winner, loser), pixels in overlaps.items()
+    )
+    return Drawing(mask, named, passed_over)
+
+
+def read_parts(
+    result: Sequence[Mapping[str, Any]], config: LabelConfig, size: tuple[int, int], *, name: str
+) -> Iterator[tuple[int, tuple[slice, slice], npt.NDArray[np.bool_]]]:
+    """The shapes that `draw_regions` draws, the largest first: class id, box of rows and columns, and which
+    pixels of the box are meant. Raises RegionError as it does."""
+    shapes, _ = _read_shapes(result, config, size, name)
+    for _, _, (class_id, _, pixels) in sorted(
+        ((-int(shape[2]()[1].sum()), number, shape) for number, shape in enumerate(shapes)),
+        key=lambda item: item[:2],
+    ):
+        yield class_id, *pixels()
+
+
+def _read_shapes(
+    result: Sequence[Mapping[str, Any]], config: LabelConfig, size: tuple[int, int], name: str
+) -> tuple[list[Shape], int]:
+    """The shapes of a result, and how many others mean no pixels of a label. Raises RegionError."""
     if not isinstance(result, list | tuple):
         raise RegionError(
             f"{name}: the result is {type(result).__name__}, expected a list of regions; label the task"
@@ -109,13 +136,7 @@ def draw_regions(
             shapes.append((class_id, where, partial(read_pixels, region, kind, size)))
         except ValueError as error:
             raise RegionError(f"{where}: {error}.") from error
-    mask, overlaps = paint(shapes, size)
-    named = tuple(
-        f"{pixels} pixels are marked {config.labels[winner - 1]!r} and {config.labels[loser - 1]!r}; "
-        f"the smaller object, {config.labels[winner - 1]!r}, has them"
-        for (winner, loser), pixels in overlaps.items()
-    )
-    return Drawing(mask, named, passed_over)
+    return shapes, passed_over
 
 
 def fits(region: Mapping[str, Any], config: LabelConfig) -> bool:

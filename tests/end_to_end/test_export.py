@@ -1,0 +1,195 @@
+"""A project's masks in a folder: from a real Label Studio into files that the science reads as they are."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from backend.cli import app as service
+from backend.labelstudio.http.answers import Task
+from backend.labelstudio.labels.config import LabelConfig, parse
+from backend.labelstudio.labels.regions import from_mask
+from backend.project.context import Context, open_context
+from backend.store.version_record import VersionRecord
+from backend.store.versions import now
+from model.cli import app as science
+from model.network.checkpoint import TrainedModel
+from model.network.recipe import Recipe
+from model.network.unet import build_network
+from tests.stack import Annotator, Stack
+
+CONFIG = (
+    '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image">'
+    '<Label value="Axon"/><Label value="Myelin"/></BrushLabels></View>'
+)
+MASK = np.kron(np.array([[0, 1, 0, 2], [1, 1, 0, 0], [0, 0, 2, 2]]), np.ones((20, 20))).astype(np.uint8)
+
+
+@dataclass
+class Project:
+    """Five images: a.png is labelled, b.png skipped, another a.png not touched; damaged.png cannot be read,
+    nor labelled-damaged.png."""
+
+    id: int
+    tasks: dict[str, list[int]]  # by what the image is called
+    images: dict[int, bytes]
+    config: LabelConfig
+
+
+def picture(seed: int) -> bytes:
+    file = io.BytesIO()
+    values = np.random.default_rng(seed).integers(0, 255, MASK.shape, dtype=np.uint8)
+    Image.fromarray(values).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def project(stack: Stack) -> Project:
+    body = {"title": "Export", "label_config": CONFIG}
+    number = int(stack.http.post("/api/projects", json=body).raise_for_status().json()["id"])
+    contents = [("a.png", picture(0)), ("b.png", picture(1)), ("a.png", picture(2))]
+    contents += [("damaged.png", picture(3)[:2000]), ("labelled-damaged.png", picture(4)[:2000])]
+    for name, content in contents:
+        files = {"file": (name, content, "image/png")}
+        stack.http.post(f"/api/projects/{number}/import", files=files).raise_for_status()
+    ids = stack.client.task_ids(number)
+    tasks: dict[str, list[int]] = {}
+    for task, (name, _) in zip(ids, contents, strict=True):
+        tasks.setdefault(name, []).append(task)
+    made = Project(
+        number, tasks, dict(zip(ids, (content for _, content in contents), strict=True)), parse(CONFIG)
+    )
+    ada = Annotator(stack, stack.server.admin)
+    ada.submit(tasks["a.png"][0], from_mask(MASK, made.config))
+    ada.submit(tasks["labelled-damaged.png"][0], from_mask(MASK[::-1].copy(), made.config))
+    ada.skip(tasks["b.png"][0])
+    keep_version(number)
+    return made
+
+
+def keep_version(project: int) -> None:
+    """A model of random weights is in use."""
+    torch.manual_seed(3)
+    recipe = Recipe(width=4, depth=2, max_side=64, precision="float32")
+    network = build_network(recipe.encoder, 3, width=recipe.width, depth=recipe.depth).eval()
+    versions = open_context(project).versions
+    record = VersionRecord("v1", "job", now(), ("Axon", "Myelin"), {}, 0, recipe.to_dict())
+    versions.save(TrainedModel(network, 3, recipe), record)
+    versions.make_current("v1", by="test")
+
+
+def export(project: Project, out: Path, *options: str) -> Result:
+    where = ["export", "--project", str(project.id), "--out", str(out)]
+    return CliRunner().invoke(service, [*where, *options], env={"COLUMNS": "300"})
+
+
+def rows(out: Path) -> dict[str, dict[str, str]]:
+    return {row["task"]: row for row in csv.DictReader((out / "index.csv").open())}
+
+
+def read(path: Path) -> npt.NDArray[np.uint8]:
+    return np.asarray(Image.open(path))
+
+
+def test_every_image_has_its_best_mask_under_its_own_name(
+    stack: Stack, project: Project, tmp_path: Path
+) -> None:
+    """Damaged ones stop nothing and are named, and a label comes out without its image."""
+    out = tmp_path / "out"
+    done = export(project, out, "--onnx")
+    assert done.exit_code == 0, done.output + done.stderr
+    first, second = project.tasks["a.png"]
+    (skipped,), (broken,), (labelled,) = (
+        project.tasks[name] for name in ("b.png", "damaged.png", "labelled-damaged.png")
+    )
+    found = rows(out)
+    assert {task: row["mask"] for task, row in found.items()} == {
+        str(first): "masks/a.png",
+        str(skipped): "predicted/b.png",
+        str(second): f"predicted/a-{second}.png",
+        str(labelled): "masks/labelled-damaged.png",
+    }
+    label, prediction = found[str(first)], found[str(second)]
+    assert (label["source"], label["annotator"], label["model_version"]) == (
+        "label",
+        stack.server.admin.email,
+        "",
+    )
+    assert (prediction["source"], prediction["model_version"]) == ("prediction", "v1")
+    assert label["date"]
+    assert prediction["date"]
+    assert (read(out / "masks/a.png") == MASK).all()
+    assert (read(out / "masks/labelled-damaged.png") == MASK[::-1]).all()
+    assert (out / f"images/a-{second}.png").read_bytes() == project.images[second]
+    assert f"task {broken}" in done.stderr
+    assert f"task {labelled}" in done.stderr
+    assert f"a-{second}" in done.stdout
+    # The model draws the same masks without Label Studio, and what came out goes in again as it is.
+    where = ["--model", f"{out}/model", "--images", f"{out}/images", "--out", f"{tmp_path}/again"]
+    assert CliRunner().invoke(science.app, ["predict", *where]).exit_code == 0
+    assert (read(tmp_path / "again/b.png") == read(out / "predicted/b.png")).all()
+    assert (out / "model/model.onnx").stat().st_size > 10_000
+    where = ["--images", f"{out}/images", "--masks", f"{out}/masks", "--out", f"{tmp_path}/ranking.csv"]
+    ranked = CliRunner().invoke(science.app, ["rank", *where, "--budget", "1", "--work", f"{tmp_path}/work"])
+    assert ranked.exit_code == 0, ranked.output
+    assert "3 classes" in ranked.stderr
+    listed = {row["file"] for row in csv.DictReader((tmp_path / "ranking.csv").open())}
+    assert listed == {"b.png", f"a-{second}.png"}
+
+
+def test_a_killed_export_goes_on_and_the_next_one_takes_its_place(
+    stack: Stack, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    asked: list[int] = []
+    fetch = Context.image
+
+    def image(context: Context, task: Task, config: LabelConfig) -> bytes:
+        asked.append(int(task["id"]))
+        return fetch(context, task, config)
+
+    monkeypatch.setattr(Context, "image", image)
+    assert export(project, out, "--format", "objects").exit_code == 0
+    journal = out / ".export.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:3]) + lines[3][:30])  # as a kill leaves it
+    asked.clear()
+    assert export(project, out, "--format", "png").exit_code == 2  # the other one is not finished
+    assert export(project, out, "--format", "objects").exit_code == 0
+    assert len(rows(out)) == 4
+    first, second = project.tasks["a.png"]
+    assert second in asked
+    assert not {first, *project.tasks["b.png"]} & set(asked)
+    refused = export(project, out)
+    assert refused.exit_code == 2
+    assert "--force" in refused.stderr
+    # A label has come: its mask takes the place of the prediction, which is kept aside.
+    (task,) = project.tasks["b.png"]
+    Annotator(stack, stack.server.admin).submit(task, from_mask(MASK, project.config))
+    done = export(project, out, "--force")
+    assert done.exit_code == 0, done.output + done.stderr
+    assert (read(out / "masks/b.png") == MASK).all()
+    assert not (out / "predicted/b.png").exists()
+    assert [path.name for path in out.glob("earlier/*/predicted/*")] == ["b.png"]
+
+
+def test_what_cannot_be_exported_is_said(stack: Stack, project: Project, tmp_path: Path) -> None:
+    """An unknown project, one with neither label nor model, and a Label Studio that is away."""
+    unknown = Project(999_999, {}, {}, project.config)
+    done = export(unknown, tmp_path / "unknown")
+    assert done.exit_code == 2
+    body = {"title": "Empty", "label_config": CONFIG}
+    number = int(stack.http.post("/api/projects", json=body).raise_for_status().json()["id"])
+    done = export(Project(number, {}, {}, project.config), tmp_path / "empty")
+    assert done.exit_code == 2
+    assert "no mask to export yet" in done.stderr
+    assert not (tmp_path / "empty").exists()
