@@ -18,7 +18,7 @@ class Kind(StrEnum):
     DISPUTED = "disputed"  # value: how much `networks` networks disagree, nat a pixel
     REPRESENTATIVE = "representative"  # as disputed, and chosen to represent the others
     FAR = "far"  # value: cosine distance from the nearest image labelled or chosen before it
-    LOOKS = "looks"  # typical and varied, while images cannot be compared; note: why they cannot
+    LOOKS = "looks"  # typical and varied; note: why images cannot be compared; value: trust in its mask
     RANDOM = "random"
 
 
@@ -77,11 +77,27 @@ def reason_parts(reason: Reason | str) -> tuple[str, str, str]:
         " images best",
         Kind.FAR: f"{value:.3f} from the nearest image labelled or chosen before it (cosine distance of"
         " features)",
-        Kind.LOOKS: "chosen by its looks: it resembles many images that none labelled or before it resembles"
-        + (f" ({reason.note})" if reason.note else ""),
+        Kind.LOOKS: _looks(reason),
         Kind.RANDOM: "chosen at random",
     }
     return words[reason.kind], "", ""
+
+
+def _looks(reason: Reason) -> str:
+    others = (reason.represents or 0) - 1
+    if reason.represents is None:
+        words = "chosen by its looks: it resembles many images that none labelled or before it resembles"
+    elif others < 0:
+        words = "adds little: one that is labelled or before it looks the same"
+    elif others == 0:
+        words = "chosen by its looks: none that is labelled or before it looks like it"
+    else:
+        plural = "s look" if others > 1 else " looks"
+        words = f"chosen by its looks: {others} other image{plural} more like it than like any that is"
+        words += " labelled or before it"
+    if reason.value is not None:
+        words += f"; trust in the mask that the model draws in it: {reason.value:.2f} of 1"
+    return words + (f" ({reason.note})" if reason.note else "")
 
 
 def _compared(reason: Reason) -> tuple[str, str, str]:

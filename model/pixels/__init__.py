@@ -6,13 +6,14 @@ from model.pixels.classifier import PixelModel, train_pixel_model, train_pixel_m
 from model.pixels.feature_store import FeatureStore
 from model.pixels.features import FeatureExtractor
 from model.pixels.samples import PixelSample, Scale, draw_sample
-from model.pixels.stacked import Networks, Pixels, train_networks
+from model.pixels.stacked import Networks, OnStep, Pixels, train_networks
 from model.pixels.whole_features import WholeFeatures, whole_features
 
 __all__ = [
     "FeatureExtractor",
     "FeatureStore",
     "Networks",
+    "OnStep",
     "PixelModel",
     "PixelSample",
     "Pixels",

@@ -3,7 +3,7 @@ one for every image, all trained together, each scored on all images, so that no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from model.network.pseudo_labels import FEWEST_PIXELS
-from model.pixels import Networks, Pixels, train_networks
+from model.pixels import Networks, OnStep, Pixels, train_networks
 from model.similarity.completion import complete_by_columns
 from model.similarity.round import Round
 from model.similarity.rows import row_seed
@@ -62,7 +62,7 @@ class PixelSimilarity:
 
 
 @dataclass(frozen=True)
-class _Sampled:
+class SampledImage:
     """An image that shows something to learn from.
 
     features: float16 (P, channels), standardised. classes: uint8 (P,), its mask. The first of the pixels are
@@ -89,7 +89,13 @@ def compare_pixels(
     """
     effort = effort or effort_for(len(round_.ids))
     drawn = draw_trained(round_)
-    found, empty = _sample_images(round_, true_masks, effort, drawn)
+    found: list[SampledImage] = []
+    empty: list[str] = []
+    for identity, sampled in sample_images(round_, true_masks, effort, drawn):
+        if sampled is None:
+            empty.append(identity)
+        else:
+            found.append(sampled)
     ids = tuple(each.image for each in found)
     values = 2 * round_.features.extractor.channels
     vectors = np.array([each.vector for each in found], dtype=np.float32).reshape(len(ids), values)
@@ -109,23 +115,27 @@ def draw_trained(round_: Round) -> frozenset[str]:
     return frozenset(round_.labelled) | {str(each) for each in drawn[: MOST_NETWORKS - len(round_.labels)]}
 
 
-def _sample_images(
-    round_: Round, true_masks: bool, effort: Effort, drawn: Collection[str]
-) -> tuple[list[_Sampled], list[str]]:
-    """The images that show something to learn from, and the ids of the others."""
+def sample_images(
+    round_: Round,
+    true_masks: bool,
+    effort: Effort,
+    drawn: Collection[str],
+    *,
+    only: Sequence[str] | None = None,
+) -> Iterator[tuple[str, SampledImage | None]]:
+    """Each image's id and what there is to learn from it, None where its mask shows nothing; in the order of
+    ids. Those `drawn` get a network. Of all images, or of `only` some."""
     model, scale = round_.pixel_model, round_.pixels.scale
-    found, empty = [], []
-    for identity, sample in round_.pixels.samples(with_labels=true_masks):
+    for identity, sample in round_.pixels.samples(only, with_labels=true_masks):
         given = true_masks and identity in round_.labels
         classes = sample.classes_in(round_.labels[identity]) if given else model.classify(sample)
         if len(classes) - np.bincount(classes).max() < (1 if given else FEWEST):
-            empty.append(identity)  # however small, what is drawn is meant
+            yield identity, None  # however small, what is drawn is meant
             continue
         own = _thin(len(classes), effort.learned if identity in drawn else effort.scored)
         features = scale.apply(sample.values[own]).astype(np.float16)
         vector = np.concatenate([sample.mean, sample.deviation])
-        found.append(_Sampled(identity, features, classes[own], vector))
-    return found, empty
+        yield identity, SampledImage(identity, features, classes[own], vector)
 
 
 def _thin(count: int, wanted: int) -> npt.NDArray[np.int64]:
@@ -134,7 +144,7 @@ def _thin(count: int, wanted: int) -> npt.NDArray[np.int64]:
 
 
 def _measure_rows(
-    round_: Round, images: Sequence[_Sampled], trained: Sequence[int], effort: Effort
+    round_: Round, images: Sequence[SampledImage], trained: Sequence[int], effort: Effort
 ) -> npt.NDArray[np.float32]:
     """d of the networks of the positions `trained` on all images: float32 (K, n)."""
     rows = np.empty((len(trained), len(images)), dtype=np.float32)
@@ -147,18 +157,23 @@ def _measure_rows(
         def count(done: int, _: int, before: int = first // TOGETHER * STEPS) -> None:
             round_.on_progress("Networks on single images", before + done, total)
 
-        networks = train_networks(
-            [Pixels(each.features.astype(np.float32), each.classes) for each in own],
-            [row_seed(round_.seed, each.image) for each in own],
-            classes=round_.classes,
-            hidden=HIDDEN,
-            steps=STEPS,
-            batch=BATCH,
-            on_step=count,
-        )
+        networks = train_on_images(round_, own, count)
         done = partial(count, STEPS, 0)
         rows[first : first + TOGETHER] = score(networks, features, classes, round_.classes, on_block=done)
     return rows
+
+
+def train_on_images(round_: Round, images: Sequence[SampledImage], on_step: OnStep | None = None) -> Networks:
+    """The networks trained on each of some images alone; at most TOGETHER at once, for their memory."""
+    return train_networks(
+        [Pixels(each.features.astype(np.float32), each.classes) for each in images],
+        [row_seed(round_.seed, each.image) for each in images],
+        classes=round_.classes,
+        hidden=HIDDEN,
+        steps=STEPS,
+        batch=BATCH,
+        on_step=on_step,
+    )
 
 
 def score(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -128,3 +128,12 @@ def as_ranking(
         for rank, (image, reason) in enumerate(zip(order, reasons, strict=True), start=1)
     )
     return Ranking(tuple(queries), notes or {})
+
+
+def left_out(round_: Round, seen: Collection[str]) -> tuple[list[str], list[str]]:
+    """The unlabelled images that are not among those `seen`, in the order of ids, and why of each."""
+    known = set(seen)
+    missing = [identity for identity in round_.unlabelled if identity not in known]
+    return missing, [
+        f"left out: {round_.failed.get(identity, 'its features cannot be computed')}" for identity in missing
+    ]

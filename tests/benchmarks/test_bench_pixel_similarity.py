@@ -52,9 +52,12 @@ class GeneratedRound(Round):
         )
         random = np.random.default_rng(number)
         gain, offset = 1 + random.normal(0, 0.3), random.normal(0, 1.0)
-        values = (base.values * np.float16(gain) + np.float16(offset)).astype(np.float16)
+        values = base.values.astype(np.float32)  # in which arithmetic is ten times faster
+        values *= np.float32(gain)
+        values += np.float32(offset)
+        lit = values.astype(np.float16)
         return PixelSample(
-            base.positions, values, base.mean * gain + offset, base.deviation * abs(gain), base.size
+            base.positions, lit, base.mean * gain + offset, base.deviation * abs(gain), base.size
         )
 
     @cached_property

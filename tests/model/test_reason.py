@@ -36,6 +36,19 @@ def test_every_kind_has_words_and_comes_back_from_json(kind: Kind) -> None:
     assert Reason.from_dict(kept | {"of a later release": 1}) == reason
 
 
+@pytest.mark.parametrize(
+    ("represents", "words"),
+    [
+        (0, "adds little: one that is labelled or before it looks the same"),
+        (1, "chosen by its looks: none that is labelled or before it looks like it"),
+        (2, "chosen by its looks: 1 other image looks more like it than like any"),
+        (9, "chosen by its looks: 8 other images look more like it than like any"),
+    ],
+)
+def test_looks_say_for_how_many_an_image_speaks(represents: int, words: str) -> None:
+    assert describe_reason(Reason(Kind.LOOKS, represents=represents)).startswith(words)
+
+
 def test_plain_words_of_a_strategy_stay_as_they_are() -> None:
     assert describe_reason("raises image 3 a lot", "task") == "raises image 3 a lot"
 

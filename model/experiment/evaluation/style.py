@@ -26,10 +26,11 @@ STYLES = {
     "farthest_first": Style("#E69F00", "s", (0, (4, 1.5, 1.5, 1.5, 1.5, 1.5))),
     "alike": Style("#56B4E9", "v", (0, (3, 1))),
     "looks": Style("#F0E442", "<", (0, (2, 4))),
+    # from here on Tol's muted colours
+    "herding": Style("#332288", "*", (0, (1, 3))),
 }
-# of strategies that have none yet; the colours are Tol's muted ones
+# of strategies that have none yet
 SPARE_STYLES = (
-    Style("#332288", "*", (0, (1, 3))),
     Style("#882255", "X", (0, (6, 1, 1, 1))),
     Style("#117733", "h", (0, (8, 1.5))),
     Style("#AA4499", ">", (0, (1, 1))),

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from model.errors import ImageError
 from model.reason import Kind, Reason
+from model.similarity.appearance import standardise
 from model.similarity.round import Round
 from model.strategies import get_strategy
 from model.strategies.farthest_first import farthest_first
-from model.strategies.looks import herd, standardise
+from model.strategies.looks import herd
 from tests.model.conftest import Images
 
 

@@ -1,0 +1,87 @@
+"""Typical and varied images by their looks, in view of what is labelled: MaxHerding and UHerding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from model.options import option
+from model.reason import Kind, Reason
+from model.selection.greedy_cover import BLOCK, cover_greedily
+from model.similarity.appearance import (
+    Appearance,
+    Vectors,
+    kernel_of,
+    normalise,
+    read_appearance,
+    squared_distances,
+    standardise,
+)
+from model.similarity.reverse_accuracy import measure_trust, spread_trust
+from model.similarity.round import Round
+from model.strategies.base import Ranking, Strategy, as_ranking, left_out
+
+NONE, REVERSE_ACCURACY = "none", "reverse_accuracy"
+WIDEST = 1.0
+"""Width of the kernel of vectors of length 1, whose distances are up to 2."""
+SAME = 1e-2
+"""Labelled images of a smaller distance count as one: a kernel of that width would tell all images apart."""
+
+
+@dataclass(frozen=True)
+class Herding(Strategy):
+    """Greedy maximisation of sum over x of u(x) max over labelled or chosen z of k(x, z).
+
+    MaxHerding (Bae et al., ECCV 2024), and with a weight u UHerding (Bae et al., ICLR 2025). k is an RBF
+    kernel on vectors of length 1 that no training has changed: the mean and deviation of the features of an
+    image's pixels. As there, its width follows the labels. Their u is the margin of a classifier; here it is
+    1 - reverse classification accuracy: how little the mask of x can be trusted.
+    """
+
+    name: ClassVar[str] = "herding"
+    asks_for: ClassVar[str] = "images that look like many others, and like none that is labelled"
+    needs_labels: ClassVar[bool] = False
+    uncertainty: str = option(
+        NONE,
+        "What images count by that a label is to speak for: `none`, all alike; or `reverse_accuracy`, more"
+        " where a network that learns from the model's mask fails on the labelled images.",
+        choices=(NONE, REVERSE_ACCURACY),
+    )
+
+    def rank(self, round_: Round, budget: int) -> Ranking:
+        """The unlabelled images, each the one that raises the sum most; those that cannot be read last."""
+        round_.check_budget(budget)
+        seen = read_appearance(round_)
+        labelled = seen.positions_of(round_.labelled)
+        vectors = normalise(standardise(seen.vectors))
+        trust = self.trust(round_, seen)
+        nearness = kernel_of(vectors, adapt_width(vectors, labelled))
+        covering = cover_greedily(nearness, len(vectors), labelled, weights=1 - trust)
+        reasons = [
+            Reason(Kind.LOOKS, represents=represents, value=float(trust[place]) if trust.any() else None)
+            for place, represents in zip(covering.order, covering.represents, strict=True)
+        ]
+        last, why = left_out(round_, seen.ids)
+        order = [seen.ids[place] for place in covering.order]
+        return as_ranking(order + last, budget, [*reasons, *why])
+
+    def trust(self, round_: Round, seen: Appearance) -> npt.NDArray[np.float32]:
+        """In the masks of all images seen, float32 (n,); 0 where nothing is known of any."""
+        if self.uncertainty == NONE or not round_.labels:
+            return np.zeros(len(seen.ids), dtype=np.float32)
+        return spread_trust(seen, measure_trust(round_))
+
+
+def adapt_width(vectors: Vectors, labelled: Sequence[int]) -> float:
+    """The smallest distance between two labelled images, so that the kernel narrows as labels come; at most
+    WIDEST, which it is with less than two labelled images that differ."""
+    known = vectors[list(labelled)]
+    nearest = np.inf
+    for first in range(0, len(known), BLOCK):
+        squares = squared_distances(known[first : first + BLOCK], known)
+        nearest = min(nearest, float(squares[squares > SAME**2].min(initial=np.inf)))
+    return min(float(np.sqrt(nearest)), WIDEST)
