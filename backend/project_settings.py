@@ -111,7 +111,7 @@ class _WithStrategyOptions(BaseModel):
     @classmethod
     def _collect(cls, values: dict[str, object]) -> dict[str, object]:
         if not values.keys() - cls.model_fields.keys():
-            return values  # the declarations need not be looked at, which loads torch
+            return values  # the declarations need not be looked at, which takes a moment
         declared = _declared_options()
         given = {key: value for key, value in values.items() if key in declared and value is not None}
         return {key: value for key, value in values.items() if key not in declared} | {GATHERED: given}

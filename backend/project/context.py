@@ -22,10 +22,10 @@ from backend.project.connection import own_service, read_instance
 from backend.project_settings import ProjectSettings, parse_project_settings
 from backend.queue.connection import Keys, connection
 from backend.queue.in_hand import InHand
+from backend.queue.project_info import ProjectInfo
 from backend.settings import Settings, get_settings
 from backend.store.storage import Storage
-from backend.store.versions import Versions
-from model.network.device import default_device, default_width
+from backend.store.versions import NO_VERSION, Versions
 from model.network.recipe import Recipe
 
 
@@ -50,6 +50,14 @@ class Context:
     def versions(self) -> Versions:
         """The project's model versions."""
         return Versions(self.storage, self.project_id)
+
+    @property
+    def version(self) -> str:
+        """The version in use, as Label Studio is told: NO_VERSION before the first."""
+        hint = ProjectInfo.load(self.redis, self.project_id).version
+        if hint is not None:
+            return hint or NO_VERSION
+        return self.versions.current() or NO_VERSION
 
     @cached_property
     def folder(self) -> str:
@@ -157,6 +165,9 @@ class Setup:
     def recipe(self) -> Recipe:
         """How this project's networks are built and trained:
         its own settings, over the service's, over the device's."""
+        # Here, as it loads torch: only jobs ask for the recipe, and the web server has no use for it.
+        from model.network.device import default_device, default_width
+
         width = {"width": default_width(default_device())}
         try:
             return Recipe.from_dict({**width, **self.settings.recipe, **self.options.recipe})

@@ -117,6 +117,12 @@ def enqueue_round(
         )
 
 
+def start_training(project_id: int) -> str:
+    """What Label Studio's button "Start Training" asks for: a training, and then a round;
+    returns the job's id."""
+    return enqueue_round(project_id, "Start Training in Label Studio", train=True)
+
+
 def _meets(redis: Redis, project_id: int, request: RoundRequest) -> bool:
     """Whether the round that looked last is the one that is asked for."""
     if request == RoundRequest():

@@ -50,6 +50,8 @@ LABEL_EVENTS = (
     "ANNOTATIONS_DELETED",
     "ANNOTATION_DELETED",
 )
+START_TRAINING = "START_TRAINING"
+"""The button of that name in Label Studio's settings."""
 SYNC_EVENTS = ("TASKS_CREATED", "TASKS_DELETED", "PROJECT_UPDATED")
 
 

@@ -49,7 +49,7 @@ class RoundRequest:
             return False
         if not self.options:
             return True
-        from model.strategies import default_options  # which loads torch
+        from model.strategies import default_options  # which takes a moment
 
         used = {**default_options(strategy), **(options or {})}
         return all(used.get(name, value) == value for name, value in self.options.items())

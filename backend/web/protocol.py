@@ -17,9 +17,9 @@ from backend.labelstudio.labels.config import parse
 from backend.project import registry
 from backend.project.context import Context, open_context
 from backend.project_settings import parse_project_settings
-from backend.queue import pending_work
+from backend.queue import enqueue, pending_work
 from backend.queue.connection import PREFIX
-from backend.queue.pending_work import Work
+from backend.queue.pending_work import START_TRAINING, Work
 from backend.queue.project_info import ProjectInfo
 from backend.settings import MARK
 from backend.store.storage import Storage
@@ -27,7 +27,6 @@ from backend.store.versions import Versions
 from backend.web import payload
 from backend.web.auth import allowed_project, require_project
 from backend.web.predictor import OUTCOMES, PREDICTOR, Predictor, count_predictions, describe_outcomes
-from backend.web.segmenter import START_TRAINING, Segmenter
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +80,7 @@ def setup() -> Response:
         before, _, first = pipe.execute()
     if new or first or ProjectInfo.from_redis(before).setup != fingerprint:
         pending_work.request(redis, project_id, Work.CONFIGURE)
-    return jsonify({"model_version": Segmenter(project_id, schema, context=context).version})
+    return jsonify({"model_version": context.version})
 
 
 @protocol.post("/predict")
@@ -102,6 +101,9 @@ def predict() -> Response:
 
 
 def _predict() -> Response:
+    # Here, as it takes seconds and half a gigabyte, of which the public process has no use.
+    from backend.web.segmenter import Segmenter
+
     content = payload.json_object()
     project_id = payload.project_number(content.get("project"))
     tasks = payload.tasks(content)
@@ -131,7 +133,7 @@ def webhook() -> tuple[Response, int] | Response:
     context = project_context(project_id)
     if action == START_TRAINING:
         require_known(context)
-        return jsonify(Segmenter(project_id, None, context=context).fit(action, content)), 201
+        return jsonify({"job": enqueue.start_training(project_id)}), 201
     event = pending_work.read_event(action, content)
     backlog = current_app.config["BACKLOG"]
     if len(backlog) == 0:  # else Redis is away, and cannot tell

@@ -1,5 +1,7 @@
 """The model as Label Studio's machine-learning package sees one:
-a class with `predict` and `fit`, one object per project."""
+a class with `predict` and `fit`, one object per project.
+
+The package loads torch: only the process that predicts imports this."""
 
 from __future__ import annotations
 
@@ -24,8 +26,7 @@ from backend.metrics.counters import Drawn
 from backend.project import missing_images
 from backend.project.context import Context
 from backend.queue import enqueue, pending_work
-from backend.queue.pending_work import Work
-from backend.queue.project_info import ProjectInfo
+from backend.queue.pending_work import START_TRAINING, Work
 from backend.store.round_record import round_in_force
 from backend.store.versions import NO_VERSION
 from model.errors import ImageError, ModelError
@@ -33,7 +34,6 @@ from model.network.inference import Segmenter as Network
 
 log = logging.getLogger(__name__)
 
-START_TRAINING = "START_TRAINING"
 UNRANKED_SCORE = 1.0
 """Score of a prediction for a task that is in no round: after all that are."""
 
@@ -96,10 +96,7 @@ class Segmenter(LabelStudioMLBase):
     @property
     def version(self) -> str:
         """The version in use, which /setup tells and /predict answers: NO_VERSION before the first."""
-        hint = ProjectInfo.load(self.context.redis, self.context.project_id).version
-        if hint is not None:
-            return hint or NO_VERSION
-        return self.context.versions.current() or NO_VERSION
+        return self.context.version
 
     def predict(
         self, tasks: Sequence[Mapping[str, Any]], context: Mapping[str, Any] | None = None, **keywords: Any
@@ -125,11 +122,7 @@ class Segmenter(LabelStudioMLBase):
         START_TRAINING starts a training and then a round at once."""
         del keywords
         if event == START_TRAINING:
-            return {
-                "job": enqueue.enqueue_round(
-                    self.context.project_id, "Start Training in Label Studio", train=True
-                )
-            }
+            return {"job": enqueue.start_training(self.context.project_id)}
         noted = pending_work.read_event(event, data)
         if noted is not None:
             pending_work.record(self.context.redis, self.context.project_id, noted)

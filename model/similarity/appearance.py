@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from model.similarity.round import Round
+if TYPE_CHECKING:
+    from model.similarity.round import Round
 
 Vectors = npt.NDArray[np.float32]
 SAMPLE = 1000

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from model.network.inference import Segmenter
-
 if TYPE_CHECKING:
+    from model.network.inference import Segmenter
     from model.similarity.round import Round
 
 Kind = Literal["unet", "pixel"]
@@ -22,7 +21,7 @@ UNET: Final = "unet"
 PIXEL: Final = "pixel"
 LEARNERS: tuple[Kind, ...] = (UNET, PIXEL)
 
-Network = TypeVar("Network", bound=Segmenter)
+Network = TypeVar("Network", bound="Segmenter")
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model.arrays import Mask
 from model.files import write_bytes
 from model.hashing import digest
 from model.network.dice import dice
-from model.network.inference import predict_masks
-from model.similarity.round import Round
+
+if TYPE_CHECKING:
+    from model.similarity.round import Round
 
 
 def train_row(round_: Round, k: str, labels: Mapping[str, Mask] | None = None) -> dict[str, float]:
@@ -31,6 +33,8 @@ def train_row(round_: Round, k: str, labels: Mapping[str, Mask] | None = None) -
 def predictions_of(round_: Round, k: str, label: Mask) -> Iterator[Mask]:
     """f_k(x_i) of every image, in the order of ids:
     uint8 (H, W) class ids, of f_k trained on (x_k, label) alone."""
+    from model.network.inference import predict_masks
+
     network = round_.train(
         f"Training on {k} alone", (k,), row_seed(round_.seed, k), {k: label}, round_.recipe.row_steps
     )

@@ -1,5 +1,7 @@
 """The strategies by name. A new one is one new file here:
-a subclass of `Strategy` with a `name`, its options included."""
+a subclass of `Strategy` with a `name`, its options included.
+
+Programs without networks read names and options here, so what loads torch is imported where it is used."""
 
 from __future__ import annotations
 

@@ -4,14 +4,16 @@ the task-dependent method that believes a similarity only among images that look
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from model.similarity.pixel_similarity import PixelSimilarity
-from model.similarity.round import Round
 from model.strategies.task_dependent import TaskDependent
+
+if TYPE_CHECKING:
+    from model.similarity.pixel_similarity import PixelSimilarity
+    from model.similarity.round import Round
 
 SAMPLE = 1000
 """Images whose distances set the scale."""

@@ -4,14 +4,16 @@ networks trained on random parts of L, whose disagreement shows where f_L is gue
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from model.errors import StrategyError
-from model.network.inference import Segmenter
 from model.similarity.learner import Learner, Part
-from model.similarity.round import Round
+
+if TYPE_CHECKING:
+    from model.network.inference import Segmenter
+    from model.similarity.round import Round
 
 BAGS = 3  # networks trained on a part of L; f_L is the one on all of it
 BAG_SHARE = 0.8  # of L, in each part

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from model.network.dice import dice
 from model.similarity.learner import Learner
-from model.similarity.pixel_learner import PixelLearner
-from model.similarity.pixel_similarity import PixelSimilarity
-from model.similarity.round import Round
 from model.strategies.bagging import NAMES, bag_folder, bag_units, load_bags, train_bag
 from model.strategies.task_dependent import PIXEL, TaskDependent
+
+if TYPE_CHECKING:
+    from model.similarity.pixel_similarity import PixelSimilarity
+    from model.similarity.round import Round
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Trusted(TaskDependent):
 
     def weigh_pixels(self, round_: Round, found: PixelSimilarity) -> npt.NDArray[np.float32]:
         """d as far as it can be trusted, by pixel classifiers on parts of L."""
+        from model.similarity.pixel_learner import PixelLearner
+
         return discount(found.matrix, trust(PixelLearner(round_), found.ids))
 
 

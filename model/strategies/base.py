@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,9 @@ import numpy.typing as npt
 from model.errors import StrategyError
 from model.options import check_options
 from model.reason import Reason
-from model.similarity.round import Round
+
+if TYPE_CHECKING:
+    from model.similarity.round import Round
 
 NETWORKS_TRAINED = (
     "networks trained"  # how the report of `run_units` ends, apart from those of each network's own steps

@@ -7,17 +7,19 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from model.options import option
 from model.reason import Kind, Reason
-from model.similarity.round import Round
 from model.strategies.bagging import bag_folder, bag_units, load_bags, train_bag
 from model.strategies.base import Ranking, Strategy, as_ranking
 from model.strategies.features import cosine_similarity
+
+if TYPE_CHECKING:
+    from model.similarity.round import Round
 
 MOST_SUBSETS = 2_000_000  # subsets searched exhaustively (seconds); above it the original's greedy search
 SEARCHES = ("auto", "exhaustive", "greedy")

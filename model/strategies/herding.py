@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,10 @@ from model.similarity.appearance import (
     standardise,
 )
 from model.similarity.reverse_accuracy import measure_trust, spread_trust
-from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking, left_out
+
+if TYPE_CHECKING:
+    from model.similarity.round import Round
 
 NONE, REVERSE_ACCURACY = "none", "reverse_accuracy"
 WIDEST = 1.0

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from model.reason import Kind, Reason
 from model.selection.greedy_cover import cover_greedily
 from model.similarity.appearance import Vectors, kernel_of, median_distance, read_appearance, standardise
-from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking, left_out
+
+if TYPE_CHECKING:
+    from model.similarity.round import Round
 
 
 @dataclass(frozen=True)

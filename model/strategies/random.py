@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from model.reason import Kind, Reason
-from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking
+
+if TYPE_CHECKING:
+    from model.similarity.round import Round
 
 
 @dataclass(frozen=True)

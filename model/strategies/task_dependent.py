@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,11 @@ from model.options import option
 from model.reason import Kind, Reason
 from model.selection.solver import TIME_LIMIT
 from model.similarity import RowStore, complete, train_row
-from model.similarity.pixel_similarity import PixelSimilarity, compare_pixels
-from model.similarity.round import Round
 from model.strategies.base import Comparison, Query, Ranking, Strategy
+
+if TYPE_CHECKING:
+    from model.similarity.pixel_similarity import PixelSimilarity
+    from model.similarity.round import Round
 
 ROWS = "rows"  # folder of the rows, within that of the round
 STREAM = 1  # of random numbers, apart from that of the random strategy, whose batch would lie in K otherwise
@@ -157,6 +159,8 @@ class TaskDependent(Strategy):
 
     def compare_pixels(self, round_: Round) -> Compared:
         """d by small networks on pixels, one for every image (Eq. 2)."""
+        from model.similarity.pixel_similarity import compare_pixels
+
         found = compare_pixels(round_, true_masks=self.true_masks)
         if not set(found.ids) - set(round_.labels):
             raise nothing_found(round_)

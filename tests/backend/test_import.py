@@ -25,13 +25,21 @@ def test_a_missing_package_says_which_command_installs_it() -> None:
     assert "pip install --no-deps label-studio-ml==1.0.9" in done.stderr
 
 
-def test_asking_for_a_job_needs_no_torch() -> None:
-    """Commands answer at once: who enqueues does not import the networks' libraries."""
+def test_torch_is_loaded_only_where_networks_work() -> None:
+    """By jobs and by the process that predicts: the web server, the scheduler and commands start at once, and
+    take a fifth of the memory. They name strategies and their options, and tell the version in use."""
     done = run(
-        "import sys, backend.queue.enqueue, backend.run.scheduler; assert 'torch' not in sys.modules, 'torch"
-        " was imported'"
+        "import os, sys; os.environ['REDIS_URL'] = 'redis://127.0.0.1:1'  # none is asked\n"
+        "import backend.app, backend.cli, backend.doctor.examination, backend.queue.enqueue\n"
+        "import backend.run.scheduler, backend.web.gunicorn_config\n"
+        "from backend.project_settings import parse_project_settings\n"
+        "from backend.queue.round_request import RoundRequest\n"
+        "parse_project_settings({'strategy': 'ensemble', 'search': 'greedy'})\n"
+        "RoundRequest().met_by(budget=5, strategy='alike', options={})\n"
+        "backend.app.create_app()\n"
+        "print('heavy:', sys.modules.keys() & {'torch', 'label_studio_ml', 'timm', 'pandas'})"
     )
-    assert done.returncode == 0, done.stderr
+    assert "heavy: set()" in done.stdout, done.stdout + done.stderr
 
 
 def test_threads_that_wait_do_not_spin_and_no_library_is_loaded_for_nothing() -> None:

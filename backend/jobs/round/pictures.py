@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, TypedDict
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from backend.errors import RegionError, TaskImageError
@@ -17,6 +17,7 @@ from backend.labelstudio.images import address
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import to_mask
 from backend.project.context import Context
+from backend.store.round_pictures import FOLDER, INDEX, SIMILARITY, Picture, picture_name
 from backend.store.round_record import EXPECTED
 from model.data.images import decode_shrunk
 from model.errors import ModelError
@@ -27,26 +28,9 @@ log = logging.getLogger(__name__)
 
 PICTURES = 40
 """Tasks from the start of the order that have a picture; the page shows ten, and annotators proceed."""
-INDEX = "pictures.json"
-SIMILARITY = "similarity.json"
 LONGEST_NAME = 80
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of an upload."""
-
-
-class Picture(TypedDict):
-    """What the page knows of a task of the order."""
-
-    name: str  # of the image file
-    picture: bool  # whether there is one
-
-
-NO_PICTURE: Picture = {"name": "", "picture": False}
-
-
-def picture_name(round_folder: str, task: int) -> str:
-    """Where the picture of a task is kept."""
-    return f"{round_folder}/pictures/{task}.jpg"
 
 
 def draw_pictures(
@@ -82,7 +66,7 @@ def draw_pictures(
             continue
         index[str(number)]["picture"] = True
     if index:
-        context.storage.put(f"{round_folder}/pictures")
+        context.storage.put(f"{round_folder}/{FOLDER}")
     context.storage.write_json(f"{round_folder}/{INDEX}", {"tasks": index})
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from backend.errors import BackendError
-from backend.jobs.round.pictures import INDEX, NO_PICTURE, SIMILARITY, Picture
 from backend.project import live_quality, version_list
 from backend.project.context import Context
 from backend.project.forecast import Advice, Forecast, advise, forecast
@@ -18,6 +17,7 @@ from backend.project.status import read_status
 from backend.project.time_spent import TimeSpent, summarise_time
 from backend.project.version_list import VersionList
 from backend.queue.project_jobs import CANCELLED
+from backend.store.round_pictures import INDEX, NO_PICTURE, SIMILARITY, Picture
 from backend.store.round_record import round_in_force
 from backend.store.version_history import ROLLBACK, Use
 from backend.store.version_record import Learner

@@ -9,12 +9,12 @@ from typing import Any
 from flask import Blueprint, Response, current_app, make_response, render_template, send_file
 
 from backend.errors import RequestError
-from backend.jobs.round.pictures import SIMILARITY, picture_name
 from backend.labelstudio.order.rounds import is_round, order_title
 from backend.project.context import Context
 from backend.project.status import read_status
 from backend.queue import pending_work
 from backend.queue.project_info import ProjectInfo
+from backend.store.round_pictures import SIMILARITY, picture_name
 from backend.web.answers import wants_page
 from backend.web.cross_site import page_token
 from backend.web.pages.page import collect
