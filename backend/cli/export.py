@@ -74,10 +74,5 @@ def _notes(done: Exported, out: Path) -> list[str]:
             f"{len(done.moved)} files of an earlier export, which this one has no more, were moved to"
             f" {out / 'earlier'}."
         )
-    predicted = f", {done.predictions} masks of {done.version} in predicted" if done.version else ""
-    missing = done.images - done.labels - done.predictions
-    without = f"; {missing} images have no mask" if missing > 0 else ""
-    notes.append(
-        f"Written to {out}: {done.labels} labels in masks{predicted}{without}. index.csv lists them."
-    )
+    notes.append(f"Written to {out}: {done.summary}. index.csv lists them.")
     return notes

@@ -53,6 +53,14 @@ class Exported:
     """Files of an earlier export that this one has no more."""
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def summary(self) -> str:
+        """How many masks there are, in words."""
+        labels = f"{self.labels} label{'' if self.labels == 1 else 's'}"
+        predicted = f", {self.predictions} masks of {self.version}" if self.version else ""
+        missing = self.images - self.labels - self.predictions
+        return f"{labels}{predicted}{f', {missing} images without a mask' if missing > 0 else ''}"
+
 
 def export_masks(
     context: Context,

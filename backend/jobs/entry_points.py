@@ -13,6 +13,7 @@ from backend.errors import QueueError
 from backend.finding import Severity
 from backend.jobs import live_turn, rollback, sync
 from backend.jobs.estimate import note_estimate
+from backend.jobs.export import export_archive
 from backend.jobs.job import TAKE_OVER_SECONDS, hold_fence, job, wait_for_answer
 from backend.jobs.round import finish
 from backend.jobs.round import start as rounds
@@ -30,6 +31,7 @@ from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
 from backend.stopping import stopped_by
 from backend.store.round_record import round_in_force
+from model.export.formats import MaskFormat
 
 log = logging.getLogger(__name__)
 
@@ -211,6 +213,15 @@ def unskip(context: Context, job_id: str, tasks: list[int]) -> JobResult:
     ProjectInfo().save(context.redis, context.project_id, forget=("looked",))
     pending_work.request(context.redis, context.project_id, Work.SYNC)
     return {"tasks": list(done.tasks), "kept": list(done.kept), "reason": skipped_tasks.describe(done)}
+
+
+@job(project_jobs.EXPORT, noted=False)
+def export_masks(context: Context, job_id: str, mask_format: str) -> JobResult:
+    """Write all masks into the zip file that the status page offers."""
+    with hold_fence(context, "export", job_id, project_jobs.EXPORT) as progress:
+        if progress is None:
+            return OTHER_ALIVE.copy()
+        return export_archive(context, progress, MaskFormat(mask_format))
 
 
 @job("look")

@@ -11,6 +11,7 @@ RUNNING = {
     "round": "Computing the order",
     "finish": "Writing the order",
     "rollback": "Rolling back",
+    "export": "Exporting the masks",
 }
 WAITING = {
     "training": "a training",
@@ -20,6 +21,7 @@ WAITING = {
     "row": "a part of a new order",
     "finish": "the end of the round",
     "rollback": "a change of version",
+    "export": "an export of the masks",
     "unskip": "putting skipped images back",
     "look": "a sync with Label Studio",
     "configure": "a check of the connection",

@@ -187,6 +187,7 @@ def _running(redis: Redis, project_id: int) -> Running | None:
         project_jobs.START: 2,
         project_jobs.FINISH: 3,
         project_jobs.UNIT: 4,
+        project_jobs.EXPORT: 5,
     }
     entries = [entry for entry in progress.running(redis, project_id) if entry["kind"] in order]
     if not entries:

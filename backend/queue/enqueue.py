@@ -21,6 +21,7 @@ from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
 from backend.queue.project_jobs import (
     ALIVE,
+    EXPORT,
     FINISH,
     ROLLBACK,
     START,
@@ -183,6 +184,22 @@ def enqueue_unskip(project_id: int, tasks: Sequence[int] = ()) -> str:
     with lock(redis, project_id):
         return _enqueue(
             redis, project_id, UNSKIP, "unskip", (project_id, list(tasks)), on=CONTROL, at_front=True
+        )
+
+
+def enqueue_export(project_id: int, mask_format: str) -> str:
+    """Write all masks into a zip file for the status page; returns the job's id.
+
+    On the queue of trainings, as it draws masks for minutes, but before what waits there. One at a time.
+    """
+    redis = connection()
+    with lock(redis, project_id):
+        alive = find(redis, project_id, EXPORT, ALIVE)
+        arguments = (project_id, mask_format)
+        return (
+            alive.id
+            if alive
+            else _enqueue(redis, project_id, EXPORT, "export_masks", arguments, at_front=True)
         )
 
 

@@ -20,6 +20,7 @@ FINISH = "finish"
 UNIT = "row"
 ROLLBACK = "rollback"
 UNSKIP = "unskip"
+EXPORT = "export"
 CANCELLED = (
     "Cancelled by a person at {time}. Model and order stay as they are until the next label, or until you"
     " recompute the queries."
@@ -95,7 +96,8 @@ def round_computes(redis: Redis, project_id: int) -> bool:
 
 def waiting(redis: Redis, project_id: int) -> list[str]:
     """Kinds of the jobs that wait for a worker or for another job."""
-    kinds = (Work.TRAINING, Work.FIRST_ORDER, Work.LIVE, START, FINISH, ROLLBACK, Work.SYNC, Work.CONFIGURE)
+    orders = (Work.FIRST_ORDER, Work.LIVE, START, FINISH)
+    kinds = (Work.TRAINING, *orders, ROLLBACK, EXPORT, Work.SYNC, Work.CONFIGURE)
     return [kind for kind in kinds if find(redis, project_id, kind, WAITING)]
 
 
@@ -126,7 +128,7 @@ def cancel(project_id: int) -> list[str]:
             if job.get_status() in WAITING:
                 with suppress(InvalidJobOperation):  # it has ended meanwhile
                     job.cancel()
-        upkeep = (Work.SYNC, Work.CONFIGURE, UNSKIP)
+        upkeep = (Work.SYNC, Work.CONFIGURE, UNSKIP, EXPORT)
         if due or any(job.meta.get("kind") not in upkeep for job in jobs):
             pending_work.pause(redis, project_id, CANCELLED.format(time=time.strftime("%H:%M")))
     return ids

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, jsonify, redirect, request, url_for
+from flask import Blueprint, Response, current_app, jsonify, redirect, request, send_file, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from backend.errors import QueueError, RequestError
+from backend.export.archive import fetch_archive
 from backend.project.status import read_status
 from backend.project_settings import MOST_BUDGET, parse_project_settings, parse_round_options
 from backend.queue import pending_work
-from backend.queue.enqueue import enqueue_rollback, enqueue_round, enqueue_training, enqueue_unskip
+from backend.queue.enqueue import (
+    enqueue_export,
+    enqueue_rollback,
+    enqueue_round,
+    enqueue_training,
+    enqueue_unskip,
+)
 from backend.queue.follow import follow
 from backend.queue.project_info import ProjectInfo
 from backend.queue.project_jobs import cancel
@@ -17,6 +24,7 @@ from backend.web import payload
 from backend.web.answers import wants_page
 from backend.web.cross_site import HEADER
 from backend.web.protocol import project_context, require_known
+from model.export.formats import MaskFormat
 from model.strategies import strategy_names, strategy_options
 
 LABEL_STUDIO_AGENT = "heartex/"
@@ -114,6 +122,32 @@ def unskip(project_id: int) -> tuple[Response, int]:
     tasks = payload.task_numbers(payload.json_object(optional=True))
     require_known(project_context(project_id), ask=True)
     return jsonify({"job": enqueue_unskip(project_id, tasks)}), 202
+
+
+@projects.post("/<int:project_id>/export")
+def export(project_id: int) -> tuple[Response, int]:
+    """Write all masks into a zip file, as {"format"} or as PNG of class ids;
+    answers at once with the job that does it."""
+    given = payload.json_object(optional=True).get("format", MaskFormat.PNG)
+    if given not in list(MaskFormat):
+        raise RequestError(f"format: found {str(given)[:40]!r}, expected one of {', '.join(MaskFormat)}.")
+    require_known(project_context(project_id), ask=True)
+    return jsonify({"job": enqueue_export(project_id, str(given))}), 202
+
+
+@projects.get("/<int:project_id>/masks.zip")
+def masks(project_id: int) -> Response:
+    """The zip file of the last export."""
+    context = project_context(project_id)
+    require_known(context)
+    path = fetch_archive(context)
+    if path is None:
+        raise RequestError(
+            f"Project {project_id} has no exported masks yet; press Export masks on its page, or POST"
+            f" /projects/{project_id}/export.",
+            404,
+        )
+    return send_file(path, mimetype="application/zip", as_attachment=True, download_name=path.name)
 
 
 @projects.get("/<int:project_id>/jobs/<job_id>")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,3 +194,28 @@ def test_what_cannot_be_exported_is_said(stack: Stack, project: Project, tmp_pat
     assert done.exit_code == 2
     assert "no mask to export yet" in done.stderr
     assert not (tmp_path / "empty").exists()
+
+
+def test_the_status_page_gives_the_same_as_a_zip_file(stack: Stack, project: Project) -> None:
+    where = f"/projects/{project.id}"
+    assert stack.web.get(f"{where}/masks.zip").status_code == 404
+    refused = stack.web.post(f"{where}/export", json={"format": "jpeg"})
+    assert refused.status_code == 400
+    job = stack.web.post(f"{where}/export", json={"format": "tiff"}).raise_for_status().json()["job"]
+    states = (stack.web.get(f"{where}/jobs/{job}").json() for _ in iter(int, 1))
+    state = stack.wait(lambda: (s := next(states))["state"] in ("finished", "failed") and s, "the export")
+    assert state["state"] == "finished", state
+    page = stack.web.get(where, headers={"Accept": "text/html"}).text
+    assert f'href="{where}/masks.zip"' in page
+    answer = stack.web.get(f"{where}/masks.zip").raise_for_status()
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        names = {name.partition("/")[2] for name in archive.namelist()}
+    assert {"index.csv", "masks/a.tif", "masks/classes.json", "images/a.png", "model/model.json"} <= names
+    assert not any(name.startswith(".") for name in names)
+    # The next one takes its place.
+    job = stack.web.post(f"{where}/export").raise_for_status().json()["job"]
+    stack.wait(lambda: stack.web.get(f"{where}/jobs/{job}").json()["state"] == "finished", "the next export")
+    folder = stack.settings.model_dir / f"projects/{project.id}/export"
+    assert len(list(folder.glob("*.zip"))) == 1
+    assert not list((stack.settings.model_dir / "cache").glob("export-*"))

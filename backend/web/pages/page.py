@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from backend.errors import BackendError
+from backend.export.archive import Archive, read_archive
 from backend.project import live_quality, version_list
 from backend.project.context import Context
 from backend.project.forecast import Advice, Forecast, advise, forecast
@@ -77,6 +78,7 @@ class Page:
     forecast_chart: Chart | None = None
     advice: Advice | None = None
     similarity: str | None = None  # the round whose map is shown
+    archive: Archive | None = None  # the last export
     left: int = 0  # images of the order that are neither labelled nor skipped by all
     problems: list[str] = field(default_factory=list)
 
@@ -104,7 +106,7 @@ def collect(context: Context) -> Page:
     """The page of a project that is known."""
     state = read_status(context.project_id)
     page = Page(project=context.project_id, state=state, headline=headline(state, context.settings))
-    for part in (_add_order, _add_versions, _add_quality):
+    for part in (_add_order, _add_versions, _add_quality, _add_archive):
         try:
             part(context, page)
         except BackendError as error:
@@ -242,6 +244,10 @@ def _add_quality(context: Context, page: Page) -> None:
         if place == 0 or each.version != shown[place - 1].version
     ]
     page.live = chart(values, median=True, bounds=changes)
+
+
+def _add_archive(context: Context, page: Page) -> None:
+    page.archive = read_archive(context)
 
 
 def _forecast_chart(expected: Forecast) -> Chart:
