@@ -19,7 +19,7 @@ class Kind(StrEnum):
     REPRESENTATIVE = "representative"  # as disputed, and chosen to represent the others
     FAR = "far"  # value: cosine distance from the nearest image labelled or chosen before it
     LOOKS = "looks"  # typical and varied; note: why images cannot be compared; value: trust in its mask
-    RANDOM = "random"
+    RANDOM = "random"  # value: the share of the image that the model marks, where that counted
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def reason_parts(reason: Reason | str) -> tuple[str, str, str]:
         Kind.FAR: f"{value:.3f} from the nearest image labelled or chosen before it (cosine distance of"
         " features)",
         Kind.LOOKS: _looks(reason),
-        Kind.RANDOM: "chosen at random",
+        Kind.RANDOM: "chosen at random"
+        + (f", more likely the more the model marks; here {value:.1%} of the image" if value else ""),
     }
     return words[reason.kind], "", ""
 
