@@ -21,7 +21,6 @@ from model.similarity.appearance import (
     squared_distances,
     standardise,
 )
-from model.similarity.reverse_accuracy import measure_trust, spread_trust
 from model.strategies.base import Ranking, Strategy, as_ranking, left_out
 
 if TYPE_CHECKING:
@@ -75,6 +74,8 @@ class Herding(Strategy):
         """In the masks of all images seen, float32 (n,); 0 where nothing is known of any."""
         if self.uncertainty == NONE or not round_.labels:
             return np.zeros(len(seen.ids), dtype=np.float32)
+        from model.similarity.reverse_accuracy import measure_trust, spread_trust
+
         return spread_trust(seen, measure_trust(round_))
 
 
