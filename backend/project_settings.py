@@ -22,7 +22,7 @@ from backend.errors import SettingsError
 from model.options import Option
 
 DEFAULT_STRATEGY = "task_dependent"
-COMPARING = ("task_dependent", "alike", "trusted")
+COMPARING = ("task_dependent", "coverage", "alike", "trusted")
 """Strategies that compare images, by pixel classifiers unless `similarity` says otherwise; named here so that
 who asks need not load them."""
 MOST_BUDGET = 1000

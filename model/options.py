@@ -32,6 +32,7 @@ class Option:
     optional: bool = False  # None is a value
     automatic: str = ""  # what the command line takes where nothing is said, in words; empty: the default
     flag: str = ""  # on the command line, where it is not made from the name
+    usual: Any = None  # the default where it is declared; that of a child may be another
 
     @property
     def expected(self) -> str:
@@ -74,18 +75,36 @@ def option(default: Any, help: str, **limits: Any) -> Any:
 
 
 def options_of(declaring: type) -> Mapping[str, Option]:
-    """The options that a dataclass declares, by name, those of its parents first."""
+    """The options that a dataclass declares or inherits, by name, those of its parents first.
+
+    A child may give an option of its parent another default, `mutual: bool = True`, and nothing else.
+    """
     types_ = typing.get_type_hints(declaring)
     found = {}
     for each in dataclasses.fields(declaring):
-        if "help" in each.metadata:
+        declared = _declaration(declaring, each)
+        if "help" in declared.metadata:
             kind = types_[each.name]
             members = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
             (plain,) = set(members) - {type(None)}
             found[each.name] = Option(
-                each.name, plain, each.default, optional=len(members) > 1, **each.metadata
+                each.name,
+                plain,
+                each.default,
+                optional=len(members) > 1,
+                usual=declared.default,
+                **declared.metadata,
             )
     return types.MappingProxyType(found)
+
+
+def _declaration(declaring: type, field: dataclasses.Field[Any]) -> dataclasses.Field[Any]:
+    """The field of the nearest parent that says what an option means; the field itself where none does."""
+    for parent in declaring.__mro__:
+        found: dataclasses.Field[Any] | None = getattr(parent, "__dataclass_fields__", {}).get(field.name)
+        if found is not None and "help" in found.metadata:
+            return found
+    return field
 
 
 def check_options(declaring: Any, error: type[Exception]) -> None:

@@ -22,6 +22,33 @@ class Kind(StrEnum):
     RANDOM = "random"  # value: the share of the image that the model marks, where that counted
 
 
+class Measure(StrEnum):
+    """The expected dice that an order makes as high as possible; also the name of its field in a `Reason`."""
+
+    WORST = "worst"
+    WORST_FIFTH = "worst_fifth"
+    MEAN = "mean"
+
+    @property
+    def words(self) -> str:
+        """The "worst expected dice"."""
+        return {
+            Measure.WORST: "worst expected dice",
+            Measure.WORST_FIFTH: "expected dice of the worst fifth of the images",
+            Measure.MEAN: "mean expected dice",
+        }[self]
+
+    @property
+    def note(self) -> str:
+        """The name of its value before the batch among the notes of a ranking."""
+        return f"{self}_before"
+
+    @classmethod
+    def of_notes(cls, notes: Mapping[str, Any]) -> Measure | None:
+        """The one that the notes of a ranking tell; None where they tell none."""
+        return next((measure for measure in cls if measure.note in notes), None)
+
+
 @dataclass(frozen=True)
 class Reason:
     """The figures behind a place; None where the kind has none. Dice values are in [0, 1]."""
@@ -31,6 +58,9 @@ class Reason:
     raised: tuple[float, float] | None = None  # that dice before and after this label
     represents: int | None = None  # images, itself included, that resemble no labelled one more
     worst: tuple[float, float] | None = None  # the worst expected dice before and after this label
+    worst_fifth: tuple[float, float] | None = None  # the mean of the worst fifth of the images, so
+    mean: tuple[float, float] | None = None  # the mean expected dice, so
+    alike: bool | None = None  # whether only images that look alike are believed to teach each other
     value: float | None = None  # by kind
     networks: int | None = None
     note: str | None = None
@@ -45,8 +75,8 @@ class Reason:
         Raises ValueError for an unknown kind, TypeError for figures that are none."""
         known = {each.name: content[each.name] for each in dataclasses.fields(cls) if each.name in content}
         pairs = {
-            name: (float(known[name][0]), float(known[name][1]))
-            for name in ("raised", "worst")
+            str(name): (float(known[name][0]), float(known[name][1]))
+            for name in ("raised", *Measure)
             if known.get(name) is not None
         }
         return cls(**known | pairs | {"kind": Kind(content["kind"])})
@@ -104,8 +134,8 @@ def _looks(reason: Reason) -> str:
 def _compared(reason: Reason) -> tuple[str, str, str]:
     """A gain is claimed only where one can be seen in two decimals.
 
-    An expected dice is a mean over all labelled images, so a label can lower that of some image, the worst
-    one included.
+    By the paper an expected dice is a mean over all labelled images, so a label can lower that of some image,
+    the worst one included.
     """
     parts = []
     if reason.represents is not None:
@@ -117,9 +147,17 @@ def _compared(reason: Reason) -> tuple[str, str, str]:
             if rise
             else f"no gain for the worst image (expected dice {reason.worst[1]:.2f})"
         )
+    for measure, figures in ((Measure.WORST_FIFTH, reason.worst_fifth), (Measure.MEAN, reason.mean)):
+        if figures and (rise := _rise(*figures)):
+            parts.append(f"raises the {measure.words} {rise}")
     rest = "; ".join(parts)
     if reason.image and reason.raised and (rise := _rise(*reason.raised)):
-        return "expected to raise the dice of ", reason.image, "; ".join(filter(None, (f" {rise}", rest)))
+        if reason.worst:
+            return "expected to raise the dice of ", reason.image, "; ".join(filter(None, (f" {rise}", rest)))
+        before, after = (f"{each:.2f}" for each in reason.raised)
+        why = "as they look alike and this one teaches it" if reason.alike else "as this one teaches it"
+        told = f" most: expected at a dice of {before} now, {after} after this label, {why}"
+        return "helps ", reason.image, "; ".join(filter(None, (told, rest)))
     return rest, "", ""
 
 
@@ -129,16 +167,17 @@ def _rise(before: float, after: float) -> str:
     return f"from {first} to {second}" if float(second) > float(first) else ""
 
 
-def describe_bound(value: float | None, upper_bound: float | None) -> str:
+def describe_bound(
+    value: float | None, upper_bound: float | None, measure: Measure | None = Measure.WORST
+) -> str:
     """How good a batch is, and how much better any other could be, in one sentence; empty where either figure
-    is not known. Both are the worst expected dice once the batch is labelled."""
+    is not known. Both are the expected dice of a measure once the batch is labelled."""
     if value is None or upper_bound is None or not value <= upper_bound <= 1.0:
         return ""
+    what = (measure or Measure.WORST).words
     if f"{upper_bound:.2f}" == f"{value:.2f}":
-        return (
-            f"No other set of images would raise the worst expected dice above the {value:.2f} of this one."
-        )
+        return f"No other set of images would raise the {what} above the {value:.2f} of this one."
     return (
-        f"The best possible set of images would raise the worst expected dice to at most {upper_bound:.2f};"
+        f"The best possible set of images would raise the {what} to at most {upper_bound:.2f};"
         f" this one reaches {value:.2f}."
     )

@@ -21,7 +21,7 @@ from backend.settings import Settings
 from model.cli import app
 from model.network.recipe import Recipe
 from model.options import options_of
-from model.strategies import strategies, strategy_options
+from model.strategies import describe_default, strategies, strategy_options
 from tests.documents import PAGES, README, ROOT, Page, page, seconds_of_training
 
 OTHER_PROGRAMS = (
@@ -186,9 +186,8 @@ def test_the_defaults_are_those_of_the_code() -> None:
     text = page("settings.md").text
     for name, (option, takers) in strategy_options().items():
         listed = ", ".join(f"`{taker}`" for taker in takers)
-        assert (
-            f"| `{name}` | {listed} | `{json.dumps(option.default).strip(chr(34))}` | {option.help} |" in text
-        ), name
+        default = describe_default(option, takers)
+        assert f"| `{name}` | {listed} | `{default}` | {option.help} |" in text, name
     for name, option in options_of(Recipe).items():
         given, meaning = re.findall(rf"^\| `{name}` \| (.*?) ?\| (.*?) \|$", text, re.MULTILINE)[-1]
         assert given.strip("` ").split(",")[0] == str("" if option.default is None else option.default), name

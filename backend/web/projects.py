@@ -79,9 +79,12 @@ def recompute_options(project_id: int) -> Response:
         {
             "name": name,
             "help": declared.help,
-            "strategies": takers,
+            "strategies": list(takers),
             "kind": declared.kind.__name__,
-            "value": options.strategy_options.get(name, declared.default),
+            # Empty, each strategy's own, where strategies have other defaults: what is sent back counts.
+            "value": options.strategy_options.get(
+                name, declared.default if len(set(takers.values())) == 1 else ""
+            ),
             "least": declared.least,
             "most": declared.most,
             "choices": declared.choices,

@@ -15,7 +15,7 @@ from model.data.mask_coding import MaskOptions, Meaning
 from model.network.device import default_device, default_width
 from model.network.recipe import Recipe
 from model.options import Option, options_of
-from model.strategies import default_options, paper_options, strategy_options
+from model.strategies import default_options, describe_default, paper_options, strategy_options
 
 Data = Annotated[Path, typer.Option(help="Folder with images/ and masks/, all labelled.")]
 SplitFile = Annotated[
@@ -101,7 +101,7 @@ def declared_options(
     of_recipe = [option for name, option in options_of(Recipe).items() if name not in recipe_without]
     takers = list(strategy_options().values()) if strategies else []
     recipe = [_parameter(option) for option in of_recipe]
-    of_strategies = [_parameter(option, f"For {', '.join(names)}.") for option, names in takers]
+    of_strategies = [_parameter(option, names) for option, names in takers]
     declared = [*of_recipe, *(option for option, _ in takers)]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -144,19 +144,25 @@ def _flag(declared: Option) -> str:
     return declared.flag or f"--{declared.name.replace('_', '-')}"
 
 
-def _parameter(declared: Option, note: str = "") -> inspect.Parameter:
-    """A parameter of a command that the command line shows as the option. None stands for nothing said;
-    flags can only be set."""
+def _parameter(declared: Option, takers: Mapping[str, Any] | None = None) -> inspect.Parameter:
+    """A parameter of a command that the command line shows as the option, with the defaults of the strategies
+    that take it. None stands for nothing said; flags can only be set, unless that is the default of some."""
+    takers = takers or {}
+    differ = len(set(takers.values())) > 1
     default = declared.automatic or ("" if declared.default in (None, False) else f"{declared.default}")
+    if differ and not declared.automatic:
+        default = describe_default(declared, takers)
     shown = f"Default: {default}." if default else ""
+    note = f"For {', '.join(takers)}." if takers else ""
     help_ = " ".join(filter(None, (declared.help.replace("`", "'"), note, shown)))
+    flag = _flag(declared)
+    if declared.kind is bool and differ:
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"
     limits: dict[str, Any] = (
         {"min": declared.least, "max": declared.most} if declared.kind in (int, float) else {}
     )
     kind: Any = Literal.__getitem__(declared.choices) if declared.choices else declared.kind
-    annotation = Annotated[
-        kind | None, typer.Option(_flag(declared), help=help_, show_default=False, **limits)
-    ]
+    annotation = Annotated[kind | None, typer.Option(flag, help=help_, show_default=False, **limits)]
     return inspect.Parameter(
         declared.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
     )

@@ -3,9 +3,20 @@ the batch with the best worst-case expected dice (Eq. 3, step 6), and an order o
 
 from model.selection.exhaustive_search import exhaustive
 from model.selection.greedy_search import greedy
+from model.selection.objective import Objective
 from model.selection.outcome import RankedImage, Ranking, Selection
 from model.selection.problem import expected_dice
 from model.selection.ranking import rank
 from model.selection.solver import maximin
 
-__all__ = ["RankedImage", "Ranking", "Selection", "exhaustive", "expected_dice", "greedy", "maximin", "rank"]
+__all__ = [
+    "Objective",
+    "RankedImage",
+    "Ranking",
+    "Selection",
+    "exhaustive",
+    "expected_dice",
+    "greedy",
+    "maximin",
+    "rank",
+]

@@ -14,7 +14,8 @@ class Selection:
     """The images to label next, how good they are, and how much better any other batch could be.
 
     indices: positions of the new images in the caller's order, listed in the order of their ids.
-    value: worst expected dice over the targets (min_j p(x_j), Eq. 3), in [0, 1].
+    value: what the batch was to maximise, the worst expected dice over the targets (min_j p(x_j), Eq. 3) or
+    another `Objective`, in [0, 1].
     upper_bound: proven; no batch of this size has a higher value.
     """
 
@@ -37,7 +38,7 @@ class Selection:
 
     def __str__(self) -> str:
         proof = "optimal" if self.optimal else f"at most {self.upper_bound:.4f} possible"
-        return f"{len(self.indices)} images, worst expected dice {self.value:.4f} ({proof})"
+        return f"{len(self.indices)} images, expected dice {self.value:.4f} ({proof})"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class RankedImage:
     index: position of the image.
     rank: place in the order, from 1.
     in_batch: whether it belongs to the batch that was optimised together.
-    worst_before, worst_after: expected dice (Eq. 3) of the worst target; 0 before anything is labelled.
+    value_before, value_after: what was to be maximised: expected dice of the worst target (Eq. 3), or another
+    `Objective`; 0 before anything is labelled.
     helps: up to three other images, not labelled before, whose expected dice it raises most, best first.
     raised: expected dice of the first of them before and after; None where it helps none.
     represents:
@@ -62,8 +64,8 @@ class RankedImage:
     index: int
     rank: int
     in_batch: bool
-    worst_before: float
-    worst_after: float
+    value_before: float
+    value_after: float
     helps: tuple[int, ...]
     raised: tuple[float, float] | None
     represents: int

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from model.selection.cover import order_by_cover
+from model.selection.cover_solver import select_cover
 from model.selection.greedy_search import greedy_order, row_means, ties
+from model.selection.objective import Objective
 from model.selection.outcome import RankedImage, Ranking
 from model.selection.problem import FloatArray, IntArray, Problem, pose
 from model.selection.solver import TIME_LIMIT, select
@@ -27,13 +30,16 @@ def rank(
     labelled: Iterable[int],
     budget: int,
     *,
+    objective: Objective = Objective.MIN_MEAN,
     ids: Sequence[str] | None = None,
     time_limit: float = TIME_LIMIT,
     seed: int = 0,
 ) -> Ranking:
-    """Order all unlabelled images so that any prefix is a good choice; the arguments are those of `maximin`.
+    """Order all unlabelled images so that any prefix is a good choice; the other arguments are those of
+    `maximin`.
 
-    The batch of `maximin` comes first.
+    The batch that maximises the objective comes first: that of `maximin`, or of `select_cover`, whose order
+    goes on as `order_by_cover` says. With `maximin` it goes on like this.
     Inside it, and for the next 500 images, the next image is the one that raises the worst expected dice most
     (exact greedy search; ties by the mean, then by id).
     For the rest, the next image is the one with the highest similarity to the 128 worst targets, weighted by
@@ -42,8 +48,13 @@ def rank(
     So 10,000 images take seconds.
     """
     problem = pose(similarity, labelled, budget, ids)
-    selection, batch = select(problem, time_limit, seed)
-    return Ranking(explained(problem, ranked_rows(problem, batch)), selection)
+    if objective is Objective.MIN_MEAN:
+        selection, batch = select(problem, time_limit, seed)
+        order = ranked_rows(problem, batch)
+    else:
+        selection, members = select_cover(problem, objective, time_limit)
+        order = order_by_cover(problem, objective, members, EXACT_STEPS)
+    return Ranking(explained(problem, order, objective), selection)
 
 
 def ranked_rows(problem: Problem, batch: Sequence[int]) -> list[int]:
@@ -94,7 +105,7 @@ def tail_part(gains: FloatArray, totals: NDArray[np.float64], known: int) -> lis
     return taken
 
 
-def explained(problem: Problem, order: Sequence[int]) -> tuple[RankedImage, ...]:
+def explained(problem: Problem, order: Sequence[int], objective: Objective) -> tuple[RankedImage, ...]:
     """Return the figures of each image when the images are labelled in `order` (canonical positions)."""
     count = len(problem.similarity)
     sorted_already = bool((problem.order == np.arange(count)).all())
@@ -109,20 +120,22 @@ def explained(problem: Problem, order: Sequence[int]) -> tuple[RankedImage, ...]
         totals += gains
         nearest = np.maximum(nearest, gains)
         open_[position] = False
-    before, images = totals / max(1, len(problem.labelled)), list[RankedImage]()
+    by_mean = objective is Objective.MIN_MEAN
+    before = totals / max(1, len(problem.labelled)) if by_mean else np.maximum(nearest, 0.0)
+    reached, images = objective.summarise(before), list[RankedImage]()
     for place, position in enumerate(order, start=1):
         gains = row(position)
         open_[position] = False
         totals += gains
-        after = totals / (len(problem.labelled) + place)
+        after = totals / (len(problem.labelled) + place) if by_mean else np.maximum(before, gains)
         helped = most_raised(gains - before, open_)
         images.append(
             RankedImage(
                 index=int(problem.order[position]),
                 rank=place,
                 in_batch=place <= problem.budget,
-                worst_before=float(before.min()),
-                worst_after=float(after.min()),
+                value_before=reached,
+                value_after=(reached := objective.summarise(after)),
                 helps=tuple(int(problem.order[other]) for other in helped),
                 raised=(float(before[helped[0]]), float(after[helped[0]])) if len(helped) else None,
                 represents=int((gains > nearest).sum()),

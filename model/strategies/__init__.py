@@ -6,8 +6,10 @@ Programs without networks read names and options here, so what loads torch is im
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +23,7 @@ __all__ = [
     "Ranking",
     "Strategy",
     "default_options",
+    "describe_default",
     "find_strategy",
     "get_strategy",
     "paper_options",
@@ -30,9 +33,6 @@ __all__ = [
 ]
 
 DEFAULT = "task_dependent"
-PAPER = {"similarity": UNET}
-"""Options with which strategies are the paper's; experiments and rounds of releases that had no other wrote
-nothing about them."""
 
 
 def strategies() -> Mapping[str, type[Strategy]]:
@@ -53,22 +53,32 @@ def strategy_names() -> tuple[str, ...]:
     return tuple(strategies())
 
 
-def strategy_options() -> dict[str, tuple[Option, tuple[str, ...]]]:
-    """The options of all strategies by name, each with the names of the strategies that take it.
+def strategy_options() -> dict[str, tuple[Option, dict[str, Any]]]:
+    """The options of all strategies by name as they are declared, each with the default of every strategy
+    that takes it, by its name.
 
     An option means the same in every strategy. Raises StrategyError for one that is declared in two ways.
     """
-    found: dict[str, tuple[Option, tuple[str, ...]]] = {}
+    found: dict[str, tuple[Option, dict[str, Any]]] = {}
     for name, strategy in strategies().items():
-        for declared in options_of(strategy).values():
-            known, takers = found.get(declared.name, (declared, ()))
+        for own in options_of(strategy).values():
+            declared = replace(own, default=own.usual)
+            known, takers = found.setdefault(own.name, (declared, {}))
             if declared != known:
                 raise StrategyError(
-                    f"Strategies {takers[0]} and {name} declare the option {declared.name!r} differently; "
-                    "give it another name in one of them."
+                    f"Strategies {next(iter(takers))} and {name} declare the option {own.name!r}"
+                    " differently; give it another name in one of them."
                 )
-            found[declared.name] = known, (*takers, name)
+            takers[name] = own.default
     return found
+
+
+def describe_default(option: Option, takers: Mapping[str, Any]) -> str:
+    """The default of an option in words, "false; true for coverage", of a pair of `strategy_options`."""
+    words = {name: json.dumps(default).strip('"') for name, default in takers.items()}
+    usual = json.dumps(option.default).strip('"')
+    others = [f"{word} for {name}" for name, word in words.items() if word != usual]
+    return "; ".join([usual, *others])
 
 
 def find_strategy(name: str) -> type[Strategy]:
@@ -85,10 +95,11 @@ def default_options(name: str) -> dict[str, Any]:
 
 
 def paper_options(name: str, learner: str = UNET) -> dict[str, Any]:
-    """The options in which the paper's method is not the default here, and that a strategy takes;
-    none for an unknown name. Networks on single images are of the kind of the `learner`."""
-    known, paper = strategies(), PAPER | {"similarity": learner}
-    return {each: value for each, value in paper.items() if name in known and each in options_of(known[name])}
+    """The options in which the paper's method is not the default of a strategy; none for an unknown name.
+    Networks on single images are of the kind of the `learner`.
+    Experiments and rounds of releases that had no other wrote nothing about them."""
+    known = strategies()
+    return dict(known[name].paper) if name in known and learner == UNET else {}
 
 
 def get_strategy(name: str, **options: Any) -> Strategy:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +77,7 @@ class Strategy(ABC):
     name: ClassVar[str]
     asks_for: ClassVar[str] = ""  # which images, in words that complete "it asks for ..."
     needs_labels: ClassVar[bool] = True  # whether a network has to learn from labelled images first
+    paper: ClassVar[Mapping[str, Any]] = MappingProxyType({})  # options of the paper that are no default here
 
     def __post_init__(self) -> None:
         check_options(self, StrategyError)

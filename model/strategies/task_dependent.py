@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,12 @@ from model import selection
 from model.arrays import Mask
 from model.errors import StrategyError
 from model.options import option
-from model.reason import Kind, Reason
+from model.reason import Kind, Measure, Reason
+from model.selection import Objective
 from model.selection.solver import TIME_LIMIT
 from model.similarity import RowStore, complete, train_row
+from model.similarity.learner import PIXEL, UNET
+from model.similarity.likeness import make_mutual, weigh_by_likeness
 from model.strategies.base import Comparison, Query, Ranking, Strategy
 
 if TYPE_CHECKING:
@@ -29,7 +33,12 @@ STREAM = 1  # of random numbers, apart from that of the random strategy, whose b
 
 SECONDS_AN_IMAGE, SECONDS = 0.015, (2.0, 60.0)
 """Of a search among pixel classifiers: by the number of images, at least and at most."""
-PIXEL, UNET = "pixel", "unet"  # kinds of similarity
+MEASURES = {
+    Objective.MIN_MEAN: Measure.WORST,
+    Objective.WORST_FIFTH_MAX: Measure.WORST_FIFTH,
+    Objective.MEAN_MAX: Measure.MEAN,
+}
+"""What the figures of an order by an objective are called."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ class TaskDependent(Strategy):
     asks_for: ClassVar[str] = (
         "the images from which a network learns to predict even the hardest image: the paper's method"
     )
+    paper: ClassVar[Mapping[str, Any]] = MappingProxyType({"similarity": UNET})
     similarity: str = option(
         PIXEL,
         "What compares two images: `pixel`, small networks on what each pixel looks like, one for every"
@@ -78,6 +88,18 @@ class TaskDependent(Strategy):
     true_masks: bool = option(
         False, "Whether labelled images are compared by their masks, not by what the network finds in them."
     )
+    objective: str = option(
+        Objective.MIN_MEAN.value,
+        "What a batch raises: `min_mean`, the worst image's dice, expected as the mean of what the labelled"
+        " images teach about it (the paper); or, expected as what the best of them teaches, `mean_max`, the"
+        " mean over all images, and `worst_fifth_max`, that over the worst fifth.",
+        choices=tuple(each.value for each in Objective),
+    )
+    mutual: bool = option(
+        False,
+        "Whether one image teaches another only as well as the other teaches it: guards against wrong masks.",
+    )
+    likeness: bool = option(False, "Whether one image teaches another only as far as they look alike.")
 
     def masks(self, round_: Round) -> Mapping[str, Mask]:
         """Step 1: the pseudo-labels y = f_L(x) of all images (Eq. 1)."""
@@ -142,10 +164,12 @@ class TaskDependent(Strategy):
         )
 
     def compare_images(self, round_: Round) -> Compared:
-        """d of all images that show something to learn from, by U-Nets or by pixel classifiers."""
+        """d of all images that show something to learn from, by U-Nets or by pixel classifiers, as far as it
+        is believed."""
         if self.similarity == PIXEL:
             return self.compare_pixels(round_)
         matrix = self.complete_rows(round_)
+        self._weigh(matrix, lambda: self.appearance(round_))
         blank = self.blank(round_)
         positions = [position for position, identity in enumerate(round_.ids) if identity not in blank]
         candidates = self.sample_candidates(round_)
@@ -165,8 +189,26 @@ class TaskDependent(Strategy):
         if not set(found.ids) - set(round_.labels):
             raise nothing_found(round_)
         matrix = self.weigh_pixels(round_, found)
+        self._weigh(matrix, lambda: found.vectors)
         seconds = float(np.clip(SECONDS_AN_IMAGE * len(found.ids), *SECONDS))
         return Compared(found.ids, matrix, found.trained, found.empty, len(found.trained), seconds)
+
+    def appearance(self, round_: Round) -> npt.NDArray[np.float32]:
+        """What the images look like, whatever f_L has learnt, in the order of ids: float32 (N, F).
+        One that cannot be read looks like the mean of the others."""
+        from model.similarity.appearance import read_appearance
+
+        seen = read_appearance(round_)
+        vectors = np.tile(seen.vectors.mean(axis=0), (len(round_.ids), 1))
+        vectors[np.isin(round_.ids, seen.ids)] = seen.vectors
+        return vectors
+
+    def _weigh(self, matrix: npt.NDArray[np.float32], vectors: Callable[[], npt.NDArray[np.float32]]) -> None:
+        """Let d (n, n) count only as far as the options say, in place; vectors: (n, F) of the images."""
+        if self.mutual:
+            make_mutual(matrix)
+        if self.likeness:
+            weigh_by_likeness(matrix, vectors())
 
     def weigh_pixels(self, round_: Round, found: PixelSimilarity) -> npt.NDArray[np.float32]:
         """d as far as it is believed."""
@@ -175,8 +217,8 @@ class TaskDependent(Strategy):
 
     def rank(self, round_: Round, budget: int) -> Ranking:
         """Step 6:
-        the subset Z ⊇ L that maximises the minimum expected dice, and after it all others by what each
-        adds."""
+        the subset Z ⊇ L that maximises the objective, the paper's the minimum expected dice, and after it all
+        others by what each adds."""
         round_.check_budget(budget)
         compared = self.compare_images(round_)
         known = set(compared.ids)
@@ -185,11 +227,13 @@ class TaskDependent(Strategy):
             compared.similarity,
             [index for index, identity in enumerate(compared.ids) if identity in round_.labels],
             min(budget, len(round_.unlabelled) - len(last)),
+            objective=Objective(self.objective),
             ids=compared.ids,
             seed=round_.seed,
             time_limit=compared.seconds,
         )
-        queries = [_query(image, compared.ids) for image in ranked.images]
+        measure = MEASURES[Objective(self.objective)]
+        queries = [_query(image, compared.ids, measure, self.likeness) for image in ranked.images]
         last.sort(key=lambda identity: identity not in compared.blank)
         queries += [
             Query(identity, place, place <= budget, _why_last(round_, identity, compared.blank))
@@ -198,7 +242,7 @@ class TaskDependent(Strategy):
         notes = {
             "value": ranked.selection.value,
             "upper_bound": ranked.selection.upper_bound,
-            "worst_before": ranked.images[0].worst_before,
+            measure.note: ranked.images[0].value_before,
             "candidates": float(compared.candidates),
             "blank_pseudo_labels": float(len(compared.blank)),
         }
@@ -209,17 +253,19 @@ class TaskDependent(Strategy):
         return RowStore(round_.folder / ROWS, f"{round_.fingerprint}-{self.true_masks}", round_.ids)
 
 
-def _query(image: selection.RankedImage, ids: Sequence[str]) -> Query:
+def _query(image: selection.RankedImage, ids: Sequence[str], measure: Measure, alike: bool) -> Query:
     """The place of an image with the figures behind it; `ids` are by position."""
     helped = tuple(ids[index] for index in image.helps)
+    figures: dict[str, Any] = {measure.value: (image.value_before, image.value_after)}
     reason = Reason(
         Kind.COMPARED,
         image=helped[0] if helped else None,
         raised=image.raised,
         represents=image.represents,
-        worst=(image.worst_before, image.worst_after),
+        alike=alike or None,
+        **figures,
     )
-    return Query(ids[image.index], image.rank, image.in_batch, reason, image.worst_after, helped)
+    return Query(ids[image.index], image.rank, image.in_batch, reason, image.value_after, helped)
 
 
 def _why_last(round_: Round, identity: str, blank: frozenset[str]) -> Reason | str:

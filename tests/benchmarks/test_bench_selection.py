@@ -203,7 +203,7 @@ def plain_milp(matrix: NDArray[np.float32], budget: int) -> tuple[float, float]:
 
 def measure(kind: str, count: int, budget: int, seed: int, time_limit: float) -> dict[str, Any]:
     """Select from one pool in this process and return a row of the table."""
-    from model.selection import greedy, maximin
+    from model.selection import Objective, greedy, maximin
     from model.selection.problem import pose
     from model.selection.ranking import explained, ranked_rows
 
@@ -214,7 +214,7 @@ def measure(kind: str, count: int, budget: int, seed: int, time_limit: float) ->
     found = maximin(matrix, [], budget, time_limit=time_limit)
     seconds, start = time.monotonic() - start, time.monotonic()
     problem = pose(matrix, [], budget)
-    explained(problem, ranked_rows(problem, found.indices))
+    explained(problem, ranked_rows(problem, found.indices), Objective.MIN_MEAN)
     rank_seconds = time.monotonic() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     value, milp_seconds = plain_milp(matrix, budget) if count <= MILP_LIMIT else (np.nan, np.nan)

@@ -62,14 +62,15 @@ def _field(option: Mapping[str, Any]) -> dict[str, object]:
     """How an option of strategies is filled in."""
     label = f"{option['name']} (for {', '.join(option['strategies'])}): {option['help'].replace('`', '')}"
     content = {"name": OPTION + option["name"], "label": label, "value": option["value"]}
+    own = [""] if option["value"] == "" else []  # the strategy's own default, where strategies have others
     if option["kind"] == "bool":
         return content | {
             "type": "select",
             "value": str(option["value"]).lower(),
-            "options": ["false", "true"],
+            "options": [*own, "false", "true"],
         }
     if option["choices"]:
-        return content | {"type": "select", "options": option["choices"]}
+        return content | {"type": "select", "options": [*own, *option["choices"]]}
     if option["kind"] == "int":
         return content | {"type": "counter", "min": option["least"], "max": option["most"]}
     return content | {"type": "input"}

@@ -22,6 +22,7 @@ from model.cli import app
 from model.cli.progress_bar import ProgressBar
 from model.errors import StrategyError
 from model.network.checkpoint import TrainedModel
+from model.strategies import default_options
 from model.strategies.task_dependent import TaskDependent
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -119,7 +120,7 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
     given = ["--similarity", "unet", "--candidates", "3", "--true-masks", "--candidates-from-all"]
     assert rank(folder, *given).exit_code == 2
     assert seen == {
-        "name": "task_dependent",
+        **{"name": "task_dependent", "objective": "min_mean", "mutual": False, "likeness": False},
         "similarity": "unet",
         "candidates": 3,
         "true_masks": True,
@@ -127,13 +128,9 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
     }
     seen.clear()
     rank(folder)
-    assert seen == {
-        "name": "task_dependent",
-        "similarity": "pixel",
-        "candidates": 16,
-        "true_masks": False,
-        "candidates_from_all": False,
-    }
+    assert seen == {"name": "task_dependent"} | default_options("task_dependent")
+    rank(folder, "--strategy", "coverage", "--no-likeness")
+    assert seen == {"name": "coverage"} | default_options("coverage") | {"likeness": False}
     shown = model("experiment", "--help").output
     assert "--true-masks" in shown
     assert "--candidates-from-all" in shown

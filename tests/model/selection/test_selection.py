@@ -83,7 +83,7 @@ def test_the_order_of_the_images_does_not_matter(pool: tuple[Matrix, list[int], 
     )
     assert [int(shuffle[position]) for position in moved.indices] == list(original.indices)
     for one, other in zip(moved.images, original.images, strict=True):
-        assert one.worst_after == other.worst_after
+        assert one.value_after == other.value_after
         assert [int(shuffle[position]) for position in one.helps] == list(other.helps)
 
 
@@ -302,8 +302,8 @@ def test_the_figures_of_each_place_follow_from_equation_3(
     for image in rank(matrix, labelled, budget).images:
         before, after = expected_dice(matrix, chosen), expected_dice(matrix, [*chosen, image.index])
         nearest = matrix[chosen].max(axis=0) if chosen else np.full(len(matrix), -1.0)
-        assert image.worst_before == pytest.approx(before.min())
-        assert image.worst_after == pytest.approx(after.min())
+        assert image.value_before == pytest.approx(before.min())
+        assert image.value_after == pytest.approx(after.min())
         assert image.represents == (matrix[image.index] > nearest).sum()
         chosen.append(image.index)
         raised = after - before
@@ -316,7 +316,7 @@ def test_the_figures_of_each_place_follow_from_equation_3(
 def test_the_batch_ends_at_its_value() -> None:
     """The worst expected dice after the last image of the batch is the value of the selection."""
     ranking = rank(grouped(30), [5], 4)
-    assert ranking.images[3].worst_after == pytest.approx(ranking.selection.value)
+    assert ranking.images[3].value_after == pytest.approx(ranking.selection.value)
 
 
 @pytest.mark.parametrize("kind", ["uniform", "grouped", "lonely"])
@@ -324,7 +324,7 @@ def test_every_prefix_is_better_than_the_order_of_the_ids(kind: str, monkeypatch
     """On average over the prefixes, labelling by rank beats labelling as the images come."""
     monkeypatch.setattr("model.selection.proof.MOST_NODES", 20)
     matrix = POOLS[kind](60, seed=3)
-    by_rank = [image.worst_after for image in rank(matrix, [], 5).images[:-1]]
+    by_rank = [image.value_after for image in rank(matrix, [], 5).images[:-1]]
     by_id = [expected_dice(matrix, range(number)).min() for number in range(1, 60)]
     assert np.mean(by_rank) > np.mean(by_id)
 

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ from model.arrays import Image
 from model.errors import ImageError, StrategyError
 from model.network.dice import dice
 from model.pixels import Pixels, train_networks
+from model.reason import Measure, Reason
+from model.selection import Objective
 from model.similarity import pixel_similarity
 from model.similarity.completion import complete_by_columns
 from model.similarity.pixel_similarity import compare_pixels, score
 from model.similarity.round import Round
-from model.strategies import get_strategy
+from model.strategies import default_options, get_strategy, paper_options
+from model.strategies.coverage import Coverage
 from model.strategies.task_dependent import TaskDependent
 from tests.model.conftest import Images, Masks
 
@@ -224,3 +228,49 @@ def test_the_guards_against_wrong_masks_work_on_pixels_too(pixel_round: Round, n
     assert (ranking.comparison.similarity <= known.matrix + 1e-6).all()
     assert (ranking.comparison.similarity < known.matrix - 1e-3).any()
     assert not (round_.folder / "model").exists()
+
+
+# options of task_dependent, and coverage
+
+
+VARIANTS = [
+    {"objective": objective, "mutual": mutual, "likeness": likeness}
+    for objective in Objective
+    for mutual in (False, True)
+    for likeness in (False, True)
+]
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=str)
+def test_every_variant_orders_all_images_and_says_what_it_raises(
+    pixel_round: Round, options: dict[str, Any]
+) -> None:
+    ranking = TaskDependent(**options).rank(again(pixel_round), 3)
+    assert sorted(ranking.order) == list(pixel_round.unlabelled)
+    measure = Measure.of_notes(ranking.notes)
+    assert measure is not None
+    assert (measure is Measure.WORST) == (options["objective"] == Objective.MIN_MEAN)
+    assert 0 <= ranking.notes["value"] <= ranking.notes["upper_bound"] <= 1
+    first = ranking.queries[0].reason
+    assert isinstance(first, Reason)
+    assert getattr(first, measure) == (ranking.notes[measure.note], ranking.queries[0].expected_dice)
+    assert first.alike == (options["likeness"] or None)
+
+
+def test_coverage_is_a_variant_of_the_method(pixel_round: Round) -> None:
+    """By other defaults alone, which an experiment keeps."""
+    own = default_options("coverage")
+    assert own == default_options("task_dependent") | {
+        "true_masks": True,
+        "objective": "mean_max",
+        "mutual": True,
+        "likeness": True,
+    }
+    assert paper_options("coverage") == {}
+    one, other = Coverage().rank(again(pixel_round), 3), TaskDependent(**own).rank(again(pixel_round), 3)
+    assert one == other
+    assert one.comparison is not None
+    d = one.comparison.similarity
+    np.testing.assert_allclose(d, d.T, atol=1e-6)
+    known = compare_pixels(again(pixel_round), true_masks=True)
+    assert (d <= np.minimum(known.matrix, known.matrix.T) + 1e-6).all()

@@ -6,6 +6,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +16,9 @@ from model.network.inference import predict_probabilities
 from model.network.pseudo_labels import PseudoLabels
 from model.reason import Kind, Reason
 from model.selection import expected_dice, maximin
+from model.similarity.likeness import weigh_by_likeness
 from model.similarity.round import Round
 from model.strategies import get_strategy, strategy_names
-from model.strategies.appearance_weighted import likeness
 from model.strategies.bagging import draw_bag
 from model.strategies.bagging_weighted import discount
 from model.strategies.ensemble import exhaustive_subset, greedy_subset, mean_kl_divergence, representation
@@ -27,7 +28,10 @@ from model.strategies.task_dependent import TaskDependent
 from model.strategies.uncertainty import mean_entropy
 from tests.model.conftest import Masks
 
-OPTIONS = {name: {"similarity": "unet", "candidates": 3} for name in ("task_dependent", "trusted", "alike")}
+OPTIONS = {
+    name: {"similarity": "unet", "candidates": 3}
+    for name in ("task_dependent", "trusted", "alike", "coverage")
+}
 
 
 def seen_as(round_: Round, masks: Masks) -> Round:
@@ -309,7 +313,14 @@ def test_what_is_trusted_teaches_less_about_what_is_not() -> None:
     np.testing.assert_array_equal(result.diagonal(), 1.0)
 
 
-# alike
+# alike, coverage
+
+
+def likeness(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What a similarity of 1 everywhere becomes."""
+    found = np.ones((len(vectors), len(vectors)), np.float32)
+    weigh_by_likeness(found, vectors)
+    return found
 
 
 def test_likeness_by_hand() -> None:

@@ -1,0 +1,50 @@
+"""How far one image can stand for another: both directions of d, and what the two look like."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+SAMPLE = 1000
+"""Images whose distances set the scale."""
+BLOCK = 512  # rows and columns worked on at once; bounds the memory beside the matrix
+
+Matrix = npt.NDArray[np.float32]
+
+
+def make_mutual(similarity: Matrix) -> None:
+    """Replace d(x_i, x_j), float32 (N, N), by min(d(x_i, x_j), d(x_j, x_i)), in place.
+
+    A wrong pseudo-label agrees with the network that made it, and so with the images that taught that
+    network: d in one direction is high. A network trained on the wrong mask predicts them badly: the other is
+    low.
+    """
+    for first in range(0, len(similarity), BLOCK):
+        rows = slice(first, first + BLOCK)
+        for second in range(first, len(similarity), BLOCK):
+            columns = slice(second, second + BLOCK)
+            least = np.minimum(similarity[rows, columns], similarity[columns, rows].T)
+            similarity[rows, columns] = least
+            similarity[columns, rows] = least.T
+
+
+def weigh_by_likeness(similarity: Matrix, vectors: npt.NDArray[np.float32]) -> None:
+    """Multiply d(x_i, x_j), float32 (N, N), by exp(-D / median D), in place; vectors: (N, F) of the images.
+
+    D is the squared Euclidean distance after scaling each feature to unit variance;
+    features that do not vary count for nothing.
+    The median is over all pairs, an image with itself included, of at most SAMPLE images chosen at random,
+    always the same.
+    """
+    wide = vectors.astype(np.float64)
+    deviation = wide.std(axis=0)
+    scaled = (wide - wide.mean(axis=0))[:, deviation > 0] / deviation[deviation > 0]
+    sample = scaled[np.random.default_rng(0).permutation(len(scaled))[:SAMPLE]]
+    median = float(np.median(np.stack([_distances(one, sample) for one in sample]))) or 1.0
+    for row, own in zip(similarity, scaled, strict=True):
+        row *= np.exp(-_distances(own, scaled) / median).astype(np.float32)
+
+
+def _distances(one: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Squared distances of a vector (channels,) to (M, channels) others: float64 (M,)."""
+    return ((others - one) ** 2).sum(axis=1)
