@@ -21,6 +21,8 @@ from model.hashing import Digest
 CACHE_BYTES = 512 * 1024**2
 """Bytes of masks kept in memory, 512 MiB: 2,000 of 512 x 512;
 the least recently used go first, and cost 1 to 2 ms to read again."""
+FEWEST_SAMPLED = 4
+"""Sampled pixels of foreground, and of background, below which there is nothing to learn from."""
 FEWEST_PIXELS = 8
 """Pixels of foreground, and of background, below which a pseudo-label shows nothing to learn from:
 less than 3 x 3 ..."""

@@ -11,14 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model.network.pseudo_labels import FEWEST_PIXELS
+from model.network.pseudo_labels import FEWEST_SAMPLED
 from model.pixels import Networks, OnStep, Pixels, train_networks
 from model.similarity.completion import complete_by_columns
 from model.similarity.round import Round
 from model.similarity.rows import row_seed
 
-FEWEST = FEWEST_PIXELS // 2
-"""Sampled pixels of foreground, and of background, below which there is nothing to learn from."""
 TOGETHER = 64  # networks trained and scored at once; bounds the memory whatever the number of images
 VALUES = 4_000_000  # hidden values computed at once, 16 MB: blocks of images are as large as that allows
 MOST_NETWORKS = 1000
@@ -129,7 +127,7 @@ def sample_images(
     for identity, sample in round_.pixels.samples(only, with_labels=true_masks):
         given = true_masks and identity in round_.labels
         classes = sample.classes_in(round_.labels[identity]) if given else model.classify(sample)
-        if len(classes) - np.bincount(classes).max() < (1 if given else FEWEST):
+        if len(classes) - np.bincount(classes).max() < (1 if given else FEWEST_SAMPLED):
             yield identity, None  # however small, what is drawn is meant
             continue
         own = _thin(len(classes), effort.learned if identity in drawn else effort.scored)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from model.network.pseudo_labels import FEWEST_SAMPLED
 from model.reason import Kind, Reason
-from model.similarity.pixel_similarity import FEWEST
-from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking, left_out
+
+if TYPE_CHECKING:
+    from model.similarity.round import Round
 
 STREAM = 3  # of random numbers, apart from that of other draws of a round
 
@@ -51,4 +53,4 @@ class RandomForeground(Strategy):
 def share_found(probabilities: npt.NDArray[np.float32]) -> float:
     """The share of foreground in float32 (classes, H, W) probabilities; 0 for a speck."""
     found = probabilities.argmax(axis=0) > 0
-    return float(found.mean()) if np.count_nonzero(found) >= FEWEST else 0.0
+    return float(found.mean()) if np.count_nonzero(found) >= FEWEST_SAMPLED else 0.0
