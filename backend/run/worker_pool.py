@@ -27,6 +27,8 @@ from model.stop_signals import SIGNALS, deferred, leave
 log = logging.getLogger("backend.run.worker_pool")
 
 _LOOK_SECONDS = 0.1
+BACKGROUND_NICENESS = 5
+"""Of workers for trainings and rounds: for what a control worker does, an annotator waits."""
 
 
 @dataclass(eq=False)
@@ -94,6 +96,8 @@ class WorkerPool:
     def _live(self, queue: str, pool: int) -> None:
         try:
             process_guard.die_with(pool)
+            if queue == COMPUTE:
+                os.nice(BACKGROUND_NICENESS)
             self._work(queue)
             leave()
         except BaseException:

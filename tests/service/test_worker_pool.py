@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from backend.run import worker_pool
 from backend.run.processes import Program, alive
 from tests.waiting import eventually
 
@@ -19,13 +20,13 @@ worker_pool.FIRST_PAUSE, notes = 0.2, Path(sys.argv[1])
 
 def work(name):
     with notes.open("a") as file:
-        file.write(f"{name} {os.getpid()}\\n")
+        file.write(f"{name} {os.getpid()} {os.nice(0)}\\n")
     if name == "fails":
         raise ConnectionError("Redis is away")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     time.sleep(600)
 
-worker_pool.WorkerPool(work, ["works", "fails", "works"]).run()
+worker_pool.WorkerPool(work, ["control", "fails", "compute"]).run()
 """
 
 
@@ -41,9 +42,11 @@ def test_one_that_fails_again_and_again_keeps_no_other_waiting(tmp_path: Path) -
     running = Program("pool", [sys.executable, "-c", POOL, notes], log=tmp_path / "log", grace=20).start()
     try:
         assert eventually(lambda: len(started("fails")) == 5), running.log_end()  # the next one in 3.2 s
-        first, second = started("works")
+        first, second = started("co")
+        nice = {line.split()[0]: int(line.split()[2]) for line in notes.read_text().splitlines()}
+        assert nice["compute"] - nice["control"] == worker_pool.BACKGROUND_NICENESS
         os.kill(first, signal.SIGKILL)
-        assert eventually(lambda: len(started("works")) == 3), running.log_end()
+        assert eventually(lambda: len(started("co")) == 3), running.log_end()
         assert len(started("fails")) == 5
         assert alive(second)
         pids = running.pids()
