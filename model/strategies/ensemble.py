@@ -19,9 +19,12 @@ from model.strategies.base import Ranking, Strategy, as_ranking
 from model.strategies.features import cosine_similarity
 
 if TYPE_CHECKING:
-    from model.similarity.round import Round
+    from model.similarity.appearance import kernel_of, normalise, standardise
+from model.similarity.appearance import kernel_of, normalise, standardise
+from model.similarity.round import Round
 
 MOST_SUBSETS = 2_000_000  # subsets searched exhaustively (seconds); above it the original's greedy search
+COSINE, RBF = "cosine", "rbf"
 SEARCHES = ("auto", "exhaustive", "greedy")
 CHUNK = 2048  # subsets scored together
 
@@ -37,6 +40,16 @@ class Ensemble(Strategy):
         "auto",
         "How the batch is searched: `exhaustive`, `greedy`, or exhaustive where that takes seconds.",
         choices=SEARCHES,
+    )
+    # Beyond the paper are the next two.
+    labelled_represent: bool = option(
+        False, "Whether labelled images represent others already, so that the batch adds to them."
+    )
+    kernel: str = option(
+        COSINE,
+        "How alike the feature vectors of two images are: `cosine`, which is near 1 for all; or `rbf`, which"
+        " falls with the distance, each feature scaled over the pool.",
+        choices=(COSINE, RBF),
     )
 
     def units(self, round_: Round) -> tuple[str, ...]:
@@ -65,11 +78,19 @@ class Ensemble(Strategy):
         by_uncertainty = [int(index) for index in np.lexsort((np.arange(len(unlabelled)), -uncertainty))]
         candidates = by_uncertainty[: max(budget, math.ceil(len(unlabelled) / 2))]
         in_pool = np.isin(round_.ids, unlabelled)
-        similarity = cosine_similarity(round_.learner.features()[in_pool])
-        batch, exhaustive = self._represent(similarity, sorted(candidates), budget)
-        batch = greedy_subset(similarity, batch, budget)  # the same images, in the order of what each adds
+        every = self.compare(round_.learner.features())
+        similarity = every[np.ix_(in_pool, in_pool)]
+        covered = np.full(len(unlabelled), -1.0)  # by what represents each already
+        if self.labelled_represent:
+            covered = every[np.ix_(~in_pool, in_pool)].max(axis=0)
+        batch, exhaustive = self._represent(similarity, sorted(candidates), budget, covered)
+        # the same images, in the order of what each adds
+        batch = greedy_subset(similarity, batch, budget, covered)
         others = greedy_subset(
-            similarity, [c for c in sorted(candidates) if c not in batch], len(candidates), chosen=batch
+            similarity,
+            [c for c in sorted(candidates) if c not in batch],
+            len(candidates),
+            np.maximum(covered, similarity[batch].max(axis=0)),
         )
         order = [*batch, *others, *(index for index in by_uncertainty if index not in candidates)]
         reasons = [
@@ -83,13 +104,24 @@ class Ensemble(Strategy):
         notes = {"represented": representation(similarity, batch), "exhaustive": float(exhaustive)}
         return as_ranking([unlabelled[index] for index in order], budget, reasons, notes)
 
+    def compare(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """How alike all images are by their feature vectors, (N, channels): float64 (N, N)."""
+        if self.kernel == COSINE:
+            return cosine_similarity(features)
+        nearness = kernel_of(normalise(standardise(features)), 1.0)
+        return nearness(np.arange(len(features))).astype(np.float64)
+
     def _represent(
-        self, similarity: npt.NDArray[np.float64], candidates: list[int], budget: int
+        self,
+        similarity: npt.NDArray[np.float64],
+        candidates: list[int],
+        budget: int,
+        covered: npt.NDArray[np.float64],
     ) -> tuple[list[int], bool]:
         feasible = math.comb(len(candidates), budget) <= MOST_SUBSETS
         if self.search == "exhaustive" or (self.search == "auto" and feasible):
-            return exhaustive_subset(similarity, candidates, budget), True
-        return greedy_subset(similarity, candidates, budget), False
+            return exhaustive_subset(similarity, candidates, budget, covered), True
+        return greedy_subset(similarity, candidates, budget, covered), False
 
 
 def mean_kl_divergence(outputs: npt.NDArray[np.float32]) -> float:
@@ -109,12 +141,17 @@ def representation(similarity: npt.NDArray[np.float64], subset: Sequence[int]) -
 
 
 def exhaustive_subset(
-    similarity: npt.NDArray[np.float64], candidates: Sequence[int], budget: int
+    similarity: npt.NDArray[np.float64],
+    candidates: Sequence[int],
+    budget: int,
+    covered: npt.NDArray[np.float64] | None = None,
 ) -> list[int]:
-    """The `budget` candidates that represent all images best, by trying every subset; the first of equals."""
+    """The `budget` candidates that represent all images best, by trying every subset; the first of equals.
+    `covered` says how well each image is represented without them, float64 (N,)."""
+    covered = np.full(len(similarity), -1.0) if covered is None else covered
     best_value, best = -np.inf, tuple(candidates[:budget])
     for chunk in _chunks(combinations(candidates, budget)):
-        values = similarity[np.array(chunk)].max(axis=1).sum(axis=1)
+        values = np.maximum(similarity[np.array(chunk)].max(axis=1), covered).sum(axis=1)
         top = int(values.argmax())
         if values[top] > best_value:
             best_value, best = float(values[top]), chunk[top]
@@ -127,11 +164,14 @@ def _chunks(subsets: Iterator[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]
 
 
 def greedy_subset(
-    similarity: npt.NDArray[np.float64], candidates: Sequence[int], budget: int, chosen: Sequence[int] = ()
+    similarity: npt.NDArray[np.float64],
+    candidates: Sequence[int],
+    budget: int,
+    covered: npt.NDArray[np.float64] | None = None,
 ) -> list[int]:
     """Up to `budget` candidates, each the one that adds most to the representation given those before it and
-    `chosen`."""
-    covered = similarity[list(chosen)].max(axis=0) if chosen else np.full(len(similarity), -1.0)
+    what is `covered` already."""
+    covered = np.full(len(similarity), -1.0) if covered is None else covered
     remaining = list(candidates)
     order: list[int] = []
     while remaining and len(order) < budget:

@@ -21,7 +21,13 @@ from model.similarity.round import Round
 from model.strategies import get_strategy, strategy_names
 from model.strategies.bagging import draw_bag
 from model.strategies.bagging_weighted import discount
-from model.strategies.ensemble import exhaustive_subset, greedy_subset, mean_kl_divergence, representation
+from model.strategies.ensemble import (
+    Ensemble,
+    exhaustive_subset,
+    greedy_subset,
+    mean_kl_divergence,
+    representation,
+)
 from model.strategies.farthest_first import farthest_first
 from model.strategies.features import cosine_similarity
 from model.strategies.task_dependent import TaskDependent
@@ -407,6 +413,39 @@ def test_uncertainty_begins_where_the_model_is_least_sure(finished: Round) -> No
         mean_entropy(predict_probabilities(finished.model, finished.images[i])) for i in ranking.order
     ]
     assert entropies == sorted(entropies, reverse=True)
+
+
+@given(st.integers(0, 500), st.integers(1, 3))
+def test_what_is_represented_already_counts_in_both_searches(seed: int, budget: int) -> None:
+    """A subset is worth what it adds to the labelled images."""
+    similarity = cosine_similarity(np.random.default_rng(seed).normal(size=(9, 3)).astype(np.float32))
+    candidates, covered = [0, 2, 3, 5, 6], similarity[[7, 8]].max(axis=0)
+    worth = {
+        subset: np.maximum(similarity[list(subset)].max(axis=0), covered).sum()
+        for subset in combinations(candidates, budget)
+    }
+    best = exhaustive_subset(similarity, candidates, budget, covered)
+    assert worth[tuple(best)] == pytest.approx(max(worth.values()))
+    greedy = greedy_subset(similarity, candidates, budget, covered)
+    assert worth[tuple(sorted(greedy))] <= max(worth.values()) + 1e-9
+
+
+@pytest.mark.parametrize("kernel", ["cosine", "rbf"])
+def test_with_labelled_images_in_the_cover_the_batch_adds_to_them(finished: Round, kernel: str) -> None:
+    """More than the batch that does without; which is the default, as in the paper."""
+    assert Ensemble() == Ensemble(labelled_represent=False, kernel="cosine")
+    similarity = Ensemble(kernel=kernel).compare(finished.learner.features())
+    np.testing.assert_allclose(similarity, similarity.T, atol=1e-6)
+    np.testing.assert_allclose(similarity.diagonal(), 1.0, atol=1e-6)
+    rankings = [Ensemble(labelled_represent=told, kernel=kernel).rank(finished, 3) for told in (True, False)]
+    worth = [
+        representation(
+            similarity, [finished.ids.index(image) for image in (*finished.labelled, *ranking.batch)]
+        )
+        for ranking in rankings
+    ]
+    assert worth[0] >= worth[1] - 1e-6
+    assert rankings[0].order != rankings[1].order
 
 
 def test_the_search_is_a_setting() -> None:
