@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from backend.errors import RegionError, TaskImageError
+from backend.export.names import original_name
 from backend.jobs.round.similarity_map import similarity_map
 from backend.jobs.round.thumbnails import SIDE, thumbnail
 from backend.labelstudio.http.answers import Region
-from backend.labelstudio.images import address
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import to_mask
 from backend.project.context import Context
@@ -29,8 +26,6 @@ log = logging.getLogger(__name__)
 PICTURES = 40
 """Tasks from the start of the order that have a picture; the page shows ten, and annotators proceed."""
 LONGEST_NAME = 80
-UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
-"""What Label Studio puts before the name of an upload."""
 
 
 def draw_pictures(
@@ -103,15 +98,5 @@ def keep_similarity(
 
 
 def image_name(task: Mapping[str, Any], config: LabelConfig) -> str:
-    """The file name in a task's image address, shortened; empty where there is none.
-    Label Studio puts eight random characters before the name of an upload; they are left out."""
-    try:
-        found = address(dict(task), config)
-    except TaskImageError:
-        return ""
-    if found.startswith("data:"):
-        return ""
-    where = urlsplit(found)
-    path = where.query.removeprefix("d=") if where.path == "/data/local-files/" else where.path
-    name = PurePosixPath(unquote(path)).name
-    return (UPLOADED.sub("", name) if "/upload/" in path else name)[-LONGEST_NAME:]
+    """The name of a task's image file as people know it, shortened; empty where there is none."""
+    return original_name(task, config)[-LONGEST_NAME:]
