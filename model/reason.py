@@ -31,11 +31,20 @@ class Measure(StrEnum):
 
     @property
     def words(self) -> str:
-        """The "worst expected dice"."""
+        """In a sentence, after "the"."""
         return {
             Measure.WORST: "worst expected dice",
             Measure.WORST_FIFTH: "expected dice of the worst fifth of the images",
             Measure.MEAN: "mean expected dice",
+        }[self]
+
+    @property
+    def heading(self) -> str:
+        """The same above a figure."""
+        return {
+            Measure.WORST: "expected dice of the worst image",
+            Measure.WORST_FIFTH: "expected dice of the worst fifth of the images",
+            Measure.MEAN: "mean expected dice of all images",
         }[self]
 
     @property
@@ -45,7 +54,7 @@ class Measure(StrEnum):
 
     @classmethod
     def of_notes(cls, notes: Mapping[str, Any]) -> Measure | None:
-        """The one that the notes of a ranking tell; None where they tell none."""
+        """The one whose value before the batch is among the notes of a ranking; None where none is."""
         return next((measure for measure in cls if measure.note in notes), None)
 
 
@@ -152,7 +161,7 @@ def _compared(reason: Reason) -> tuple[str, str, str]:
             parts.append(f"raises the {measure.words} {rise}")
     rest = "; ".join(parts)
     if reason.image and reason.raised and (rise := _rise(*reason.raised)):
-        if reason.worst:
+        if not (reason.worst_fifth or reason.mean):
             return "expected to raise the dice of ", reason.image, "; ".join(filter(None, (f" {rise}", rest)))
         before, after = (f"{each:.2f}" for each in reason.raised)
         why = "as they look alike and this one teaches it" if reason.alike else "as this one teaches it"

@@ -122,7 +122,7 @@ def describe(state: ProjectStatus) -> str:
             f"  order    {round_.title.removeprefix('order ')} of {round_.time}, {by}, budget {round_.budget}"
             f" ({round_.reason})"
         )
-        told = (round_.message, describe_bound(round_.value, round_.upper_bound))
+        told = (round_.message, describe_bound(round_.value, round_.upper_bound, round_.measure))
         lines += [f"           {text}" for text in told if text]
     else:
         lines.append("  order    none yet")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backend.store.round_record import Place, RoundRecord
+from model.reason import Measure
 
 LITTLE = 0.01
 """Dice: a smaller gain is no reason to label an image for an hour."""
@@ -23,7 +24,7 @@ STEPS_SHOWN = 30
 
 @dataclass(frozen=True)
 class Forecast:
-    """The worst expected dice over all images (Eq. 3):
+    """The expected dice that the order raises, of the worst image (Eq. 3) or of another measure:
     now, and after each further label in the order of the round.
 
     An expectation from comparing images with each other;
@@ -33,9 +34,8 @@ class Forecast:
     before: float
     after: float  # the batch
     batch: int
-    steps: tuple[
-        tuple[int, float], ...
-    ]  # (task, worst expected dice once it and those before it are labelled)
+    steps: tuple[tuple[int, float], ...]  # (task, expected dice once it and those before it are labelled)
+    measure: Measure = Measure.WORST
 
     @property
     def gain(self) -> float:
@@ -45,7 +45,8 @@ class Forecast:
 
 def forecast(record: RoundRecord) -> Forecast | None:
     """The forecast in a round's record; None for a cold start and for strategies that make none."""
-    before = record.notes.get("worst_before")
+    measure = Measure.of_notes(record.notes)
+    before = record.notes[measure.note] if measure else None
     steps: list[tuple[int, float]] = []
     best = float(before) if before is not None else 0.0
     for task in record.order:
@@ -55,9 +56,9 @@ def forecast(record: RoundRecord) -> Forecast | None:
         best = max(best, float(expected))  # one more label is never expected to do harm
         steps.append((int(task), best))
     batch = min(len(set(record.batch) & set(record.order)), len(steps))
-    if before is None or not batch or record.cold_start:
+    if measure is None or before is None or not batch or record.cold_start:
         return None
-    return Forecast(float(before), steps[batch - 1][1], batch, tuple(steps[:STEPS_SHOWN]))
+    return Forecast(float(before), steps[batch - 1][1], batch, tuple(steps[:STEPS_SHOWN]), measure)
 
 
 class Verdict(StrEnum):
@@ -83,7 +84,7 @@ def advise(
     """Weigh the forecast, the held-out dice measured, as (labels, dice) of each version, and the agreements
     of the submits, oldest first.
 
-    The forecast is flat when the batch is expected to raise the worst expected dice by less than 0.01;
+    The forecast is flat when the batch is expected to raise the expected dice by less than 0.01;
     the learning curve is flat when the best held-out dice with the last 10 labels is less than 0.01 above the
     best before them. Both flat: enough. One flat: one more batch.
     A flat curve decides alone, for strategies that make no forecast; a flat forecast does not.
@@ -93,7 +94,7 @@ def advise(
     rise = recent_rise(measured)
     if expected is not None:
         reasons.append(
-            f"This batch is expected to change the worst expected dice from {expected.before:.2f} to"
+            f"This batch is expected to change the {expected.measure.words} from {expected.before:.2f} to"
             f" {expected.after:.2f} ({expected.gain:+.3f})."
         )
     if rise is not None:

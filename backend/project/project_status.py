@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from backend.labelstudio.order.rounds import order_title
 from backend.project.skipped_tasks import Skipped
 from backend.store.learning_trend import LearningTrend
-from model.reason import Reason, describe_reason
+from model.reason import Measure, Reason, describe_reason
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,9 @@ class RoundInForce:
     version: str = ""
     seconds: float | None = None
     order_of: str | None = None  # the round whose order it is, after a rollback
-    value: float | None = None  # worst expected dice once the batch is labelled; None where none is expected
+    value: float | None = None  # expected dice once the batch is labelled; None where none is expected
     upper_bound: float | None = None  # proven: no batch of this size would reach more
+    measure: Measure | None = None  # what both are about: the worst image, the worst fifth, or the mean
 
     @property
     def title(self) -> str:

@@ -36,6 +36,7 @@ from backend.store.storage import Storage
 from backend.store.version_comparison import describe_choice
 from backend.store.version_record import Learner
 from backend.store.versions import Versions
+from model.reason import Measure
 
 NEXT_TASKS = 10
 T = TypeVar("T")
@@ -153,6 +154,7 @@ def _round(record: RoundRecord) -> RoundInForce:
         order_of=record.order_of,
         value=record.notes.get("value"),
         upper_bound=record.notes.get("upper_bound"),
+        measure=Measure.of_notes(record.notes),
     )
 
 

@@ -26,7 +26,7 @@ from model.data.mask_coding import Meaning
 from model.data.pool import scan
 from model.errors import TooFewLabelsError
 from model.files import check_writable, check_writable_folder
-from model.reason import describe_bound, describe_reason
+from model.reason import Measure, describe_bound, describe_reason
 from model.similarity.round import Round
 from model.strategies import DEFAULT, get_strategy, strategy_names
 from model.strategies.base import NETWORKS_TRAINED
@@ -137,6 +137,8 @@ def rank_command(
         print_err(f"{len(ranking.queries)} images ranked by {strategy}; the next {budget} to label:")
         for query in ranking.queries[:budget]:
             print_err(f"  {query.rank:3d}. {query.image}: {describe_reason(query.reason)}")
-        if bound := describe_bound(ranking.notes.get("value"), ranking.notes.get("upper_bound")):
+        if bound := describe_bound(
+            ranking.notes.get("value"), ranking.notes.get("upper_bound"), Measure.of_notes(ranking.notes)
+        ):
             print_err(bound)
         print_err(f"Written: {out}")

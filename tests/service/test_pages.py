@@ -167,6 +167,30 @@ def test_it_tells_what_is_next_and_why_and_how_good_the_model_is(web: Web, full:
         assert text in found, text
 
 
+def test_an_order_that_raises_the_mean_is_told_as_such(web: Web, full: Storage) -> None:
+    """As `coverage` makes it: on the page, and to programs."""
+    path = f"{FOLDER}/rounds/{ROUND}/record.json"
+    record = full.read_json(path) or {}
+    record["strategy"] = "coverage"
+    record["notes"] = {"mean_before": 0.52, "value": 0.62, "upper_bound": 0.64}
+    record["queries"]["20"]["reason"] = {
+        **{"kind": "compared", "image": "31", "raised": [0.52, 0.66], "represents": 3, "alike": True},
+        "mean": [0.52, 0.6],
+    }
+    full.write_json(path, record)
+    found = words(page(web))
+    for text in (
+        "helps task 31 most: expected at a dice of 0.52 now, 0.66 after this label",
+        "mean expected dice of all images, before and after the batch",
+        "raise the mean expected dice to at most 0.64; this one reaches 0.62.",
+        "Mean expected dice of all images",
+        "change the mean expected dice from 0.52 to 0.62",
+    ):
+        assert text in found, text
+    assert "worst" not in found
+    assert web.get(f"/projects/{PROJECT}/status").json()["round"]["measure"] == "mean"
+
+
 def test_two_worse_models_are_told_with_a_button_that_goes_back(web: Web, full: Storage) -> None:
     """And that masks are submitted as they were drawn, which is no success."""
     versions = Versions(full, PROJECT)

@@ -28,7 +28,7 @@ from backend.store.shown_masks import FOLDER as MASKS_FOLDER
 from backend.store.shown_masks import DrawnMasks
 from backend.store.versions import NO_VERSION, now
 from model.errors import ModelError
-from model.reason import Kind, Reason, describe_bound
+from model.reason import Kind, Measure, Reason, describe_bound
 from model.similarity.round import Round
 from model.strategies import Query, Ranking, Strategy, get_strategy
 from model.strategies.looks import Looks
@@ -98,7 +98,8 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
     if context.redis.sismember(context.keys.cancelled, name):
         pending_work.pause(context.redis, context.project_id, CANCELLED_TOO_LATE.format(round=name))
     _clear_old(context)
-    bound = describe_bound(record.notes.get("value"), record.notes.get("upper_bound"))
+    notes = record.notes
+    bound = describe_bound(notes.get("value"), notes.get("upper_bound"), Measure.of_notes(notes))
     log.info("%s in force, %d tasks in order, %s. %s", name, len(record.order), record.strategy, bound)
     return record
 

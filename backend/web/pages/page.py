@@ -86,7 +86,9 @@ class Page:
     def bound(self) -> str:
         """How much better another batch could be at most; empty where that is not known."""
         round_ = self.state.round
-        return describe_bound(round_.value, round_.upper_bound) if round_ and self.forecast else ""
+        if round_ is None or self.forecast is None:
+            return ""
+        return describe_bound(round_.value, round_.upper_bound, self.forecast.measure)
 
     @property
     def warnings(self) -> list[str]:

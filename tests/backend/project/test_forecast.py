@@ -8,6 +8,7 @@ import pytest
 
 from backend.project.forecast import Forecast, Verdict, advise, forecast, recent_rise
 from backend.store.round_record import Place, RoundRecord
+from model.reason import Measure
 
 RISING = Forecast(0.52, 0.66, 2, ((1, 0.6), (2, 0.66)))
 FLAT = Forecast(0.66, 0.665, 2, ((1, 0.662), (2, 0.665)))
@@ -30,6 +31,14 @@ def test_the_best_so_far_is_told_which_a_further_label_cannot_lower() -> None:
     falling = {task: Place(expected_dice=dice) for task, dice in ((4, 0.73), (7, 0.6), (2, 0.5))}
     found = forecast(record(queries=falling, notes={"worst_before": 0.7}))
     assert found == Forecast(0.7, 0.73, 2, ((4, 0.73), (7, 0.73), (2, 0.73)))
+
+
+def test_the_forecast_speaks_of_what_the_order_raises() -> None:
+    """The mean, where the round's strategy raises that."""
+    found = forecast(record(notes={"mean_before": 0.52}))
+    assert found == Forecast(0.52, 0.66, 2, ((4, 0.6), (7, 0.66), (2, 0.67)), Measure.MEAN)
+    reasons = " ".join(advise(found, [], []).reasons)
+    assert "change the mean expected dice from 0.52 to 0.66" in reasons
 
 
 @pytest.mark.parametrize(

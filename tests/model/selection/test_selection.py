@@ -235,7 +235,7 @@ def test_gap_and_text_of_a_selection() -> None:
     """The gap is relative, infinite above a value of 0, and the text says what is proven."""
     assert Selection((1,), 0.5, 0.6).gap == pytest.approx(0.2)
     assert Selection((1,), 0.0, 0.1).gap == math.inf
-    assert str(Selection((1,), 0.5, 0.5)) == "1 images, worst expected dice 0.5000 (optimal)"
+    assert str(Selection((1,), 0.5, 0.5)) == "1 images, expected dice 0.5000 (optimal)"
     assert "at most 0.6000" in str(Selection((1,), 0.5, 0.6))
 
 
