@@ -16,6 +16,7 @@ import pydantic
 from pydantic import AfterValidator, Field
 
 from model.data.folders import find_files
+from model.data.images import working_size
 from model.data.mask_coding import PLAIN, MaskOptions
 from model.data.pool import Pool, scan
 from model.errors import BudgetError, PoolError, StrategyError
@@ -23,11 +24,14 @@ from model.experiment.record.run import describe
 from model.hashing import digest, digest_of_files
 from model.network.recipe import Recipe
 from model.options import options_of
+from model.pixels import FeatureExtractor, FeatureStore
 from model.similarity.learner import LEARNERS, PIXEL, UNET
 from model.similarity.round import Round
 from model.strategies import Strategy, get_strategy, paper_options
 
 RANDOM_DRAWS = 8  # random sequences averaged, as in the paper
+SAMPLES_IN_MEMORY = 500
+"""Of pixels of an image, at most 1 MB each; with an experiment's many short steps, reading them counts."""
 OF_PIXELS = ("max_side", "precision")
 """What of a recipe means something for pixel classifiers."""
 MUST_AGREE = (
@@ -154,7 +158,8 @@ class Protocol:
             model_folder=model_folder if self.learner == UNET else None,
             pixel_model_folder=model_folder if self.learner == PIXEL else None,
             image_digests=pool.digests,
-            feature_folder=folder.parent / "features",  # the steps of an experiment share them
+            image_sizes={i: working_size(pool.original_size(i), self.recipe.max_side) for i in split.pool},
+            feature_store=_feature_store(folder.parent / "features", self.recipe.precision),
         )
 
     def training_seed(self, experiment: int, repeat: int) -> int:
@@ -209,6 +214,12 @@ def describe_data(data: Path, split: Path, classes: int | None, reading: Mapping
         **({} if classes is None else {"classes": classes}),
         **({"masks": dict(reading)} if reading else {}),
     }
+
+
+@lru_cache(maxsize=2)
+def _feature_store(folder: Path, precision: str) -> FeatureStore:
+    """The features of pixels, which the steps of an experiment share, within a process in memory."""
+    return FeatureStore(folder, FeatureExtractor(precision), in_memory=SAMPLES_IN_MEMORY)
 
 
 @lru_cache(maxsize=2)

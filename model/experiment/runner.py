@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import StrategyError
+from model.experiment.pace import Pace
 from model.experiment.processes import results_of
 from model.experiment.protocol import MUST_AGREE, Protocol
 from model.experiment.record.plan import comparable_runs, planned_keys
@@ -22,6 +23,8 @@ from model.strategies import get_strategy
 
 GROWING = ("experiments", "random_draws", "repeats")
 """Settings of the protocol that a finished experiment may raise."""
+SAVING_SHARE = 0.05
+"""Of the time that writing results.json may take: it grows with the runs, whose steps may be short."""
 OnBegin = Callable[[int, int], None]
 OnRun = Callable[[Run, int, int], None]
 
@@ -35,7 +38,9 @@ def run_experiment(
     on_begin: OnBegin | None = None,
     on_run: OnRun | None = None,
 ) -> Results:
-    """Do what is not done yet, and write results.json (after each step), curve.png and report.md into `out`.
+    """Do what is not done yet, and write results.json, curve.png and report.md into `out`.
+
+    results.json is written after each step, but for steps so short that this would take SAVING_SHARE of them.
 
     `jobs` processes share the cores.
     `on_begin(done, total)` is called before the first step and `on_run(run, done, total)` after each.
@@ -61,10 +66,11 @@ def run_experiment(
     if on_begin is not None:
         on_begin(done(), len(planned))
     finished = results_of(jobs, run_step, lambda: _ready(protocol, planned, out / "work", results))
-    with closing(finished):  # at once, also where Ctrl-C comes while a run is saved
+    saving = Pace(SAVING_SHARE, lambda: results.save(path))
+    with saving, closing(finished):  # at once, also where Ctrl-C comes while a run is saved
         for _, run in finished:
             results.add(run)
-            results.save(path)
+            saving.ask()
             if on_run is not None:
                 on_run(run, done(), len(planned))
     write_outputs(results, out)

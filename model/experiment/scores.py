@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,16 @@ class Scorer:
         self._scored(chosen, 0)
         return self._folder(chosen, 0) / "model"
 
-    def _folder(self, chosen: tuple[str, ...], repeat: int) -> Path:
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        """What the scores of a set depend on, beside the set."""
         recipe: dict[str, Any] = {"recipe": self.protocol.recipe.to_dict(), "seed": self.protocol.seed}
         if self.protocol.learner != UNET:
             recipe["learner"] = self.protocol.learner
-        described = self.protocol.describe_data() | recipe
-        return self.folder / digest(described, self.experiment, chosen) / str(repeat)
+        return self.protocol.describe_data() | recipe
+
+    def _folder(self, chosen: tuple[str, ...], repeat: int) -> Path:
+        return self.folder / digest(self._settings, self.experiment, chosen) / str(repeat)
 
     def _scored(self, chosen: tuple[str, ...], repeat: int) -> dict[str, Any]:
         folder, seed = self._folder(chosen, repeat), self.protocol.training_seed(self.experiment, repeat)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from cachetools import LRUCache
 
 from model.arrays import Image, Mask
 from model.files import write_atomically
@@ -35,11 +36,18 @@ class FeatureStore:
     """
 
     def __init__(
-        self, folder: Path, extractor: FeatureExtractor | None = None, *, limit: int = LIMIT
+        self,
+        folder: Path,
+        extractor: FeatureExtractor | None = None,
+        *,
+        limit: int = LIMIT,
+        in_memory: int = 0,
     ) -> None:
+        """limit: bytes on disk. in_memory: samples that are kept in memory as well, at most 1 MB each."""
         self.folder = folder
         self.extractor = extractor or FeatureExtractor()
         self.limit = limit
+        self._in_memory: LRUCache[Path, tuple[PixelSample, str]] = LRUCache(in_memory)
         self._warned = False
         self._written: float = math.inf  # bytes since the folder was measured
 
@@ -74,13 +82,19 @@ class FeatureStore:
 
     def _kept(self, key: str, source: _Source, mask: Mask | None) -> PixelSample:
         path = self.folder / key[:2] / f"{key}{SUFFIX}"
-        kept = _read(path, source, self.extractor.channels)
-        if kept is not None:
-            return kept
+        kept = self._in_memory.get(path)
+        if kept is None or not source.fits(*kept):
+            kept = _read(path, source, self.extractor.channels) or self._draw(path, source, mask)
+            if self._in_memory.maxsize:
+                self._in_memory[path] = kept
+        return kept[0]
+
+    def _draw(self, path: Path, source: _Source, mask: Mask | None) -> tuple[PixelSample, str]:
         image = source.read()
-        drawn = draw_sample(image, self.extractor, mask=mask)
-        self._keep(path, drawn, source.content or digest_of_array(image))
-        return drawn
+        drawn, content = draw_sample(image, self.extractor, mask=mask), source.content
+        content = content or digest_of_array(image)
+        self._keep(path, drawn, content)
+        return drawn, content
 
     def _keep(self, path: Path, sample: PixelSample, content: str) -> None:
         try:
@@ -134,21 +148,23 @@ class _Source:
     size: tuple[int, int]
     content: str | None = None
 
+    def fits(self, sample: PixelSample, content: str) -> bool:
+        """Whether a sample is of this image, by the digest of the array that it was drawn from."""
+        return sample.size == self.size and self.content in (None, content)
 
-def _read(path: Path, source: _Source, channels: int) -> PixelSample | None:
-    """A kept sample, or None where there is none of this image."""
+
+def _read(path: Path, source: _Source, channels: int) -> tuple[PixelSample, str] | None:
+    """A kept sample and the digest of its image, or None where there is none of this image."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            sample = PixelSample(
-                file["positions"], file["values"], file["mean"], file["deviation"], source.size
-            )
             size, content = tuple(file["size"].tolist()), str(file["content"])
+            sample = PixelSample(
+                file["positions"], file["values"], file["mean"], file["deviation"], (size[0], size[1])
+            )
     except Exception:  # not there, cut off, or damaged: the readers of zip files raise errors of every kind
         return None
-    if size != source.size or source.content not in (None, content):
-        return None
-    if sample.values.shape != (len(sample.positions), channels):
+    if not source.fits(sample, content) or sample.values.shape != (len(sample.positions), channels):
         return None
     with suppress(OSError):
         os.utime(path)  # used now
-    return sample
+    return sample, content

@@ -21,7 +21,7 @@ from model.pixels import filter_bank, pretrained
 FORMAT = 2  # raised when the features of the same image become others
 TILE = 512
 """Pixels; larger images are worked on in tiles of this side: memory is bounded whatever their size."""
-STRIP = 16  # rows
+STRIP = 16 * TILE  # pixels in rows that are worked on together
 MARGIN = -(-max(filter_bank.MARGIN, pretrained.MARGIN) // pretrained.GRID) * pretrained.GRID
 
 
@@ -92,8 +92,9 @@ class Block:
         processor's cache: the first row, counted in the image, and float32 (rows, width, n)."""
         columns = slice(self.right, self.right + self.width)
         parts = weights.split([len(level.values) for level in self.levels])
-        for first in range(0, self.height, STRIP):
-            rows = self.down + first, self.down + min(first + STRIP, self.height)
+        count = max(1, STRIP // self.width)
+        for first in range(0, self.height, count):
+            rows = self.down + first, self.down + min(first + count, self.height)
             mapped = [
                 level.rows(*rows, part)[:, columns] for level, part in zip(self.levels, parts, strict=True)
             ]

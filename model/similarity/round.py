@@ -53,6 +53,7 @@ class Round:
     of their content then, and those whose features are kept already need not be read.
     `pixel_model_folder` names a pixel classifier of all labels that is trained already.
     `learns_by` is the kind of network that f_L is, one of LEARNERS.
+    `feature_store` is used instead of one of the round's own in `feature_folder`.
     """
 
     images: Mapping[str, Image]
@@ -69,6 +70,7 @@ class Round:
     image_sizes: Mapping[str, tuple[int, int]] | None = None
     pixel_model_folder: Path | None = None
     learns_by: str = UNET
+    feature_store: FeatureStore | None = None
     on_progress: OnProgress = field(default=ignore_progress)
 
     def __post_init__(self) -> None:
@@ -172,6 +174,8 @@ class Round:
     @cached_property
     def features(self) -> FeatureStore:
         """Where the features of the images' pixels are kept."""
+        if self.feature_store is not None:
+            return self.feature_store
         extractor = FeatureExtractor(self.recipe.precision)
         return FeatureStore(self.feature_folder or self.folder / "features", extractor)
 

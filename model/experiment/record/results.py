@@ -30,6 +30,7 @@ class Results:
     def __init__(self, protocol: Mapping[str, Any], runs: Iterable[Run] = ()) -> None:
         self.protocol: dict[str, Any] = _plain(protocol)
         self._runs: dict[Key, Run] = {}
+        self._lines: dict[Key, str] = {}  # of the file, for runs that have been written
         for run in runs:
             if run.key in self._runs:
                 raise ResultsError(
@@ -48,6 +49,7 @@ class Results:
     def add(self, run: Run) -> None:
         """Keep a run; one of the same key is replaced."""
         self._runs[run.key] = run
+        self._lines.pop(run.key, None)
 
     def has(self, key: Key, repeats: int = 1) -> bool:
         """Whether a run is done, with at least so many repeated trainings."""
@@ -63,10 +65,16 @@ class Results:
         return self._runs[key]
 
     def save(self, path: Path) -> None:
-        """Write the file whole or not at all."""
-        runs = [run.to_dict() for run in self.runs]
-        content = {"format": "experiment-results", "version": 1, "protocol": self.protocol, "runs": runs}
-        write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+        """Write the file whole or not at all, a run on each line."""
+        head = {"format": "experiment-results", "version": 1, "protocol": self.protocol, "runs": []}
+        lines = ",\n".join(self._line(run) for run in self.runs)
+        before = json.dumps(head, indent=1, allow_nan=False).removesuffix("]\n}")
+        write_bytes(path, f"{before}\n{lines}\n]}}\n".encode())
+
+    def _line(self, run: Run) -> str:
+        if run.key not in self._lines:
+            self._lines[run.key] = json.dumps(run.to_dict(), allow_nan=False)
+        return self._lines[run.key]
 
     @classmethod
     def load(cls, path: Path) -> Self:

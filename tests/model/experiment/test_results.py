@@ -99,6 +99,16 @@ def test_any_run_survives_json(dice: list[float], name: str, note: float) -> Non
     assert Run(**json.loads(json.dumps(run.to_dict(), allow_nan=False))) == run
 
 
+def test_a_run_that_is_replaced_is_written_anew(tmp_path: Path) -> None:
+    """Each is on a line of its own, which is made once."""
+    path, results = tmp_path / "results.json", Results(PROTOCOL, [make(), make(1)])
+    for dice in (0.25, 0.5):
+        results.add(make(1, dice=(dice,), worst_dice=(dice,)))
+        results.save(path)
+        assert Results.load(path).runs == results.runs
+        assert sum(line.startswith("{") for line in path.read_text().splitlines()[1:]) == 2
+
+
 def test_the_file_does_not_depend_on_the_order_of_adding(tmp_path: Path) -> None:
     """Two jobs that finish in another order write the same bytes, the initial set first."""
     runs = [make(strategy=INITIAL, size=3), make(), make(strategy="a"), make(1)]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from model.pixels import (
     FeatureExtractor,
     PixelModel,
     PixelSample,
+    WholeFeatures,
     classifier,
     draw_sample,
     features,
@@ -77,7 +79,7 @@ def test_masks_drawn_in_tiles_are_those_of_the_whole(
     image = noise(110, 150)
     expected = predict_probabilities(model, image)
     monkeypatch.setattr(features, "TILE", 64)
-    monkeypatch.setattr(features, "STRIP", 20)
+    monkeypatch.setattr(features, "STRIP", 20 * 64)
     np.testing.assert_allclose(predict_probabilities(model, image), expected, atol=1e-4)
 
 
@@ -238,3 +240,21 @@ def test_the_number_format_may_be_another(pairs: Pairs, samples: list[PixelSampl
     description = json.loads((tmp_path / "v1" / DESCRIPTION).read_text())
     (tmp_path / "v1" / DESCRIPTION).write_text(json.dumps(description | {"precision": "float32"}))
     assert load_model(tmp_path / "v1").classes == 2
+
+
+def test_masks_by_kept_features_are_those_of_the_image(model: PixelModel) -> None:
+    """Computed once; where they find no room, each time."""
+    images = [noise(60, 70, seed=seed) for seed in range(3)]
+    reads: list[int] = []
+
+    def read(number: int) -> Image:
+        reads.append(number)
+        return images[number]
+
+    room = 5 * model.extractor.channels * 60 * 70  # bytes: two images in half precision, and no third
+    kept = WholeFeatures(model.extractor, limit=room)
+    for number in (0, 1, 2, 0, 1, 2):
+        blocks = kept.blocks(str(number), partial(read, number))
+        found = model.probabilities_of(blocks, (60, 70)).numpy()
+        np.testing.assert_allclose(found, predict_probabilities(model, images[number]), atol=0.02)
+    assert reads == [0, 1, 2, 2]

@@ -66,6 +66,18 @@ def test_another_image_never_gets_the_sample_of_the_first(
         assert_same(store.sample(name, image), draw_sample(image, store.extractor))
 
 
+def test_samples_in_memory_are_those_of_the_same_image(store: FeatureStore) -> None:
+    """Read from the disk once, and never given for another image of that name."""
+    with_memory = FeatureStore(store.folder, store.extractor, in_memory=2)
+    for number, image in enumerate([IMAGE, noise(40, 50, seed=1), noise(30, 20)]):
+        expected = draw_sample(image, store.extractor)
+        assert_same(with_memory.sample("same name", image), expected)
+        for path in files(store):
+            path.unlink()
+        assert with_memory.sample("same name", image) is with_memory.sample("same name", image), number
+        assert not files(store)
+
+
 def test_a_mask_whose_class_is_missed_has_a_sample_of_its_own(store: FeatureStore) -> None:
     mask = tiny_class()
     image = noise(*mask.shape)
