@@ -14,14 +14,13 @@ import numpy.typing as npt
 
 from model.options import option
 from model.reason import Kind, Reason
+from model.similarity.appearance import kernel_of, normalise, standardise
 from model.strategies.bagging import bag_folder, bag_units, load_bags, train_bag
 from model.strategies.base import Ranking, Strategy, as_ranking
 from model.strategies.features import cosine_similarity
 
 if TYPE_CHECKING:
-    from model.similarity.appearance import kernel_of, normalise, standardise
-from model.similarity.appearance import kernel_of, normalise, standardise
-from model.similarity.round import Round
+    from model.similarity.round import Round
 
 MOST_SUBSETS = 2_000_000  # subsets searched exhaustively (seconds); above it the original's greedy search
 COSINE, RBF = "cosine", "rbf"
