@@ -19,6 +19,7 @@ class Kind(StrEnum):
     REPRESENTATIVE = "representative"  # as disputed, and chosen to represent the others
     FAR = "far"  # value: cosine distance from the nearest image labelled or chosen before it
     LOOKS = "looks"  # typical and varied; note: why images cannot be compared; value: trust in its mask
+    SPREADS = "spreads"  # represents: images that its label reaches best; value: mean entropy, bit a pixel
     RANDOM = "random"  # value: the share of the image that the model marks, where that counted
 
 
@@ -117,10 +118,23 @@ def reason_parts(reason: Reason | str) -> tuple[str, str, str]:
         Kind.FAR: f"{value:.3f} from the nearest image labelled or chosen before it (cosine distance of"
         " features)",
         Kind.LOOKS: _looks(reason),
+        Kind.SPREADS: _spreads(reason),
         Kind.RANDOM: "chosen at random"
         + (f", more likely the more the model marks; here {value:.1%} of the image" if value else ""),
     }
     return words[reason.kind], "", ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _spreads(reason: Reason) -> str:
+    others = _count(max(0, (reason.represents or 0) - 1), "other image")
+    return (
+        f"its label spreads to {others} that look alike, sooner than any label before it; the model's mean"
+        f" entropy in it is {reason.value or 0.0:.3f} bit a pixel"
+    )
 
 
 def _looks(reason: Reason) -> str:
@@ -132,8 +146,8 @@ def _looks(reason: Reason) -> str:
     elif others == 0:
         words = "chosen by its looks: none that is labelled or before it looks like it"
     else:
-        plural = "s look" if others > 1 else " looks"
-        words = f"chosen by its looks: {others} other image{plural} more like it than like any that is"
+        looks = f"{_count(others, 'other image')} look{'s' if others == 1 else ''}"
+        words = f"chosen by its looks: {looks} more like it than like any that is"
         words += " labelled or before it"
     if reason.value is not None:
         words += f"; trust in the mask that the model draws in it: {reason.value:.2f} of 1"
@@ -148,7 +162,7 @@ def _compared(reason: Reason) -> tuple[str, str, str]:
     """
     parts = []
     if reason.represents is not None:
-        parts.append(f"represents {reason.represents} image{'s' if reason.represents != 1 else ''}")
+        parts.append(f"represents {_count(reason.represents, 'image')}")
     if reason.worst:
         rise = _rise(*reason.worst)
         parts.append(

@@ -29,10 +29,10 @@ STYLES = {
     # from here on Tol's muted colours
     "herding": Style("#332288", "*", (0, (1, 3))),
     "random_foreground": Style("#882255", "X", (0, (6, 1, 1, 1))),
+    "influence": Style("#117733", "h", (0, (8, 1.5))),
 }
 # of strategies that have none yet
 SPARE_STYLES = (
-    Style("#117733", "h", (0, (8, 1.5))),
     Style("#AA4499", ">", (0, (1, 1))),
     Style("#999933", "p", (0, (5, 1, 1, 1, 1, 1))),
     Style("#7F7F7F", "d", (0, (2, 1.5))),
