@@ -12,7 +12,7 @@ from typing import Any, Self
 class Kind(StrEnum):
     """What decided the place, and what the figures mean."""
 
-    COMPARED = "compared"  # what its label does for the expected dice of the others
+    COMPARED = "compared"  # what its label does for the expected dice of the others; note: a caution
     EMPTY = "empty"  # nothing could be told: its pseudo-label shows nothing to learn from
     UNCERTAIN = "uncertain"  # value: mean entropy, bit a pixel
     DISPUTED = "disputed"  # value: how much `networks` networks disagree, nat a pixel
@@ -173,7 +173,7 @@ def _compared(reason: Reason) -> tuple[str, str, str]:
     for measure, figures in ((Measure.WORST_FIFTH, reason.worst_fifth), (Measure.MEAN, reason.mean)):
         if figures and (rise := _rise(*figures)):
             parts.append(f"raises the {measure.words} {rise}")
-    rest = "; ".join(parts)
+    rest = "; ".join(filter(None, (*parts, reason.note)))
     if reason.image and reason.raised and (rise := _rise(*reason.raised)):
         if not (reason.worst_fifth or reason.mean):
             return "expected to raise the dice of ", reason.image, "; ".join(filter(None, (f" {rise}", rest)))

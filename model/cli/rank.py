@@ -26,7 +26,7 @@ from model.data.mask_coding import Meaning
 from model.data.pool import scan
 from model.errors import TooFewLabelsError
 from model.files import check_writable, check_writable_folder
-from model.reason import Measure, describe_bound, describe_reason
+from model.reason import Kind, Measure, Reason, describe_bound, describe_reason
 from model.similarity.round import Round
 from model.strategies import DEFAULT, get_strategy, strategy_names
 from model.strategies.base import NETWORKS_TRAINED
@@ -127,7 +127,8 @@ def rank_command(
         for image, message in round_.failed.items():
             print_err(f"Left out: {image}: {message}", style="yellow")
         write_table(ranking, out)
-        if blank := int(ranking.notes.get("blank_pseudo_labels", 0)):
+        last = any(query.reason == Reason(Kind.EMPTY) for query in ranking.queries)
+        if (blank := int(ranking.notes.get("blank_pseudo_labels", 0))) and last:
             print_err(
                 f"Please look: in {blank} of the {len(pool.ids)} images a first model finds nothing, or only"
                 " foreground. They could not be compared and come last; if there is something to find, label"

@@ -28,21 +28,42 @@ def make_mutual(similarity: Matrix) -> None:
             similarity[columns, rows] = least.T
 
 
-def weigh_by_likeness(similarity: Matrix, vectors: npt.NDArray[np.float32]) -> None:
+def add_unknown(similarity: Matrix, known: npt.NDArray[np.bool_]) -> Matrix:
+    """d of N images, float32 (N, N), of which that of the `known` ones, (N,), is given: 1 for other pairs."""
+    result = np.ones((len(known), len(known)), np.float32)
+    result[np.ix_(known, known)] = similarity
+    return result
+
+
+def weigh_by_likeness(
+    similarity: Matrix, vectors: npt.NDArray[np.float32], known: npt.NDArray[np.bool_] | None = None
+) -> None:
     """Multiply d(x_i, x_j), float32 (N, N), by exp(-D / median D), in place; vectors: (N, F) of the images.
 
     D is the squared Euclidean distance after scaling each feature to unit variance;
     features that do not vary count for nothing.
     The median is over all pairs, an image with itself included, of at most SAMPLE images chosen at random,
     always the same.
+    The d of an image that is not `known`, (N,), is 1 before, see `add_unknown`. What images that look alike
+    teach each other on average takes its place: the mean d of known pairs, weighted by likeness.
     """
     wide = vectors.astype(np.float64)
     deviation = wide.std(axis=0)
     scaled = (wide - wide.mean(axis=0))[:, deviation > 0] / deviation[deviation > 0]
     sample = scaled[np.random.default_rng(0).permutation(len(scaled))[:SAMPLE]]
     median = float(np.median(np.stack([_distances(one, sample) for one in sample]))) or 1.0
-    for row, own in zip(similarity, scaled, strict=True):
-        row *= np.exp(-_distances(own, scaled) / median).astype(np.float32)
+    known = np.ones(len(scaled), dtype=bool) if known is None else known
+    likeness = taught = 0.0
+    for place, (row, own) in enumerate(zip(similarity, scaled, strict=True)):
+        alike = np.exp(-_distances(own, scaled) / median).astype(np.float32)
+        row *= alike
+        if known[place]:  # with itself it is 1, which tells nothing
+            likeness += float(alike[known].sum(dtype=np.float64)) - 1
+            taught += float(row[known].sum(dtype=np.float64)) - 1
+    if not known.all():
+        similarity[np.ix_(~known, known)] *= taught / likeness if likeness > 0 else 1.0
+        similarity[:, ~known] *= taught / likeness if likeness > 0 else 1.0
+        np.fill_diagonal(similarity, 1.0)
 
 
 def _distances(one: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

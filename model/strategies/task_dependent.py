@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -20,7 +20,7 @@ from model.selection import Objective
 from model.selection.solver import TIME_LIMIT
 from model.similarity import RowStore, complete, train_row
 from model.similarity.learner import PIXEL, UNET
-from model.similarity.likeness import make_mutual, weigh_by_likeness
+from model.similarity.likeness import add_unknown, make_mutual, weigh_by_likeness
 from model.strategies.base import Comparison, Query, Ranking, Strategy
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ MEASURES = {
     Objective.MEAN_MAX: Measure.MEAN,
 }
 """What the figures of an order by an objective are called."""
+ONLY_LOOKS = "the model finds nothing in it, so that its looks alone speak for it"
 
 
 @dataclass(frozen=True)
@@ -168,14 +169,20 @@ class TaskDependent(Strategy):
         is believed."""
         if self.similarity == PIXEL:
             return self.compare_pixels(round_)
-        matrix = self.complete_rows(round_)
-        self._weigh(matrix, lambda: self.appearance(round_))
-        blank = self.blank(round_)
-        positions = [position for position, identity in enumerate(round_.ids) if identity not in blank]
+        matrix, blank = self.complete_rows(round_), self.blank(round_)
+        known = ~np.isin(round_.ids, list(blank))
+        if self.mutual:
+            make_mutual(matrix)
+        if self.places_blank and blank:
+            matrix = add_unknown(matrix[np.ix_(known, known)], known)
+            weigh_by_likeness(matrix, self.appearance(round_), known)
+            known[:] = True
+        elif self.likeness:
+            weigh_by_likeness(matrix, self.appearance(round_))
         candidates = self.sample_candidates(round_)
         return Compared(
-            tuple(round_.ids[position] for position in positions),
-            matrix[np.ix_(positions, positions)] if blank else matrix,
+            tuple(identity for identity, here in zip(round_.ids, known, strict=True) if here),
+            matrix if known.all() else matrix[np.ix_(known, known)],
             tuple(k for k in candidates if self._rows(round_).get(k) is not None),
             blank,
             len(candidates),
@@ -183,15 +190,27 @@ class TaskDependent(Strategy):
 
     def compare_pixels(self, round_: Round) -> Compared:
         """d by small networks on pixels, one for every image (Eq. 2)."""
+        from model.similarity.appearance import read_appearance
         from model.similarity.pixel_similarity import compare_pixels
 
         found = compare_pixels(round_, true_masks=self.true_masks)
-        if not set(found.ids) - set(round_.labels):
+        ids, matrix = found.ids, self.weigh_pixels(round_, found)
+        if self.mutual:
+            make_mutual(matrix)
+        if self.places_blank and found.empty:
+            seen = read_appearance(round_, sorted(found.empty))
+            ids = tuple(sorted((*found.ids, *seen.ids)))
+            known = ~np.isin(ids, seen.ids)
+            vectors = np.empty((len(ids), found.vectors.shape[1]), np.float32)
+            vectors[known], vectors[~known] = found.vectors, seen.vectors
+            matrix = add_unknown(matrix, known)
+            weigh_by_likeness(matrix, vectors, known)
+        elif self.likeness:
+            weigh_by_likeness(matrix, found.vectors)
+        if not set(ids) - set(round_.labels):
             raise nothing_found(round_)
-        matrix = self.weigh_pixels(round_, found)
-        self._weigh(matrix, lambda: found.vectors)
-        seconds = float(np.clip(SECONDS_AN_IMAGE * len(found.ids), *SECONDS))
-        return Compared(found.ids, matrix, found.trained, found.empty, len(found.trained), seconds)
+        seconds = float(np.clip(SECONDS_AN_IMAGE * len(ids), *SECONDS))
+        return Compared(ids, matrix, found.trained, found.empty, len(found.trained), seconds)
 
     def appearance(self, round_: Round) -> npt.NDArray[np.float32]:
         """What the images look like, whatever f_L has learnt, in the order of ids: float32 (N, F).
@@ -203,12 +222,14 @@ class TaskDependent(Strategy):
         vectors[np.isin(round_.ids, seen.ids)] = seen.vectors
         return vectors
 
-    def _weigh(self, matrix: npt.NDArray[np.float32], vectors: Callable[[], npt.NDArray[np.float32]]) -> None:
-        """Let d (n, n) count only as far as the options say, in place; vectors: (n, F) of the images."""
-        if self.mutual:
-            make_mutual(matrix)
-        if self.likeness:
-            weigh_by_likeness(matrix, vectors())
+    @property
+    def places_blank(self) -> bool:
+        """Whether images in which f_L finds nothing have a place by their looks, not the last ones.
+
+        Nothing is known of what they teach; but one of an appearance that f_L has never met may stand for
+        many. A minimum over all images would be theirs alone, so that the paper's objective does without.
+        """
+        return self.likeness and self.objective != Objective.MIN_MEAN
 
     def weigh_pixels(self, round_: Round, found: PixelSimilarity) -> npt.NDArray[np.float32]:
         """d as far as it is believed."""
@@ -233,7 +254,7 @@ class TaskDependent(Strategy):
             time_limit=compared.seconds,
         )
         measure = MEASURES[Objective(self.objective)]
-        queries = [_query(image, compared.ids, measure, self.likeness) for image in ranked.images]
+        queries = [self._query(image, compared, measure) for image in ranked.images]
         last.sort(key=lambda identity: identity not in compared.blank)
         queries += [
             Query(identity, place, place <= budget, _why_last(round_, identity, compared.blank))
@@ -249,23 +270,23 @@ class TaskDependent(Strategy):
         comparison = Comparison(compared.ids, compared.similarity, compared.trained)
         return Ranking(tuple(queries), notes, comparison)
 
+    def _query(self, image: selection.RankedImage, compared: Compared, measure: Measure) -> Query:
+        """The place of an image with the figures behind it."""
+        identity, helped = compared.ids[image.index], tuple(compared.ids[index] for index in image.helps)
+        figures: dict[str, Any] = {measure.value: (image.value_before, image.value_after)}
+        reason = Reason(
+            Kind.COMPARED,
+            image=helped[0] if helped else None,
+            raised=image.raised,
+            represents=image.represents,
+            alike=self.likeness or None,
+            note=ONLY_LOOKS if identity in compared.blank else None,
+            **figures,
+        )
+        return Query(identity, image.rank, image.in_batch, reason, image.value_after, helped)
+
     def _rows(self, round_: Round) -> RowStore:
         return RowStore(round_.folder / ROWS, f"{round_.fingerprint}-{self.true_masks}", round_.ids)
-
-
-def _query(image: selection.RankedImage, ids: Sequence[str], measure: Measure, alike: bool) -> Query:
-    """The place of an image with the figures behind it; `ids` are by position."""
-    helped = tuple(ids[index] for index in image.helps)
-    figures: dict[str, Any] = {measure.value: (image.value_before, image.value_after)}
-    reason = Reason(
-        Kind.COMPARED,
-        image=helped[0] if helped else None,
-        raised=image.raised,
-        represents=image.represents,
-        alike=alike or None,
-        **figures,
-    )
-    return Query(ids[image.index], image.rank, image.in_batch, reason, image.value_after, helped)
 
 
 def _why_last(round_: Round, identity: str, blank: frozenset[str]) -> Reason | str:

@@ -16,7 +16,7 @@ from model.network.inference import predict_probabilities
 from model.network.pseudo_labels import PseudoLabels
 from model.reason import Kind, Reason
 from model.selection import expected_dice, maximin
-from model.similarity.likeness import weigh_by_likeness
+from model.similarity.likeness import add_unknown, make_mutual, weigh_by_likeness
 from model.similarity.round import Round
 from model.strategies import get_strategy, strategy_names
 from model.strategies.bagging import draw_bag
@@ -335,6 +335,29 @@ def test_likeness_by_hand() -> None:
     result = likeness(np.array([[0, 5], [1, 5], [2, 5]], np.float32))
     np.testing.assert_allclose(result, np.exp([[0, -1, -4], [-1, 0, -1], [-4, -1, 0]]), rtol=1e-6)
     np.testing.assert_array_equal(likeness(np.ones((3, 2), np.float32)), 1.0)
+
+
+def test_the_likeness_of_an_image_of_which_nothing_is_known_is_worth_what_alike_images_teach() -> None:
+    """By hand: three known images on a line, and one beside the first."""
+    d = np.array([[1, 0.8, 0.2], [0.8, 1, 0.4], [0.2, 0.4, 1]], np.float32)
+    vectors = np.array([[0], [1], [2], [0]], np.float32)
+    known = np.array([True, True, True, False])
+    alike = likeness(vectors)
+    found = add_unknown(d, known)
+    weigh_by_likeness(found, vectors, known)
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    usual = sum(d[pair] * alike[pair] for pair in pairs) / sum(alike[pair] for pair in pairs)
+    np.testing.assert_allclose(found[:3, :3], d * alike[:3, :3], rtol=1e-5)
+    np.testing.assert_allclose(found[3], [usual, usual * alike[3, 1], usual * alike[3, 2], 1], rtol=1e-5)
+    np.testing.assert_allclose(found, found.T, rtol=1e-6)
+
+
+def test_mutual_is_the_lower_direction_of_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.similarity.likeness.BLOCK", 3)
+    d = np.random.default_rng(0).random((8, 8)).astype(np.float32)
+    expected = np.minimum(d, d.T)
+    make_mutual(d)
+    np.testing.assert_array_equal(d, expected)
 
 
 def test_the_scale_of_a_large_pool_is_that_of_a_sample() -> None:
