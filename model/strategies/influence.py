@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,11 @@ from scipy import sparse
 from model.reason import Kind, Reason
 from model.selection.greedy_cover import BLOCK, Nearness, cover_greedily
 from model.similarity.appearance import Vectors, normalise, read_appearance, squared_distances, standardise
-from model.similarity.round import Round
 from model.strategies.base import Ranking, Strategy, as_ranking, left_out
 from model.strategies.uncertainty import mean_entropy
+
+if TYPE_CHECKING:
+    from model.similarity.round import Round
 
 NEIGHBOURS = 8
 """Images that each is linked to, those that look most like it; and to those of which it is such a one."""

@@ -30,11 +30,11 @@ STYLES = {
     "herding": Style("#332288", "*", (0, (1, 3))),
     "random_foreground": Style("#882255", "X", (0, (6, 1, 1, 1))),
     "influence": Style("#117733", "h", (0, (8, 1.5))),
+    "coverage": Style("#AA4499", ">", (0, (1, 1))),
+    "uherding": Style("#999933", "p", (0, (5, 1, 1, 1, 1, 1))),
 }
 # of strategies that have none yet
 SPARE_STYLES = (
-    Style("#AA4499", ">", (0, (1, 1))),
-    Style("#999933", "p", (0, (5, 1, 1, 1, 1, 1))),
     Style("#7F7F7F", "d", (0, (2, 1.5))),
     Style("#44AA99", "8", (0, (10, 3))),
     Style("#8C564B", "H", (0, (3, 3))),
