@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from backend.cli import doctor, export, projects, run, share, skips, versions
+from backend.cli import cancel, disconnect, doctor, export, projects, run, share, skips, versions
 from backend.cli.shell import FAILED, FIX
 from model.exit_codes import CODES
 
@@ -23,9 +23,11 @@ for command in (
     run.worker,
     run.scheduler,
     projects.connect,
+    disconnect.disconnect,
     projects.recompute,
     projects.train,
     projects.status,
+    cancel.cancel,
     export.export,
     skips.unskip,
     versions.versions,

@@ -19,6 +19,7 @@ from model.reason import describe_bound, describe_reason
 if TYPE_CHECKING:
     from backend.doctor import Examination
     from backend.finding import Finding
+    from backend.labelstudio.connect import Plan
     from backend.queue.follow import JobState
 
 _NEXT = 10
@@ -217,6 +218,30 @@ def describe_rollback(plan: RollbackPlan) -> str:
         lines.append(f"A training runs: its version takes the place of {to.name} unless it is clearly worse.")
     if before:
         lines.append(f"To undo it: python -m backend rollback --project {plan.project} {before.name}")
+    return "\n".join(lines)
+
+
+def describe_cancel(state: ProjectStatus) -> str:
+    """What a cancel will stop, before somebody says yes to it."""
+    parts = [RUNNING.get(state.running.kind, "A job").lower()] if state.running else []
+    if state.waiting:
+        parts.append(f"what waits: {list_waiting(state.waiting)}")
+    return (
+        f"Cancelled will be: {'; '.join(parts)}. Model, labels and the order in force stay, and labelling"
+        " goes on. Nothing starts again by itself until a label comes or somebody asks for it."
+    )
+
+
+def describe_disconnection(plan: Plan) -> str:
+    """What disconnecting will change, before somebody says yes to it."""
+    lines = ["This will be changed in Label Studio:"]
+    lines += [f"- {change.text}" for change in plan.changes]
+    if plan.stays:
+        lines += ["This stays as it is:", *(f"- {text}" for text in plan.stays)]
+    lines.append(
+        "Labels, and masks that the model has drawn, stay in Label Studio; the models stay in this service's"
+        " storage. What runs here for the project is cancelled."
+    )
     return "\n".join(lines)
 
 

@@ -9,17 +9,21 @@ from contextlib import suppress
 from redis import Redis
 from redis.exceptions import RedisError
 
+from backend import stopping
 from backend.errors import SettingsError, StorageError
-from backend.finding import Finding
+from backend.finding import Finding, Severity
 from backend.labelstudio import connect
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.connect import OwnService, Record
+from backend.queue import pending_work, progress, project_jobs
 from backend.queue.connection import PREFIX
 from backend.queue.connection import connect as connect_redis
 from backend.settings import BACKEND_FILE, Settings
 from backend.store.round_record import round_in_force
 from backend.store.storage import Storage
 
+LONGEST_END = 60.0
+"""Seconds that disconnecting waits for a job to end that was cancelled."""
 INSTANCE = f"{PREFIX}:instance"
 """Redis key of what tells this service from others:
 all of its programs, on whatever machines, have one Redis."""
@@ -100,6 +104,31 @@ def configure(settings: Settings, client: LabelStudio, project_id: int, own: Own
     storage = Storage.of(settings)
     record, order = Record(storage, project_id), _order(storage, project_id)
     return connect.configure(client, project_id, own.url, own.basic_auth, own=own, record=record, order=order)
+
+
+def plan_disconnection(
+    settings: Settings, client: LabelStudio, project_id: int, own: OwnService
+) -> connect.Plan:
+    """What disconnecting a project will change. Raises LabelStudioError, StorageError."""
+    return connect.plan_disconnection(client, project_id, own, Record(Storage.of(settings), project_id))
+
+
+def disconnect(settings: Settings, redis: Redis, project_id: int, plan: connect.Plan) -> list[Finding]:
+    """Stop what runs for a project, look after it no longer, and carry a plan out.
+    Models and orders stay in the storage. Raises LabelStudioError, StorageError, RedisError."""
+    # In this order: a sync that runs would put things right again.
+    pending_work.forget(redis, project_id)
+    project_jobs.cancel(project_id)
+    until = time.monotonic() + LONGEST_END
+    while progress.running(redis, project_id) and time.monotonic() < until:
+        stopping.pause(0.2)
+    pending_work.resume(redis, project_id)
+    found = connect.disconnect(plan)
+    # Label Studio may have called /setup once more, before its connection went.
+    pending_work.forget(redis, project_id)
+    if not any(finding.severity is Severity.ERROR for finding in found):
+        Record(Storage.of(settings), project_id).put_aside()
+    return found
 
 
 def _order(storage: Storage, project_id: int) -> str:

@@ -6,6 +6,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from backend.errors import NotConnectedError
+from backend.labelstudio.connect.record import Record
 from backend.project.context import Context
 from backend.queue import pending_work
 from backend.queue.connection import PROJECTS, connection
@@ -35,6 +36,8 @@ def require_known(context: Context, *, ask: bool = False, enrol: bool = True) ->
         if not ask or not _possible(context.project_id):
             raise _not_connected(context.project_id, context.settings)
         context.client.project(context.project_id)
+    if enrol and Record(context.storage, context.project_id).disconnected:
+        raise _not_connected(context.project_id, context.settings)
     if enrol:
         pending_work.register(context.redis, context.project_id)
 

@@ -18,6 +18,7 @@ from rq.exceptions import StopRequested
 
 from backend.errors import BackendError
 from backend.jobs.due_work import dispatch, nightly, tick
+from backend.labelstudio.connect.record import Record
 from backend.logs import configure_logging
 from backend.queue import pending_work
 from backend.queue.connection import CONTROL, connection
@@ -87,7 +88,7 @@ def main() -> None:
     try:
         while not Scheduler.asked_to_end:
             try:
-                _remember_projects(redis, settings)
+                remember_projects(redis, settings)
                 create_scheduler(redis, settings).start()
                 return
             except (RedisError, BackendError) as error:  # Redis restarts, or the shared storage is away
@@ -99,10 +100,12 @@ def main() -> None:
         ended.set()
 
 
-def _remember_projects(redis: Redis, settings: Settings) -> None:
-    """Projects that have models or rounds are looked at, even if Redis has lost everything."""
-    for name in Storage.of(settings).names("projects"):
-        if name.isdigit():
+def remember_projects(redis: Redis, settings: Settings) -> None:
+    """Projects that have models or rounds are looked at, even if Redis has lost everything;
+    those that a person has disconnected are not."""
+    storage = Storage.of(settings)
+    for name in storage.names("projects"):
+        if name.isdigit() and not Record(storage, int(name)).disconnected:
             pending_work.register(redis, int(name))
 
 

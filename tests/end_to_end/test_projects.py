@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from backend.cli import app
+from backend.labelstudio.connect import UNCERTAINTY
+from backend.queue import pending_work
+from backend.queue.connection import connection
 from backend.queue.enqueue import enqueue_round
 from backend.queue.follow import follow
+from backend.run.scheduler import remember_projects
 from tests.cells import CONFIG, CellProject
 from tests.stack import Annotator, Stack, connect, no_training, order, quiet
 from tests.states import read_status
@@ -108,14 +115,44 @@ def test_what_goes_wrong_is_told_and_mended(
     assert "unknown keys budgt" in answer.text
 
 
-def test_a_deleted_project_is_forgotten(stack: Stack, make_project: MakeProject) -> None:
-    """Nobody looks at it any more, and a recompute says why it cannot be."""
+def test_a_disconnected_project_is_as_it_was_and_a_deleted_one_is_forgotten(
+    stack: Stack, make_project: MakeProject
+) -> None:
+    """The order is not served any more, nobody looks at it, and connecting brings all back.
+    Nobody looks at a deleted one either, and a recompute says why it cannot be."""
     project = make_project(4)
+    before = stack.client.project(project.id)
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
+    quiet(stack, project)
+    served = order(stack, project)
+    assert shell(f"cancel --project {project.id}").exit_code == 0
+    refused = shell(f"disconnect --project {project.id}")  # nobody is there to be asked
+    assert refused.exit_code != 0
+    assert stack.client.project(project.id).sampling == UNCERTAINTY
+    done = shell(f"disconnect --project {project.id} --yes")
+    assert done.exit_code == 0, done.output
+    after = stack.client.project(project.id)
+    assert (after.sampling, after.model_version) == (before.sampling, "")
+    assert stack.client.ml_backends(project.id) == stack.client.webhooks(project.id) == []
+    remember_projects(connection(), stack.settings)  # as when the service starts again
+    assert project.id not in stack.web.get("/projects").json()["projects"]
+    assert stack.web.post(f"/projects/{project.id}/recompute").status_code == 404
+    again = shell(f"disconnect --project {project.id} --yes")
+    assert (again.exit_code, "has nothing in Label Studio" in again.output) == (0, True)
+    connect(stack, project)
+    pending_work.register(connection(), project.id)
+    stack.sync(project)
+    assert order(stack, project) == served
+
     stack.http.delete(f"/api/projects/{project.id}").raise_for_status()
     stack.sync(project)
     assert project.id not in stack.web.get("/projects").json()["projects"]
     last = list(follow(project.id, enqueue_round(project.id, "test")))[-1]
     assert last["state"] == "failed"
     assert "project" in last["message"].lower()
+
+
+def shell(command: str) -> Result:
+    """What a person types."""
+    return CliRunner().invoke(app, shlex.split(command), env={"COLUMNS": "300"})

@@ -2,6 +2,7 @@
 
 from backend.finding import Finding, Severity
 from backend.labelstudio.connect.connection import check, configure
+from backend.labelstudio.connect.disconnection import Plan, disconnect, plan_disconnection
 from backend.labelstudio.connect.options import UNCERTAINTY
 from backend.labelstudio.connect.own_service import BACKEND_TITLE, OwnService
 from backend.labelstudio.connect.project_credentials import BasicAuth
@@ -15,8 +16,11 @@ __all__ = [
     "BasicAuth",
     "Finding",
     "OwnService",
+    "Plan",
     "Record",
     "Severity",
     "check",
     "configure",
+    "disconnect",
+    "plan_disconnection",
 ]

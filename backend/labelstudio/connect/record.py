@@ -49,6 +49,7 @@ class Record:
     def __init__(self, storage: Storage, project_id: int) -> None:
         self._storage = storage
         self._name = f"projects/{project_id}/connected.json"
+        self._aside = f"projects/{project_id}/disconnected.json"
 
     def read(self) -> dict[str, Any]:
         """The whole record; empty before the first connect. Raises StorageError."""
@@ -78,13 +79,23 @@ class Record:
         self._storage.write_json(
             self._name,
             {
-                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "time": _now(),
                 "first": first,
                 "found": found,
                 "made": {},
                 "set": {},
             },
         )
+
+    def put_aside(self) -> None:
+        """The project is as it was: the next connect records it anew. What was recorded stays beside it."""
+        self._storage.write_json(self._aside, self.read() or {"time": _now()})
+        self._storage.remove(self._name)
+
+    @property
+    def disconnected(self) -> bool:
+        """Whether a person has disconnected the project, and nobody has connected it since."""
+        return not self.read() and self._storage.read_json(self._aside, fresh=True) is not None
 
     def add_made(self, kind: str, identity: object) -> None:
         """Note that connecting has made this."""
@@ -108,6 +119,10 @@ class Record:
     def written(self, name: str) -> Any:
         """The value that connecting has written last, None if it has written none."""
         return self.read().get("set", {}).get(name)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _part(item: Mapping[str, Any], names: Sequence[str]) -> dict[str, object]:

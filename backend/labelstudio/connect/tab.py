@@ -30,7 +30,7 @@ def check_tab(found: Inspection) -> list[Finding]:
         # Label Studio cannot order no tasks by a score:
         # the tab, and with it the project's first page, would show an error.
         return [Finding("tab", Severity.OK, f"the tab {TAB_TITLE!r} is made as soon as there are tasks")]
-    existing = next((view for view in found.views if _title(view) == TAB_TITLE), None)
+    existing = next((view for view in found.views if title_of(view) == TAB_TITLE), None)
     columns = [str(column["id"]) for column in found.client.columns(found.project.id)]
     wanted = tab_data(columns, parse(found.project.label_config).image_key)
     if existing is None:
@@ -57,6 +57,13 @@ def tab_data(columns: Sequence[str], image_key: str) -> dict[str, object]:
     return _form(
         "grid", hidden
     )  # in a list Label Studio puts the image behind all other columns, 60 pixels wide
+
+
+def is_unchanged(view: Mapping[str, Any], columns: Sequence[str], image_key: str) -> bool:
+    """Whether a tab is as it was made, in this or an earlier edition; what the page adds does not count."""
+    data = view.get("data") or {}
+    now = all(data.get(name) == value for name, value in tab_data(columns, image_key).items())
+    return now or _is_of_an_earlier_edition(view)
 
 
 def _form(kind: str, hidden: Sequence[str]) -> dict[str, object]:
@@ -108,5 +115,6 @@ def _is_of_an_earlier_edition(view: Mapping[str, Any]) -> bool:
     return all(data.get(name) == value for name, value in _form("list", _OLD_HIDDEN).items())
 
 
-def _title(view: Mapping[str, Any]) -> str:
+def title_of(view: Mapping[str, Any]) -> str:
+    """What a tab is called."""
     return str((view.get("data") or {}).get("title") or "")

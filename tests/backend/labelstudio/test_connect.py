@@ -22,6 +22,8 @@ from backend.labelstudio.connect import (
     Severity,
     check,
     configure,
+    disconnect,
+    plan_disconnection,
 )
 from backend.labelstudio.connect.project_credentials import connection_login, webhook_headers
 from backend.store.storage import Storage
@@ -553,6 +555,26 @@ def test_what_was_there_before_is_recorded_once(
         assert secret not in json.dumps(first)
     configure(client, project.id, stub_backend.url, ("lab", "another"), record=record)
     assert record.read() == first
+
+    # Disconnecting says what it will change, and brings all of that back; what a person has changed stays.
+    client.update_project(project.id, expert_instruction="Theirs by now")
+    own = OwnService(stub_backend.url, AUTH)
+    plan = plan_disconnection(client, project.id, own, record)
+    assert any("sampling" in change.text for change in plan.changes)
+    assert plan.stays == ["the labelling instructions: a person has changed it since"]
+    assert {each.severity for each in disconnect(plan)} == {Severity.FIXED}
+    assert client.ml_backends(project.id) == []
+    assert [each["id"] for each in client.webhooks(project.id)] == [hook["id"]]
+    assert [each["id"] for each in client.views(project.id)] == [tab["id"]]
+    now = client.project_options(project.id)
+    assert {**options, "expert_instruction": "Theirs by now"}.items() <= now.items()
+    assert plan_disconnection(client, project.id, own, record).changes == []
+    record.put_aside()
+    assert record.disconnected
+    # The next connect finds the project as it is now.
+    configure(client, project.id, stub_backend.url, AUTH, record=record)
+    assert not record.disconnected
+    assert record.read()["found"]["project"]["sampling"] == "Sequential sampling"
 
 
 def test_names_of_one_address() -> None:
