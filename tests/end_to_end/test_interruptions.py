@@ -4,28 +4,29 @@ Label Studio."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
 from rq.job import Job
 
 from backend.jobs import due_work
-from backend.queue import enqueue, pending_work, progress, project_jobs
+from backend.queue import enqueue, pending_work, progress
 from backend.queue.connection import Keys, connection
 from backend.queue.enqueue import enqueue_round
 from backend.queue.follow import follow
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
-from backend.queue.project_jobs import cancel
+from backend.queue.project_jobs import FINISH, UNIT, WAITING, cancel, find
 from tests.cells import CellProject
+from tests.holding import enqueue_hold, release
 from tests.stack import RECIPE, Annotator, Stack, connect, order, quiet
 from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)
-SEEN, ENDLESS = 100, 1_000_000
-"""Steps of a round's networks:
-so many that who looks now and then sees that they are trained, and more than anybody waits for."""
+LONG, ENDLESS = 400, 1_000_000
+"""Steps of a round's networks: seconds of each, and more than anybody waits for."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def project(stack: Stack, make_project: MakeProject) -> CellProject:
 def ranked(stack: Stack, project: CellProject) -> Iterator[CellProject]:
     """The project, in which nothing goes on;
     a test may ask for what it likes, and leaves nothing of it to the next, also if it fails."""
-    set_row_steps(stack, project, SEEN)
+    set_row_steps(stack, project, RECIPE["row_steps"])
     quiet(stack, project)
     yield project
     cancel(project.id)
@@ -55,8 +56,24 @@ def set_row_steps(stack: Stack, project: CellProject, row_steps: int) -> None:
     stack.configure(project, recipe={**RECIPE, "row_steps": row_steps})
 
 
+@contextmanager
+def held_round(stack: Stack, project: CellProject) -> Iterator[str]:
+    """A round that has looked at labels and tasks; its networks are trained, and its order is written, after
+    the block. Yields the id of its job."""
+    redis = connection()
+    before = enqueue_hold(redis)  # so that the next two jobs stand one behind the other
+    job = enqueue_round(project.id, "test")
+    behind = enqueue_hold(redis)
+    release(redis, before)
+    try:
+        stack.wait(lambda: find(redis, project.id, FINISH, WAITING), "the networks to be enqueued")
+        yield job
+    finally:
+        release(redis, behind)
+
+
 def wait_for_a_row(stack: Stack, project: CellProject) -> None:
-    """Wait until networks of a round are trained."""
+    """Wait until endless networks of a round are trained."""
 
     def in_a_row() -> bool:
         running = read_status(project.id)["running"]
@@ -75,17 +92,14 @@ def test_a_killed_worker_s_round_goes_on(stack: Stack, ranked: CellProject) -> N
     set_row_steps(stack, ranked, ENDLESS)
     superseded = enqueue_round(ranked.id, "test")
     wait_for_a_row(stack, ranked)
-    set_row_steps(stack, ranked, SEEN)
+    set_row_steps(stack, ranked, LONG)
     enqueue_round(ranked.id, "test", train=True)
     last = list(follow(ranked.id, superseded))[-1]
     assert last["state"] == "cancelled"
     assert "superseded" in last["message"]
     assert read_status(ranked.id)["round"] == before["round"]
-    wait_for_a_row(stack, ranked)
     stack.wait(
-        lambda: [
-            each for each in progress.running(connection(), ranked.id) if each["kind"] == project_jobs.UNIT
-        ],
+        lambda: [each for each in progress.running(connection(), ranked.id) if each["kind"] == UNIT],
         "a network under way",
     )
     stack.kill_worker()
@@ -121,7 +135,7 @@ def test_a_cancelled_round_stops_and_the_order_stays(stack: Stack, ranked: CellP
     assert order(stack, ranked) == served
     assert [warning for warning in state["warnings"] if "Cancelled by a person" in warning]
 
-    set_row_steps(stack, ranked, SEEN)
+    set_row_steps(stack, ranked, RECIPE["row_steps"])
     again = list(follow(ranked.id, enqueue_round(ranked.id, "test")))[-1]
     assert again["state"] == "finished"
     assert not read_status(ranked.id)["warnings"]
@@ -173,10 +187,9 @@ def test_label_studio_away_at_the_end_of_a_round(stack: Stack, ranked: CellProje
     the round waits, says so, and puts its order in force; the logs stay short."""
     before = read_status(ranked.id)["round"]["name"]
     logged = {log: log.stat().st_size for log in stack.logs.glob("worker*.log")}
-    job = enqueue_round(ranked.id, "test")
-    wait_for_a_row(stack, ranked)
     fence = Fence(connection(), Keys(ranked.id).fence("round"))
-    assert fence.take(wait=60)
+    with held_round(stack, ranked) as job:
+        assert fence.take(wait=60)
     with fence:  # the end of the round waits for it, however quickly its networks are trained
         stack.server.stop()
     try:
@@ -184,7 +197,7 @@ def test_label_studio_away_at_the_end_of_a_round(stack: Stack, ranked: CellProje
         state = stack.wait(
             lambda: (job := read_status(ranked.id)["running"]) and job["step"] == waiting and job, waiting
         )
-        assert state["kind"] == project_jobs.FINISH
+        assert state["kind"] == FINISH
     finally:
         stack.server.start()
     last = list(follow(ranked.id, job))[-1]
@@ -205,17 +218,17 @@ def test_a_batch_that_is_finished_while_its_round_runs_brings_the_next(
     all end up in the order, each with one prediction, and nothing of another version is left behind."""
     batch = [task["task"] for task in read_status(ranked.id)["next_tasks"] if task["in_batch"]]
     tasks = stack.client.task_ids(ranked.id)
-    job = enqueue_round(ranked.id, "test")
-    wait_for_a_row(stack, ranked)
     annotator = Annotator(stack, stack.server.admin)
     client = stack.http
     # Not the last one: on SQLite, Label Studio gives its number to the next task that is imported.
     gone = [task for task in order(stack, ranked) if task not in batch and task != max(tasks)][-1]
-    client.delete(f"/api/tasks/{gone}/").raise_for_status()
     image = stack.server.address(ranked.folder / ranked.pool.ids[0])
-    client.post(f"/api/projects/{ranked.id}/import", json=[{"data": {"image": image}}] * 2).raise_for_status()
-    for task in batch:
-        annotator.submit(task, ranked.regions(task))
+    new = [{"data": {"image": image}}] * 2
+    with held_round(stack, ranked) as job:
+        client.delete(f"/api/tasks/{gone}/").raise_for_status()
+        client.post(f"/api/projects/{ranked.id}/import", json=new).raise_for_status()
+        for task in batch:
+            annotator.submit(task, ranked.regions(task))
     last = list(follow(ranked.id, job))[-1]
     assert last["state"] == "finished"
     name = read_status(ranked.id)["round"]["name"]

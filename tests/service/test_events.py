@@ -19,6 +19,7 @@ from backend.run.processes import free_port
 from backend.run.redis_server import EmbeddedRedis
 from backend.settings import Settings
 from tests.service.conftest import use_settings
+from tests.waiting import eventually
 
 LABEL = Event(Work.TRAINING, 1, (5,))
 
@@ -136,9 +137,7 @@ def test_a_restart_of_redis_loses_no_event(tmp_path: Path) -> None:
     server = EmbeddedRedis(tmp_path, port=server.port)
     server.start()
     try:
-        until = time.monotonic() + 20
-        while len(backlog) and time.monotonic() < until:
-            time.sleep(0.1)
+        assert eventually(lambda: not len(backlog))
         assert pending_work.pending(redis, 1, Work.TRAINING).labels == 20
         assert redis.scard(Keys(1).labelled) == 20
     finally:

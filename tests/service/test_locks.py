@@ -45,7 +45,7 @@ from backend.queue.lease import Fence
 
 name, redis, folder = sys.argv[1], connect(sys.argv[2]), Path(sys.argv[3])
 until = folder / sys.argv[4]
-fence = Fence(redis, "f", seconds=1.0)
+fence = Fence(redis, "f", seconds=float(sys.argv[5]))
 assert fence.take(wait=60, poll=0.01)
 with fence:
     (folder / name).touch()
@@ -104,11 +104,11 @@ def test_a_process_that_was_paused_does_not_write(
     """Its fence runs out, another process does the work, and when the first one goes on it stops before it
     writes."""
     del redis
-    paused = process(WRITE, "paused", redis_server.address, tmp_path, "go")
+    paused = process(WRITE, "paused", redis_server.address, tmp_path, "go", 1)
     try:
         assert eventually((tmp_path / "paused").exists, 60)
         paused.send_signal(signal.SIGSTOP)
-        heir = process(WRITE, "heir", redis_server.address, tmp_path, "heir")
+        heir = process(WRITE, "heir", redis_server.address, tmp_path, "heir", 60)
         assert heir.wait(60) == 0
         (tmp_path / "go").touch()
         paused.send_signal(signal.SIGCONT)

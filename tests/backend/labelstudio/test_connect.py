@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from backend.labelstudio.connect import (
 from backend.labelstudio.connect.project_credentials import connection_login, webhook_headers
 from backend.store.storage import Storage
 from tests.backend.labelstudio.conftest import Annotator, MakeProject, StubBackend, add_tasks
+from tests.waiting import eventually
 from tests.web_server import web_server
 
 AUTH = ("lab", "open sesame")
@@ -105,9 +105,7 @@ def test_connecting_by_hand_leaves_a_bare_webhook_that_gets_its_header(
     assert (hook["id"], hook["headers"]) == (bare["id"], webhook_headers(AUTH, project.id))
     stub_backend.calls.clear()
     annotators[0].submit(project.tasks[1])
-    deadline = time.monotonic() + 5
-    while not stub_backend.events() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert eventually(stub_backend.events)
     assert stub_backend.events() == [(hook["headers"]["Authorization"], "ANNOTATION_CREATED")]
 
 

@@ -93,7 +93,7 @@ def test_a_scan_cancelled_by_its_callback_leaves_the_rest_unread(
 
     def slow(path: Path) -> np.ndarray:
         read.append(path.name)
-        time.sleep(0.01)
+        time.sleep(0.2)  # so that nobody reads all before the cancel comes
         return read_raw(path)
 
     def cancel(done: int, total: int) -> None:
