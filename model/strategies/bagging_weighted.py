@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model.network.dice import dice
+from model.similarity.bagging import NAMES, bag_folder, bag_units, load_bags, train_bag
 from model.similarity.learner import PIXEL, Learner
-from model.strategies.bagging import NAMES, bag_folder, bag_units, load_bags, train_bag
 from model.strategies.task_dependent import TaskDependent
 
 if TYPE_CHECKING:

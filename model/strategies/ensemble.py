@@ -15,9 +15,9 @@ import numpy.typing as npt
 from model.options import option
 from model.reason import Kind, Reason
 from model.similarity.appearance import kernel_of, normalise, standardise
-from model.strategies.bagging import bag_folder, bag_units, load_bags, train_bag
+from model.similarity.bagging import bag_folder, bag_units, load_bags, train_bag
+from model.similarity.likeness import cosine_similarity
 from model.strategies.base import Ranking, Strategy, as_ranking
-from model.strategies.features import cosine_similarity
 
 if TYPE_CHECKING:
     from model.similarity.round import Round

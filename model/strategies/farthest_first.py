@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model.reason import Kind, Reason
+from model.similarity.likeness import cosine_similarity
 from model.strategies.base import Ranking, Strategy, as_ranking
-from model.strategies.features import cosine_similarity
 
 if TYPE_CHECKING:
     from model.similarity.round import Round

@@ -16,10 +16,10 @@ from model.network.inference import predict_probabilities
 from model.network.pseudo_labels import PseudoLabels
 from model.reason import Kind, Reason
 from model.selection import expected_dice, maximin
-from model.similarity.likeness import add_unknown, make_mutual, weigh_by_likeness
+from model.similarity.bagging import draw_bag
+from model.similarity.likeness import add_unknown, cosine_similarity, make_mutual, weigh_by_likeness
 from model.similarity.round import Round
 from model.strategies import get_strategy, strategy_names
-from model.strategies.bagging import draw_bag
 from model.strategies.bagging_weighted import discount
 from model.strategies.ensemble import (
     Ensemble,
@@ -29,7 +29,6 @@ from model.strategies.ensemble import (
     representation,
 )
 from model.strategies.farthest_first import farthest_first
-from model.strategies.features import cosine_similarity
 from model.strategies.task_dependent import TaskDependent
 from model.strategies.uncertainty import mean_entropy
 from tests.model.conftest import Masks
