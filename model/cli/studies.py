@@ -31,7 +31,9 @@ from model.cli.progress_bar import ProgressBar
 from model.cli.terminal import console, describe_pool, fit_objects, handle_errors, print_err
 from model.data.mask_coding import Meaning
 from model.experiment.convergence import study as convergence_study
-from model.experiment.protocol import OF_PIXELS, RANDOM_DRAWS, Protocol, read_pool
+from model.experiment.groups import POOL, StartFrom
+from model.experiment.images import read_pool
+from model.experiment.protocol import OF_PIXELS, RANDOM_DRAWS, Protocol
 from model.experiment.record.run import RANDOM, Run
 from model.experiment.runner import GROWING, run_experiment
 from model.experiment.transfer import study as transfer_study
@@ -45,13 +47,35 @@ def experiment_command(
     recipe: GivenRecipe,
     options: GivenStrategyOptions,
     data: Data,
-    split: SplitFile,
     out: Annotated[Path, typer.Option(help="Folder for results.json, curve.png and report.md.")],
+    split: Annotated[
+        Path | None,
+        typer.Option(help='JSON file {"pool": [file, ...], "test": [file, ...]}, or else give --folds.'),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help=(
+                "Rigid cross-validation instead of --split: all images in so many parts, each the test set of"
+                " some experiments, which choose from the others."
+            ),
+        ),
+    ] = None,
     strategies: Annotated[
         str, typer.Option(help=f"Names with commas between, of {', '.join(strategy_names())}.")
     ] = "random,ensemble,task_dependent",
     experiments: Experiments = 5,
     initial: Initial = 3,
+    initial_from: Annotated[
+        StartFrom,
+        typer.Option(
+            help=(
+                "What the first images are drawn from: the whole pool, or one group of the data's index.json,"
+                " another in each experiment."
+            )
+        ),
+    ] = POOL,
     sizes: Sizes = "5,7,12,15,16",
     draws: Annotated[int, typer.Option(min=1, help="Random sequences that are averaged.")] = RANDOM_DRAWS,
     repeats: Annotated[int, typer.Option(min=1, help="Networks trained and averaged for each score.")] = 1,
@@ -95,6 +119,8 @@ def experiment_command(
             classes=classes,
             masks=told,
             learner=learner,
+            folds=folds,
+            initial_from=initial_from,
         )
         with ProgressBar(console) as bar:
             task = bar.add_task("Experiment", total=None)

@@ -11,8 +11,9 @@ import numpy as np
 
 from model.data.mask_coding import PLAIN, MaskOptions
 from model.errors import BudgetError
-from model.experiment.protocol import Split, describe_data, read_pool
+from model.experiment.images import describe_data, read_pool
 from model.experiment.scores import train_and_score
+from model.experiment.split import Split
 from model.experiment.study import Study
 from model.files import write_bytes
 from model.network.recipe import Recipe

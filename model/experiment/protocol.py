@@ -3,25 +3,22 @@ everything that makes it repeatable."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import pydantic
-from pydantic import AfterValidator, Field
 
-from model.data.folders import find_files
 from model.data.images import working_size
 from model.data.mask_coding import PLAIN, MaskOptions
-from model.data.pool import Pool, scan
+from model.data.pool import Pool
 from model.errors import BudgetError, PoolError, StrategyError
-from model.experiment.record.run import describe
-from model.hashing import digest, digest_of_files
+from model.experiment.groups import POOL, START_FROM, group_of, read_groups
+from model.experiment.images import describe_data, describe_files, read_pool
+from model.experiment.split import Split, make_folds
+from model.hashing import digest
 from model.network.recipe import Recipe
 from model.options import options_of
 from model.pixels import FeatureExtractor, FeatureStore
@@ -35,40 +32,9 @@ SAMPLES_IN_MEMORY = 500
 OF_PIXELS = ("max_side", "precision")
 """What of a recipe means something for pixel classifiers."""
 MUST_AGREE = (
-    *("data", "data_digest", "split", "split_digest", "classes", "masks", "pool_size"),
-    *("initial_size", "seed", "learner", "recipe", "options"),
+    *("data", "data_digest", "split", "split_digest", "folds", "classes", "masks", "pool_size", "pool_sizes"),
+    *("initial_size", "initial_from", "groups", "seed", "learner", "recipe", "options"),
 )
-
-
-Names = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(lambda names: tuple(sorted(names)))]
-
-
-@pydantic.dataclasses.dataclass(frozen=True)
-class Split:
-    """File names of the pool, from which images are queried, and of the test set, which no network is trained
-    on."""
-
-    pool: Names
-    test: Names
-
-    @classmethod
-    def read(cls, path: Path) -> Split:
-        """Read {"pool": [...], "test": [...]}. Raises PoolError when it cannot be used."""
-        try:
-            split = pydantic.TypeAdapter(cls).validate_json(path.read_bytes())
-        except (OSError, pydantic.ValidationError) as error:
-            found = str(error) if isinstance(error, OSError) else describe(error)
-            raise PoolError(
-                f"Split {path} cannot be read ({found}); expected a JSON file"
-                ' {"pool": [file, ...], "test": [file, ...]} with some of each.'
-            ) from error
-        twice = [name for name, times in Counter([*split.pool, *split.test]).items() if times > 1]
-        if twice:
-            raise PoolError(
-                f"Split {path}: {len(twice)} images are named twice, the first is {twice[0]}; an image may be"
-                " once in pool or test."
-            )
-        return split
 
 
 @dataclass(frozen=True)
@@ -77,7 +43,7 @@ class Protocol:
     `sizes` do not include the initial one."""
 
     data: Path
-    split: Path
+    split: Path | None  # None: `folds` are made
     strategies: tuple[str, ...]
     experiments: int
     initial: int
@@ -90,6 +56,8 @@ class Protocol:
     classes: int | None = None  # with the background; None: read from the masks
     masks: MaskOptions = PLAIN
     learner: str = UNET  # the kind of the judged network, which is f_L as well: one of LEARNERS
+    folds: int | None = None  # of rigid cross-validation, over which the experiments are spread
+    initial_from: str = POOL  # one of START_FROM
 
     def __post_init__(self) -> None:
         least = {"experiments": 1, "initial": 1, "random_draws": 1, "repeats": 1, "seed": 0}
@@ -97,6 +65,20 @@ class Protocol:
             if getattr(self, name) < value:
                 found = f"{name.replace('_', ' ')}: found {getattr(self, name)}"
                 raise BudgetError(f"{found}, expected at least {value}.")
+        if (self.split is None) == (self.folds is None):
+            found = "neither" if self.split is None else "both"
+            raise BudgetError(
+                f"split, folds: found {found}, expected one of them: the images to test on come either from a"
+                " file (--split), or each image is tested on once (--folds)."
+            )
+        if self.folds is not None and not 2 <= self.folds <= self.experiments:
+            raise BudgetError(
+                f"folds: found {self.folds}, expected from 2 to the number of experiments,"
+                f" {self.experiments}, so that each image is tested on."
+            )
+        if self.initial_from not in START_FROM:
+            expected = " or ".join(START_FROM)
+            raise BudgetError(f"initial from: found {self.initial_from!r}, expected {expected}.")
         if not self.sizes or list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] <= self.initial:
             raise BudgetError(
                 f"sizes: found {', '.join(map(str, self.sizes)) or 'none'}, expected rising numbers above the"
@@ -120,15 +102,25 @@ class Protocol:
         """The strategy of that name with this protocol's options."""
         return get_strategy(name, **paper_options(name, self.learner) | self.options.get(name, {}))
 
-    def read_split(self) -> Split:
-        """The split, checked against the sizes."""
-        split = Split.read(self.split)
-        if self.sizes[-1] > len(split.pool):
+    def splits(self) -> tuple[Split, ...]:
+        """The split, or that of each fold, checked against the sizes; the experiments take them in turn."""
+        splits: tuple[Split, ...]
+        if self.split is not None:
+            splits, where = (Split.read(self.split),), f"in {self.split}"
+        else:
+            splits = make_folds(self.read_pool().labelled, self.folds or 1, self.seed)
+            where = f"of a fold of {self.folds}"
+        least = min(len(split.pool) for split in splits)
+        if self.sizes[-1] > least:
             raise BudgetError(
-                f"sizes: found {self.sizes[-1]}, expected at most {len(split.pool)}, the number of pool"
-                f" images in {self.split}."
+                f"sizes: found {self.sizes[-1]}, expected at most {least}, the number of pool images {where}."
             )
-        return split
+        return splits
+
+    def split_of(self, experiment: int) -> Split:
+        """What an experiment chooses from and what it tests on."""
+        splits = self.splits()
+        return splits[experiment % len(splits)]
 
     def read_pool(self) -> Pool:
         """All images of the data with their masks, at working resolution.
@@ -136,17 +128,50 @@ class Protocol:
         return read_pool(self.data, self.split, self.recipe.max_side, self.classes, self.masks)
 
     def describe_data(self) -> dict[str, Any]:
-        """`describe_data` of its own."""
-        return describe_data(self.data, self.split, self.classes, self.read_pool().reading)
+        """`describe_data` of its own; the number of folds stands for the name of a split."""
+        reading = self.read_pool().reading
+        if self.split is not None:
+            return describe_data(self.data, self.split, self.classes, reading)
+        parts = [[split.pool, split.test] for split in self.splits()]
+        named = {"folds": self.folds, "split_digest": digest(parts)}
+        return describe_files(self.data, self.read_pool().labelled, named, self.classes, reading)
 
-    def initial_set(self, experiment: int, split: Split) -> tuple[str, ...]:
-        """The labelled images that one experiment starts with, chosen at random and shared by its arms."""
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """The images by group where the first labels come from one. Raises PoolError for one that is too
+        small in a pool."""
+        splits = self.splits()
+        groups = read_groups(self.data, {name for split in splits for name in split.pool})
+        for name, members in groups.items():
+            least = min(len({*members} & {*split.pool}) for split in splits)
+            if least < self.initial:
+                raise PoolError(
+                    f"Group {name} of {self.data / 'index.json'}: found {least} images to choose from"
+                    f"{'' if self.folds is None else ' in one of the folds'}, expected at least the"
+                    f" {self.initial} that are labelled at the start. Start with fewer (--initial)."
+                )
+        return groups
+
+    def initial_set(self, experiment: int) -> tuple[str, ...]:
+        """The labelled images that one experiment starts with, chosen at random and shared by its arms:
+        from its pool, or from one group of it, another group in each experiment."""
+        candidates = list(self.split_of(experiment).pool)
+        if self.initial_from != POOL:
+            groups = self.groups()
+            members = {*groups[group_of(experiment, tuple(groups), len(self.splits()))]}
+            candidates = [name for name in candidates if name in members]
         random = np.random.default_rng([self.seed, experiment])
-        return tuple(sorted(str(name) for name in random.choice(split.pool, self.initial, replace=False)))
+        return tuple(sorted(str(name) for name in random.choice(candidates, self.initial, replace=False)))
 
-    def round_of(self, labelled: Iterable[str], seed: int, folder: Path, model_folder: Path | None) -> Round:
-        """What a strategy sees when these images of the pool are labelled."""
-        pool, split = self.read_pool(), self.read_split()
+    def round_of(
+        self,
+        experiment: int,
+        labelled: Iterable[str],
+        seed: int,
+        folder: Path,
+        model_folder: Path | None,
+    ) -> Round:
+        """What a strategy sees of the pool of an experiment when these images of it are labelled."""
+        pool, split = self.read_pool(), self.split_of(experiment)
         return Round(
             images={i: pool.images[i] for i in split.pool},
             labels={i: pool.labels[i] for i in labelled},
@@ -176,7 +201,7 @@ class Protocol:
         return {
             "command": command,
             **self.describe_data(),
-            "pool_size": len(self.read_split().pool),
+            **self._describe_start(),
             "strategies": list(self.strategies),
             "options": self.options,
             "experiments": self.experiments,
@@ -189,57 +214,18 @@ class Protocol:
             "recipe": {name: value for name, value in self.recipe.to_dict().items() if name in used},
         }
 
-
-def describe_data(data: Path, split: Path, classes: int | None, reading: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells data and split from others of the same name, wherever they lie;
-    the number of classes where it was stated, and `reading`, see `Pool.reading`, where it is not the plain
-    one.
-
-    Files that the split does not name do not count.
-    """
-    parts = Split.read(split)
-    stems = {
-        unicodedata.normalize("NFC", Path(name).with_suffix("").as_posix())
-        for name in (*parts.pool, *parts.test)
-    }
-    files = [
-        [path for stem, path in find_files(data / kind, kind).by_stem.items() if stem in stems]
-        for kind in ("images", "masks")
-    ]
-    return {
-        "data": data.name,
-        "data_digest": digest_of_files(*files),
-        "split": split.name,
-        "split_digest": digest(parts.pool, parts.test),
-        **({} if classes is None else {"classes": classes}),
-        **({"masks": dict(reading)} if reading else {}),
-    }
+    def _describe_start(self) -> dict[str, Any]:
+        """How many images there are to choose from, and which groups the first come from; what yesterday's
+        results do not tell is left out where it is as it was then."""
+        sizes = [len(split.pool) for split in self.splits()]
+        pools = {"pool_size": sizes[0]} if self.folds is None else {"pool_sizes": sizes}
+        if self.initial_from == POOL:
+            return pools
+        groups = {name: len(members) for name, members in self.groups().items()}
+        return pools | {"initial_from": self.initial_from, "groups": groups}
 
 
 @lru_cache(maxsize=2)
 def _feature_store(folder: Path, precision: str) -> FeatureStore:
     """The features of pixels, which the steps of an experiment share, within a process in memory."""
     return FeatureStore(folder, FeatureExtractor(precision), in_memory=SAMPLES_IN_MEMORY)
-
-
-@lru_cache(maxsize=2)
-def read_pool(
-    data: Path, split_path: Path, max_side: int, classes: int | None = None, masks: MaskOptions = PLAIN
-) -> Pool:
-    """The images and masks of an experiment, read once in each process.
-    Raises PoolError when one of the split cannot be used."""
-    pool = scan(data / "images", data / "masks", max_side=max_side, classes=classes, mask_options=masks)
-    split = Split.read(split_path)
-    missing = sorted({*split.pool, *split.test} - set(pool.labelled))
-    if missing:
-        problem = dict(pool.problems).get(missing[0], "there is no usable image with a mask of that name")
-        raise PoolError(
-            f"{len(missing)} images of {split_path} cannot be used in {data}; the first is {missing[0]}:"
-            f" {problem}"
-        )
-    if pool.blank.issuperset(split.pool):
-        raise PoolError(
-            f"None of the {len(split.pool)} pool images of {split_path} has a mask in {data} that marks any"
-            " foreground, expected at least one; check that the masks hold 0/255 or class ids."
-        )
-    return pool

@@ -13,7 +13,7 @@ from model.errors import StrategyError
 from model.experiment.pace import Pace
 from model.experiment.processes import results_of
 from model.experiment.protocol import MUST_AGREE, Protocol
-from model.experiment.record.plan import comparable_runs, planned_keys
+from model.experiment.record.plan import comparable_runs, name_split, planned_keys
 from model.experiment.record.results import Results
 from model.experiment.record.run import FALLBACK, INITIAL, RANDOM, WHOLE, Key, Run
 from model.experiment.scores import Scorer
@@ -78,13 +78,17 @@ def run_experiment(
 
 
 def write_outputs(results: Results, out: Path) -> None:
-    """Draw curve.png and write report.md beside results.json; also of an experiment that is still running."""
+    """Draw curve.png and forecast.png and write report.md beside results.json; also of an experiment that is
+    still running."""
     # here: pandas and matplotlib take a second to load, and neither `rank` nor a process of --jobs needs them
+    from model.experiment.evaluation.forecast import FORECAST, draw_forecasts, forecasts
     from model.experiment.evaluation.plot import draw_curve
     from model.experiment.evaluation.report import write_report
 
-    title = f"{results.protocol['data']} ({results.protocol['split']})"
-    draw_curve(comparable_runs(results), out / "curve.png", title, results.protocol["sizes"])
+    title = f"{results.protocol['data']} ({name_split(results.protocol)})"
+    runs = comparable_runs(results)
+    draw_curve(runs, out / "curve.png", title, results.protocol["sizes"])
+    draw_forecasts(forecasts(runs), out / FORECAST)
     write_report(results, out / "report.md")
 
 
@@ -125,7 +129,7 @@ def _query(
     if name in (INITIAL, WHOLE):
         return (), 0.0, {}
     folder, seed = work / f"{experiment}-{name}-{draw}-{size}", protocol.query_seed(experiment, draw, size)
-    round_ = protocol.round_of(labelled, seed, folder, scorer.model_folder(labelled))
+    round_ = protocol.round_of(experiment, labelled, seed, folder, scorer.model_folder(labelled))
     budget, strategy = size - len(labelled), protocol.strategy(name)
     watch = Stopwatch(folder / "seconds.json", round_.identity_with_images)
     try:
@@ -136,7 +140,9 @@ def _query(
                 strategy.run_unit(round_, unit)
         with watch.part("rank"):
             ranking = strategy.rank(round_, budget)
-        notes = ranking.notes
+        expected = [query.expected_dice for query in ranking.queries if query.in_batch]
+        forecast = max((dice for dice in expected if dice is not None), default=None)
+        notes = ranking.notes if forecast is None else {"value": forecast} | ranking.notes
     except StrategyError:  # f_L finds nothing at all: a lab would go on by chance, and so does the arm
         ranking, notes = get_strategy(RANDOM).rank(round_, budget), {FALLBACK: 1.0}
     return ranking.batch, watch.total, notes
@@ -146,17 +152,18 @@ def _ready(
     protocol: Protocol, planned: Sequence[Key], work: Path, results: Results
 ) -> dict[Key, tuple[Any, ...]]:
     """What run_step can do now, as the predecessor is done, in the order in which it is best begun."""
-    split, steps = protocol.read_split(), {}
+    steps: dict[Key, tuple[Any, ...]] = {}
     newest: dict[Any, tuple[str, ...] | None] = {}  # set of each arm; None: still to be made
     for key in planned:
         arm, first = key[:3], newest.get((key[0], INITIAL, 0))
-        if arm[1] == INITIAL:
-            labelled: tuple[str, ...] | None = protocol.initial_set(key[0], split)
-        else:
-            labelled = newest.get(arm, split.pool if arm[1] == WHOLE and first else first)
-        if labelled is not None:
-            run = results.get(key) if results.has(key) else None
-            if not results.has(key, protocol.repeats):
+        run = results.get(key) if results.has(key) else None
+        if not results.has(key, protocol.repeats):
+            labelled = newest.get(arm, first)
+            if arm[1] == INITIAL:
+                labelled = protocol.initial_set(key[0])
+            elif arm[1] == WHOLE and first:
+                labelled = protocol.split_of(key[0]).pool
+            if labelled is not None:
                 steps[key] = (protocol, work, key, labelled, run)
-            newest[arm] = run.chosen if run else None
+        newest[arm] = run.chosen if run else None
     return steps

@@ -16,7 +16,8 @@ import torch
 
 from model.data.pool import Pool
 from model.errors import CheckpointError
-from model.experiment.protocol import Protocol, Split
+from model.experiment.protocol import Protocol
+from model.experiment.split import Split
 from model.files import write_bytes
 from model.hashing import digest, digest_of_array
 from model.network.checkpoint import TrainedModel
@@ -78,7 +79,10 @@ class Scorer:
             score: dict[str, Any] = json.loads(path.read_text())
             if keeps_model:
                 load_model(folder / "model")
-            if score["dice"].keys() == set(self.protocol.read_split().test) and score["seconds"] >= 0:
+            if (
+                score["dice"].keys() == set(self.protocol.split_of(self.experiment).test)
+                and score["seconds"] >= 0
+            ):
                 return score
         except (OSError, ValueError, LookupError, TypeError, AttributeError, CheckpointError):
             pass  # not there yet, or not whole
@@ -93,10 +97,10 @@ class Scorer:
         return score
 
     def _train(self, chosen: tuple[str, ...], seed: int) -> tuple[Segmenter, dict[str, float]]:
-        pool, split = self.protocol.read_pool(), self.protocol.read_split()
+        pool, split = self.protocol.read_pool(), self.protocol.split_of(self.experiment)
         if self.protocol.learner == UNET:
             return train_and_score(pool, split, chosen, self.protocol.recipe, seed)
-        model = self.protocol.round_of(chosen, seed, self.folder, None).pixel_model
+        model = self.protocol.round_of(self.experiment, chosen, seed, self.folder, None).pixel_model
         return model, score_pixel_model(model, pool, split)
 
 

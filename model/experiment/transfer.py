@@ -196,6 +196,6 @@ def _spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
 
 
 def _round(protocol: Protocol, experiment: int, out: Path) -> Round:
-    labelled = protocol.initial_set(experiment, protocol.read_split())
+    labelled = protocol.initial_set(experiment)
     folder = out / "work" / f"transfer-{experiment}"
-    return protocol.round_of(labelled, protocol.training_seed(experiment, 0), folder, None)
+    return protocol.round_of(experiment, labelled, protocol.training_seed(experiment, 0), folder, None)

@@ -23,7 +23,7 @@ from scipy.ndimage import gaussian_filter
 from torch.nn.functional import interpolate, pad
 
 from model.data.pool import Pool, scan
-from model.experiment.protocol import Split
+from model.experiment.split import Split
 from model.files import write_bytes
 from model.network.dice import dice
 from model.pixels import Pixels, filter_bank, pretrained, stacked, train_networks

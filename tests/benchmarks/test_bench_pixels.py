@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from model.data.pool import Pool, scan
-from model.experiment.protocol import Split
+from model.experiment.split import Split
 from model.network.inference import predict_mask
 from model.network.recipe import Recipe
 from model.network.training import train

@@ -17,7 +17,7 @@ import torch
 from segmentation_models_pytorch.losses import DiceLoss
 
 from model.data.pool import Pool, scan
-from model.experiment.protocol import Split
+from model.experiment.split import Split
 from model.network.augmentation import CropSampler
 from model.network.dice import dice
 from model.network.recipe import Recipe

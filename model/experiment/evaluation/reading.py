@@ -2,7 +2,8 @@
 
 import enum
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -73,6 +74,25 @@ def describe_missing(results: Results) -> str:
             " trainings of every set count until the others are done."
         )
     return " ".join(sentences)
+
+
+def describe_design(protocol: Mapping[str, Any]) -> str:
+    """How the images were told apart where it is not the paper's way; empty where it is."""
+    sentences = []
+    if folds := protocol.get("folds"):
+        whole, rest = divmod(int(protocol.get("experiments", 0)), folds)
+        each = f"{whole} or {whole + 1}" if rest else f"{whole}"
+        sentences.append(
+            f"**Rigid cross-validation in {folds} folds:** each image is a test image in one fold, where"
+            " nothing is trained on it or chosen from it, and is chosen from in all others. The experiments"
+            f" take the folds in turn, {each} of them each; comparisons stay within an experiment."
+        )
+    if groups := protocol.get("groups"):
+        sentences.append(
+            "**The first labels are unlike the pool:** in each experiment they are all from one group of"
+            f" images, in turn {', '.join(groups)}."
+        )
+    return "\n\n".join(sentences)
 
 
 def describe_fallbacks(runs: Iterable[Run]) -> str:
@@ -183,9 +203,9 @@ def describe_whole_pool(runs: Iterable[Run]) -> str:
     whole = [run for run in runs if run.strategy == WHOLE]
     if not whole:
         return ""
-    mean = sum(run.mean_dice for run in whole) / len(whole)
+    mean, sizes = sum(run.mean_dice for run in whole) / len(whole), map(str, sorted({r.size for r in whole}))
     return (
-        f"Trained on the whole pool of {whole[0].size} images: {mean:.3f} (mean of"
+        f"Trained on the whole pool of {' or '.join(sizes)} images: {mean:.3f} (mean of"
         f" {count(len(whole), 'experiment')})."
     )
 

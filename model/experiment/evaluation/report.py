@@ -13,6 +13,7 @@ from model.errors import ResultsError
 from model.experiment.evaluation import curves, reading
 from model.experiment.evaluation.comparison import Comparison, compare_areas, compare_sizes, win_rates
 from model.experiment.evaluation.cost import cost
+from model.experiment.evaluation.forecast import describe_forecasts, forecasts
 from model.experiment.evaluation.markdown import to_markdown
 from model.experiment.evaluation.saved_labels import SavedLabels, saved_labels
 from model.experiment.evaluation.significance import smallest_p
@@ -40,6 +41,7 @@ def report(results: Results) -> str:
     runs, comparable = planned_runs(results), comparable_runs(results)
     compared, saved = compare_areas(runs), saved_labels(runs)
     worst = compare_areas(runs, "worst_dice")
+    forecast = describe_forecasts(forecasts(comparable))
     sections = [
         "# Experiment: which images to label next",
         reading.describe_missing(results),
@@ -47,6 +49,7 @@ def report(results: Results) -> str:
         reading.describe_comparison(runs, compared, saved),
         _gains(compared, worst, saved),
         f"![{CURVE_SHOWS}]({CURVE})",
+        reading.describe_design(results.protocol),
         reading.RULE if compared else "",
         reading.describe_fallbacks(results.runs),
         "## Test dice by number of labelled images",
@@ -60,6 +63,7 @@ def report(results: Results) -> str:
         "## Dice of the worst fifth of the test images",
         _scores(runs, "worst_dice"),
         _worst_fifth(worst),
+        *(["## Forecast", forecast] if forecast else []),
         "## Compute",
         _cost(results.runs),
         _machines(results.runs),

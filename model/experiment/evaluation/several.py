@@ -14,7 +14,7 @@ from model.experiment.evaluation import reading
 from model.experiment.evaluation.comparison import Comparison, compare_areas
 from model.experiment.evaluation.markdown import to_markdown
 from model.experiment.evaluation.significance import BOOTSTRAP_SAMPLES, SEED
-from model.experiment.record.plan import planned_runs
+from model.experiment.record.plan import name_split, planned_runs
 from model.experiment.record.results import Results
 from model.experiment.record.run import RANDOM
 
@@ -89,7 +89,7 @@ def _names(files: Sequence[Path], found: Sequence[Results]) -> list[str]:
     """Names that tell the experiments apart, as short as they can be."""
     longer: list[Callable[[Path, Results], Any]] = [
         lambda _, results: _data(results),
-        lambda _, results: f"{_data(results)} ({results.protocol.get('split', 'no split')})",
+        lambda _, results: f"{_data(results)} ({name_split(results.protocol)})",
         lambda path, _: path.resolve().parent.name,
     ]
     for name in longer:

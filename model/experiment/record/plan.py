@@ -12,23 +12,32 @@ def planned_keys(protocol: Mapping[str, Any]) -> list[Key]:
     """The runs that a protocol asks for: by experiment, the initial set and the whole pool first.
 
     Read from the protocol: experiments, strategies, sizes (with or without the initial one), random_draws (1
-    if absent), initial_size (the smallest size if absent), pool_size.
+    if absent), initial_size (the smallest size if absent), pool_size, or pool_sizes of several splits that
+    the experiments take in turn.
     Where the pool's size is known, the whole pool is one run per experiment and none of the arms.
     Raises KeyError, IndexError, TypeError or ValueError where one is missing or of another kind.
     """
     sizes = sorted(int(size) for size in protocol["sizes"])
-    first, pool = int(protocol.get("initial_size", sizes[0])), int(protocol.get("pool_size", 0))
-    shared = [(INITIAL, 0, first), *([(WHOLE, 0, pool)] if pool else [])]
+    first = int(protocol.get("initial_size", sizes[0]))
+    pools = [int(size) for size in protocol.get("pool_sizes") or [protocol.get("pool_size", 0)]]
     arms = [
-        (str(name), draw, size)
+        (str(name), draw)
         for name in protocol["strategies"]
         for draw in range(int(protocol.get("random_draws", 1)) if name == RANDOM else 1)
-        for size in sizes
-        if size > first and size != pool
     ]
-    return [
-        (experiment, *rest) for experiment in range(int(protocol["experiments"])) for rest in shared + arms
-    ]
+    keys: list[Key] = []
+    for experiment in range(int(protocol["experiments"])):
+        pool = pools[experiment % len(pools)]
+        keys += [(experiment, INITIAL, 0, first), *([(experiment, WHOLE, 0, pool)] if pool else [])]
+        keys += [(experiment, *arm, size) for arm in arms for size in sizes if size > first and size != pool]
+    return keys
+
+
+def name_split(protocol: Mapping[str, Any]) -> str:
+    """How images to choose from and to test on were told apart, in a word or two."""
+    if protocol.get("folds"):
+        return f"{protocol['folds']} folds"
+    return str(protocol.get("split", "no split"))
 
 
 def missing(results: Results) -> list[Key] | None:

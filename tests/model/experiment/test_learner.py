@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from model.errors import ResultsError, StrategyError
-from model.experiment.protocol import Protocol, Split
+from model.experiment.protocol import Protocol
 from model.experiment.record.plan import missing
 from model.experiment.record.results import Results
 from model.experiment.record.run import FALLBACK
 from model.experiment.runner import run_experiment
+from model.experiment.split import Split
 from model.network.dice import dice
 from model.network.folder import read_description
 from model.network.inference import predict_masks

@@ -14,10 +14,10 @@ from model.arrays import Mask
 from model.data.masks import write_mask
 from model.errors import BudgetError, OutputError, PoolError, StrategyError
 from model.experiment import transfer
-from model.experiment.protocol import Split
 from model.experiment.record.results import Results
 from model.experiment.record.run import FALLBACK, INITIAL, RANDOM, WHOLE
 from model.experiment.runner import run_experiment
+from model.experiment.split import Split
 from model.network.device import default_device
 from model.network.dice import dice
 from model.network.inference import predict_masks
