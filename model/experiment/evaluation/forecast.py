@@ -1,0 +1,168 @@
+"""How well a strategy's forecast, the expected dice after a batch, predicts what the test images show."""
+
+import dataclasses
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from scipy import stats
+
+from model.experiment.evaluation.curves import ARM, arms
+from model.experiment.evaluation.markdown import to_markdown
+from model.experiment.evaluation.style import styles_of
+from model.experiment.record.run import Run
+from model.files import write_bytes
+from model.reason import Measure
+
+FORECAST = "forecast.png"
+FEWEST_STEPS = 10  # of a strategy; a rank correlation of fewer says nothing
+FLAT = 0.01  # dice; a smaller forecast gain is what the status page takes for a reason to stop
+WIDTH, HEIGHT, DPI = 8.0, 3.6, 150  # inches, and dots per inch
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecasts:
+    """The steps of a strategy that made a forecast.
+
+    table: a row for each step. predicted: expected dice after the batch; predicted_gain: minus that before
+    it, NaN where it was not kept. worst, mean: test dice after the batch, of the worst fifth of the images
+    and of all; worst_gain, mean_gain: minus those before it.
+    """
+
+    strategy: str
+    measure: Measure  # what is expected
+    table: pd.DataFrame
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough steps for a correlation."""
+        return len(self.table) >= FEWEST_STEPS
+
+    def correlation(self, predicted: str, real: str) -> float:
+        """Spearman's rank correlation of two columns over the steps that have both; NaN where these are too
+        few, or all alike in one."""
+        both = self.table[[predicted, real]].dropna()
+        if len(both) < FEWEST_STEPS or (both.nunique() < 2).any():
+            return math.nan
+        return float(stats.spearmanr(both[predicted], both[real]).statistic)
+
+
+def forecasts(runs: Sequence[Run]) -> list[Forecasts]:
+    """What each strategy forecast and what came, by name; none of a strategy without forecasts.
+
+    Results of releases that did not keep the dice before the batch have that after it alone.
+    """
+    noted = pd.DataFrame([row for run in runs if (row := _forecast(run))])
+    if noted.empty:
+        return []
+    real = {"mean": arms(runs).set_index([*ARM, "size"]).score}
+    real["worst"] = arms(runs, "worst_dice").set_index([*ARM, "size"]).score
+    table = pd.DataFrame(real).sort_index()
+    before = table.groupby(ARM).shift()
+    gains = (table - before).add_suffix("_gain")
+    steps = noted.join(table.join(gains), on=[*ARM, "size"]).dropna(subset=["mean_gain"])
+    return [
+        Forecasts(str(strategy), Measure(measure), of_one.reset_index(drop=True))
+        for (strategy, measure), of_one in steps.groupby(["strategy", "measure"])
+    ]
+
+
+def _forecast(run: Run) -> dict[str, object] | None:
+    """The forecast among the notes of a run; of releases that knew one measure, it was the worst image's."""
+    measure = Measure.of_notes(run.notes) or (Measure.WORST if "upper_bound" in run.notes else None)
+    after = run.notes.get("value", math.nan)
+    if measure is None or not math.isfinite(after):
+        return None
+    gain = after - run.notes.get(measure.note, math.nan)
+    return {**{name: getattr(run, name) for name in [*ARM, "size"]}, "measure": measure.value} | {
+        "predicted": after,
+        "predicted_gain": gain,
+    }
+
+
+def describe_forecasts(found: Sequence[Forecasts]) -> str:
+    """A table of correlations and what forecasts of no gain were worth; empty without forecasts."""
+    enough = [each for each in found if each.enough]
+    few = ", ".join(f"{each.strategy} {len(each.table)}" for each in found if not each.enough)
+    short = f"Not enough steps to judge a forecast (at least {FEWEST_STEPS}): {few}." if few else ""
+    if not enough:
+        return short
+    pairs = {
+        "dice: worst fifth": ("predicted", "worst"),
+        "dice: all": ("predicted", "mean"),
+        "gain: worst fifth": ("predicted_gain", "worst_gain"),
+        "gain: all": ("predicted_gain", "mean_gain"),
+    }
+    lines = [
+        {"strategy": each.strategy, "forecast of the": each.measure.words, "steps": str(len(each.table))}
+        | {title: _number(each.correlation(*columns)) for title, columns in pairs.items()}
+        for each in enough
+    ]
+    sections = [
+        to_markdown(pd.DataFrame(lines)),
+        "Rank correlation (Spearman) over all steps, of what was forecast with what the test images showed at"
+        " the next size: 1 where both rank the steps alike, 0 where they have nothing in common. *Dice* rises"
+        " with every label anyway; *gain*, what the batch adds, is what the advice to stop rests on.",
+        *filter(None, map(_describe_flat, enough)),
+        short,
+        f"![What was forecast against what came]({FORECAST})",
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def _number(correlation: float) -> str:
+    return "unknown" if math.isnan(correlation) else f"{correlation:+.2f}"
+
+
+def _describe_flat(each: Forecasts) -> str:
+    """What came where hardly any gain was forecast; empty where that never happened."""
+    gains = each.table.dropna(subset=["predicted_gain"])
+    flat = gains.predicted_gain < FLAT
+    if not flat.any():
+        return ""
+    others = f", and {gains.mean_gain[~flat].mean():+.3f} after the others" if not flat.all() else ""
+    return (
+        f"{each.strategy} forecast a gain below {FLAT} in {flat.sum()} of {len(gains)} steps: the test dice"
+        f" changed by {gains.mean_gain[flat].mean():+.3f} in the mean after these{others}."
+    )
+
+
+def draw_forecasts(found: Iterable[Forecasts], path: Path) -> None:
+    """Write a PNG of what was forecast against what came, a mark for each step; nothing where no strategy
+    has enough steps."""
+    enough = [each for each in found if each.enough]
+    if not enough:
+        return
+    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    level, gain = figure.subplots(1, 2)
+    styles = styles_of([each.strategy for each in enough])
+    for each in enough:
+        style = styles[each.strategy]
+        real = "mean" if each.measure is Measure.MEAN else "worst"
+        label = f"{each.strategy}: {'all' if real == 'mean' else 'worst fifth'}"
+        look = {"marker": style.marker, "s": 22, "facecolors": "none", "edgecolors": style.colour}
+        level.scatter(each.table.predicted, each.table[real], label=label, linewidths=0.9, **look)
+        gain.scatter(each.table.predicted_gain, each.table[f"{real}_gain"], linewidths=0.9, **look)
+    _frame(level, "dice")
+    _frame(gain, "gain of the batch")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    write_bytes(path, buffer.getvalue())
+
+
+def _frame(axes: Axes, what: str) -> None:
+    """Labels, and the line on which a forecast is right."""
+    axes.set_xlabel(f"{what}, forecast", fontsize=10)
+    axes.set_ylabel(f"{what} on the test images", fontsize=10)
+    ends = np.array([*axes.get_xlim(), *axes.get_ylim()])
+    axes.plot(*[(ends.min(), ends.max())] * 2, color="0.7", linewidth=0.8, linestyle=":", zorder=1)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)

@@ -1,0 +1,92 @@
+"""How well forecasts predict what came, on steps whose ranks are plain."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+
+from model.experiment.evaluation.forecast import describe_forecasts, draw_forecasts, forecasts
+from model.experiment.evaluation.report import report
+from model.experiment.record.results import Results
+from model.experiment.record.run import INITIAL, Run
+from model.reason import Measure
+from tests.model.experiment.small_runs import make
+
+GAINS = (*(0.2 - 0.02 * e for e in range(9)), 0.005)  # of which the last is none worth labelling for
+
+
+def steps(n: int, before: str | None = "mean_before") -> list[Run]:
+    """The dice rises from .5 to .6, .61, ... ; the forecast ranks the dice alike, the gains in reverse."""
+    runs = []
+    for e in range(n):
+        value = 0.3 + 0.01 * e
+        notes = {"value": value, "upper_bound": 1.0} | ({before: value - GAINS[e]} if before else {})
+        runs += [make(e, INITIAL, 3, 0.5), make(e, "random", 5, 0.5)]
+        runs.append(dataclasses.replace(make(e, "s", 5, 0.6 + 0.01 * e), notes=notes))
+    return runs
+
+
+def test_forecasts_are_ranked_with_what_came() -> None:
+    """Against the size before, which for the first step is the initial set; the worst fifth has half the
+    dice."""
+    (found,) = forecasts(steps(10))
+    assert (found.strategy, found.measure, len(found.table)) == ("s", Measure.MEAN, 10)
+    first = found.table.iloc[0]
+    assert (first.predicted, first.predicted_gain) == (pytest.approx(0.3), pytest.approx(0.2))
+    assert (first["mean"], first.mean_gain) == (pytest.approx(0.6), pytest.approx(0.1))
+    assert (first.worst, first.worst_gain) == (pytest.approx(0.3), pytest.approx(0.05))
+    text = describe_forecasts([found])
+    assert "| s | mean expected dice | 10 | +1.00 | +1.00 | -1.00 | -1.00 |" in text
+    assert "s forecast a gain below 0.01 in 1 of 10 steps: the test dice changed by +0.190" in text
+    assert "after these, and +0.140 after the others." in text
+
+
+def test_a_later_step_is_compared_with_the_one_before() -> None:
+    """Not with the initial set; and random, which forecasts nothing, is in no table."""
+    runs = steps(10)
+    for e in range(10):
+        notes = {"value": 0.9, "worst_before": 0.8}
+        runs.append(dataclasses.replace(make(e, "s", 9, 0.9), notes=notes))
+    worst, mean = sorted(forecasts(runs), key=lambda each: each.measure is Measure.MEAN)
+    assert worst.table.mean_gain.tolist() == pytest.approx([0.3 - 0.01 * e for e in range(10)])
+    assert math.isnan(worst.correlation("predicted", "mean"))  # always the same forecast
+    assert len(mean.table) == 10
+    assert "| s | worst expected dice | 10 | unknown | unknown | unknown | unknown |" in describe_forecasts(
+        [worst]
+    )
+
+
+def test_yesterday_kept_the_dice_after_the_batch_alone() -> None:
+    """It was that of the worst image; what was expected to be gained is unknown."""
+    (found,) = forecasts(steps(10, before=None))
+    text = describe_forecasts([found])
+    assert "| s | worst expected dice | 10 | +1.00 | +1.00 | unknown | unknown |" in text
+    assert "forecast a gain below" not in text
+
+
+def test_few_steps_are_not_judged_and_not_drawn(tmp_path: Path) -> None:
+    runs = steps(9)
+    text = report(Results({}, runs))
+    assert "Not enough steps to judge a forecast (at least 10): s 9." in text
+    assert "forecast.png" not in text
+    draw_forecasts(forecasts(runs), tmp_path / "forecast.png")
+    assert not list(tmp_path.iterdir())
+    draw_forecasts(forecasts(steps(10)), tmp_path / "forecast.png")
+    assert (tmp_path / "forecast.png").read_bytes().startswith(b"\x89PNG")
+    assert "](forecast.png)" in report(Results({}, steps(10)))
+
+
+def test_without_forecasts_there_is_nothing_to_say() -> None:
+    """Figures of a strategy that expects no dice are no forecast; nor is a value that is no number."""
+    runs = [make(e, INITIAL, 3, 0.5) for e in range(10)]
+    runs += [
+        dataclasses.replace(make(e, "ensemble", 5, 0.6), notes={"value": 3.0, "represented": 3.0})
+        for e in range(10)
+    ]
+    runs += [
+        dataclasses.replace(make(e, "t", 5, 0.6), notes={"value": math.inf, "worst_before": 0.1})
+        for e in range(10)
+    ]
+    assert forecasts(runs) == []
+    assert "## Forecast" not in report(Results({}, runs))
