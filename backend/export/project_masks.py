@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from backend.errors import BackendError, RegionError, TaskImageError, VersionError
+from backend.errors import BackendError, LabelStudioError, RegionError, TaskImageError, VersionError
 from backend.export.names import original_name
 from backend.export.sources import Source, Sources, draw_label
 from backend.jobs.masks.pre_annotation import PreAnnotator
@@ -28,6 +29,8 @@ from model.export.folder import ExportFolder
 from model.export.formats import MaskFormat, encode_image
 from model.export.objects import Objects
 from model.network.checkpoint import TrainedModel
+
+log = logging.getLogger(__name__)
 
 CHUNK = 64
 """Tasks whose images are fetched together, ahead of their masks."""
@@ -140,7 +143,7 @@ class _Export:
         self.sources = Sources(
             done.version if self.annotator else NO_VERSION,
             created,
-            context.client.users(),
+            _people(context),
             expected_dice(context.storage, context.project_id),
         )
 
@@ -243,6 +246,17 @@ class _Export:
             return None, None
         with self.context.work_on(source.task["id"], content):
             return self.annotator.predict(content, name)[0], None
+
+
+def _people(context: Context) -> dict[int, str]:
+    """E-mail addresses by user, as far as the key may see them."""
+    try:
+        return context.client.users()
+    except LabelStudioError as error:
+        if error.passing:
+            raise
+        log.warning("annotators are named by their numbers: %s", error)
+        return {}
 
 
 def _write_model(context: Context, version: str, out: Path, onnx: bool, done: Exported) -> list[str]:

@@ -17,7 +17,7 @@ from model.errors import ImageError, MaskError, ModelError, OutputError, PoolErr
 from model.export.folder import PREDICTION, ExportFolder
 from model.export.formats import HELP, MaskFormat
 from model.hashing import digest
-from model.network.folder import saved_digest
+from model.network.folder import DESCRIPTION, saved_digest
 from model.network.inference import Segmenter, predict_mask
 from model.saved_model import class_names, load_model, working_side
 
@@ -43,6 +43,8 @@ def predict_command(
     Example: python -m model predict --model masks/model --images images --out predicted
     """
     with handle_errors():
+        if not (model / DESCRIPTION).exists() and (model / "model" / DESCRIPTION).exists():
+            model = model / "model"  # of a whole export
         segmenter = load_model(model)
         if images.resolve() == out.resolve():
             raise OutputError(

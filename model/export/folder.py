@@ -180,8 +180,7 @@ class ExportFolder:
                 if self._format is MaskFormat.COCO:
                     tables.append(_coco_file(folder))
                     with write_atomically(self.path / tables[-1]) as file:
-                        images = (e.coco for e in entries if e.coco is not None and e.folder == folder)
-                        write_coco(file, images, self._labels)
+                        write_coco(file, self._journal.read_coco(folder, self._seen), self._labels)
                 else:
                     objects = self._format is MaskFormat.OBJECTS
                     write_class_file(self.path / folder, self._labels, objects=objects)

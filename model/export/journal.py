@@ -6,8 +6,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,7 +48,7 @@ class State:
     earlier: set[str]
     """Files of an earlier export in the same folder, which this one replaces."""
     entries: dict[str, Entry] = field(default_factory=dict)
-    """By key; the latest."""
+    """By key; the latest, without the polygons, which do not fit into memory for thousands of images."""
     dropped: set[str] = field(default_factory=set)
     """Files of entries that were made again."""
     tables: set[str] = field(default_factory=set)
@@ -58,7 +59,7 @@ class State:
         """Note an entry in place of an earlier one."""
         before = self.entries.get(entry.key)
         self.dropped |= set(before.files if before else ())
-        self.entries[entry.key] = entry
+        self.entries[entry.key] = replace(entry, coco=None)
 
     @property
     def files(self) -> set[str]:
@@ -106,6 +107,22 @@ class Journal:
         assert self.state is not None
         self.state.keep(entry)
         self._write(asdict(entry))
+
+    def read_coco(self, folder: str, keys: Collection[str]) -> Iterator[CocoImage]:
+        """The objects of the images of some keys that have their mask in a folder, in the order of writing."""
+        latest = {}  # a line of the same key may come again
+        with self._path.open("rb") as lines:
+            for number, line in enumerate(lines):
+                with suppress(ValueError):
+                    latest[json.loads(line).get("key")] = number
+        with self._path.open("rb") as lines:
+            for number, line in enumerate(lines):
+                with suppress(ValueError):
+                    content = json.loads(line)
+                    if latest.get(content.get("key")) != number or content.get("folder") != folder:
+                        continue
+                    if content["key"] in keys and content["coco"]:
+                        yield content["coco"]
 
     def finish(self, tables: Iterable[str]) -> None:
         """Note that all is done, and the tables that were written last."""
