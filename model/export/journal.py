@@ -109,7 +109,7 @@ class Journal:
         self._write(asdict(entry))
 
     def read_coco(self, folder: str, keys: Collection[str]) -> Iterator[CocoImage]:
-        """The objects of the images of some keys that have their mask in a folder, in the order of writing."""
+        """The objects of the images of some keys whose masks are in a folder, in the order of writing."""
         latest = {}  # a line of the same key may come again
         with self._path.open("rb") as lines:
             for number, line in enumerate(lines):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,15 @@ from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.project.context import Context, open_context
+from backend.settings import get_settings
 from backend.store.version_record import VersionRecord
 from backend.store.versions import now
 from model.cli import app as science
+from model.cli.progress_bar import ProgressBar
 from model.network.checkpoint import TrainedModel
 from model.network.recipe import Recipe
 from model.network.unet import build_network
+from tests.faulty_proxy import Kind, faulty_proxy
 from tests.stack import Annotator, Stack
 
 CONFIG = (
@@ -183,8 +187,30 @@ def test_a_killed_export_goes_on_and_the_next_one_takes_its_place(
     assert [path.name for path in out.glob("earlier/*/predicted/*")] == ["b.png"]
 
 
+def test_label_studio_goes_away_in_the_middle(
+    stack: Stack, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written stays, and the same command goes on from there."""
+    out = tmp_path / "out"
+    monkeypatch.setattr("backend.export.project_masks.CHUNK", 1)
+    with faulty_proxy(stack.server.url) as proxy:
+        monkeypatch.setenv("LABEL_STUDIO_URL", proxy.url)
+        get_settings.cache_clear()
+        shutil.rmtree(open_context(project.id).image_cache)
+        with monkeypatch.context() as away:
+            away.setattr(ProgressBar, "report", lambda *_: proxy.add(Kind.RESET))  # after the first mask
+            done = export(project, out)
+        assert done.exit_code == 1, done.output
+        assert "the same command goes on from there" in done.stderr
+        assert [path.name for path in (out / "masks").iterdir()] == ["a.png"]
+        proxy.heal()
+        done = export(project, out)
+    assert done.exit_code == 0, done.output
+    assert len(rows(out)) == 4
+
+
 def test_what_cannot_be_exported_is_said(stack: Stack, project: Project, tmp_path: Path) -> None:
-    """An unknown project, one with neither label nor model, and a Label Studio that is away."""
+    """An unknown project, and one with neither label nor model."""
     unknown = Project(999_999, {}, {}, project.config)
     done = export(unknown, tmp_path / "unknown")
     assert done.exit_code == 2

@@ -191,6 +191,36 @@ def test_an_order_that_raises_the_mean_is_told_as_such(web: Web, full: Storage) 
     assert web.get(f"/projects/{PROJECT}/status").json()["round"]["measure"] == "mean"
 
 
+def test_exported_masks_can_be_downloaded(web: Web, full: Storage) -> None:
+    """What could not be exported is named; an export that another machine made is fetched by its name."""
+    assert "Download masks" not in page(web)
+    about: dict[str, Any] = {
+        "file": "masks-7.zip",
+        "time": "2026-11-29T17:00:00+00:00",
+        "bytes": 3_400_000,
+        "format": "png",
+    }
+    about |= {
+        "summary": "3 labels, 9 masks of v1",
+        "problems": ["task 4: <b> is damaged"],
+        "problem_count": 30,
+    }
+    full.write_json(f"{FOLDER}/export/about.json", about)
+    found = words(page(web))
+    for text in (
+        "Download masks-7.zip",
+        "3 labels, 9 masks of v1; 3.4 MB, format png",
+        "30 could not be exported",
+        "task 4: <b> is damaged",
+    ):
+        assert text in found, text
+    assert web.get(f"/projects/{PROJECT}/masks.zip").status_code == 404  # its file is gone
+    full.path(f"{FOLDER}/export/masks-7.zip").write_bytes(b"PK" * 3_000_000)
+    answer = web.get(f"/projects/{PROJECT}/masks.zip")
+    assert len(answer.content) == 6_000_000
+    assert "masks-7.zip" in answer.headers["Content-Disposition"]
+
+
 def test_two_worse_models_are_told_with_a_button_that_goes_back(web: Web, full: Storage) -> None:
     """And that masks are submitted as they were drawn, which is no success."""
     versions = Versions(full, PROJECT)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from backend.jobs.round.pictures import image_name
+from backend.jobs.round.pictures import image_name, keep_similarity
 from backend.jobs.round.similarity_map import MOST_CELLS, alike_together, similarity_map
 from backend.jobs.round.thumbnails import COLOURS, SIDE, overlay, thumbnail
 from backend.labelstudio.labels.config import EXAMPLE, parse
+from backend.store.round_record import RoundRecord, expected_dice, put_in_force
+from backend.store.storage import Storage
 from model.data.images import decode_raw
+from model.strategies.base import Comparison
 
 
 def encoded(height: int, width: int, dtype: str = "uint8") -> bytes:
@@ -115,3 +120,16 @@ def test_the_map_of_many_images_holds_means_and_ranges_of_groups() -> None:
 def test_images_alike_stand_together() -> None:
     _, matrix, kinds = grouped(60, seed=3)
     assert (np.diff(kinds[alike_together(matrix)]) != 0).sum() == 1
+
+
+def test_what_is_expected_of_each_image_is_kept_for_who_exports_its_mask(tmp_path: Path) -> None:
+    """How well the best labelled image teaches it; nothing where no order is in force, or none by dice."""
+    storage = Storage(tmp_path)
+    assert expected_dice(storage, 7) == {}
+    RoundRecord("v3.r2", "", "v3", [2, 3], [2], order_of="v3.r1").save(storage, 7)
+    put_in_force(storage, 7, "v3.r2")
+    assert expected_dice(storage, 7) == {}
+    matrix = np.array([[1, 0.5, 0.2], [0.4, 1, 0.9], [0.3, 0.6, 1]], dtype=np.float32)
+    context: Any = SimpleNamespace(storage=storage)
+    keep_similarity(context, "projects/7/rounds/v3.r1", Comparison(("1", "2", "3"), matrix, ()), ["1", "2"])
+    assert expected_dice(storage, 7) == {"1": 1.0, "2": 1.0, "3": pytest.approx(0.9)}
