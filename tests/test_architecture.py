@@ -16,6 +16,7 @@ ROOMS = [
     "model.files",
     "model.options",
     "model.reason",
+    "model.forecast",
     "model.hashing",
     "model.machine",
     "model.stop_signals",

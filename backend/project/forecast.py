@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backend.store.round_record import Place, RoundRecord
+from model.forecast import LITTLE, expected_steps
 from model.reason import Measure
 
-LITTLE = 0.01
-"""Dice: a smaller gain is no reason to label an image for an hour."""
 RECENT_LABELS = 10
 """The best held-out dice of versions with so many labels more than earlier ones is compared with the best of
 those."""
@@ -47,16 +46,13 @@ def forecast(record: RoundRecord) -> Forecast | None:
     """The forecast in a round's record; None for a cold start and for strategies that make none."""
     measure = Measure.of_notes(record.notes)
     before = record.notes[measure.note] if measure else None
-    steps: list[tuple[int, float]] = []
-    best = float(before) if before is not None else 0.0
-    for task in record.order:
-        expected = record.queries.get(task, Place()).expected_dice
-        if expected is None:
-            break
-        best = max(best, float(expected))  # one more label is never expected to do harm
-        steps.append((int(task), best))
+    if measure is None or before is None or record.cold_start:
+        return None
+    expected = (record.queries.get(task, Place()).expected_dice for task in record.order)
+    after = expected_steps(float(before), expected)
+    steps = [(int(task), dice) for task, dice in zip(record.order, after, strict=False)]
     batch = min(len(set(record.batch) & set(record.order)), len(steps))
-    if measure is None or before is None or not batch or record.cold_start:
+    if not batch:
         return None
     return Forecast(float(before), steps[batch - 1][1], batch, tuple(steps[:STEPS_SHOWN]), measure)
 

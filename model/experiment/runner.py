@@ -15,11 +15,13 @@ from model.experiment.processes import results_of
 from model.experiment.protocol import MUST_AGREE, Protocol
 from model.experiment.record.plan import comparable_runs, name_split, planned_keys
 from model.experiment.record.results import Results
-from model.experiment.record.run import FALLBACK, INITIAL, RANDOM, WHOLE, Key, Run
+from model.experiment.record.run import FALLBACK, FORECAST, INITIAL, RANDOM, WHOLE, Key, Run
 from model.experiment.scores import Scorer
 from model.experiment.stopwatch import Stopwatch
 from model.files import check_writable
-from model.strategies import get_strategy
+from model.forecast import expected_steps
+from model.reason import Measure
+from model.strategies import Ranking, get_strategy
 
 GROWING = ("experiments", "random_draws", "repeats")
 """Settings of the protocol that a finished experiment may raise."""
@@ -81,14 +83,14 @@ def write_outputs(results: Results, out: Path) -> None:
     """Draw curve.png and forecast.png and write report.md beside results.json; also of an experiment that is
     still running."""
     # here: pandas and matplotlib take a second to load, and neither `rank` nor a process of --jobs needs them
-    from model.experiment.evaluation.forecast import FORECAST, draw_forecasts, forecasts
+    from model.experiment.evaluation.forecast import PICTURE, draw_forecasts, forecasts
     from model.experiment.evaluation.plot import draw_curve
     from model.experiment.evaluation.report import write_report
 
     title = f"{results.protocol['data']} ({name_split(results.protocol)})"
     runs = comparable_runs(results)
     draw_curve(runs, out / "curve.png", title, results.protocol["sizes"])
-    draw_forecasts(forecasts(runs), out / FORECAST)
+    draw_forecasts(forecasts(runs), out / PICTURE)
     write_report(results, out / "report.md")
 
 
@@ -140,12 +142,18 @@ def _query(
                 strategy.run_unit(round_, unit)
         with watch.part("rank"):
             ranking = strategy.rank(round_, budget)
-        expected = [query.expected_dice for query in ranking.queries if query.in_batch]
-        forecast = max((dice for dice in expected if dice is not None), default=None)
-        notes = ranking.notes if forecast is None else {"value": forecast} | ranking.notes
+        notes = ranking.notes | forecast_of(ranking)
     except StrategyError:  # f_L finds nothing at all: a lab would go on by chance, and so does the arm
         ranking, notes = get_strategy(RANDOM).rank(round_, budget), {FALLBACK: 1.0}
     return ranking.batch, watch.total, notes
+
+
+def forecast_of(ranking: Ranking) -> dict[str, float]:
+    """The note FORECAST of a strategy that expects a dice of each image of its batch; none of the others."""
+    measure = Measure.of_notes(ranking.notes)
+    before = ranking.notes[measure.note] if measure else 0.0
+    steps = expected_steps(before, (query.expected_dice for query in ranking.queries if query.in_batch))
+    return {FORECAST: steps[-1]} if steps else {}
 
 
 def _ready(

@@ -16,13 +16,13 @@ from scipy import stats
 from model.experiment.evaluation.curves import ARM, arms
 from model.experiment.evaluation.markdown import to_markdown
 from model.experiment.evaluation.style import styles_of
-from model.experiment.record.run import Run
+from model.experiment.record.run import FORECAST, Run
 from model.files import write_bytes
+from model.forecast import LITTLE
 from model.reason import Measure
 
-FORECAST = "forecast.png"
+PICTURE = "forecast.png"
 FEWEST_STEPS = 10  # of a strategy; a rank correlation of fewer says nothing
-FLAT = 0.01  # dice; a smaller forecast gain is what the status page takes for a reason to stop
 WIDTH, HEIGHT, DPI = 8.0, 3.6, 150  # inches, and dots per inch
 
 
@@ -74,12 +74,16 @@ def forecasts(runs: Sequence[Run]) -> list[Forecasts]:
 
 
 def _forecast(run: Run) -> dict[str, object] | None:
-    """The forecast among the notes of a run; of releases that knew one measure, it was the worst image's."""
+    """The forecast among the notes of a run.
+
+    Earlier releases kept the value of the batch in its place; the earliest knew one measure, the worst image.
+    """
     measure = Measure.of_notes(run.notes) or (Measure.WORST if "upper_bound" in run.notes else None)
-    after = run.notes.get("value", math.nan)
+    after = run.notes.get(FORECAST, run.notes.get("value", math.nan))
     if measure is None or not math.isfinite(after):
         return None
-    gain = after - run.notes.get(measure.note, math.nan)
+    before = run.notes.get(measure.note, math.nan)
+    gain = max(after, before) - before if math.isfinite(before) else math.nan
     return {**{name: getattr(run, name) for name in [*ARM, "size"]}, "measure": measure.value} | {
         "predicted": after,
         "predicted_gain": gain,
@@ -111,7 +115,7 @@ def describe_forecasts(found: Sequence[Forecasts]) -> str:
         " with every label anyway; *gain*, what the batch adds, is what the advice to stop rests on.",
         *filter(None, map(_describe_flat, enough)),
         short,
-        f"![What was forecast against what came]({FORECAST})",
+        f"![What was forecast against what came]({PICTURE})",
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -123,12 +127,12 @@ def _number(correlation: float) -> str:
 def _describe_flat(each: Forecasts) -> str:
     """What came where hardly any gain was forecast; empty where that never happened."""
     gains = each.table.dropna(subset=["predicted_gain"])
-    flat = gains.predicted_gain < FLAT
+    flat = gains.predicted_gain < LITTLE
     if not flat.any():
         return ""
     others = f", and {gains.mean_gain[~flat].mean():+.3f} after the others" if not flat.all() else ""
     return (
-        f"{each.strategy} forecast a gain below {FLAT} in {flat.sum()} of {len(gains)} steps: the test dice"
+        f"{each.strategy} forecast a gain below {LITTLE} in {flat.sum()} of {len(gains)} steps: the test dice"
         f" changed by {gains.mean_gain[flat].mean():+.3f} in the mean after these{others}."
     )
 

@@ -15,12 +15,12 @@ from model.experiment.evaluation.significance import smallest_p
 from model.experiment.record.plan import missing
 from model.experiment.record.results import Results
 from model.experiment.record.run import FALLBACK, INITIAL, RANDOM, WHOLE, Run
+from model.forecast import LITTLE
 
 FEWEST_TO_JUDGE = (
     5  # experiments; with fewer, an interval excludes zero by chance in a fifth of cases or more
 )
 CHANCE = 0.05  # p below which a difference counts as confirmed by the test
-LITTLE = 0.01  # dice; a gain that hardly pays for hours of labelling
 RULE = (
     "Rule: a strategy wins or loses if the 95 % bootstrap interval of its difference in area excludes zero,"
     f" with at least {FEWEST_TO_JUDGE} experiments; otherwise no difference is shown, which is not proof that"

@@ -15,6 +15,7 @@ RANDOM = "random"  # the baseline; the only strategy that is repeated
 WHOLE = "whole"  # the pool, trained once per experiment: a reference, and the last point of every arm
 
 FALLBACK = "chosen_at_random"  # note of a step in which the strategy could not work: f_L found nothing
+FORECAST = "forecast"  # note: the dice that the strategy expects once its batch is labelled
 
 Key = tuple[int, str, int, int]
 """Experiment, strategy, draw, size: what names one run."""

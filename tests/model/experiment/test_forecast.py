@@ -10,7 +10,9 @@ from model.experiment.evaluation.forecast import describe_forecasts, draw_foreca
 from model.experiment.evaluation.report import report
 from model.experiment.record.results import Results
 from model.experiment.record.run import INITIAL, Run
+from model.experiment.runner import forecast_of
 from model.reason import Measure
+from model.strategies import Query, Ranking
 from tests.model.experiment.small_runs import make
 
 GAINS = (*(0.2 - 0.02 * e for e in range(9)), 0.005)  # of which the last is none worth labelling for
@@ -55,6 +57,23 @@ def test_a_later_step_is_compared_with_the_one_before() -> None:
     assert "| s | worst expected dice | 10 | unknown | unknown | unknown | unknown |" in describe_forecasts(
         [worst]
     )
+
+
+def test_a_run_keeps_the_forecast_of_the_status_page() -> None:
+    """The best so far of its batch alone, and no less than what is expected now; nothing where none is."""
+    dice = (0.73, 0.6, 0.9)
+    queries = tuple(Query(f"{i}", i + 1, i < 2, "", expected) for i, expected in enumerate(dice))
+    assert forecast_of(Ranking(queries, {"mean_before": 0.7, "value": 0.6})) == {"forecast": 0.73}
+    assert forecast_of(Ranking(queries, {"worst_before": 0.8})) == {"forecast": 0.8}
+    assert (
+        forecast_of(Ranking(tuple(Query(q.image, q.rank, True, "") for q in queries), {"value": 3.0})) == {}
+    )
+    runs = [
+        dataclasses.replace(run, notes=run.notes | {"forecast": 0.2}) if run.notes else run
+        for run in steps(10)
+    ]
+    assert set(forecasts(runs)[0].table.predicted) == {0.2}
+    assert forecasts(runs)[0].table.predicted_gain.min() == 0
 
 
 def test_yesterday_kept_the_dice_after_the_batch_alone() -> None:
