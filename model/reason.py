@@ -20,6 +20,7 @@ class Kind(StrEnum):
     FAR = "far"  # value: cosine distance from the nearest image labelled or chosen before it
     LOOKS = "looks"  # typical and varied; note: why images cannot be compared; value: trust in its mask
     SPREADS = "spreads"  # represents: images that its label reaches best; value: mean entropy, bit a pixel
+    GAIN = "gain"  # value: the mean dice of the others that its label is predicted to add
     RANDOM = "random"  # value: the share of the image that the model marks, where that counted
 
 
@@ -119,6 +120,8 @@ def reason_parts(reason: Reason | str) -> tuple[str, str, str]:
         " features)",
         Kind.LOOKS: _looks(reason),
         Kind.SPREADS: _spreads(reason),
+        Kind.GAIN: "where labelling was simulated, a label of an image like it changed the mean dice of the"
+        f" others by {value:+.3f}",
         Kind.RANDOM: "chosen at random"
         + (f", more likely the more the model marks; here {value:.1%} of the image" if value else ""),
     }

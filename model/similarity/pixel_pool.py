@@ -61,12 +61,7 @@ class PixelPool:
         """A network from scratch on each part of L, all together.
         Raises TooFewLabelsError where there is nothing to learn from."""
         round_ = self.round_
-        round_.require_labels()
-        if not self.labelled:
-            why = next(round_.failed[each] for each in round_.labelled if each in round_.failed)
-            raise TooFewLabelsError(
-                f"None of the {len(round_.labelled)} labelled images can be read: {why} Label another image."
-            )
+        self.require_labels()
         readable = [[identity for identity in part if identity in self.labelled] for part in parts]
         return train_pixel_models(
             [[(self.labelled[i], round_.labels[i]) for i in part] for part in readable],
@@ -76,6 +71,16 @@ class PixelPool:
             scale=self.scale,
             on_step=lambda done, total: round_.on_progress("Training on all labels", done, total),
         )
+
+    def require_labels(self) -> None:
+        """Raise TooFewLabelsError where no labelled image can be read, from which a network could learn."""
+        round_ = self.round_
+        round_.require_labels()
+        if not self.labelled:
+            why = next(round_.failed[each] for each in round_.labelled if each in round_.failed)
+            raise TooFewLabelsError(
+                f"None of the {len(round_.labelled)} labelled images can be read: {why} Label another image."
+            )
 
     def samples(
         self, ids: Sequence[str] | None = None, *, with_labels: bool = False, step: str = "Features"

@@ -72,7 +72,7 @@ class Herding(Strategy):
 
     def trust(self, round_: Round, seen: Appearance) -> npt.NDArray[np.float32]:
         """In the masks of all images seen, float32 (n,); 0 where nothing is known of any."""
-        if self.uncertainty == NONE or not round_.labels:
+        if self.uncertainty == NONE or not round_.pixels.labelled:
             return np.zeros(len(seen.ids), dtype=np.float32)
         from model.similarity.reverse_accuracy import measure_trust, spread_trust
 

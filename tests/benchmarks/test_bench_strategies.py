@@ -21,7 +21,7 @@ from tests.benchmarks.test_bench_pixel_similarity import LABELLED, ROOT, generat
 from tests.benchmarks.test_bench_pool import peak_mb
 
 MOST_MB = 2500.0  # libraries included
-ARMS = ("herding", "herding uncertainty=reverse_accuracy", "influence")
+ARMS = ("herding", "herding uncertainty=reverse_accuracy", "influence", "error_reduction")
 
 
 def measure(count: int, name: str, options: dict[str, str], folder: Path) -> dict[str, Any]:

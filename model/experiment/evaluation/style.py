@@ -32,10 +32,10 @@ STYLES = {
     "influence": Style("#117733", "h", (0, (8, 1.5))),
     "coverage": Style("#AA4499", ">", (0, (1, 1))),
     "uherding": Style("#999933", "p", (0, (5, 1, 1, 1, 1, 1))),
+    "error_reduction": Style("#7F7F7F", "d", (0, (2, 1.5))),
 }
 # of strategies that have none yet
 SPARE_STYLES = (
-    Style("#7F7F7F", "d", (0, (2, 1.5))),
     Style("#44AA99", "8", (0, (10, 3))),
     Style("#8C564B", "H", (0, (3, 3))),
 )
