@@ -20,7 +20,10 @@ from typer.testing import CliRunner, Result
 
 from model.cli import app
 from model.cli.progress_bar import ProgressBar
+from model.data.pool import scan
 from model.errors import StrategyError
+from model.export.folder import ExportFolder
+from model.export.formats import encode_image
 from model.network.checkpoint import TrainedModel
 from model.strategies import default_options
 from model.strategies.task_dependent import TaskDependent
@@ -64,6 +67,21 @@ def rank(folder: Path, *options: str, size: tuple[str, ...] = SIZE) -> Result:
 def experiment_data(shared_data: Path, tmp_path: Path) -> Path:
     """Seven real images with masks, five of them in the pool of split.json."""
     return labelled_set(shared_data / "dsb2018", tmp_path / "data")
+
+
+@pytest.fixture
+def exported_data(experiment_data: Path, shared_data: Path, tmp_path: Path) -> Path:
+    """The same as an export writes it, with an eighth image that is not labelled."""
+    pool = scan(experiment_data / "images", experiment_data / "masks")
+    images = shared_data / "dsb2018" / "images"
+    with ExportFolder(tmp_path / "exported", {"what": "a test"}, ["nucleus"]) as folder:
+        for path in sorted(images.iterdir())[:8]:
+            image = encode_image(path.read_bytes(), path.name)
+            mask = pool.labels.get(path.name)
+            folder.add(path.name, path.stem, mask, fingerprint="", folder="masks", row={}, image=image)
+        folder.finish()
+    shutil.copy(experiment_data / "split.json", folder.path)
+    return folder.path
 
 
 def labelled_set(source: Path, folder: Path) -> Path:
@@ -577,8 +595,9 @@ def test_without_any_label_a_strategy_that_needs_none_ranks_and_the_others_name_
     assert [row["batch"] for row in rows[:3]] == ["1", "1", "0"]
 
 
-def test_a_killed_experiment_goes_on_and_leaves_no_process(experiment_data: Path, tmp_path: Path) -> None:
-    given = [*on(experiment_data), "--out", f"{tmp_path}/out", "--strategies", "random,task_dependent"]
+def test_a_killed_experiment_goes_on_and_leaves_no_process(exported_data: Path, tmp_path: Path) -> None:
+    """On a folder of exported masks, as it is."""
+    given = [*on(exported_data), "--out", f"{tmp_path}/out", "--strategies", "random,task_dependent"]
     arms = ["--experiments", "1", "--initial", "2", "--sizes", "3,4", "--draws", "2", "--candidates", "1"]
     arguments = ["experiment", *given, *arms, *FAST]
     process = subprocess.Popen(
