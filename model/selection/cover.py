@@ -11,6 +11,8 @@ from model.selection.greedy_search import BLOCK, ties
 from model.selection.objective import Objective
 from model.selection.problem import FloatArray, IntArray, Problem
 
+ENTRIES = 2_000_000_000
+"""Entries of d that the order after a batch looks at where only the worst images count: some seconds."""
 COVERED = 1e-6
 """Dice below 1 at which an image counts as covered."""
 
@@ -111,15 +113,16 @@ class Cover:
         return found
 
 
-def order_by_cover(problem: Problem, objective: Objective, batch: IntArray, steps: int) -> list[int]:
+def order_by_cover(problem: Problem, objective: Objective, batch: IntArray) -> list[int]:
     """All candidates in the order of labelling, as canonical positions: the batch, each of it the one that
     adds most, then all others alike.
 
-    After `steps` further ones, and where only the worst images count, it is the mean that the rest raises,
-    which is quicker to find.
+    Where only the worst images count, each further step looks at most of the pool; so after some of them, in
+    a large pool fewer, it is the mean that the rest raises.
     """
     cover = Cover(problem, objective)
     order = _extend(cover, batch, len(batch))
+    steps = len(problem.gains) if cover.counted == len(problem.gains) else ENTRIES // problem.gains.size
     order += _extend(cover, np.setdiff1d(problem.candidates, batch), steps)
     if len(order) < len(problem.candidates):
         rest = Cover(problem, Objective.MEAN_MAX, order)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from model.selection.cover import Cover
 from model.selection.greedy_search import BLOCK
 from model.selection.objective import Objective
-from model.selection.outcome import VALUE_TOLERANCE, Selection
+from model.selection.outcome import Selection
 from model.selection.problem import FloatArray, IntArray, Problem
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ SHORTEST = 1e-3  # part of the longest step below which the bound hardly moves a
 GREEDY = 1 - 1 / math.e
 """Part of the best possible gain that greedy search reaches at least, where each gain can only shrink as
 others join (Nemhauser et al. 1978)."""
+ENOUGH = 5e-4
+"""Dice between value and bound below which the proof ends: less than is shown of any dice."""
 BETTER = 1e-6  # a sum must grow by this much to count as better
 
 
@@ -137,7 +139,7 @@ def _bound(problem: Problem, objective: Objective, rows: IntArray, total: float,
         hint = np.sort(problem.candidates[np.argsort(-added, kind="stable")[: problem.budget]])
         bound = float(levels.sum(dtype=np.float64) + np.sort(added)[-problem.budget :].sum())
         best, stale = (Bound(bound, hint), 0) if bound < best.total - BETTER else (best, stale + 1)
-        if best.total - total <= VALUE_TOLERANCE * start.counted or time.monotonic() > deadline:
+        if best.total - total <= ENOUGH * start.counted or time.monotonic() > deadline:
             break
         if stale >= PATIENCE:
             length, stale = length / 2, 0

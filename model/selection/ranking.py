@@ -53,7 +53,7 @@ def rank(
         order = ranked_rows(problem, batch)
     else:
         selection, members = select_cover(problem, objective, time_limit)
-        order = order_by_cover(problem, objective, members, EXACT_STEPS)
+        order = order_by_cover(problem, objective, members)
     return Ranking(explained(problem, order, objective), selection)
 
 

@@ -51,24 +51,28 @@ def weigh_by_likeness(
     deviation = wide.std(axis=0)
     scaled = (wide - wide.mean(axis=0))[:, deviation > 0] / deviation[deviation > 0]
     sample = scaled[np.random.default_rng(0).permutation(len(scaled))[:SAMPLE]]
-    median = float(np.median(np.stack([_distances(one, sample) for one in sample]))) or 1.0
+    median = float(np.median(_squares(sample, sample))) or 1.0
     known = np.ones(len(scaled), dtype=bool) if known is None else known
     likeness = taught = 0.0
-    for place, (row, own) in enumerate(zip(similarity, scaled, strict=True)):
-        alike = np.exp(-_distances(own, scaled) / median).astype(np.float32)
-        row *= alike
-        if known[place]:  # with itself it is 1, which tells nothing
-            likeness += float(alike[known].sum(dtype=np.float64)) - 1
-            taught += float(row[known].sum(dtype=np.float64)) - 1
+    for first in range(0, len(scaled), BLOCK):
+        rows = slice(first, first + BLOCK)
+        alike = np.exp(-_squares(scaled[rows], scaled) / median).astype(np.float32)
+        similarity[rows] *= alike
+        if not known.all():  # an image with itself is 1, which tells nothing
+            own = known[rows]
+            likeness += float(alike[own][:, known].sum(dtype=np.float64)) - own.sum()
+            taught += float(similarity[rows][own][:, known].sum(dtype=np.float64)) - own.sum()
     if not known.all():
         similarity[np.ix_(~known, known)] *= taught / likeness if likeness > 0 else 1.0
         similarity[:, ~known] *= taught / likeness if likeness > 0 else 1.0
         np.fill_diagonal(similarity, 1.0)
 
 
-def _distances(one: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Squared distances of a vector (channels,) to (M, channels) others: float64 (M,)."""
-    return ((others - one) ** 2).sum(axis=1)
+def _squares(some: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Squared distances of (M, F) to (N, F) vectors: float64 (M, N)."""
+    lengths = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
+    result: npt.NDArray[np.float64] = np.maximum(lengths - 2 * some @ others.T, 0)
+    return result
 
 
 def cosine_similarity(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from backend.errors import SettingsError
-from backend.project_settings import check_encoder, parse_project_settings
+from backend.project_settings import COMPARING, check_encoder, parse_project_settings
 from backend.settings import EMBEDDED_REDIS_FILE, Settings, masked_url, read_settings
 from model.data.image_header import MAX_PIXELS
+from model.strategies import strategy_options
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +123,15 @@ def test_no_extra_params_are_the_defaults(nothing: str | dict[str, object] | Non
     """Label Studio sends null, and some versions the word."""
     options = parse_project_settings(nothing, {"budget": 7})
     assert (options.budget, options.strategy) == (7, "task_dependent")
+
+
+def test_strategies_that_compare_images_order_live() -> None:
+    """Those that the settings name are those that there are, and only pixels are quick enough."""
+    assert set(COMPARING) == set(strategy_options()["similarity"][1])
+    assert parse_project_settings('{"strategy": "coverage", "mutual": false}').orders_live
+    assert not parse_project_settings('{"strategy": "coverage", "similarity": "unet"}').orders_live
+    with pytest.raises(SettingsError, match=r"objective: found 'max', expected one of min_mean, worst_fifth"):
+        parse_project_settings('{"strategy": "coverage", "objective": "max"}')
 
 
 def test_extra_params_win_over_defaults() -> None:

@@ -70,6 +70,8 @@ def test_for_the_creator_and_the_owner_only(
     budget, strategy, *options = form(creator, project)
     candidates = next(option for option in options if option["name"] == "option_candidates")
     assert (candidates["value"], candidates["min"], candidates["max"]) == (3, 1, 1000)
+    mutual = next(option for option in options if option["name"] == "option_mutual")
+    assert (mutual["value"], mutual["options"]) == ("", ["", "false", "true"])  # each strategy has its own
     assert (budget["value"], budget["min"], budget["max"]) == (2, 1, 1000)
     assert strategy["value"] == "task_dependent"
     assert {"random", "trusted"} <= set(strategy["options"])
@@ -84,9 +86,8 @@ def test_for_the_creator_and_the_owner_only(
 
     for allowed in (creator, owner):
         assert listed(allowed, project)["disabled"] is False
-        started = run(
-            allowed, project, budget="4", strategy="random", option_candidates="2", option_true_masks="true"
-        )
+        chosen = {"option_candidates": "2", "option_true_masks": "true", "option_mutual": ""}
+        started = run(allowed, project, budget="4", strategy="random", **chosen)
         assert started.status_code == 202, started.text
         assert started.json()["page"] == f"{stack.settings.own_url}/projects/{project}"
         assert started.json()["job"] in started.json()["detail"]

@@ -295,6 +295,8 @@ def test_a_recompute_may_ask_for_a_budget_and_a_strategy(web: Web, redis: Redis)
         "auto",
         True,
     )
+    own = {option["name"]: option["value"] for option in known["options"]}
+    assert (own["candidates"], own["objective"], own["mutual"]) == (16, "", "")  # each strategy has its own
     answer = web.post("/projects/2/recompute", {"budget": 3, "strategy": "random", "candidates": 4})
     assert answer.status_code == 202
     assert answer.json()["page"] == f"{web.url}/projects/2"

@@ -60,9 +60,10 @@ def read_options(data: Mapping[str, Any]) -> dict[str, object]:
 
 def _field(option: Mapping[str, Any]) -> dict[str, object]:
     """How an option of strategies is filled in."""
+    own = [""] if option["value"] == "" else []  # of strategies that have other defaults
     label = f"{option['name']} (for {', '.join(option['strategies'])}): {option['help'].replace('`', '')}"
+    label += " Empty: what the strategy has by itself." if own else ""
     content = {"name": OPTION + option["name"], "label": label, "value": option["value"]}
-    own = [""] if option["value"] == "" else []  # the strategy's own default, where strategies have others
     if option["kind"] == "bool":
         return content | {
             "type": "select",
