@@ -82,8 +82,8 @@ def _solve(problem: Problem, objective: Objective, deadline: float) -> tuple[Int
     assert alone is not None
     rows, best = _swap(problem, objective, np.sort(greedy), total, alone, deadline)
     bound = _bound(problem, objective, rows, best, deadline)
-    hinted = Cover(problem, objective, bound.hint).total
-    if bound.total > best + BETTER and hinted > 0:
+    if bound.total > best + ENOUGH * start.counted:
+        hinted = Cover(problem, objective, bound.hint).total
         other, reached = _swap(problem, objective, bound.hint, hinted, alone, deadline)
         if reached > best + BETTER:
             rows, best = other, reached
