@@ -25,6 +25,11 @@ from model.files import write_bytes
 
 CURVE = "curve.png"  # which plot.draw_curve makes beside the report
 CURVE_SHOWS = "The labels that each strategy saves, and test dice by number of labelled images"
+RANDOM_NEEDS = (
+    " Random needs, for {size}: the labels with which random choice has the dice that the strategy has with"
+    " {size}, both in the mean of the experiments [95 % bootstrap interval]. It is read on straight lines"
+    " between random's sizes; real curves bend, so a little less may do."
+)
 LONGEST_LIST = 12  # members of a setting that are shown; results.json holds all
 
 
@@ -99,9 +104,7 @@ def _gains(compared: Sequence[Comparison], worst: Sequence[Comparison], saved: S
     return (
         f"{to_markdown(pd.DataFrame(lines))}\n\nArea: under the curve of test dice over the number of"
         " labels. Worst fifth: the same for the fifth of the test images that are segmented worst."
-        " Random needs, for 6: the labels with which random choice has the dice that the strategy has with 6,"
-        " both in the mean of the experiments [95 % bootstrap interval]. It is read on straight lines between"
-        " random's sizes; real curves bend, so a little less may do."
+        f"{RANDOM_NEEDS.format(size=saved[0].size) if saved else ''}"
     )
 
 
