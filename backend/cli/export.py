@@ -9,7 +9,7 @@ import typer
 
 from backend.cli.shell import FAILED, Project, errors, handle_errors, print_err, print_out
 from backend.errors import UnreachableError
-from model.export.formats import HELP, MaskFormat
+from model.export.mask_format import HELP, MaskFormat
 
 if TYPE_CHECKING:
     from backend.export.project_masks import Exported

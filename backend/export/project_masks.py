@@ -15,6 +15,7 @@ from backend.export.sources import Source, Sources, draw_label
 from backend.jobs.masks.pre_annotation import PreAnnotator
 from backend.labelstudio.client import IDS_A_PAGE
 from backend.labelstudio.http.answers import Task
+from backend.labelstudio.images import one_image
 from backend.project.context import Context, Setup
 from backend.project.task_data import DOWNLOADS
 from backend.stopping import in_threads
@@ -26,7 +27,8 @@ from model.data.images import decode_raw
 from model.errors import CheckpointError, ModelError, OutputError
 from model.export.file_names import name_apart, safe_stem
 from model.export.folder import ExportFolder
-from model.export.formats import MaskFormat, encode_image
+from model.export.formats import encode_image
+from model.export.mask_format import MaskFormat
 from model.export.objects import Objects
 from model.network.checkpoint import TrainedModel
 
@@ -200,19 +202,20 @@ class _Export:
         key, name = str(source.task["id"]), original_name(source.task, self.setup.config)
         content, size = self._image(source)
         try:
-            mask, objects = self._mask(source, content, size)
-            image = encode_image(content, name or f"task {key}") if content is not None else None
-            self.folder.add(
-                key,
-                self.names.get(key) or f"task-{key}",
-                mask,
-                # Without its image it is not done: the image may come back.
-                fingerprint=source.fingerprint if image else "",
-                folder=source.folder,
-                row=source.row,
-                image=image,
-                objects=objects,
-            )
+            with one_image(key):
+                mask, objects = self._mask(source, content, size)
+                image = encode_image(content, name or f"task {key}") if content is not None else None
+                self.folder.add(
+                    key,
+                    self.names.get(key) or f"task-{key}",
+                    mask,
+                    # Without its image it is not done: the image may come back.
+                    fingerprint=source.fingerprint if image else "",
+                    folder=source.folder,
+                    row=source.row,
+                    image=image,
+                    objects=objects,
+                )
         except OutputError:
             raise
         except (TaskImageError, RegionError, ModelError) as error:

@@ -31,7 +31,7 @@ from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
 from backend.stopping import stopped_by
 from backend.store.round_record import round_in_force
-from model.export.formats import MaskFormat
+from model.export.mask_format import MaskFormat
 
 log = logging.getLogger(__name__)
 

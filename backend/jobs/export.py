@@ -9,7 +9,7 @@ from backend.export.project_masks import export_masks
 from backend.project.context import Context
 from backend.queue.job_result import JobResult
 from backend.queue.progress import Progress
-from model.export.formats import MaskFormat
+from model.export.mask_format import MaskFormat
 
 
 def export_archive(context: Context, progress: Progress, mask_format: MaskFormat) -> JobResult:

@@ -24,7 +24,7 @@ from backend.web import payload
 from backend.web.answers import wants_page
 from backend.web.cross_site import HEADER
 from backend.web.protocol import project_context, require_known
-from model.export.formats import MaskFormat
+from model.export.mask_format import MaskFormat
 from model.strategies import strategy_names, strategy_options
 
 LABEL_STUDIO_AGENT = "heartex/"

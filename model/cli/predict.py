@@ -15,7 +15,7 @@ from model.data.folders import Files, find_files, passed_over_notes, shorten, su
 from model.data.images import decode_shrunk, normalise, read_bytes
 from model.errors import ImageError, MaskError, ModelError, OutputError, PoolError
 from model.export.folder import PREDICTION, ExportFolder
-from model.export.formats import HELP, MaskFormat
+from model.export.mask_format import HELP, MaskFormat
 from model.hashing import digest
 from model.network.folder import DESCRIPTION, saved_digest
 from model.network.inference import Segmenter, predict_mask

@@ -16,8 +16,9 @@ from model.arrays import Mask
 from model.class_file import write_class_file
 from model.errors import OutputError
 from model.export.coco import CocoImage, describe_objects, write_coco
-from model.export.formats import MaskFormat, encode_mask
+from model.export.formats import encode_mask
 from model.export.journal import NAME, Entry, Journal, State
+from model.export.mask_format import MaskFormat
 from model.export.objects import Objects, number_objects
 from model.files import check_writable_folder, write_atomically, write_bytes
 

@@ -1,9 +1,8 @@
-"""How masks are written: class ids as PNG or TIFF, numbered objects, or COCO."""
+"""Masks and images as the bytes of files."""
 
 from __future__ import annotations
 
 import io
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -13,35 +12,10 @@ from PIL import Image
 from model.data.folders import EXTENSIONS
 from model.data.image_header import read_header
 from model.data.images import decode_raw
+from model.export.mask_format import MaskFormat
 
 _KEPT = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}
 """Kinds of image files that are handed on as they are; others become PNG, which every program reads."""
-
-
-class MaskFormat(StrEnum):
-    """What a mask is written as."""
-
-    PNG = "png"
-    TIFF = "tiff"
-    OBJECTS = "objects"
-    COCO = "coco"
-
-    @property
-    def of_objects(self) -> bool:
-        """Whether objects are told apart."""
-        return self in (MaskFormat.OBJECTS, MaskFormat.COCO)
-
-    @property
-    def suffix(self) -> str:
-        """The extension of a mask's file."""
-        return ".tif" if self is MaskFormat.TIFF else ".png"
-
-
-HELP = (
-    "png or tiff: class ids, 0 = background. objects: each object with a number of its own, 16-bit PNG."
-    " coco: one JSON file of polygons."
-)
-"""For the help of commands."""
 
 
 def encode_mask(values: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], mask_format: MaskFormat) -> bytes:

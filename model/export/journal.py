@@ -81,12 +81,14 @@ class Journal:
         self._file = self._path.open("ab")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             self.close()
             raise OutputError(
                 f"{self._path.parent}: another command is writing into it; wait for it, or name another"
                 " folder."
             ) from error
+        except OSError:  # a network drive that knows no locks
+            pass
         content = self._path.read_bytes()
         if content and not content.endswith(b"\n"):
             self._file.write(b"\n")  # after a line that a kill has cut off

@@ -11,7 +11,8 @@ from model.arrays import Mask
 from model.data.pool import scan
 from model.errors import OutputError
 from model.export.folder import ExportFolder
-from model.export.formats import MaskFormat, encode_image, encode_mask
+from model.export.formats import encode_image, encode_mask
+from model.export.mask_format import MaskFormat
 
 LABELS = ("axon", "nucleus", "vessel")
 ABOUT = {"what": "a test"}
@@ -71,14 +72,14 @@ def test_a_full_disk_is_told_and_what_is_written_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mask = MASKS["a"]
-    with ExportFolder(tmp_path, ABOUT, LABELS) as folder:
+    with ExportFolder(tmp_path, ABOUT, LABELS, chosen={"version": "v1"}) as folder:
         folder.add("a", "a", mask, fingerprint="1", folder="masks", row={})
         with monkeypatch.context() as full:
             full.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
             with pytest.raises(OutputError, match="No space left on device"):
                 folder.add("b", "b", mask, fingerprint="1", folder="masks", row={})
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png"]
-    with ExportFolder(tmp_path, ABOUT, LABELS) as folder:
-        assert folder.resumed == 1
+    with ExportFolder(tmp_path, ABOUT, LABELS, chosen={"version": "v2"}) as folder:
+        assert (folder.resumed, folder.chosen("version")) == (1, "v1")  # not the masks of two models
         assert folder.is_done("a", "1")
         assert not folder.is_done("b", "1")
