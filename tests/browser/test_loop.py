@@ -96,7 +96,7 @@ def top_up(stack: Stack, project: CellProject) -> None:
     stack.wait(lambda: all(any(mask.any() for mask in _offered(stack, task)) for task in new), "their masks")
 
 
-@pytest.mark.parametrize("new_order", [a_round, recompute, rollback, top_up])
+@pytest.mark.parametrize("new_order", [a_round, rollback, top_up])
 def test_saved_although_a_new_order_came(
     stack: Stack, project: CellProject, annotator: Annotator, page: LabellingPage, new_order: Order
 ) -> None:
