@@ -47,6 +47,8 @@ def weigh_by_likeness(
     The d of an image that is not `known`, (N,), is 1 before, see `add_unknown`. What images that look alike
     teach each other on average takes its place: the mean d of known pairs, weighted by likeness.
     """
+    if not len(vectors):
+        return
     wide = vectors.astype(np.float64)
     deviation = wide.std(axis=0)
     scaled = (wide - wide.mean(axis=0))[:, deviation > 0] / deviation[deviation > 0]

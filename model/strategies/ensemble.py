@@ -17,7 +17,7 @@ from model.reason import Kind, Reason
 from model.similarity.appearance import kernel_of, normalise, standardise
 from model.similarity.bagging import bag_folder, bag_units, load_bags, train_bag
 from model.similarity.likeness import cosine_similarity
-from model.strategies.base import Ranking, Strategy, as_ranking
+from model.strategies.base import Ranking, Strategy, as_ranking, left_out
 
 if TYPE_CHECKING:
     from model.similarity.round import Round
@@ -68,28 +68,28 @@ class Ensemble(Strategy):
         round_.check_budget(budget)
         self.run_units(round_)
         bags = load_bags(round_.learner)
-        unlabelled = round_.unlabelled
-        places = {identity: place for place, identity in enumerate(unlabelled)}
-        uncertainty = np.zeros(len(unlabelled))  # also of an image that is left out: it comes last
         networks = [*bags, round_.model]
-        for identity, outputs in round_.learner.outputs("Disagreement", networks, unlabelled):
-            uncertainty[places[identity]] = mean_kl_divergence(outputs)
+        outputs = round_.learner.outputs("Disagreement", networks, round_.unlabelled)
+        disagreement = {identity: mean_kl_divergence(found) for identity, found in outputs}
+        unlabelled, uncertainty = list(disagreement), np.array(list(disagreement.values()))
         by_uncertainty = [int(index) for index in np.lexsort((np.arange(len(unlabelled)), -uncertainty))]
         candidates = by_uncertainty[: max(budget, math.ceil(len(unlabelled) / 2))]
-        in_pool = np.isin(round_.ids, unlabelled)
         every = self.compare(round_.learner.features())
+        in_pool = np.isin(round_.ids, unlabelled)
         similarity = every[np.ix_(in_pool, in_pool)]
         covered = np.full(len(unlabelled), -1.0)  # by what represents each already
         if self.labelled_represent:
-            covered = every[np.ix_(~in_pool, in_pool)].max(axis=0)
-        batch, exhaustive = self._represent(similarity, sorted(candidates), budget, covered)
+            known = np.isin(round_.ids, round_.learner.labelled)
+            covered = every[np.ix_(known, in_pool)].max(axis=0)
+        few = min(budget, len(unlabelled))
+        batch, exhaustive = self._represent(similarity, sorted(candidates), few, covered)
         # the same images, in the order of what each adds
-        batch = greedy_subset(similarity, batch, budget, covered)
+        batch = greedy_subset(similarity, batch, few, covered)
         others = greedy_subset(
             similarity,
             [c for c in sorted(candidates) if c not in batch],
             len(candidates),
-            np.maximum(covered, similarity[batch].max(axis=0)),
+            np.maximum(covered, similarity[batch].max(axis=0, initial=-1.0)),
         )
         order = [*batch, *others, *(index for index in by_uncertainty if index not in candidates)]
         reasons = [
@@ -101,7 +101,8 @@ class Ensemble(Strategy):
             for place, index in enumerate(order)
         ]
         notes = {"represented": representation(similarity, batch), "exhaustive": float(exhaustive)}
-        return as_ranking([unlabelled[index] for index in order], budget, reasons, notes)
+        last, why = left_out(round_, disagreement)
+        return as_ranking([unlabelled[index] for index in order] + last, budget, [*reasons, *why], notes)
 
     def compare(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """How alike all images are by their feature vectors, (N, channels): float64 (N, N)."""
@@ -136,7 +137,7 @@ def mean_kl_divergence(outputs: npt.NDArray[np.float32]) -> float:
 def representation(similarity: npt.NDArray[np.float64], subset: Sequence[int]) -> float:
     """F(S) = sum over all images of the similarity to their most similar member of S (Yang et al. 2017, Eq.
     2)."""
-    return float(similarity[list(subset)].max(axis=0).sum())
+    return float(similarity[list(subset)].max(axis=0, initial=-1.0).sum())
 
 
 def exhaustive_subset(

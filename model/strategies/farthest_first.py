@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from model.reason import Kind, Reason
 from model.similarity.likeness import cosine_similarity
-from model.strategies.base import Ranking, Strategy, as_ranking
+from model.strategies.base import Ranking, Strategy, as_ranking, left_out
 
 if TYPE_CHECKING:
     from model.similarity.round import Round
@@ -30,12 +30,14 @@ class FarthestFirst(Strategy):
         """The unlabelled images, each the farthest from those before it and from L, in cosine distance."""
         round_.check_budget(budget)
         features = round_.learner.features()
-        distance = 1.0 - cosine_similarity(features)
-        position = {identity: index for index, identity in enumerate(round_.ids)}
-        centres = [position[identity] for identity in round_.labelled]
+        seen = [place for place, identity in enumerate(round_.ids) if identity not in round_.failed]
+        ids = [round_.ids[place] for place in seen]
+        distance = 1.0 - cosine_similarity(features[seen])
+        centres = [place for place, identity in enumerate(ids) if identity in round_.labels]
         order, radii = farthest_first(lambda i: distance[:, i], centres, first=0, count=len(distance))
         reasons = [Reason(Kind.FAR, value=radius) for radius in radii]
-        return as_ranking([round_.ids[index] for index in order], budget, reasons)
+        last, why = left_out(round_, ids)  # its features, zeros, would be the farthest of all
+        return as_ranking([ids[index] for index in order] + last, budget, [*reasons, *why])
 
 
 def farthest_first(

@@ -1,0 +1,100 @@
+"""Every strategy where images and labels are not as they should be: a sensible order, or what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.arrays import Image
+from model.errors import ImageError, StrategyError
+from model.network.recipe import Recipe
+from model.similarity.learner import PIXEL
+from model.similarity.round import Round
+from model.strategies import get_strategy, strategy_names
+from tests.model.conftest import blobs
+
+
+class Folder(Mapping[str, Image]):
+    """Images of which `cut` cannot be read."""
+
+    def __init__(self, images: dict[str, Image], cut: str = "") -> None:
+        self.images, self.cut = images, cut
+
+    def __getitem__(self, image: str) -> Image:
+        if image == self.cut:
+            raise ImageError(f"{image} is cut off.")
+        return self.images[image]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what pixels look like is kept for all rounds here."""
+    return tmp_path_factory.mktemp("features")
+
+
+def make_round(names: str, labelled: str, folder: Path, features: Path, *, cut: str = "") -> Round:
+    """A round of 48 pixels by pixel classifiers. An image's look goes by its letter: "aab" has twins;
+    capitals among `labelled` have an empty mask."""
+    ids = [f"{place}{letter}" for place, letter in enumerate(names)]
+    pairs = {identity: blobs(ord(identity[-1]), bright=identity[-1] != "d") for identity in ids}
+    labels = {}
+    for letter in labelled:
+        identity = next(each for each in ids if each[-1] == letter.lower() and each not in labels)
+        labels[identity] = pairs[identity][1] * np.uint8(letter.islower())
+    images = Folder({identity: image for identity, (image, _) in pairs.items()}, cut)
+    digests = {identity: f"{identity[-1]}{identity if identity == cut else ''}" for identity in ids}
+    return Round(
+        images,
+        labels,
+        2,
+        Recipe(max_side=48),
+        3,
+        folder,
+        learns_by=PIXEL,
+        feature_folder=features,
+        image_digests=digests,
+    )
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_one_label_twins_an_unreadable_image_and_a_budget_of_all(
+    name: str, tmp_path: Path, features: Path
+) -> None:
+    """All images have a place, the unreadable one the last where the strategy looks at images."""
+    round_ = make_round("abcdddef", "a", tmp_path, features, cut="2c")
+    ranking = get_strategy(name).rank(round_, 7)
+    assert sorted(ranking.order) == list(round_.unlabelled)
+    assert ranking.batch == ranking.order
+    if name != "random":
+        assert ranking.order[-1] == "2c"
+        assert round_.failed == {"2c": "2c is cut off."}
+
+
+@pytest.mark.parametrize("name", strategy_names())
+@pytest.mark.parametrize(
+    ("names", "labelled", "cut"),
+    [("aaaaa", "aa", ""), ("abcdef", "ABC", ""), ("abcdef", "aB", "0a")],
+    ids=["all alike", "nothing marked", "the only mask cannot be read"],
+)
+def test_where_nothing_can_be_told_there_is_an_order_or_what_to_do(
+    name: str, names: str, labelled: str, cut: str, tmp_path: Path, features: Path
+) -> None:
+    round_ = make_round(names, labelled, tmp_path, features, cut=cut)
+    try:
+        ranking = get_strategy(name).rank(round_, 2)
+    except StrategyError as error:
+        told = str(error)
+    else:
+        told = ""
+        assert sorted(ranking.order) == list(round_.unlabelled)
+        assert all(query.reason for query in ranking.queries)
+    assert not told or "Label a few more images" in told
