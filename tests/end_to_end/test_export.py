@@ -6,6 +6,7 @@ import csv
 import io
 import shutil
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.project.context import Context, open_context
+from backend.queue import pending_work
+from backend.queue.connection import connection
+from backend.queue.project_jobs import cancel
 from backend.settings import get_settings
 from backend.store.version_record import VersionRecord
 from backend.store.versions import now
@@ -58,7 +62,7 @@ def picture(seed: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def project(stack: Stack) -> Project:
+def project(stack: Stack) -> Iterator[Project]:
     body = {"title": "Export", "label_config": CONFIG}
     number = int(stack.http.post("/api/projects", json=body).raise_for_status().json()["id"])
     contents = [("a.png", picture(0)), ("b.png", picture(1)), ("a.png", picture(2))]
@@ -78,7 +82,10 @@ def project(stack: Stack) -> Project:
     ada.submit(tasks["labelled-damaged.png"][0], from_mask(MASK[::-1].copy(), made.config))
     ada.skip(tasks["b.png"][0])
     keep_version(number)
-    return made
+    yield made
+    cancel(number)  # the page has made it known
+    pending_work.forget(connection(), number)
+    stack.http.delete(f"/api/projects/{number}")
 
 
 def keep_version(project: int) -> None:
