@@ -73,7 +73,7 @@ class TaskDependent(Strategy):
         "What compares two images: `pixel`, small networks on what each pixel looks like, one for every"
         " image, in seconds; or `unet`, the paper's U-Nets on K images, in minutes to hours.",
         choices=(PIXEL, UNET),
-        automatic="pixel; in an experiment unet, as in the paper",
+        automatic="pixel; in an experiment unet, as in the paper, but for coverage",
     )
     # |K|, at most as many as there are to draw from
     candidates: int = option(

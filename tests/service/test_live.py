@@ -247,7 +247,11 @@ def test_other_strategies_get_their_masks_at_once(lab: Lab, monkeypatch: pytest.
 
 
 def test_features_of_many_images_come_by_and_by(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until all are there, a label renews the masks alone; the order follows without another label."""
+    """Until all are there, a label renews the masks alone; the order follows without another label, by the
+    project's strategy."""
+    monkeypatch.setenv("PROJECT_DEFAULTS", '{"live": true, "budget": 2, "folds": 2, "strategy": "coverage"}')
+    get_settings.cache_clear()
+    lab = dataclasses.replace(lab, context=open_context(lab.project))
     redis, keys = lab.context.redis, lab.context.keys
     monkeypatch.setattr(features, "FEW", 0)
     monkeypatch.setattr(features, "SECONDS_A_SYNC", 0.0)
@@ -265,7 +269,8 @@ def test_features_of_many_images_come_by_and_by(lab: Lab, monkeypatch: pytest.Mo
     assert redis.exists(keys.features_done)
     assert pending_work.pending(redis, lab.project, Work.LIVE).outstanding
     assert lab.turn()["round"] == lab.record.round
-    assert (lab.record.strategy, lab.record.cold_start) == ("task_dependent", False)
+    assert (lab.record.strategy, lab.record.cold_start) == ("coverage", False)
+    assert read_status(lab.project)["round"]["measure"] == "mean"
 
 
 def test_switched_off_it_does_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
