@@ -22,9 +22,6 @@ from backend.errors import SettingsError
 from model.options import Option
 
 DEFAULT_STRATEGY = "task_dependent"
-COMPARING = ("task_dependent", "coverage", "alike", "trusted")
-"""Strategies that compare images, by pixel classifiers unless `similarity` says otherwise; named here so that
-who asks need not load them."""
 MOST_BUDGET = 1000
 GATHERED: Final = "options of strategies"
 """What the options of strategies are called while settings are read;
@@ -154,9 +151,10 @@ class ProjectSettings(_WithStrategyOptions):
 
     @property
     def orders_live(self) -> bool:
-        """Whether each label renews the order too; what else compares images does so with the batch."""
-        similarity = self.strategy_options.get("similarity", "pixel")
-        return self.live and self.strategy in COMPARING and similarity == "pixel"
+        """Whether each label renews the order too; strategies that need U-Nets do so with the batch."""
+        from model.strategies import orders_by_pixels
+
+        return self.live and orders_by_pixels(self.strategy, self.strategy_options)
 
     @model_validator(mode="after")
     def _compare_as_before(self) -> Self:

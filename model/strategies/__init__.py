@@ -26,6 +26,7 @@ __all__ = [
     "describe_default",
     "find_strategy",
     "get_strategy",
+    "orders_by_pixels",
     "paper_options",
     "strategies",
     "strategy_names",
@@ -100,6 +101,13 @@ def paper_options(name: str, learner: str = UNET) -> dict[str, Any]:
     Experiments and rounds of releases that had no other wrote nothing about them."""
     known = strategies()
     return dict(known[name].paper) if name in known and learner == UNET else {}
+
+
+def orders_by_pixels(name: str, options: Mapping[str, Any]) -> bool:
+    """Whether the strategy of that name needs nothing but pixels, see `Strategy.by_pixels`; options of others
+    count for nothing. Raises StrategyError for an unknown name or a value that an option does not take."""
+    declared = options_of(find_strategy(name))
+    return get_strategy(name, **{each: options[each] for each in declared if each in options}).by_pixels
 
 
 def get_strategy(name: str, **options: Any) -> Strategy:

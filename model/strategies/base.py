@@ -82,6 +82,12 @@ class Strategy(ABC):
     def __post_init__(self) -> None:
         check_options(self, StrategyError)
 
+    @property
+    def by_pixels(self) -> bool:
+        """Whether pixel features and pixel classifiers are all that it needs: an order in seconds, and no
+        U-Net that would have to be there."""
+        return False
+
     def units(self, round_: Round) -> tuple[str, ...]:
         """The independent trainings that `rank` needs, by name;
         they may run anywhere, in any order, more than once."""

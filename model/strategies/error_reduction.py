@@ -46,6 +46,11 @@ class ErrorReduction(Strategy):
     name: ClassVar[str] = "error_reduction"
     asks_for: ClassVar[str] = "images that a regressor, trained on simulated labelling, expects to help most"
 
+    @property
+    def by_pixels(self) -> bool:
+        """Always."""
+        return True
+
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The unlabelled images by predicted gain, one after the other; those that cannot be read last."""
         round_.check_budget(budget)

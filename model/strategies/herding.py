@@ -53,6 +53,11 @@ class Herding(Strategy):
         choices=(NONE, REVERSE_ACCURACY),
     )
 
+    @property
+    def by_pixels(self) -> bool:
+        """Always."""
+        return True
+
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The unlabelled images, each the one that raises the sum most; those that cannot be read last."""
         round_.check_budget(budget)

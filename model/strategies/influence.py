@@ -42,6 +42,11 @@ class Influence(Strategy):
         "images of which the model is not certain, and whose labels speak for many that look alike"
     )
 
+    @property
+    def by_pixels(self) -> bool:
+        """Always."""
+        return True
+
     def rank(self, round_: Round, budget: int) -> Ranking:
         """The unlabelled images, each the one that raises the sum most; those that cannot be read last."""
         round_.check_budget(budget)

@@ -123,6 +123,11 @@ class TaskDependent(Strategy):
         }  # however small, what a person marked is meant
         return frozenset(given | (round_.pseudo_labels.blank - set(round_.labelled)))
 
+    @property
+    def by_pixels(self) -> bool:
+        """As images are compared."""
+        return self.similarity == PIXEL
+
     def units(self, round_: Round) -> tuple[str, ...]:
         """One training for each image of K; pixel classifiers are trained where the order is made."""
         return () if self.similarity == PIXEL else self.sample_candidates(round_)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from backend.errors import SettingsError
-from backend.project_settings import COMPARING, check_encoder, parse_project_settings
+from backend.project_settings import check_encoder, parse_project_settings
 from backend.settings import EMBEDDED_REDIS_FILE, Settings, masked_url, read_settings
 from model.data.image_header import MAX_PIXELS
-from model.strategies import strategy_options
+from model.strategies import strategy_names
 
 
 @pytest.fixture(autouse=True)
@@ -125,9 +125,14 @@ def test_no_extra_params_are_the_defaults(nothing: str | dict[str, object] | Non
     assert (options.budget, options.strategy) == (7, "task_dependent")
 
 
-def test_strategies_that_compare_images_order_live() -> None:
-    """Those that the settings name are those that there are, and only pixels are quick enough."""
-    assert set(COMPARING) == set(strategy_options()["similarity"][1])
+def test_strategies_that_need_nothing_but_pixels_order_live() -> None:
+    """Only these are quick enough; options of other strategies count for nothing."""
+    live = {"task_dependent", "coverage", "alike", "trusted", "herding", "uherding"}
+    live |= {"influence", "error_reduction"}
+    for name in strategy_names():
+        options = parse_project_settings({"strategy": name, "search": "greedy"})
+        assert options.orders_live == (name in live), name
+        assert not parse_project_settings({"strategy": name, "live": False}).orders_live
     assert parse_project_settings('{"strategy": "coverage", "mutual": false}').orders_live
     assert not parse_project_settings('{"strategy": "coverage", "similarity": "unet"}').orders_live
     with pytest.raises(SettingsError, match=r"objective: found 'max', expected one of min_mean, worst_fifth"):

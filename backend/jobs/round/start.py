@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
@@ -39,7 +39,7 @@ from backend.store.round_record import number_of, round_names
 from backend.store.version_record import Learner
 from backend.store.versions import NO_VERSION, now
 from model.errors import ModelError
-from model.strategies import default_options, get_strategy
+from model.strategies import default_options, get_strategy, orders_by_pixels
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,8 @@ FIRST_ORDER = "the first order"
 
 
 def compares_pixels(options: ProjectSettings) -> bool:
-    """Whether the strategy compares images by pixel classifiers, in seconds, in place of U-Nets."""
-    return _by_pixels(options.strategy, options.strategy_options)
-
-
-def _by_pixels(strategy: str, options: Mapping[str, object]) -> bool:
-    return {**default_options(strategy), **options}.get("similarity") == "pixel"
+    """Whether the strategy needs nothing but pixel classifiers, which takes seconds, in place of U-Nets."""
+    return orders_by_pixels(options.strategy, options.strategy_options)
 
 
 def wanted(context: Context, name: str) -> Callable[[], None]:
@@ -222,7 +218,7 @@ def _take_snapshot(
 def _teacher(context: Context, snapshot: Snapshot) -> str:
     """The newest U-Net where the strategy needs one and a pixel classifier draws the masks; else empty."""
     with suppress(VersionError):  # damaged: told when it is loaded
-        if snapshot.version != NO_VERSION and not _by_pixels(snapshot.strategy, snapshot.options):
+        if snapshot.version != NO_VERSION and not orders_by_pixels(snapshot.strategy, snapshot.options):
             drawn_by = context.versions.record(snapshot.version)
             if drawn_by.kind is not Learner.UNET:
                 newest = context.versions.newest_record(Learner.UNET)
@@ -242,9 +238,7 @@ def _with_cold_start(snapshot: Snapshot, trained_on: tuple[str, ...]) -> Snapsho
     `trained_on` are the labels that the version knows."""
     count = len(snapshot.labelled)
     message = ""
-    if _by_pixels(
-        snapshot.strategy, snapshot.options
-    ):  # which needs no version: it trains its own classifier
+    if orders_by_pixels(snapshot.strategy, snapshot.options):  # which trains its own classifier
         message = "" if count else "no label yet"
     elif NO_VERSION in (snapshot.version, snapshot.teacher):
         message = "there is no model yet"
