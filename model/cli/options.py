@@ -90,6 +90,17 @@ class GivenStrategyOptions(Given):
         taken = default_options(strategy) | (paper_options(strategy, paper) if paper else {})
         return {name: self.said.get(name, default) for name, default in taken.items()}
 
+    def check_taken(self, *strategies: str) -> None:
+        """Raise typer.BadParameter where an option is said that none of the strategies takes; it would change
+        nothing. Raises StrategyError for an unknown name."""
+        taken = {name for strategy in strategies for name in default_options(strategy)}
+        for name, (option, takers) in strategy_options().items():
+            if name in self.said and name not in taken:
+                raise typer.BadParameter(
+                    f"means nothing with --strategy {', '.join(strategies)}; it is for {', '.join(takers)}.",
+                    param_hint=f"'{_flag(option)}'",
+                )
+
 
 def declared_options(
     *, recipe_without: Collection[str] = (), strategies: bool = False

@@ -76,6 +76,7 @@ def rank_command(
     """
     with handle_errors():
         recipe()  # errors in options come before anything is read
+        options.check_taken(strategy)
         chosen = get_strategy(strategy, **options.of(strategy))
         check_writable(out)
         check_writable_folder(work or CACHE, "--work")

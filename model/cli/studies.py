@@ -38,7 +38,7 @@ from model.experiment.record.run import RANDOM, Run
 from model.experiment.runner import GROWING, run_experiment
 from model.experiment.transfer import study as transfer_study
 from model.similarity.learner import PIXEL, UNET, Kind
-from model.strategies import DEFAULT, strategy_names
+from model.strategies import strategy_names
 
 
 @declared_options(strategies=True)
@@ -102,6 +102,7 @@ def experiment_command(
     with handle_errors():
         names = tuple(name.strip() for name in strategies.split(",") if name.strip())
         told = mask_options(mask_numbers, invert_masks)
+        options.check_taken(*names)
         if learner == PIXEL:
             recipe.check_only(OF_PIXELS, "means nothing with --learner pixel, which trains no U-Net")
         protocol = Protocol(
@@ -221,7 +222,7 @@ def transfer_command(
         protocol = Protocol(
             data,
             split,
-            (DEFAULT,),
+            ("task_dependent",),
             experiments,
             initial,
             (initial + budget,),
