@@ -21,7 +21,7 @@ from pydantic import (
 from backend.errors import SettingsError
 from model.options import Option
 
-DEFAULT_STRATEGY = "task_dependent"
+DEFAULT_STRATEGY = "herding"
 MOST_BUDGET = 1000
 GATHERED: Final = "options of strategies"
 """What the options of strategies are called while settings are read;

@@ -127,7 +127,7 @@ def seconds_of_training(subcommand: str) -> list[str]:
     """Options that make a command of the science end within seconds;
     its images and networks are tiny then."""
     of = {
-        "rank": "--steps 12 --row-steps 4 --candidates 2",
+        "rank": "--steps 12 --row-steps 4",
         "experiment": "--steps 4 --row-steps 2 --candidates 2 --draws 1",
         "transfer": "--steps 8 --row-steps 2 --experiments 1",
     }

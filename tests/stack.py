@@ -219,7 +219,13 @@ def running_stack(label_studio: LabelStudioServer, folder: Path) -> Iterator[Sta
         gather_seconds=1,
         recipe=RECIPE,
         threads=1,
-        project_defaults={"live": False, "candidates": 3, "budget": 2, "folds": 0},
+        project_defaults={
+            "live": False,
+            "strategy": "task_dependent",
+            "candidates": 3,
+            "budget": 2,
+            "folds": 0,
+        },
         nightly="off",
     )
     try:

@@ -33,7 +33,7 @@ __all__ = [
     "strategy_options",
 ]
 
-DEFAULT = "task_dependent"
+DEFAULT = "herding"
 
 
 def strategies() -> Mapping[str, type[Strategy]]:

@@ -122,7 +122,7 @@ def test_the_embedded_redis_is_found(tmp_path: Path) -> None:
 def test_no_extra_params_are_the_defaults(nothing: str | dict[str, object] | None) -> None:
     """Label Studio sends null, and some versions the word."""
     options = parse_project_settings(nothing, {"budget": 7})
-    assert (options.budget, options.strategy) == (7, "task_dependent")
+    assert (options.budget, options.strategy) == (7, "herding")
 
 
 def test_strategies_that_need_nothing_but_pixels_order_live() -> None:

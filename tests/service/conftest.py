@@ -83,8 +83,9 @@ def use_settings(monkeypatch: pytest.MonkeyPatch, **values: Any) -> Settings:
         "threads": 1,
         "image_hosts": "127.0.0.1",
     }
-    # Live turns have a test file of their own; the others are about what comes with the batches.
-    defaults = {"live": False, **values.pop("project_defaults", {})}
+    # Live turns have a test file of their own; the others are about what comes with the batches, and about
+    # the strategy that has most to tell.
+    defaults = {"live": False, "strategy": "task_dependent", **values.pop("project_defaults", {})}
     chosen = read_settings(**{**of_tests, **values, "project_defaults": defaults})
     for name, value in service.environment(chosen).items():
         if name not in ("PYTHONPATH", "PYTHONUNBUFFERED"):
@@ -151,7 +152,7 @@ def web(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -
         max_body_mb=2,
         recipe=TINY,
         image_hosts="127.0.0.1",
-        project_defaults={"live": False},
+        project_defaults={"live": False, "strategy": "task_dependent"},
     )
     with Redis.from_url(redis_server.address) as client:
         client.flushall()

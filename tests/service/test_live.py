@@ -233,9 +233,24 @@ def _take_turn(lab: Lab, job_id: str) -> dict[str, Any]:
         return dict(live_turn.take_turn(lab.context, progress, job_id=job_id))
 
 
+def test_an_order_by_looks_follows_each_label_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes no network, and is told with its reasons."""
+    monkeypatch.setenv("PROJECT_DEFAULTS", '{"strategy": "herding", "budget": 2, "folds": 2}')
+    get_settings.cache_clear()
+    lab = dataclasses.replace(lab, context=open_context(lab.project))
+    task = lab.label()
+    lab.turn()
+    record = lab.record
+    assert (record.strategy, record.cold_start, record.learnt) == ("herding", False, "v1")
+    assert task not in record.order
+    assert "looks" in str(record.queries[record.order[0]].reason)
+
+
 def test_other_strategies_get_their_masks_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their order comes with the batch, as it takes U-Nets."""
-    monkeypatch.setenv("PROJECT_DEFAULTS", '{"live": true, "budget": 2, "folds": 2, "similarity": "unet"}')
+    monkeypatch.setenv(
+        "PROJECT_DEFAULTS", '{"strategy": "coverage", "budget": 2, "folds": 2, "similarity": "unet"}'
+    )
     get_settings.cache_clear()
     lab = dataclasses.replace(lab, context=open_context(lab.project))
     before = lab.record

@@ -25,10 +25,11 @@ from model.errors import StrategyError
 from model.export.folder import ExportFolder
 from model.export.formats import encode_image
 from model.network.checkpoint import TrainedModel
-from model.strategies import default_options
+from model.strategies import DEFAULT, default_options
 from model.strategies.task_dependent import TaskDependent
 
 ROOT = Path(__file__).resolve().parents[3]
+METHOD = "task_dependent"
 SIZE = ("--image-size", "64")
 FAST = [*SIZE, *["--crop", "32", "--width", "4", "--depth", "3", "--steps", "12", "--row-steps", "4"]]
 
@@ -57,10 +58,12 @@ def folder(shared_data: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def rank(folder: Path, *options: str, size: tuple[str, ...] = SIZE) -> Result:
-    """Rank the images of `folder` for two labels, fast."""
+def rank(folder: Path, *options: str, size: tuple[str, ...] = SIZE, by: str = METHOD) -> Result:
+    """Rank the images of `folder` for two labels, fast, by the paper's method if nothing else is said;
+    `by` empty: by the default."""
     paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
-    return model("rank", *paths, "--budget", "2", *size, *FAST[2:], *options)
+    strategy = ["--strategy", by] if by and "--strategy" not in options else []
+    return model("rank", *paths, "--budget", "2", *size, *FAST[2:], *strategy, *options)
 
 
 @pytest.fixture
@@ -145,8 +148,9 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
         "candidates_from_all": True,
     }
     seen.clear()
-    rank(folder)
-    assert seen == {"name": "task_dependent"} | default_options("task_dependent")
+    rank(folder, by="")
+    assert seen == {"name": DEFAULT} | default_options(DEFAULT)
+    seen.clear()
     rank(folder, "--strategy", "coverage", "--no-likeness")
     assert seen == {"name": "coverage"} | default_options("coverage") | {"likeness": False}
     shown = model("experiment", "--help").output
@@ -181,8 +185,6 @@ def test_rank_of_three_classes(shared_data: Path, tmp_path: Path) -> None:
         f"{tmp_path}/masks",
         "--budget",
         "3",
-        "--candidates",
-        "2",
         "--out",
         f"{tmp_path}/ranking.csv",
         *FAST,
@@ -328,6 +330,10 @@ def test_one_bad_image_is_named_and_does_not_stop_the_others(folder: Path) -> No
     [
         ({"--budget": "6"}, "expected 1 to 5"),
         ({"--strategy": "psychic"}, "task_dependent"),
+        (
+            {"--strategy": "herding"},
+            "'--similarity': means nothing with --strategy herding; it is for alike, ",
+        ),
         ({"--images": "nowhere"}, "nowhere"),
         ({"--steps": "0"}, "steps"),
         ({"--encoder": "resnet_of_dreams"}, "resnet_of_dreams"),
@@ -339,6 +345,7 @@ def test_what_is_wrong_is_said_without_a_traceback(folder: Path, change: dict[st
         "--masks": f"{folder}/masks",
         "--budget": "2",
         "--out": f"{folder}/r.csv",
+        "--strategy": METHOD,
         "--similarity": "unet",
         "--candidates": "2",
     }
@@ -357,7 +364,7 @@ def test_what_is_wrong_is_said_without_a_traceback(folder: Path, change: dict[st
 def rank_with_encoder(folder: Path, *options: str) -> Result:
     paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
     return model(
-        *["rank", *paths, "--budget", "2", "--similarity", "unet", "--candidates", "1"],
+        *["rank", *paths, "--budget", "2", "--strategy", METHOD, "--similarity", "unet", "--candidates", "1"],
         *["--encoder", "resnet18", *options, *FAST],
     )
 
@@ -584,7 +591,7 @@ def test_without_any_label_a_strategy_that_needs_none_ranks_and_the_others_name_
     (folder / "masks").mkdir()
     given = ["rank", "--images", f"{folder}/images", "--budget", "2", "--out", f"{folder}/r.csv"]
     given += ["--masks", f"{folder}/{masks}"] if masks else []
-    done = model(*given)
+    done = model(*given, "--strategy", METHOD)
     assert done.exit_code == 2
     assert "label a few" in done.stderr
     assert "--strategy looks" in done.stderr
