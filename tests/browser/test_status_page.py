@@ -215,6 +215,7 @@ def _a_submit_is_measured(browser: Browser, stack: Stack, project: CellProject, 
     )
     quiet(stack, project)
     shows(browser, "median dice of mask shown", "#figures")
+    shows(browser, "Do the masks save time?", "#time")  # which was not there before
     shows(browser, "v2", "#undo")
     assert shown_tasks(browser)[0] == second
     assert f"task {first}" in str(

@@ -172,7 +172,9 @@ def _use_the_shell(folder: Path) -> None:
     assert after["next_tasks"]
     connected = shell("connect --project 1")
     assert connected.returncode == 0, connected.stderr
-    assert all(line.startswith("ok ") for line in connected.stdout.splitlines())
+    *findings, last = connected.stdout.splitlines()
+    assert all(line.startswith("ok ") for line in findings)
+    assert "/projects/1" in last
     status = shell("status").stdout
     assert re.search(r"round +v\d+\.r\d+ of ", status)  # a later one where a training has ended since
     assert "held-out dice" in status

@@ -221,6 +221,22 @@ def test_exported_masks_can_be_downloaded(web: Web, full: Storage) -> None:
     assert "masks-7.zip" in answer.headers["Content-Disposition"]
 
 
+def test_an_order_by_looks_has_no_empty_places_for_what_it_does_not_tell(web: Web, full: Storage) -> None:
+    """No forecast, no map of which image teaches which; sections stay where the page's script finds them."""
+    name = f"{FOLDER}/rounds/{ROUND}/record.json"
+    record = dict(full.read_json(name) or {})
+    queries = {
+        task: {"rank": rank, "reason": {"kind": "looks"}} for rank, task in enumerate(record["queries"], 1)
+    }
+    full.write_json(name, record | {"strategy": "herding", "queries": queries, "notes": {}})
+    full.path(f"{FOLDER}/rounds/{ROUND}/similarity.json").unlink()
+    found = page(web)
+    assert "After this batch" not in found
+    assert re.search(r'<section id="similarity"[^>]* hidden>', found)
+    assert re.search(r'<section id="time"[^>]*data-live>', found)
+    assert "chosen by its looks" in words(found)
+
+
 def test_two_worse_models_are_told_with_a_button_that_goes_back(web: Web, full: Storage) -> None:
     """And that masks are submitted as they were drawn, which is no success."""
     versions = Versions(full, PROJECT)

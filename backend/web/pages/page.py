@@ -25,6 +25,7 @@ from backend.store.version_record import Learner
 from backend.web.pages.charts import WINDOW, Chart, Value, chart
 from backend.web.pages.words import STOPPED, Headline, headline, plural
 from model.reason import describe_bound, reason_parts
+from model.strategies import default_options, strategy_names
 
 SUBMITS_SHOWN = 200
 VERSIONS_SHOWN = 100
@@ -81,6 +82,13 @@ class Page:
     archive: Archive | None = None  # the last export
     left: int = 0  # images of the order that are neither labelled nor skipped by all
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def compares(self) -> bool:
+        """Whether the strategy of the order, or else the project's, compares images, and so can forecast."""
+        order = self.state.round
+        named = order.strategy if order and not order.cold_start else self.state.defaults.strategy
+        return named in strategy_names() and "objective" in default_options(named)
 
     @property
     def bound(self) -> str:
