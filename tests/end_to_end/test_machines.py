@@ -45,7 +45,7 @@ def test_two_machines_that_share_only_redis_and_a_bucket(
     shared = {
         "redis_url": redis.address,
         "storage_url": f"s3://{BUCKET}/lab",
-        "project_defaults": {"live": False, "candidates": 6, "folds": 0},
+        "project_defaults": {"live": False, "strategy": "task_dependent", "candidates": 6, "folds": 0},
         "recipe": {**RECIPE, "steps": 120, "row_steps": 30},
     }
     one, two = (

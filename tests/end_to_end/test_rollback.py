@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -297,9 +298,12 @@ def test_killed_half_way(stack: Stack, project: CellProject) -> None:
     assert context.versions.current() == target
 
 
-def test_the_commands_of_the_documents_do_what_they_say(stack: Stack, project: CellProject) -> None:
+def test_the_commands_of_the_documents_do_what_they_say(
+    stack: Stack, project: CellProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As written, one after the other, with this project's number;
     connect is there twice, and `up` has a test of its own."""
+    monkeypatch.chdir(tmp_path)  # where the exported masks come to lie
     context = open_context(project.id)
     versions = len(context.versions.names())
     ran = []
@@ -322,6 +326,8 @@ def test_the_commands_of_the_documents_do_what_they_say(stack: Stack, project: C
         "versions",
         "rollback",
         "unskip",
+        "cancel",
+        "export",
         "doctor",
     ]
     assert len(context.versions.names()) > versions

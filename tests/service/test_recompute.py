@@ -20,11 +20,11 @@ from backend.queue.pending_work import Event, Work
 pytestmark = pytest.mark.usefixtures("settings")
 
 
-def snapshot_taken(redis: Redis, job: str) -> str:
+def snapshot_taken(redis: Redis, job: str, settings: str | None = None) -> str:
     """What the start of a round does first, in a project of budget 5;
     returns the id of what it is asked for."""
     request = round_request.read_pending(redis, 1)
-    options = request.over(parse_project_settings(None))
+    options = request.over(parse_project_settings(settings))
     redis.hset(Keys(1).jobs, "snapshotted", job)
     redis.hset(
         Keys(1).jobs,
@@ -74,7 +74,7 @@ def test_asking_for_what_runs_already_joins_it(redis: Redis) -> None:
     """The dialog sends the project's own settings too:
     networks are not trained again for that, and nothing is left for the next round."""
     scheduled = enqueue.enqueue_round(1, "nightly")
-    snapshot_taken(redis, scheduled)
+    snapshot_taken(redis, scheduled, '{"strategy": "task_dependent"}')
     assert enqueue.enqueue_round(1, "asked for", budget=5, strategy="task_dependent") == scheduled
     assert standing(redis) == (None, None)
     assert enqueue.enqueue_round(1, "asked for", options={"candidates": 16, "search": "greedy"}) == scheduled
