@@ -176,7 +176,7 @@ def _use_the_shell(folder: Path) -> None:
     assert all(line.startswith("ok ") for line in findings)
     assert "/projects/1" in last
     status = shell("status").stdout
-    assert re.search(r"round +v\d+\.r\d+ of ", status)  # a later one where a training has ended since
+    assert re.search(r"order +\d+ \(model \d+\) of ", status)  # a later one where a training has ended since
     assert "held-out dice" in status
     unknown = shell("connect --project 999")
     assert unknown.returncode == 2
