@@ -12,6 +12,7 @@ from backend.errors import RequestError
 from backend.labelstudio.order.rounds import is_round, order_title
 from backend.project.context import Context
 from backend.project.status import read_status
+from backend.project_settings import DEFAULT_STRATEGY
 from backend.queue import pending_work
 from backend.queue.project_info import ProjectInfo
 from backend.store.round_pictures import SIMILARITY, picture_name
@@ -20,7 +21,7 @@ from backend.web.cross_site import page_token
 from backend.web.pages.page import collect
 from backend.web.pages.words import duration, failure, headline, plural, skipped_text
 from backend.web.protocol import health, project_context, require_known
-from model.strategies import strategy_names
+from model.strategies import strategies
 
 NO_HOST = "http://localhost:8080"
 """What Label Studio tells of itself where LABEL_STUDIO_HOST is not set."""
@@ -68,7 +69,8 @@ def project(project_id: int) -> str:
     values = {
         "page": page,
         "state_json": json.dumps(page.state.to_dict()),
-        "strategies": strategy_names(),
+        "strategies": {name: strategy.asks_for for name, strategy in strategies().items()},
+        "usual": DEFAULT_STRATEGY,
         "token": page_token(),
     }
     return render_template(
