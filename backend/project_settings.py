@@ -22,6 +22,7 @@ from backend.errors import SettingsError
 from model.options import Option
 
 DEFAULT_STRATEGY = "herding"
+PAPERS = "task_dependent"
 MOST_BUDGET = 1000
 GATHERED: Final = "options of strategies"
 """What the options of strategies are called while settings are read;
@@ -190,6 +191,15 @@ def parse_round_options(values: dict[str, object]) -> RoundOptions:
         raise SettingsError(f"Recompute: {explain(error, RoundOptions)}") from error
 
 
+def _keep_method(values: Mapping[str, object]) -> Mapping[str, object]:
+    """Settings of releases whose default was the paper's method name its options alone: they mean that method
+    still, as by another strategy they would mean nothing."""
+    from model.strategies import default_options
+
+    of_method = default_options(PAPERS).keys() - default_options(DEFAULT_STRATEGY).keys()
+    return {"strategy": PAPERS, **values} if values.keys() & of_method else values
+
+
 def parse_project_settings(
     extra_params: str | dict[str, object] | None, defaults: dict[str, object] | None = None
 ) -> ProjectSettings:
@@ -211,7 +221,7 @@ def parse_project_settings(
             f'Extra params: found {json.dumps(values)[:80]}, expected a JSON object such as {{"budget": 5}}.'
         )
     try:
-        return ProjectSettings.model_validate({**(defaults or {}), **values})
+        return ProjectSettings.model_validate(_keep_method({**(defaults or {}), **values}))
     except ValidationError as error:
         raise SettingsError(f"Extra params: {explain(error, ProjectSettings)}") from error
 

@@ -20,6 +20,7 @@ def disconnect(project: Project, yes: Yes = False) -> None:
     from backend.finding import Severity
     from backend.labelstudio.client import LabelStudio
     from backend.project import connection
+    from backend.queue import pending_work
     from backend.queue.connection import check
     from backend.queue.connection import connection as redis
 
@@ -33,9 +34,10 @@ def disconnect(project: Project, yes: Yes = False) -> None:
         if not plan.changes:
             stays = "".join(f" It stays as it is: {text}." for text in plan.stays)
             print_out(f"Project {project} has nothing in Label Studio that connecting has made.{stays}")
-        else:
-            if not yes:
-                confirm(describe_disconnection(plan))
+            if project not in pending_work.projects(redis(settings)):
+                return
+        if not yes:
+            confirm(describe_disconnection(plan))
         found = connection.disconnect(settings, redis(settings), project, plan)
     console.print(findings(found), end="", highlight=False, markup=False, soft_wrap=True)
     if any(finding.severity is Severity.ERROR for finding in found):

@@ -234,7 +234,7 @@ def describe_cancel(state: ProjectStatus) -> str:
 
 def describe_disconnection(plan: Plan) -> str:
     """What disconnecting will change, before somebody says yes to it."""
-    lines = ["This will be changed in Label Studio:"]
+    lines = ["This will be changed in Label Studio:"] if plan.changes else []
     lines += [f"- {change.text}" for change in plan.changes]
     if plan.stays:
         lines += ["This stays as it is:", *(f"- {text}" for text in plan.stays)]

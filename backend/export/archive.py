@@ -46,7 +46,8 @@ def fetch_archive(context: Context) -> Path | None:
         return None
     path = context.storage.get(f"{_folder(context)}/{about.file}")
     for other in path.parent.glob("*.zip"):
-        if other.name != about.file:  # of an export before, which this machine had fetched
+        # Of an export before, which this machine had fetched; a later one may be about to be told.
+        if other.name < about.file:
             with suppress(OSError):
                 other.unlink()
     return path if path.is_file() else None

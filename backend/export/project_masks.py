@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from backend.errors import BackendError, LabelStudioError, RegionError, TaskImageError, VersionError
 from backend.export.names import original_name
@@ -266,8 +267,14 @@ def _write_model(context: Context, version: str, out: Path, onnx: bool, done: Ex
     """The folder that `python -m model predict` reads; returns the files."""
     try:
         model = context.versions.load(version)
-        model.save(out / MODEL)
-        written = [f"{MODEL}/{path.name}" for path in sorted((out / MODEL).iterdir())]
+        # File by file: a folder that is saved takes the place of whatever lies there.
+        with TemporaryDirectory(prefix=".model-", dir=out) as beside:
+            model.save(Path(beside) / MODEL)
+            (out / MODEL).mkdir(exist_ok=True)
+            written = []
+            for path in sorted((Path(beside) / MODEL).iterdir()):
+                path.replace(out / MODEL / path.name)
+                written.append(f"{MODEL}/{path.name}")
         if onnx and isinstance(model, TrainedModel):
             from model.network.onnx_file import write_onnx
 

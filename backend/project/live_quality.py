@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 FILE = "live-quality.json"
 UNCHANGED = 0.9999
-"""Dice from which on a mask counts as submitted unchanged; kept to four digits."""
+"""Dice from which on a mask of an early entry counts as submitted unchanged."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,12 @@ class Agreement:
     dice: float
     seconds: float | None = None  # that the annotator had the task open, as Label Studio counts them
     annotator: str = ""  # as Label Studio names them; empty in early entries
+    same: bool | None = None  # whether every pixel is as it was drawn; early entries do not say it
 
     @property
     def unchanged(self) -> bool:
-        """Whether the mask was submitted as it was drawn."""
-        return self.dice >= UNCHANGED
+        """Whether a mask was submitted as it was drawn; an empty one that stays empty is none."""
+        return self.dice >= UNCHANGED if self.same is None else self.same
 
 
 def read(storage: Storage, folder: str) -> list[Agreement]:
@@ -119,6 +120,7 @@ class LiveQuality:
             agreed,
             seconds_open(annotation),
             annotator_of(annotation),
+            bool(mask.any() and np.array_equal(before, mask)),
         )
         self._new += 1
 

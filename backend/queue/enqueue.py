@@ -14,6 +14,7 @@ from rq import Retry
 from rq.exceptions import InvalidJobOperation
 from rq.job import Dependency, Job
 
+from backend.errors import RequestError
 from backend.project_settings import parse_round_options
 from backend.queue import pending_work, round_request
 from backend.queue.connection import COMPUTE, CONTROL, KEPT_SECONDS, Keys, as_text, connection, named
@@ -190,12 +191,19 @@ def enqueue_unskip(project_id: int, tasks: Sequence[int] = ()) -> str:
 def enqueue_export(project_id: int, mask_format: str) -> str:
     """Write all masks into a zip file for the status page; returns the job's id.
 
-    On the queue of trainings, as it draws masks for minutes, but before what waits there. One at a time.
+    On the queue of trainings, as it draws masks for minutes, but before what waits there. One at a time:
+    raises RequestError (409) while one of another format waits or runs.
     """
     redis = connection()
     with lock(redis, project_id):
         alive = find(redis, project_id, EXPORT, ALIVE)
         arguments = (project_id, mask_format)
+        if alive and tuple(alive.args or ()) != arguments:
+            raise RequestError(
+                f"An export as {alive.args[1]} waits or runs. Wait for its end, or stop it, then ask for"
+                f" {mask_format}.",
+                409,
+            )
         return (
             alive.id
             if alive

@@ -36,7 +36,7 @@ class ExportFolder:
     """Masks, images and tables in a folder; a context manager, which one process at a time holds.
 
     Resumes an unfinished export of the same `about` (what is exported, JSON-ready, with "what" in words);
-    `chosen` is what a resumed one keeps of itself.
+    `chosen` is what a resumed one keeps of itself. With `force` one that chose otherwise begins anew.
     Raises OutputError for a folder that cannot be written, or holds something else and `force` is not set.
     """
 
@@ -73,13 +73,19 @@ class ExportFolder:
 
     def _open(self, state: State | None, others: list[str]) -> None:
         about = {"about": self._about, **self._chosen}
-        if state is not None and not state.finished and state.about.get("about") == self._about:
+        if state is not None and self._goes_on(state):
             self.resumed = len(state.entries)
             self._chosen = {name: state.about.get(name, value) for name, value in self._chosen.items()}
             return
         if not self._force and (others or state is not None):
             raise OutputError(f"{self.path}: {self._found(state, others)}")
         self._journal.begin(about, state.files if state else set())
+
+    def _goes_on(self, state: State) -> bool:
+        """Whether an export that is there is this one, unfinished."""
+        otherwise = any(state.about.get(name) != value for name, value in self._chosen.items())
+        same = state.about.get("about") == self._about and not (self._force and otherwise)
+        return same and not state.finished
 
     def _found(self, state: State | None, others: list[str]) -> str:
         remedy = "name another folder, or add --force, which replaces files of the same names"
@@ -190,7 +196,13 @@ class ExportFolder:
         return moved
 
     def _put(self, name: str, content: bytes) -> str:
-        write_bytes(self.path / name, content)
+        """Write a file. One of that name that somebody else has put there since this was begun is moved
+        aside, unless that was allowed."""
+        path = self.path / name
+        known = self._state.files | self._state.tables
+        if not self._force and name not in known and path.is_file() and path.read_bytes() != content:
+            self._move_aside({name})
+        write_bytes(path, content)
         return name
 
     def _move_aside(self, names: set[str]) -> list[str]:

@@ -135,7 +135,8 @@ class Journal:
         if self._file is not None:
             if not os.fstat(self._file.fileno()).st_size:  # nothing was begun
                 self._path.unlink(missing_ok=True)
-            self._file.close()
+            with suppress(OSError):  # a full disk, which was told when it was written to
+                self._file.close()
             self._file = None
 
     def _write(self, line: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,23 @@ def test_no_extra_params_are_the_defaults(nothing: str | dict[str, object] | Non
     """Label Studio sends null, and some versions the word."""
     options = parse_project_settings(nothing, {"budget": 7})
     assert (options.budget, options.strategy) == (7, "herding")
+
+
+@pytest.mark.parametrize(
+    ("extra", "strategy"),
+    [
+        ('{"similarity": "unet"}', "task_dependent"),
+        ('{"candidates": 16, "budget": 3}', "task_dependent"),
+        ('{"uncertainty": "reverse_accuracy"}', "herding"),
+        ('{"search": "greedy"}', "herding"),
+        ('{"live": false}', "herding"),
+        ('{"strategy": "coverage", "mutual": false}', "coverage"),
+    ],
+)
+def test_options_of_the_method_keep_it_where_no_strategy_is_named(extra: str, strategy: str) -> None:
+    """Of a project that was set up when it was the default: they would mean nothing otherwise."""
+    assert parse_project_settings(extra).strategy == strategy
+    assert parse_project_settings(None, json.loads(extra)).strategy == strategy
 
 
 def test_strategies_that_need_nothing_but_pixels_order_live() -> None:

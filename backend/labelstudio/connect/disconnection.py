@@ -94,9 +94,11 @@ def _settings(
     for name, words in _WORDS.items():
         if name not in written or name not in found:
             continue
+        if options.get(name) == found[name]:  # perhaps by an earlier call, which was cut off
+            continue
         if options.get(name) != written[name]:
             plan.stays.append(f"{words}: a person has changed it since")
-        elif found[name] != options.get(name):
+        else:
             restored[name] = found[name]
             plan.changes.append(
                 Change(

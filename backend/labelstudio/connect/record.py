@@ -89,7 +89,9 @@ class Record:
 
     def put_aside(self) -> None:
         """The project is as it was: the next connect records it anew. What was recorded stays beside it."""
-        self._storage.write_json(self._aside, self.read() or {"time": _now()})
+        content = self.read()
+        if content or not self.disconnected:
+            self._storage.write_json(self._aside, content or {"time": _now()})
         self._storage.remove(self._name)
 
     @property

@@ -116,18 +116,20 @@ def _idle(state: ProjectStatus, settings: Settings) -> Headline:
         return _nothing_left(state)
     if version is None or round_.cold_start:
         if state.live and not labelled:
-            text = "With the first label, a model draws masks into the others and images are compared."
+            text = (
+                "With the first label, a model draws masks into the others, and the order follows each label."
+            )
             return Headline("Label an image", text)
         missing = max(1, FEWEST_LABELS_TO_RANK - labelled)
         if labelled < FEWEST_LABELS_TO_RANK and not state.live:
             text = (
-                f"{labelled} of {FEWEST_LABELS_TO_RANK} labels are there. With all, a model is trained and"
-                " images are compared."
+                f"{labelled} of {FEWEST_LABELS_TO_RANK} labels are there. With all, a model is trained, and"
+                " the order follows the labels."
             )
             return Headline(f"Label {missing} more {plural(missing, 'image')}", text)
         return Headline(
             "Ready for labels",
-            "The images are in an order by their looks, as they cannot be compared yet (see below).",
+            "The images are in an order by their looks alone; why stands below.",
         )
     served = "Annotators who click “Label All Tasks” get the images below, in this order."
     if version.name != round_.version:

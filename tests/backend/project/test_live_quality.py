@@ -64,6 +64,18 @@ def test_a_submit_is_compared_with_the_mask_that_was_shown(storage: Storage) -> 
     ]
 
 
+def test_only_the_same_pixels_are_submitted_unchanged(storage: Storage) -> None:
+    """A small correction of a large mask is work; an empty mask that stays empty tells nothing."""
+    live = LiveQuality(storage, FOLDER, CONFIG)
+    corrected = square(10)
+    corrected[0, 0] = 0
+    live.see(5, annotation(50, 60), square(10))
+    live.see(6, annotation(60, 90), corrected)
+    live.see(7, annotation(70, 120), square(0))
+    live.save()
+    assert [entry.unchanged for entry in read(storage, FOLDER)] == [True, False, False]
+
+
 def test_a_task_opened_before_the_switch_is_compared_with_the_round_on_show_then(storage: Storage) -> None:
     drawn = DrawnMasks(storage, FOLDER)
     drawn.keep("v2.r2", "v2", {5: from_mask(square(5), CONFIG)})
