@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 NONE, REVERSE_ACCURACY = "none", "reverse_accuracy"
 WIDEST = 1.0
 """Width of the kernel of vectors of length 1, whose distances are up to 2."""
-SAME = 1e-2
-"""Labelled images of a smaller distance count as one: a kernel of that width would tell all images apart."""
+SAME = 0.2
+"""Labelled images of a smaller distance count as one, such as two frames of a film: a kernel of that width
+would tell all images apart. In five real sets of images no two are nearer than 0.45; the median is 1.4 to 1.5."""
 
 
 @dataclass(frozen=True)

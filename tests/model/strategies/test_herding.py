@@ -92,4 +92,8 @@ def test_the_kernel_narrows_as_labels_come() -> None:
     assert widths[0] == widths[1] == widths[2] == 1.0
     assert 0 < widths[-1] < widths[0]
     assert adapt_width(np.zeros((3, 2), np.float32), [0, 1]) == 1.0
+    frames = np.array(
+        [[1.0, 0.0], [np.cos(0.1), np.sin(0.1)], [0.0, 1.0]], np.float32
+    )  # two of them of a film
+    assert adapt_width(frames, [0, 1]) == 1.0
     assert adapt_width(np.zeros((0, 2), np.float32), []) == 1.0
