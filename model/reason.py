@@ -147,7 +147,8 @@ def _looks(reason: Reason) -> str:
     elif others < 0:
         words = "adds little: one that is labelled or before it looks the same"
     elif others == 0:
-        words = "chosen by its looks: none that is labelled or before it looks like it"
+        words = "chosen by its looks: it stands for itself, as each other image looks more like one that is"
+        words += " labelled or before it"
     else:
         looks = f"{_count(others, 'other image')} look{'s' if others == 1 else ''}"
         words = f"chosen by its looks: {looks} more like it than like any that is"

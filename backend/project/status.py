@@ -10,6 +10,7 @@ from typing import TypeVar
 from redis import Redis
 
 from backend.errors import SettingsError, StorageError, VersionError
+from backend.labelstudio.connect.record import Record
 from backend.project import skipped_tasks
 from backend.project.project_status import (
     Defaults,
@@ -89,8 +90,18 @@ def read_status(project_id: int) -> ProjectStatus:
         waiting=tuple(project_jobs.waiting(redis, project_id)),
         last_error=max(last_errors(redis, project_id).values(), key=lambda error: error.time, default=None),
         stalled=bool(missing),
-        warnings=(*warnings, *damages, *find_problems(redis), *missing),
+        warnings=(*_disconnected(storage, project_id), *warnings, *damages, *find_problems(redis), *missing),
     )
+
+
+def _disconnected(storage: Storage, project_id: int) -> list[str]:
+    """A warning where a person has disconnected the project: what is told below is of before."""
+    if not Record(storage, project_id).disconnected:
+        return []
+    return [
+        "This project is disconnected: Label Studio serves its images without an order of this service, and"
+        f" labels are not learnt. To connect it again: python -m backend connect --project {project_id}"
+    ]
 
 
 def _options(extra: str | None) -> ProjectSettings:

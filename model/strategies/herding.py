@@ -31,7 +31,7 @@ WIDEST = 1.0
 """Width of the kernel of vectors of length 1, whose distances are up to 2."""
 SAME = 0.2
 """Labelled images of a smaller distance count as one, such as two frames of a film: a kernel of that width
-would tell all images apart. In five real sets of images no two are nearer than 0.45; the median is 1.4 to 1.5."""
+would tell all images apart. In five real sets no two images are nearer than 0.45; the median is about 1.5."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def test_every_kind_has_words_and_comes_back_from_json(kind: Kind) -> None:
     ("represents", "words"),
     [
         (0, "adds little: one that is labelled or before it looks the same"),
-        (1, "chosen by its looks: none that is labelled or before it looks like it"),
+        (1, "chosen by its looks: it stands for itself, as each other image looks more like one"),
         (2, "chosen by its looks: 1 other image looks more like it than like any"),
         (9, "chosen by its looks: 8 other images look more like it than like any"),
     ],

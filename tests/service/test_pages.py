@@ -221,6 +221,15 @@ def test_exported_masks_can_be_downloaded(web: Web, full: Storage) -> None:
     assert "masks-7.zip" in answer.headers["Content-Disposition"]
 
 
+def test_that_a_project_is_disconnected_is_said_first(web: Web, full: Storage) -> None:
+    """What stands below it is of before."""
+    full.write_json(f"{FOLDER}/disconnected.json", {"time": "2026-11-29T19:00:00+00:00"})
+    assert "This project is disconnected" in words(page(web))
+    assert "This project is disconnected" in web.get(f"/projects/{PROJECT}/status").json()["warnings"][0]
+    full.remove(f"{FOLDER}/disconnected.json")
+    assert "This project is disconnected" not in words(page(web))
+
+
 def test_an_order_by_looks_has_no_empty_places_for_what_it_does_not_tell(web: Web, full: Storage) -> None:
     """No forecast, no map of which image teaches which; sections stay where the page's script finds them."""
     name = f"{FOLDER}/rounds/{ROUND}/record.json"
