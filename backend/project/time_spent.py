@@ -51,19 +51,19 @@ def summarise_time(agreements: Sequence[Agreement]) -> TimeSpent | None:
 
 def _compare_times(agreements: Sequence[Agreement]) -> str:
     good, poor = (
-        [each.seconds / 60 for each in agreements if each.seconds and (each.dice >= GOOD_MASK) is wanted]
+        [each.seconds for each in agreements if each.seconds and (each.dice >= GOOD_MASK) is wanted]
         for wanted in (True, False)
     )
     known = [*good, *poor]
     if len(known) < FEWEST:
         return ""
-    told = f"A label takes {minutes(statistics.median(known))} (median of {len(known)})"
+    told = f"A label takes {duration(statistics.median(known))} (median of {len(known)})"
     if min(len(good), len(poor)) < FEWEST:
         return f"{told}."
     return (
-        f"{told}: {minutes(statistics.median(good))} where the mask needed little"
+        f"{told}: {duration(statistics.median(good))} where the mask needed little"
         f" correction (dice {GOOD_MASK} or more, {len(good)} labels),"
-        f" {minutes(statistics.median(poor))} where it needed much ({len(poor)})."
+        f" {duration(statistics.median(poor))} where it needed much ({len(poor)})."
     )
 
 
@@ -94,8 +94,10 @@ def _by_annotator(agreements: Sequence[Agreement]) -> tuple[AnnotatorTime, ...]:
     return tuple(sorted(found, key=lambda each: (-each.labels, each.name)))
 
 
-def minutes(value: float) -> str:
-    """Minutes as people say them: "40 s", "3 min", "1.5 h"."""
-    if value < 1.5:
-        return f"{max(1, round(value * 60))} s"
-    return f"{value:.0f} min" if value < 90 else f"{value / 60:.1f} h"
+def duration(seconds: float | None) -> str:
+    """Seconds in words, roughly; empty for None."""
+    if seconds is None:
+        return ""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -10,6 +10,7 @@ import pytest
 from backend.errors import SettingsError
 from backend.project_settings import check_encoder, parse_project_settings
 from backend.settings import EMBEDDED_REDIS_FILE, Settings, masked_url, read_settings
+from model import strategies
 from model.data.image_header import MAX_PIXELS
 from model.strategies import strategy_names
 
@@ -123,7 +124,7 @@ def test_the_embedded_redis_is_found(tmp_path: Path) -> None:
 def test_no_extra_params_are_the_defaults(nothing: str | dict[str, object] | None) -> None:
     """Label Studio sends null, and some versions the word."""
     options = parse_project_settings(nothing, {"budget": 7})
-    assert (options.budget, options.strategy) == (7, "herding")
+    assert (options.budget, options.strategy) == (7, strategies.DEFAULT)  # as on the command line
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from backend.errors import RequestError
 from backend.labelstudio.order.rounds import is_round, order_title
 from backend.project.context import Context
 from backend.project.status import read_status
+from backend.project.time_spent import duration
 from backend.project_settings import DEFAULT_STRATEGY
 from backend.queue import pending_work
 from backend.queue.project_info import ProjectInfo
@@ -19,7 +20,7 @@ from backend.store.round_pictures import SIMILARITY, picture_name
 from backend.web.answers import wants_page
 from backend.web.cross_site import page_token
 from backend.web.pages.page import collect
-from backend.web.pages.words import duration, failure, headline, plural, skipped_text
+from backend.web.pages.words import failure, headline, plural, skipped_text
 from backend.web.protocol import health, project_context, require_known
 from model.strategies import strategies
 

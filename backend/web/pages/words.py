@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from backend.project.job_words import FAILED, RUNNING, list_waiting
 from backend.project.project_status import LastError, ProjectStatus
 from backend.project.skipped_tasks import Skipped
+from backend.project.time_spent import duration
 from backend.project_settings import FEWEST_LABELS_TO_RANK
 from backend.settings import Settings
 from backend.store.version_history import goes_forward
@@ -184,12 +185,3 @@ def skipped_text(skipped: Skipped) -> str:
 def plural(count: int, noun: str) -> str:
     """The noun, with an s unless there is one."""
     return noun if count == 1 else f"{noun}s"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds in words, roughly; empty for None."""
-    if seconds is None:
-        return ""
-    if seconds < 100:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -8,7 +8,7 @@ import pytest
 
 from backend.labelstudio.labels.annotations import annotator_of, seconds_open
 from backend.project.live_quality import Agreement
-from backend.project.time_spent import AnnotatorTime, minutes, summarise_time
+from backend.project.time_spent import AnnotatorTime, summarise_time
 
 
 def agreement(dice: float, seconds: float | None = 120.0, annotator: str = "ada@lab.org") -> Agreement:
@@ -88,8 +88,3 @@ def test_an_annotator_is_named_as_label_studio_does(annotation: dict[str, Any], 
 )
 def test_only_a_time_counts_as_one(told: Any, seconds: float | None) -> None:
     assert seconds_open({"lead_time": told}) == seconds
-
-
-@pytest.mark.parametrize(("value", "text"), [(0.001, "1 s"), (0.7, "42 s"), (2.6, "3 min"), (120, "2.0 h")])
-def test_minutes_in_words(value: float, text: str) -> None:
-    assert minutes(value) == text

@@ -20,12 +20,13 @@ from backend.project.project_status import (
     VersionInUse,
 )
 from backend.project.skipped_tasks import Skipped
+from backend.project.time_spent import duration
 from backend.project.version_list import VersionEntry, VersionList
 from backend.settings import read_settings
 from backend.store.version_history import Use
 from backend.web.pages.charts import HEIGHT, WIDTH, Value, chart, dice_range, running_median, whole_ticks
 from backend.web.pages.page import Page, version_lines
-from backend.web.pages.words import duration, headline
+from backend.web.pages.words import headline
 
 SETTINGS = read_settings(quiet_seconds=20, labels_to_train=5)
 STATE = ProjectStatus(
