@@ -106,11 +106,14 @@ def compare_pixels(
 
 
 def draw_trained(round_: Round) -> frozenset[str]:
-    """The images that get a network: all, or those of L and others drawn at random."""
+    """The images that get a network: all, or MOST_NETWORKS drawn at random, half of them at least from U.
+    L comes first in the other half, and wholly in small sets of labels."""
     if len(round_.ids) <= MOST_NETWORKS:
         return frozenset(round_.ids)
-    drawn = np.random.default_rng([round_.seed, STREAM]).permutation(round_.unlabelled)
-    return frozenset(round_.labelled) | {str(each) for each in drawn[: MOST_NETWORKS - len(round_.labels)]}
+    random = np.random.default_rng([round_.seed, STREAM])
+    others = random.permutation(round_.unlabelled)
+    own = random.permutation(round_.labelled)[: max(MOST_NETWORKS // 2, MOST_NETWORKS - len(others))]
+    return frozenset(str(each) for each in (*own, *others[: MOST_NETWORKS - len(own)]))
 
 
 def sample_images(

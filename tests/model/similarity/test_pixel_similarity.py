@@ -11,12 +11,13 @@ import pytest
 from model.arrays import Image
 from model.errors import ImageError, StrategyError
 from model.network.dice import dice
+from model.network.recipe import Recipe
 from model.pixels import Pixels, train_networks
 from model.reason import Kind, Measure, Reason, describe_reason
 from model.selection import Objective
 from model.similarity import pixel_similarity
 from model.similarity.completion import complete_by_columns
-from model.similarity.pixel_similarity import compare_pixels, score
+from model.similarity.pixel_similarity import compare_pixels, draw_trained, score
 from model.similarity.round import Round
 from model.strategies import default_options, get_strategy, paper_options
 from model.strategies.coverage import Coverage
@@ -178,6 +179,21 @@ def test_in_a_large_pool_some_images_get_a_network(
     assert sorted(ranking.order) == list(pixel_round.unlabelled)
     assert ranking.comparison is not None
     assert ranking.comparison.trained == found.trained
+
+
+@pytest.mark.parametrize(
+    ("labelled", "of_labels", "of_others"),
+    [(0, 0, 1000), (5, 5, 995), (700, 500, 500), (1300, 500, 500), (2400, 900, 100)],
+)
+def test_however_many_are_labelled_the_networks_are_no_more_and_half_are_of_others(
+    tmp_path: Path, labelled: int, of_labels: int, of_others: int
+) -> None:
+    """As far as there are others, since it is them that the order is about."""
+    ids = [f"{number:05d}" for number in range(2500)]
+    labels = dict.fromkeys(ids[:labelled], np.zeros((2, 2), np.uint8))
+    images = dict.fromkeys(ids, np.zeros((2, 2, 3), np.float32))
+    drawn = draw_trained(Round(images, labels, 2, Recipe(), 0, tmp_path))
+    assert (len(drawn & set(labels)), len(drawn - set(labels))) == (of_labels, of_others)
 
 
 def test_a_row_is_completed_from_those_of_images_that_are_predicted_alike() -> None:
