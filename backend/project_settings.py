@@ -150,6 +150,13 @@ class ProjectSettings(_WithStrategyOptions):
         True, description="Whether each label renews masks and order within seconds, by a pixel classifier."
     )
 
+    unmasked_share: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Share of the images shown without a mask, to compare the minutes that a label takes.",
+    )
+
     @property
     def orders_live(self) -> bool:
         """Whether each label renews the order too; strategies that need U-Nets do so with the batch."""
@@ -224,6 +231,17 @@ def parse_project_settings(
         return ProjectSettings.model_validate(_keep_method({**(defaults or {}), **values}))
     except ValidationError as error:
         raise SettingsError(f"Extra params: {explain(error, ProjectSettings)}") from error
+
+
+def known_project_settings(
+    extra_params: str | None, defaults: dict[str, object] | None = None
+) -> ProjectSettings:
+    """The same for those who only look: the usual settings where the extra params are wrong, which /setup
+    has told."""
+    try:
+        return parse_project_settings(extra_params, defaults)
+    except SettingsError:
+        return parse_project_settings(None)
 
 
 def explain(error: ValidationError, model: type[BaseModel], *, environment: bool = False) -> str:

@@ -117,6 +117,8 @@ def describe(state: ProjectStatus) -> str:
             f" {'the first one is being trained' if training else 'label an image and submit it'}"
         )
     lines.append(f"  labels   {labels.trained} trained, {labels.waiting} waiting")
+    if state.time_saved:
+        lines.append(f"  time     {state.time_saved}")
     if round_:
         by = "in random order until there are enough labels" if round_.cold_start else f"by {round_.strategy}"
         lines.append(

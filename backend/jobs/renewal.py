@@ -77,11 +77,13 @@ def renew_masks(
     started = time.monotonic()
     tasks = [place.task_id for place in places]
     to_draw = priorities.masks_wanted(tasks)[:most]
-    config = context.setup().config
+    setup = context.setup()
+    config, unmasked = setup.config, setup.unmasked
     regions = draw(context, version, config, to_draw, progress, seconds=seconds)
-    shown = [task for task in to_draw if regions.get(task)]
     note_drawn(context, name, to_draw if most is None else list(regions))
-    prepare(context, name, version, config, tasks, regions, progress)
+    prepare(context, name, version, config, tasks, regions, progress, unmasked=unmasked)
+    regions = unmasked.hide(regions)
+    shown = [task for task in to_draw if regions.get(task)]
     switched = False
 
     def checkpoint(step: str) -> None:

@@ -315,7 +315,9 @@ def _place_new(context: Context, setup: Setup, record: RoundRecord, progress: Pr
     batch = len(set(record.batch) & set(record.order))
     batch_ends = priorities.score_of(batch, record.tasks) if batch else 0.0
     with_mask = draw(context, _version(context, record), setup.config, new[:MASKS_A_SYNC], progress)
-    DrawnMasks(context.storage, context.folder).keep(record.round, _version(context, record), with_mask)
+    version, hidden = _version(context, record), setup.unmasked.among(new)
+    DrawnMasks(context.storage, context.folder).keep(record.round, version, with_mask, hidden)
+    with_mask = setup.unmasked.hide(with_mask)
     entries = []
     for task in new:
         place = float(np.random.default_rng([record.seed, task]).uniform(batch_ends, 1.0))
@@ -338,8 +340,10 @@ def _add_masks(context: Context, setup: Setup, record: RoundRecord, progress: Pr
         return 0
     now = unmasked[:MASKS_A_SYNC]
     regions = draw(context, version, setup.config, now, progress)
-    DrawnMasks(context.storage, context.folder).keep(record.round, version, regions)
-    added = priorities.top_up(context.client, context.project_id, explain(regions, record))
+    hidden = setup.unmasked.among(now)
+    DrawnMasks(context.storage, context.folder).keep(record.round, version, regions, hidden)
+    shown = explain(setup.unmasked.hide(regions), record)
+    added = priorities.top_up(context.client, context.project_id, shown)
     note_drawn(context, record.round, now)
     log.info("%d masks added, %d to go", added, len(unmasked) - len(now))
     if len(unmasked) > len(now):

@@ -18,6 +18,7 @@ from backend.errors import SettingsError
 from backend.labelstudio.client import LabelStudio, Project
 from backend.labelstudio.images import Failures, fetch, one_image, require_size
 from backend.labelstudio.labels.config import LabelConfig, parse
+from backend.labelstudio.order.unmasked import Unmasked
 from backend.project.connection import own_service, read_instance
 from backend.project_settings import ProjectSettings, parse_project_settings
 from backend.queue.connection import Keys, connection
@@ -160,6 +161,11 @@ class Setup:
     config: LabelConfig
     options: ProjectSettings
     settings: Settings = field(repr=False)
+
+    @property
+    def unmasked(self) -> Unmasked:
+        """The images that are shown without a mask."""
+        return Unmasked(self.project.id, self.options.unmasked_share)
 
     @cached_property
     def recipe(self) -> Recipe:

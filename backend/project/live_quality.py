@@ -46,10 +46,14 @@ class Agreement:
     seconds: float | None = None  # that the annotator had the task open, as Label Studio counts them
     annotator: str = ""  # as Label Studio names them; empty in early entries
     same: bool | None = None  # whether every pixel is as it was drawn; early entries do not say it
+    shown: bool = True  # the mask; else it was drawn and hidden, to compare the times: unmasked_share
 
     @property
     def unchanged(self) -> bool:
-        """Whether a mask was submitted as it was drawn; an empty one that stays empty is none."""
+        """Whether a mask was submitted as it was drawn; an empty one that stays empty is none, nor one that
+        nobody has seen."""
+        if not self.shown:
+            return False
         return self.dice >= UNCHANGED if self.same is None else self.same
 
 
@@ -121,6 +125,7 @@ class LiveQuality:
             seconds_open(annotation),
             annotator_of(annotation),
             bool(mask.any() and np.array_equal(before, mask)),
+            not shown.hidden,
         )
         self._new += 1
 

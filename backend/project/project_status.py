@@ -25,6 +25,7 @@ class Defaults:
 
     budget: int
     strategy: str
+    unmasked_share: float = 0.0  # of the images, shown without a mask
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ class ProjectStatus:
     version: VersionInUse | None = None
     learning: LearningTrend | None = None  # whether the model is getting better
     labels: Labels = Labels()
+    time_saved: str = ""  # a sentence; only where some images are shown without a mask
     held: bool = False  # a person cancelled
     live: bool = False  # each label renews masks and order, from the first one on
     training_seconds: float | None = None  # that a training takes here, as far as is known

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from redis import Redis
 
-from backend.errors import SettingsError, StorageError, VersionError
+from backend.errors import StorageError, VersionError
 from backend.labelstudio.connect.record import Record
-from backend.project import skipped_tasks
+from backend.project import live_quality, skipped_tasks
 from backend.project.project_status import (
     Defaults,
     Images,
@@ -24,7 +24,8 @@ from backend.project.project_status import (
     VersionInUse,
 )
 from backend.project.skipped_tasks import Skipped
-from backend.project_settings import ProjectSettings, parse_project_settings
+from backend.project.time_spent import compare_with_none
+from backend.project_settings import ProjectSettings, known_project_settings
 from backend.queue import follow, pending_work, progress, project_jobs
 from backend.queue.connection import Keys, as_text, connection, find_problems
 from backend.queue.heartbeats import alive
@@ -57,7 +58,7 @@ def read_status(project_id: int) -> ProjectStatus:
     if not (version or record or damages):
         damages += _gone(storage, project_id, info)
     learning = _readable(lambda: judge_trend(Versions(storage, project_id)), []) if version else None
-    options = _options(info.extra_params)
+    options = known_project_settings(info.extra_params, get_settings().project_defaults)
     labelled = info.labelled or 0
     pending = pending_work.pending(redis, project_id, Work.TRAINING)
     answered = {int(member) for member in redis.smembers(keys.labelled)}
@@ -67,7 +68,8 @@ def read_status(project_id: int) -> ProjectStatus:
         project=project_id,
         title=info.title or f"Project {project_id}",
         images=Images(info.tasks, labelled),
-        defaults=Defaults(options.budget, options.strategy),
+        defaults=Defaults(options.budget, options.strategy, options.unmasked_share),
+        time_saved=_readable(lambda: _time_saved(storage, project_id, options), []) or "",
         version=version,
         learning=learning,
         labels=Labels(
@@ -94,6 +96,12 @@ def read_status(project_id: int) -> ProjectStatus:
     )
 
 
+def _time_saved(storage: Storage, project_id: int, options: ProjectSettings) -> str:
+    if not options.unmasked_share:
+        return ""
+    return compare_with_none(live_quality.read(storage, f"projects/{project_id}"))
+
+
 def _disconnected(storage: Storage, project_id: int) -> list[str]:
     """A warning where a person has disconnected the project: what is told below is of before."""
     if not Record(storage, project_id).disconnected:
@@ -102,13 +110,6 @@ def _disconnected(storage: Storage, project_id: int) -> list[str]:
         "This project is disconnected: Label Studio serves its images without an order of this service, and"
         f" labels are not learnt. To connect it again: python -m backend connect --project {project_id}"
     ]
-
-
-def _options(extra: str | None) -> ProjectSettings:
-    try:
-        return parse_project_settings(extra, get_settings().project_defaults)
-    except SettingsError:  # said by /setup
-        return parse_project_settings(None)
 
 
 def _gone(storage: Storage, project_id: int, info: ProjectInfo) -> list[str]:

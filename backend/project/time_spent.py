@@ -1,4 +1,5 @@
-"""Whether the masks save time: minutes a label, by how much of the mask was changed, and by annotator."""
+"""Whether the masks save time: minutes a label, by how much of the mask was changed, by annotator, and
+against images that are shown without a mask."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ GOOD_MASK = 0.9
 """Dice of the mask shown and the label submitted from which on little was changed."""
 FEWEST = 5
 """Labels of each kind below which nothing is said of their times."""
+LEVEL = 0.1
+"""Share of the time below which a difference between two medians is none."""
 RECENT = 10
 MANY_UNCHANGED = 0.5
 """Share of the last labels from which on submitting masks unchanged is pointed out."""
@@ -30,22 +33,54 @@ class AnnotatorTime:
 
 @dataclass(frozen=True)
 class TimeSpent:
-    """What the labels tell of time; empty sentences where there are too few."""
+    """What the labels tell of time."""
 
-    text: str  # minutes with good masks against those with others
+    text: str  # minutes with good masks against those with others, or how many labels are missing for it
+    comparison: str  # minutes with a mask against those without; empty where no image is shown without
     unchanged: str  # that masks are submitted as they are drawn, which needs a look
     annotators: tuple[AnnotatorTime, ...]  # the most labels first
 
 
-def summarise_time(agreements: Sequence[Agreement]) -> TimeSpent | None:
-    """Weigh the labels that showed a mask, the first submitted first; None before there is one.
+def summarise_time(agreements: Sequence[Agreement], unmasked_share: float = 0.0) -> TimeSpent:
+    """Weigh the labels, the first submitted first; `unmasked_share` of the images are shown without a mask.
 
     Times are medians: a task that stays open over lunch would decide a mean.
     """
-    if not agreements:
-        return None
+    shown = [each for each in agreements if each.shown]
     return TimeSpent(
-        _compare_times(agreements), _point_out_unchanged(agreements[-RECENT:]), _by_annotator(agreements)
+        _compare_times(shown),
+        compare_with_none(agreements) if unmasked_share or len(shown) < len(agreements) else "",
+        _point_out_unchanged(shown[-RECENT:]),
+        _by_annotator(shown),
+    )
+
+
+def compare_with_none(agreements: Sequence[Agreement]) -> str:
+    """Labels of images that showed a mask against those of images that showed none, in one sentence.
+
+    Only labels since the first one without a mask count: before it the model was worse, and the annotators
+    were new to the task.
+    """
+    first = min((each.time for each in agreements if not each.shown), default=None)
+    since = [each for each in agreements if first is not None and each.time >= first and each.seconds]
+    masked, bare = ([each.seconds or 0.0 for each in since if each.shown is shown] for shown in (True, False))
+    missing = [max(0, FEWEST - len(each)) for each in (masked, bare)]
+    if any(missing):
+        return (
+            f"Not enough yet to compare with images without a mask: {len(masked)} labels with a mask and"
+            f" {len(bare)} without one have a time, counted from the first without. It is told after"
+            f" {missing[0]} more with a mask and {missing[1]} more without."
+        )
+    with_one, without = statistics.median(masked), statistics.median(bare)
+    if abs(without - with_one) < LEVEL * max(with_one, without):
+        told = "the masks make little difference so far"
+    elif with_one < without:
+        told = f"the masks save {1 - with_one / without:.0%} of the time"
+    else:
+        told = "the masks save no time so far"
+    return (
+        f"A label takes {duration(with_one)} with a mask ({len(masked)} labels) and {duration(without)}"
+        f" without one ({len(bare)}): {told}."
     )
 
 
@@ -56,7 +91,11 @@ def _compare_times(agreements: Sequence[Agreement]) -> str:
     )
     known = [*good, *poor]
     if len(known) < FEWEST:
-        return ""
+        missing = FEWEST - len(known)
+        return (
+            f"That is told after {missing} more label{'' if missing == 1 else 's'} of images that show a"
+            " mask, from the time that they are open in Label Studio."
+        )
     told = f"A label takes {duration(statistics.median(known))} (median of {len(known)})"
     if min(len(good), len(poor)) < FEWEST:
         return f"{told}."

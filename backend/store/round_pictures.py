@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 FOLDER = "pictures"
 INDEX = "pictures.json"
@@ -14,6 +14,7 @@ class Picture(TypedDict):
 
     name: str  # of the image file
     picture: bool  # whether there is one
+    hidden: NotRequired[bool]  # whether the image is shown without its mask
 
 
 NO_PICTURE: Picture = {"name": "", "picture": False}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,7 @@ class Drawn:
     round: str
     version: str
     regions: list[Region]
+    hidden: bool = False  # drawn, and not shown: the setting unmasked_share
 
 
 class DrawnMasks:
@@ -36,8 +37,14 @@ class DrawnMasks:
         self._storage = storage
         self._rounds = f"{folder}/rounds"
 
-    def keep(self, round_name: str, version: str, regions: Mapping[int, Sequence[Region]]) -> None:
-        """Keep masks by task id before annotators can see them; also empty ones.
+    def keep(
+        self,
+        round_name: str,
+        version: str,
+        regions: Mapping[int, Sequence[Region]],
+        hidden: Collection[int] = (),
+    ) -> None:
+        """Keep masks by task id before annotators can see them; also empty ones, and those that are `hidden`.
         A later one of a task takes its place."""
         if not regions:
             return
@@ -47,10 +54,9 @@ class DrawnMasks:
             zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive,
         ):
             for task, found in regions.items():
-                archive.writestr(
-                    f"{task}.json",
-                    json.dumps({"version": version, "regions": list(found)}, separators=(",", ":")),
-                )
+                content: dict[str, object] = {"version": version, "regions": list(found)}
+                content |= {"hidden": True} if task in hidden else {}
+                archive.writestr(f"{task}.json", json.dumps(content, separators=(",", ":")))
         self._storage.put(name)
 
     def show(self, round_name: str) -> None:
@@ -81,7 +87,8 @@ class DrawnMasks:
                     content = json.loads(archive.read(f"{task}.json"))
                 except KeyError:
                     continue
-            return Drawn(round_name, str(content["version"]), list(content["regions"]))
+            hidden = bool(content.get("hidden", False))
+            return Drawn(round_name, str(content["version"]), list(content["regions"]), hidden)
         return None
 
     def _folder(self, round_name: str) -> str:

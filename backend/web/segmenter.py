@@ -22,11 +22,14 @@ from backend.errors import BackendError, UnreachableError
 from backend.jobs.masks.pre_annotation import PreAnnotator
 from backend.labelstudio.http.answers import NewPrediction, Region
 from backend.labelstudio.labels.config import LabelConfig, parse
+from backend.labelstudio.order.unmasked import Unmasked
 from backend.metrics.counters import Drawn
 from backend.project import missing_images
 from backend.project.context import Context
+from backend.project_settings import known_project_settings
 from backend.queue import enqueue, pending_work
 from backend.queue.pending_work import START_TRAINING, Work
+from backend.queue.project_info import ProjectInfo
 from backend.store.round_record import round_in_force
 from backend.store.versions import NO_VERSION
 from model.errors import ImageError, ModelError
@@ -136,14 +139,15 @@ class Segmenter(LabelStudioMLBase):
             for _ in tasks:
                 yield {"result": [], "score": 0.0, "model_version": version}
             return
-        scores, away = self._scores(), False
+        scores, away, unmasked = self._scores(), False, self._unmasked()
         lacking: dict[int, Exception] = {}
         for task in tasks:
             result: list[Region] = []
             drawn = Drawn.FAILED
             try:
-                if not away:
+                if not away and int(task["id"]) not in unmasked:
                     result = self._regions(version, config, dict(task))
+                if not away:
                     drawn = Drawn.MASK if result else Drawn.BLANK
             except (
                 UnreachableError
@@ -184,6 +188,11 @@ class Segmenter(LabelStudioMLBase):
             pending_work.request(
                 self.context.redis, self.context.project_id, Work.SYNC
             )  # which wants a training if there are labels
+
+    def _unmasked(self) -> Unmasked:
+        extra = ProjectInfo.load(self.context.redis, self.context.project_id).extra_params
+        options = known_project_settings(extra, self.context.settings.project_defaults)
+        return Unmasked(self.context.project_id, options.unmasked_share)
 
     def _scores(self) -> dict[int, float]:
         try:

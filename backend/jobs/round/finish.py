@@ -208,7 +208,8 @@ def _drafted(
     still = set(order)
     live = snapshot.work != Work.ROUND  # somebody waits
     to_draw = priorities.masks_wanted(order)[: LIVE_MASKS if live else None]
-    config = context.setup().config  # as it is now: what does not fit it, Label Studio drops
+    setup = context.setup()  # as it is now: what does not fit it, Label Studio drops
+    config, unmasked = setup.config, setup.unmasked
     seconds = LIVE_SECONDS if live else None
     tasks = {int(task["id"]): task for task in snapshot.tasks}
     regions = draw(context, snapshot.version, config, to_draw, progress, tasks=tasks, seconds=seconds)
@@ -225,8 +226,9 @@ def _drafted(
         tasks=tasks,
         comparison=ranking.comparison,
         labelled=snapshot.labelled,
+        unmasked=unmasked,
     )
-
+    regions = unmasked.hide(regions)
     record = RoundRecord(
         round=folder.name,
         time=now(),

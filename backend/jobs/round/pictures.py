@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from backend.errors import RegionError, TaskImageError
@@ -36,11 +36,14 @@ def draw_pictures(
     regions: Mapping[int, Sequence[Region]],
     tasks: Mapping[int, Mapping[str, Any]],
     on_progress: Callable[[str, int, int], None],
+    *,
+    hidden: Collection[int] = (),
 ) -> None:
     """Draw the first tasks of an order with their masks (`regions` by task id), and note their names;
     `tasks` are those at hand.
 
-    A task whose image cannot be read has a name and no picture.
+    A task whose image cannot be read has a name and no picture. Those `hidden` are drawn without their mask,
+    as annotators see them.
     """
     index: dict[str, Picture] = {}
     first = list(order[:PICTURES])
@@ -54,12 +57,14 @@ def draw_pictures(
         try:
             content = context.image(task, config)
             with context.work_on(number, content):
-                picture = _picture(content, number, config, regions.get(number))
+                shown = None if number in hidden else regions.get(number)
+                picture = _picture(content, number, config, shown)
             write_bytes(context.storage.path(picture_name(round_folder, number)), picture)
         except (TaskImageError, ModelError, RegionError) as error:
             log.warning("task %d has no picture on the status page: %s", number, error)
             continue
         index[str(number)]["picture"] = True
+        index[str(number)]["hidden"] = number in hidden
     if index:
         context.storage.put(f"{round_folder}/{FOLDER}")
     context.storage.write_json(f"{round_folder}/{INDEX}", {"tasks": index})

@@ -10,6 +10,7 @@ from backend.errors import StoppedError
 from backend.jobs.round.pictures import draw_pictures, keep_similarity
 from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import LabelConfig
+from backend.labelstudio.order.unmasked import Unmasked
 from backend.project.context import Context
 from backend.store.shown_masks import DrawnMasks
 from model.strategies.base import Comparison
@@ -29,17 +30,19 @@ def prepare(
     tasks: Mapping[int, Mapping[str, Any]] | None = None,
     comparison: Comparison | None = None,
     labelled: Sequence[str] = (),
+    unmasked: Unmasked | None = None,
 ) -> None:
     """Keep the masks drawn on an order (`regions` by task id), pictures of its first tasks, and what it was
-    decided from.
+    decided from. Those of `unmasked` images are kept to be compared with the labels, and are not shown.
 
     To be called before the order is put in force. `tasks` are those at hand;
     others are asked of Label Studio.
     """
     folder = f"{context.folder}/rounds/{round_name}"
     try:
-        DrawnMasks(context.storage, context.folder).keep(round_name, version, regions)
-        draw_pictures(context, folder, config, order, regions, tasks or {}, on_progress)
+        hidden = unmasked.among(order) if unmasked else set()
+        DrawnMasks(context.storage, context.folder).keep(round_name, version, regions, hidden)
+        draw_pictures(context, folder, config, order, regions, tasks or {}, on_progress, hidden=hidden)
         if comparison is not None:
             keep_similarity(context, folder, comparison, labelled)
     except StoppedError:

@@ -45,6 +45,7 @@ class NextImage:
     rest: str
     name: str
     picture: bool
+    hidden: bool  # shown without its mask
     served_to: int | None  # people who are still served it, where some have skipped it
 
 
@@ -125,7 +126,7 @@ def collect(context: Context) -> Page:
     page.advice = advise(
         page.forecast,
         [(line.labels, line.dice) for line in reversed(page.versions) if line.dice is not None],
-        [agreement.dice for agreement in page.agreements if not agreement.unchanged],
+        [each.dice for each in page.agreements if each.shown and not each.unchanged],
     )
     return page
 
@@ -157,6 +158,7 @@ def _add_order(context: Context, page: Page) -> None:
                     *reason_parts(place.reason),
                     str(known.get("name", "")),
                     bool(known.get("picture")),
+                    bool(known.get("hidden")),
                     place.served_to,
                 )
             )
@@ -234,8 +236,9 @@ def _told(line: VersionLine) -> str:
 
 
 def _add_quality(context: Context, page: Page) -> None:
-    page.agreements = live_quality.read(context.storage, context.folder)
-    page.time_spent = summarise_time(page.agreements)
+    submits = live_quality.read(context.storage, context.folder)
+    page.agreements = [each for each in submits if each.shown]
+    page.time_spent = summarise_time(submits, page.state.defaults.unmasked_share)
     shown = page.agreements[-SUBMITS_SHOWN:]
     if not shown:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ from backend.project.live_quality import Agreement
 from backend.project.time_spent import AnnotatorTime, summarise_time
 
 
-def agreement(dice: float, seconds: float | None = 120.0, annotator: str = "ada@lab.org") -> Agreement:
-    return Agreement(4, 1, "2026-11-29T09:00:00Z", "", "v1.r1", "v1", dice, seconds, annotator)
+def agreement(
+    dice: float, seconds: float | None = 120.0, annotator: str = "ada@lab.org", *, shown: bool = True
+) -> Agreement:
+    time = "2026-11-29T09:00:00Z"
+    return Agreement(4, 1, time, "", "v1.r1", "v1", dice, seconds, annotator, shown=shown)
 
 
 def test_times_by_how_much_was_corrected() -> None:
@@ -20,19 +24,17 @@ def test_times_by_how_much_was_corrected() -> None:
     good = [agreement(0.95, seconds) for seconds in (60, 60, 60, 120, 9000)]
     poor = [agreement(0.4, seconds) for seconds in (600, 600, 660, 540, 600)]
     found = summarise_time([*good, *poor])
-    assert found is not None
     assert "60 s where the mask needed little" in found.text
     assert "10 min where it needed much (5)" in found.text
     assert found.unchanged == ""
 
 
-def test_too_few_times_say_nothing() -> None:
-    assert summarise_time([]) is None
+def test_too_few_times_tell_how_many_are_missing() -> None:
+    assert "after 5 more labels" in summarise_time([]).text
     found = summarise_time([agreement(0.95)] * 4 + [agreement(0.3, None)] * 20)
-    assert found is not None
-    assert found.text == ""
+    assert "after 1 more label of" in found.text
+    assert found.comparison == ""
     one_kind = summarise_time([agreement(0.95)] * 9)
-    assert one_kind is not None
     assert "median of 9" in one_kind.text
     assert "needed" not in one_kind.text
 
@@ -47,7 +49,6 @@ def test_unchanged_masks_are_pointed_out(unchanged: int, of: int, told: bool) ->
         + [agreement(0.8)] * (of - unchanged)
         + [agreement(1.0)] * unchanged
     )
-    assert found is not None
     assert (f"{unchanged} of the last {of} masks" in found.unchanged) is told
 
 
@@ -58,13 +59,30 @@ def test_each_annotator_has_a_line() -> None:
             agreement(0.5, 180),
             agreement(0.5, None, "bo@lab.org"),
             agreement(0.5, 60, ""),  # of an earlier release, which kept no names
+            agreement(0.5, 900, shown=False),
         ]
     )
-    assert found is not None
     assert found.annotators == (
         AnnotatorTime("ada@lab.org", 2, 2.0, 0.5),
         AnnotatorTime("bo@lab.org", 1, None, 0.0),
     )
+
+
+def test_masks_are_compared_with_none() -> None:
+    """Labels from the first one without a mask on, and with too few it says how many are missing."""
+    early = [dataclasses.replace(agreement(0.8, 900), time="2026-11-28T09:00:00Z")] * 9
+    masked, bare = [agreement(0.8, 120)] * 6, [agreement(0.8, 480, shown=False)] * 5
+    told = summarise_time([*early, *masked, *bare], 0.3).comparison
+    assert "2 min with a mask (6 labels) and 8 min without one (5): the masks save 75% of the time" in told
+    few = summarise_time([*early, *masked[:2], *bare[:4], agreement(0.8, None, shown=False)], 0.3).comparison
+    assert "2 labels with a mask and 4 without" in few
+    assert "3 more with a mask and 1 more without" in few
+    assert "5 more with a mask and 5 more without" in summarise_time(early, 0.3).comparison
+    assert summarise_time(early).comparison == ""
+    assert "save 75%" in summarise_time([*masked, *bare]).comparison, "what was measured stays when it is off"
+    slow = [agreement(0.8, 600)] * 5
+    assert "save no time" in summarise_time([*slow, *bare], 0.3).comparison
+    assert "little difference" in summarise_time([*[agreement(0.8, 500)] * 5, *bare], 0.3).comparison
 
 
 @pytest.mark.parametrize(
