@@ -126,6 +126,16 @@ def test_the_science_knows_nothing_of_the_service() -> None:
         assert not foreign & imported(path), path
 
 
+def test_a_library_that_takes_seconds_to_load_is_loaded_where_somebody_asks_for_its_encoders() -> None:
+    """segmentation_models_pytorch brings torchvision, timm and torch's compiler."""
+    slow = {"segmentation_models_pytorch", "timm", "torchvision"}
+    using = {path for package in ("model", "backend") for path in own_files(package) if slow & imported(path)}
+    assert using == {ROOT / "model" / "network" / "unet.py"}
+    (unet,) = using
+    for node in ast.parse(unet.read_text()).body:
+        assert not isinstance(node, ast.Import | ast.ImportFrom) or "segmentation" not in ast.unparse(node)
+
+
 def test_the_add_on_needs_nothing_but_label_studio() -> None:
     """It runs in Label Studio's own environment, which has nothing of this project;
     what it needs is there for Label Studio itself."""

@@ -126,21 +126,18 @@ def create_worker(settings: Settings, names: list[str], redis: Any = None) -> Wo
     )
 
 
-def load_what_jobs_need(names: list[str]) -> None:
+def load_what_jobs_need() -> None:
     """Once, before this process forks for each job."""
     import backend.jobs.entry_points
 
     load_sdk()
     with suppress(SettingsError):  # a job tells of it
         open_client().close()
-    import model.network.classical_unet
-    import model.network.loss
+    import model.network.training
     import model.strategies
 
     model.strategies.strategy_names()
-    if CONTROL in names:  # a live turn, for which somebody waits
-        with suppress(ImportError):
-            importlib.import_module("timm")
+    importlib.import_module("torch._dynamo")  # which torch's optimisers load at their first step
     del model
     del backend
 
@@ -152,7 +149,7 @@ def main(names: list[str]) -> None:
     if unknown:
         raise SettingsError(f"Unknown queue {', '.join(unknown)}; expected {CONTROL}, {COMPUTE}, or both.")
     logs.configure_logging(get_settings())
-    load_what_jobs_need(names)
+    load_what_jobs_need()
     work(*names)
 
 

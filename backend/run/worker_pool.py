@@ -117,7 +117,7 @@ def main() -> None:
     """Run the workers for short jobs, and WORKERS for trainings and rounds."""
     settings = get_settings()
     logs.configure_logging(settings)
-    load_what_jobs_need([CONTROL, COMPUTE])
+    load_what_jobs_need()
     gc.freeze()  # what is loaded is never garbage: collecting it would copy the memory that is shared
     WorkerPool(work, [CONTROL] * CONTROL_WORKERS + [COMPUTE] * settings.workers).run()
 

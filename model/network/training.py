@@ -14,6 +14,7 @@ from model.errors import TooFewLabelsError
 from model.network.augmentation import CropSampler
 from model.network.checkpoint import TrainedModel
 from model.network.device import autocast, default_device, describe
+from model.network.loss import segmentation_loss
 from model.network.recipe import Recipe
 from model.network.unet import build_network, memory_format
 
@@ -73,11 +74,7 @@ def train(
 
 
 def _optimise(model: TrainedModel, sampler: CropSampler, steps: int, on_step: OnStep | None) -> None:
-    # Here, as the library behind it takes seconds to load, and not every program trains.
-    from model.network.loss import segmentation_loss
-
     network, recipe, device = model.network, model.recipe, model.device
-    loss_of = segmentation_loss(model.classes)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
@@ -88,7 +85,7 @@ def _optimise(model: TrainedModel, sampler: CropSampler, steps: int, on_step: On
         crops, targets = sampler.sample(recipe.batch)
         with autocast(device, recipe.precision):
             logits = network(crops)
-        loss = loss_of(logits.float(), targets)
+        loss = segmentation_loss(logits.float(), targets)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from model.errors import RecipeError
+from model.network.classical_unet import ClassicalUNet
 
 CLASSICAL = "unet"
 
@@ -23,19 +24,15 @@ def build_network(
     `weights` names its pretrained weights.
     Raises RecipeError for an unknown encoder or weights that cannot be had.
     """
-    # Here, as the library takes seconds with torchvision, timm and torch's compiler:
-    # not every program needs a network.
-    import segmentation_models_pytorch as smp
-
-    from model.network.classical_unet import build_classical
-
     if encoder == CLASSICAL:
         if weights is not None:
             raise RecipeError(
                 f"encoder_weights={weights!r}: the classical U-Net has no pretrained weights; "
                 "leave the setting empty, or choose an encoder such as 'resnet18'."
             )
-        return build_classical(classes, width, depth)
+        return ClassicalUNet(classes, width, depth)
+    import segmentation_models_pytorch as smp  # takes seconds, with torchvision, timm and torch's compiler
+
     try:
         network = smp.Unet(
             encoder,

@@ -11,15 +11,14 @@ import importlib.util
 import io
 import logging
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.functional import interpolate, pad
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.network.device import autocast
+from model.pixels.efficientnet_lite import build_blocks
 
 log = logging.getLogger(__name__)
 
@@ -78,33 +77,10 @@ def load_encoder() -> nn.ModuleList | None:
 
 
 def _build(weights: dict[str, torch.Tensor]) -> nn.ModuleList:
-    """The stages with the package's weights, which have other names but the order and shapes of timm's."""
-    import timm  # takes seconds
-
-    network = timm.create_model(ARCHITECTURE, pretrained=False)
-    names = network.state_dict()
-    if [tuple(tensor.shape) for tensor in weights.values()] != [tuple(t.shape) for t in names.values()]:
-        raise ValueError(f"{len(weights)} tensors that are not those of {ARCHITECTURE}")
-    network.load_state_dict(dict(zip(names, weights.values(), strict=True)))
-    network.eval().requires_grad_(False)
-    _fold_norms(network)
-    parts = dict(network.named_children())
-    blocks = list(parts["blocks"].children())
+    """The stages, one for each level."""
+    blocks = build_blocks(weights.values())
     stages = [nn.Sequential(*(blocks[block] for block in level)) for level in LEVELS]
-    stages[0] = nn.Sequential(parts["conv_stem"], parts["bn1"], stages[0])
     return nn.ModuleList(stages).to(memory_format=torch.channels_last)
-
-
-def _fold_norms(module: nn.Module) -> None:
-    """Work each batch normalisation into the convolution before it: the same function in two thirds of the
-    time."""
-    children = list(module.named_children())
-    for (name, child), (after, norm) in pairwise([*children, ("", nn.Identity())]):
-        if isinstance(child, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            setattr(module, name, fuse_conv_bn_eval(child, norm))
-            setattr(module, after, getattr(norm, "act", nn.Identity()))
-        else:
-            _fold_norms(child)
 
 
 def encode(stages: nn.ModuleList, image: torch.Tensor, precision: str) -> list[torch.Tensor]:

@@ -46,14 +46,29 @@ def test_threads_that_wait_do_not_spin_and_no_library_is_loaded_for_nothing() ->
     """The thread library reads its policy when torch is loaded;
     set later, it is ignored, and a prediction takes six times as long."""
     done = run(
-        "import os, sys; os.environ.pop('OMP_WAIT_POLICY', None)\nclass Finder:\n    def find_spec(self,"
-        " name, *rest):\n        if name == 'torch': print('at torch:',"
-        " os.environ.get('OMP_WAIT_POLICY'))\nsys.meta_path.insert(0, Finder())\nimport"
-        " backend.web.gunicorn_config, backend.app, backend.jobs.entry_points, model.cli.app\nprint('slow:',"
-        " sys.modules.keys() & {'segmentation_models_pytorch', 'timm', 'torchvision', 'torch._dynamo',"
-        " 'pandas', 'matplotlib', 'scipy.stats'})"
+        """
+import os, sys
+os.environ.pop('OMP_WAIT_POLICY', None)
+
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == 'torch':
+            print('at torch:', os.environ.get('OMP_WAIT_POLICY'))
+
+sys.meta_path.insert(0, Finder())
+import backend.web.gunicorn_config, backend.app, backend.jobs.entry_points, model.cli.app
+print('slow:', sys.modules.keys() & {'torch._dynamo', 'pandas', 'matplotlib', 'scipy.stats'})
+
+import numpy as np
+from model.network.recipe import Recipe
+from model.network.training import train
+from model.pixels.pretrained import load_encoder
+train([np.zeros((32, 32, 3), np.float32)], [np.zeros((32, 32), np.uint8)], classes=2,
+      recipe=Recipe(width=2, depth=1, crop=32, batch=2, steps=1), seed=0)
+load_encoder()
+print('of encoders:', sys.modules.keys() & {'segmentation_models_pytorch', 'timm', 'torchvision'})
+"""
     )
     assert "at torch: PASSIVE" in done.stdout, done.stderr
-    assert (
-        "slow: set()" in done.stdout
-    )  # seconds of every start; only other encoders than the classical one, and reports, need them
+    assert "slow: set()" in done.stdout  # seconds of every start; trainings and reports need them
+    assert "of encoders: set()" in done.stdout, done.stdout + done.stderr

@@ -12,13 +12,11 @@ import os
 from collections.abc import Mapping
 
 from backend.queue.connection import COMPUTE, CONTROL
-from backend.run.worker import create_worker, load_what_jobs_need
+from backend.run.worker import create_worker
 from backend.settings import get_settings
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    ["backend.jobs.entry_points", "model.network.classical_unet", "model.strategies"]
-)
+_FORKS.set_forkserver_preload(["tests.service.job_modules"])
 
 
 def work_off(*names: str) -> None:
@@ -34,5 +32,4 @@ def _work(environment: Mapping[str, str], names: tuple[str, ...]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     get_settings.cache_clear()
-    load_what_jobs_need(list(names))
     create_worker(get_settings(), list(names)).work(burst=True, logging_level="WARNING")

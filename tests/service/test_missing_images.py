@@ -266,7 +266,7 @@ def test_an_image_that_kills_its_worker_each_time_is_left_out_by_name(
     # Free so long after its holder was killed.
     monkeypatch.setitem(Fence.__init__.__kwdefaults__, "seconds", 2.0)  # type: ignore[arg-type]
     redis = open_context(lab.project).redis
-    load_what_jobs_need([CONTROL, COMPUTE])  # else each job takes seconds to import it
+    load_what_jobs_need()  # else each job takes seconds to import it
     for _ in range(2):  # the first job finds the labelled one out, and fails with the other one
         enqueue.enqueue_round(lab.project, "test")
         create_worker(lab.settings, [CONTROL, COMPUTE]).work(burst=True)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn.functional import interpolate
 
 from model.arrays import Image
@@ -37,6 +38,15 @@ def whole(extractor: FeatureExtractor, image: Image) -> npt.NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def extractor() -> FeatureExtractor:
     return FeatureExtractor("float32")
+
+
+def test_the_pretrained_network_is_that_of_timm() -> None:
+    """Recorded with timm: each level at every fourth of its places."""
+    recorded = load_file(Path(__file__).resolve().parents[2] / "recorded" / "efficientnet_lite0.safetensors")
+    encoder = pretrained.load_encoder()
+    assert encoder is not None
+    for number, level in enumerate(pretrained.encode(encoder, recorded["image"], "float32")):
+        torch.testing.assert_close(level[:, ::4, ::4], recorded[f"level{number}"])
 
 
 @pytest.mark.parametrize("size", SIZES)
