@@ -12,21 +12,33 @@ from backend.cli.shell import (
     AsJson,
     Project,
     Wait,
+    Yes,
+    confirm,
     console,
     handle_errors,
+    is_asked,
     print_json,
     print_out,
     report_job,
 )
-from backend.cli.terminal import describe, findings
+from backend.cli.terminal import describe, describe_connection, findings
 from backend.project_settings import check_encoder
 from backend.settings import read_settings
 
 
-def connect(project: Project) -> None:
+def connect(
+    project: Project,
+    yes: Yes = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be changed.")] = False,
+) -> None:
     """Connect a project to this service and configure it in Label Studio; safe to repeat.
 
+    Says what it will change, and asks first. Without a terminal to ask on, it goes on unless something is
+    replaced that a person has chosen. disconnect undoes it.
+
     Example: python -m backend connect --project 3
+
+    Example: python -m backend connect --project 3 --dry-run
     """
     from backend.finding import Severity
     from backend.labelstudio.client import LabelStudio
@@ -38,6 +50,12 @@ def connect(project: Project) -> None:
         client = LabelStudio(settings.label_studio_url, settings.api_key)
         client.require_final()
         own = connection.own_service(settings, connection.instance_here(settings))
+        plan = connection.plan_connection(settings, client, project, own)
+        if dry_run:
+            print_out(describe_connection(plan, project))
+            return
+        if plan and not yes and (is_asked() or any(each.overwrites for each in plan)):
+            confirm(describe_connection(plan, project))
         found = connection.configure(settings, client, project, own)
     console.print(findings(found), end="", highlight=False, markup=False, soft_wrap=True)
     if any(finding.severity == Severity.ERROR for finding in found):

@@ -77,9 +77,14 @@ def report_job(project: int, job: str, wait: bool) -> None:
         raise typer.Exit(FAILED)
 
 
+def is_asked() -> bool:
+    """Whether somebody sits at a terminal and can answer."""
+    return sys.stdin.isatty()
+
+
 def confirm(text: str) -> None:
     """Ask; ends the command unless the answer is yes."""
-    if not sys.stdin.isatty():
+    if not is_asked():
         print_err(f"{text}\nError: found no terminal to ask on, expected one or --yes; nothing was changed.")
         raise typer.Exit(FIX)
     print_err(text)

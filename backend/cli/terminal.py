@@ -19,7 +19,7 @@ from model.reason import describe_bound, describe_reason
 if TYPE_CHECKING:
     from backend.doctor import Examination
     from backend.finding import Finding
-    from backend.labelstudio.connect import Plan
+    from backend.labelstudio.connect import Intention, Plan
     from backend.queue.follow import JobState
 
 _NEXT = 10
@@ -231,6 +231,22 @@ def describe_cancel(state: ProjectStatus) -> str:
     return (
         f"Cancelled will be: {'; '.join(parts)}. Model, labels and the order in force stay, and labelling"
         " goes on. Nothing starts again by itself until a label comes or somebody asks for it."
+    )
+
+
+def describe_connection(plan: Sequence[Intention], project: int) -> str:
+    """What connecting a project will change, before somebody says yes to it."""
+    if not plan:
+        return f"Nothing would be changed in Label Studio: project {project} is as connecting leaves it."
+    replaced = " (replaces what somebody has chosen)"
+    lines = [f"- {each.text}{replaced if each.overwrites else ''}" for each in plan]
+    return "\n".join(
+        [
+            f"This will be changed in project {project} of Label Studio:",
+            *lines,
+            "No label is touched. What is there now is recorded, and comes back with: python -m backend"
+            f" disconnect --project {project}",
+        ]
     )
 
 

@@ -98,6 +98,15 @@ def check(settings: Settings, client: LabelStudio, project_id: int, own: OwnServ
     return connect.check(client, project_id, own.url, own.basic_auth, own=own, record=record, order=order)
 
 
+def plan_connection(
+    settings: Settings, client: LabelStudio, project_id: int, own: OwnService
+) -> list[connect.Intention]:
+    """What connecting a project will change. Raises LabelStudioError, StorageError."""
+    storage = Storage.of(settings)
+    record, order = Record(storage, project_id), _order(storage, project_id)
+    return connect.plan_connection(client, project_id, own, record=record, order=order)
+
+
 def configure(settings: Settings, client: LabelStudio, project_id: int, own: OwnService) -> list[Finding]:
     """Connect and configure a project, and record what there was before.
     Raises LabelStudioError, StorageError."""

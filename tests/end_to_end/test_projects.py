@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from backend.cli import app
+from backend.cli.shell import FAILED, FIX
 from backend.labelstudio.connect import UNCERTAINTY
 from backend.queue import pending_work
 from backend.queue.connection import connection
@@ -116,7 +117,7 @@ def test_what_goes_wrong_is_told_and_mended(
 
 
 def test_a_disconnected_project_is_as_it_was_and_a_deleted_one_is_forgotten(
-    stack: Stack, make_project: MakeProject
+    stack: Stack, make_project: MakeProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order is not served any more, nobody looks at it, and connecting brings all back.
     Nobody looks at a deleted one either, and a recompute says why it cannot be."""
@@ -140,7 +141,24 @@ def test_a_disconnected_project_is_as_it_was_and_a_deleted_one_is_forgotten(
     assert stack.web.post(f"/projects/{project.id}/recompute").status_code == 404
     again = shell(f"disconnect --project {project.id} --yes")
     assert (again.exit_code, "has nothing in Label Studio" in again.output) == (0, True)
-    connect(stack, project)
+
+    # Connecting says before what it will change; nobody is there to agree that a person's choice goes.
+    stack.client.update_project(project.id, sampling="Uniform sampling")
+    for command in ("connect --dry-run", "connect"):
+        told = shell(f"{command} --project {project.id}")
+        assert "Uncertainty sampling, in place of Uniform sampling (replaces" in told.output
+        assert "is connected as ML backend" in told.output
+        assert told.exit_code == (0 if "--dry-run" in command else FIX)
+        assert stack.client.ml_backends(project.id) == []
+    monkeypatch.setattr("backend.cli.shell.is_asked", lambda: True)
+    monkeypatch.setattr("backend.cli.projects.is_asked", lambda: True)
+    assert shell(f"connect --project {project.id}", "n\n").exit_code == FAILED
+    assert stack.client.project(project.id).sampling == "Uniform sampling"
+    done = shell(f"connect --project {project.id}", "y\n")
+    assert done.exit_code == 0, done.output
+    assert "no Authorization header" not in done.output, "Label Studio's new webhook is no fault"
+    assert "Go on?" not in shell(f"connect --project {project.id}").output, "there is nothing to change"
+    assert "Nothing would be changed" in shell(f"connect --dry-run --project {project.id}").output
     pending_work.register(connection(), project.id)
     stack.sync(project)
     assert order(stack, project) == served
@@ -153,6 +171,6 @@ def test_a_disconnected_project_is_as_it_was_and_a_deleted_one_is_forgotten(
     assert "project" in last["message"].lower()
 
 
-def shell(command: str) -> Result:
-    """What a person types."""
-    return CliRunner().invoke(app, shlex.split(command), env={"COLUMNS": "300"})
+def shell(command: str, answer: str = "") -> Result:
+    """What a person types, and what they answer."""
+    return CliRunner().invoke(app, shlex.split(command), input=answer, env={"COLUMNS": "300"})

@@ -1,8 +1,9 @@
 """Connecting a project of Label Studio to this service."""
 
 from backend.finding import Finding, Severity
-from backend.labelstudio.connect.connection import check, configure
+from backend.labelstudio.connect.connection import check, configure, plan_connection
 from backend.labelstudio.connect.disconnection import Plan, disconnect, plan_disconnection
+from backend.labelstudio.connect.inspection import Intention
 from backend.labelstudio.connect.options import UNCERTAINTY
 from backend.labelstudio.connect.own_service import BACKEND_TITLE, OwnService
 from backend.labelstudio.connect.project_credentials import BasicAuth
@@ -15,6 +16,7 @@ __all__ = [
     "UNCERTAINTY",
     "BasicAuth",
     "Finding",
+    "Intention",
     "OwnService",
     "Plan",
     "Record",
@@ -22,5 +24,6 @@ __all__ = [
     "check",
     "configure",
     "disconnect",
+    "plan_connection",
     "plan_disconnection",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from backend.errors import LabelStudioError
 from backend.finding import Finding, Severity
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.connect.inspection import Inspection
+from backend.labelstudio.connect.inspection import Inspection, Intention
 from backend.labelstudio.connect.instructions import check_instructions
 from backend.labelstudio.connect.labelling import check_labelling
 from backend.labelstudio.connect.ml_backend import check_backend, explain_refusal, remedy_of
@@ -38,6 +38,19 @@ def check(
     found.read_connections()
     config = check_labelling(found.project.label_config)
     return config + _look(found, usable=not _is_refused(config))
+
+
+def plan_connection(
+    client: LabelStudio, project_id: int, own: OwnService, *, record: Record | None = None, order: str = ""
+) -> list[Intention]:
+    """What `configure` would change, in its order; nothing where the labelling configuration cannot be used.
+    Changes nothing. Raises ApiKeyError, UnknownProjectError, UnreachableError."""
+    found = _inspection(client, project_id, own, record, order, change=False)
+    if _is_refused(check_labelling(found.project.label_config)):
+        return []
+    found.read_connections()
+    _look(found)
+    return found.intended
 
 
 def configure(
@@ -116,6 +129,7 @@ def _read_hooks_again(found: Inspection) -> None:
     for hook in found.hooks:
         if hook["id"] not in before and found.own.is_hook(hook):
             found.note_made("webhooks", hook)
+            found.new_hooks.add(int(hook["id"]))
 
 
 def _inspection(

@@ -103,7 +103,7 @@ def _settings(
             plan.changes.append(
                 Change(
                     "settings",
-                    f"{words}: {_shown(options.get(name))} becomes {_shown(found[name])} again",
+                    _restored(name, options.get(name), found[name]),
                     partial(client.set_project_options, project_id, **{name: found[name]}),
                 )
             )
@@ -140,9 +140,16 @@ def _tabs(
         plan.changes.append(Change("tab", text, partial(client.order_views, project_id, wanted)))
 
 
+def _restored(name: str, now: object, before: object) -> str:
+    """What becomes of a setting, in words; instructions are HTML, and no reading matter."""
+    if name == INSTRUCTIONS:
+        what = "those of before are back" if str(before or "").strip() else "there are none, as before"
+        return f"the labelling instructions that connecting wrote go: {what}"
+    return f"{_WORDS[name]}: {_shown(now)} becomes {_shown(before)} again"
+
+
 def _shown(value: object) -> str:
-    """A setting in a few words."""
+    """A setting in a word or two."""
     if isinstance(value, bool):
         return "on" if value else "off"
-    text = " ".join(str(value or "").split())
-    return f"{text[:40]} ..." if len(text) > 44 else (text or "empty")
+    return str(value or "not set")

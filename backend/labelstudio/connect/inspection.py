@@ -14,6 +14,15 @@ from backend.labelstudio.connect.record import Record
 from backend.labelstudio.http.answers import MlBackend, View, Webhook
 
 
+@dataclass(frozen=True)
+class Intention:
+    """One thing that connecting will change, in words."""
+
+    text: str
+    overwrites: bool = False
+    """Whether something goes that a person has chosen."""
+
+
 @dataclass
 class Inspection:
     """What all checks of a pass share. With `change`, what is wrong is fixed;
@@ -31,6 +40,10 @@ class Inspection:
     backends: list[MlBackend] = field(default_factory=list)
     hooks: list[Webhook] = field(default_factory=list)
     views: list[View] = field(default_factory=list)
+    new_hooks: set[int] = field(default_factory=set)
+    """Ids of webhooks that Label Studio has made of itself in this pass."""
+    intended: list[Intention] = field(default_factory=list)
+    """What a pass that changes nothing would have changed."""
 
     @property
     def hook_headers(self) -> dict[str, str]:
@@ -57,10 +70,18 @@ class Inspection:
         done: str,
         change: Callable[[], Any],
         severity: Severity = Severity.ERROR,
+        *,
+        will: str,
+        overwrites: bool = False,
     ) -> list[Finding]:
         """Change it and say what was `done`;
-        or only say what is wrong, how bad it is, and the command that fixes it."""
+        or only say what is wrong, how bad it is, and the command that fixes it.
+
+        will: what is changed, told before somebody says yes to it; it may take the place of
+        what a person has chosen (`overwrites`).
+        """
         if not self.change:
+            self.intended.append(Intention(will, overwrites))
             return [Finding(subject, severity, text, self.command)]
         change()
         return [Finding(subject, Severity.FIXED, f"{text}: {done}")]

@@ -37,10 +37,16 @@ def check_instructions(found: Inspection) -> list[Finding]:
                 "there are none: those that were written have been removed by a person",
             )
         ]
-    what = (
-        "are of another address of the status page"
+    what, will = (
+        (
+            "are those of another address or an earlier edition",
+            "the labelling instructions, which connecting has written, are brought up to date",
+        )
         if now
-        else "are empty: annotators are not told how to correct a mask"
+        else (
+            "are empty: annotators are not told how to correct a mask",
+            "the labelling instructions, which are empty, tell how to correct a mask",
+        )
     )
     return found.fix(
         "instructions",
@@ -50,6 +56,7 @@ def check_instructions(found: Inspection) -> list[Finding]:
         "written; the button Instructions on the labelling page shows them",
         lambda: found.set_option(**{NAME: text}),
         Severity.WARNING,
+        will=will,
     )
 
 
@@ -85,8 +92,8 @@ def write_instructions(kind: Kind, skip_queue: str, pages: str, project_id: int)
         ),
     )
     text = (
-        "<h4>How to label here</h4><p>The images come in the order from which the model learns most. The"
-        " model has drawn a mask on most of them: correct it, and"
+        "<h4>How to label here</h4><p>The images come in a recommended order, so that few labels go a long"
+        " way. The model has drawn a mask on most of them: correct it, and"
         f" submit.</p><ul>{''.join(f'<li>{point}</li>' for point in points)}</ul>"
     )
     if not pages:

@@ -78,7 +78,13 @@ def _connect(found: Inspection) -> list[Finding]:
         found.note_made("ml_backends", made)
         found.backends.append(made)
 
-    return found.fix("backend", f"{found.own.url} is not connected", "connected", create)
+    return found.fix(
+        "backend",
+        f"{found.own.url} is not connected",
+        "connected",
+        create,
+        will=f"this service, {found.own.url}, is connected as ML backend",
+    )
 
 
 def _check_kept(found: Inspection, kept: MlBackend) -> list[Finding]:
@@ -89,13 +95,25 @@ def _check_kept(found: Inspection, kept: MlBackend) -> list[Finding]:
     elsewhere = normalise(url) != normalise(found.own.url)
     if state not in CONNECTED and elsewhere:
         text = f"Label Studio cannot use {url}, under which this service was connected"
-        return found.fix("backend", text, f"moved to {found.own.url}", lambda: _move(found, kept))
+        return found.fix(
+            "backend",
+            text,
+            f"moved to {found.own.url}",
+            lambda: _move(found, kept),
+            will=f"the connection to {url}, which does not work, is moved to {found.own.url}",
+        )
     wrong = kept.get("auth_method") != auth["auth_method"] or (kept.get("basic_auth_user") or "") != auth.get(
         "basic_auth_user", ""
     )
     if wrong or _other_password(found):
         text = f"the connection to {url} has not the user and password that this project has of its own"
-        return found.fix("backend", text, "corrected", lambda: _update(found, kept, url))
+        return found.fix(
+            "backend",
+            text,
+            "corrected",
+            lambda: _update(found, kept, url),
+            will=f"the connection to {url} gets a user and password of this project's own",
+        )
     if state not in CONNECTED:
         reason = str(kept.get("error_message") or kept.get("readable_state") or state)
         return [
@@ -131,6 +149,7 @@ def _second(found: Inspection, kept: MlBackend, other: MlBackend) -> list[Findin
             f"the second one, which connecting had made, removed; {kept['url']} stays",
             removed,
             Severity.WARNING,
+            will=f"the second connection to this service, {other['url']}, is removed; {kept['url']} stays",
         )
     text += f"; the extra params of the first one hold ({kept.get('extra_params') or 'none'})"
     return [Finding("backend", Severity.WARNING, text, "Settings, Model: keep the one that is meant")]

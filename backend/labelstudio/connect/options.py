@@ -6,6 +6,8 @@ from backend.finding import Finding, Severity
 from backend.labelstudio.connect.inspection import Inspection
 
 UNCERTAINTY = "Uncertainty sampling"
+_UNCHOSEN = ("", "Sequential sampling")
+"""What a project has where nobody has chosen its sampling."""
 
 
 def check_sampling(found: Inspection) -> list[Finding]:
@@ -16,8 +18,14 @@ def check_sampling(found: Inspection) -> list[Finding]:
         f"tasks are served by {found.project.sampling or 'no rule'}, so annotators do not get the recommended"
         " order"
     )
+    before = found.project.sampling or ""
     return found.fix(
-        "sampling", text, f"set to {UNCERTAINTY}", lambda: found.set_option(sampling=UNCERTAINTY)
+        "sampling",
+        text,
+        f"set to {UNCERTAINTY}",
+        lambda: found.set_option(sampling=UNCERTAINTY),
+        will=f"tasks are served by {UNCERTAINTY}{f', in place of {before}' if before else ''}",
+        overwrites=before not in _UNCHOSEN,
     )
 
 
@@ -33,7 +41,14 @@ def check_masks_shown(found: Inspection) -> list[Finding]:
         fields = {"show_collab_predictions": True}
         if found.order and found.client.versions(found.project.id).get(found.order):
             fields |= {"model_version": found.order}  # type: ignore[dict-item]
-        return found.fix("masks", text, "switched on", lambda: found.set_option(**fields))
+        return found.fix(
+            "masks",
+            text,
+            "switched on",
+            lambda: found.set_option(**fields),
+            will="annotators see the model's masks, which this project hides now",
+            overwrites=True,
+        )
     return [Finding("masks", Severity.OK, "annotators see the masks")]
 
 

@@ -35,7 +35,12 @@ def check_tab(found: Inspection) -> list[Finding]:
     wanted = tab_data(columns, parse(found.project.label_config).image_key)
     if existing is None:
         return found.fix(
-            "tab", f"there is no tab {TAB_TITLE!r}", "made", lambda: _make(found, wanted), Severity.WARNING
+            "tab",
+            f"there is no tab {TAB_TITLE!r}",
+            "made",
+            lambda: _make(found, wanted),
+            Severity.WARNING,
+            will=f"the Data Manager gets a tab {TAB_TITLE!r}, in the first place",
         )
     if _is_of_an_earlier_edition(existing):
 
@@ -45,7 +50,12 @@ def check_tab(found: Inspection) -> list[Finding]:
 
         text = f"the tab {TAB_TITLE!r} has fifteen columns, and the image is the last"
         return found.fix(
-            "tab", text, "shows the images, best first, and is the first tab", change, Severity.WARNING
+            "tab",
+            text,
+            "shows the images, best first, and is the first tab",
+            change,
+            Severity.WARNING,
+            will=f"the tab {TAB_TITLE!r} of an earlier edition shows the images, best first",
         )
     return [Finding("tab", Severity.OK, f"the tab {TAB_TITLE!r} is there")]
 

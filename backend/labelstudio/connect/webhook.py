@@ -30,16 +30,24 @@ def check_webhook(found: Inspection) -> list[Finding]:
         "send_for_all_actions": True,
     }
     if wrong := _difference(kept, found.hook_headers):
+        new = int(kept["id"]) in found.new_hooks  # Label Studio makes it with a connection, always bare
         listed += found.fix(
             "webhook",
-            f"the webhook to {kept['url']} {wrong}",
-            "corrected",
+            f"new labels are told to {kept['url']}" if new else f"the webhook to {kept['url']} {wrong}",
+            "the webhook is made, with a password that opens nothing else" if new else "corrected",
             lambda: found.client.update_webhook(int(kept["id"]), **right),
+            will=f"the webhook to {kept['url']}, by which labels are told, is corrected: it {wrong}",
         )
     for other in others:
         remove = partial(found.client.delete_webhook, int(other["id"]))
         text = f"there is a second webhook to this service, {other['url']}"
-        listed += found.fix("webhook", text, "removed", remove)
+        listed += found.fix(
+            "webhook",
+            text,
+            "removed",
+            remove,
+            will=f"the second webhook to this service, {other['url']}, is removed",
+        )
     return listed or [Finding("webhook", Severity.OK, f"labels are told to {kept['url']}")]
 
 
@@ -47,7 +55,13 @@ def _make(found: Inspection, url: str) -> list[Finding]:
     def create() -> None:
         found.note_made("webhooks", found.client.create_webhook(found.project.id, url, found.hook_headers))
 
-    return found.fix("webhook", f"there is no webhook to {url}", "made", create)
+    return found.fix(
+        "webhook",
+        f"there is no webhook to {url}",
+        "made",
+        create,
+        will=f"a webhook tells this service of new labels, {url}",
+    )
 
 
 def _without_backend(url: str) -> list[Finding]:

@@ -22,6 +22,7 @@ from backend.labelstudio.connect import (
     check,
     configure,
     disconnect,
+    plan_connection,
     plan_disconnection,
 )
 from backend.labelstudio.connect.project_credentials import connection_login, webhook_headers
@@ -47,6 +48,7 @@ def test_a_new_project_is_connected_and_configured_once(
     client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
 ) -> None:
     project = make_project(1, sampling="Sequential sampling")
+    changed = dict.fromkeys(("webhook", "backend", "sampling", "instructions", "tab"), "fixed")
     before = check(client, project.id, stub_backend.url, AUTH)
     assert {item.subject for item in before if item.severity is Severity.ERROR} == {
         "webhook",
@@ -59,10 +61,12 @@ def test_a_new_project_is_connected_and_configured_once(
         for item in before
         if item.severity is not Severity.OK
     )
+    intended = plan_connection(client, project.id, OwnService(stub_backend.url, AUTH))
+    assert len(intended) == len(changed)
+    assert not any(each.overwrites for each in intended), "nobody has chosen Sequential sampling"
     assert client.ml_backends(project.id) == client.webhooks(project.id) == []
 
     done = configure(client, project.id, stub_backend.url, AUTH)
-    changed = dict.fromkeys(("webhook", "backend", "sampling", "instructions", "tab"), "fixed")
     assert severities([*done]) == {"config": "ok", **changed, "masks": "ok", "annotations": "ok"}
     assert ("/setup", project_header(project.id)) in [(path, auth) for path, auth, _ in stub_backend.calls]
     for _ in range(2):
@@ -559,6 +563,7 @@ def test_what_was_there_before_is_recorded_once(
     own = OwnService(stub_backend.url, AUTH)
     plan = plan_disconnection(client, project.id, own, record)
     assert any("sampling" in change.text for change in plan.changes)
+    assert not any("<" in change.text for change in plan.changes)
     assert plan.stays == ["the labelling instructions: a person has changed it since"]
     assert {each.severity for each in disconnect(plan)} == {Severity.FIXED}
     assert client.ml_backends(project.id) == []
