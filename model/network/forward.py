@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # pixels; larger images are predicted in tiles of this side:
 # with their overlap 2 cover 2048, 3 cover 3072, 4 cover 4096
 TILE = 1120
+FLIPS = ((2,), (3,), (2, 3))
+"""Dimensions of a batch that are turned round: rows, columns, and both."""
 OVERLAP = 128  # pixels shared by neighbouring tiles, where the predictions fade into each other
 
 
@@ -50,7 +53,21 @@ def padded(batch: torch.Tensor, model: TrainedModel) -> torch.Tensor:
     return pad(batch, (0, -width % stride, 0, -height % stride), mode="replicate")
 
 
+def mean_of_flips(predict: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> torch.Tensor:
+    """The mean of what `predict` makes of a batch (B, 3, H, W) as it is, upside down, mirrored, and both,
+    each turned back."""
+    total = predict(batch)
+    for turned in FLIPS:
+        total = total + predict(batch.flip(turned)).flip(turned)
+    return total / (1 + len(FLIPS))
+
+
 def _forward(model: TrainedModel, batch: torch.Tensor) -> torch.Tensor:
+    once = partial(_forward_once, model)
+    return mean_of_flips(once, batch) if model.recipe.flips else once(batch)
+
+
+def _forward_once(model: TrainedModel, batch: torch.Tensor) -> torch.Tensor:
     height, width = batch.shape[2:]
     with autocast(model.device, model.recipe.precision):
         logits = model.network(padded(batch, model))

@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 from model.errors import CheckpointError
 from model.files import write_bytes
 from model.network.checkpoint import TrainedModel
-from model.network.forward import stride_of
+from model.network.forward import mean_of_flips, stride_of
 from model.network.unet import build_network
 
 INPUT, OUTPUT = "image", "probabilities"
@@ -26,12 +26,16 @@ OPSET = 17
 class _WithPadding(nn.Module):
     """Normalised images of any size to class probabilities of that size."""
 
-    def __init__(self, network: nn.Module, stride: int) -> None:
+    def __init__(self, network: nn.Module, stride: int, flips: bool) -> None:
         super().__init__()
         self.network = network
         self.stride = stride
+        self.flips = flips
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return mean_of_flips(self._predict, image) if self.flips else self._predict(image)
+
+    def _predict(self, image: torch.Tensor) -> torch.Tensor:
         height, width = image.shape[2], image.shape[3]
         whole = pad(image, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
         return self.network(whole).softmax(dim=1)[:, :, :height, :width]
@@ -55,7 +59,7 @@ def write_onnx(model: TrainedModel, path: Path, labels: Sequence[str]) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the older exporter, which needs a fifth of the libraries
             torch.onnx.export(
-                _WithPadding(network, stride_of(model)).eval(),
+                _WithPadding(network, stride_of(model), recipe.flips).eval(),
                 (torch.zeros(1, 3, 75, 90),),
                 file,  # type: ignore[arg-type]  # the older exporter takes files as well
                 input_names=[INPUT],

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.errors import RecipeError
+from model.network import packaged_encoder
 from model.options import check_options, option, options_of
+
+LATER: dict[str, Any] = {"encoder_rate": 1.0, "average": 0.0, "flips": False}
+"""Settings that earlier editions did not know, at what they did."""
+MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,9 @@ class Recipe:
     """
 
     encoder: str = option(
-        "unet", "The classical U-Net, or an encoder of segmentation_models_pytorch by its name."
+        "unet",
+        "`unet`, the classical one; `efficientnet-lite0`, which knows photographs and is installed; or an"
+        " encoder of segmentation_models_pytorch by its name.",
     )
     encoder_weights: str | None = option(
         None, "Its pretrained weights, such as `imagenet`; fetched from the internet."
@@ -30,6 +37,13 @@ class Recipe:
     width: int = option(
         16, "Channels of the U-Net at full resolution.", least=1, most=1024, automatic="16, on a GPU 64"
     )  # the paper of the U-Net: 64
+    encoder_rate: float = option(
+        1.0,
+        "The encoder's share of the learning rate. 0: it stays as it is; below 1 its batch normalisation"
+        " does.",
+        least=0,
+        most=1,
+    )
     depth: int = option(
         4, "How often the U-Net halves its resolution (down-sampling steps).", least=1, most=5
     )
@@ -46,6 +60,15 @@ class Recipe:
     row_steps: int = option(200, "Steps of a training on a single image.", least=1)
     learning_rate: float = option(3e-3, "The peak of its one-cycle schedule.", above=0)
     weight_decay: float = option(1e-2, "Weight decay of the optimiser (AdamW).", least=0)
+    average: float = option(
+        0.0,
+        "Decay of a running average of the weights, which then replaces them, such as 0.99. 0: none.",
+        least=0,
+        most=0.9999,
+    )
+    flips: bool = option(
+        False, "Whether masks are the mean of four predictions, of the image and its mirror images."
+    )
     precision: str = option(
         "auto", "`float32`, `bfloat16`, or what the hardware has.", choices=("auto", "float32", "bfloat16")
     )
@@ -53,9 +76,18 @@ class Recipe:
     def __post_init__(self) -> None:
         check_options(self, RecipeError)
 
+    @property
+    def pretrained(self) -> str | None:
+        """The pretrained weights that a training begins with; those of an installed encoder go without
+        saying."""
+        installed = packaged_encoder.LEARNT_FROM if self.encoder == packaged_encoder.NAME else None
+        return self.encoder_weights or installed
+
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready copy."""
-        return dataclasses.asdict(self)
+        """A JSON-ready copy. Settings that came later are left out where they change nothing, so that what
+        an earlier edition wrote is still the same recipe."""
+        values = dataclasses.asdict(self)
+        return {name: value for name, value in values.items() if value != LATER.get(name, MISSING)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from model.arrays import Image, Mask
 from model.errors import TooFewLabelsError
@@ -45,6 +47,25 @@ def train(
     `on_step(step, steps, loss)` is called after each step, and may raise to cancel.
     On a CPU the result depends only on the arguments and the number of threads.
     """
+    last, averaged = train_and_average(
+        images, labels, classes=classes, recipe=recipe, seed=seed, steps=steps, on_step=on_step, device=device
+    )
+    return averaged or last
+
+
+def train_and_average(
+    images: Sequence[Image],
+    labels: Sequence[Mask],
+    *,
+    classes: int,
+    recipe: Recipe,
+    seed: int,
+    steps: int | None = None,
+    on_step: OnStep | None = None,
+    device: torch.device | None = None,
+) -> tuple[TrainedModel, TrainedModel | None]:
+    """As `train`: the network with its last weights, and with their running average where the recipe has
+    one."""
     if not images or len(images) != len(labels):
         raise TooFewLabelsError(
             f"Found {len(images)} images and {len(labels)} masks to train on, expected one mask for each"
@@ -56,7 +77,7 @@ def train(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         network = build_network(
-            recipe.encoder, classes, width=recipe.width, depth=recipe.depth, weights=recipe.encoder_weights
+            recipe.encoder, classes, width=recipe.width, depth=recipe.depth, weights=recipe.pretrained
         )
     network = network.to(device).to(memory_format=memory_format(recipe.encoder, device)).train()
     record = {
@@ -67,20 +88,34 @@ def train(
     }
     model = TrainedModel(network, classes, recipe, record)
     sampler = CropSampler(images, labels, recipe.crop, seed, device, memory_format(recipe.encoder, device))
-    _optimise(model, sampler, steps, on_step)
+    average = _start_average(network, recipe.average)
+    _optimise(model, sampler, steps, on_step, average)
     network.eval()
-    model.record["seconds"] = round(time.perf_counter() - started, 2)
-    return model
+    record["seconds"] = round(time.perf_counter() - started, 2)
+    if average is None:
+        return model, None
+    return model, TrainedModel(average.module.eval(), classes, recipe, record)
 
 
-def _optimise(model: TrainedModel, sampler: CropSampler, steps: int, on_step: OnStep | None) -> None:
+def _start_average(network: nn.Module, decay: float) -> AveragedModel | None:
+    """The running average of the weights and of the statistics of batch normalisation."""
+    if not decay:
+        return None
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def _optimise(
+    model: TrainedModel,
+    sampler: CropSampler,
+    steps: int,
+    on_step: OnStep | None,
+    average: AveragedModel | None,
+) -> None:
     network, recipe, device = model.network, model.recipe, model.device
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=steps + 1, pct_start=WARM_UP
-    )
+    groups = _parameter_groups(network, recipe)
+    optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, fused=True)
+    rates = [group["lr"] for group in groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=steps + 1, pct_start=WARM_UP)
     for step in range(1, steps + 1):
         crops, targets = sampler.sample(recipe.batch)
         with autocast(device, recipe.precision):
@@ -91,5 +126,23 @@ def _optimise(model: TrainedModel, sampler: CropSampler, steps: int, on_step: On
         nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
         optimiser.step()
         schedule.step()
+        if average is not None:
+            average.update_parameters(network)
         if on_step is not None:
             on_step(step, steps, loss.item())
+
+
+def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """What is trained, each part at its rate. An encoder that learns more slowly keeps the statistics of its
+    batch normalisation: those of a few crops would undo what it knows."""
+    if recipe.encoder_rate == 1:
+        return [{"params": list(network.parameters()), "lr": recipe.learning_rate}]
+    encoder = network.get_submodule("encoder").eval()
+    inner = list(encoder.parameters())
+    outer = [each for name, each in network.named_parameters() if not name.startswith("encoder.")]
+    groups = [{"params": outer, "lr": recipe.learning_rate}]
+    if recipe.encoder_rate == 0:
+        encoder.requires_grad_(False)
+    else:
+        groups.append({"params": inner, "lr": recipe.learning_rate * recipe.encoder_rate})
+    return groups

@@ -1,5 +1,6 @@
 """The network:
-a classical U-Net, or the U-Net that segmentation_models_pytorch makes of any encoder that it knows."""
+a classical U-Net, one with a pretrained encoder that is installed, or the U-Net that
+segmentation_models_pytorch makes of any encoder that it knows."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 from model.errors import RecipeError
+from model.network import packaged_encoder
 from model.network.classical_unet import ClassicalUNet
 
 CLASSICAL = "unet"
@@ -19,8 +21,9 @@ def build_network(
     float (B, 3, H, W) -> logits (B, classes, H, W), for any H, W of at least 2**depth.
 
     `encoder` is "unet" (the classical one;
-    `width` channels at full resolution, doubled at each of `depth` poolings) or the name of any encoder of
-    segmentation_models_pytorch (`width` is then ignored, `depth` at most 5);
+    `width` channels at full resolution, doubled at each of `depth` poolings), "efficientnet-lite0" (so is
+    its decoder; `depth` at most 5) or the name of any encoder of segmentation_models_pytorch (`width` is
+    then ignored, `depth` at most 5);
     `weights` names its pretrained weights.
     Raises RecipeError for an unknown encoder or weights that cannot be had.
     """
@@ -31,7 +34,33 @@ def build_network(
                 "leave the setting empty, or choose an encoder such as 'resnet18'."
             )
         return ClassicalUNet(classes, width, depth)
+    if encoder == packaged_encoder.NAME:
+        return _build_packaged(classes, width, depth, weights)
+    return _build_of_library(encoder, classes, depth, weights)
+
+
+def _build_packaged(classes: int, width: int, depth: int, weights: str | None) -> nn.Module:
     import segmentation_models_pytorch as smp  # takes seconds, with torchvision, timm and torch's compiler
+
+    if weights not in (packaged_encoder.LEARNT_FROM, None):
+        raise RecipeError(
+            f"encoder_weights={weights!r}: the encoder {packaged_encoder.NAME} comes with those of"
+            f" {packaged_encoder.LEARNT_FROM}; leave the setting empty."
+        )
+    network: nn.Module = smp.Unet(
+        f"timm-{packaged_encoder.ARCHITECTURE}",
+        encoder_depth=depth,
+        encoder_weights=None,
+        decoder_channels=[width * 2**level for level in reversed(range(depth))],
+        classes=classes,
+    )
+    if weights is not None:
+        packaged_encoder.load_weights(network.get_submodule("encoder"))
+    return network
+
+
+def _build_of_library(encoder: str, classes: int, depth: int, weights: str | None) -> nn.Module:
+    import segmentation_models_pytorch as smp
 
     try:
         network = smp.Unet(
@@ -64,4 +93,5 @@ def memory_format(encoder: str, device: torch.device) -> torch.memory_format:
 
     On a CPU in float32 some encoders of the library (mobileone_s0) end the process in channels-last order.
     """
-    return torch.channels_last if encoder == CLASSICAL or device.type == "cuda" else torch.contiguous_format
+    safe = encoder in (CLASSICAL, packaged_encoder.NAME)
+    return torch.channels_last if safe or device.type == "cuda" else torch.contiguous_format

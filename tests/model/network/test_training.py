@@ -11,7 +11,8 @@ from model.network.checkpoint import TrainedModel
 from model.network.dice import dice
 from model.network.inference import predict_mask, predict_masks
 from model.network.recipe import Recipe
-from model.network.training import train
+from model.network.training import train, train_and_average
+from model.network.unet import build_network
 from tests.model.conftest import Images, Masks, blobs
 
 
@@ -102,3 +103,41 @@ def test_progress_is_reported_and_may_cancel(discs: tuple[Images, Masks], tiny_r
 def test_nothing_to_train_on_is_said() -> None:
     with pytest.raises(TooFewLabelsError, match="label an image first"):
         train([], [], classes=2, recipe=Recipe(), seed=0)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_a_pretrained_encoder_keeps_what_it_knows(
+    discs: tuple[Images, Masks], tiny_recipe: Recipe, rate: float
+) -> None:
+    """The statistics of its batch normalisation always, its weights at a rate of 0."""
+    recipe = tiny_recipe.replace(encoder="efficientnet-lite0", encoder_rate=rate)
+    trained_network = trained(discs, recipe, ["00.png"], steps=3).network
+    before = build_network("efficientnet-lite0", 2, width=4, depth=2, weights="imagenet").state_dict()
+    changed = {
+        name for name, value in trained_network.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert {name.split(".")[0] for name in changed} == {"decoder", "segmentation_head"} | (
+        {"encoder"} if rate else set()
+    )
+    assert not [name for name in changed if name.startswith("encoder.") and "running" in name]
+
+
+def test_averaged_weights_are_the_running_average_of_those_of_each_step(
+    discs: tuple[Images, Masks], tiny_recipe: Recipe
+) -> None:
+    """And the training itself is the same; the average is what predicts and what is saved."""
+    networks = [trained(discs, tiny_recipe, ["00.png"], steps=1)]
+    recipe, (images, masks) = tiny_recipe.replace(average=0.75), discs
+    options: dict[str, Any] = {"classes": 2, "recipe": recipe, "seed": 3}
+    last, averaged = train_and_average([images["00.png"]], [masks["00.png"]], steps=1, **options)
+    assert averaged is not None
+    for name, value in networks[0].network.state_dict().items():
+        assert torch.equal(value, last.network.state_dict()[name])
+        assert torch.equal(value, averaged.network.state_dict()[name])  # of one step
+    last, averaged = train_and_average([images["00.png"]], [masks["00.png"]], steps=5, **options)
+    assert averaged is not None
+    assert not averaged.network.training
+    weights = [dict(each.network.state_dict())["segmentation_head.0.weight"] for each in (last, averaged)]
+    assert not torch.equal(*weights)
+    used = train([images["00.png"]], [masks["00.png"]], steps=5, **options)
+    assert torch.equal(used.network.state_dict()["segmentation_head.0.weight"], weights[1])

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import interpolate
 
 from model.arrays import Image
+from model.network import packaged_encoder
 from model.pixels import FeatureExtractor, draw_sample, features, filter_bank, pretrained
 from model.pixels.features import Level
 
@@ -123,18 +124,18 @@ def test_without_the_weights_the_filters_remain(
 ) -> None:
     """One line in the log tells why and what to do; the version of the features is another."""
     usual = FeatureExtractor().version
-    spec = importlib.util.find_spec(pretrained.PACKAGE)
+    spec = importlib.util.find_spec(packaged_encoder.PACKAGE)
     assert spec is not None
     assert spec.origin is not None
     package = tmp_path / "package"
-    weights = package / pretrained.WEIGHTS
+    weights = package / packaged_encoder.WEIGHTS
     weights.parent.mkdir(parents=True)
-    content = (Path(spec.origin).parent / pretrained.WEIGHTS).read_bytes()
+    content = (Path(spec.origin).parent / packaged_encoder.WEIGHTS).read_bytes()
     if damage == "cut off":
         weights.write_bytes(content[:-1000])
     elif damage == "other tensors":
         torch.save({"weight": torch.zeros(3)}, weights)
-        monkeypatch.setattr(pretrained, "DIGEST", hashlib.sha256(weights.read_bytes()).hexdigest())
+        monkeypatch.setattr(packaged_encoder, "DIGEST", hashlib.sha256(weights.read_bytes()).hexdigest())
     found = None if damage == "missing package" else ModuleSpec("package", None, origin=str(package / "x.py"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: found)
     pretrained.load_encoder.cache_clear()
