@@ -48,32 +48,35 @@ def _declared_options() -> dict[str, Option]:
     return {name: option for name, (option, _) in strategy_options().items()}
 
 
-def known_recipe(value: dict[str, object]) -> dict[str, object]:
+def known_recipe(value: object) -> dict[str, object]:
+    """The settings of a recipe that is given by its name or as an object. Raises ValueError."""
     from model.errors import RecipeError
-    from model.network.recipe import Recipe
+    from model.network.recipe import read_recipe
 
     try:
-        Recipe.from_dict(value)
+        return read_recipe(value)
     except (RecipeError, TypeError) as error:
         raise ValueError(str(error)) from error
-    return value
 
 
 def check_encoder(recipe: Mapping[str, object]) -> None:
     """Build the network of a recipe once, which tells whether its encoder is known. Raises SettingsError.
 
-    Only where another than the classical one is chosen, as it takes seconds; the weights are not fetched.
+    Only where another than the classical one is chosen, as it takes seconds. Weights are read where they are
+    installed, but not fetched.
     """
+    from model.network import packaged_encoder
     from model.network.recipe import Recipe
+    from model.network.unet import CLASSICAL
 
     wanted = Recipe.from_dict(dict(recipe))
-    if wanted.encoder == Recipe.encoder and wanted.encoder_weights is None:
+    if wanted.encoder == CLASSICAL and wanted.encoder_weights is None:
         return
     from model.errors import RecipeError
     from model.network.unet import build_network
 
     try:
-        weights = wanted.encoder_weights if wanted.encoder == Recipe.encoder else None
+        weights = wanted.pretrained if wanted.encoder in (CLASSICAL, packaged_encoder.NAME) else None
         build_network(wanted.encoder, 2, width=wanted.width, depth=wanted.depth, weights=weights)
     except RecipeError as error:
         raise SettingsError(f"RECIPE: {error}") from error
@@ -138,12 +141,13 @@ class ProjectSettings(_WithStrategyOptions):
         3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published."
     )
     recipe: dict[str, object] = Field(
-        default_factory=dict, description="Training settings in place of the service's."
+        default_factory=dict,
+        description="Training settings in place of the service's; given by the name of a recipe, too.",
     )
 
-    @field_validator("recipe")
+    @field_validator("recipe", mode="before")
     @classmethod
-    def _recipe(cls, value: dict[str, object]) -> dict[str, object]:
+    def _recipe(cls, value: object) -> dict[str, object]:
         return known_recipe(value)
 
     live: bool = Field(

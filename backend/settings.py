@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -15,7 +16,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.errors import SettingsError
 from backend.project_settings import ProjectSettings, explain, known_recipe
@@ -34,6 +35,14 @@ MOST_BYTES = 512_000_000
 def _empty_is_none(value: object) -> object:
     """An empty environment variable means the same as an absent one."""
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _from_json(text: str) -> object:
+    """What JSON says; text that is none, such as a name, as it is."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text.strip()
 
 
 Optional_ = Annotated[str | None, BeforeValidator(_empty_is_none)]
@@ -125,8 +134,9 @@ class Settings(BaseSettings):
     job_hours: float = Field(24, gt=0, description="Hours after which a job is given up.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = Field(False, description="One JSON object a line instead of text.")
-    recipe: dict[str, object] = Field(
-        default_factory=dict, description='Training settings as JSON, such as {"width": 32, "steps": 1200}.'
+    recipe: Annotated[dict[str, object], NoDecode] = Field(
+        default_factory=dict,
+        description='Training settings as JSON, such as {"width": 32, "steps": 1200}, or a name: paper.',
     )
     project_defaults: dict[str, object] = Field(
         default_factory=dict, description="Project settings as JSON; extra params win."
@@ -142,10 +152,11 @@ class Settings(BaseSettings):
             raise ValueError(f"found {value!r}, expected an address such as http://label-studio:8080")
         return value.rstrip("/")
 
-    @field_validator("recipe")
+    @field_validator("recipe", mode="before")
     @classmethod
-    def _check_recipe(cls, value: dict[str, object]) -> dict[str, object]:
-        return known_recipe(value)  # here, as a typo must not be told only when the labels are made
+    def _check_recipe(cls, value: object) -> dict[str, object]:
+        # Here, as a typo must not be told only when the labels are made.
+        return known_recipe(_from_json(value) if isinstance(value, str) else value)
 
     @field_validator("project_defaults")
     @classmethod

@@ -13,7 +13,7 @@ import typer
 
 from model.data.mask_coding import MaskOptions, Meaning
 from model.network.device import default_device, default_width
-from model.network.recipe import Recipe
+from model.network.recipe import NAMED, Recipe
 from model.options import Option, options_of
 from model.strategies import default_options, describe_default, paper_options, strategy_options
 
@@ -61,17 +61,22 @@ class Given:
         return {name: value for name, value in self.values.items() if value is not None}
 
 
+@dataclass(frozen=True)
 class GivenRecipe(Given):
     """Called for the recipe, so that errors in its options are explained like a command's others."""
 
+    name: str | None = None  # of NAMED; other options say what differs from it
+
     def __call__(self) -> Recipe:
         """The recipe of the options. Raises RecipeError."""
-        return Recipe(**{"width": default_width(default_device())} | self.said)
+        named = NAMED[self.name] if self.name else {}
+        return Recipe(**{"width": default_width(default_device())} | named | self.said)
 
     def check_only(self, names: Collection[str], why: str) -> None:
         """Raise typer.BadParameter where the command line says something about others than `names`."""
         declared = options_of(Recipe)
         others = [_flag(declared[name]) for name in self.said if name not in names]
+        others += ["--recipe"] * (self.name is not None)
         if others:
             raise typer.BadParameter(f"{why}; leave it out.", param_hint=", ".join(f"'{o}'" for o in others))
 
@@ -102,6 +107,22 @@ class GivenStrategyOptions(Given):
                 )
 
 
+_NAMES: Any = Literal.__getitem__(tuple(NAMED))
+_NAME = inspect.Parameter(
+    "recipe",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        _NAMES | None,
+        typer.Option(
+            "--recipe",
+            help="How networks are trained, by a name: 'paper', the paper's way. Other options win over it.",
+            show_default=False,
+        ),
+    ],
+)
+
+
 def declared_options(
     *, recipe_without: Collection[str] = (), strategies: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -124,8 +145,9 @@ def declared_options(
         def run(**values: Any) -> None:
             for each in declared:
                 _check(each, values[each.name])
+            name = values.pop(_NAME.name)
             given: dict[str, Any] = {
-                "recipe": GivenRecipe({each.name: values.pop(each.name) for each in recipe})
+                "recipe": GivenRecipe({each.name: values.pop(each.name) for each in recipe}, name)
             }
             if strategies:
                 given["options"] = GivenStrategyOptions(
@@ -134,7 +156,7 @@ def declared_options(
             command(**given, **values)
 
         seed = [parameters.pop("seed")] if "seed" in parameters else []
-        run.__signature__ = inspect.Signature([*parameters.values(), *of_strategies, *recipe, *seed])  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature([*parameters.values(), *of_strategies, _NAME, *recipe, *seed])  # type: ignore[attr-defined]
         return run
 
     return decorate

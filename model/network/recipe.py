@@ -14,6 +14,29 @@ from model.options import check_options, option, options_of
 LATER: dict[str, Any] = {"encoder_rate": 1.0, "average": 0.0, "flips": False}
 """Settings that earlier editions did not know, at what they did."""
 MISSING = object()
+PAPER: dict[str, Any] = {
+    **{"encoder": "unet", "encoder_weights": None, "encoder_rate": 1.0, "depth": 4},
+    **{"crop": 128, "batch": 4, "steps": 600, "row_steps": 200, "learning_rate": 3e-3, "weight_decay": 1e-2},
+    **{"average": 0.0, "flips": False},
+}
+"""The classical U-Net with batch normalisation, from scratch (Grüning et al. 2020, section III).
+The paper does not say for how long it learns, nor how fast; these stay, whatever the default becomes.
+Width, size of images and precision go with the device and the images, as by default."""
+NAMED = {"paper": PAPER}
+
+
+def read_recipe(value: object) -> dict[str, Any]:
+    """The settings of a recipe as people give it: by its name, or as an object of some of them.
+    Raises RecipeError."""
+    if isinstance(value, str) and value in NAMED:
+        return dict(NAMED[value])
+    if not isinstance(value, dict):
+        raise RecipeError(
+            f"found {value!r}, expected {' or '.join(map(repr, NAMED))}, or a JSON object such as"
+            ' {"width": 32}.'
+        )
+    Recipe.from_dict(value)
+    return value
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,23 @@ def test_names_are_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.own_url == "http://127.0.0.1:9191"
 
 
+@pytest.mark.parametrize("given", ["paper", " paper ", '"paper"'])
+def test_a_recipe_may_be_given_by_its_name(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """As all others then see it: by its settings, over which a project's own go."""
+    monkeypatch.setenv("RECIPE", given)
+    named = read_settings().recipe
+    assert (named["encoder"], named["steps"]) == ("unet", 600)
+    assert parse_project_settings('{"recipe": "paper"}').recipe == named
+    assert parse_project_settings(None, {"recipe": "paper"}).recipe == named
+
+
 def test_an_encoder_that_nobody_knows_is_told_before_the_work() -> None:
     """The name alone does not tell, so the network is built once; the classical one is known."""
     check_encoder({"width": 8})
     check_encoder({"encoder": "resnet18", "encoder_weights": "imagenet"})
+    check_encoder({"encoder": "efficientnet-lite0"})
     for recipe, message in (
+        ({"encoder": "efficientnet-lite0", "encoder_weights": "noisy"}, "comes with those of imagenet"),
         ({"encoder": "resnt18"}, "RECIPE: Encoder 'resnt18'"),
         ({"encoder_weights": "imagenet"}, "no pretrained weights"),
     ):
@@ -75,7 +87,10 @@ def test_secrets_are_masked_when_printed() -> None:
         ("REDIS_URL", "http://x", "REDIS_URL: .*redis://"),
         ("NIGHTLY", "every night", "NIGHTLY: .*cron time"),
         ("BASIC_AUTH_USER", "u", "BASIC_AUTH_USER and BASIC_AUTH_PASS: found only one"),
-        ("RECIPE", "width=8", "expected JSON"),
+        ("RECIPE", "width=8", "RECIPE: found 'width=8', expected 'paper', or a JSON object"),
+        ("RECIPE", '{"width": 8', "RECIPE: found '{\"width\": 8', expected 'paper', or a JSON object"),
+        ("RECIPE", '"papr"', "RECIPE: found 'papr', expected 'paper'"),
+        ("RECIPE", "8", "RECIPE: found 8, expected 'paper'"),
         ("RECIPE", '{"stepps": 8}', "RECIPE: Unknown recipe settings stepps; known are encoder"),
         ("RECIPE", '{"width": "8"}', "RECIPE: width: found '8', expected a whole number"),
         ("RECIPE", '{"learning_rate": "fast"}', "RECIPE: learning_rate: found 'fast', expected a number"),
@@ -85,6 +100,12 @@ def test_secrets_are_masked_when_printed() -> None:
             '{"recipe": {"stepps": 8}}',
             "PROJECT_DEFAULTS: recipe: Unknown recipe settings stepps",
         ),
+        (
+            "PROJECT_DEFAULTS",
+            '{"recipe": "papr"}',
+            "PROJECT_DEFAULTS: recipe: found 'papr', expected 'paper'",
+        ),
+        ("PROJECT_DEFAULTS", "width=8", "expected JSON"),
         ("QUIET_SECONDS", "-1", "QUIET_SECONDS"),
     ],
 )
@@ -174,6 +195,9 @@ def test_extra_params_win_over_defaults() -> None:
         ('{"strategy": "magic"}', "strategy: found 'magic', expected one of "),
         ('{"recipe": {"wdth": 8}}', "recipe: Unknown recipe settings wdth"),
         ('{"recipe": {"width": "8"}}', "recipe: width: found '8'"),
+        ('{"recipe": "papr"}', "recipe: found 'papr', expected 'paper', or a JSON object"),
+        ('{"recipe": ["paper"]}', "recipe: found \\['paper'\\], expected 'paper'"),
+        ('{"recipe": null}', "recipe: found None, expected 'paper'"),
         ("[1]", "expected a JSON object"),
         ("budget=5", "found 'budget=5'"),
     ],

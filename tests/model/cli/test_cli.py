@@ -537,10 +537,10 @@ def test_numbers_out_of_range_are_said(option: str, value: str) -> None:
 def test_options_of_unets_are_refused_where_none_is_trained() -> None:
     """All at once, by their names; those that both learners have are taken."""
     paths = ["--data", "d", "--split", "s", "--out", "o", "--learner", "pixel", "--image-size", "96"]
-    done = model("experiment", *paths, "--steps", "9", "--learning-rate", "1", "--precision", "float32")
+    done = model("experiment", *paths, "--steps", "9", "--recipe", "paper", "--precision", "float32")
     said = " ".join(done.output.replace("│", " ").split())
     assert done.exit_code == 2
-    assert "'--steps', '--learning-rate': means nothing with --learner pixel" in said
+    assert "'--steps', '--recipe': means nothing with --learner pixel" in said
     done = model("experiment", *paths, "--similarity", "unet")
     assert (done.exit_code, "trains no U-Nets" in done.stderr) == (2, True)
 

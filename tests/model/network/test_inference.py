@@ -36,6 +36,20 @@ def test_probabilities_have_the_size_of_the_image_and_sum_to_one(
     np.testing.assert_allclose(probabilities.sum(axis=0), 1.0, atol=1e-4)
 
 
+def test_flips_are_averaged_in_place(model: TrainedModel) -> None:
+    """A mirrored image gets the mirrored mask, also in tiles, and the mean differs from one prediction."""
+    model = TrainedModel(model.network, 2, model.recipe.replace(flips=True))
+    image = blobs(1, side=64)[0][:33]
+    for tile in (TILE, 48):
+        found = forward(model, [image], tile=tile)[0].numpy()
+        for turned in ((1,), (2,), (1, 2)):
+            there = np.flip(image, [axis - 1 for axis in turned]).copy()
+            back = np.flip(forward(model, [there], tile=tile)[0].numpy(), turned)
+            np.testing.assert_allclose(back, found, atol=1e-5)
+    once = TrainedModel(model.network, 2, model.recipe.replace(flips=False))
+    assert np.abs(predict_probabilities(once, image) - predict_probabilities(model, image)).max() > 1e-4
+
+
 def test_probabilities_at_the_original_size(model: TrainedModel) -> None:
     assert predict_probabilities(model, blobs(1)[0], size=(100, 151)).shape == (2, 100, 151)
     assert predict_mask(model, blobs(1)[0], size=(100, 151)).dtype == np.uint8

@@ -17,11 +17,13 @@ from model.network.recipe import Recipe
 from model.network.unet import build_network
 
 
-@pytest.mark.parametrize("encoder", ["unet", "resnet18"])
-def test_onnxruntime_draws_the_same_masks(encoder: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("encoder", "flips"), [("unet", False), ("resnet18", False), ("efficientnet-lite0", True)]
+)
+def test_onnxruntime_draws_the_same_masks(encoder: str, flips: bool, tmp_path: Path) -> None:
     """Of images of any size, several at once, too."""
     torch.manual_seed(1)
-    recipe = Recipe(encoder=encoder, width=8, depth=3, max_side=96, precision="float32")
+    recipe = Recipe(encoder=encoder, width=8, depth=3, max_side=96, precision="float32", flips=flips)
     network = build_network(encoder, 3, width=recipe.width, depth=recipe.depth).eval()
     model = TrainedModel(network, 3, recipe)
     write_onnx(model, tmp_path / "model.onnx", ["axon", "nucleus"])

@@ -1,9 +1,12 @@
 """The training settings."""
 
+import re
+
 import pytest
 
 from model.errors import RecipeError
-from model.network.recipe import Recipe
+from model.network.recipe import PAPER, Recipe, read_recipe
+from model.options import options_of
 
 
 def test_a_recipe_survives_json() -> None:
@@ -40,3 +43,17 @@ def test_what_an_earlier_edition_wrote_is_still_the_same_recipe() -> None:
     assert not {"encoder_rate", "average", "flips"} & Recipe().to_dict().keys()
     recipe = Recipe(encoder="efficientnet-lite0", encoder_rate=0, average=0.9, flips=True)
     assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+def test_a_named_recipe_says_everything_but_what_goes_with_the_device_and_the_images() -> None:
+    """So that it stays what it is when a default changes."""
+    assert options_of(Recipe).keys() - PAPER.keys() == {"width", "max_side", "precision"}
+    assert Recipe.from_dict(read_recipe("paper")).encoder == "unet"
+    read_recipe("paper")["encoder"] = "resnet18"
+    assert PAPER["encoder"] == "unet"
+
+
+@pytest.mark.parametrize("value", ["Paper", "", None, 8, ["paper"]])
+def test_a_recipe_that_is_neither_name_nor_object_is_quoted(value: object) -> None:
+    with pytest.raises(RecipeError, match=f"found {re.escape(repr(value))}, expected 'paper', or a JSON"):
+        read_recipe(value)

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from model.errors import RecipeError
+from model.network import packaged_encoder
 from model.network.inference import predict_mask
 from model.network.recipe import Recipe
 from model.network.training import train
@@ -96,3 +97,18 @@ def test_mobileone_is_trained_and_predicts_in_float32() -> None:
 def test_pretrained_weights_of_the_classical_network_do_not_exist() -> None:
     with pytest.raises(RecipeError, match="no pretrained weights"):
         build_network("unet", 2, width=4, depth=3, weights="imagenet")
+
+
+def test_the_installed_encoder_begins_with_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its decoder has the recipe's width; without the package a training says what to do."""
+    network = build_network("efficientnet-lite0", 3, width=8, depth=3, weights="imagenet").eval()
+    assert network(torch.zeros(1, 3, 64, 32)).shape == (1, 3, 64, 32)
+    assert network.state_dict()["decoder.blocks.2.conv2.0.weight"].shape[0] == 8
+    stem = packaged_encoder.read_weights()["_conv_stem.weight"]
+    assert torch.equal(network.state_dict()["encoder.conv_stem.weight"], stem)
+    monkeypatch.setattr(packaged_encoder, "PACKAGE", "no_such_package")
+    image, mask = blobs(0)
+    recipe = Recipe(encoder="efficientnet-lite0", depth=2, crop=32, steps=1)
+    with pytest.raises(RecipeError, match=r"no-such-package is not installed. Install what requirements.txt"):
+        train([image], [mask], classes=2, recipe=recipe, seed=0)
+    build_network("efficientnet-lite0", 2, width=4, depth=2)  # to load weights into, it is not needed
