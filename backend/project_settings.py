@@ -65,9 +65,7 @@ def check_encoder(recipe: Mapping[str, object]) -> None:
     Only where another than the classical one is chosen, as it takes seconds. Weights are read where they are
     installed, but not fetched.
     """
-    from model.network import packaged_encoder
-    from model.network.recipe import Recipe
-    from model.network.unet import CLASSICAL
+    from model.network.recipe import CLASSICAL, PACKAGED, Recipe
 
     wanted = Recipe.from_dict(dict(recipe))
     if wanted.encoder == CLASSICAL and wanted.encoder_weights is None:
@@ -76,7 +74,7 @@ def check_encoder(recipe: Mapping[str, object]) -> None:
     from model.network.unet import build_network
 
     try:
-        weights = wanted.pretrained if wanted.encoder in (CLASSICAL, packaged_encoder.NAME) else None
+        weights = wanted.pretrained if wanted.encoder in (CLASSICAL, PACKAGED) else None
         build_network(wanted.encoder, 2, width=wanted.width, depth=wanted.depth, weights=weights)
     except RecipeError as error:
         raise SettingsError(f"RECIPE: {error}") from error

