@@ -12,7 +12,7 @@ from backend.project.job_words import RUNNING, list_waiting
 from backend.project.project_status import ProjectStatus
 from backend.project.skipped_tasks import Skipped
 from backend.project.version_list import RollbackPlan, VersionEntry, VersionList
-from backend.store.version_history import ROLLBACK, describe_change
+from backend.store.version_history import ON_PAGE, ROLLBACK, describe_change
 from backend.store.version_record import Learner
 from model.reason import describe_bound, describe_reason
 
@@ -100,7 +100,7 @@ def examination(found: Examination) -> str:
 
 def describe(state: ProjectStatus) -> str:
     """The state of a project as a few lines."""
-    version, labels, round_, running = state.version, state.labels, state.round, state.running
+    version, round_, running = state.version, state.round, state.running
     lines = [f"Project {state.project}"]
     if version:
         dice = version.held_out_dice
@@ -116,7 +116,7 @@ def describe(state: ProjectStatus) -> str:
             "  model    none yet;"
             f" {'the first one is being trained' if training else 'label an image and submit it'}"
         )
-    lines.append(f"  labels   {labels.trained} trained, {labels.waiting} waiting")
+    lines.append(f"  labels   {_labels(state)}")
     if state.time_saved:
         lines.append(f"  time     {state.time_saved}")
     if round_:
@@ -149,6 +149,23 @@ def describe(state: ProjectStatus) -> str:
     if state.last_error:
         lines.append(f"  error    {state.last_error.message}")
     return "\n".join(lines)
+
+
+def _labels(state: ProjectStatus) -> str:
+    """How many there are, and which model has learnt how many of them."""
+    count, version, waiting = state.images.labelled, state.version, state.labels.waiting
+    parts = [str(count)]
+    if version and version.kind == Learner.PIXEL and state.live:
+        missing = count - version.labels
+        learnt = "all" if missing <= 0 else f"{version.labels}, and the others within seconds"
+        parts.append(f"the pixel classifier {version.name} has learnt {learnt}" if count else "")
+    elif version:
+        learnt = "all" if version.labels >= count else str(version.labels)
+        parts.append(f"the {Learner(version.kind).noun} {version.name} has learnt {learnt}" if count else "")
+    if waiting:
+        wait = "waits" if waiting == 1 else "wait"
+        parts.append(f"{waiting} {wait} for the next training of the U-Net")
+    return "; ".join(filter(None, parts))
 
 
 def served_text(others: int) -> str:
@@ -197,8 +214,8 @@ def versions_table(found: VersionList) -> str:
     ]
     for use in found.uses:
         if use.by == ROLLBACK:
-            by = f" by {use.who}" if use.who else ""
-            why = f": {use.reason}" if use.reason else ""
+            by = f" by {use.person}" if use.person else ""
+            why = f": {use.reason}" if use.reason not in ("", ON_PAGE) else ""
             lines.append(f"{use.time} {describe_change(use.before, use.version)}{by}{why}")
     return "\n".join(lines)
 

@@ -98,7 +98,8 @@ class DemoProject:
         if not labelled:
             for done, name in enumerate(names):
                 tick(done, len(names))
-                regions = from_mask(self.pictures.pool.labels[name], self._config)
+                drawn = from_mask(self.pictures.pool.labels[name], self._config)
+                regions = [region | {"origin": "manual"} for region in drawn]  # no model has drawn them
                 # A task's lead time is what the annotator needed; nobody needed any.
                 self._post(f"/api/tasks/{tasks[name]}/annotations", {"result": regions, "lead_time": 0})
                 labelled.add(tasks[name])

@@ -65,9 +65,9 @@ def renew_masks(
     *,
     most: int | None = None,
     seconds: float | None = None,
-) -> int:
+) -> list[int]:
     """Put a copy of the round of `record` in force as `name`, with the masks of `version`;
-    returns how many tasks show one. The holder of the project's round fence calls it.
+    returns the tasks that show one. The holder of the project's round fence calls it.
 
     places: the first to be served first.
     most: so many masks are drawn at most, in about so many `seconds`; the syncs draw the others.
@@ -125,7 +125,7 @@ def renew_masks(
             ):  # away: the sync brings the order in force back as soon as it is there again
                 _take_back(context, name, str(record.round))
         raise
-    return len(shown)
+    return shown
 
 
 def _take_back(context: Context, name: str, in_force: str) -> None:

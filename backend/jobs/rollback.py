@@ -17,6 +17,7 @@ from typing import Any
 from backend.jobs.promotion import cache_version, deciding
 from backend.jobs.renewal import next_round, read_places, renew_masks
 from backend.labelstudio.order import priorities
+from backend.project import skipped_tasks
 from backend.project.context import Context
 from backend.queue.job_result import JobResult
 from backend.queue.progress import Progress
@@ -70,10 +71,10 @@ def roll_back(context: Context, progress: Progress, request: Request, *, job_id:
     if DrawnMasks(context.storage, context.folder).was_shown(name):
         priorities.resume(context.client, context.project_id, name)
     places = read_places(context, record, name) if record else []
-    masks = 0
+    shown: list[int] = []
     if record is not None and places:
         reason = describe_change(before, request.version)
-        masks = renew_masks(
+        shown = renew_masks(
             context,
             progress,
             record,
@@ -83,10 +84,7 @@ def roll_back(context: Context, progress: Progress, request: Request, *, job_id:
             reason,
             lambda: _put_in_use(context, request),
         )
-        text = (
-            f"the {len(places)} images that are left to label stay in the same order,"
-            f" {masks} of them show its masks"
-        )
+        text = _told(context, [place.task_id for place in places], shown)
     else:
         progress.too_late_to_stop()
         progress.check()
@@ -99,9 +97,17 @@ def roll_back(context: Context, progress: Progress, request: Request, *, job_id:
         "before": before,
         "round": name,
         "tasks": len(places),
-        "masks": masks,
+        "masks": len(shown),
         "reason": text,
     }
+
+
+def _told(context: Context, tasks: list[int], shown: list[int]) -> str:
+    """What becomes of order and masks; of the images that the page calls left to label."""
+    skipped = skipped_tasks.noted(context.redis, context.project_id).done
+    left, masks = len(set(tasks) - skipped), len(set(shown) - skipped)
+    text = f"the order stays, and {masks} of the {left} images that are left to label show its masks"
+    return text if masks == left else f"{text}; on the others it draws none, or later"
 
 
 def nothing_to_do(context: Context, request: Request, job_id: str) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from backend.errors import RegionError, TaskImageError, UnknownLabelError
 from backend.labelstudio.http.answers import Task
-from backend.labelstudio.labels.annotations import chosen
+from backend.labelstudio.labels.annotations import chosen, is_made_of_a_mask
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import draw_regions
 from backend.project.context import Context, Setup
@@ -204,7 +204,9 @@ def _add(context: Context, labels: Labels, task: Task, setup: Setup, on_label: O
         drawing = draw_regions(annotation.get("result") or [], setup.config, size, name=name)
         full = drawing.mask
         mask = resize_mask(full, (image.shape[0], image.shape[1]))
-        if mask.shape != full.shape and len(labels.masks) < SHRUNK:
+        # What a model has drawn at the working size, specks included, tells nothing of how small objects are.
+        by_hand = not is_made_of_a_mask(annotation)
+        if mask.shape != full.shape and by_hand and labels.losses.masks < SHRUNK:
             labels.losses.add(count_losses(full, setup.recipe.max_side))
         if on_label is not None:
             on_label(int(task["id"]), annotation, full)

@@ -118,7 +118,7 @@ def describe_choice(versions: Versions) -> str:
         return ""
     drawn = f"The {current.kind.noun} draws the masks"
     if use.by == ROLLBACK:
-        return f"{drawn}: {use.who or 'a person'} chose {current.name}."
+        return f"{drawn}: {use.person or 'a person'} chose {current.name}."
     if rival is None:
         return f"{drawn}: no U-Net is trained yet."
     common = common_tasks(current, rival)

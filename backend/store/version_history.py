@@ -12,6 +12,8 @@ from backend.store.storage import Storage
 
 KEPT = 200
 """Changes that are remembered, the newest last."""
+ON_PAGE = "asked for on the status page"
+"""The reason of what somebody asked for by a button of that page."""
 TRAINING = "training"
 ROLLBACK = "rollback"
 
@@ -26,6 +28,12 @@ class Use:
     who: str = ""  # the person who asked for it, as far as known; empty for what happens by itself
     reason: str = ""
     before: str | None = None  # the version in use until then
+
+    @property
+    def person(self) -> str:
+        """Who asked for it, in words; empty where nobody knows.
+        All who use the status page share one user, whose name would tell nothing."""
+        return "someone on the status page" if self.reason == ON_PAGE else self.who
 
     @property
     def forward(self) -> bool:

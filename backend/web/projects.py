@@ -20,6 +20,7 @@ from backend.queue.enqueue import (
 from backend.queue.follow import follow
 from backend.queue.project_info import ProjectInfo
 from backend.queue.project_jobs import cancel
+from backend.store.version_history import ON_PAGE
 from backend.web import payload
 from backend.web.answers import wants_page
 from backend.web.cross_site import HEADER
@@ -174,4 +175,4 @@ def _where_requested() -> str:
     """Where a person pressed a button, for the records that tell why something was done."""
     if request.headers.get("User-Agent", "").startswith(LABEL_STUDIO_AGENT):
         return "asked for in Label Studio's Actions menu"
-    return "asked for on the status page" if HEADER in request.headers else "asked for by a program over HTTP"
+    return ON_PAGE if HEADER in request.headers else "asked for by a program over HTTP"

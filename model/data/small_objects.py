@@ -39,6 +39,9 @@ class Losses:
     pixels: Counter[int] = field(default_factory=Counter)
     lost_objects: Counter[tuple[int, int]] = field(default_factory=Counter)
     lost_pixels: Counter[tuple[int, int]] = field(default_factory=Counter)
+    masks: int = 0
+    longest: int = 0
+    """The longest side of a mask, in pixels: no working size need be larger."""
 
     def loses(self, side: int) -> bool:
         """Whether a working size loses more of a class than it may;
@@ -60,8 +63,12 @@ class Losses:
 
     def add(self, other: Losses) -> None:
         """Count the masks of another in."""
-        for mine, more in zip(vars(self).values(), vars(other).values(), strict=True):
-            mine.update(more)
+        self.objects.update(other.objects)
+        self.pixels.update(other.pixels)
+        self.lost_objects.update(other.lost_objects)
+        self.lost_pixels.update(other.lost_pixels)
+        self.masks += other.masks
+        self.longest = max(self.longest, other.longest)
 
 
 def count_losses(mask: Mask, side: int) -> Losses:
@@ -71,8 +78,8 @@ def count_losses(mask: Mask, side: int) -> Losses:
     Of a mask of more than MOST_PIXELS every second pixel is looked at, or third.
     """
     step = math.ceil(math.sqrt(mask.size / MOST_PIXELS))
+    losses = Losses(masks=1, longest=max(mask.shape))
     mask = mask[::step, ::step]
-    losses = Losses()
     labelled = {
         number: ndimage.label(mask == number, np.ones((3, 3)))
         for number in present_values(mask).tolist()
@@ -129,6 +136,8 @@ def warn_of_losses(losses: Losses, side: int, setting: str = "--image-size") -> 
         ),
         None,
     )
+    if keeping is not None and losses.longest:
+        keeping = min(keeping, losses.longest)
     if keeping is None:
         return f"{found}, and even {SIDES[-1]} loses some: cut the images into tiles."
     return (

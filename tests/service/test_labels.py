@@ -153,13 +153,28 @@ def test_objects_that_the_working_size_loses_are_told(lab: Lab) -> None:
     dots = np.zeros((80, 96))
     dots[4:76:9, 5:91:9] = 1
     lab.label(lab.tasks[0], dots)
+    (made,) = lab.http.get(f"/api/tasks/{lab.tasks[0]}/").json()["annotations"]
+
+    def drawn_by(origin: str) -> None:
+        regions = [region | {"origin": origin} for region in made["result"]]
+        lab.http.patch(f"/api/annotations/{made['id']}/", json={"result": regions}).raise_for_status()
+
+    drawn_by("manual")
     setup = lab.context.setup()
-    for side, told in ((32, '"max_side": 768 keeps them'), (96, "")):
+    for side, told in ((32, '"max_side": 96 keeps them'), (96, "")):
         options = setup.options.model_copy(update={"recipe": {"max_side": side}})
         chosen = Setup(setup.project, setup.config, options, setup.settings)
         note = review(read_labels(lab.context, chosen, lambda *_: None), setup.config)["labels: small"]
         assert told in note
         assert bool(told) == bool(note)
+
+    # What the model drew, and somebody submitted, is no object of theirs.
+    for origin, counts in (("manual", True), ("prediction-changed", False), ("prediction", False)):
+        drawn_by(origin)
+        small = setup.options.model_copy(update={"recipe": {"max_side": 32}})
+        chosen = Setup(setup.project, setup.config, small, setup.settings)
+        note = review(read_labels(lab.context, chosen, lambda *_: None), setup.config)["labels: small"]
+        assert bool(note) == counts, origin
 
 
 def test_a_version_of_empty_labels_of_an_early_edition_blocks_nothing(lab: Lab) -> None:

@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 
 TITLE = "Recompute queries"
 TEXT = (
-    "The recommended order of this project is computed anew: the model is trained again if there are new"
-    " labels, new networks are trained to compare the images, and the order of all unlabelled tasks is"
-    " rewritten, not only of the selected ones. This takes minutes, on large projects hours; annotators go on"
-    " meanwhile in the order of before. Labels are not touched. Budget and strategy hold for this time only."
+    "Compute a new order. New labels are learnt first; then the order of all unlabelled tasks is computed and"
+    " written anew, not only of the selected ones. The usual strategy takes seconds to minutes; one that"
+    " trains networks to compare the images takes up to hours. Annotators go on meanwhile in the order of"
+    " before. No label is changed. Budget, strategy and options hold for this order only."
 )
 WHO = "For the project's creator and the organization's owner."
 ORDER = 80

@@ -22,6 +22,16 @@ def chosen(task: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return max(valid, key=_age, default=None)
 
 
+def is_made_of_a_mask(annotation: Mapping[str, Any]) -> bool:
+    """Whether a label began as a mask that a model had drawn, changed or not, as Label Studio's page notes in
+    each region."""
+    regions = annotation.get("result") or []
+    return any(
+        isinstance(region, dict) and str(region.get("origin") or "").startswith("prediction")
+        for region in regions
+    )
+
+
 def annotator_of(annotation: Mapping[str, Any]) -> str:
     """Who submitted an annotation, as far as Label Studio tells: their name and address, or their number."""
     author = annotation.get("completed_by")

@@ -20,7 +20,7 @@ from backend.project.version_list import VersionList
 from backend.queue.project_jobs import CANCELLED
 from backend.store.round_pictures import INDEX, NO_PICTURE, SIMILARITY, Picture
 from backend.store.round_record import round_in_force
-from backend.store.version_history import ROLLBACK, Use
+from backend.store.version_history import ON_PAGE, ROLLBACK, Use
 from backend.store.version_record import Learner
 from backend.web.pages.charts import WINDOW, Chart, Value, chart
 from backend.web.pages.words import STOPPED, Headline, headline, plural
@@ -206,8 +206,8 @@ def version_lines(found: VersionList) -> list[VersionLine]:
             state, why = (
                 ROLLED_BACK,
                 (
-                    f"{use.version} was put in its place{_by(use)} on {use.time[:10]}:"
-                    f" {use.reason or 'no reason given'}"
+                    f"{use.version} was put in its place{_by(use)} on {use.time[:10]}"
+                    + ("" if use.reason == ON_PAGE else f": {use.reason or 'no reason given'}")
                 ),
             )
         elif version.name not in used:
@@ -225,7 +225,7 @@ def _number(name: str) -> int:
 
 
 def _by(use: Use) -> str:
-    return f" by {use.who}" if use.who else ""
+    return f" by {use.person}" if use.person else ""
 
 
 def _told(line: VersionLine) -> str:

@@ -37,6 +37,7 @@ NEW = ProjectStatus(3, "Cells", Images(), Defaults(5, "task_dependent"))
 STATE = replace(
     NEW,
     version=VersionInUse("v2", labels=8, held_out_dice=0.8123, created="2026-01-02 10:00"),
+    images=Images(20, 9),
     labels=Labels(trained=8, waiting=1),
     round=RoundInForce("v2.r1", "10:02", "asked for", "task_dependent", 5, value=0.5, upper_bound=0.52),
     next_tasks=(NextTask(14, 1, 0.1, True, Reason(Kind.COMPARED, represents=9)),),
@@ -52,7 +53,7 @@ def test_the_state_of_a_project() -> None:
     text = describe(STATE)
     for part in (
         "v2, held-out dice 0.812, trained on 8 labels",
-        "8 trained, 1 waiting",
+        "labels   9; the U-Net v2 has learnt 8; 1 waits for the next training of the U-Net",
         "order    1 (model 2) of 10:02, by task_dependent, budget 5",
         "to at most 0.52; this one reaches 0.50.",
         "Computing the order: training on rows (row 3 of 16), about 6 min left",
@@ -61,6 +62,15 @@ def test_the_state_of_a_project() -> None:
         "warning  maximum_annotations is 2",
     ):
         assert part in text
+
+
+def test_labels_that_wait_for_the_u_net_are_known_to_the_live_model() -> None:
+    pixel = replace(STATE, live=True, version=VersionInUse("v3", labels=9, kind="pixel"))
+    told = "9; the pixel classifier v3 has learnt all; 1 waits for the next training of the U-Net"
+    assert told in describe(pixel)
+    late = describe(replace(pixel, version=VersionInUse("v3", labels=7, kind="pixel")))
+    assert "has learnt 7, and the others within seconds" in late
+    assert "  labels   0\n" in describe(NEW)
 
 
 def test_a_new_project() -> None:

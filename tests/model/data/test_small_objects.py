@@ -29,6 +29,7 @@ def test_memory_bounds_the_choice_and_the_warning_names_the_size() -> None:
     assert choose_side(losses, 512, images=3) == 2048
     assert choose_side(losses, 512, images=60) == 1536, "it loses the least of those that fit"
     assert "--image-size 2048 keeps them" in warn_of_losses(losses, 1536)
+    assert "--image-size 700 keeps them" in warn_of_losses(count_losses(squares(700, 2), 512), 512)
     assert choose_side(losses, 512, images=10**6) == 512
 
 
