@@ -58,7 +58,7 @@ def time_a_step(setup: Setup, progress: Progress) -> float:
     mask = np.zeros((side, side), dtype=np.uint8)
     moments: list[float] = []
 
-    def on_step(step: int, steps: int, _loss: float) -> None:
+    def on_step(step: int, steps: int) -> None:
         moments.append(time.monotonic())
         progress("Timing a training", step, steps)
 

@@ -224,12 +224,12 @@ class _Plan:
         self.total = planned_steps(setup.recipe, len(set(folds.values())))
         self.before = 0
 
-    def step(self, *, of_fold: bool = False) -> Callable[[int, int, float], None]:
+    def step(self, *, of_fold: bool = False) -> Callable[[int, int], None]:
         """The callback of one network's training."""
         before = self.before
         self.before += self.fold_steps if of_fold else 0
 
-        def on_step(step: int, _steps: int, _loss: float) -> None:
+        def on_step(step: int, _steps: int) -> None:
             self.progress("Training", before + step, self.total)
 
         return on_step

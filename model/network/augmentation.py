@@ -4,7 +4,7 @@ position, rotation, scale and flip in one affine sampling, then a change of inte
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ GAIN = 0.25  # standard deviation of the log contrast
 OFFSET = 0.2  # standard deviation of the brightness, in standard deviations of the image
 NOISE = 0.1  # largest standard deviation of the pixel noise
 MOST_CENTRES = 20_000  # foreground pixels remembered per image
+
+Affine = npt.NDArray[np.float32]
+"""A (2, 3) map from crop coordinates to image coordinates, both in [-1, 1]."""
 
 
 class CropSampler:
@@ -39,6 +42,10 @@ class CropSampler:
         """Images are float32 (H, W, 3), labels uint8 (H, W) class ids;
         `crop` is the side of a crop in pixels."""
         self.crop = crop
+        self.device = device
+        # Crops are cut in few calls: on a GPU, where calls cost, all of images of one size together; on a
+        # CPU, where copies cost, those of one image.
+        self.by_size = device.type == "cuda"
         self.memory_format = memory_format
         self.random = np.random.default_rng(seed)
         self.noise = torch.Generator(device).manual_seed(seed)
@@ -50,9 +57,14 @@ class CropSampler:
     def sample(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Float32 (batch, 3, crop, crop) in the memory format asked for, and int64 (batch, crop, crop) class
         ids."""
-        pairs = [self.cut(self.next_image()) for _ in range(batch)]
-        crops = torch.cat([crop for crop, _ in pairs]).contiguous(memory_format=self.memory_format)
-        return self._change_intensity(crops), torch.cat([target for _, target in pairs]).long()[:, 0]
+        crops, targets = self.cut([self.draw() for _ in range(batch)])
+        return self._change_intensity(crops.contiguous(memory_format=self.memory_format)), targets
+
+    def draw(self) -> tuple[int, Affine]:
+        """The next image to cut from, by its position, and where."""
+        index = self.next_image()
+        height, width = self.images[index].shape[2:]
+        return index, self._affine(height, width, self.centres[index])
 
     def next_image(self) -> int:
         """Position of the image to cut from: all come once, in random order, before any comes again."""
@@ -60,21 +72,32 @@ class CropSampler:
             self.queue = list(self.random.permutation(len(self.images)))
         return self.queue.pop()
 
-    def cut(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """A random crop of one image, by its position, before the change of intensity:
-        float32 (1, 3, crop, crop) and (1, 1, crop, crop)."""
-        image, label = self.images[index], self.labels[index]
-        theta = torch.from_numpy(self._affine(image.shape[2], image.shape[3], self.centres[index])).to(
-            image.device
+    def cut(self, drawn: Sequence[tuple[int, Affine]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The crops that `draw` drew, before the change of intensity: float32 (B, 3, crop, crop) and int64
+        (B, crop, crop)."""
+        indices = [index for index, _ in drawn]
+        maps = torch.from_numpy(np.stack([where for _, where in drawn])).to(self.device)
+        grids = affine_grid(maps, [len(drawn), 1, self.crop, self.crop], align_corners=False)
+        crops, targets = (
+            torch.empty((len(drawn), channels, self.crop, self.crop), device=self.device)
+            for channels in (3, 1)
         )
-        grid = affine_grid(theta[None], [1, 1, self.crop, self.crop], align_corners=False)
-        return (
-            grid_sample(image, grid, mode="bilinear", padding_mode="reflection", align_corners=False),
-            grid_sample(label, grid, mode="nearest", padding_mode="reflection", align_corners=False),
-        )
+        for places in self._calls(indices):
+            which = [indices[place] for place in places]
+            crops[places] = _resample(self.images, which, grids[places], "bilinear")
+            targets[places] = _resample(self.labels, which, grids[places], "nearest")
+        return crops, targets.long()[:, 0]
 
-    def _affine(self, height: int, width: int, centres: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """The (2, 3) map from crop coordinates to image coordinates, both in [-1, 1]."""
+    def _calls(self, indices: Sequence[int]) -> Collection[list[int]]:
+        """The places in a batch that are cut in one call."""
+        groups: dict[object, list[int]] = {}
+        for place, index in enumerate(indices):
+            together = self.images[index].shape if self.by_size else index
+            groups.setdefault(together, []).append(place)
+        return groups.values()
+
+    def _affine(self, height: int, width: int, centres: npt.NDArray[np.int64]) -> Affine:
+        """A random place in an image of this size."""
         angle = (
             self.random.uniform(0, 2 * math.pi)
             if self.random.random() < 0.5
@@ -95,15 +118,26 @@ class CropSampler:
         return np.concatenate([linear, (centre / (size / 2) - 1)[:, None]], axis=1).astype(np.float32)
 
     def _change_intensity(self, crops: torch.Tensor) -> torch.Tensor:
-        def per_crop(values: npt.NDArray[np.float64]) -> torch.Tensor:
-            return torch.from_numpy(values.astype(np.float32)).to(crops.device)[:, None, None, None]
-
         batch = len(crops)
-        gain = per_crop(np.exp(self.random.normal(0, GAIN, batch)))
-        offset = per_crop(self.random.normal(0, OFFSET, batch))
-        spread = per_crop(self.random.uniform(0, NOISE, batch))
+        drawn = [
+            np.exp(self.random.normal(0, GAIN, batch)),
+            self.random.normal(0, OFFSET, batch),
+            self.random.uniform(0, NOISE, batch),
+        ]
+        values = torch.from_numpy(np.array(drawn, np.float32)).to(self.device)
+        gain, offset, spread = values[:, :, None, None, None]
         noise = torch.empty_like(crops).normal_(generator=self.noise)
         return crops * gain + offset + noise * spread
+
+
+def _resample(
+    sources: Sequence[torch.Tensor], which: Sequence[int], grids: torch.Tensor, mode: str
+) -> torch.Tensor:
+    """The values of (1, C, H, W) sources of one size at the places of grids (B, h, w, 2): (B, C, h, w)."""
+    first = sources[which[0]]
+    alike = len(set(which)) == 1
+    stack = first.expand(len(which), -1, -1, -1) if alike else torch.cat([sources[index] for index in which])
+    return grid_sample(stack, grids, mode=mode, padding_mode="reflection", align_corners=False)
 
 
 def _foreground(label: Mask, random: np.random.Generator) -> npt.NDArray[np.int64]:

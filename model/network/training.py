@@ -20,7 +20,7 @@ from model.network.loss import segmentation_loss
 from model.network.recipe import Recipe
 from model.network.unet import build_network, memory_format
 
-OnStep = Callable[[int, int, float], None]
+OnStep = Callable[[int, int], None]
 
 WARM_UP = 0.15  # share of the steps in which the learning rate rises
 GRADIENT_NORM = (
@@ -44,7 +44,7 @@ def train(
 
     Minimises soft dice + cross-entropy (the latter also teaches where a mask has no foreground at all) with
     AdamW under a one-cycle schedule, for `steps` (default: the recipe's) steps.
-    `on_step(step, steps, loss)` is called after each step, and may raise to cancel.
+    `on_step(step, steps)` is called after each step, and may raise to cancel.
     On a CPU the result depends only on the arguments and the number of threads.
     """
     last, averaged = train_and_average(
@@ -129,7 +129,7 @@ def _optimise(
         if average is not None:
             average.update_parameters(network)
         if on_step is not None:
-            on_step(step, steps, loss.item())
+            on_step(step, steps)
 
 
 def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:

@@ -219,7 +219,7 @@ class Round:
             recipe=self.recipe,
             seed=seed,
             steps=steps,
-            on_step=lambda done, total, _: self.on_progress(step, done, total),
+            on_step=lambda done, total: self.on_progress(step, done, total),
             device=self.device,
         )
 

@@ -194,7 +194,7 @@ import numpy as np
 from model.network.recipe import Recipe
 from model.network.training import train
 image = np.random.default_rng(0).normal(0, 1, (512, 512, 3)).astype(np.float32)
-begun = lambda step, steps, loss: print(step, flush=True) if step == 1 else None
+begun = lambda step, steps: print(step, flush=True) if step == 1 else None
 mask = (image[..., 0] > 0).astype(np.uint8)
 train([image], [mask], classes=2, recipe=Recipe(), seed=0, steps=100_000, on_step=begun)
 """

@@ -1,6 +1,7 @@
 """Training crops."""
 
 import numpy as np
+import pytest
 import torch
 
 from model.network.augmentation import CropSampler
@@ -13,8 +14,8 @@ def test_the_mask_follows_the_image_through_rotation_scale_and_flip() -> None:
     image, mask = blobs(0, side=96)
     sampler = CropSampler([image * 0 + mask[:, :, None]], [mask], 48, seed=0, device=CPU)
     for _ in range(20):
-        crop, target = sampler.cut(0)
-        assert ((crop[0, 0] > 0.5) == (target[0, 0] > 0.5)).float().mean() > 0.97
+        crop, target = sampler.cut([sampler.draw()])
+        assert ((crop[0, 0] > 0.5) == (target[0] > 0.5)).float().mean() > 0.97
 
 
 def test_every_image_is_drawn_equally_often() -> None:
@@ -31,6 +32,19 @@ def test_crops_differ_and_repeat_under_their_seed() -> None:
     assert torch.equal(first[1], again[1])
     assert not torch.equal(first[0], other[0])
     assert not torch.equal(first[0][0], first[0][1])
+
+
+@pytest.mark.parametrize("by_size", [False, True])
+def test_crops_of_a_batch_are_those_that_are_cut_one_by_one(by_size: bool) -> None:
+    """Of images of several sizes, some of them more than once, as a CPU and as a GPU cut them."""
+    pairs = [blobs(seed, side=side) for seed, side in enumerate((40, 64, 40, 64, 64))]
+    sampler = CropSampler([i for i, _ in pairs], [m for _, m in pairs], 32, seed=0, device=CPU)
+    drawn = [sampler.draw() for _ in range(12)]
+    alone = [sampler.cut([each]) for each in drawn]
+    sampler.by_size = by_size
+    crops, targets = sampler.cut(drawn)
+    assert torch.equal(crops, torch.cat([crop for crop, _ in alone]))
+    assert torch.equal(targets, torch.cat([target for _, target in alone]))
 
 
 def test_a_crop_larger_than_its_image_is_filled_with_its_mirror_image() -> None:

@@ -89,9 +89,8 @@ def test_three_classes_are_told_apart(tiny_recipe: Recipe) -> None:
 def test_progress_is_reported_and_may_cancel(discs: tuple[Images, Masks], tiny_recipe: Recipe) -> None:
     seen: list[tuple[int, int]] = []
 
-    def watch(step: int, steps: int, loss: float) -> None:
+    def watch(step: int, steps: int) -> None:
         seen.append((step, steps))
-        assert np.isfinite(loss)
         if step == 3:
             raise KeyboardInterrupt
 
