@@ -1,7 +1,6 @@
 """Which images to label next:
 the batch with the best worst-case expected dice (Eq. 3, step 6), and an order over the whole pool."""
 
-from model.selection.exhaustive_search import exhaustive
 from model.selection.greedy_search import greedy
 from model.selection.objective import Objective
 from model.selection.outcome import RankedImage, Ranking, Selection
@@ -14,7 +13,6 @@ __all__ = [
     "RankedImage",
     "Ranking",
     "Selection",
-    "exhaustive",
     "expected_dice",
     "greedy",
     "maximin",

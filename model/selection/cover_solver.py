@@ -8,12 +8,14 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.selection.cover import Cover
+from model.selection.cover_program import MOST_ENTRIES, CoverProgram
 from model.selection.greedy_search import BLOCK
 from model.selection.objective import Objective
 from model.selection.outcome import Selection
@@ -81,13 +83,15 @@ def _solve(problem: Problem, objective: Objective, deadline: float) -> tuple[Int
         greedy.append(row)
     assert alone is not None
     rows, best = _swap(problem, objective, np.sort(greedy), total, alone, deadline)
-    bound = _bound(problem, objective, rows, best, deadline)
-    if bound.total > best + ENOUGH * start.counted:
+    proven = np.inf
+    for bound in _bounds(problem, objective, rows, best, deadline):
+        proven = min(proven, bound.total)
+        if proven <= best + ENOUGH * start.counted:
+            break
         hinted = Cover(problem, objective, bound.hint).total
         other, reached = _swap(problem, objective, bound.hint, hinted, alone, deadline)
         if reached > best + BETTER:
             rows, best = other, reached
-    proven = bound.total
     if objective is Objective.MEAN_MAX:
         proven = min(proven, before + (total - before) / GREEDY)
     return rows, best, proven
@@ -118,7 +122,28 @@ def _swap(
     return np.sort(np.array(batch, dtype=np.int64)), total
 
 
-def _bound(problem: Problem, objective: Objective, rows: IntArray, total: float, deadline: float) -> Bound:
+def _bounds(
+    problem: Problem, objective: Objective, rows: IntArray, total: float, deadline: float
+) -> Iterator[Bound]:
+    """Ever better bounds, or nearly so, on what any batch can reach; `rows` is one that reaches `total`."""
+    start = Cover(problem, objective)
+    reached = Cover(problem, objective, rows).levels
+    if start.counted == len(reached) or problem.gains.size > MOST_ENTRIES:
+        yield _bound_by_prices(problem, start, reached, total, deadline)
+        return
+    program = CoverProgram(
+        problem.gains[problem.candidates], start.levels.astype(np.float64), problem.budget, start.counted
+    )
+    enough = ENOUGH * start.counted
+    program.relax(reached.astype(np.float64), total, enough, deadline)
+    yield Bound(program.bound, problem.candidates[program.hint])
+    program.branch(total, enough, deadline)
+    yield Bound(program.bound, problem.candidates[program.hint])
+
+
+def _bound_by_prices(
+    problem: Problem, start: Cover, reached: FloatArray, total: float, deadline: float
+) -> Bound:
     """The best bound that prices of covering each image prove.
 
     Let an image j count as covered up to a level l_j, at least that of the labelled images, for nothing.
@@ -126,14 +151,13 @@ def _bound(problem: Problem, objective: Objective, rows: IntArray, total: float,
     most are the best that any batch can be: sum_j l_j plus what they add is a bound, for all levels.
     With the levels that a batch reaches this is the data-dependent bound of a submodular function;
     subgradient steps (Held & Karp 1971) from there make it nearly as sharp as a linear program would.
-    Where the worst images count, they are those that `rows` leaves worst: others can only be better.
+    Where the worst images count, they are those that are worst at the levels `reached`, (T,), by a batch of
+    that `total`: others can only be better.
     """
-    start = Cover(problem, objective)
-    reached = Cover(problem, objective, rows).levels
     worst = np.sort(np.argsort(reached, kind="stable")[: start.counted])
     gains = problem.gains if start.counted == len(reached) else problem.gains[:, worst]
     least, levels = start.levels[worst], reached[worst]
-    best, length, stale = Bound(np.inf, rows), 1.0, 0
+    best, length, stale = Bound(np.inf, problem.candidates), 1.0, 0
     for _ in range(int(min(BOUND_STEPS, 1 + ENTRIES / gains.size))):
         added = _added(gains, problem.candidates, levels)
         hint = np.sort(problem.candidates[np.argsort(-added, kind="stable")[: problem.budget]])

@@ -23,7 +23,12 @@ def reach(matrix: FloatArray, chosen: list[int], objective: Objective) -> float:
     return float(expected[:counted].mean())
 
 
-@settings(max_examples=60, deadline=None)
+def worth(matrix: FloatArray, chosen: list[int], objective: Objective) -> tuple[float, float]:
+    """What it reaches, to within a tie, and what that is over all images."""
+    return round(reach(matrix, chosen, objective), 6), reach(matrix, chosen, Objective.MEAN_MAX)
+
+
+@settings(max_examples=50, deadline=None)
 @given(small_pools(), st.sampled_from(COVERING))
 def test_no_batch_is_above_the_bound_and_every_place_has_its_figures(
     pool: tuple[Matrix, list[int], int], objective: Objective
@@ -50,7 +55,7 @@ def test_no_batch_is_above_the_bound_and_every_place_has_its_figures(
         assert image.value_after >= image.value_before
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(small_pools(), st.integers(0, 10_000), st.sampled_from(COVERING))
 def test_the_order_of_the_images_does_not_matter(
     pool: tuple[Matrix, list[int], int], seed: int, objective: Objective
@@ -70,17 +75,17 @@ def test_the_order_of_the_images_does_not_matter(
     assert moved.selection.upper_bound == pytest.approx(original.selection.upper_bound)
 
 
-@pytest.mark.parametrize("objective", COVERING)
+@pytest.mark.parametrize(("objective", "count"), [(Objective.MEAN_MAX, 150), (Objective.WORST_FIFTH_MAX, 40)])
 def test_a_batch_is_proven_and_better_than_greedy_ones_and_every_prefix_than_chance(
-    objective: Objective,
+    objective: Objective, count: int
 ) -> None:
     """Lazy evaluation finds what comparing all images finds."""
-    matrix = grouped(150, seed=1).astype(np.float32)
+    matrix = grouped(count, seed=1).astype(np.float32)
     ranking = rank(matrix, [4, 9], 6, objective=objective)
     greedy = [4, 9]
     for _ in range(6):
-        free = [place for place in range(150) if place not in greedy]
-        greedy.append(max(free, key=lambda one: reach(matrix, [*greedy, one], objective)))
+        free = [place for place in range(count) if place not in greedy]
+        greedy.append(max(free, key=lambda one: worth(matrix, [*greedy, one], objective)))
     problem = pose(matrix, [4, 9], 6)
     cover = Cover(problem, objective)
     for row in greedy[2:]:
@@ -88,12 +93,11 @@ def test_a_batch_is_proven_and_better_than_greedy_ones_and_every_prefix_than_cha
         assert chosen == row
         cover.add(chosen)
     assert ranking.selection.value >= reach(matrix, greedy, objective) - 1e-6
-    if objective is Objective.MEAN_MAX:
-        assert ranking.selection.gap <= 0.05
-    chance = np.random.default_rng(0).permutation(150).tolist()
-    for count in (6, 20, 60):
-        prefix = [4, 9, *ranking.indices[:count]]
-        assert reach(matrix, prefix, objective) > reach(matrix, [4, 9, *chance[:count]], objective)
+    assert ranking.selection.gap <= 0.05
+    chance = np.random.default_rng(0).permutation(count).tolist()
+    for size in (6, 12, 20):
+        prefix = [4, 9, *ranking.indices[:size]]
+        assert reach(matrix, prefix, objective) > reach(matrix, [4, 9, *chance[:size]], objective)
 
 
 @pytest.mark.parametrize("objective", COVERING)

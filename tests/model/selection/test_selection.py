@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.errors import BudgetError, PoolError
-from model.selection import Selection, exhaustive, expected_dice, greedy, maximin, rank
+from model.selection import Selection, expected_dice, greedy, maximin, rank
 from model.selection.greedy_search import greedy_order, row_means
 from model.selection.problem import pose
 from model.selection.ranking import ranked_rows
+from tests.model.selection.exhaustive_search import exhaustive
 from tests.model.selection.similarities import (
     CLOSE,
     POOLS,
@@ -207,12 +208,6 @@ def test_duplicate_and_missing_ids_are_refused() -> None:
         maximin(uniform(3), [], 1, ids=["a", "b", "b"])
     with pytest.raises(ValueError, match="3 images, found 2"):
         maximin(uniform(3), [], 1, ids=["a", "b"])
-
-
-def test_exhaustive_search_refuses_large_pools() -> None:
-    """It says how many batches there are and what to use instead."""
-    with pytest.raises(BudgetError, match=r"75287520 batches.*maximin"):
-        exhaustive(uniform(100), [], 5)
 
 
 def test_expected_dice_is_the_mean_row_and_zero_without_labels() -> None:

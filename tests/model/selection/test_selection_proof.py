@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, milp
 
-from model.selection import exhaustive, expected_dice, greedy, maximin
+from model.selection import expected_dice, greedy, maximin
 from model.selection.hard_targets import HardTargets
 from model.selection.local_search import descend, settle
 from model.selection.problem import pose
 from model.selection.proof import in_background, prove
 from model.selection.relaxation import GAVE_UP, cover_bound, priced_bound, relax
+from tests.model.selection.exhaustive_search import exhaustive
 from tests.model.selection.similarities import (
     CLOSE,
     POOLS,

@@ -1,4 +1,4 @@
-"""The paper's search: try every batch. It is the yardstick of the tests and feasible for small pools only."""
+"""The paper's search: try every batch. Feasible for small pools only, of which it is the yardstick."""
 
 import math
 from collections.abc import Iterable
@@ -7,13 +7,10 @@ from itertools import combinations, islice
 import numpy as np
 from numpy.typing import ArrayLike
 
-from model.errors import BudgetError
 from model.selection.greedy_search import ties
 from model.selection.outcome import Selection
 from model.selection.problem import pose
 
-# Batches that exhaustive search agrees to try: about half a minute.
-MAX_BATCHES = 2_000_000
 # Batches compared at a time.
 BLOCK = 4096
 
@@ -23,15 +20,8 @@ def exhaustive(similarity: ArrayLike, labelled: Iterable[int], budget: int) -> S
     ties by mean expected dice, then by the smaller positions.
 
     similarity: (N, N) float in [0, 1]; labelled: positions.
-    Raises BudgetError above 2,000,000 batches.
     """
     problem = pose(similarity, labelled, budget)
-    count = math.comb(len(problem.candidates), budget)
-    if count > MAX_BATCHES:
-        raise BudgetError(
-            f"{budget} of {len(problem.candidates)} images make {count} batches, more than the {MAX_BATCHES}"
-            " tried one by one: use maximin"
-        )
     gains = problem.rows(np.arange(len(problem.candidates)))
     batches = combinations(range(len(problem.candidates)), budget)
     best: tuple[float, float, tuple[int, ...]] = (math.inf, math.inf, ())
