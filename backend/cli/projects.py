@@ -17,6 +17,7 @@ from backend.cli.shell import (
     console,
     handle_errors,
     is_asked,
+    print_err,
     print_json,
     print_out,
     report_job,
@@ -33,8 +34,7 @@ def connect(
 ) -> None:
     """Connect a project to this service and configure it in Label Studio; safe to repeat.
 
-    Says what it will change, and asks first. Without a terminal to ask on, it goes on unless something is
-    replaced that a person has chosen. disconnect undoes it.
+    Says what it will change, and asks first where there is a terminal to ask on. disconnect undoes it.
 
     Example: python -m backend connect --project 3
 
@@ -54,8 +54,11 @@ def connect(
         if dry_run:
             print_out(describe_connection(plan, project))
             return
-        if plan and not yes and (is_asked() or any(each.overwrites for each in plan)):
-            confirm(describe_connection(plan, project))
+        if plan and not yes:
+            if is_asked():
+                confirm(describe_connection(plan, project))
+            else:
+                print_err(describe_connection(plan, project))
         found = connection.configure(settings, client, project, own)
     console.print(findings(found), end="", highlight=False, markup=False, soft_wrap=True)
     if any(finding.severity == Severity.ERROR for finding in found):
