@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
@@ -93,11 +93,58 @@ class Reason:
         return cls(**known | pairs | {"kind": Kind(content["kind"])})
 
 
-def describe_reason(reason: Reason | str, noun: str = "image") -> str:
-    """The reason in words, one sentence without its full stop. `noun` is what people call an image.
+def describe_reason(reason: Reason | str, call: Callable[[str], str] = "image {}".format) -> str:
+    """The reason with its figures in words, one sentence without its full stop. `call` tells what people call
+    the image of an id.
     A strategy may give plain words instead of figures: they stay as they are."""
     before, image, after = reason_parts(reason)
-    return f"{before}{noun} {image}{after}" if image else before
+    return f"{before}{call(image)}{after}" if image else before
+
+
+def summarise_reason(reason: Reason | str, call: Callable[[str], str] = "image {}".format) -> str:
+    """The same without figures, to be read at once: "stands for 10 similar images; helps image 3 most"."""
+    before, image, after = summary_parts(reason)
+    return f"{before}{call(image)}{after}" if image else before
+
+
+def summary_parts(reason: Reason | str) -> tuple[str, str, str]:
+    """As `reason_parts`, of the reason without figures."""
+    if isinstance(reason, str):
+        return reason, "", ""
+    if reason.kind is Kind.COMPARED:
+        return _compared_in_short(reason)
+    words = {
+        Kind.EMPTY: "the model finds nothing, or only foreground in it: look whether that is right",
+        Kind.UNCERTAIN: "the model is not certain in it",
+        Kind.DISPUTED: "networks disagree in it",
+        Kind.REPRESENTATIVE: "networks disagree in it, and it stands for many of the others",
+        Kind.FAR: "looks least like those that are labelled or before it",
+        Kind.LOOKS: _stands_for(reason)
+        if reason.represents is not None
+        else "typical, and unlike those before it",
+        Kind.SPREADS: f"{_stands_for(reason)}; the model is not certain in it",
+        Kind.GAIN: "a label of it is expected to help the others"
+        if (reason.value or 0) > 0
+        else "a label of it is not expected to help the others",
+        Kind.RANDOM: "chosen at random",
+    }
+    return words[reason.kind], "", ""
+
+
+def _stands_for(reason: Reason) -> str:
+    others = (reason.represents or 0) - 1
+    if others > 0:
+        return f"stands for {_count(others, 'similar image')}"
+    return "stands for itself alone" if others == 0 else "adds little: one like it comes before it"
+
+
+def _compared_in_short(reason: Reason) -> tuple[str, str, str]:
+    stands = _stands_for(reason) if (reason.represents or 0) > 1 else ""
+    helped = reason.image and reason.raised and _rise(*reason.raised)
+    caution = f"; {reason.note}" if reason.note else ""
+    if helped and reason.image:
+        return f"{stands}; helps " if stands else "helps ", reason.image, f" most{caution}"
+    return f"{stands or 'adds little to what the others teach'}{caution}", "", ""
 
 
 def reason_parts(reason: Reason | str) -> tuple[str, str, str]:

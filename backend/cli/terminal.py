@@ -14,7 +14,7 @@ from backend.project.skipped_tasks import Skipped
 from backend.project.version_list import RollbackPlan, VersionEntry, VersionList
 from backend.store.version_history import ON_PAGE, ROLLBACK, describe_change
 from backend.store.version_record import Learner
-from model.reason import describe_bound, describe_reason
+from model.reason import describe_bound
 
 if TYPE_CHECKING:
     from backend.doctor import Examination
@@ -140,8 +140,8 @@ def describe(state: ProjectStatus) -> str:
     for place in state.next_tasks[:_NEXT]:
         mark = "*" if place.in_batch else " "
         served = f" ({served_text(place.served_to)})" if place.served_to else ""
-        reason = describe_reason(place.reason, "task")
-        lines.append(f"  {place.rank:>6}{mark} task {place.task}{': ' + reason if reason else ''}{served}")
+        reason = f": {place.summary}" if place.summary else ""
+        lines.append(f"  {place.rank:>6}{mark} {place.title}{reason}{served}")
     if state.skipped.count:
         named = _numbers(state.skipped.tasks, state.skipped.count)
         lines.append(f"  skipped  {named}; python -m backend unskip --project {state.project} puts them back")

@@ -32,7 +32,6 @@ from backend.run.service import Service
 from backend.run.supervisor import Supervisor
 from backend.settings import Settings, get_settings, read_settings
 from model.machine import usable_cores
-from model.reason import describe_reason
 
 FOLDER = ROOT / "data" / "demo"
 LABELLED = 3
@@ -217,7 +216,7 @@ def _tell(
         " start. Next images:"
     )
     for place in now.next_tasks[:5]:
-        _print(f"  {place.rank:>3}. task {place.task}  {describe_reason(place.reason, 'task')}\n")
+        _print(f"  {place.rank:>3}. {place.title}  {place.summary}\n")
     user, password = settings.basic_auth or ("", "")
     _print(
         f"\n  Open      {server.url}/projects/{project}/data\n  Log in    {server.admin.email}  "

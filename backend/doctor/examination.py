@@ -6,13 +6,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from redis.exceptions import RedisError
 
 from backend.doctor import label_studio, projects, queues, redis_server, storage, web, workers
 from backend.errors import BackendError, SettingsError
 from backend.finding import Finding, Severity
+from backend.queue.task_names import name_tasks
 from backend.settings import Settings, masked_url
 from model.errors import ModelError
 
@@ -94,7 +96,18 @@ def examine(settings: Settings, project_id: int | None = None) -> Examination:
             settings, number, label_studio=not broken & {"label studio", "key"}, redis=redis
         )
         examined[number] = together(checks, min(PROJECT_SECONDS, left))
+        if redis:
+            examined[number] = _with_names(settings, number, examined[number])
     return Examination(found, examined, round(time.monotonic() - started, 1))
+
+
+def _with_names(settings: Settings, project_id: int, found: list[Finding]) -> list[Finding]:
+    """The findings with the file names of the tasks that they speak of."""
+    with suppress(RedisError, SettingsError):  # told by a finding
+        redis = redis_server.open_redis(settings)
+        told = name_tasks(redis, project_id, [each.text for each in found])
+        return [replace(each, text=text) for each, text in zip(found, told, strict=True)]
+    return found
 
 
 def together(checks: dict[str, Check], seconds: float) -> list[Finding]:

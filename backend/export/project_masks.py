@@ -11,12 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from backend.errors import BackendError, LabelStudioError, RegionError, TaskImageError, VersionError
-from backend.export.names import original_name
 from backend.export.sources import Source, Sources, draw_label
 from backend.jobs.masks.pre_annotation import PreAnnotator
 from backend.labelstudio.client import IDS_A_PAGE
 from backend.labelstudio.http.answers import Task
 from backend.labelstudio.images import one_image
+from backend.labelstudio.names import original_name
 from backend.project.context import Context, Setup
 from backend.project.task_data import DOWNLOADS
 from backend.stopping import in_threads

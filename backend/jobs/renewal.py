@@ -81,7 +81,8 @@ def renew_masks(
     config, unmasked = setup.config, setup.unmasked
     regions = draw(context, version, config, to_draw, progress, seconds=seconds)
     note_drawn(context, name, to_draw if most is None else list(regions))
-    prepare(context, name, version, config, tasks, regions, progress, unmasked=unmasked)
+    reasons = {task: place.reason for task, place in record.queries.items()}
+    prepare(context, name, version, config, tasks, regions, progress, unmasked=unmasked, reasons=reasons)
     regions = unmasked.hide(regions)
     shown = [task for task in to_draw if regions.get(task)]
     switched = False
@@ -111,7 +112,7 @@ def renew_masks(
         tell_round(context, after)
 
     progress("Writing the masks", 0, 1)
-    shown_regions = explain(regions, record)
+    shown_regions = explain(regions, record, context.task_names)
     entries = [Priority(place.task_id, place.score, shown_regions.get(place.task_id)) for place in places]
     try:
         progress.check()

@@ -342,7 +342,7 @@ def _add_masks(context: Context, setup: Setup, record: RoundRecord, progress: Pr
     regions = draw(context, version, setup.config, now, progress)
     hidden = setup.unmasked.among(now)
     DrawnMasks(context.storage, context.folder).keep(record.round, version, regions, hidden)
-    shown = explain(setup.unmasked.hide(regions), record)
+    shown = explain(setup.unmasked.hide(regions), record, context.task_names)
     added = priorities.top_up(context.client, context.project_id, shown)
     note_drawn(context, record.round, now)
     log.info("%d masks added, %d to go", added, len(unmasked) - len(now))

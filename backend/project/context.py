@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -24,6 +24,7 @@ from backend.project_settings import ProjectSettings, parse_project_settings
 from backend.queue.connection import Keys, connection
 from backend.queue.in_hand import InHand
 from backend.queue.project_info import ProjectInfo
+from backend.queue.task_names import read_names
 from backend.settings import Settings, get_settings
 from backend.store.storage import Storage
 from backend.store.versions import NO_VERSION, Versions
@@ -132,6 +133,10 @@ class Context:
         own = own_service(self.settings, read_instance(self.redis)).of_these(backends)
         chosen = own[0] if own else (backends[0] if len(backends) == 1 else {})
         return parse_project_settings(chosen.get("extra_params"), self.settings.project_defaults)
+
+    def task_names(self, tasks: Iterable[int]) -> dict[int, str]:
+        """The file names of tasks, as far as they are known."""
+        return read_names(self.redis, self.project_id, tasks)
 
     def note(self, subject: str, text: str) -> None:
         """Keep a warning for the status, in place of an earlier one on the subject;

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from backend.labelstudio.order.rounds import order_title
 from backend.project.skipped_tasks import Skipped
 from backend.store.learning_trend import LearningTrend
-from model.reason import Measure, Reason, describe_reason
+from model.reason import Measure, Reason, describe_reason, summarise_reason
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,21 @@ class NextTask:
     reason: Reason | str = ""
     helps: tuple[int, ...] = ()
     served_to: int | None = None  # people who have not skipped it; None if nobody has
+    name: str = ""  # of its image file
+    helped: str = ""  # name of the image file that the reason names
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.name} (task {self.task})" if self.name else f"task {self.task}"
+
+    @property
+    def summary(self) -> str:
+        """The reason in words, without figures."""
+        return summarise_reason(self.reason, self._call)
+
+    def _call(self, image: str) -> str:
+        return self.helped or f"task {image}"
 
     def to_dict(self) -> dict[str, object]:
         """JSON-ready, the reason in words."""
@@ -97,7 +112,9 @@ class NextTask:
             "rank": self.rank,
             "score": self.score,
             "in_batch": self.in_batch,
-            "reason": describe_reason(self.reason, "task"),
+            "name": self.name,
+            "summary": self.summary,
+            "reason": describe_reason(self.reason, self._call),
             "helps": list(self.helps),
             "served_to": self.served_to,
         }

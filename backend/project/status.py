@@ -12,6 +12,7 @@ from redis import Redis
 from backend.errors import StorageError, VersionError
 from backend.labelstudio.connect.record import Record
 from backend.project import live_quality, skipped_tasks
+from backend.project.explanation import image_of
 from backend.project.project_status import (
     Defaults,
     Images,
@@ -31,6 +32,7 @@ from backend.queue.connection import Keys, as_text, connection, find_problems
 from backend.queue.heartbeats import alive
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
+from backend.queue.task_names import name_tasks, read_names
 from backend.settings import get_settings
 from backend.store.learning_trend import judge_trend
 from backend.store.round_record import Place, RoundRecord, round_in_force
@@ -86,13 +88,18 @@ def read_status(project_id: int) -> ProjectStatus:
             else info.training_estimate
         ),
         round=_round(record) if record else None,
-        next_tasks=_next_tasks(record, answered | skips.done, skips) if record else (),
+        next_tasks=_next_tasks(redis, project_id, record, answered | skips.done, skips) if record else (),
         skipped=skips,
         running=_running(redis, project_id),
         waiting=tuple(project_jobs.waiting(redis, project_id)),
-        last_error=max(last_errors(redis, project_id).values(), key=lambda error: error.time, default=None),
+        last_error=_last_error(redis, project_id),
         stalled=bool(missing),
-        warnings=(*_disconnected(storage, project_id), *warnings, *damages, *find_problems(redis), *missing),
+        warnings=(
+            *_disconnected(storage, project_id),
+            *name_tasks(redis, project_id, [*warnings, *damages]),
+            *find_problems(redis),
+            *missing,
+        ),
     )
 
 
@@ -170,11 +177,15 @@ def _round(record: RoundRecord) -> RoundInForce:
     )
 
 
-def _next_tasks(record: RoundRecord, done: set[int], skips: Skipped) -> tuple[NextTask, ...]:
+def _next_tasks(
+    redis: Redis, project_id: int, record: RoundRecord, done: set[int], skips: Skipped
+) -> tuple[NextTask, ...]:
     """The first tasks of the round's order that are neither labelled nor `done` with otherwise."""
     order = record.order
     found = [(rank, task) for rank, task in enumerate(order, start=1) if task not in done][:NEXT_TASKS]
     places = {task: record.queries.get(task, Place()) for _, task in found}
+    helped = {task: image_of(place.reason) for task, place in places.items()}
+    names = read_names(redis, project_id, {*places, *filter(None, helped.values())})
     return tuple(
         NextTask(
             task=task,
@@ -184,6 +195,8 @@ def _next_tasks(record: RoundRecord, done: set[int], skips: Skipped) -> tuple[Ne
             reason=places[task].reason,
             helps=places[task].helps,
             served_to=skips.partly.get(task),
+            name=names.get(task, ""),
+            helped=names.get(helped[task], ""),
         )
         for rank, task in found
     )
@@ -229,6 +242,11 @@ def _running(redis: Redis, project_id: int) -> Running | None:
             seconds_left=rows_left,
         )
     return running
+
+
+def _last_error(redis: Redis, project_id: int) -> LastError | None:
+    last = max(last_errors(redis, project_id).values(), key=lambda error: error.time, default=None)
+    return replace(last, message=name_tasks(redis, project_id, [last.message])[0]) if last else None
 
 
 def last_errors(redis: Redis, project_id: int) -> dict[str, LastError]:

@@ -71,6 +71,11 @@ class Keys:
         return self._key("notes")
 
     @property
+    def names(self) -> str:
+        """Hash: task id to the file name of its image (backend.queue.task_names)."""
+        return self._key("names")
+
+    @property
     def labelled(self) -> str:
         """Set of task ids labelled since the last round was written, or deleted."""
         return self._key("labelled")

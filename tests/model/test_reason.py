@@ -1,10 +1,19 @@
 """The figures behind a place, and the words that people read of them."""
 
 import json
+import re
 
 import pytest
 
-from model.reason import Kind, Measure, Reason, describe_bound, describe_reason, reason_parts
+from model.reason import (
+    Kind,
+    Measure,
+    Reason,
+    describe_bound,
+    describe_reason,
+    reason_parts,
+    summarise_reason,
+)
 
 RAISED = Reason(Kind.COMPARED, "b", (0.52, 0.66), 1, (0.5, 0.6))
 
@@ -16,7 +25,7 @@ def test_the_words_name_the_image_its_dice_and_the_worst() -> None:
     )
     before, image, after = reason_parts(RAISED)
     assert image == "b"
-    assert describe_reason(RAISED, "task") == f"{before}task b{after}"
+    assert describe_reason(RAISED, "task {}".format) == f"{before}task b{after}"
 
 
 @pytest.mark.parametrize("raised", [None, (0.851, 0.853)])
@@ -32,6 +41,9 @@ def test_a_reason_claims_no_gain_that_cannot_be_seen(
 def test_every_kind_has_words_and_comes_back_from_json(kind: Kind) -> None:
     reason = RAISED if kind is Kind.COMPARED else Reason(kind, value=0.25, networks=4, note="why")
     assert describe_reason(reason)
+    short = summarise_reason(reason, "{}.png".format)
+    assert short
+    assert not re.search(r"\d\.\d|bit|nat", short), "figures stand behind it"
     kept = json.loads(json.dumps(reason.to_dict()))
     assert Reason.from_dict(kept | {"of a later release": 1}) == reason
 
@@ -49,8 +61,24 @@ def test_looks_say_for_how_many_an_image_speaks(represents: int, words: str) -> 
     assert describe_reason(Reason(Kind.LOOKS, represents=represents)).startswith(words)
 
 
+def test_the_short_words_are_read_at_once() -> None:
+    """For how many an image stands, and which it helps; figures are told elsewhere."""
+    call = "axons-0{}.png".format
+    compared = Reason(Kind.COMPARED, "24", (0.52, 0.66), 11, mean=(0.61, 0.63), alike=True)
+    assert summarise_reason(compared, call) == "stands for 10 similar images; helps axons-024.png most"
+    assert summarise_reason(Reason(Kind.COMPARED, "24", (0.52, 0.66), 1), call) == "helps axons-024.png most"
+    unseen = Reason(Kind.COMPARED, "24", (0.521, 0.524), 1, note="look at its mask")
+    assert summarise_reason(unseen, call) == "adds little to what the others teach; look at its mask"
+    for represents, words in (
+        (9, "stands for 8 similar images"),
+        (1, "stands for itself alone"),
+        (0, "adds"),
+    ):
+        assert summarise_reason(Reason(Kind.LOOKS, represents=represents)).startswith(words)
+
+
 def test_plain_words_of_a_strategy_stay_as_they_are() -> None:
-    assert describe_reason("raises image 3 a lot", "task") == "raises image 3 a lot"
+    assert describe_reason("raises image 3 a lot", "task {}".format) == "raises image 3 a lot"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +117,7 @@ def test_an_order_by_the_best_teacher_says_what_it_expects_and_why() -> None:
     )
     assert Reason.from_dict(json.loads(json.dumps(reason.to_dict()))) == reason
     other = Reason(Kind.COMPARED, "14", (0.52, 0.66), 1, worst_fifth=(0.2, 0.31))
-    assert describe_reason(other, "task") == (
+    assert describe_reason(other, "task {}".format) == (
         "helps task 14 most: expected at a dice of 0.52 now, 0.66 after this label, as this one teaches it;"
         " represents 1 image; raises the expected dice of the worst fifth of the images from 0.20 to 0.31"
     )

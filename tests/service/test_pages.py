@@ -25,6 +25,7 @@ from backend.queue import pending_work, project_jobs
 from backend.queue.connection import COMPUTE, CONTROL, PROJECTS, Keys
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
+from backend.queue.task_names import keep_names
 from backend.run.worker import create_worker
 from backend.store.storage import Storage
 from backend.store.version_record import VersionRecord
@@ -149,7 +150,8 @@ def test_it_tells_what_is_next_and_why_and_how_good_the_model_is(web: Web, full:
     found = words(page(web))
     for text in (
         "3 of 12 images labelled",
-        "expected to raise the dice of task 31 from 0.52 to 0.61; represents 1 image",
+        "helps task 31 most",
+        "expected to raise the dice of task 31 from 0.52 to 0.61; represents 1 image.",
         "in words <i> of an earlier release",
         "First in the order",
         "Whoever postpones an image",
@@ -283,17 +285,40 @@ def test_two_worse_models_are_told_with_a_button_that_goes_back(web: Web, full: 
     assert (told["trend"], told["back_to"]) == ("falling", "v4")
 
 
-def test_a_reason_names_a_task_and_leads_to_it(web: Web, full: Storage) -> None:
-    """Strategies speak of images; the other fields of the state, and people, of tasks."""
-    del full
-    link = re.search(
-        r'<p class="reason">[^<]*the dice of <a id="helped-by-20" href="([^"]+)">task 31</a> from 0.52 to',
-        page(web),
+def test_a_reason_names_an_image_and_leads_to_it(web: Web, full: Storage, redis: Redis) -> None:
+    """By its file name, with its picture, where they are known; figures stand behind a click, and messages
+    speak of files, too."""
+
+    def link(name: str) -> str:
+        shown = page(web)
+        found = re.search(
+            rf'<p class="reason">[^<]*elps <a id="helped-by-20" href="([^"]+)" [^>]*>{name}</a> most', shown
+        )
+        assert found, name
+        assert found[1].endswith(f"/projects/{PROJECT}/data?task=31")
+        figures = re.search(r'<details [^>]*id="figures-20">.*?</details>', shown, re.DOTALL)
+        assert figures
+        assert f"the dice of {name} from 0.52 to" in words(figures[0])
+        return shown
+
+    assert 'class="helped"' not in link("task 31")
+    keep_names(redis, PROJECT, {31: "axons-031.png", 21: "axons-021.png", 4: "axons-004.png", 5: ""})
+    content = full.read_json(f"{FOLDER}/rounds/{ROUND}/pictures.json") or {}
+    content["tasks"]["31"] = {"name": "axons-031.png", "picture": True}
+    full.write_json(f"{FOLDER}/rounds/{ROUND}/pictures.json", content)
+    redis.hset(
+        Keys(PROJECT).notes, mapping={"a": "1 label marks nothing (tasks 4): look", "b": "task 5: gone"}
     )
-    assert link
-    assert link[1].endswith(f"/projects/{PROJECT}/data?task=31")
-    first = web.get(f"/projects/{PROJECT}/status").json()["next_tasks"][0]
-    assert (first["helps"], "task 31" in first["reason"]) == ([31], True)
+    shown = link("axons-031.png")
+    assert 'class="helped"' in shown
+    assert "1 label marks nothing (axons-004.png: tasks 4): look" in words(shown)
+    state = web.get(f"/projects/{PROJECT}/status").json()
+    first = state["next_tasks"][0]
+    assert (first["helps"], first["summary"]) == ([31], "helps axons-031.png most")
+    assert state["next_tasks"][1]["name"] == "axons-021.png"
+    assert "task 5: gone" in state["warnings"]
+    names = web.get(f"/projects/{PROJECT}/rounds/{ROUND}/similarity.json").json()["names"]
+    assert names == {"31": "axons-031.png", "21": "axons-021.png"}
 
 
 def test_what_is_left_of_an_order_is_told_beside_its_size(web: Web, full: Storage, redis: Redis) -> None:
@@ -379,9 +404,9 @@ def test_pictures_and_figures_are_served_from_files(web: Web, full: Storage) -> 
     [
         (f"rounds/{ROUND}/pictures.json", "task 20"),
         (f"rounds/{ROUND}/record.json", "Held-out dice"),
-        ("live-quality.json", "the dice of task 31"),
-        ("current.json", "the dice of task 31"),
-        ("versions/v1/model.json", "the dice of task 31"),
+        ("live-quality.json", "helps task 31 most"),
+        ("current.json", "helps task 31 most"),
+        ("versions/v1/model.json", "helps task 31 most"),
     ],
 )
 def test_a_damaged_file_is_named_and_the_rest_is_shown(
@@ -511,7 +536,7 @@ def test_what_the_heading_and_the_questions_tell_is_in_the_state_that_the_page_f
     state = web.get(f"/projects/{PROJECT}/status").json()
     assert state["title"] == "Axons <b>& co</b>"
     assert state["images"] == {"all": 12, "labelled": 3}
-    assert state["defaults"] == {"budget": 9, "strategy": "random"}
+    assert state["defaults"] == {"budget": 9, "strategy": "random", "unmasked_share": 0.0}
     assert json.loads(html.unescape(re.findall(r'data-state="([^"]*)"', page(web))[0])) == state
 
 

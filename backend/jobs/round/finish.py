@@ -227,6 +227,7 @@ def _drafted(
         comparison=ranking.comparison,
         labelled=snapshot.labelled,
         unmasked=unmasked,
+        reasons={int(query.image): query.reason for query in ranking.queries},
     )
     regions = unmasked.hide(regions)
     record = RoundRecord(
@@ -282,7 +283,8 @@ def _put_in_force(context: Context, record: RoundRecord, regions: Masks, progres
     progress("Writing the order", 0, 1)
     progress.check()
     if record.order:
-        entries = priorities.in_order(record.order, explain(regions, record))
+        explained = explain(regions, record, context.task_names)
+        entries = priorities.in_order(record.order, explained)
         priorities.write_order(context.client, context.project_id, name, entries, checkpoint=checkpoint)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from backend.errors import RegionError, TaskImageError
-from backend.export.names import original_name
 from backend.jobs.round.similarity_map import similarity_map
 from backend.jobs.round.thumbnails import SIDE, thumbnail
 from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import to_mask
+from backend.labelstudio.names import original_name
 from backend.project.context import Context
 from backend.store.round_pictures import FOLDER, INDEX, SIMILARITY, Picture, picture_name
 from backend.store.round_record import EXPECTED
@@ -38,15 +38,16 @@ def draw_pictures(
     on_progress: Callable[[str, int, int], None],
     *,
     hidden: Collection[int] = (),
+    named: Collection[int] = (),
 ) -> None:
     """Draw the first tasks of an order with their masks (`regions` by task id), and note their names;
     `tasks` are those at hand.
 
     A task whose image cannot be read has a name and no picture. Those `hidden` are drawn without their mask,
-    as annotators see them.
+    as annotators see them. Those `named` by the reasons of the others are drawn too, wherever they are.
     """
     index: dict[str, Picture] = {}
-    first = list(order[:PICTURES])
+    first = list(dict.fromkeys([*order[:PICTURES], *named]))
     tasks = {**_missing(context, set(first) - set(tasks)), **tasks}
     for done, number in enumerate(first, start=1):
         on_progress("Drawing pictures", done, len(first))

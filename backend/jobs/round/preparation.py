@@ -12,9 +12,13 @@ from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.order.unmasked import Unmasked
 from backend.project.context import Context
+from backend.project.explanation import image_of
 from backend.store.shown_masks import DrawnMasks
+from model.reason import Reason
 from model.strategies.base import Comparison
 
+REASONS = 20
+"""Places from the start of the order whose reasons are told with the picture of the image that they name."""
 log = logging.getLogger(__name__)
 
 
@@ -31,9 +35,11 @@ def prepare(
     comparison: Comparison | None = None,
     labelled: Sequence[str] = (),
     unmasked: Unmasked | None = None,
+    reasons: Mapping[int, Reason | str] | None = None,
 ) -> None:
     """Keep the masks drawn on an order (`regions` by task id), pictures of its first tasks, and what it was
     decided from. Those of `unmasked` images are kept to be compared with the labels, and are not shown.
+    `reasons` of the places, by task id.
 
     To be called before the order is put in force. `tasks` are those at hand;
     others are asked of Label Studio.
@@ -42,7 +48,18 @@ def prepare(
     try:
         hidden = unmasked.among(order) if unmasked else set()
         DrawnMasks(context.storage, context.folder).keep(round_name, version, regions, hidden)
-        draw_pictures(context, folder, config, order, regions, tasks or {}, on_progress, hidden=hidden)
+        named = [image_of(reasons[task]) for task in order[:REASONS] if task in reasons] if reasons else []
+        draw_pictures(
+            context,
+            folder,
+            config,
+            order,
+            regions,
+            tasks or {},
+            on_progress,
+            hidden=hidden,
+            named=[task for task in named if task],
+        )
         if comparison is not None:
             keep_similarity(context, folder, comparison, labelled)
     except StoppedError:

@@ -23,6 +23,7 @@ from backend.jobs.round.folder import LABELS, SNAPSHOT, RoundFolder, Snapshot
 from backend.labelstudio.http.answers import Task
 from backend.labelstudio.image_cache import prune
 from backend.labelstudio.labels.annotations import chosen
+from backend.labelstudio.names import original_name
 from backend.labelstudio.skips import read_skips
 from backend.project import missing_images
 from backend.project.context import Context, Setup
@@ -35,6 +36,7 @@ from backend.queue.pending_work import Begun, Work
 from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
 from backend.queue.round_request import RoundRequest
+from backend.queue.task_names import keep_names
 from backend.store.round_record import number_of, round_names
 from backend.store.version_record import Learner
 from backend.store.versions import NO_VERSION, now
@@ -155,6 +157,9 @@ def _take_snapshot(
         for task in context.client.tasks(context.project_id, "unlabelled")
         if not chosen(task)
     ]
+    known_tasks = [*pool, *labels.tasks.values()]
+    names = {int(task["id"]): original_name(task, setup.config) for task in known_tasks}
+    keep_names(context.redis, context.project_id, names)
     skipped = read_skips(context.client, setup.project).done
     pool, passed_over = (
         [task for task in pool if task["id"] not in skipped],

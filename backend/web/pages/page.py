@@ -4,27 +4,29 @@ asks Label Studio nothing."""
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from backend.errors import BackendError
 from backend.export.archive import Archive, read_archive
 from backend.project import live_quality, version_list
 from backend.project.context import Context
+from backend.project.explanation import call_image, image_of
 from backend.project.forecast import Advice, Forecast, advise, forecast
 from backend.project.live_quality import Agreement
-from backend.project.project_status import ProjectStatus
+from backend.project.project_status import NextTask, ProjectStatus
 from backend.project.status import read_status
 from backend.project.time_spent import TimeSpent, summarise_time
 from backend.project.version_list import VersionList
 from backend.queue.project_jobs import CANCELLED
+from backend.queue.task_names import call_task
 from backend.store.round_pictures import INDEX, NO_PICTURE, SIMILARITY, Picture
 from backend.store.round_record import round_in_force
 from backend.store.version_history import ON_PAGE, ROLLBACK, Use
 from backend.store.version_record import Learner
 from backend.web.pages.charts import WINDOW, Chart, Value, chart
 from backend.web.pages.words import STOPPED, Headline, headline, plural
-from model.reason import describe_bound, reason_parts
+from model.reason import describe_bound, describe_reason, summarise_reason, summary_parts
 from model.strategies import default_options, strategy_names
 
 SUBMITS_SHOWN = 200
@@ -35,16 +37,18 @@ IN_USE, EARLIER, NOT_TAKEN, ROLLED_BACK, DAMAGED = "in use", "earlier", "not tak
 
 @dataclass(frozen=True)
 class NextImage:
-    """One of the next tasks. The reason is in three parts, so that the task that it names can be a link."""
+    """One of the next tasks. The reason is in three parts, so that the image that it names can be a link."""
 
     task: int
     rank: int
     in_batch: bool
-    reason: str
-    named: str
+    reason: str  # in short, up to the image that is named
+    named: int  # the task of that image, 0 where none is named
     rest: str
+    figures: str  # the same with its figures; empty where there are none
     name: str
     picture: bool
+    named_picture: bool  # whether there is one of the image that is named
     hidden: bool  # shown without its mask
     served_to: int | None  # people who are still served it, where some have skipped it
 
@@ -83,6 +87,11 @@ class Page:
     archive: Archive | None = None  # the last export
     left: int = 0  # images of the order that are neither labelled nor skipped by all
     problems: list[str] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)  # file names of the tasks that are told of
+
+    def call(self, task: int) -> str:
+        """What a task is called in a sentence."""
+        return call_task(task, self.names)
 
     @property
     def compares(self) -> bool:
@@ -117,6 +126,8 @@ def collect(context: Context) -> Page:
     """The page of a project that is known."""
     state = read_status(context.project_id)
     page = Page(project=context.project_id, state=state, headline=headline(state, context.settings))
+    told_of = {image_of(place.reason) for place in state.next_tasks} | set(state.skipped.tasks)
+    page.names = context.task_names({place.task for place in state.next_tasks} | told_of - {0})
     for part in (_add_order, _add_versions, _add_quality, _add_archive):
         try:
             part(context, page)
@@ -139,7 +150,8 @@ def _add_order(context: Context, page: Page) -> None:
     page.left = len(set(record.order) - answered - page.state.skipped.done)
     page.forecast = forecast(record) if page.state.next_tasks else None
     if page.forecast:
-        page.forecast_chart = _forecast_chart(page.forecast)
+        page.names |= context.task_names(task for task, _ in page.forecast.steps)
+        page.forecast_chart = _forecast_chart(page.forecast, page.call)
     rounds = f"{context.folder}/rounds"
     origin = record.origin  # a rollback takes over the order of an earlier round
     if context.storage.get(f"{rounds}/{origin}/{SIMILARITY}").exists():
@@ -148,20 +160,29 @@ def _add_order(context: Context, page: Page) -> None:
     try:
         pictures = (context.storage.read_json(f"{rounds}/{record.round}/{INDEX}") or {}).get("tasks", {})
     finally:
-        for place in page.state.next_tasks:
-            known = pictures.get(str(place.task), NO_PICTURE)
-            page.next.append(
-                NextImage(
-                    place.task,
-                    place.rank,
-                    place.in_batch,
-                    *reason_parts(place.reason),
-                    str(known.get("name", "")),
-                    bool(known.get("picture")),
-                    bool(known.get("hidden")),
-                    place.served_to,
-                )
-            )
+        page.next += [_next_image(place, page, pictures) for place in page.state.next_tasks]
+
+
+def _next_image(place: NextTask, page: Page, pictures: Mapping[str, Picture]) -> NextImage:
+    known = pictures.get(str(place.task), NO_PICTURE)
+    before, _, rest = summary_parts(place.reason)
+    named = image_of(place.reason)
+    figures = describe_reason(place.reason, lambda image: call_image(image, page.names))
+    short = summarise_reason(place.reason, lambda image: call_image(image, page.names))
+    return NextImage(
+        place.task,
+        place.rank,
+        place.in_batch,
+        before,
+        named,
+        rest,
+        "" if figures == short else figures,
+        str(known.get("name", "")) or place.name,
+        bool(known.get("picture")),
+        bool(pictures.get(str(named), NO_PICTURE).get("picture")),
+        bool(known.get("hidden")),
+        place.served_to,
+    )
 
 
 def _add_versions(context: Context, page: Page) -> None:
@@ -243,11 +264,12 @@ def _add_quality(context: Context, page: Page) -> None:
     if not shown:
         return
     first = len(page.agreements) - len(shown) + 1
+    page.names |= context.task_names(each.task for each in shown)
     values = [
         Value(
             first + place,
             each.dice,
-            f"task {each.task}, {each.time[:10]}: dice {each.dice:.2f} with the mask of {each.version}",
+            f"{page.call(each.task)}, {each.time[:10]}: dice {each.dice:.2f} with the mask of {each.version}",
         )
         for place, each in enumerate(shown)
     ]
@@ -263,13 +285,13 @@ def _add_archive(context: Context, page: Page) -> None:
     page.archive = read_archive(context)
 
 
-def _forecast_chart(expected: Forecast) -> Chart:
+def _forecast_chart(expected: Forecast, call: Callable[[int], str]) -> Chart:
     values = [Value(0, expected.before, f"now: {expected.before:.2f}", "now")]
     for number, (task, dice) in enumerate(expected.steps, start=1):
         kind = "batch" if number <= expected.batch else "beyond"
         values.append(
             Value(
-                number, dice, f"with {number} more {plural(number, 'label')}, task {task}: {dice:.2f}", kind
+                number, dice, f"with {number} more {plural(number, 'label')}, {call(task)}: {dice:.2f}", kind
             )
         )
     return chart(values)

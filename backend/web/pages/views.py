@@ -16,6 +16,7 @@ from backend.project.time_spent import duration
 from backend.project_settings import DEFAULT_STRATEGY
 from backend.queue import pending_work
 from backend.queue.project_info import ProjectInfo
+from backend.queue.task_names import NAMED
 from backend.store.round_pictures import SIMILARITY, picture_name
 from backend.web.answers import wants_page
 from backend.web.cross_site import page_token
@@ -92,7 +93,13 @@ def picture(project_id: int, name: str, task: int) -> Response:
 @pages.get("/projects/<int:project_id>/rounds/<name>/similarity.json")
 def similarity(project_id: int, name: str) -> Response:
     """The map of what a round was decided from."""
-    return _file(_known(project_id), name, lambda folder: f"{folder}/{SIMILARITY}", "application/json")
+    context = _known(project_id)
+    answer = _file(context, name, lambda folder: f"{folder}/{SIMILARITY}", "application/json")
+    answer.direct_passthrough = False
+    content = json.loads(answer.get_data())
+    told_of = [int(task) for group in content["groups"] for task in group[:NAMED] if task.isdigit()]
+    answer.set_data(json.dumps(content | {"names": context.task_names(told_of)}))
+    return answer
 
 
 def _file(context: Context, name: str, where: Any, kind: str) -> Response:

@@ -40,7 +40,7 @@ STATE = replace(
     images=Images(20, 9),
     labels=Labels(trained=8, waiting=1),
     round=RoundInForce("v2.r1", "10:02", "asked for", "task_dependent", 5, value=0.5, upper_bound=0.52),
-    next_tasks=(NextTask(14, 1, 0.1, True, Reason(Kind.COMPARED, represents=9)),),
+    next_tasks=(NextTask(14, 1, 0.1, True, Reason(Kind.COMPARED, represents=9), name="axons-014.png"),),
     running=Running("j", "round", "training on rows", rows_done=3, rows_total=16, seconds_left=340),
     waiting=("training",),
     last_error=LastError("i", "round", "task 5: image gone", 1.0),
@@ -57,7 +57,7 @@ def test_the_state_of_a_project() -> None:
         "order    1 (model 2) of 10:02, by task_dependent, budget 5",
         "to at most 0.52; this one reaches 0.50.",
         "Computing the order: training on rows (row 3 of 16), about 6 min left",
-        "1* task 14: represents 9 images",
+        "1* axons-014.png (task 14): stands for 8 similar images",
         "error    task 5: image gone",
         "warning  maximum_annotations is 2",
     ):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from backend.errors import RegionError
-from backend.export.names import original_name
 from backend.export.sources import MASKS, PREDICTED, Sources, draw_label
 from backend.labelstudio.labels.config import parse
+from backend.labelstudio.names import original_name
 from backend.store.versions import NO_VERSION
 
 CONFIG = parse(

@@ -28,13 +28,16 @@ def test_each_region_tells_why_its_image_is_next() -> None:
     }
     record = RoundRecord("v1.r1", "", "v1", order=[7, 3, 9, 4], batch=[], labels=[1, 2], queries=places)
     found = explain(
-        {3: [REGION, {**REGION, "id": "b"}], 7: [REGION], 9: [REGION], 5: [REGION], 4: []}, record
+        {3: [REGION, {**REGION, "id": "b"}], 7: [REGION], 9: [REGION], 5: [REGION], 4: []},
+        record,
+        lambda tasks: {12: "axons-012.png"} if 12 in list(tasks) else {},
     )
     assert [region["meta"] for region in found[3]] == 2 * [
         {
             "text": [
-                "Number 2 of 4 in the recommended order: expected to raise the dice of task 12 from"
-                " 0.52 to 0.66; represents 4 images. When it was computed, 2 were labelled."
+                "Number 2 of 4 in the recommended order: stands for 3 similar images; helps axons-012.png"
+                " most. In figures: expected to raise the dice of axons-012.png from 0.52 to 0.66; represents"
+                " 4 images. When it was computed, 2 were labelled."
             ]
         }
     ]

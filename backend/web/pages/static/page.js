@@ -220,7 +220,8 @@ async function drawHeatmap(element) {
   const trained = new Set(map.trained), labelled = new Set(map.labelled);
   let cursor = null;
 
-  const name = (group) => group.length === 1 ? `task ${group[0]}` : `tasks ${group.slice(0, 3).join(", ")}${group.length > 3 ? ` and ${group.length - 3} more` : ""}`;
+  const call = (task) => (map.names || {})[task] || `task ${task}`;
+  const name = (group) => group.slice(0, 3).map(call).join(", ") + (group.length > 3 ? ` and ${group.length - 3} more` : "");
   const hundredths = (value) => (value / 100).toFixed(2);
 
   function say() {
