@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -101,7 +101,7 @@ def export_masks(
     ) as folder:
         version = _still_there(context, folder.chosen("version"), version)
         done.version = "" if version == NO_VERSION else version
-        names = _names(setup, tasks, folder, done)
+        names = _names(setup, tasks, folder.stems, done)
         _Export(context, setup, folder, names, done, mask_format).write(tasks, on_progress)
         extra = _write_model(context, version, folder.path, onnx, done) if done.version else []
         done.moved = folder.finish(extra)
@@ -112,14 +112,14 @@ def _still_there(context: Context, begun_with: str, now: str) -> str:
     return begun_with if begun_with in (NO_VERSION, *context.versions.names()) else now
 
 
-def _names(setup: Setup, tasks: list[Task], folder: ExportFolder, done: Exported) -> dict[str, str]:
-    """The stem under which each task's image is written, by task id."""
+def _names(setup: Setup, tasks: list[Task], known: Mapping[str, str], done: Exported) -> dict[str, str]:
+    """The stem under which each task's image is written, by task id; those `known` stay."""
     wanted = [
         (str(task["id"]), safe_stem(original_name(task, setup.config), f"task-{task['id']}"))
         for task in tasks
     ]
-    names, second = name_apart(wanted, folder.stems)
-    done.renamed = [names[key] for key in second]
+    names, second = name_apart(wanted, known)
+    done.renamed += [names[key] for key in second]
     return names
 
 
@@ -173,6 +173,7 @@ class _Export:
                 if source is not None:
                     self._write(source)
                 number += 1
+                self.done.images = max(self.done.images, number)
                 if number >= before or number == len(tasks):
                     on_progress("Writing masks", min(number, len(tasks)), len(tasks))
 
@@ -185,7 +186,7 @@ class _Export:
                 yield next(fetched) if id(source) in wanted else None
 
     def _is_done(self, source: Source) -> bool:
-        if not self.folder.is_done(str(source.task["id"]), source.fingerprint):
+        if not self.folder.is_done(str(source.task["id"]), source.fingerprint, source.row):
             return False
         self._count(source)
         return True
@@ -201,6 +202,8 @@ class _Export:
 
     def _write(self, source: Source) -> None:
         key, name = str(source.task["id"]), original_name(source.task, self.setup.config)
+        if key not in self.names:  # imported since the export began
+            self.names = _names(self.setup, [source.task], self.names, self.done)
         content, size = self._image(source)
         try:
             with one_image(key):
@@ -208,7 +211,7 @@ class _Export:
                 image = encode_image(content, name or f"task {key}") if content is not None else None
                 self.folder.add(
                     key,
-                    self.names.get(key) or f"task-{key}",
+                    self.names[key],
                     mask,
                     # Without its image it is not done: the image may come back.
                     fingerprint=source.fingerprint if image else "",

@@ -57,13 +57,13 @@ class ExportFolder:
         self._format = mask_format
         self._force = force
         self._journal = Journal(path)
-        self._seen: set[str] = set()
+        self._seen: dict[str, Mapping[str, str]] = {}  # what the table is to say of each image now
         self.resumed = 0
         """Images that were done before."""
 
     def __enter__(self) -> Self:
         check_writable_folder(self.path, "--out")
-        others = sorted(each.name for each in self.path.iterdir() if each.name != NAME)
+        others = sorted(each.name for each in self.path.iterdir() if NAME not in each.name)
         try:
             self._open(self._journal.open(), others)
         except BaseException:
@@ -79,7 +79,8 @@ class ExportFolder:
             return
         if not self._force and (others or state is not None):
             raise OutputError(f"{self.path}: {self._found(state, others)}")
-        self._journal.begin(about, state.files if state else set())
+        with self._writing():
+            self._journal.begin(about, state.files if state else set())
 
     def _goes_on(self, state: State) -> bool:
         """Whether an export that is there is this one, unfinished."""
@@ -116,14 +117,15 @@ class ExportFolder:
         assert self._journal.state is not None
         return self._journal.state
 
-    def is_done(self, key: str, fingerprint: str) -> bool:
-        """Whether an image was written by this export, from the same, and its files are there."""
+    def is_done(self, key: str, fingerprint: str, row: Mapping[str, str] | None = None) -> bool:
+        """Whether an image was written by this export, from the same, and its files are there. What is told
+        of it in `row` may have changed since, and is taken from there."""
         entry = self._state.entries.get(key)
         if entry is None or entry.fingerprint != fingerprint:
             return False
         if not all((self.path / name).is_file() for name in entry.files):
             return False
-        self._seen.add(key)
+        self._seen[key] = row or {}
         return True
 
     def add(
@@ -167,7 +169,7 @@ class ExportFolder:
             counted = list(zip(objects.classes, objects.areas, strict=True)) if objects is not None else []
             line = {**row, "file": name, "mask": where}
             self._journal.add(Entry(key, stem, fingerprint, files, line, folder, counted, coco))
-        self._seen.add(key)
+        self._seen[key] = row
 
     def finish(self, extra: Iterable[str] = ()) -> list[str]:
         """Write the tables; returns the files of earlier exports that were moved aside.
@@ -178,19 +180,20 @@ class ExportFolder:
         entries = [entry for key, entry in self._state.entries.items() if key in self._seen]
         entries.sort(key=lambda entry: (len(entry.key), entry.key) if entry.key.isdigit() else (0, entry.key))
         made = {name for entry in entries for name in entry.files}
+        rows = ({**entry.row, **self._seen[entry.key]} for entry in entries)
         with self._writing():
-            tables = [*extra, self._put(INDEX, _table(COLUMNS, (entry.row for entry in entries)))]
+            tables = [*extra, self._put(INDEX, _table(COLUMNS, rows))]
             if self._format is MaskFormat.OBJECTS:
-                rows = _objects(entries, self._labels)
-                tables.append(self._put(OBJECTS, _table(_OBJECT_COLUMNS, rows)))
+                objects = _objects(entries, self._labels)
+                tables.append(self._put(OBJECTS, _table(_OBJECT_COLUMNS, objects)))
             for folder in sorted({entry.folder for entry in entries if entry.row["mask"]}):
                 if self._format is MaskFormat.COCO:
                     tables.append(_coco_file(folder))
                     with write_atomically(self.path / tables[-1]) as file:
                         write_coco(file, self._journal.read_coco(folder, self._seen), self._labels)
                 else:
-                    objects = self._format is MaskFormat.OBJECTS
-                    write_class_file(self.path / folder, self._labels, objects=objects)
+                    numbered = self._format is MaskFormat.OBJECTS
+                    write_class_file(self.path / folder, self._labels, objects=numbered)
             moved = self._move_aside(self._state.files - made - set(tables))
             self._journal.finish(tables)
         return moved

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from model.errors import OutputError
 from model.export.coco import CocoImage
+from model.files import write_bytes
 
 NAME = ".export.jsonl"
 FORMAT = 1
@@ -80,15 +81,16 @@ class Journal:
         """What it says; None if there is none. Raises OutputError while another process writes."""
         self._file = self._path.open("ab")
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self.close()
+            _lock(self._file)
+            if not os.path.samestat(os.fstat(self._file.fileno()), self._path.stat()):
+                raise BlockingIOError  # another one has begun just now, in a file of its own
+        except (BlockingIOError, FileNotFoundError) as error:
+            self._file.close()
+            self._file = None
             raise OutputError(
                 f"{self._path.parent}: another command is writing into it; wait for it, or name another"
                 " folder."
             ) from error
-        except OSError:  # a network drive that knows no locks
-            pass
         content = self._path.read_bytes()
         if content and not content.endswith(b"\n"):
             self._file.write(b"\n")  # after a line that a kill has cut off
@@ -97,11 +99,15 @@ class Journal:
         return self.state
 
     def begin(self, about: Mapping[str, Any], earlier: set[str]) -> State:
-        """Start again, with nothing done."""
+        """Start again, with nothing done. Until it has begun, what an earlier export wrote is not forgotten,
+        wherever a kill comes."""
         assert self._file is not None
-        self._file.truncate(0)
+        head = {"format": FORMAT, "about": about, "earlier": sorted(earlier)}
+        write_bytes(self._path, _line(head))
+        with self._file:  # locked until the new one is
+            self._file = self._path.open("ab")
+            _lock(self._file)
         self.state = State(dict(about), earlier)
-        self._write({"format": FORMAT, "about": about, "earlier": sorted(earlier)})
         return self.state
 
     def add(self, entry: Entry) -> None:
@@ -141,8 +147,22 @@ class Journal:
 
     def _write(self, line: Mapping[str, Any]) -> None:
         assert self._file is not None
-        self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        self._file.write(_line(line))
         self._file.flush()
+
+
+def _line(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Raises BlockingIOError while another process holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a network drive that knows no locks
+        pass
 
 
 def _read(journal: bytes) -> State | None:

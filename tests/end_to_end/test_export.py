@@ -8,7 +8,9 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +20,23 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from backend.cli import app as service
+from backend.errors import CancelledError
+from backend.jobs.export import export_archive
+from backend.labelstudio.client import LabelStudio, Query
 from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.project.context import Context, open_context
 from backend.queue import pending_work
 from backend.queue.connection import connection
+from backend.queue.progress import Progress
 from backend.queue.project_jobs import cancel
 from backend.settings import get_settings
 from backend.store.version_record import VersionRecord
 from backend.store.versions import now
 from model.cli import app as science
 from model.cli.progress_bar import ProgressBar
+from model.export.mask_format import MaskFormat
 from model.network.checkpoint import TrainedModel
 from model.network.recipe import Recipe
 from model.network.unet import build_network
@@ -214,6 +221,35 @@ def test_label_studio_goes_away_in_the_middle(
         done = export(project, out)
     assert done.exit_code == 0, done.output
     assert len(rows(out)) == 4
+
+
+def test_an_image_that_comes_meanwhile_has_its_own_name(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told apart from one of the same name, like any other."""
+    pages = LabelStudio.pages
+
+    def before(client: LabelStudio, number: int, filters: Query, *more: Any, **named: Any) -> Iterator[Task]:
+        found = pages(client, number, filters, *more, **named)
+        return found if filters else islice(found, 2)
+
+    monkeypatch.setattr(LabelStudio, "pages", before)
+    done = export(project, tmp_path)
+    assert done.exit_code == 0, done.output
+    second = project.tasks["a.png"][1]
+    assert rows(tmp_path)[str(second)]["file"] == f"a-{second}.png"
+
+
+def test_a_cancelled_export_of_the_page_leaves_no_files(project: Project) -> None:
+    """Of which nobody would know; a killed one goes on from them."""
+    context = open_context(project.id)
+    progress = Progress(context.redis, project.id, "to be cancelled", "export")
+    context.redis.sadd(context.keys.cancelled, "to be cancelled")
+    work = context.settings.model_dir.resolve() / f"cache/export-{project.id}"
+    work.mkdir(parents=True)
+    with pytest.raises(CancelledError):
+        export_archive(context, progress, MaskFormat.PNG)
+    assert not work.exists()
 
 
 def test_what_cannot_be_exported_is_said(stack: Stack, project: Project, tmp_path: Path) -> None:
