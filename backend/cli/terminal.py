@@ -137,11 +137,11 @@ def describe(state: ProjectStatus) -> str:
         )
     if state.waiting:
         lines.append(f"  waiting  {list_waiting(state.waiting)}")
-    for place in state.next_tasks[:_NEXT]:
+    for number, place in enumerate(state.next_tasks[:_NEXT], start=1):
         mark = "*" if place.in_batch else " "
         served = f" ({served_text(place.served_to)})" if place.served_to else ""
         reason = f": {place.summary}" if place.summary else ""
-        lines.append(f"  {place.rank:>6}{mark} {place.title}{reason}{served}")
+        lines.append(f"  {number:>6}{mark} {place.title}{reason}{served}")
     if state.skipped.count:
         named = _numbers(state.skipped.tasks, state.skipped.count)
         lines.append(f"  skipped  {named}; python -m backend unskip --project {state.project} puts them back")

@@ -215,8 +215,8 @@ def _tell(
         f"The order is written{', BUT SEE ABOVE' if lost else ''}, {seconds / 60:.1f} minutes after the"
         " start. Next images:"
     )
-    for place in now.next_tasks[:5]:
-        _print(f"  {place.rank:>3}. {place.title}  {place.summary}\n")
+    for number, place in enumerate(now.next_tasks[:5], start=1):
+        _print(f"  {number:>3}. {place.title}  {place.summary}\n")
     user, password = settings.basic_auth or ("", "")
     _print(
         f"\n  Open      {server.url}/projects/{project}/data\n  Log in    {server.admin.email}  "

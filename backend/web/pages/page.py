@@ -40,7 +40,6 @@ class NextImage:
     """One of the next tasks. The reason is in three parts, so that the image that it names can be a link."""
 
     task: int
-    rank: int
     in_batch: bool
     reason: str  # in short, up to the image that is named
     named: int  # the task of that image, 0 where none is named
@@ -171,7 +170,6 @@ def _next_image(place: NextTask, page: Page, pictures: Mapping[str, Picture]) ->
     short = summarise_reason(place.reason, lambda image: call_image(image, page.names))
     return NextImage(
         place.task,
-        place.rank,
         place.in_batch,
         before,
         named,
