@@ -28,17 +28,15 @@ NAMED = {"paper": PAPER}
 
 
 def read_recipe(value: object) -> dict[str, Any]:
-    """The settings of a recipe as people give it: by its name, or as an object of some of them.
-    Raises RecipeError."""
-    if isinstance(value, str) and value in NAMED:
-        return dict(NAMED[value])
-    if not isinstance(value, dict):
-        raise RecipeError(
-            f"found {value!r}, expected {' or '.join(map(repr, NAMED))}, or a JSON object such as"
-            ' {"width": 32}.'
-        )
-    Recipe.from_dict(value)
-    return value
+    """The settings of a recipe as people give it: by its name, as an object of some of them, or as an object
+    with a "name" and what differs from it. Raises RecipeError."""
+    given = {"name": value} if isinstance(value, str) else value
+    if not isinstance(given, dict) or ("name" in given and given["name"] not in tuple(NAMED)):
+        names = " or ".join(map(repr, NAMED))
+        raise RecipeError(f'found {value!r}, expected {names}, or a JSON object such as {{"width": 32}}.')
+    differing = {key: each for key, each in given.items() if key != "name"}
+    Recipe.from_dict(differing)
+    return NAMED.get(given.get("name", ""), {}) | differing
 
 
 @dataclass(frozen=True)

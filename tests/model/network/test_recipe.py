@@ -53,7 +53,15 @@ def test_a_named_recipe_says_everything_but_what_goes_with_the_device_and_the_im
     assert PAPER["encoder"] == "unet"
 
 
-@pytest.mark.parametrize("value", ["Paper", "", None, 8, ["paper"]])
+def test_settings_beside_a_name_differ_from_it() -> None:
+    """Larger images, say, of a recipe that leaves their size open."""
+    given = read_recipe({"name": "paper", "max_side": 1024, "steps": 1200})
+    assert given == PAPER | {"max_side": 1024, "steps": 1200}
+    with pytest.raises(RecipeError, match="Unknown recipe settings stepps"):
+        read_recipe({"name": "paper", "stepps": 1200})
+
+
+@pytest.mark.parametrize("value", ["Paper", "", None, 8, ["paper"], {"name": "Paper"}, {"name": ["paper"]}])
 def test_a_recipe_that_is_neither_name_nor_object_is_quoted(value: object) -> None:
     with pytest.raises(RecipeError, match=f"found {re.escape(repr(value))}, expected 'paper', or a JSON"):
         read_recipe(value)
