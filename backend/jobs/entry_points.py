@@ -238,9 +238,12 @@ def look(context: Context, job_id: str) -> JobResult:
 
 @job("configure")
 def configure(context: Context, job_id: str) -> JobResult:
-    """Check and configure the project in Label Studio."""
+    """Check and configure the project in Label Studio, if it is connected still."""
     del job_id
     begun = pending_work.begin(context.redis, context.project_id, Work.CONFIGURE)
+    if not context.client.ml_backends(context.project_id):
+        pending_work.finish(context.redis, context.project_id, Work.CONFIGURE, begun)
+        return {"reason": "the project has been disconnected meanwhile"}
     own = own_service(context.settings, name_instance(context.redis))
     findings = connection.configure(context.settings, context.client, context.project_id, own)
     pending_work.register(context.redis, context.project_id)

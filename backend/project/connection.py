@@ -18,6 +18,7 @@ from backend.labelstudio.connect import OwnService, Record
 from backend.queue import pending_work, progress, project_jobs
 from backend.queue.connection import PREFIX
 from backend.queue.connection import connect as connect_redis
+from backend.queue.pending_work import Work
 from backend.settings import BACKEND_FILE, Settings
 from backend.store.round_record import round_in_force
 from backend.store.storage import Storage
@@ -122,22 +123,44 @@ def plan_disconnection(
     return connect.plan_disconnection(client, project_id, own, Record(Storage.of(settings), project_id))
 
 
-def disconnect(settings: Settings, redis: Redis, project_id: int, plan: connect.Plan) -> list[Finding]:
+def disconnect(
+    settings: Settings,
+    redis: Redis,
+    client: LabelStudio,
+    project_id: int,
+    own: OwnService,
+    plan: connect.Plan,
+) -> list[Finding]:
     """Stop what runs for a project, look after it no longer, and carry a plan out.
     Models and orders stay in the storage. Raises LabelStudioError, StorageError, RedisError."""
     # In this order: a sync that runs would put things right again.
     pending_work.forget(redis, project_id)
     project_jobs.cancel(project_id)
-    until = time.monotonic() + LONGEST_END
-    while progress.running(redis, project_id) and time.monotonic() < until:
-        stopping.pause(0.2)
+    _wait_for_the_end(redis, project_id)
     pending_work.resume(redis, project_id)
     found = connect.disconnect(plan)
-    # Label Studio may have called /setup once more, before its connection went.
+    # Label Studio may have called /setup once more, before its connection went, and that has it configured.
+    pending_work.forget(redis, project_id)
+    _wait_for_the_end(redis, project_id)
+    record = Record(Storage.of(settings), project_id)
+    if any(finding.severity is Severity.ERROR for finding in found):
+        return found
+    again = connect.plan_disconnection(client, project_id, own, record)
+    found = found + connect.disconnect(again)
     pending_work.forget(redis, project_id)
     if not any(finding.severity is Severity.ERROR for finding in found):
-        Record(Storage.of(settings), project_id).put_aside()
+        record.put_aside()
     return found
+
+
+def _wait_for_the_end(redis: Redis, project_id: int) -> None:
+    until = time.monotonic() + LONGEST_END
+    while _at_work(redis, project_id) and time.monotonic() < until:
+        stopping.pause(0.2)
+
+
+def _at_work(redis: Redis, project_id: int) -> bool:
+    return bool(progress.running(redis, project_id)) or project_jobs.runs(redis, project_id, Work.CONFIGURE)
 
 
 def _order(storage: Storage, project_id: int) -> str:

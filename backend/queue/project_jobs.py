@@ -79,6 +79,11 @@ def active(redis: Redis, project_id: int, work: Work) -> bool:
     return find(redis, project_id, work, ALIVE) is not None
 
 
+def runs(redis: Redis, project_id: int, work: Work) -> bool:
+    """Whether a job of this work runs at the moment."""
+    return find(redis, project_id, work, (JobStatus.STARTED,)) is not None
+
+
 def short_job_alive(redis: Redis, project_id: int) -> bool:
     """Whether a job of the project waits for or holds one of the few workers for short jobs."""
     return any(find(redis, project_id, kind, ALIVE) for kind in SHORT)
