@@ -46,6 +46,12 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Non
     )
 
 
+def wait_for(device: torch.device) -> None:
+    """Until it has done what it was given; a GPU is steps behind the program that asks for them."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def describe(device: torch.device, precision: str) -> dict[str, str | int]:
     """What the speed of a network, and the last digits of its results, depend on beside its recipe:
     JSON-ready."""

@@ -55,7 +55,9 @@ class Recipe:
         " encoder of segmentation_models_pytorch by its name.",
     )
     encoder_weights: str | None = option(
-        None, "Its pretrained weights, such as `imagenet`; fetched from the internet."
+        None,
+        "Its pretrained weights, such as `imagenet`; fetched from the internet. Those of `efficientnet-lite0`"
+        " are installed and need not be named.",
     )
     width: int = option(
         16, "Channels of the U-Net at full resolution.", least=1, most=1024, automatic="16, on a GPU 64"

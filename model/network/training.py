@@ -15,7 +15,7 @@ from model.arrays import Image, Mask
 from model.errors import TooFewLabelsError
 from model.network.augmentation import CropSampler
 from model.network.checkpoint import TrainedModel
-from model.network.device import autocast, default_device, describe
+from model.network.device import autocast, default_device, describe, wait_for
 from model.network.loss import segmentation_loss
 from model.network.recipe import Recipe
 from model.network.unet import build_network, memory_format
@@ -44,7 +44,8 @@ def train(
 
     Minimises soft dice + cross-entropy (the latter also teaches where a mask has no foreground at all) with
     AdamW under a one-cycle schedule, for `steps` (default: the recipe's) steps.
-    `on_step(step, steps)` is called after each step, and may raise to cancel.
+    `on_step(step, steps)` is called after each step, and may raise to cancel; a GPU, which nothing waits for
+    in between, may be some steps behind.
     On a CPU the result depends only on the arguments and the number of threads.
     """
     last, averaged = train_and_average(
@@ -90,6 +91,7 @@ def train_and_average(
     sampler = CropSampler(images, labels, recipe.crop, seed, device, memory_format(recipe.encoder, device))
     average = _start_average(network, recipe.average)
     _optimise(model, sampler, steps, on_step, average)
+    wait_for(device)
     network.eval()
     record["seconds"] = round(time.perf_counter() - started, 2)
     if average is None:
