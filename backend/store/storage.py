@@ -16,6 +16,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,11 @@ class Storage:
     def _protocols(self) -> tuple[str, ...]:
         protocol = self._fs.protocol
         return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there is a place beside this machine's folder."""
+        return self._fs is not None
 
     def path(self, name: str) -> Path:
         """The local path of a name, whether or not it exists."""
@@ -186,6 +192,25 @@ class Storage:
             with self._explained(name), contextlib.suppress(FileNotFoundError):
                 self._fs.rm(f"{self._root}/{name}", recursive=True)
 
+    def trim(self, name: str, limit: int) -> None:
+        """Remove the files of a folder of the shared place that were written first, until it takes at most
+        `limit` bytes."""
+        if self._fs is None:
+            return
+        with self._explained(name):
+            self._fs.invalidate_cache()
+            try:
+                found = self._fs.find(f"{self._root}/{name}", detail=True)
+            except FileNotFoundError:
+                return
+            used = sum(int(file["size"]) for file in found.values())
+            for remote, file in sorted(found.items(), key=lambda item: _written(item[1])):
+                if used <= limit:
+                    break
+                with contextlib.suppress(FileNotFoundError):  # another machine was first
+                    self._fs.rm(remote)
+                used -= int(file["size"])
+
     def read_json(self, name: str, *, fresh: bool = False) -> dict[str, Any] | None:
         """The JSON object in a file, None when there is none. Raises StorageError when it is damaged."""
         path = self.get(name, fresh=fresh)
@@ -266,6 +291,12 @@ def _files(path: Path) -> list[Path]:
         folders[:] = [entry for entry in folders if not _hidden(entry)]
         found += [file for entry in names if not _hidden(entry) and (file := Path(folder, entry)).is_file()]
     return sorted(found)
+
+
+def _written(file: Mapping[str, Any]) -> float:
+    """When a file of a shared place was written, seconds since 1970, as its file system tells it."""
+    told = next((file[key] for key in ("LastModified", "mtime", "created") if file.get(key)), 0)
+    return told.timestamp() if isinstance(told, datetime) else float(told)
 
 
 def _unless_gone(error: OSError) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from cachetools import LRUCache
 
 from model.arrays import Image, Mask
@@ -28,6 +30,20 @@ UNSEEN = 0.05  # share of the limit that a process may write before it looks aga
 SUFFIX = ".npz"
 
 
+class SharedPlace(Protocol):
+    """Where several machines keep the files of their folders; one that is away costs speed, and raises
+    nothing."""
+
+    def fetch(self, path: Path) -> None:
+        """Bring a file of the folder here, if it is there."""
+
+    def give(self, path: Path) -> None:
+        """Keep a file of the folder there as well."""
+
+    def trim(self, folder: Path, limit: int) -> None:
+        """Remove what was written first there, until a folder takes at most `limit` bytes."""
+
+
 class FeatureStore:
     """The samples of a folder, a file each, named by what they were computed from.
 
@@ -42,11 +58,14 @@ class FeatureStore:
         *,
         limit: int = LIMIT,
         in_memory: int = 0,
+        shared: SharedPlace | None = None,
     ) -> None:
-        """limit: bytes on disk. in_memory: samples that are kept in memory as well, at most 1 MB each."""
+        """limit: bytes on disk. in_memory: samples that are kept in memory as well, at most 1 MB each.
+        shared: where other machines find what this one has computed."""
         self.folder = folder
         self.extractor = extractor or FeatureExtractor()
         self.limit = limit
+        self.shared = shared
         self._in_memory: LRUCache[Path, tuple[PixelSample, str]] = LRUCache(in_memory)
         self._warned = False
         self._written: float = math.inf  # bytes since the folder was measured
@@ -68,22 +87,44 @@ class FeatureStore:
         read where its sample is not kept; it needs `size`, its (height, width).
         Raises ImageError for an image whose features cannot be computed.
         """
-        if callable(image):
-            if size is None:
-                raise ValueError("size is missing, which an image given as a function needs")
-            source = _Source(image, size)
-        else:
-            source = _Source(lambda: image, (image.shape[0], image.shape[1]), digest_of_array(image))
-        key = (self.extractor.version, image_digest, list(source.size))
-        plain = self._kept(digest(*key), source, None)
+        source = _source_of(image, size)
+        plain = self._kept(self._path(image_digest, source), source, None)
         if mask is None or not plain.misses(mask):
             return plain
-        return self._kept(digest(*key, digest_of_array(mask)), source, mask)
+        return self._kept(self._path(image_digest, source, digest_of_array(mask)), source, mask)
 
-    def _kept(self, key: str, source: _Source, mask: Mask | None) -> PixelSample:
-        path = self.folder / key[:2] / f"{key}{SUFFIX}"
+    def vector(
+        self,
+        image_digest: str,
+        image: Image | Callable[[], Image],
+        *,
+        size: tuple[int, int] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Mean and deviation of the features of an image's pixels, float32 (2 * channels,): of its sample,
+        of which only as much is read. Arguments and errors as in `sample`."""
+        source = _source_of(image, size)
+        path = self._path(image_digest, source)
+        vector = None
+        if path not in self._in_memory:
+            self._fetch(path)
+            vector = _read_vector(path, source, self.extractor.channels)
+        if vector is None:
+            sample = self._kept(path, source, None)
+            vector = np.concatenate([sample.mean, sample.deviation])
+        return vector
+
+    def _path(self, image_digest: str, source: _Source, *mask: str) -> Path:
+        key = digest(self.extractor.version, image_digest, list(source.size), *mask)
+        return self.folder / key[:2] / f"{key}{SUFFIX}"
+
+    def _fetch(self, path: Path) -> None:
+        if self.shared is not None and not path.exists():
+            self.shared.fetch(path)
+
+    def _kept(self, path: Path, source: _Source, mask: Mask | None) -> PixelSample:
         kept = self._in_memory.get(path)
         if kept is None or not source.fits(*kept):
+            self._fetch(path)
             kept = _read(path, source, self.extractor.channels) or self._draw(path, source, mask)
             if self._in_memory.maxsize:
                 self._in_memory[path] = kept
@@ -108,6 +149,8 @@ class FeatureStore:
                     size=np.array(sample.size),
                     content=np.array(content),
                 )
+            if self.shared is not None:
+                self.shared.give(path)
             self._written += path.stat().st_size
             self._bound()
         except OSError as error:
@@ -137,6 +180,8 @@ class FeatureStore:
                 with suppress(OSError):
                     path.unlink()
                 used -= size
+        if self.shared is not None:
+            self.shared.trim(self.folder, self.limit)
         self._written = 0
 
 
@@ -151,6 +196,14 @@ class _Source:
     def fits(self, sample: PixelSample, content: str) -> bool:
         """Whether a sample is of this image, by the digest of the array that it was drawn from."""
         return sample.size == self.size and self.content in (None, content)
+
+
+def _source_of(image: Image | Callable[[], Image], size: tuple[int, int] | None) -> _Source:
+    if not callable(image):
+        return _Source(lambda: image, (image.shape[0], image.shape[1]), digest_of_array(image))
+    if size is None:
+        raise ValueError("size is missing, which an image given as a function needs")
+    return _Source(image, size)
 
 
 def _read(path: Path, source: _Source, channels: int) -> tuple[PixelSample, str] | None:
@@ -168,3 +221,21 @@ def _read(path: Path, source: _Source, channels: int) -> tuple[PixelSample, str]
     with suppress(OSError):
         os.utime(path)  # used now
     return sample, content
+
+
+def _read_vector(path: Path, source: _Source, channels: int) -> npt.NDArray[np.float32] | None:
+    """Mean and deviation of a kept sample, or None where there is none of this image."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if tuple(file["size"].tolist()) != source.size:
+                return None
+            if source.content not in (None, str(file["content"])):
+                return None
+            vector: npt.NDArray[np.float32] = np.concatenate([file["mean"], file["deviation"]])
+    except Exception:  # as in `_read`
+        return None
+    if vector.shape != (2 * channels,) or not np.isfinite(vector).all():
+        return None
+    with suppress(OSError):
+        os.utime(path)  # used now
+    return vector

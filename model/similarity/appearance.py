@@ -35,10 +35,7 @@ class Appearance:
 
 def read_appearance(round_: Round, ids: Sequence[str] | None = None) -> Appearance:
     """What every image of the round, or of some, looks like that can be read."""
-    found = {
-        identity: np.concatenate([sample.mean, sample.deviation])
-        for identity, sample in round_.pixels.samples(ids)
-    }
+    found = dict(round_.pixels.vectors(ids))
     values = 2 * round_.features.extractor.channels
     return Appearance(tuple(found), np.array(list(found.values()), dtype=np.float32).reshape(-1, values))
 

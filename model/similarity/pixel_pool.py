@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from model.errors import ImageError, TooFewLabelsError
 from model.pixels import PixelModel, PixelSample, Scale, train_pixel_models
 from model.similarity.round import Round
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 PROBED = 256
 """Unlabelled images that set the scale of the features; the labelled ones always do."""
@@ -97,11 +100,25 @@ class PixelPool:
                 yield identity, sample
             self.round_.on_progress(step, done, len(ids))
 
+    def vectors(self, ids: Sequence[str] | None = None) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        """Each image's id and what it looks like, of all images or of some, in the order of ids:
+        mean and deviation of its features, float32 (2 * channels,)."""
+        ids = self.round_.ids if ids is None else ids
+        for done, identity in enumerate(ids, start=1):
+            vector = self._unless_failed(identity, self.round_.vector)
+            if vector is not None:
+                yield identity, vector
+            self.round_.on_progress("Features", done, len(ids))
+
     def _sample(self, identity: str, with_label: bool = False) -> PixelSample | None:
+        mask = self.round_.labels[identity] if with_label else None
+        return self._unless_failed(identity, lambda image: self.round_.sample(image, mask))
+
+    def _unless_failed(self, identity: str, read: Callable[[str], T]) -> T | None:
         if identity in self.round_.failed:
             return None
         try:
-            return self.round_.sample(identity, self.round_.labels[identity] if with_label else None)
+            return read(identity)
         except ImageError as error:
             self.round_.failed[identity] = str(error)
             log.warning("%s is left out: %s", identity, error)

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from model.arrays import Image, Mask
@@ -49,8 +51,8 @@ class Round:
     `image_digests` tells, by id, one image from another under the same name where their source knows that
     without reading them (a file's digest, an address); the arrays are hashed otherwise.
     `feature_folder` keeps the features of pixels, which several rounds may share; default the round's own.
-    `image_sizes` tells (height, width) by id where it is known without reading the images; their digests are
-    of their content then, and those whose features are kept already need not be read.
+    `image_sizes` tells (height, width) by id of those images whose digest is that of their content, or which
+    are believed to be what they were: where their features are kept already, they are not read.
     `pixel_model_folder` names a pixel classifier of all labels that is trained already.
     `learns_by` is the kind of network that f_L is, one of LEARNERS.
     `feature_store` is used instead of one of the round's own in `feature_folder`.
@@ -182,11 +184,23 @@ class Round:
     def sample(self, identity: str, mask: Mask | None = None) -> PixelSample:
         """Sampled pixels of an image; with a `mask`, some of each of its classes.
         Raises ImageError where it cannot be read or its features cannot be computed."""
-        name = self._digest_of(identity)
-        if self.image_sizes is None or self.image_digests is None:
-            return self.features.sample(name, self.images[identity], mask)
-        size = self.image_sizes[identity]
-        return self.features.sample(name, lambda: self.images[identity], mask, size=size)
+        size = self._size_of(identity)
+        return self.features.sample(
+            self._digest_of(identity), self._image_of(identity, size), mask, size=size
+        )
+
+    def vector(self, identity: str) -> npt.NDArray[np.float32]:
+        """What an image looks like: mean and deviation of its pixels' features, float32 (2 * channels,).
+        Errors as of `sample`."""
+        name, size = self._digest_of(identity), self._size_of(identity)
+        return self.features.vector(name, self._image_of(identity, size), size=size)
+
+    def _size_of(self, identity: str) -> tuple[int, int] | None:
+        return None if self.image_digests is None else (self.image_sizes or {}).get(identity)
+
+    def _image_of(self, identity: str, size: tuple[int, int] | None) -> Image | Callable[[], Image]:
+        """The image, or how to read it where it need not be read for its size."""
+        return self.images[identity] if size is None else lambda: self.images[identity]
 
     @cached_property
     def pixels(self) -> PixelPool:

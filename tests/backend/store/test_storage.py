@@ -92,6 +92,21 @@ def test_removed_is_removed_everywhere(pair: tuple[Storage, Storage]) -> None:
     one.check()
 
 
+def test_what_was_written_first_goes_first(pair: tuple[Storage, Storage]) -> None:
+    """From the shared place alone, until the rest fits."""
+    one, two = pair
+    for name in "abc":
+        one.path(f"p/{name}").parent.mkdir(exist_ok=True, parents=True)
+        one.path(f"p/{name}").write_bytes(bytes(100))
+        one.put(f"p/{name}")
+    one.trim("nothing", 0)
+    one.trim("p", 300)
+    assert two.names("p") == ["a", "b", "c"]
+    one.trim("p", 150)
+    assert two.names("p") == ["c"]
+    assert one.path("p/a").exists()
+
+
 def test_one_machine_needs_no_shared_place(tmp_path: Path) -> None:
     """Nothing is copied, and the same folder as address is the same."""
     for url in (None, f"file://{tmp_path}"):

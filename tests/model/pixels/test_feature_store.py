@@ -48,6 +48,22 @@ def test_a_kept_sample_is_the_drawn_one_and_needs_no_image(store: FeatureStore) 
     assert len(files(store)) == 1
 
 
+def test_the_vector_of_an_image_is_that_of_its_sample(store: FeatureStore) -> None:
+    """Whether it is kept or not, cut off, or kept under that name of another image."""
+
+    def vector_of(image: Image) -> np.ndarray:
+        drawn = draw_sample(image, store.extractor)
+        return np.concatenate([drawn.mean, drawn.deviation])
+
+    for image in (IMAGE, noise(40, 50, seed=1)):
+        np.testing.assert_array_equal(store.vector("a", image), vector_of(image))
+        np.testing.assert_array_equal(store.vector("a", no_image, size=(40, 50)), vector_of(image))
+    (path,) = files(store)
+    path.write_bytes(path.read_bytes()[:1000])
+    np.testing.assert_array_equal(store.vector("a", IMAGE), vector_of(IMAGE))
+    assert_same(store.sample("a", no_image, size=(40, 50)), draw_sample(IMAGE, store.extractor))
+
+
 def test_an_image_that_is_read_late_needs_its_size(store: FeatureStore) -> None:
     with pytest.raises(ValueError, match="size is missing"):
         store.sample("a", lambda: IMAGE)
