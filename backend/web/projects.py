@@ -54,7 +54,7 @@ def recompute(project_id: int) -> tuple[Response, int]:
     """Compute the order anew;
     answers at once with the job that does it, and the page that shows how far it is.
 
-    An optional {"budget", "strategy", and options of it} holds for this round only.
+    An optional {"budget", "strategy", and options of it} holds until the batch of this round is labelled.
     """
     options = parse_round_options(payload.json_object(optional=True))
     require_known(project_context(project_id), ask=True)
