@@ -19,6 +19,7 @@ from backend.labelstudio.client import LabelStudio, Project
 from backend.labelstudio.images import Failures, fetch, one_image, require_size
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.labelstudio.order.unmasked import Unmasked
+from backend.labelstudio.task_list import TaskList, read_tasks
 from backend.project.connection import own_service, read_instance
 from backend.project_settings import ProjectSettings, parse_project_settings
 from backend.queue.connection import Keys, connection
@@ -75,8 +76,8 @@ class Context:
 
     @property
     def feature_folder(self) -> Path:
-        """Where the features of images are kept, of all projects; each machine computes its own."""
-        return self.settings.model_dir.resolve() / "features"
+        """Where this machine keeps the features of images, of all projects."""
+        return self.storage.path("features")
 
     @cached_property
     def failures(self) -> Failures:
@@ -120,6 +121,11 @@ class Context:
         require_size(content, task_id, self.settings.most_pixels)
         with self.in_hand.work(task_id, content):
             yield
+
+    def list_tasks(self, *, whole: bool = False) -> TaskList:
+        """The project's tasks as they are now; `whole`: all are listed, as for a round that a person asks
+        for."""
+        return read_tasks(self.client, self.project_id, self.image_cache, whole=whole)
 
     def setup(self) -> Setup:
         """The project as it is in Label Studio now.

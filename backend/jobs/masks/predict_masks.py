@@ -52,8 +52,7 @@ def draw(
         return {task: [] for task in task_ids}
     known = {task: tasks[task] for task in task_ids if task in tasks} if tasks else {}
     if unknown := set(task_ids) - set(known):
-        listed = context.client.tasks(context.project_id, "unlabelled")
-        known |= {int(task["id"]): task for task in listed if int(task["id"]) in unknown}
+        known |= {task: data for task, data in context.list_tasks().open.items() if task in unknown}
     images = TaskImages(context, config, known.values(), annotator.max_side)
     regions: dict[int, list[Region]] = {}
     lacking: dict[int, Exception] = {}

@@ -81,13 +81,8 @@ def _picture(content: bytes, number: int, config: LabelConfig, regions: Sequence
 def _missing(context: Context, numbers: set[int]) -> dict[int, Mapping[str, Any]]:
     """Tasks that came since the snapshot, from the list:
     asked for one alone, Label Studio has a prediction made and stores it."""
-    if not numbers:
-        return {}
-    return {
-        int(task["id"]): task
-        for task in context.client.tasks(context.project_id, "unlabelled")
-        if int(task["id"]) in numbers
-    }
+    listed = context.list_tasks().open if numbers else {}
+    return {number: task for number, task in listed.items() if number in numbers}
 
 
 def keep_similarity(

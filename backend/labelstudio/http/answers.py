@@ -49,6 +49,7 @@ class Task(TypedDict, total=False):
     predictions: list[dict[str, Any]]
     drafts: list[dict[str, Any]]
     is_labeled: bool
+    total_annotations: int  # without skips
     predictions_score: float | None  # of the version in force, where it is filtered or ordered by
     annotators: list[int]  # where it is filtered by
 

@@ -1,0 +1,146 @@
+"""The tasks of a project as Label Studio lists them, kept on this machine: what has changed since is asked
+for, and not thousands of tasks again for each label.
+
+Label Studio takes about 2 ms for each task that it lists, and annotators wait meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backend.labelstudio.client import TASKS_A_PAGE, LabelStudio, Project
+from backend.labelstudio.http.answers import Filter, Task
+from model.files import write_bytes
+
+log = logging.getLogger(__name__)
+
+FILE = "tasks.json"
+"""In the folder of this machine's downloaded images, which may go at any time."""
+LONGEST = 24 * 3600.0
+"""Seconds after which all are listed again, whatever the figures say."""
+OVERLAP = timedelta(seconds=10)
+"""What was changed so shortly before the last change seen is asked for again: it may have been hidden."""
+TRIES = 2
+"""Somebody may submit between the two requests that are compared."""
+
+
+class Listed(NamedTuple):
+    """A task: whether Label Studio would serve it, whether it has an annotation that is no skip, its data."""
+
+    open: bool
+    labelled: bool
+    data: dict[str, Any]
+
+
+@dataclass
+class TaskList:
+    """All tasks of a project, by id.
+
+    settings: those of the project that decide what is open. listed: when all were listed, seconds since 1970.
+    latest: the last change seen, ISO 8601. offsets: what Label Studio counted more than these, when all were
+    listed: of tasks, and of labelled ones.
+    """
+
+    settings: str
+    listed: float
+    latest: str
+    offsets: tuple[int, int] = (0, 0)
+    tasks: dict[int, Listed] = field(default_factory=dict)
+
+    @property
+    def open(self) -> dict[int, Task]:
+        """The tasks that Label Studio would serve, "id" and "data" of each, ascending."""
+        return {number: self._task(number) for number in sorted(self.tasks) if self.tasks[number].open}
+
+    @property
+    def all(self) -> dict[int, Task]:
+        """Likewise of all."""
+        return {number: self._task(number) for number in sorted(self.tasks)}
+
+    @property
+    def labelled(self) -> set[int]:
+        """The tasks with an annotation that is no skip."""
+        return {number for number, task in self.tasks.items() if task.labelled}
+
+    def take_in(self, tasks: Iterable[Task]) -> None:
+        """Tasks as they are now, new ones among them."""
+        for task in tasks:
+            labelled = bool(task.get("total_annotations"))
+            open_ = not labelled and not task.get("is_labeled")
+            self.tasks[int(task["id"])] = Listed(open_, labelled, task["data"])
+            self.latest = max(self.latest, str(task.get("updated_at") or ""))
+
+    def count(self, project: Project) -> tuple[int, int]:
+        """What Label Studio counts more than these: of tasks, and of labelled ones."""
+        return project.tasks - len(self.tasks), project.labelled - len(self.labelled)
+
+    def _task(self, number: int) -> Task:
+        return {"id": number, "data": self.tasks[number].data}
+
+    def save(self, path: Path) -> None:
+        """Keep it in a file."""
+        tasks = [[number, *listed] for number, listed in self.tasks.items()]
+        content = {"settings": self.settings, "listed": self.listed, "latest": self.latest}
+        write_bytes(path, json.dumps({**content, "offsets": self.offsets, "tasks": tasks}).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> TaskList | None:
+        """What `save` kept; None where there is nothing that can be read."""
+        try:
+            content = json.loads(path.read_bytes())
+            tasks = {int(number): Listed(*listed) for number, *listed in content.pop("tasks")}
+            tasks_more, labelled_more = content.pop("offsets")
+            return cls(**content, offsets=(tasks_more, labelled_more), tasks=tasks)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+def read_tasks(client: LabelStudio, project_id: int, folder: Path, *, whole: bool = False) -> TaskList:
+    """A project's tasks as they are now; `folder` keeps the list. `whole`: all are listed."""
+    path = folder / FILE
+    found = None if whole else TaskList.load(path)
+    for _ in range(TRIES if found else 0):
+        assert found is not None
+        found.take_in(client.pages(project_id, _since(found.latest), TASKS_A_PAGE))
+        project = client.project(project_id)
+        old = time.time() - found.listed > LONGEST or found.settings != _settings(project)
+        if not old and found.count(project) == found.offsets:
+            break
+    else:
+        found = _list_all(client, project_id)
+    try:
+        found.save(path)
+    except OSError as error:
+        log.warning("the list of tasks is not kept: %s", error.strerror or error)
+    return found
+
+
+def _list_all(client: LabelStudio, number: int) -> TaskList:
+    newest = client.query(number, [], ordering=["-tasks:updated_at"], page_size=1)["tasks"]
+    latest = str(newest[0].get("updated_at") or "") if newest else ""
+    found = TaskList(_settings(client.project(number)), time.time(), latest)
+    found.take_in(client.pages(number, [], TASKS_A_PAGE))
+    found.latest = latest  # before it: what was changed on a page that had been read
+    if latest:
+        found.take_in(client.pages(number, _since(latest), TASKS_A_PAGE))
+    found.offsets = found.count(client.project(number))
+    return found
+
+
+def _since(latest: str) -> list[Filter]:
+    """The condition of tasks changed since; none before there is a task."""
+    if not latest:
+        return []
+    since = (datetime.fromisoformat(latest) - OVERLAP).isoformat().replace("+00:00", "Z")
+    return [{"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": since}]
+
+
+def _settings(project: Project) -> str:
+    return f"{project.skip_queue} {project.maximum_annotations}"
