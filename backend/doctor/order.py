@@ -34,10 +34,10 @@ def check_order(settings: Settings, project_id: int) -> list[Finding]:
             )
         ]
     serving = client.project(project_id).model_version
-    if serving != record.round:
+    if serving != record.served_as:
         text = (
-            f"Label Studio serves {serving or 'nothing'!r}, expected the order {record.round}; so tasks come"
-            " at random"
+            f"Label Studio serves {serving or 'nothing'!r}, expected the order {record.served_as}; so tasks"
+            " come at random"
         )
         return [Finding("order", Severity.ERROR, text, command)]
     missing = priorities.unplaced(client, project_id)

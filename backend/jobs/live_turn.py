@@ -8,13 +8,15 @@ Both are written only if they are others than those in force.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 
 from backend import logs
 from backend.jobs.pixel_training import train_on_pixels
-from backend.jobs.renewal import next_round, read_places, renew_masks
-from backend.jobs.round import features, finish
+from backend.jobs.renewal import next_round, read_places, renew_masks, renew_next
+from backend.jobs.round import features, finish, next_places
 from backend.jobs.round import start as rounds
+from backend.jobs.round.phases import Phases
 from backend.jobs.training import nothing_to_train_on
 from backend.project import missing_images
 from backend.project.context import Context, Setup
@@ -50,31 +52,34 @@ def take_turn(context: Context, progress: Progress, *, job_id: str) -> JobResult
     Returns {"version", "round", "reason"}: the version that has learnt the labels, the round that was written
     ("" if none was), and what was done.
     """
+    processor = time.process_time()
     begun = pending_work.begin(context.redis, context.project_id, Work.LIVE)
     setup = context.setup()
     version, name, reason = None, "", "live updates are switched off in the project's settings"
     if setup.options.live:
         version, name, reason = _take_turn(context, setup, progress, job_id, begun)
     pending_work.finish(context.redis, context.project_id, Work.LIVE, begun)
-    log.info("live turn: %s", reason)
+    log.info("live turn: %s; %.1f s of processor time", reason, time.process_time() - processor)
     return {"version": version, "round": name, "reason": reason}
 
 
 def _take_turn(
     context: Context, setup: Setup, progress: Progress, job_id: str, begun: Begun
 ) -> tuple[str | None, str, str]:
-    quality = LiveQuality(context.storage, context.folder, setup.config)
+    phases, quality = Phases(), LiveQuality(context.storage, context.folder, setup.config)
     labels = read_labels(context, setup, progress, quality.see)
     quality.save()
     missing_images.remember(context, Lacks.TRAINING, labels.missing)
     notes = review(labels, setup.config)
     for subject, text in notes.items():
         context.note(subject, text)
+    phases.end("labels")
     if nothing := nothing_to_train_on(labels, notes):
         return None, "", nothing
     learnt = train_on_pixels(context, setup, labels, progress, job_id=job_id)
     if learnt is None:
         return None, "", "the features of no labelled image can be computed"
+    phases.end("classifier")
     progress.check()
     if project_jobs.round_computes(context.redis, context.project_id):
         return learnt.name, "", "a round is about to write an order; another turn follows it"
@@ -92,6 +97,8 @@ def _take_turn(
             begun=begun,
         )
         logs.bind(round=folder.name)
+        phases.end("snapshot")
+        log.info("%s", phases)
         progress.checks.append(rounds.wanted(context, folder.name))
         after = finish.end_round(context, progress, folder.name)
         if after.round == folder.name:
@@ -107,7 +114,7 @@ def _due(context: Context, setup: Setup, learnt: VersionRecord, record: RoundRec
     masks = record is not None and context.versions.current() != record.version
     if not rounds.compares_pixels(setup.options):
         return _Due(order=False, masks=masks)
-    left = set(context.client.task_ids(context.project_id, "unlabelled"))
+    left = set(context.list_tasks().open)
     if record is None:
         return _Due(order=_are_there(context, setup, left), masks=False)
     if record.requested and left & set(record.batch):  # what a person asked for holds for its batch
@@ -128,19 +135,14 @@ def _are_there(context: Context, setup: Setup, tasks: set[int]) -> bool:
 def _renew(context: Context, progress: Progress, record: RoundRecord) -> str:
     """Have the version in use draw the masks in the order in force; returns the name of the round."""
     version = context.versions.current() or record.version
-    name = next_round(context, version)
-    places = read_places(context, record, name)
-    if places:
+    name, reason = next_round(context, version), f"the masks of {version}"
+    most, seconds = finish.LIVE_MASKS, finish.LIVE_SECONDS
+    left = set(context.list_tasks().open)
+    order = [task for task in record.order if task in left]
+    if next_places.can_change(context, record, len(order)):
         context.redis.set(context.keys.wanted_round, name)
-        renew_masks(
-            context,
-            progress,
-            record,
-            places,
-            version,
-            name,
-            f"the masks of {version}",
-            most=finish.LIVE_MASKS,
-            seconds=finish.LIVE_SECONDS,
-        )
+        renew_next(context, progress, record, order, version, name, reason, most=most, seconds=seconds)
+    elif places := read_places(context, record, name):
+        context.redis.set(context.keys.wanted_round, name)
+        renew_masks(context, progress, record, places, version, name, reason, most=most, seconds=seconds)
     return name

@@ -39,7 +39,7 @@ def train_on_pixels(
         with deciding(context) as fence:
             put_in_use(context, done, check=fence.check)
         return done
-    store = features.open_store(context, setup)
+    store = features.open_store(context, setup.recipe.precision)
     samples, problems = _samples(store, labels, progress)
     if not samples:
         return None

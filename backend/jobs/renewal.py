@@ -16,6 +16,7 @@ from contextlib import suppress
 from backend.errors import BackendError, FenceLostError, LabelStudioError
 from backend.jobs.masks.predict_masks import draw, note_drawn
 from backend.jobs.masks.refit import drawn_for
+from backend.jobs.round import next_places
 from backend.jobs.round.finish import reach_step, tell_round
 from backend.jobs.round.preparation import prepare
 from backend.labelstudio.order import priorities
@@ -39,7 +40,7 @@ def read_places(context: Context, record: RoundRecord, name: str) -> list[Priori
     """The open tasks and their scores:
     as Label Studio serves them now, in the order of `record` or already in its copy `name`;
     as the record says where it serves something else."""
-    if context.client.project(context.project_id).model_version in (record.round, name):
+    if context.client.project(context.project_id).model_version in (record.served_as, name):
         return [
             Priority(place.task_id, place.score)
             for place in priorities.order(context.client, context.project_id)
@@ -98,6 +99,7 @@ def renew_masks(
         after = dataclasses.replace(
             record,
             round=name,
+            over="",
             version=version,
             drawn_for=drawn_for(config),
             time=now(),
@@ -124,9 +126,48 @@ def renew_masks(
             with suppress(
                 LabelStudioError
             ):  # away: the sync brings the order in force back as soon as it is there again
-                _take_back(context, name, str(record.round))
+                _take_back(context, name, record.served_as)
         raise
     return shown
+
+
+def renew_next(
+    context: Context,
+    progress: Progress,
+    record: RoundRecord,
+    order: Sequence[int],
+    version: str,
+    name: str,
+    reason: str,
+    *,
+    most: int,
+    seconds: float,
+) -> None:
+    """Show the masks of `version` on the next tasks of `order`, that of the open tasks in `record`, where
+    they are; the syncs draw the others. The holder of the project's round fence calls it."""
+    started, setup = time.monotonic(), context.setup()
+    config, unmasked = setup.config, setup.unmasked
+    regions = draw(context, version, config, list(order[:most]), progress, seconds=seconds)
+    note_drawn(context, name, list(regions))
+    reasons = {task: place.reason for task, place in record.queries.items()}
+    prepare(context, name, version, config, order, regions, progress, unmasked=unmasked, reasons=reasons)
+    regions = unmasked.hide(regions)
+    after = dataclasses.replace(
+        next_places.take_over(record, record),
+        round=name,
+        version=version,
+        time=now(),
+        reason=reason,
+        order_of=record.origin,
+        masks=sum(map(bool, regions.values())),
+        answered=[],
+    )
+    progress("Writing the masks", 0, 1)
+    next_places.put_next(context, after, order, regions, progress)
+    after = dataclasses.replace(after, seconds=round(time.monotonic() - started, 1))
+    after.save(context.storage, context.project_id)
+    put_in_force(context.storage, context.project_id, name)
+    tell_round(context, after)
 
 
 def _take_back(context: Context, name: str, in_force: str) -> None:

@@ -89,7 +89,7 @@ def _reconcile(context: Context, setup: Setup, progress: Progress) -> None:
     state = _state(context, setup, record, labelled)
     if _unchanged(context, state):
         return
-    open_tasks = context.client.task_ids(context.project_id, "unlabelled")
+    open_tasks = list(context.list_tasks().open)
     skips = read_skips(context.client, setup.project)
     skipped_tasks.note(context.redis, context.project_id, skips)
     if busy:  # it takes in new tasks at its end, and wants a sync then
@@ -120,7 +120,7 @@ def _reason_for_round(context: Context, setup: Setup, record: RoundRecord, waite
         return ""
     if record.cold_start and _has_enough(context, record):
         return "there are enough labels to compare images"
-    labelled = set(context.client.task_ids(context.project_id, "labelled"))
+    labelled = context.list_tasks().labelled
     if (
         record.batch and not set(record.batch) & waited_for - labelled
     ):  # also with what came since the open ones were read
@@ -294,13 +294,13 @@ def _want(context: Context, work: Work) -> bool:
 
 def _keep_in_force(context: Context, setup: Setup, record: RoundRecord) -> None:
     """Connecting a backend, or a person, may have set another version; then the order is not served."""
-    if setup.project.model_version == record.round:
+    if setup.project.model_version == record.served_as:
         return
-    if context.client.versions(context.project_id).get(record.round):
-        log.info("%r back to %s", setup.project.model_version, record.round)
-        context.client.switch_version(context.project_id, record.round)
+    if context.client.versions(context.project_id).get(record.served_as):
+        log.info("%r back to %s", setup.project.model_version, record.served_as)
+        context.client.switch_version(context.project_id, record.served_as)
     else:
-        _want_round(context, f"the order {record.round} is not in Label Studio any more")
+        _want_round(context, f"the order {record.served_as} is not in Label Studio any more")
 
 
 def _place_new(context: Context, setup: Setup, record: RoundRecord, progress: Progress) -> int:

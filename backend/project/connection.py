@@ -169,4 +169,4 @@ def _order(storage: Storage, project_id: int) -> str:
         record = round_in_force(storage, project_id)
     except StorageError:
         return ""
-    return str(record.round) if record else ""
+    return record.served_as if record else ""

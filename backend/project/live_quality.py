@@ -142,7 +142,7 @@ class LiveQuality:
         None if there was none, or it is cleared away."""
         opened = opened_at(annotation)
         before = [name for since, name in self._rounds if opened is not None and since <= opened]
-        return self._drawn.find(before[-1], task) if before else None
+        return self._drawn.find_last(before, task)
 
     def _set_aside(self, error: StorageError) -> None:
         path = self._storage.path(f"{self._folder}/{FILE}")

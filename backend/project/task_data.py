@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class TaskImages(Mapping[str, Image]):
         self._max_side = max_side
         self._cache = ByteCache(IMAGE_BYTES)
 
-    @property
+    @cached_property
     def digests(self) -> dict[str, str]:
         """A digest of each task's data, its image's address, by task id:
         the same on every machine, and without a download."""

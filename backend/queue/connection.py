@@ -133,7 +133,8 @@ class Keys:
         return self._key("features-done")
 
     def features(self, version: str) -> str:
-        """Set of tasks whose features were computed; `version` is a digest of what features they are."""
+        """Hash: task whose image was looked at to what is known of its features
+        (backend.jobs.round.features); `version` is a digest of which features they are."""
         return self._key(f"features:{version}")
 
     def drawn(self, round_name: str) -> str:

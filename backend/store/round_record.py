@@ -90,7 +90,13 @@ class RoundRecord:
     seconds: float | None = None  # of its finish
     order_of: str | None = None  # the round that computed the order, where only the masks are others
     learnt: str = ""  # the pixel classifier that had learnt the labels, in a live turn
-    requested: bool = False  # a person asked for its strategy, budget or options
+    requested: bool = False  # a person asked for another strategy, budget or options than the project's
+    over: str = ""  # the round whose predictions it wrote its next places and masks over; else it has its own
+
+    @property
+    def served_as(self) -> str:
+        """The version of the predictions that Label Studio serves."""
+        return self.over or self.round
 
     @property
     def origin(self) -> str:

@@ -59,12 +59,12 @@ class DrawnMasks:
                 archive.writestr(f"{task}.json", json.dumps(content, separators=(",", ":")))
         self._storage.put(name)
 
-    def show(self, round_name: str) -> None:
-        """Note that a round's masks are on show from now on;
-        to be called just before Label Studio is switched to it."""
+    def show(self, round_name: str, *, over: bool = False) -> None:
+        """Note that a round's masks are on show from now on, where they are `over` those of the round before,
+        which stay on show on the other tasks; to be called just before Label Studio is switched to it."""
         name = f"{self._folder(round_name)}/{SINCE}"
         if not self.was_shown(round_name):
-            self._storage.write_json(name, {"since": time.time()})
+            self._storage.write_json(name, {"since": time.time()} | ({"over": True} if over else {}))
 
     def was_shown(self, round_name: str) -> bool:
         """Whether a round's masks may have been on show, so that somebody may have one open."""
@@ -78,6 +78,15 @@ class DrawnMasks:
             if content is not None:
                 found.append((float(content["since"]), round_name))
         return sorted(found)
+
+    def find_last(self, rounds: Sequence[str], task: int) -> Drawn | None:
+        """What was on show on a task when the last of these rounds was, which came one after the other."""
+        for round_name in reversed(rounds):
+            found = self.find(round_name, task)
+            content = self._storage.read_json(f"{self._folder(round_name)}/{SINCE}") or {}
+            if found is not None or not content.get("over"):
+                return found
+        return None
 
     def find(self, round_name: str, task: int) -> Drawn | None:
         """What a round showed on a task; None if no mask was drawn on it."""

@@ -9,22 +9,29 @@ from typing import Any
 import httpx
 import pytest
 from redis import Redis
+from rq import SimpleWorker
 
 from backend.demo.server import LabelStudioServer
+from backend.doctor.order import check_order
+from backend.errors import LabelStudioError
 from backend.jobs import due_work, entry_points, live_turn, pixel_training, promotion
-from backend.jobs.round import features
+from backend.jobs.round import features, finish, next_places
 from backend.labelstudio.labels.config import EXAMPLE
 from backend.labelstudio.labels.regions import from_mask
 from backend.labelstudio.order import priorities
+from backend.project import live_quality
 from backend.project.context import Context, open_context
 from backend.queue import enqueue, pending_work, project_jobs
-from backend.queue.connection import Keys
+from backend.queue.connection import CONTROL, Keys, named
 from backend.queue.pending_work import Event, Work
 from backend.queue.project_info import ProjectInfo
 from backend.run.redis_server import EmbeddedRedis
 from backend.settings import get_settings
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.store.version_record import Learner
+from model.data.images import decode_image
+from model.pixels import draw_sample
+from tests.faulty_proxy import Kind, faulty_proxy
 from tests.service.conftest import TINY, _trained, picture, use_settings
 from tests.states import list_versions, read_status
 
@@ -74,7 +81,7 @@ class Lab:
     def shows(self, task: int) -> bool:
         """Whether a task shows a mask in the order in force."""
         found = self.context.client.task_predictions(task)
-        return any(item.regions for item in found if item.model_version == self.record.round)
+        return any(item.regions for item in found if item.model_version == self.record.served_as)
 
     def train_unet(self, change: float) -> str:
         """A U-Net of the same labels comes, so much better on the held-out images; returns its name."""
@@ -201,6 +208,47 @@ def test_a_better_u_net_takes_over_the_masks(lab: Lab) -> None:
     assert (lab.record.version, lab.context.versions.current()) == (worse, worse)
 
 
+def test_a_turn_that_is_cancelled_or_cut_off_loses_no_label(
+    lab: Lab, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a person, or by a Label Studio that goes away while the order is written; the order in force stays,
+    and the next turn learns all."""
+    before, train = lab.record, pixel_training.train_on_pixels
+    redis, tasks = lab.context.redis, [lab.label()]
+
+    def cancel_meanwhile(*arguments: Any, **keywords: Any) -> Any:
+        project_jobs.cancel(lab.project)
+        return train(*arguments, **keywords)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("backend.jobs.live_turn.train_on_pixels", cancel_meanwhile)
+        job = enqueue.enqueue_live_turn(lab.project)
+        SimpleWorker([named(CONTROL, redis)], connection=redis).work(burst=True)
+    ended = project_jobs.fetch(redis, job)
+    assert ended is not None
+    assert "stopped" in (ended.return_value() or {})
+    assert (lab.record, lab.served()) == (before, [task for task in before.order if task not in tasks])
+    assert not pending_work.pending(redis, lab.project, Work.LIVE).outstanding
+    assert "Cancelled by a person" in " ".join(read_status(lab.project)["warnings"])
+
+    tasks.append(lab.label())
+    with faulty_proxy(label_studio.url) as proxy:
+        monkeypatch.setenv("LABEL_STUDIO_URL", proxy.url)
+        get_settings.cache_clear()
+        proxy.add(Kind.RESET, "import/predictions")
+        with pytest.raises(LabelStudioError):
+            lab.turn()
+        assert (lab.record, lab.served()) == (before, [task for task in before.order if task not in tasks])
+        assert pending_work.pending(redis, lab.project, Work.LIVE).outstanding
+        versions = lab.context.versions.names()
+        proxy.heal()
+        lab.turn()
+    assert lab.context.versions.names() == versions
+    assert set(lab.context.versions.record(lab.record.learnt).tasks) == {str(task) for task in tasks}
+    assert lab.served() == lab.record.order
+    assert not pending_work.pending(redis, lab.project, Work.LIVE).outstanding
+
+
 def test_a_turn_that_was_killed_is_done_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever: a second run of the same job goes on from there."""
     for part in ("rounds.begin_round", "finish.end_round"):
@@ -231,6 +279,53 @@ def _take_turn(lab: Lab, job_id: str) -> dict[str, Any]:
     with hold_fence(lab.context, "round", job_id, Work.LIVE) as progress:
         assert progress is not None
         return dict(live_turn.take_turn(lab.context, progress, job_id=job_id))
+
+
+def test_in_a_large_project_the_next_tasks_come_first(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the predictions that are there: none is written for the other tasks, whose places and masks stay.
+    A page that shows one is submitted and compared with what it showed; a better U-Net draws there as well,
+    and what was killed half-way is done again."""
+    monkeypatch.setenv("PROJECT_DEFAULTS", '{"live": true, "strategy": "herding", "budget": 1, "folds": 2}')
+    get_settings.cache_clear()
+    lab = dataclasses.replace(lab, context=open_context(lab.project))
+    monkeypatch.setattr(next_places, "WHOLE", 2)
+    monkeypatch.setattr(next_places, "NEXT", 3)
+    monkeypatch.setattr(finish, "LIVE_MASKS", 2)
+    base, before, rows = lab.record.round, lab.served(), lab.rows()
+    lab.label()
+    lab.turn()
+    first = lab.record
+    assert (first.served_as, first.version, first.learnt, lab.rows()) == (base, "v1", "v1", rows)
+    assert lab.context.client.project(lab.project).model_version == base
+    served = lab.served()
+    assert served[:3] == first.order[:3]
+    assert served[3:] == [task for task in before if task in served[3:]]
+    assert [lab.shows(task) for task in served[:3]] == [True, True, False]
+    entry_points.look(lab.project)  # which draws the others
+    assert lab.served() == served
+    assert all(lab.shows(task) for task in served if task != max(lab.numbers))
+
+    shown = lab.context.client.task_regions(served[0], base)
+    (prediction,) = shown
+    body = {"result": shown[prediction], "parent_prediction": prediction, "lead_time": 0}
+    lab.http.post(f"/api/tasks/{served[0]}/annotations/", json=body).raise_for_status()
+    with monkeypatch.context() as patch:
+        patch.setattr(finish, "put_in_force", _killed)
+        with pytest.raises(_Killed):
+            _take_turn(lab, "live-killed")
+    assert lab.record == first
+    _take_turn(lab, "live-killed")
+    assert (lab.record.served_as, lab.record.version, lab.rows()) == (base, "v2", rows)
+    assert lab.served()[:3] == lab.record.order[:3]
+    agreement = live_quality.read(lab.context.storage, lab.context.folder)[-1]
+    assert (agreement.task, agreement.version, agreement.same) == (served[0], "v1", True)
+
+    order, computed = lab.served(), lab.record.origin
+    better = lab.train_unet(0.5)
+    lab.turn()
+    assert (lab.record.served_as, lab.record.version, lab.record.origin) == (base, better, computed)
+    assert (lab.served(), lab.rows()) == (order, rows)
+    assert not [each for each in check_order(lab.context.settings, lab.project) if each.severity != "ok"]
 
 
 def test_an_order_by_looks_follows_each_label_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,6 +381,52 @@ def test_features_of_many_images_come_by_and_by(lab: Lab, monkeypatch: pytest.Mo
     assert lab.turn()["round"] == lab.record.round
     assert (lab.record.strategy, lab.record.cold_start) == ("coverage", False)
     assert read_status(lab.project)["round"]["measure"] == "mean"
+
+
+def test_a_turn_reads_no_image_whose_features_are_there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for its label and the masks of the next ones; nor does another machine with the same storage, which
+    computes no features again. Those of the time before there was a shared storage are given to it."""
+    settings = {"storage_url": f"file://{lab.context.settings.model_dir}-shared"}
+    defaults = {"live": True, "strategy": "herding", "budget": 2, "folds": 2}
+    use_settings(monkeypatch, **_settings(lab), **settings, project_defaults=defaults)
+    lab = dataclasses.replace(lab, context=open_context(lab.project))
+    for name in ("current-round.json", "rounds"):
+        lab.context.storage.put(f"{lab.context.folder}/{name}")
+    entry_points.look(lab.project)
+    decoded: list[str] = []
+    computed: list[object] = []
+
+    def decode(content: bytes, name: str, **keywords: Any) -> Any:
+        decoded.append(name)
+        return decode_image(content, name, **keywords)
+
+    def draw(*arguments: Any, **keywords: Any) -> Any:
+        computed.append(arguments)
+        return draw_sample(*arguments, **keywords)
+
+    monkeypatch.setattr("backend.project.task_data.decode_image", decode)
+    monkeypatch.setattr("model.pixels.feature_store.draw_sample", draw)
+    lab.label()
+    lab.turn()
+    assert (lab.record.strategy, lab.record.learnt) == ("herding", "v1")
+    assert set(lab.record.unreadable) == {str(max(lab.numbers))}
+    assert set(decoded) <= {f"task {max(lab.numbers)}"}  # tried again, as it may be mended
+
+    elsewhere = {"model_dir": lab.context.settings.model_dir.with_name("other-machine")}
+    use_settings(monkeypatch, **{**_settings(lab), **elsewhere}, **settings, project_defaults=defaults)
+    lab = dataclasses.replace(lab, context=open_context(lab.project))
+    lab.label()
+    lab.turn()
+    assert (lab.record.learnt, lab.record.cold_start) == ("v2", False)
+    assert lab.served() == lab.record.order
+    assert not computed
+    assert set(decoded) <= {f"task {max(lab.numbers)}"}
+
+
+def _settings(lab: Lab) -> dict[str, Any]:
+    names = ("redis_url", "model_dir", "recipe", "label_studio_url")
+    found = {name: getattr(lab.context.settings, name) for name in names}
+    return {**found, "label_studio_api_key": lab.context.settings.api_key}
 
 
 def test_switched_off_it_does_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

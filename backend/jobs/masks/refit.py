@@ -43,11 +43,11 @@ def refit_masks(context: Context, config: LabelConfig, record: RoundRecord) -> i
     What is said by a control of another name or kind is drawn with those there are now;
     labels that the configuration does not have any more go. Looks only where it has changed.
     """
-    now = f"{record.round} {drawn_for(config)}"
+    now = f"{record.served_as} {drawn_for(config)}"
     before = ProjectInfo.load(context.redis, context.project_id).masks_fit or ""
     if before == now:
         return 0
-    same_round = before.partition(" ")[0] == record.round
+    same_round = before.partition(" ")[0] == record.served_as
     # A record of an earlier edition does not say what its masks were drawn for: what the first sync finds.
     known = (
         before.partition(" ")[2]
@@ -60,12 +60,12 @@ def refit_masks(context: Context, config: LabelConfig, record: RoundRecord) -> i
 
 
 def _refit(context: Context, config: LabelConfig, record: RoundRecord) -> int:
-    round_name = str(record.round)
+    round_name, served = record.round, record.served_as
     changed: dict[int, list[Region]] = {}
     showing: list[int] = []
 
     def change(task: int) -> None:
-        for prediction, before in context.client.task_regions(task, round_name).items():
+        for prediction, before in context.client.task_regions(task, served).items():
             regions = refitted(before, config)
             if regions:
                 showing.append(task)

@@ -1,16 +1,22 @@
 """The features of a project's images, which live turns compare:
-computed once, a few seconds in each sync, so that nobody waits for those of thousands."""
+computed once, a few seconds in each sync, so that nobody waits for those of thousands.
+
+A live turn reads what is kept, and not the images. Whether those are still what they were is looked at by the
+rounds that a person asks for, and by the nightly ones.
+"""
 
 from __future__ import annotations
 
 import logging
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from backend.errors import TaskImageError
+from backend.errors import StorageError, TaskImageError
 from backend.project.context import Context, Setup
 from backend.project.task_data import TaskImages
 from backend.queue import pending_work
@@ -18,6 +24,7 @@ from backend.queue.connection import as_text
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
+from backend.store.storage import Storage
 from model.errors import ModelError
 from model.hashing import digest
 from model.pixels import FeatureExtractor, FeatureStore
@@ -30,54 +37,102 @@ SECONDS_FIRST = 30.0
 """For the first order, which is of those images alone whose features are there by then."""
 FEW = 30
 """Images whose features a live turn computes itself."""
+TOGETHER = 8
+"""Images fetched at once before their features are computed."""
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What came of looking at images: those that nobody has looked at yet, and what is wrong with some of the
+    others, by task id."""
+
+    left: list[str]
+    problems: dict[str, TaskImageError | ModelError]
 
 
 def advance(context: Context, setup: Setup, progress: Progress) -> None:
     """Compute some of the features that are missing; the holder of the sync fence calls it.
     A live turn is wanted when all are there."""
-    state = f"{setup.project.tasks} {setup.recipe.max_side} {setup.recipe.precision}"
+    state = f"{setup.project.tasks} {setup.recipe.max_side} {setup.recipe.precision} {_kind(context, setup)}"
     if not setup.options.orders_live or context.redis.get(context.keys.features_done) == state.encode():
         return
-    images = TaskImages(
-        context, setup.config, context.client.tasks(context.project_id), setup.recipe.max_side
-    )
-    missing = len(find_missing(context, setup, list(images)))
-    left = compute(context, setup, images, progress, seconds=SECONDS_A_SYNC)
+    tasks = context.list_tasks().all
+    images = TaskImages(context, setup.config, tasks.values(), setup.recipe.max_side)
+    missing = find_missing(context, setup, list(images))
+    left = compute(context, setup, images, missing, progress, seconds=SECONDS_A_SYNC).left
     if left:
-        log.info("the features of %d images are missing", len(left))
+        log.info("the features of %d of %d images are missing", len(left), len(tasks))
         pending_work.request(context.redis, context.project_id, Work.SYNC)
         return
+    if shared := SharedFeatures.of(context.storage):
+        shared.give_missing(context.feature_folder)  # of the time before there was a shared storage
     context.redis.set(context.keys.features_done, state)
     if missing and not ProjectInfo.load(context.redis, context.project_id).held:
         pending_work.request(context.redis, context.project_id, Work.LIVE)
 
 
 def compute(
-    context: Context, setup: Setup, images: TaskImages, progress: Progress, *, seconds: float
-) -> list[str]:
-    """Compute missing features for so many seconds, of images drawn at random; returns the ids of those that
-    are missing still. What cannot be read or computed counts as done: the rounds name it."""
-    store = open_store(context, setup)
-    key, digests = _key(context, setup), images.digests
-    missing = find_missing(context, setup, list(images))
+    context: Context,
+    setup: Setup,
+    images: TaskImages,
+    missing: Sequence[str],
+    progress: Progress,
+    *,
+    seconds: float,
+) -> Looked:
+    """Compute the features of the images `missing` for so many seconds, in an order drawn at random.
+    What cannot be read or computed counts as done: the rounds name it."""
+    store = open_store(context, setup.recipe.precision)
     drawn = [missing[place] for place in np.random.default_rng(setup.options.seed).permutation(len(missing))]
-    started = time.monotonic()
-    for done, identity in enumerate(drawn):
-        if done and time.monotonic() > started + seconds:
-            return drawn[done:]
-        progress("Looking at the images", done, len(drawn))
+    started, problems = time.monotonic(), dict[str, TaskImageError | ModelError]()
+    for first in range(0, len(drawn), TOGETHER):
+        part = images.only(drawn[first : first + TOGETHER])
+        problems |= part.unreadable(lambda *_: progress.check())
+        for done, identity in enumerate(part, start=first):
+            if done and time.monotonic() > started + seconds:
+                return Looked(drawn[done:], problems)
+            progress("Looking at the images", done, len(drawn))
+            _compute(context, setup, store, images, identity, problems)
+    return Looked([], problems)
+
+
+def _compute(
+    context: Context,
+    setup: Setup,
+    store: FeatureStore,
+    images: TaskImages,
+    identity: str,
+    problems: dict[str, TaskImageError | ModelError],
+) -> None:
+    entry = images.digests[identity]
+    if identity not in problems:
         try:
-            store.sample(digests[identity], images[identity])
+            height, width = store.sample(images.digests[identity], images[identity]).size
+            entry = f"{entry} {height} {width}"
         except (TaskImageError, ModelError) as error:
-            log.warning("task %s: no features: %s", identity, error)
-        context.redis.sadd(key, identity)
-    return []
+            problems[identity] = error
+    if identity in problems:
+        log.warning("task %s: no features: %s", identity, problems[identity])
+    context.redis.hset(_key(context, setup), identity, entry)
 
 
 def find_missing(context: Context, setup: Setup, identities: Sequence[str]) -> list[str]:
-    """Those of the tasks whose features are not known to be there."""
-    known = {as_text(member) for member in context.redis.smembers(_key(context, setup))}
+    """Those of the tasks whose images nobody has looked at."""
+    known = _entries(context, setup)
     return [identity for identity in identities if identity not in known]
+
+
+def find_sizes(context: Context, setup: Setup, images: TaskImages) -> dict[str, Size]:
+    """(height, width), at working resolution, of the images whose features are kept, by task id:
+    a live turn need not read them."""
+    known, digests, sizes = _entries(context, setup), images.digests, {}
+    for identity in images:
+        content, *size = known.get(identity, "").split()[:3] or [""]
+        if content == digests[identity] and len(size) == 2:
+            sizes[identity] = (int(size[0]), int(size[1]))
+    return sizes
 
 
 def are_there(context: Context, setup: Setup, identities: Sequence[str]) -> bool:
@@ -89,12 +144,70 @@ def are_there(context: Context, setup: Setup, identities: Sequence[str]) -> bool
     return False
 
 
-def open_store(context: Context, setup: Setup) -> FeatureStore:
-    """Where the features are kept."""
-    return FeatureStore(context.feature_folder, FeatureExtractor(setup.recipe.precision))
+def open_store(context: Context, precision: str) -> FeatureStore:
+    """Where the features are kept that are computed in this number format, as in a recipe."""
+    return FeatureStore(
+        context.feature_folder,
+        FeatureExtractor(precision),
+        shared=SharedFeatures.of(context.storage),
+    )
+
+
+@dataclass
+class SharedFeatures:
+    """The features beside models and rounds in STORAGE_URL, for all machines."""
+
+    storage: Storage
+    away: bool = False
+
+    @classmethod
+    def of(cls, storage: Storage) -> SharedFeatures | None:
+        """None where the folder of this machine is all there is."""
+        return cls(storage) if storage.is_shared else None
+
+    def fetch(self, path: Path) -> None:
+        """Bring a file here, if it is there."""
+        self._try(lambda: self.storage.get(self._name(path)))
+
+    def give(self, path: Path) -> None:
+        """Keep a file there as well."""
+        self._try(lambda: self.storage.put(self._name(path)))
+
+    def give_missing(self, folder: Path) -> None:
+        """Keep there what is only here."""
+        self._try(lambda: self.storage.put_missing(self._name(folder)))
+
+    def trim(self, folder: Path, limit: int) -> None:
+        """Remove what was written first there, until a folder takes at most `limit` bytes."""
+        self._try(lambda: self.storage.trim(self._name(folder), limit))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.storage.folder).as_posix()
+
+    def _try(self, work: Callable[[], object]) -> None:
+        """Once it has failed, it is not asked for each of thousands of images."""
+        if self.away:
+            return
+        try:
+            work()
+        except StorageError as error:
+            self.away = True
+            log.warning("features are computed here alone for now: %s", error)
+
+
+def _entries(context: Context, setup: Setup) -> Mapping[str, str]:
+    """Of each task whose image was looked at: the digest of its data, and height and width of the image whose
+    features are kept, if they could be computed."""
+    found = context.redis.hgetall(_key(context, setup))
+    return {as_text(task): as_text(entry) for task, entry in found.items()}
 
 
 def _key(context: Context, setup: Setup) -> str:
-    """Of the set of tasks whose features this machine has computed, as they are now."""
-    version = open_store(context, setup).extractor.version
-    return context.keys.features(digest(version, setup.recipe.max_side, platform.node()))
+    return context.keys.features(_kind(context, setup))
+
+
+def _kind(context: Context, setup: Setup) -> str:
+    """Which features they are, and where they are kept: in the shared storage, or on this machine."""
+    version = FeatureExtractor(setup.recipe.precision).version
+    place = "shared" if context.storage.is_shared else platform.node()
+    return digest(version, setup.recipe.max_side, place, "sizes")

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from backend.errors import TaskImageError
 from backend.jobs.masks.predict_masks import draw, note_drawn
 from backend.jobs.masks.refit import drawn_for
+from backend.jobs.round import next_places
 from backend.jobs.round.folder import RoundFolder, Snapshot
+from backend.jobs.round.phases import Phases
 from backend.jobs.round.preparation import prepare
 from backend.labelstudio.order import priorities
 from backend.labelstudio.order.rounds import Regions
@@ -61,7 +63,7 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
 
     A live turn that finds what is in force already writes nothing, and returns that record.
     """
-    started = time.monotonic()
+    started, phases = time.monotonic(), Phases()
     folder = RoundFolder(context, name)
     snapshot = folder.snapshot()
     served = context.client.project(context.project_id).model_version == name
@@ -78,10 +80,16 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
         if record is None:
             ranking, snapshot = _ranking(folder, snapshot, progress)
             order = _order_of_all(context, snapshot, ranking, progress)
-            if snapshot.work == Work.LIVE and (same := _same_in_force(context, snapshot, ranking, order)):
-                return same
+            phases.end("order")
+            over = round_in_force(context.storage, context.project_id) if snapshot.work == Work.LIVE else None
+            if over is not None and _is_same(over, snapshot, ranking, order):
+                return over
             record, regions = _drafted(context, folder, snapshot, ranking, order, progress)
+            if over is not None and next_places.can_change(context, over, len(order)):
+                record = next_places.take_over(record, over)
+            phases.end("masks")
         _put_in_force(context, record, regions, progress)
+        phases.end("writing")
         record = dataclasses.replace(record, seconds=round(time.monotonic() - started, 1))
         record.save(context.storage, context.project_id)
     progress.check()
@@ -100,7 +108,9 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
     _clear_old(context)
     notes = record.notes
     bound = describe_bound(notes.get("value"), notes.get("upper_bound"), Measure.of_notes(notes))
-    log.info("%s in force, %d tasks in order, %s. %s", name, len(record.order), record.strategy, bound)
+    log.info(
+        "%s in force, %d tasks in order, %s. %s %s", name, len(record.order), record.strategy, bound, phases
+    )
     return record
 
 
@@ -170,7 +180,7 @@ def complete_units(strategy: Strategy, round_: Round) -> None:
 def _order_of_all(context: Context, snapshot: Snapshot, ranking: Ranking, progress: Progress) -> list[int]:
     """All tasks that Label Studio would serve now, the next one first."""
     progress("Reading tasks", 0, 1)
-    open_tasks = context.client.task_ids(context.project_id, "unlabelled")
+    open_tasks = list(context.list_tasks().open)
     still = set(open_tasks)
     ranked = [int(identity) for identity in ranking.order if int(identity) in still]
     ranked += [int(identity) for identity in snapshot.further if int(identity) in still]
@@ -180,19 +190,14 @@ def _order_of_all(context: Context, snapshot: Snapshot, ranking: Ranking, progre
     ]  # imported since the snapshot, or labelled and still served
 
 
-def _same_in_force(
-    context: Context, snapshot: Snapshot, ranking: Ranking, order: list[int]
-) -> RoundRecord | None:
-    """The record of the round in force where it has this order and batch, and masks of this version."""
-    record = round_in_force(context.storage, context.project_id)
-    if record is None or record.version != snapshot.version or record.cold_start != snapshot.cold_start:
-        return None
+def _is_same(record: RoundRecord, snapshot: Snapshot, ranking: Ranking, order: list[int]) -> bool:
+    """Whether the round in force has this order and batch, and masks of this version."""
+    if record.version != snapshot.version or record.cold_start != snapshot.cold_start:
+        return False
     still = set(order)
     batch = {int(query.image) for query in ranking.queries if query.in_batch}
-    same = [task for task in record.order if task in still] == order and set(
-        record.batch
-    ) & still == batch & still
-    return record if same else None
+    kept = [task for task in record.order if task in still]
+    return kept == order and set(record.batch) & still == batch & still
 
 
 def _drafted(
@@ -254,7 +259,7 @@ def _drafted(
         answered=answered,
         tasks=len(order),
         learnt=snapshot.learnt,
-        requested=bool(snapshot.asked),
+        requested=snapshot.requested,
     )
     folder.save_draft(record)
     return record, regions
@@ -282,7 +287,9 @@ def _put_in_force(context: Context, record: RoundRecord, regions: Masks, progres
 
     progress("Writing the order", 0, 1)
     progress.check()
-    if record.order:
+    if record.over:
+        next_places.put_next(context, record, record.order, regions, progress)
+    elif record.order:
         explained = explain(regions, record, context.task_names)
         entries = priorities.in_order(record.order, explained)
         priorities.write_order(context.client, context.project_id, name, entries, checkpoint=checkpoint)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.errors import SupersededError
+from backend.jobs.round.features import open_store
 from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.project.context import Context
@@ -49,6 +50,9 @@ class Snapshot:
     unusable: tuple[int, ...] = ()  # labelled tasks of which no label could be read
     teacher: str = ""  # the version that makes the pseudo-labels, if not the one that draws the masks
     learnt: str = ""  # the pixel classifier that has learnt these labels, in a live turn
+    sizes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Height and width of the images whose features are kept and that are not read, by task id."""
+    requested: bool = False  # a person asked for another budget, strategy or options than the project's
     asked: str = ""  # id of what was asked of this round alone (backend.queue.round_request)
 
     @property
@@ -123,7 +127,8 @@ class RoundFolder:
             self.path,
             model_folder,
             image_digests=images.digests,
-            feature_folder=self.context.feature_folder,
+            image_sizes={task: (height, width) for task, (height, width) in snapshot.sizes.items()},
+            feature_store=open_store(self.context, recipe.precision),
             on_progress=progress,
         )
 

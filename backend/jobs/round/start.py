@@ -22,7 +22,6 @@ from backend.jobs.round import features
 from backend.jobs.round.folder import LABELS, SNAPSHOT, RoundFolder, Snapshot
 from backend.labelstudio.http.answers import Task
 from backend.labelstudio.image_cache import prune
-from backend.labelstudio.labels.annotations import chosen
 from backend.labelstudio.names import original_name
 from backend.labelstudio.skips import read_skips
 from backend.project import missing_images
@@ -148,15 +147,12 @@ def _take_snapshot(
         if work is Work.LIVE
         else round_request.read_pending(context.redis, context.project_id)
     )
-    setup = dataclasses.replace(setup, options=request.over(setup.options))
+    own = setup.options
+    setup = dataclasses.replace(setup, options=request.over(own))
     prune(context.image_cache.parent)
     if labels is None:
         labels = read_labels(context, setup, progress)
-    pool: list[Task] = [
-        {"id": task["id"], "data": task["data"]}
-        for task in context.client.tasks(context.project_id, "unlabelled")
-        if not chosen(task)
-    ]
+    pool = list(context.list_tasks(whole=work is Work.ROUND).open.values())
     known_tasks = [*pool, *labels.tasks.values()]
     names = {int(task["id"]): original_name(task, setup.config) for task in known_tasks}
     keep_names(context.redis, context.project_id, names)
@@ -167,7 +163,16 @@ def _take_snapshot(
     )
     compared, further = _limited(pool, context.settings.max_images, setup.options.seed)
     images = TaskImages(context, setup.config, compared, setup.recipe.max_side)
-    problems = images.unreadable(progress)
+    sizes = {} if work is Work.ROUND else features.find_sizes(context, setup, images)
+    unknown = [identity for identity in images if identity not in sizes]
+    later: list[str] = []
+    if work is Work.FIRST_ORDER:  # of as many images as can be looked at while somebody waits
+        seconds = features.SECONDS_FIRST
+        looked = features.compute(context, setup, images, unknown, progress, seconds=seconds)
+        later, problems = looked.left, looked.problems
+        sizes = features.find_sizes(context, setup, images)
+    else:
+        problems = images.only(unknown).unreadable(progress)
     missing_images.remember(
         context,
         Lacks.ORDER,
@@ -177,13 +182,11 @@ def _take_snapshot(
     for identity, text in unreadable.items():
         log.warning("task %s takes no part in %s: %s", identity, folder.name, text)
     context.note("images", _about_images(unreadable))
-    known = {str(task["id"]): task for task in compared if str(task["id"]) not in unreadable}
-    later: list[str] = []
-    if work is Work.FIRST_ORDER:  # of as many images as can be looked at while somebody waits
-        later = features.compute(context, setup, images.only(known), progress, seconds=features.SECONDS_FIRST)
-        known = {identity: task for identity, task in known.items() if identity not in set(later)}
+    left_out = {*unreadable, *later}
+    known = {str(task["id"]): task for task in compared if str(task["id"]) not in left_out}
     known |= {identity: labels.tasks[identity] for identity in labels.masks}
-    taken = default_options(setup.options.strategy)
+    if work is not Work.ROUND:
+        sizes |= {identity: (len(image), len(image[0])) for identity, image in labels.images.items()}
     snapshot = Snapshot(
         round=folder.name,
         job=job_id,
@@ -191,7 +194,7 @@ def _take_snapshot(
         reason=reason,
         version=version,
         strategy=setup.options.strategy,
-        options={name: setup.options.strategy_options.get(name, default) for name, default in taken.items()},
+        options=_options(setup.options),
         budget=setup.options.budget,
         # The same labels give the same order; other labels draw other candidates.
         seed=setup.options.seed + len(labels.masks),
@@ -211,6 +214,8 @@ def _take_snapshot(
         # A first order is not the comparison of images that a person asks for.
         asked=request.id if work is Work.ROUND else "",
         learnt=learnt,
+        requested=_method(setup.options) != _method(own),
+        sizes={identity: size for identity, size in sizes.items() if identity in known},
     )
     beside = folder.path / f".{LABELS}"
     save_masks(beside, {identity: labels.masks[identity] for identity in snapshot.labelled})
@@ -218,6 +223,17 @@ def _take_snapshot(
     snapshot = dataclasses.replace(snapshot, teacher=_teacher(context, snapshot))
     trained_on = _trained_on(context, snapshot.teacher or version)
     folder.save(_with_cold_start(snapshot, trained_on or setup.config.labels))
+
+
+def _options(settings: ProjectSettings) -> dict[str, object]:
+    """The options that the strategy takes."""
+    taken = default_options(settings.strategy)
+    return {name: settings.strategy_options.get(name, default) for name, default in taken.items()}
+
+
+def _method(settings: ProjectSettings) -> tuple[object, ...]:
+    """What decides how images are chosen, and how many."""
+    return settings.budget, settings.strategy, _options(settings)
 
 
 def _teacher(context: Context, snapshot: Snapshot) -> str:

@@ -212,28 +212,25 @@ def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[P
 
 
 def top_up(client: LabelStudio, project_id: int, regions: Mapping[int, Regions]) -> int:
-    """Add masks to tasks (keys: task ids) that hold only a place in the order in force; the places stay.
-    Returns how many got one.
+    """Show these masks on tasks (keys: task ids) that have a place in the order in force; the places stay.
+    Returns how many were changed.
 
     Changes the prediction in place, about 0.15 s each, so that a task never has two of a version (the lower
     would count) nor none; where there are two nevertheless, either may be open, and both get it.
-    Tasks deleted or masked meanwhile are passed over.
+    Tasks that are deleted, or show that mask already, are passed over.
     """
     round_name = client.project(project_id).model_version
     if not is_round(round_name):
         return 0
 
     def add(task: int) -> bool:
-        bare = [
-            item.id
-            for item in client.task_predictions(task)
-            if item.model_version == round_name and not item.regions
-        ]
-        return sum(client.update_prediction(each, result=list(regions[task])) for each in bare) > 0
+        wanted = list(regions[task])
+        shown = client.task_regions(task, round_name)
+        others = [each for each, before in shown.items() if before != wanted]
+        return sum(client.update_prediction(each, result=wanted) for each in others) > 0
 
-    wanted = [task for task in regions if regions[task]]
     with ThreadPoolExecutor(max_workers=WRITERS) as pool:
-        return sum(pool.map(add, wanted))
+        return sum(pool.map(add, regions))
 
 
 def _check(round_name: str, priorities: Sequence[Priority]) -> None:
