@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -26,6 +27,7 @@ from model.similarity import train_row
 from model.similarity.pixel_similarity import BATCH, HIDDEN, STEPS, compare_pixels
 from model.similarity.round import Round
 from model.similarity.rows import row_seed
+from model.strategies.herding import Herding
 from model.strategies.task_dependent import TaskDependent
 from tests.benchmarks.test_bench_pool import peak_mb
 from tests.model.conftest import blobs
@@ -60,6 +62,11 @@ class GeneratedRound(Round):
             base.positions, lit, base.mean * gain + offset, base.deviation * abs(gain), base.size
         )
 
+    def vector(self, identity: str) -> npt.NDArray[np.float32]:
+        """Of this light."""
+        sample = self.sample(identity)
+        return np.concatenate([sample.mean, sample.deviation])
+
     @cached_property
     def drawn(self) -> list[Any]:
         """Images of discs."""
@@ -81,6 +88,11 @@ def measure(count: int, folder: Path) -> dict[str, Any]:
     """Seconds of the order of `count` images, of its parts, and the memory."""
     round_ = generate(count, folder)
     figures: dict[str, Any] = {"images": count, "threads": torch.get_num_threads(), "before_mb": peak_mb()}
+    start, processor = time.monotonic(), time.process_time()
+    herded = Herding().rank(GeneratedRound(round_.images, round_.labels, 2, round_.recipe, 0, folder), 5)
+    assert len(herded.queries) == count - LABELLED
+    figures |= {"herding_s": time.monotonic() - start, "herding_cpu_s": time.process_time() - processor}
+    figures |= {"herding_mb": peak_mb()}
     start, processor = time.monotonic(), time.process_time()
     found = compare_pixels(round_)
     figures |= {"compare_s": time.monotonic() - start, "compare_cpu_s": time.process_time() - processor}
