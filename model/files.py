@@ -20,7 +20,8 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     beside = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        os.close(descriptor)
+        with beside.open("wb") as file:  # which has a name, for who writes to that
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -78,13 +78,9 @@ class Storage:
         path = self.path(name)
         if self._fs is None or (path.exists() and not fresh):
             return path
-        with self._explained(name):
-            try:
-                content = self._fs.cat_file(f"{self._root}/{name}")
-            except FileNotFoundError:
-                return path
-            with write_atomically(path) as file:
-                file.write(content)
+        missing = contextlib.suppress(FileNotFoundError)
+        with self._explained(name), missing, write_atomically(path) as file:
+            self._fs.get_file(f"{self._root}/{name}", file.name)  # in pieces: some are of gigabytes
         return path
 
     def get_folder(self, name: str) -> Path:

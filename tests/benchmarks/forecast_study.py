@@ -125,11 +125,13 @@ def correlate(table: pd.DataFrame, predicted: str, real: str) -> str:
         return float(stats.spearmanr(some[predicted], some[real]).statistic)
 
     random = np.random.default_rng(0)
-    parts = [part for _, part in table.groupby("experiment")]
-    drawn = [
-        one(pd.concat([parts[i] for i in random.integers(0, len(parts), len(parts))]))
-        for _ in range(RESAMPLED)
-    ]
+    places = list(table.reset_index(drop=True).groupby("experiment").indices.values())
+    pairs = table[[predicted, real]].to_numpy()
+    drawn = []
+    for _ in range(RESAMPLED):
+        some = np.concatenate([places[i] for i in random.integers(0, len(places), len(places))])
+        ranks = stats.rankdata(pairs[some], axis=0)
+        drawn.append(float(np.corrcoef(ranks.T)[0, 1]))
     low, high = np.percentile(drawn, [2.5, 97.5])
     within = np.mean([one(part) for _, part in table.groupby("size")])
     return f"{one(table):+.2f} [{low:+.2f}, {high:+.2f}], within sizes {within:+.2f}"

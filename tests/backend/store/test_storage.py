@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,21 @@ def test_what_one_puts_the_other_gets(pair: tuple[Storage, Storage]) -> None:
     assert two.get_folder("p/row.json").read_bytes() == b"{}"
     assert two.names("nothing") == []
     assert not two.get("p/none").exists()
+
+
+def test_a_large_file_is_fetched_in_pieces(tmp_path: Path) -> None:
+    """The web process fetches zip files of whole projects."""
+    one, two = (Storage(tmp_path / machine, f"file://{tmp_path}/shared") for machine in "ab")
+    one.path("p").mkdir(parents=True)
+    one.path("p/masks.zip").write_bytes(bytes(50_000_000))
+    one.put("p/masks.zip")
+    tracemalloc.start()
+    path = two.get("p/masks.zip")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert path.stat().st_size == 50_000_000
+    assert peak < 10_000_000
+    assert [each.name for each in path.parent.iterdir()] == ["masks.zip"]
 
 
 def test_a_folder_that_is_moved_away_while_files_are_listed(tmp_path: Path) -> None:
