@@ -29,10 +29,13 @@ from backend.labelstudio.client import LabelStudio
 from tests.browser import pictures
 from tests.browser.chromium import Browser, chromium, wait
 from tests.browser.labelling_page import IMAGE, REGION, LabellingPage, Mask
+from tests.browser.test_recompute_action import open_actions
 
 WIDTH = 900
 """Pixels of the moving picture; its pages are wider, and shrunk."""
 PAGE = (1200, 760)
+LOADED = "return [...document.images].every(image => image.complete)"
+DIALOG = ".lsf-dialog-content"
 CAPTION = 44
 """Pixels of the line below it that says what happens."""
 STEPS = 8
@@ -221,35 +224,47 @@ def paint(film: Film, browser: Browser, line: Sequence[Point]) -> None:
 
 
 def draw_status_page(browser: Browser, address: str, login: tuple[str, str]) -> None:
-    """The status page at its top and further down, in the dark and on a phone."""
+    """The status page at its top, and further down."""
     browser.begin_anew()
-    browser.get(
-        address.replace("//", f"//{login[0]}:{quote(login[1])}@").rpartition("/projects/")[0] + "/projects"
-    )
-
-    def open_at(width: int, height: int, scheme: str = "light") -> None:
-        browser.execute("executeCdpCommand", {}) if False else None
-        pictures.enlarge(browser, width=width, height=height)
-        browser.get(address)
+    pages, _, project = address.rpartition("/")
+    browser.get(f"{pages.replace('//', f'//{login[0]}:{quote(login[1])}@')}")
+    for name, place, height in (
+        ("status-page.png", "heading", 1450),
+        ("status-page-below.png", "learning", 1500),
+    ):
+        pictures.enlarge(browser, width=1280, height=height)
+        browser.get(f"{pages}/{project}")
         wait(browser, lambda page: page.find_element(By.CSS_SELECTOR, "#next .image img"), "the pictures")
-        browser.execute_script("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
-        wait(
-            browser,
-            lambda page: page.execute_script("return [...document.images].every(image => image.complete)"),
-            "all pictures",
+        browser.execute_script(
+            "document.documentElement.style.scrollbarWidth = 'none';"
+            "document.querySelectorAll('img').forEach(image => image.loading = 'eager')"
         )
-        del scheme
+        wait(browser, lambda page: page.execute_script(LOADED), "all pictures")
+        # The top of the page has no part above it.
+        browser.execute_script(
+            f"if ('{place}' !== 'heading') document.getElementById('{place}').scrollIntoView()"
+        )
+        pictures.keep(browser, name)
 
-    open_at(1280, 1500)
-    pictures.keep(browser, "status-page.png")
-    open_at(1280, 1500)
-    browser.execute_script("document.getElementById('learning').scrollIntoView()")
-    pictures.keep(browser, "status-page-below.png")
+
+def draw_recompute_dialog(page: LabellingPage) -> None:
+    """The question that "Recompute queries" asks in Label Studio's own menu."""
+    page.browser.get(f"{page.server.url}/projects/{page.project}/data")
+    open_actions(page.browser).click()
+    filled = ".lsf-counter__input"
+    wait(
+        page.browser,
+        lambda found: found.find_element(By.CSS_SELECTOR, filled).get_attribute("value"),
+        "its values",
+    )
+    wait(page.browser, lambda found: found.find_element(By.CSS_SELECTOR, DIALOG).text, "its words")
+    pictures.enlarge(page.browser, height=760)
+    pictures.keep(page.browser, "recompute-action.png")
 
 
 def main(
     folder: Annotated[Path, typer.Option("--demo", help="Folder of the running demo.")] = demo.FOLDER,
-    only: Annotated[str, typer.Option(help="loop, labelling or status; all if left out.")] = "",
+    only: Annotated[str, typer.Option(help="loop, recompute or status; all if left out.")] = "",
 ) -> None:
     """Make the pictures anew."""
     known = state.load(folder.resolve())
@@ -259,19 +274,15 @@ def main(
     project = known.projects[shown.source]
     with tempfile.TemporaryDirectory() as profile, chromium(Path(profile)) as browser:
         page = LabellingPage(browser, server, known.admin, project)
-        if only in ("", "loop", "labelling"):
+        if only in ("", "loop", "recompute"):
             page.sign_in()
         if only in ("", "loop"):
             pictures.enlarge(browser, width=PAGE[0], height=PAGE[1])
             film = Film(browser)
             film_the_loop(film, page, shown)
             film.save(pictures.FOLDER / "loop.gif")
-        if only in ("", "labelling"):
-            pictures.enlarge(browser)
-            page.label_all_tasks()
-            wait(browser, lambda _: page.regions, "the mask")
-            page.select_region()
-            pictures.keep(browser, "labelling.png")
+        if only in ("", "recompute"):
+            draw_recompute_dialog(page)
         if only in ("", "status"):
             address = f"http://127.0.0.1:{known.backend_port}/projects/{project}"
             draw_status_page(browser, address, ("label-studio", known.backend_password))

@@ -1,10 +1,8 @@
-"""Pictures of pages for the README, made anew only when somebody asks:
-`DOCS_IMAGES=1 pytest tests/browser`."""
+"""What a window shows, for tests and for the pictures of the docs."""
 
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 from PIL import Image
@@ -12,7 +10,6 @@ from PIL import Image
 from tests.browser.chromium import WINDOW, Browser
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
-WANTED = bool(os.environ.get("DOCS_IMAGES"))
 SIZE = (1400, 1000)
 """Of the page in pixels, for pictures that a README can show."""
 

@@ -6,23 +6,11 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser import pictures
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, marked
 from tests.cells import CellProject
 from tests.stack import Annotator, Stack, order
 from tests.states import read_status
-
-PICTURE_RECIPE = {
-    "width": 16,
-    "depth": 4,
-    "max_side": 256,
-    "crop": 128,
-    "batch": 4,
-    "steps": 400,
-    "row_steps": 40,
-}
-"""For the README's picture: a few minutes of training, so that the mask is one that annotators would keep."""
 
 
 @pytest.mark.timeout(1800)
@@ -32,10 +20,6 @@ def test_a_pre_annotation_is_drawn_and_submitted(
     """ "Label All Tasks" opens the first image of the order, the mask drawn pixel for pixel;
     Submit saves it, and the second one comes."""
     project, state = trained, read_status(trained.id)
-    if pictures.WANTED:
-        stack.configure(project, recipe=PICTURE_RECIPE)
-        annotators[0].label(project, 2)
-        state = stack.wait_for_round(project.id, other_than=state["round"]["name"], seconds=1200)
     first, second = order(stack, project)[:2]
     assert [task["task"] for task in state["next_tasks"][:2]] == [first, second]
 
@@ -44,15 +28,8 @@ def test_a_pre_annotation_is_drawn_and_submitted(
     browser.get(f"{stack.server.url}/projects/{project.id}/data")
     shown = wait(browser, _images_in_the_tab, "the images of the tab that opens")
     assert shown == [str(task) for task in order(stack, project)]
-    if pictures.WANTED:
-        pictures.keep(browser, "recommended-order.png")
     page.label_all_tasks()
-    if pictures.WANTED:
-        pictures.enlarge(browser)
     _expect_with_itsmarked(page, annotators[1], first)
-    if pictures.WANTED:
-        pictures.keep(browser, "labelling.png")
-
     _expect_the_reason(page, state["next_tasks"][0]["reason"])
     _expect_instructions(browser, f"{stack.settings.own_url}/projects/{project.id}")
     offered = _prediction(annotators[1], first)
@@ -105,8 +82,6 @@ def _expect_instructions(browser: Browser, page: str) -> None:
     link = wait(browser, lambda shown: shown.find_element(By.LINK_TEXT, "status page"), "the instructions")
     assert link.get_attribute("href") == page
     assert "select it first" in browser.find_element(By.TAG_NAME, "body").text
-    if pictures.WANTED:
-        pictures.keep(browser, "instructions.png")
     browser.find_element(By.TAG_NAME, "body").send_keys(Keys.ESCAPE)
     wait(
         browser, lambda shown: not shown.find_elements(By.LINK_TEXT, "status page"), "the instructions to go"

@@ -11,7 +11,6 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from backend.demo.server import Account
 from backend.queue.follow import follow
-from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
 from tests.cells import CONFIG, CellProject
 from tests.stack import Annotator, Stack, order
@@ -92,18 +91,15 @@ def test_recompute_in_the_actions_menu(browser: Browser, stack: Stack, trained: 
         browser, lambda page: page.find_element(By.CSS_SELECTOR, ".lsf-dialog-content").text, "its words"
     )
     for words in (
-        "networks are trained",
-        "is rewritten",
-        "takes minutes",
-        "Labels are not touched",
-        "this time only",
+        "Compute a new order",
+        "written anew",
+        "takes seconds to minutes",
+        "No label is changed",
+        "this order only",
     ):
         assert words in text
     budget = browser.find_element(By.CSS_SELECTOR, ".lsf-counter__input")
     assert (budget.get_attribute("value"), strategy.text) == ("2", "task_dependent")
-    if pictures.WANTED:
-        pictures.enlarge(browser, height=760)
-        pictures.keep(browser, "recompute-action.png")
     budget.send_keys(Keys.BACKSPACE, "3")
     strategy.click()
     click(browser, By.XPATH, "//*[@role='option'][normalize-space()='random']")

@@ -14,28 +14,15 @@ from selenium.webdriver.remote.remote_connection import RemoteConnection
 
 from backend.labelstudio.order.rounds import order_title
 from backend.queue.project_jobs import cancel
-from tests.browser import pictures
 from tests.browser.chromium import Browser, sign_in, wait
-from tests.cells import CellProject, Cells
-from tests.stack import PATIENCE, RECIPE, Annotator, Stack, connect, order
+from tests.cells import CellProject
+from tests.stack import RECIPE, Annotator, Stack, connect, order
 from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]
 PHONE = 360
-LONG = 1200.0 if pictures.WANTED else PATIENCE
-"""Seconds to wait for something: networks for pictures are larger."""
-PICTURE_RECIPE = {
-    "width": 8,
-    "depth": 4,
-    "max_side": 192,
-    "crop": 96,
-    "batch": 4,
-    "steps": 200,
-    "row_steps": 40,
-}
-"""For the README's pictures: masks that are worth a look, within minutes."""
-ENDLESS = {**RECIPE, "steps": 4_000 if pictures.WANTED else 200_000}
-"""A training that is cancelled; in pictures it is seen to be under way."""
+ENDLESS = {**RECIPE, "steps": 200_000}
+"""A training that is cancelled."""
 
 
 def open_page(browser: Browser, stack: Stack, project: CellProject) -> None:
@@ -53,7 +40,7 @@ def text_of(browser: Browser, place: str = "main") -> str:
 
 def shows(browser: Browser, words: str, place: str = "main") -> None:
     """Wait until something is read there, without loading the page anew."""
-    wait(browser, lambda page: words in text_of(page, place), f"{words!r} in {place}", seconds=LONG)
+    wait(browser, lambda page: words in text_of(page, place), f"{words!r} in {place}")
 
 
 def press(browser: Browser, place: str, *keys: str) -> None:
@@ -101,25 +88,22 @@ def quiet(stack: Stack, project: CellProject) -> dict[str, Any]:
         found = read_status(project.id)
         return None if found["running"] or found["waiting"] or found["labels"]["waiting"] else found
 
-    found: dict[str, Any] = stack.wait(state, "quiet", seconds=LONG)
+    found: dict[str, Any] = stack.wait(state, "quiet")
     return found
 
 
-@pytest.mark.timeout(900 if not pictures.WANTED else 7200)
+@pytest.mark.timeout(900)
 def test_an_administrators_day(
     browser: Browser,
     stack: Stack,
     make_project: MakeProject,
-    large_cells: Cells,
     annotators: list[Annotator],
 ) -> None:
     """From the first look to a rollback, on one page that is never loaded anew: it follows what happens."""
     project = make_project(8, "Cells of the lab")
-    if pictures.WANTED:
-        project = make_project(12, "Cells of the lab", cells=large_cells)
     connect(stack, project)
     stack.wait_for_round(project.id, cold=True)
-    stack.configure(project, folds=2, **({"recipe": PICTURE_RECIPE} if pictures.WANTED else {}))
+    stack.configure(project, folds=2)
     open_page(browser, stack, project)
     browser.execute_script(
         "window.neverLoadedAnew = true; window.progressSeen = new Set(); window.outcomes = []"
@@ -139,8 +123,8 @@ def test_an_administrators_day(
     shows(browser, "There is no version yet", "#undo")
     assert shown_tasks(browser) == order(stack, project)[:10]
 
-    annotators[0].label(project, 5 if pictures.WANTED else 3)
-    state = stack.wait_for_round(project.id, seconds=LONG)
+    annotators[0].label(project, 3)
+    state = stack.wait_for_round(project.id)
     shows(browser, order_title(state["round"]["name"]).capitalize(), "#figures")
     shows(browser, "v1: held-out dice", "#figures")
     shows(browser, "Ready for labels", "#now")
@@ -152,8 +136,6 @@ def test_an_administrators_day(
     _look_into_the_map(browser, state)
     _recompute(browser, stack, project, state)
     _a_submit_is_measured(browser, stack, project, annotators[0])
-    if pictures.WANTED:
-        _grow(browser, stack, project, annotators[0])
     _cancel(browser, stack, project)
     _roll_back(browser, stack, project)
     _skip_and_put_back(browser, annotators[0])
@@ -200,7 +182,7 @@ def _recompute(browser: Browser, stack: Stack, project: CellProject, before: dic
     assert any(
         "A new order was asked for" in told for told in browser.execute_script("return window.outcomes")
     )
-    after = stack.wait_for_round(project.id, other_than=before["round"]["name"], seconds=LONG)
+    after = stack.wait_for_round(project.id, other_than=before["round"]["name"])
     shows(browser, order_title(after["round"]["name"]).capitalize(), "#figures")
     assert after["round"]["budget"] == 3
     assert shown_tasks(browser) == order(stack, project)[:10]
@@ -212,9 +194,7 @@ def _a_submit_is_measured(browser: Browser, stack: Stack, project: CellProject, 
     live quality, a further version on the learning curve, and the next image."""
     first, second = shown_tasks(browser)[:2]
     annotator.label(project, 1)
-    stack.wait(
-        lambda: list_versions(project.id)["versions"][-1]["name"] == "v2", "a second version", seconds=LONG
-    )
+    stack.wait(lambda: list_versions(project.id)["versions"][-1]["name"] == "v2", "a second version")
     quiet(stack, project)
     shows(browser, "median dice of mask shown", "#figures")
     shows(browser, "Do the masks save time?", "#time")  # which was not there before
@@ -223,17 +203,6 @@ def _a_submit_is_measured(browser: Browser, stack: Stack, project: CellProject, 
     assert f"task {first}" in str(
         browser.execute_script("return document.querySelector('#learning').textContent")
     )
-
-
-def _grow(browser: Browser, stack: Stack, project: CellProject, annotator: Annotator) -> None:
-    """The other labels of the batch, for pictures with more to see."""
-    before = read_status(project.id)["round"]["name"]
-    annotator.label(project, 2)
-    after = stack.wait_for_round(project.id, other_than=before, seconds=LONG)
-    quiet(stack, project)
-    shows(browser, order_title(after["round"]["name"]).capitalize(), "#figures")
-    shows(browser, "Ready for labels", "#now")
-    wait_for_pictures(browser)
 
 
 def wait_for_pictures(browser: Browser) -> None:
@@ -271,7 +240,7 @@ def _cancel(browser: Browser, stack: Stack, project: CellProject) -> None:
         assert "up to date" not in text_of(browser)
     finally:
         cancel(project.id)  # or all later tests would wait for its end
-    stack.configure(project, **({"recipe": PICTURE_RECIPE} if pictures.WANTED else {}))
+    stack.configure(project)
     quiet(stack, project)
     wait(browser, lambda page: not page.find_elements(By.ID, "cancel"), "nothing running")
     assert list_versions(project.id)["versions"] == before["versions"]
@@ -318,19 +287,9 @@ def _skip_and_put_back(browser: Browser, annotator: Annotator) -> None:
 
 
 def _other_screens(browser: Browser) -> None:
-    """A phone, and the dark, while something runs: nothing is cut off, and the text is legible.
-    Pictures of it when somebody asks."""
-    if pictures.WANTED:
-        share = "const bar = document.getElementById('bar'); return bar.value / bar.max"
-        wait(
-            browser,
-            lambda page: page.execute_script(share) > 0.3,
-            "the training to be under way",
-            seconds=LONG,
-        )
-        browser.execute_script("asked++")  # the outcome is told no more
+    """A phone, and the dark, while something runs: nothing is cut off, and the text is legible."""
     try:
-        for name, width, dark in (("", 1280, False), ("-phone", PHONE, False), ("-dark", 1280, True)):
+        for width, dark in ((1280, False), (PHONE, False), (1280, True)):
             emulate(browser, width=width, height=1400, dark=dark)
             browser.execute_script(
                 "document.getElementById('outcome').hidden = true; document.activeElement.blur();"
@@ -338,34 +297,8 @@ def _other_screens(browser: Browser) -> None:
             )
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width
             assert _worst_contrast(browser) >= 4.5
-            if pictures.WANTED:
-                _keep_pictures(browser, name, width, dark)
     finally:
         emulate(browser)
-
-
-def _keep_pictures(browser: Browser, name: str, width: int, dark: bool) -> None:
-    """The page in two parts: what happens and what is next, and below it whether it pays, and undo.
-    Of a phone the first screen."""
-    height = 1400
-    if width != PHONE:
-        height = int(browser.execute_script("return document.documentElement.scrollHeight"))
-        emulate(browser, width=width, height=height, dark=dark)
-    wait(
-        browser,
-        lambda page: page.execute_script("return document.querySelector('canvas').width") > 100,
-        "the map",
-    )
-    if width == PHONE:
-        pictures.keep(browser, f"status-page{name}.png")
-        return
-    middle = (
-        int(browser.execute_script("return document.getElementById('forecast').getBoundingClientRect().top"))
-        - 20
-    )
-    pictures.keep(browser, f"status-page{name}.png", rows=(0, middle))
-    if not dark:
-        pictures.keep(browser, f"status-page-below{name}.png", rows=(middle, height - 50))
 
 
 def _worst_contrast(browser: Browser) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 560.0, 246.0
@@ -64,9 +65,12 @@ class Value:
 
 
 def chart(
-    values: Sequence[Value], *, median: bool = False, bounds: Sequence[tuple[float, str]] = ()
+    values: Sequence[Value],
+    *,
+    line: Callable[[Sequence[float]], Sequence[float]] = list,
+    bounds: Sequence[tuple[float, str]] = (),
 ) -> Chart:
-    """Draw values of dice over something counted; the line joins them, or is their running median.
+    """Draw values of dice over something counted; the `line` joins what it makes of their heights.
     At least one value."""
     x_low, x_high = min(value.x for value in values), max(value.x for value in values)
     if x_low == x_high:
@@ -80,13 +84,15 @@ def chart(
         return round(HEIGHT - BOTTOM - (y - y_low) / (y_high - y_low) * (HEIGHT - BOTTOM - TOP), 1)
 
     joined = sorted((value for value in values if value.joined), key=lambda value: value.x)
-    heights = running_median([value.y for value in joined]) if median else [value.y for value in joined]
-    line = " ".join(f"{across(value.x)},{up(height)}" for value, height in zip(joined, heights, strict=True))
+    heights = line([value.y for value in joined])
+    points = " ".join(
+        f"{across(value.x)},{up(height)}" for value, height in zip(joined, heights, strict=True)
+    )
     steps = round((y_high - y_low) / 0.1)
     every = 1 if steps <= 5 else 2
     return Chart(
         tuple(Mark(across(value.x), up(value.y), value.text, value.kind) for value in values),
-        line if len(joined) > 1 else "",
+        points if len(joined) > 1 else "",
         tuple(Tick(across(x), f"{x:g}") for x in whole_ticks(x_low, x_high)),
         tuple(
             Tick(up(y_low + step * 0.1), f"{y_low + step * 0.1:.1f}") for step in range(0, steps + 1, every)
@@ -120,6 +126,11 @@ def whole_ticks(low: float, high: float, most: int = 7) -> list[int]:
         if len(found) <= most:
             return found
     return []
+
+
+def best_so_far(values: Sequence[float]) -> list[float]:
+    """The largest of each value and those before it."""
+    return list(itertools.accumulate(values, max))
 
 
 def running_median(values: Sequence[float]) -> list[float]:

@@ -24,7 +24,7 @@ from backend.store.round_pictures import INDEX, NO_PICTURE, SIMILARITY, Picture
 from backend.store.round_record import round_in_force
 from backend.store.version_history import ON_PAGE, ROLLBACK, Use
 from backend.store.version_record import Learner
-from backend.web.pages.charts import WINDOW, Chart, Value, chart
+from backend.web.pages.charts import WINDOW, Chart, Value, best_so_far, chart, running_median
 from backend.web.pages.words import STOPPED, Headline, headline, plural
 from model.reason import describe_bound, describe_reason, summarise_reason, summary_parts
 from model.strategies import default_options, strategy_names
@@ -197,7 +197,8 @@ def _add_versions(context: Context, page: Page) -> None:
                     joined=line.state in (IN_USE, EARLIER),
                 )
                 for line in measured
-            ]
+            ],
+            line=best_so_far,
         )
 
 
@@ -276,7 +277,7 @@ def _add_quality(context: Context, page: Page) -> None:
         for place, each in enumerate(shown)
         if place == 0 or each.version != shown[place - 1].version
     ]
-    page.live = chart(values, median=True, bounds=changes)
+    page.live = chart(values, line=running_median, bounds=changes)
 
 
 def _add_archive(context: Context, page: Page) -> None:

@@ -24,7 +24,16 @@ from backend.project.time_spent import duration
 from backend.project.version_list import VersionEntry, VersionList
 from backend.settings import read_settings
 from backend.store.version_history import Use
-from backend.web.pages.charts import HEIGHT, WIDTH, Value, chart, dice_range, running_median, whole_ticks
+from backend.web.pages.charts import (
+    HEIGHT,
+    WIDTH,
+    Value,
+    best_so_far,
+    chart,
+    dice_range,
+    running_median,
+    whole_ticks,
+)
 from backend.web.pages.page import Page, version_lines
 from backend.web.pages.words import headline
 
@@ -83,6 +92,14 @@ def test_ticks_are_few_and_whole(low: float, high: float) -> None:
     found = whole_ticks(low, high)
     assert 1 <= len(found) <= 7
     assert all(low <= tick <= high for tick in found)
+
+
+def test_the_line_of_held_out_dice_is_the_best_so_far() -> None:
+    """Figures that fall from one version to the next do not look like progress, nor like its end."""
+    values = [Value(labels, dice, "") for labels, dice in ((3, 0.7), (4, 0.8), (5, 0.6), (6, 0.75))]
+    line = chart(values, line=best_so_far).line.split()
+    heights = [float(point.split(",")[1]) for point in line]
+    assert heights[0] > heights[1] == heights[2] == heights[3], "down is up in a drawing"
 
 
 def test_the_line_of_live_quality_is_a_running_median() -> None:
