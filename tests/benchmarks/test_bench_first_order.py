@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from backend.demo.server import LabelStudioServer
-from tests.benchmarks.test_bench_live import SIZE, make_cells
+from tests.benchmarks.test_bench_live import make_cells
 from tests.stack import connect, new_project, running_stack
+
+SIZE = 256
+"""Pixels of an image."""
 
 
 @pytest.mark.benchmark
@@ -19,7 +22,7 @@ from tests.stack import connect, new_project, running_stack
 def test_the_first_order(label_studio: LabelStudioServer, tmp_path: Path, count: int) -> None:
     """From connecting to the order that Label Studio serves, its libraries loaded and its features computed
     anew. Nothing is labelled."""
-    cells = make_cells(label_studio.files / f"first-{count}", count)
+    cells = make_cells(label_studio.files / f"first-{count}", count, SIZE)
     with running_stack(label_studio, tmp_path) as stack:
         project = new_project(stack, cells, count=count, title=f"First order, {count} images")
         started = time.perf_counter()

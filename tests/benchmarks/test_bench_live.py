@@ -113,9 +113,9 @@ def wait_for_other(stack: Stack, project: CellProject, before: str) -> str:
     return str(stack.wait(other, "another order", seconds=1800))
 
 
-def make_cells(folder: Path, count: int) -> Cells:
-    """Cuttings of generated images of axons of several appearances, and their masks."""
-    random, size = np.random.default_rng(0), SIZES[count]
+def make_cells(folder: Path, count: int, size: int | None = None) -> Cells:
+    """Cuttings of generated images of axons of several appearances, and their masks; `size` in pixels."""
+    random, size = np.random.default_rng(0), size or SIZES[count]
     sources = list(generator.generate(24, size=384))
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)

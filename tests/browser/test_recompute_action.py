@@ -95,7 +95,7 @@ def test_recompute_in_the_actions_menu(browser: Browser, stack: Stack, trained: 
         "written anew",
         "takes seconds to minutes",
         "No label is changed",
-        "this order only",
+        "until its batch is labelled",
     ):
         assert words in text
     budget = browser.find_element(By.CSS_SELECTOR, ".lsf-counter__input")

@@ -15,8 +15,9 @@ TEXT = (
     "Compute a new order. New labels are learnt first; then the order of all unlabelled tasks is computed and"
     " written anew, not only of the selected ones. The usual strategy takes seconds to minutes; one that"
     " trains networks to compare the images takes up to hours. Annotators go on meanwhile in the order of"
-    " before. No label is changed. Another budget, strategy or options hold until"
-    " its batch is labelled; until then labels renew the masks, not the order."
+    " before. No label is changed. Another budget, strategy or options hold until its batch is labelled;"
+    " until then labels renew the masks, not the order. An empty option is as the strategy has it by itself;"
+    " docs/settings.md says what each does."
 )
 WHO = "For the project's creator and the organization's owner."
 ORDER = 80

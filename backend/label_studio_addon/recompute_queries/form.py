@@ -61,8 +61,8 @@ def read_options(data: Mapping[str, Any]) -> dict[str, object]:
 def _field(option: Mapping[str, Any]) -> dict[str, object]:
     """How an option of strategies is filled in."""
     own = [""] if option["value"] == "" else []  # of strategies that have other defaults
-    label = f"{option['name']} (for {', '.join(option['strategies'])}): {option['help'].replace('`', '')}"
-    label += " Empty: what the strategy has by itself." if own else ""
+    # One line: the page draws the field over a second one.
+    label = f"{option['name']} (for {', '.join(option['strategies'])})"
     content = {"name": OPTION + option["name"], "label": label, "value": option["value"]}
     if option["kind"] == "bool":
         return content | {
