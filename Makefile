@@ -55,11 +55,10 @@ programs:
 	@echo "Wrote .env with secrets of your own; look it through, then: docker compose up --detach --build"
 
 # One thread a process: the tests' networks are tiny, and threads that wait for each other on busy cores cost forty times the work.
-# Two processes, because half of the time is waiting for servers; the tests of a file stay together, since they share what they started.
-# Long files come early: in the order of their names, end_to_end is before model and service.
+# Three processes on two cores, because a third of the time is waiting for servers; which tests stay together, tests/conftest.py says.
 test: export OMP_NUM_THREADS = 1
 test: setup
-	$(BIN)/python -m pytest -m "not benchmark" --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -m "not benchmark" --numprocesses 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: .venv/.ready .venv-audit/.ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
 SETTINGS = Path(__file__).parent / "label_studio_settings"
+_STARTED = time.monotonic()
 
 __all__ = [
     "annotators",
@@ -34,13 +36,42 @@ __all__ = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files whose tests may take longest come first, so that all processes end at the same time."""
-    longest: dict[Path, float] = {}
+    """Which tests stay together in one process, since they share what they started:
+    those of a file, and those of a folder that ask for the whole service.
+
+    Groups whose tests may take longest come first, so that all processes end at the same time.
+    """
+    longest: dict[str, float] = {}
     for item in items:
         limit = item.get_closest_marker("timeout")
-        longest[item.path] = max(longest.get(item.path, 0.0), float(limit.args[0]) if limit else 0.0)
-    items.sort(key=lambda item: -longest[item.path])
+        group = _group(item)
+        item.add_marker(pytest.mark.xdist_group(group))
+        longest[group] = max(longest.get(group, 0.0), float(limit.args[0]) if limit else 0.0)
+    items.sort(key=lambda item: -longest[_group(item)])
+
+
+def _group(item: pytest.Item) -> str:
+    shares = "stack" in getattr(item, "fixturenames", ())
+    return str((item.path.parent if shares else item.path).relative_to(Path(__file__).parent))
+
+
+_ended: dict[str, float] = {}
+"""When each process of pytest-xdist has reported last, in seconds since the start."""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember when a process was at work."""
+    if (node := getattr(report, "node", None)) is not None:
+        _ended[node.gateway.id] = time.monotonic() - _STARTED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell when each process came to its end: one that waits for the others costs time."""
+    if _ended:
+        ends = ", ".join(f"{name} after {seconds:.0f} s" for name, seconds in sorted(_ended.items()))
+        terminalreporter.write_line(f"the last test ended in {ends}")
 
 
 @pytest.fixture(autouse=True)
