@@ -1,21 +1,32 @@
 """Tests of the brush code against the SDK's own, slower one."""
 
+from importlib import import_module
+from types import ModuleType
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from label_studio_sdk.converter import brush
 
 from backend.labelstudio.labels import rle
+
+
+@pytest.fixture(scope="module")
+def brush() -> ModuleType:
+    """The SDK's own, which takes seconds to import."""
+    return import_module("label_studio_sdk.converter.brush")
+
 
 MASKS = st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(lambda size: arrays(bool, size))
 
 
 @given(MASKS)
 @settings(deadline=None)
-def test_the_code_is_the_sdks_byte_for_byte_and_comes_back(mask: npt.NDArray[np.bool_]) -> None:
+def test_the_code_is_the_sdks_byte_for_byte_and_comes_back(
+    brush: ModuleType, mask: npt.NDArray[np.bool_]
+) -> None:
     encoded = rle.encode(mask)
     assert encoded == brush.mask2rle(mask.astype(np.uint8) * 255)
     assert (rle.decode(encoded, (mask.shape[0], mask.shape[1])) == mask).all()
@@ -23,14 +34,14 @@ def test_the_code_is_the_sdks_byte_for_byte_and_comes_back(mask: npt.NDArray[np.
 
 @given(st.tuples(st.integers(1, 12), st.integers(1, 12)).flatmap(lambda size: arrays(np.uint8, (*size, 4))))
 @settings(deadline=None)
-def test_what_other_programs_write_is_read(pixels: npt.NDArray[np.uint8]) -> None:
+def test_what_other_programs_write_is_read(brush: ModuleType, pixels: npt.NDArray[np.uint8]) -> None:
     """Four channels that differ, and soft edges: alpha above half of its largest value is the mask."""
     alpha = pixels[..., 3].astype(int)
     found = rle.decode(brush.encode_rle(pixels.ravel()), (pixels.shape[0], pixels.shape[1]))
     assert (found == (alpha * 2 > alpha.max())).all()
 
 
-def test_literal_runs_are_read() -> None:
+def test_literal_runs_are_read(brush: ModuleType) -> None:
     """Label Studio's page writes pixels that differ as a length and the values, which the SDK's encoder never
     does."""
     values = [7, 1, 2, 255, 9, 9, 9, 0]
@@ -46,7 +57,7 @@ def test_literal_runs_are_read() -> None:
     assert rle.decode(packed, (1, 2)).tolist() == [[True, False]]
 
 
-def test_runs_longer_than_one_length_can_say() -> None:
+def test_runs_longer_than_one_length_can_say(brush: ModuleType) -> None:
     for mask in (
         np.zeros((400, 500), bool),
         np.ones((400, 500), bool),
@@ -57,7 +68,7 @@ def test_runs_longer_than_one_length_can_say() -> None:
         assert (rle.decode(encoded, (400, 500)) == mask).all()
 
 
-def test_a_mask_of_zeros_and_ones_is_read() -> None:
+def test_a_mask_of_zeros_and_ones_is_read(brush: ModuleType) -> None:
     mask = np.eye(5, dtype=np.uint8)
     assert (rle.decode(brush.mask2rle(mask), (5, 5)) == mask.astype(bool)).all()
 

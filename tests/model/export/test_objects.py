@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from label_studio_sdk.converter.imports.coco import convert_coco_to_ls
 from pycocotools.coco import COCO
 
 from backend.labelstudio.labels.config import parse
@@ -80,6 +79,8 @@ def test_label_studio_reads_the_same_masks(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     mask = np.kron(random.integers(0, 3, (9, 12)), np.ones((5, 5))).astype(np.uint8)
     (tmp_path / "instances.json").write_bytes(written([mask]))
+    from label_studio_sdk.converter.imports.coco import convert_coco_to_ls  # takes seconds
+
     convert_coco_to_ls(str(tmp_path / "instances.json"), str(tmp_path / "tasks.json"))
     (task,) = json.loads((tmp_path / "tasks.json").read_text())
     config = parse((tmp_path / "tasks.label_config.xml").read_text())

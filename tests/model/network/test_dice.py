@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import segmentation_models_pytorch as smp
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +47,8 @@ def test_a_mask_agrees_with_itself(mask: np.ndarray) -> None:
 
 @given(masks, masks)
 def test_it_is_the_librarys_f1_score(mask: np.ndarray, other: np.ndarray) -> None:
+    import segmentation_models_pytorch as smp  # takes seconds
+
     counts = smp.metrics.get_stats(
         torch.from_numpy(mask[None].astype(int)),
         torch.from_numpy(other[None].astype(int)),
