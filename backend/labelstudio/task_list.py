@@ -25,8 +25,9 @@ FILE = "tasks.json"
 """In the folder of this machine's downloaded images, which may go at any time."""
 LONGEST = 24 * 3600.0
 """Seconds after which all are listed again, whatever the figures say."""
-OVERLAP = timedelta(seconds=10)
-"""What was changed so shortly before the last change seen is asked for again: it may have been hidden."""
+OVERLAP = 10.0
+"""Seconds in which a change that was made before another one may come to light after it.
+Until then all changes of so long are asked for again, such as all tasks of an import."""
 TRIES = 2
 """Somebody may submit between the two requests that are compared."""
 
@@ -44,13 +45,16 @@ class TaskList:
     """All tasks of a project, by id.
 
     settings: those of the project that decide what is open. listed: when all were listed, seconds since 1970.
-    latest: the last change seen, ISO 8601. offsets: what Label Studio counted more than these, when all were
+    latest: the last change seen, ISO 8601; `seen` first at that time here, and last looked for at `read`,
+    seconds since 1970. offsets: what Label Studio counted more than these, when all were
     listed: of tasks, and of labelled ones.
     """
 
     settings: str
     listed: float
     latest: str
+    seen: float = 0.0
+    read: float = 0.0
     offsets: tuple[int, int] = (0, 0)
     tasks: dict[int, Listed] = field(default_factory=dict)
 
@@ -75,7 +79,17 @@ class TaskList:
             labelled = bool(task.get("total_annotations"))
             open_ = not labelled and not task.get("is_labeled")
             self.tasks[int(task["id"])] = Listed(open_, labelled, task["data"])
-            self.latest = max(self.latest, str(task.get("updated_at") or ""))
+            changed = str(task.get("updated_at") or "")
+            if changed > self.latest:
+                self.latest, self.seen = changed, time.time()
+
+    @property
+    def since(self) -> str:
+        """When what is not known was changed at the earliest, ISO 8601; empty before there is a task."""
+        if not self.latest or self.read - self.seen > OVERLAP:
+            return self.latest
+        earlier = datetime.fromisoformat(self.latest) - timedelta(seconds=OVERLAP)
+        return earlier.isoformat().replace("+00:00", "Z")
 
     def count(self, project: Project) -> tuple[int, int]:
         """What Label Studio counts more than these: of tasks, and of labelled ones."""
@@ -86,9 +100,8 @@ class TaskList:
 
     def save(self, path: Path) -> None:
         """Keep it in a file."""
-        tasks = [[number, *listed] for number, listed in self.tasks.items()]
-        content = {"settings": self.settings, "listed": self.listed, "latest": self.latest}
-        write_bytes(path, json.dumps({**content, "offsets": self.offsets, "tasks": tasks}).encode())
+        content = {**vars(self), "tasks": [[number, *listed] for number, listed in self.tasks.items()]}
+        write_bytes(path, json.dumps(content).encode())
 
     @classmethod
     def load(cls, path: Path) -> TaskList | None:
@@ -108,7 +121,9 @@ def read_tasks(client: LabelStudio, project_id: int, folder: Path, *, whole: boo
     found = None if whole else TaskList.load(path)
     for _ in range(TRIES if found else 0):
         assert found is not None
-        found.take_in(client.pages(project_id, _since(found.latest), TASKS_A_PAGE))
+        begun = time.time()
+        found.take_in(client.pages(project_id, _changed(found.since), TASKS_A_PAGE))
+        found.read = begun
         project = client.project(project_id)
         old = time.time() - found.listed > LONGEST or found.settings != _settings(project)
         if not old and found.count(project) == found.offsets:
@@ -125,21 +140,24 @@ def read_tasks(client: LabelStudio, project_id: int, folder: Path, *, whole: boo
 def _list_all(client: LabelStudio, number: int) -> TaskList:
     newest = client.query(number, [], ordering=["-tasks:updated_at"], page_size=1)["tasks"]
     latest = str(newest[0].get("updated_at") or "") if newest else ""
-    found = TaskList(_settings(client.project(number)), time.time(), latest)
+    begun = time.time()
+    found = TaskList(_settings(client.project(number)), begun, latest, begun, begun)
     found.take_in(client.pages(number, [], TASKS_A_PAGE))
-    found.latest = latest  # before it: what was changed on a page that had been read
-    if latest:
-        found.take_in(client.pages(number, _since(latest), TASKS_A_PAGE))
+    if latest:  # what was changed on a page that had been read
+        found.take_in(client.pages(number, _changed(latest), TASKS_A_PAGE))
     found.offsets = found.count(client.project(number))
     return found
 
 
-def _since(latest: str) -> list[Filter]:
-    """The condition of tasks changed since; none before there is a task."""
-    if not latest:
-        return []
-    since = (datetime.fromisoformat(latest) - OVERLAP).isoformat().replace("+00:00", "Z")
-    return [{"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": since}]
+def _changed(since: str) -> list[Filter]:
+    """The condition of tasks changed since a time; none for ""."""
+    changed: Filter = {
+        "filter": "filter:tasks:updated_at",
+        "operator": "greater",
+        "type": "Datetime",
+        "value": since,
+    }
+    return [changed] if since else []
 
 
 def _settings(project: Project) -> str:

@@ -19,13 +19,15 @@ MEMORY = {"herding_mb": "herding", "peak_mb": "task_dependent, by pixels"}
 
 def plot(figures: list[dict[str, float]], path: Path) -> None:
     """Processor seconds and peak memory by the number of images."""
-    counts = [each["images"] for each in figures]
     plane, (seconds, memory) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for name, label in LINES.items():
-        seconds.loglog(counts, [each[name] for each in figures], "o-", label=label)
+        known = [each for each in figures if name in each]
+        seconds.loglog([each["images"] for each in known], [each[name] for each in known], "o-", label=label)
     seconds.set_ylabel("processor seconds of one core")
     for name, label in MEMORY.items():
-        memory.semilogx(counts, [each[name] / 1024 for each in figures], "o-", label=label)
+        known = [each for each in figures if name in each]
+        used = [each[name] / 1024 for each in known]
+        memory.semilogx([each["images"] for each in known], used, "o-", label=label)
     memory.set_ylabel("peak memory, GiB")
     memory.set_ylim(bottom=0)
     for axes in (seconds, memory):

@@ -2,7 +2,8 @@
 images; and a row against that of a U-Net and against networks trained one after the other.
 
 `pytest -m benchmark -s tests/benchmarks/test_bench_pixel_similarity.py` prints them; one pool alone:
-`python -m tests.benchmarks.test_bench_pixel_similarity N`.
+`python -m tests.benchmarks.test_bench_pixel_similarity N`; with a second number, larger pools are only put in
+order by herding.
 """
 
 import json
@@ -84,8 +85,9 @@ def generate(count: int, folder: Path) -> GeneratedRound:
     return GeneratedRound(round_.images, labels, 2, round_.recipe, 0, folder)
 
 
-def measure(count: int, folder: Path) -> dict[str, Any]:
-    """Seconds of the order of `count` images, of its parts, and the memory."""
+def measure(count: int, folder: Path, most_compared: int = 10_000) -> dict[str, Any]:
+    """Seconds of the order of `count` images, of its parts, and the memory; of more than `most_compared`
+    images only that of herding."""
     round_ = generate(count, folder)
     figures: dict[str, Any] = {"images": count, "threads": torch.get_num_threads(), "before_mb": peak_mb()}
     start, processor = time.monotonic(), time.process_time()
@@ -93,6 +95,8 @@ def measure(count: int, folder: Path) -> dict[str, Any]:
     assert len(herded.queries) == count - LABELLED
     figures |= {"herding_s": time.monotonic() - start, "herding_cpu_s": time.process_time() - processor}
     figures |= {"herding_mb": peak_mb()}
+    if count > most_compared:
+        return figures
     start, processor = time.monotonic(), time.process_time()
     found = compare_pixels(round_)
     figures |= {"compare_s": time.monotonic() - start, "compare_cpu_s": time.process_time() - processor}
@@ -162,4 +166,4 @@ def test_a_row_costs_a_small_part_of_a_row_by_a_unet(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        print(json.dumps(measure(int(sys.argv[1]), Path(temporary))))
+        print(json.dumps(measure(int(sys.argv[1]), Path(temporary), *map(int, sys.argv[2:]))))

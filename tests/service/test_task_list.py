@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpx
@@ -12,8 +12,9 @@ from redis import Redis
 
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio import task_list
+from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.config import EXAMPLE
-from backend.labelstudio.task_list import FILE
+from backend.labelstudio.task_list import FILE, TaskList
 from backend.project.context import Context, open_context
 from backend.run.redis_server import EmbeddedRedis
 from tests.service.conftest import use_settings
@@ -36,7 +37,16 @@ def test_it_is_label_studio_s_whatever_happens_there(
         label_studio_url=label_studio.url,
         label_studio_api_key=label_studio.token,
     )
-    monkeypatch.setattr(task_list, "OVERLAP", timedelta(0))
+    monkeypatch.setattr(task_list, "OVERLAP", 0.2)
+    taken: list[int] = []
+    take_in = TaskList.take_in
+
+    def note(self: TaskList, tasks: Iterable[Task]) -> None:
+        listed = list(tasks)
+        taken.append(len(listed))
+        take_in(self, listed)
+
+    monkeypatch.setattr(TaskList, "take_in", note)
     headers = {"Authorization": f"Token {label_studio.token}"}
     with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http:
 
@@ -52,7 +62,12 @@ def test_it_is_label_studio_s_whatever_happens_there(
         wholly: list[bool] = []
         monkeypatch.setattr(task_list, "_list_all", _noting(task_list._list_all, wholly))
         _compare(context)
-        del wholly[:]
+        for _ in range(2):
+            time.sleep(0.3)
+            _compare(context)
+        del wholly[:], taken[:]
+        _compare(context)
+        assert taken == [0]
 
         def label(task: int, **more: Any) -> int:
             return int(send("POST", f"/api/tasks/{task}/annotations/", {"result": [], **more})["id"])
