@@ -105,7 +105,7 @@ def test_back_and_forward(stack: Stack, project: CellProject) -> None:
 
     last = roll(project, "v1", reason="v2 draws the background", who="ada")
     assert (last["state"], read_status(project.id)["version"]["name"]) == ("finished", "v1")
-    assert last["message"].startswith("v1 is in use instead of v2; the 4 images that are left to label")
+    assert last["message"].startswith("v1 is in use instead of v2; the order stays, and 4 of the 4 images")
     assert order(stack, project) == places
     of_one = masks(stack, project)
     assert of_one == drawn_by(stack, project, "v1") != of_two
