@@ -23,7 +23,7 @@ UNSKIP = "unskip"
 EXPORT = "export"
 CANCELLED = (
     "Cancelled by a person at {time}. Model and order stay as they are until the next label, or until you"
-    " recompute the queries."
+    " compute a new order."
 )
 
 SHORT = (Work.LIVE, Work.SYNC, Work.CONFIGURE, Work.FIRST_ORDER, ROLLBACK, UNSKIP)

@@ -53,7 +53,7 @@ MASKS_KEPT = 20
 """... and of so many the masks that were on show, with which submitted labels are compared."""
 CANCELLED_TOO_LATE = (
     "The round {round} was cancelled by a person when its order was being put in force already: it is in use."
-    " Nothing starts by itself until the next label, or until you recompute the queries."
+    " Nothing starts by itself until the next label, or until you compute a new order."
 )
 
 

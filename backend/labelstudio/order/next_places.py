@@ -91,8 +91,8 @@ def _require(client: LabelStudio, project_id: int, in_force: str) -> None:
     serving = client.project(project_id).model_version
     if serving != in_force:
         raise PriorityError(
-            f"Project {project_id} is served {serving or 'nothing'!r}, expected {in_force}; recompute the"
-            " queries."
+            f"Project {project_id} is served {serving or 'nothing'!r}, expected {in_force}; compute a new"
+            " order."
         )
 
 

@@ -187,8 +187,8 @@ def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[P
     round_name = client.project(project_id).model_version
     if not is_round(round_name):
         raise PriorityError(
-            f"Project {project_id} has no round in force (its version is {round_name!r}); recompute the"
-            " queries first."
+            f"Project {project_id} has no round in force (its version is {round_name!r}); compute a new"
+            " order first."
         )
     _check(round_name, priorities)
     waiting = set(unplaced(client, project_id))
@@ -202,7 +202,7 @@ def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[P
     missing = set(unplaced(client, project_id)) & {priority.task_id for priority in wanted}
     if missing:
         raise PriorityError(
-            f"Label Studio gave no place to {named(missing)} of project {project_id}; recompute the queries."
+            f"Label Studio gave no place to {named(missing)} of project {project_id}; compute a new order."
         )
     gone = tuple(
         sorted({priority.task_id for priority in priorities} - {priority.task_id for priority in wanted})
@@ -291,7 +291,7 @@ def _verify(
     )
     raise PriorityError(
         f"Round {round_name} of project {project_id} reads back differently for {named(wrong)}; {state}."
-        " Recompute the queries."
+        " Compute a new order."
     )
 
 

@@ -85,7 +85,7 @@ def import_rows(
             raise PriorityError(
                 f"Label Studio took {created} of {len(chunk)} predictions of project {project_id} and"
                 f" silently dropped {named(dropped)}: their regions do not fit its labelling configuration,"
-                " which may have changed. The previous order stays in force; recompute the queries."
+                " which may have changed. The previous order stays in force; compute a new order."
             )
 
 
@@ -182,8 +182,8 @@ def _counted(client: LabelStudio, project_id: int, round_name: str, wanted: list
         found = f"lacks {named(missing)}" if missing else "holds some tasks twice"
         raise PriorityError(
             f"Round {round_name} of project {project_id} {found}, expected each of {len(wanted)} tasks once;"
-            " the previous order stays in force. Another process may write the same round; recompute the"
-            " queries."
+            " the previous order stays in force. Another process may write the same round; compute a new"
+            " order."
         )
     return [priority for priority in wanted if priority.task_id in held]
 

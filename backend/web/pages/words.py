@@ -144,8 +144,7 @@ def _idle(state: ProjectStatus, settings: Settings) -> Headline:
             else ","
         )
         text = (
-            f"{since} They are renewed when the batch is done{most} or when you recompute the queries."
-            f" {served}"
+            f"{since} They are renewed when the batch is done{most} or when you compute a new order. {served}"
         )
         return Headline("Ready for labels", text)
     return Headline("Ready for labels", f"{_trained(state) or 'Model and order are up to date.'} {served}")
