@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from model.network.recipe import Recipe
+from model.pixels.stacked import train_networks
 from model.similarity.round import Round
 
 Images = dict[str, npt.NDArray[np.float32]]
@@ -28,6 +29,12 @@ def blobs(
     image = (mask if bright else -mask.astype(np.float32)) * 2.0 + random.normal(0, 0.3, mask.shape)
     image = (image - image.mean()) / image.std()
     return np.repeat(image[:, :, None], 3, axis=2).astype(np.float32), mask
+
+
+@pytest.fixture
+def brief_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pixel classifiers learn for a fifth of their time, for tests of what is made of them, however good."""
+    monkeypatch.setitem(train_networks.__kwdefaults__, "steps", 40)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

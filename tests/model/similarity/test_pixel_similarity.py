@@ -24,6 +24,8 @@ from model.strategies.coverage import Coverage
 from model.strategies.task_dependent import ONLY_LOOKS, TaskDependent
 from tests.model.conftest import Images, Masks
 
+pytestmark = pytest.mark.usefixtures("brief_training")
+
 
 @pytest.fixture(scope="module")
 def pixel_round(trained_round: Round, tmp_path_factory: pytest.TempPathFactory) -> Round:

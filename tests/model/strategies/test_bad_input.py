@@ -16,6 +16,8 @@ from model.similarity.round import Round
 from model.strategies import get_strategy, strategy_names
 from tests.model.conftest import blobs
 
+pytestmark = pytest.mark.usefixtures("brief_training")
+
 
 class Folder(Mapping[str, Image]):
     """Images of which `cut` cannot be read."""
