@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,12 @@ def blobs(
     return np.repeat(image[:, :, None], 3, axis=2).astype(np.float32), mask
 
 
-@pytest.fixture
-def brief_training(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def brief_training() -> Iterator[None]:
     """Pixel classifiers learn for a fifth of their time, for tests of what is made of them, however good."""
-    monkeypatch.setitem(train_networks.__kwdefaults__, "steps", 40)  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(train_networks.__kwdefaults__, "steps", 40)  # type: ignore[arg-type]
+        yield
 
 
 @pytest.fixture(scope="session")

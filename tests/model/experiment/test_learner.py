@@ -21,6 +21,8 @@ from model.similarity.learner import PIXEL, UNET
 from model.strategies import strategy_names
 from tests.model.experiment.small_runs import TINY, protocol_of
 
+pytestmark = pytest.mark.usefixtures("brief_training")
+
 
 def by_pixels(data: Path, **changes: object) -> Protocol:
     settings: dict[str, object] = {"learner": PIXEL, "experiments": 1, "random_draws": 1, "options": {}}
