@@ -1,106 +1,22 @@
-"""The command line on real images."""
+"""Ranking real images on the command line."""
 
 import csv
 import errno
-import json
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from model.cli import app
 from model.cli.progress_bar import ProgressBar
-from model.data.pool import scan
 from model.errors import StrategyError
-from model.export.folder import ExportFolder
-from model.export.formats import encode_image
 from model.network.checkpoint import TrainedModel
 from model.strategies import DEFAULT, default_options
 from model.strategies.task_dependent import TaskDependent
-
-ROOT = Path(__file__).resolve().parents[3]
-METHOD = "task_dependent"
-SIZE = ("--image-size", "64")
-FAST = [*SIZE, *["--crop", "32", "--width", "4", "--depth", "3", "--steps", "12", "--row-steps", "4"]]
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a command keeps goes into a folder of the test's own."""
-    monkeypatch.setattr("model.cli.rank.CACHE", tmp_path / "cache")
-    monkeypatch.setenv("COLUMNS", "300")
-
-
-def model(*arguments: str) -> Result:
-    """The command as a user would type it, in this process."""
-    return CliRunner().invoke(app.app, list(arguments))
-
-
-@pytest.fixture
-def folder(shared_data: Path, tmp_path: Path) -> Path:
-    """Eight real images, three of them with a mask."""
-    source = shared_data / "usiigaci_t98g"
-    names = sorted(path.name for path in (source / "images").iterdir())[:8]
-    for kind, some in (("images", names), ("masks", names[:3])):
-        (tmp_path / kind).mkdir()
-        for name in some:
-            shutil.copy(source / kind / name, tmp_path / kind / name)
-    return tmp_path
-
-
-def rank(folder: Path, *options: str, size: tuple[str, ...] = SIZE, by: str = METHOD) -> Result:
-    """Rank the images of `folder` for two labels, fast, by the paper's method if nothing else is said;
-    `by` empty: by the default."""
-    paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
-    strategy = ["--strategy", by] if by and "--strategy" not in options else []
-    return model("rank", *paths, "--budget", "2", *size, *FAST[2:], *strategy, *options)
-
-
-@pytest.fixture
-def experiment_data(shared_data: Path, tmp_path: Path) -> Path:
-    """Seven real images with masks, five of them in the pool of split.json."""
-    return labelled_set(shared_data / "dsb2018", tmp_path / "data")
-
-
-@pytest.fixture
-def exported_data(experiment_data: Path, shared_data: Path, tmp_path: Path) -> Path:
-    """The same as an export writes it, with an eighth image that is not labelled."""
-    pool = scan(experiment_data / "images", experiment_data / "masks")
-    images = shared_data / "dsb2018" / "images"
-    with ExportFolder(tmp_path / "exported", {"what": "a test"}, ["nucleus"]) as folder:
-        for path in sorted(images.iterdir())[:8]:
-            image = encode_image(path.read_bytes(), path.name)
-            mask = pool.labels.get(path.name)
-            folder.add(path.name, path.stem, mask, fingerprint="", folder="masks", row={}, image=image)
-        folder.finish()
-    shutil.copy(experiment_data / "split.json", folder.path)
-    return folder.path
-
-
-def labelled_set(source: Path, folder: Path) -> Path:
-    """The first seven images of a data set with their masks, and a split of them."""
-    names = sorted(path.name for path in (source / "masks").iterdir())[:7]
-    for kind in ("images", "masks"):
-        (folder / kind).mkdir(parents=True)
-        for name in names:
-            shutil.copy(source / kind / name, folder / kind / name)
-    (folder / "split.json").write_text(json.dumps({"pool": names[:5], "test": names[5:]}))
-    return folder
-
-
-def on(data: Path) -> list[str]:
-    """The options of a study of `data`."""
-    return ["--data", str(data), "--split", f"{data}/split.json"]
+from tests.model.cli.commands import FAST, METHOD, model, rank
 
 
 @pytest.mark.parametrize(
@@ -191,93 +107,6 @@ def test_rank_of_three_classes(shared_data: Path, tmp_path: Path) -> None:
     )
     assert done.exit_code == 0, done.stderr
     assert len((tmp_path / "ranking.csv").read_text().splitlines()) == 11
-
-
-def test_an_experiment_keeps_to_the_number_of_classes_that_is_stated(
-    shared_data: Path, tmp_path: Path
-) -> None:
-    """Three classes in the data, four stated:
-    networks have four, results.json says so, and another number does not go on with it."""
-    data = tmp_path / "data"
-    for kind in ("images", "masks"):
-        (data / kind).mkdir(parents=True)
-        for name in sorted(path.name for path in (shared_data / "axondeepseg_3class" / kind).iterdir())[:5]:
-            shutil.copy(shared_data / "axondeepseg_3class" / kind / name, data / kind)
-    names = sorted(path.name for path in (data / "images").iterdir())
-    (data / "split.json").write_text(json.dumps({"pool": names[:4], "test": names[4:]}))
-    given = ["--data", str(data), "--split", f"{data}/split.json", "--out", f"{tmp_path}/out"]
-    arms = [
-        *given,
-        "--strategies",
-        "random",
-        "--experiments",
-        "1",
-        "--draws",
-        "1",
-        "--initial",
-        "2",
-        "--sizes",
-        "3",
-        *FAST,
-    ]
-    done = model("experiment", *arms, "--classes", "4")
-    assert done.exit_code == 0, done.stderr
-    assert "4 classes with the background." in done.stderr
-    assert "of 3: experiment 1, random, draw 1, 3 images: dice " in done.stderr
-    assert json.loads((tmp_path / "out" / "results.json").read_text())["protocol"]["classes"] == 4
-    again = model("experiment", *arms)
-    assert again.exit_code == 2
-    assert "classes" in again.stderr
-    assert "--classes" in model("converge", "--help").output
-    few = model(
-        "converge", *given, "--sizes", "2", "--steps", "1", "--draws", "1", "--seeds", "1", "--classes", "2"
-    )
-    assert few.exit_code == 2
-    assert "expected 0/255, or class ids 0 to 1" in few.stderr
-
-
-def test_what_was_made_of_the_masks_is_said_once_beside_the_results(
-    shared_cases: Path, tmp_path: Path
-) -> None:
-    """In ranking, experiment, convergence and transfer; each has the options of the other reading."""
-    source = shared_cases / "08-object-numbers"
-    done = rank(source, "--out", f"{tmp_path}/ranking.csv", "--strategy", "random")
-    assert done.exit_code == 0, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.count("The masks number their objects (up to 5 in one) and are read as one class") == 1
-    assert "8 images, 4 of them labelled, 2 classes with the background." in done.stderr
-    other = rank(
-        source, "--out", f"{tmp_path}/ranking.csv", "--strategy", "random", "--mask-numbers", "classes"
-    )
-    assert "6 classes with the background." in other.stderr
-    (tmp_path / "split.json").write_text(
-        json.dumps({"pool": ["c0.png", "c1.png", "c2.png"], "test": ["c3.png"]})
-    )
-    given = ["--data", str(source), "--split", f"{tmp_path}/split.json", *FAST[:-4]]
-    small = {
-        "transfer": ["--experiments", "1", "--initial", "1", "--budget", "1", *FAST[-4:]],
-        "converge": ["--sizes", "1", "--steps", "2", "--draws", "1", "--seeds", "1"],
-        "experiment": [
-            "--experiments",
-            "1",
-            "--draws",
-            "1",
-            "--initial",
-            "1",
-            "--sizes",
-            "2",
-            "--strategies",
-            "random",
-            *FAST[-4:],
-        ],
-    }
-    for command, options in small.items():
-        done = model(command, *given, *options, "--out", f"{tmp_path}/{command}")
-        assert done.exit_code == 0, done.stderr
-        assert done.stderr.count("are read as one class") == 1
-    again = model(command, *given, *options, "--out", f"{tmp_path}/{command}", "--invert-masks", "all")
-    assert again.exit_code == 2
-    assert "masks.inverted: found nothing" in again.stderr, "results of another reading do not go on"
 
 
 def test_the_table_names_images_in_sub_folders_by_their_path(shared_cases: Path, tmp_path: Path) -> None:
@@ -456,18 +285,6 @@ def test_an_out_that_is_a_folder_is_said_before_any_work(folder: Path) -> None:
     assert "cannot be written" in done.stderr
 
 
-def test_an_experiment_is_the_papers_unless_told_otherwise() -> None:
-    """5 experiments of 3 initial images, training sets of 5, 7, 12, 15, 16, random averaged over 8 draws."""
-    shown = " ".join(model("experiment", "--help").output.split())
-    for option, default in {
-        "experiments": "5",
-        "initial": "3",
-        "sizes": "5,7,12,15,16",
-        "draws": "8",
-    }.items():
-        assert re.search(rf"--{option} ((?!--).)*\[default: {re.escape(default)}[;\]]", shown), option
-
-
 def test_images_in_which_nothing_is_found_are_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They come last without an expected dice, and the user hears so."""
     monkeypatch.setattr(TaskDependent, "blank", lambda _, round_: frozenset(round_.unlabelled[:2]))
@@ -509,79 +326,6 @@ def test_a_full_disk_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyP
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("option", "value"),
-    [
-        (option, "0")
-        for option in (
-            "--jobs",
-            "--draws",
-            "--repeats",
-            "--experiments",
-            "--candidates",
-            "--width",
-            "--steps",
-            "--row-steps",
-        )
-    ]
-    + [("--learning-rate", "0"), ("--learning-rate", "nan"), ("--weight-decay", "-1")]
-    + [("--image-size", "31"), ("--crop", "31"), ("--batch", "1"), ("--depth", "6"), ("--classes", "1")],
-)
-def test_numbers_out_of_range_are_said(option: str, value: str) -> None:
-    """By the option's name, before anything is read."""
-    done = model("experiment", "--data", "d", "--split", "s", "--out", "o", option, value)
-    assert done.exit_code == 2
-    assert f"'{option}'" in done.output
-
-
-def test_options_of_unets_are_refused_where_none_is_trained() -> None:
-    """All at once, by their names; those that both learners have are taken."""
-    paths = ["--data", "d", "--split", "s", "--out", "o", "--learner", "pixel", "--image-size", "96"]
-    done = model("experiment", *paths, "--steps", "9", "--recipe", "paper", "--precision", "float32")
-    said = " ".join(done.output.replace("│", " ").split())
-    assert done.exit_code == 2
-    assert "'--steps', '--recipe': means nothing with --learner pixel" in said
-    done = model("experiment", *paths, "--similarity", "unet")
-    assert (done.exit_code, "trains no U-Nets" in done.stderr) == (2, True)
-
-
-def test_transfer_resumes_and_refuses_other_data(
-    experiment_data: Path, shared_data: Path, tmp_path: Path
-) -> None:
-    def transfer(data: Path) -> Result:
-        options = ["--experiments", "1", "--initial", "2", "--budget", "1", *FAST]
-        return model("transfer", *on(data), "--out", f"{tmp_path}/out", *options)
-
-    done = transfer(experiment_data)
-    assert done.exit_code == 0, done.output
-    table = (tmp_path / "out" / "transfer.md").read_text()
-    assert "25% of U" in table
-    assert len(json.loads((tmp_path / "out" / "transfer.json").read_text())["rows"]) == 3
-    assert transfer(experiment_data).exit_code == 0
-    assert (tmp_path / "out" / "transfer.md").read_text() == table
-    other = transfer(labelled_set(shared_data / "bbbc010", tmp_path / "other"))
-    assert other.exit_code == 2
-    assert "data" in other.stderr
-    (tmp_path / "out" / "transfer.json").write_text("{")
-    broken = transfer(experiment_data)
-    assert broken.exit_code == 2
-    assert "another folder as --out" in broken.stderr
-
-
-def test_a_command_that_is_stopped_says_how_it_goes_on(
-    experiment_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever the signal; that all processes of an experiment end with it is tested with these."""
-
-    def stop(*_: object, **__: object) -> None:
-        signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr("model.cli.studies.run_experiment", stop)
-    done = model("experiment", *on(experiment_data), "--out", f"{tmp_path}/out", *FAST)
-    assert done.exit_code == 128 + signal.SIGTERM
-    assert done.stderr.splitlines()[-1] == "Stopped. The same command goes on from here."
-
-
 @pytest.mark.parametrize("masks", [None, "masks"])
 def test_without_any_label_a_strategy_that_needs_none_ranks_and_the_others_name_it(
     folder: Path, masks: str | None
@@ -600,50 +344,3 @@ def test_without_any_label_a_strategy_that_needs_none_ranks_and_the_others_name_
     rows = list(csv.DictReader((folder / "r.csv").open()))
     assert sorted(row["file"] for row in rows) == sorted(p.name for p in (folder / "images").iterdir())
     assert [row["batch"] for row in rows[:3]] == ["1", "1", "0"]
-
-
-def test_a_killed_experiment_goes_on_and_leaves_no_process(exported_data: Path, tmp_path: Path) -> None:
-    """On a folder of exported masks, as it is."""
-    given = [*on(exported_data), "--out", f"{tmp_path}/out", "--strategies", "random,task_dependent"]
-    arms = ["--experiments", "1", "--initial", "2", "--sizes", "3,4", "--draws", "2", "--candidates", "1"]
-    arguments = ["experiment", *given, *arms, *FAST]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "model", *arguments, "--jobs", "2"],
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    results = tmp_path / "out" / "results.json"
-    wait_until(lambda: results.exists() and len(json.loads(results.read_text())["runs"]) >= 1)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    before = json.loads(results.read_text())["runs"]
-    wait_until(lambda: not processes_of(process.pid))
-    done = model(*arguments)
-    assert done.exit_code == 0, done.stderr
-    after = {(r["strategy"], r["draw"], r["size"]): r for r in json.loads(results.read_text())["runs"]}
-    assert len(after) == 2 + 2 * 2 + 2
-    for run in before:
-        assert after[run["strategy"], run["draw"], run["size"]] == run
-    assert (tmp_path / "out" / "report.md").exists()
-
-
-def processes_of(session: int) -> list[str]:
-    """The numbers of the processes of a session."""
-    found = subprocess.run(["pgrep", "-s", str(session)], capture_output=True, text=True, check=False)
-    return found.stdout.split()
-
-
-def wait_until(ready: Callable[[], bool]) -> None:
-    """Wait until `ready()` holds; fail after two minutes."""
-    deadline = time.monotonic() + 120
-    while not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def test_converge_prints_a_table(experiment_data: Path, tmp_path: Path) -> None:
-    options = ["--sizes", "2", "--steps", "2,4", "--draws", "1", "--seeds", "2", *FAST[:8]]
-    done = model("converge", *on(experiment_data), *options, "--out", str(tmp_path))
-    assert done.exit_code == 0, done.stderr
-    assert [line[:8] for line in done.stdout.splitlines()[2:4]] == ["| 2 | 2 ", "| 2 | 4 "]
