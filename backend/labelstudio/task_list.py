@@ -145,7 +145,8 @@ def _list_all(client: LabelStudio, number: int) -> TaskList:
     found.take_in(client.pages(number, [], TASKS_A_PAGE))
     if latest:  # what was changed on a page that had been read
         found.take_in(client.pages(number, _changed(latest), TASKS_A_PAGE))
-    found.offsets = found.count(client.project(number))
+    more, labelled = found.count(client.project(number))
+    found.offsets = (max(more, 0), labelled)  # fewer: some were deleted meanwhile, and the next call sees it
     return found
 
 

@@ -53,6 +53,8 @@ class TaskImages(Mapping[str, Image]):
         self._tasks = {str(task["id"]): dict(task) for task in tasks}
         self._max_side = max_side
         self._cache = ByteCache(IMAGE_BYTES)
+        self.sizes: dict[str, tuple[int, int]] = {}
+        """(height, width) at working resolution of those that were decoded here, by task id."""
 
     @cached_property
     def digests(self) -> dict[str, str]:
@@ -73,6 +75,7 @@ class TaskImages(Mapping[str, Image]):
                 image = self._cache.put(
                     key, decode_image(content, f"task {identity}", max_side=self._max_side)
                 )
+        self.sizes[identity] = (image.shape[0], image.shape[1])
         return image
 
     def __iter__(self) -> Iterator[str]:
@@ -89,7 +92,7 @@ class TaskImages(Mapping[str, Image]):
         images = TaskImages(
             self._context, self._config, [self._tasks[identity] for identity in identities], self._max_side
         )
-        images._cache = self._cache
+        images._cache, images.sizes = self._cache, self.sizes
         return images
 
     def unreadable(

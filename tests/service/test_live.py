@@ -21,6 +21,7 @@ from backend.labelstudio.labels.regions import from_mask
 from backend.labelstudio.order import priorities
 from backend.project import live_quality
 from backend.project.context import Context, open_context
+from backend.project.task_data import TaskImages
 from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.connection import CONTROL, Keys, named
 from backend.queue.pending_work import Event, Work
@@ -421,6 +422,22 @@ def test_a_turn_reads_no_image_whose_features_are_there(lab: Lab, monkeypatch: p
     assert lab.served() == lab.record.order
     assert not computed
     assert set(decoded) <= {f"task {max(lab.numbers)}"}
+
+
+def test_an_image_replaced_by_one_of_another_size_is_found_by_the_next_round(lab: Lab) -> None:
+    """A live turn asks for its features by its size."""
+    lab.label()
+    lab.turn()
+    context = lab.context
+    setup, redis = context.setup(), context.redis
+    images = TaskImages(context, setup.config, context.list_tasks().all.values(), setup.recipe.max_side)
+    sizes = features.find_sizes(context, setup, images)
+    task = next(identity for identity in sizes if int(identity) in lab.served())
+    for key in redis.scan_iter(context.keys.features("*")):
+        redis.hset(key, task, f"{images.digests[task]} 7 7")
+    assert features.find_sizes(context, setup, images)[task] == (7, 7)
+    entry_points.start_round(lab.project, "test")
+    assert features.find_sizes(context, setup, images) == sizes
 
 
 def _settings(lab: Lab) -> dict[str, Any]:

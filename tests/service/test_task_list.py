@@ -12,6 +12,7 @@ from redis import Redis
 
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio import task_list
+from backend.labelstudio.client import LabelStudio, Query
 from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.config import EXAMPLE
 from backend.labelstudio.task_list import FILE, TaskList
@@ -94,6 +95,18 @@ def test_it_is_label_studio_s_whatever_happens_there(
             _compare(context)
         assert wholly
         (context.image_cache / FILE).write_text("{")
+        _compare(context)
+
+        def delete_meanwhile(self: LabelStudio, number: int, filters: Query, size: int, **more: Any) -> Any:
+            found = list(pages(self, number, filters, size, **more))
+            if not filters:
+                send("DELETE", f"/api/tasks/{tasks[6]}/")
+            return found
+
+        pages = LabelStudio.pages
+        with monkeypatch.context() as patch:
+            patch.setattr(LabelStudio, "pages", delete_meanwhile)
+            context.list_tasks(whole=True)
         _compare(context)
 
 

@@ -135,6 +135,18 @@ def find_sizes(context: Context, setup: Setup, images: TaskImages) -> dict[str, 
     return sizes
 
 
+def note_sizes(context: Context, setup: Setup, images: TaskImages) -> None:
+    """Those of images that were replaced at their address by others of another size: live turns ask by it."""
+    changed = {
+        identity: f"{images.digests[identity]} {height} {width}"
+        for identity, (height, width) in images.sizes.items()
+    }
+    known = _entries(context, setup)
+    changed = {task: entry for task, entry in changed.items() if known.get(task, entry) != entry}
+    if changed:
+        context.redis.hset(_key(context, setup), mapping=changed)
+
+
 def are_there(context: Context, setup: Setup, identities: Sequence[str]) -> bool:
     """Whether a live turn can compare these images at once; the next syncs compute what is missing for it."""
     if len(find_missing(context, setup, identities)) <= FEW:

@@ -173,6 +173,7 @@ def _take_snapshot(
         sizes = features.find_sizes(context, setup, images)
     else:
         problems = images.only(unknown).unreadable(progress)
+        features.note_sizes(context, setup, images)
     missing_images.remember(
         context,
         Lacks.ORDER,
