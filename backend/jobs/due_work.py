@@ -70,6 +70,8 @@ def describe_changes(project_id: int) -> str:
         return "new tasks"
     if set(record.order) - open_tasks:  # also where the version that they brought was not good enough
         return "tasks that are labelled or gone"
+    if record.learnt:  # a label's own turn reads no image again, and may have placed the next tasks alone
+        return "labels since the last whole order"
     return ""
 
 

@@ -86,10 +86,13 @@ class TaskList:
     @property
     def since(self) -> str:
         """When what is not known was changed at the earliest, ISO 8601; empty before there is a task."""
-        if not self.latest or self.read - self.seen > OVERLAP:
-            return self.latest
-        earlier = datetime.fromisoformat(self.latest) - timedelta(seconds=OVERLAP)
-        return earlier.isoformat().replace("+00:00", "Z")
+        if not self.latest:
+            return ""
+        back = 0.0 if self.read - self.seen > OVERLAP else OVERLAP
+        since = datetime.fromisoformat(self.latest) - timedelta(seconds=back)
+        return since.isoformat(timespec="microseconds").replace(
+            "+00:00", "Z"
+        )  # a time without them is refused
 
     def count(self, project: Project) -> tuple[int, int]:
         """What Label Studio counts more than these: of tasks, and of labelled ones."""

@@ -436,6 +436,9 @@ def test_an_image_replaced_by_one_of_another_size_is_found_by_the_next_round(lab
     for key in redis.scan_iter(context.keys.features("*")):
         redis.hset(key, task, f"{images.digests[task]} 7 7")
     assert features.find_sizes(context, setup, images)[task] == (7, 7)
+    training = pending_work.standing(redis, lab.project, Work.TRAINING)
+    pending_work.finish(redis, lab.project, Work.TRAINING, training)
+    assert due_work.describe_changes(lab.project), "no round comes at night, which would see it"
     entry_points.start_round(lab.project, "test")
     assert features.find_sizes(context, setup, images) == sizes
 

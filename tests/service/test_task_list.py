@@ -110,6 +110,13 @@ def test_it_is_label_studio_s_whatever_happens_there(
         _compare(context)
 
 
+def test_a_time_without_fractions_of_a_second_is_told_with_them() -> None:
+    """Label Studio refuses it otherwise."""
+    for seen in (0.0, 100.0):  # long before it was read, or just then
+        found = TaskList("", 0.0, "2026-01-01T10:00:05Z", seen, 100.0)
+        assert found.since.endswith(".000000Z")
+
+
 def _task(number: int) -> dict[str, Any]:
     return {"data": {"image": f"https://example.org/{number}.png"}}
 

@@ -137,14 +137,14 @@ def find_sizes(context: Context, setup: Setup, images: TaskImages) -> dict[str, 
 
 def note_sizes(context: Context, setup: Setup, images: TaskImages) -> None:
     """Those of images that were replaced at their address by others of another size: live turns ask by it."""
-    changed = {
+    seen = {
         identity: f"{images.digests[identity]} {height} {width}"
         for identity, (height, width) in images.sizes.items()
     }
     known = _entries(context, setup)
-    changed = {task: entry for task, entry in changed.items() if known.get(task, entry) != entry}
-    if changed:
-        context.redis.hset(_key(context, setup), mapping=changed)
+    for task, entry in seen.items():
+        if known.get(task, entry) != entry:
+            context.redis.hset(_key(context, setup), task, entry)
 
 
 def are_there(context: Context, setup: Setup, identities: Sequence[str]) -> bool:
