@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -35,30 +37,43 @@ def add_unknown(similarity: Matrix, known: npt.NDArray[np.bool_]) -> Matrix:
     return result
 
 
-def weigh_by_likeness(
-    similarity: Matrix, vectors: npt.NDArray[np.float32], known: npt.NDArray[np.bool_] | None = None
-) -> None:
-    """Multiply d(x_i, x_j), float32 (N, N), by exp(-D / median D), in place; vectors: (N, F) of the images.
+def likeness_of(vectors: npt.NDArray[np.float32]) -> Callable[[npt.NDArray[np.intp]], Matrix]:
+    """exp(-D / median D) of (N, F) vectors of images: from (M,) positions to float32 (M, N), on demand.
 
     D is the squared Euclidean distance after scaling each feature to unit variance;
     features that do not vary count for nothing.
     The median is over all pairs, an image with itself included, of at most SAMPLE images chosen at random,
     always the same.
-    The d of an image that is not `known`, (N,), is 1 before, see `add_unknown`. What images that look alike
-    teach each other on average takes its place: the mean d of known pairs, weighted by likeness.
     """
-    if not len(vectors):
-        return
     wide = vectors.astype(np.float64)
     deviation = wide.std(axis=0)
     scaled = (wide - wide.mean(axis=0))[:, deviation > 0] / deviation[deviation > 0]
     sample = scaled[np.random.default_rng(0).permutation(len(scaled))[:SAMPLE]]
     median = float(np.median(_squares(sample, sample))) or 1.0
-    known = np.ones(len(scaled), dtype=bool) if known is None else known
+
+    def likeness(places: npt.NDArray[np.intp]) -> Matrix:
+        alike: Matrix = np.exp(-_squares(scaled[places], scaled) / median).astype(np.float32)
+        return alike
+
+    return likeness
+
+
+def weigh_by_likeness(
+    similarity: Matrix, vectors: npt.NDArray[np.float32], known: npt.NDArray[np.bool_] | None = None
+) -> None:
+    """Multiply d(x_i, x_j), float32 (N, N), by `likeness_of` (N, F) vectors of the images, in place.
+
+    The d of an image that is not `known`, (N,), is 1 before, see `add_unknown`. What images that look alike
+    teach each other on average takes its place: the mean d of known pairs, weighted by likeness.
+    """
+    if not len(vectors):
+        return
+    alike_of, count = likeness_of(vectors), len(vectors)
+    known = np.ones(count, dtype=bool) if known is None else known
     likeness = taught = 0.0
-    for first in range(0, len(scaled), BLOCK):
+    for first in range(0, count, BLOCK):
         rows = slice(first, first + BLOCK)
-        alike = np.exp(-_squares(scaled[rows], scaled) / median).astype(np.float32)
+        alike = alike_of(np.arange(first, min(first + BLOCK, count)))
         similarity[rows] *= alike
         if not known.all():  # an image with itself is 1, which tells nothing
             own = known[rows]

@@ -31,9 +31,9 @@ class Query:
     rank: int  # from 1
     in_batch: bool  # among the `budget` images that the strategy asks for now
     reason: Reason | str  # figures, or one sentence for people
-    expected_dice: float | None = (
-        None  # the worst over all compared images once this one and those before it are labelled; in [0, 1]
-    )
+    expected_dice: float | None = None
+    """The worst or the mean over all compared images, as the `Measure` among the notes says, once this one
+    and those before it are labelled; in [0, 1]."""
     helps: tuple[str, ...] = ()  # ids of the images whose expected dice it raises most
 
 
@@ -57,6 +57,8 @@ class Ranking:
     comparison: Comparison | None = field(
         default=None, compare=False
     )  # of strategies that compare all images
+    expected: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """Of strategies that compare none to choose: the dice that the labels of now teach, by id, in [0, 1]."""
 
     @property
     def batch(self) -> tuple[str, ...]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from model.errors import ModelError
 from model.options import option
-from model.reason import Kind, Reason
+from model.reason import Kind, Measure, Reason
 from model.selection.greedy_cover import BLOCK, cover_greedily
 from model.similarity.appearance import (
     Appearance,
@@ -25,6 +28,8 @@ from model.strategies.base import Ranking, Strategy, as_ranking, left_out
 
 if TYPE_CHECKING:
     from model.similarity.round import Round
+
+log = logging.getLogger(__name__)
 
 NONE, REVERSE_ACCURACY = "none", "reverse_accuracy"
 WIDEST = 1.0
@@ -74,7 +79,26 @@ class Herding(Strategy):
         ]
         last, why = left_out(round_, seen.ids)
         order = [seen.ids[place] for place in covering.order]
-        return as_ranking(order + last, budget, [*reasons, *why])
+        return self.foresee(round_, seen, as_ranking(order + last, budget, [*reasons, *why]))
+
+    def foresee(self, round_: Round, seen: Appearance, ranking: Ranking) -> Ranking:
+        """The ranking with the dice that is expected of all images on average, before any of its labels and
+        after each of the first. It decides nothing: without a classifier there is none."""
+        from model.similarity.teaching import expect
+
+        try:
+            found = expect(round_, seen, ranking.order) if round_.pixels.labelled else None
+        except ModelError as error:
+            log.warning("no forecast: %s", error)
+            found = None
+        if found is None:
+            return ranking
+        queries = (
+            replace(query, expected_dice=expected)
+            for query, expected in zip_longest(ranking.queries, found.after)
+        )
+        notes = {**ranking.notes, Measure.MEAN.note: found.before}
+        return replace(ranking, queries=tuple(queries), notes=notes, expected=found.now)
 
     def trust(self, round_: Round, seen: Appearance) -> npt.NDArray[np.float32]:
         """In the masks of all images seen, float32 (n,); 0 where nothing is known of any."""

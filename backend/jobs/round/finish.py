@@ -230,6 +230,7 @@ def _drafted(
         progress,
         tasks=tasks,
         comparison=ranking.comparison,
+        expected=ranking.expected,
         labelled=snapshot.labelled,
         unmasked=unmasked,
         reasons={int(query.image): query.reason for query in ranking.queries},

@@ -88,14 +88,20 @@ def _missing(context: Context, numbers: set[int]) -> dict[int, Mapping[str, Any]
 def keep_similarity(
     context: Context, round_folder: str, comparison: Comparison, labelled: Sequence[str]
 ) -> None:
-    """Keep the map of what the order was decided from, and the dice that is expected of each image now."""
+    """Keep the map of what the order was decided from, and the dice that is expected of each image now, as it
+    was compared."""
     content = similarity_map(comparison.ids, comparison.similarity, comparison.trained, labelled)
     context.storage.write_json(f"{round_folder}/{SIMILARITY}", content)
     known = [index for index, task in enumerate(comparison.ids) if task in set(labelled)]
     if known:
         best = comparison.similarity[known].max(axis=0).tolist()
-        expected = {task: round(dice, 4) for task, dice in zip(comparison.ids, best, strict=True)}
-        context.storage.write_json(f"{round_folder}/{EXPECTED}", {"tasks": expected})
+        keep_expected(context, round_folder, dict(zip(comparison.ids, best, strict=True)))
+
+
+def keep_expected(context: Context, round_folder: str, expected: Mapping[str, float]) -> None:
+    """Keep the dice that is expected of each image now, by task id."""
+    tasks = {task: round(dice, 4) for task, dice in expected.items()}
+    context.storage.write_json(f"{round_folder}/{EXPECTED}", {"tasks": tasks})
 
 
 def image_name(task: Mapping[str, Any], config: LabelConfig) -> str:

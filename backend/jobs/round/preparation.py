@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from backend.errors import StoppedError
-from backend.jobs.round.pictures import draw_pictures, keep_similarity
+from backend.jobs.round.pictures import draw_pictures, keep_expected, keep_similarity
 from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.order.unmasked import Unmasked
@@ -33,13 +33,14 @@ def prepare(
     *,
     tasks: Mapping[int, Mapping[str, Any]] | None = None,
     comparison: Comparison | None = None,
+    expected: Mapping[str, float] | None = None,
     labelled: Sequence[str] = (),
     unmasked: Unmasked | None = None,
     reasons: Mapping[int, Reason | str] | None = None,
 ) -> None:
     """Keep the masks drawn on an order (`regions` by task id), pictures of its first tasks, and what it was
     decided from. Those of `unmasked` images are kept to be compared with the labels, and are not shown.
-    `reasons` of the places, by task id.
+    `reasons` of the places, by task id. `expected` is the dice of each image where none were compared.
 
     To be called before the order is put in force. `tasks` are those at hand;
     others are asked of Label Studio.
@@ -62,6 +63,8 @@ def prepare(
         )
         if comparison is not None:
             keep_similarity(context, folder, comparison, labelled)
+        elif expected:
+            keep_expected(context, folder, expected)
     except StoppedError:
         raise
     except Exception:  # annotators need the order, whatever becomes of the page

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from model.reason import Reason
+from model.reason import Measure, Reason
 from model.similarity import reverse_accuracy
 from model.similarity.appearance import Appearance, normalise, standardise
+from model.similarity.likeness import weigh_by_likeness
 from model.similarity.pixel_similarity import compare_pixels
 from model.similarity.reverse_accuracy import measure_trust, spread_trust
 from model.similarity.round import Round
+from model.similarity.teaching import EFFORT
 from model.strategies import get_strategy
 from model.strategies.herding import adapt_width
 from tests.model.conftest import Masks
@@ -81,6 +84,48 @@ def test_where_nothing_can_be_trusted_or_doubted_all_images_count_alike(
         get_strategy("herding", uncertainty=name).rank(round_, 2) for name in ("none", "reverse_accuracy")
     )
     assert weighted.order == plain.order
+
+
+@pytest.mark.parametrize("name", ["herding", "uherding"])
+def test_what_the_labels_teach_is_foreseen_of_images_that_look_alike(pixel_round: Round, name: str) -> None:
+    """By the best labelled teacher, as the comparison of all images has it, in one direction; a label more
+    never lowers it, and of what is labelled 1 is expected."""
+    round_ = again(pixel_round)
+    ranking = get_strategy(name).rank(round_, 2)
+    found = compare_pixels(again(pixel_round), true_masks=True, effort=EFFORT)
+    assert set(found.ids) == set(round_.ids)
+    known = found.matrix.copy()
+    weigh_by_likeness(known, found.vectors)
+    labelled = [found.ids.index(identity) for identity in round_.labelled]
+    level = known[labelled].max(axis=0)
+    expected = {
+        identity: pytest.approx(each, abs=0.03) for identity, each in zip(found.ids, level, strict=True)
+    }
+    assert ranking.expected == expected
+    before = ranking.notes[Measure.MEAN.note]
+    for query in ranking.queries:
+        level = np.maximum(level, known[found.ids.index(query.image)])
+        assert query.expected_dice is not None
+        assert query.expected_dice == pytest.approx(level.mean(), abs=0.03)
+        assert query.expected_dice >= before
+        before = query.expected_dice
+    assert before == pytest.approx(1.0, abs=1e-6)  # all are labelled by then
+
+
+def test_without_anything_to_learn_from_nothing_is_foreseen_and_the_order_is_the_same(
+    pixel_round: Round, tmp_path: Path
+) -> None:
+    """Without a label, with labels that show nothing, and with a classifier that cannot be read."""
+    empty: Masks = {identity: np.zeros((48, 48), np.uint8) for identity in pixel_round.labelled}
+    for round_ in (
+        again(pixel_round, labels={}),
+        again(pixel_round, labels=empty),
+        again(pixel_round, pixel_model_folder=tmp_path),
+    ):
+        ranking = get_strategy("herding").rank(round_, 2)
+        assert sorted(ranking.order) == list(round_.unlabelled)
+        assert (ranking.notes, ranking.expected) == ({}, {})
+        assert {query.expected_dice for query in ranking.queries} == {None}
 
 
 def test_the_kernel_narrows_as_labels_come() -> None:
