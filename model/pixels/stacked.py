@@ -164,7 +164,7 @@ def _train_block(
         losses = segmentation_losses(networks.logits(features[at]), targets[at], classes)
         optimiser.zero_grad(set_to_none=True)
         losses.sum().backward()
-        _clip(parameters)
+        clip_gradients(parameters)
         optimiser.step()
         schedule.step()
         on_step(step + 1)
@@ -199,7 +199,7 @@ def segmentation_losses(logits: torch.Tensor, targets: torch.Tensor, classes: in
     return dice_losses + entropies
 
 
-def _clip(parameters: Sequence[torch.Tensor]) -> None:
+def clip_gradients(parameters: Sequence[torch.Tensor]) -> None:
     """Scale the gradient of each network to at most GRADIENT_NORM."""
     gradients = [tensor.grad for tensor in parameters if tensor.grad is not None]
     norms = torch.stack([g.flatten(1).square().sum(dim=1) for g in gradients]).sum(dim=0).sqrt()

@@ -203,7 +203,7 @@ def publish_version(
 ) -> None:
     """Put a tiny network in use that was trained on discs."""
     config = parse(label_config)
-    model = _trained(steps, config.classes)
+    model = trained_model(steps, config.classes)
     record = VersionRecord(name, f"job-{name}", now(), config.labels, {"1": "a"}, 0, model.recipe.to_dict())
     versions = Versions(Storage(model_dir), project_id)
     versions.save(model, record)
@@ -211,7 +211,8 @@ def publish_version(
 
 
 @lru_cache
-def _trained(steps: int, classes: int) -> TrainedModel:
+def trained_model(steps: int, classes: int) -> TrainedModel:
+    """A tiny network that was trained on discs, once for all tests of a process."""
     recipe = Recipe.from_dict({**TINY, "max_side": 96, "steps": steps})
     images, masks = zip(
         *((decode_image(data, "x"), mask) for data, mask in (picture(number) for number in range(4))),

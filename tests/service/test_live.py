@@ -33,7 +33,7 @@ from backend.store.version_record import Learner
 from model.data.images import decode_image
 from model.pixels import draw_sample
 from tests.faulty_proxy import Kind, faulty_proxy
-from tests.service.conftest import TINY, _trained, picture, use_settings
+from tests.service.conftest import TINY, picture, trained_model, use_settings
 from tests.states import list_versions, read_status
 
 IMAGES = 8
@@ -90,10 +90,14 @@ class Lab:
         assert newest is not None
         held_out = dict.fromkeys(newest.tasks, 0.5 + change)
         made = dataclasses.replace(
-            newest, kind=Learner.UNET, held_out=held_out, recipe=_trained(60, 2).recipe.to_dict(), job="unet"
+            newest,
+            kind=Learner.UNET,
+            held_out=held_out,
+            recipe=trained_model(60, 2).recipe.to_dict(),
+            job="unet",
         )
         with promotion.deciding(self.context) as fence:
-            made = promotion.keep(self.context, _trained(60, 2), made, measured=True, check=fence.check)
+            made = promotion.keep(self.context, trained_model(60, 2), made, measured=True, check=fence.check)
             promotion.put_in_use(self.context, made, check=fence.check)
         return made.name
 

@@ -83,7 +83,7 @@ def test_the_gradient_of_each_is_clipped_by_its_own_norm() -> None:
     small, large = torch.full((1, 2, 2), 0.1), torch.full((1, 2, 2), 10.0)
     parameter = torch.zeros(2, 2, 2, requires_grad=True)
     parameter.grad = torch.cat([small, large])
-    stacked._clip([parameter])
+    stacked.clip_gradients([parameter])
     torch.testing.assert_close(parameter.grad[:1], small)
     assert parameter.grad[1].norm().item() == pytest.approx(stacked.GRADIENT_NORM)
 
