@@ -152,7 +152,10 @@ def report() -> None:
     for mark, table in (
         ("progress", progress(runs)),
         ("steps", steps_table(results["steps"])),
-        ("results", results_table(runs) if runs else ""),
+        (
+            "results",
+            results_table(runs) if runs else "No training has ended yet: there is nothing to read here.\n",
+        ),
     ):
         before, after = text.split(f"<!-- {mark} -->\n")[0], text.split(f"<!-- end of {mark} -->")[1]
         text = f"{before}<!-- {mark} -->\n{table}<!-- end of {mark} -->{after}"
