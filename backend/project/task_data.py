@@ -19,7 +19,9 @@ from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.annotations import chosen, is_made_of_a_mask
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import draw_regions
+from backend.labelstudio.names import original_name
 from backend.project.context import Context, Setup
+from backend.queue.task_names import keep_names
 from backend.stopping import in_threads
 from model.arrays import Image, Mask
 from model.data.images import decode_image, decode_shrunk, normalise
@@ -168,6 +170,8 @@ def read_labels(
     `on_label` sees each that can be used: task id, annotation, and its mask at full size.
     """
     listed = list(context.client.tasks(context.project_id, "labelled"))
+    names = {int(task["id"]): original_name(task, setup.config) for task in listed}
+    keep_names(context.redis, context.project_id, names)
     tasks = [task for task in listed if chosen(task) is not None]
     labels = Labels(seen=len(tasks), max_side=setup.recipe.max_side)
     with closing(in_threads(lambda task: _fetch(context, setup.config, task), tasks, DOWNLOADS)) as problems:

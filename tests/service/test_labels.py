@@ -145,7 +145,8 @@ def test_labels_that_mark_nothing_are_told_and_make_no_model(lab: Lab) -> None:
     assert record.held_out_dice == pytest.approx(
         np.mean([record.held_out[str(task)] for task in lab.tasks[3:5]]), abs=1e-4
     )
-    assert f"3 of 5 labels mark nothing (tasks {', '.join(map(str, lab.tasks[:3]))})" in lab.warnings()
+    assert "3 of 5 labels mark nothing (" in lab.warnings()
+    assert f"tasks {', '.join(map(str, lab.tasks[:3]))})" in lab.warnings()
 
 
 def test_objects_that_the_working_size_loses_are_told(lab: Lab) -> None:

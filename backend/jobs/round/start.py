@@ -153,8 +153,7 @@ def _take_snapshot(
     if labels is None:
         labels = read_labels(context, setup, progress)
     pool = list(context.list_tasks(whole=work is Work.ROUND).open.values())
-    known_tasks = [*pool, *labels.tasks.values()]
-    names = {int(task["id"]): original_name(task, setup.config) for task in known_tasks}
+    names = {int(task["id"]): original_name(task, setup.config) for task in pool}
     keep_names(context.redis, context.project_id, names)
     skipped = read_skips(context.client, setup.project).done
     pool, passed_over = (
