@@ -79,7 +79,7 @@ def report_job(project: int, job: str, wait: bool) -> None:
 
 def is_asked() -> bool:
     """Whether somebody sits at a terminal and can answer."""
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()  # None where a script has closed it
 
 
 def confirm(text: str) -> None:

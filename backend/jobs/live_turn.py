@@ -18,6 +18,7 @@ from backend.jobs.round import features, finish, next_places
 from backend.jobs.round import start as rounds
 from backend.jobs.round.phases import Phases
 from backend.jobs.training import nothing_to_train_on
+from backend.labelstudio.skips import read_skips
 from backend.project import missing_images
 from backend.project.context import Context, Setup
 from backend.project.label_review import review
@@ -114,22 +115,19 @@ def _due(context: Context, setup: Setup, learnt: VersionRecord, record: RoundRec
     masks = record is not None and context.versions.current() != record.version
     if not rounds.compares_pixels(setup.options):
         return _Due(order=False, masks=masks)
-    left = set(context.list_tasks().open)
+    left = context.list_tasks().open
     if record is None:
-        return _Due(order=_are_there(context, setup, left), masks=False)
-    if record.requested and left & set(record.batch):  # what a person asked for holds for its batch
-        return _Due(order=False, masks=masks)
+        return _Due(order=features.are_there(context, setup, left.values()), masks=False)
+    batch = left.keys() & set(record.batch) if record.requested else set()
+    if batch and batch - read_skips(context.client, setup.project).done:
+        return _Due(order=False, masks=masks)  # what a person asked for holds for its batch
     chosen = (setup.options.strategy, setup.options.budget)
     order = (
         record.learnt != learnt.name
-        or not left <= set(record.order)
+        or not left.keys() <= set(record.order)
         or (not record.cold_start and chosen != (record.strategy, record.budget))
     )
-    return _Due(order and _are_there(context, setup, left), masks)
-
-
-def _are_there(context: Context, setup: Setup, tasks: set[int]) -> bool:
-    return features.are_there(context, setup, [str(task) for task in tasks])
+    return _Due(order and features.are_there(context, setup, left.values()), masks)
 
 
 def _renew(context: Context, progress: Progress, record: RoundRecord) -> str:

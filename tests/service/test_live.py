@@ -428,6 +428,24 @@ def test_a_turn_reads_no_image_whose_features_are_there(lab: Lab, monkeypatch: p
     assert set(decoded) <= {f"task {max(lab.numbers)}"}
 
 
+def test_a_batch_that_a_person_asked_for_holds_until_it_is_labelled_or_skipped(lab: Lab) -> None:
+    """An image that everybody has skipped is not waited for."""
+    lab.label()
+    lab.turn()
+    kept, *others = lab.served()
+    asked = dataclasses.replace(lab.record, requested=True, batch=[kept])
+    asked.save(lab.context.storage, lab.project)
+    lab.label(others[0])
+    lab.turn()
+    assert lab.record.batch == [kept]
+    skip = {"result": [], "was_cancelled": True}
+    lab.http.post(f"/api/tasks/{kept}/annotations/", json=skip).raise_for_status()
+    lab.label(others[1])
+    lab.turn()
+    assert not lab.record.requested
+    assert kept not in lab.record.batch or len(lab.record.batch) > 1
+
+
 def test_an_image_replaced_by_one_of_another_size_is_found_by_the_next_round(lab: Lab) -> None:
     """A live turn asks for its features by its size."""
     lab.label()
@@ -440,6 +458,11 @@ def test_an_image_replaced_by_one_of_another_size_is_found_by_the_next_round(lab
     for key in redis.scan_iter(context.keys.features("*")):
         redis.hset(key, task, f"{images.digests[task]} 7 7")
     assert features.find_sizes(context, setup, images)[task] == (7, 7)
+    other = dict(context.list_tasks().all)
+    other[int(task)] = {"id": int(task), "data": {**other[int(task)]["data"], "note": "another"}}
+    changed = TaskImages(context, setup.config, other.values(), setup.recipe.max_side)
+    assert features.find_missing(context, setup, images) == []
+    assert features.find_missing(context, setup, changed) == [task], "its data has changed"
     training = pending_work.standing(redis, lab.project, Work.TRAINING)
     pending_work.finish(redis, lab.project, Work.TRAINING, training)
     assert due_work.describe_changes(lab.project), "no round comes at night, which would see it"

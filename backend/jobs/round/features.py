@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from backend.errors import StorageError, TaskImageError
+from backend.labelstudio.http.answers import Task
 from backend.project.context import Context, Setup
 from backend.project.task_data import TaskImages
 from backend.queue import pending_work
@@ -60,7 +61,7 @@ def advance(context: Context, setup: Setup, progress: Progress) -> None:
         return
     tasks = context.list_tasks().all
     images = TaskImages(context, setup.config, tasks.values(), setup.recipe.max_side)
-    missing = find_missing(context, setup, list(images))
+    missing = find_missing(context, setup, images)
     left = compute(context, setup, images, missing, progress, seconds=SECONDS_A_SYNC).left
     if left:
         log.info("the features of %d of %d images are missing", len(left), len(tasks))
@@ -118,10 +119,10 @@ def _compute(
     context.redis.hset(_key(context, setup), identity, entry)
 
 
-def find_missing(context: Context, setup: Setup, identities: Sequence[str]) -> list[str]:
-    """Those of the tasks whose images nobody has looked at."""
+def find_missing(context: Context, setup: Setup, images: TaskImages) -> list[str]:
+    """Those of the tasks whose images nobody has looked at, or whose data has changed since."""
     known = _entries(context, setup)
-    return [identity for identity in identities if identity not in known]
+    return [task for task, now in images.digests.items() if known.get(task, "").split()[:1] != [now]]
 
 
 def find_sizes(context: Context, setup: Setup, images: TaskImages) -> dict[str, Size]:
@@ -147,9 +148,10 @@ def note_sizes(context: Context, setup: Setup, images: TaskImages) -> None:
             context.redis.hset(_key(context, setup), task, entry)
 
 
-def are_there(context: Context, setup: Setup, identities: Sequence[str]) -> bool:
+def are_there(context: Context, setup: Setup, tasks: Iterable[Task]) -> bool:
     """Whether a live turn can compare these images at once; the next syncs compute what is missing for it."""
-    if len(find_missing(context, setup, identities)) <= FEW:
+    images = TaskImages(context, setup.config, tasks, setup.recipe.max_side)
+    if len(find_missing(context, setup, images)) <= FEW:
         return True
     context.redis.delete(context.keys.features_done)
     pending_work.request(context.redis, context.project_id, Work.SYNC)
