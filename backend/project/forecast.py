@@ -83,6 +83,7 @@ def advise(
     The forecast is flat when the batch is expected to raise the expected dice by less than 0.01;
     the learning curve is flat when the best held-out dice with the last 10 labels is less than 0.01 above the
     best before them. Both flat: enough. One flat: one more batch.
+    A curve that falls tells of harder images or of a wrong label, and never to stop.
     A flat curve decides alone, for strategies that make no forecast; a flat forecast does not.
     Without either it is too early.
     """
@@ -95,6 +96,8 @@ def advise(
         )
     if rise is not None:
         reasons.append(f"The last {RECENT_LABELS} labels changed the best held-out dice by {rise:+.3f}.")
+        if rise <= -LITTLE:
+            reasons.append("It fell: the last labels are of harder images, or one of them is wrong.")
     elif measured:
         reasons.append(
             f"Held-out dice is compared once there are {RECENT_LABELS} labels more than at its first"
@@ -112,7 +115,7 @@ def advise(
         return Advice(Verdict.EARLY, tuple(reasons))
     if not any(flat):
         return Advice(Verdict.LABEL, tuple(reasons))
-    if all(flat) and rise is not None:
+    if all(flat) and rise is not None and rise > -LITTLE:
         return Advice(Verdict.ENOUGH, tuple(reasons))
     return Advice(Verdict.LOOK, tuple(reasons))
 

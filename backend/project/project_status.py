@@ -175,6 +175,7 @@ class ProjectStatus:
     waiting: tuple[str, ...] = ()  # kinds of job
     last_error: LastError | None = None
     stalled: bool = False  # programs that do the work are missing
+    disconnected: bool = False  # a person has; what is told is of before
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:

@@ -43,6 +43,10 @@ from backend.store.versions import Versions
 from model.reason import Measure
 
 NEXT_TASKS = 10
+_DISCONNECTED = (
+    "This project is disconnected: Label Studio serves its images without an order of this service, and"
+    " labels are not learnt. To connect it again: python -m backend connect --project {project}"
+)
 T = TypeVar("T")
 
 
@@ -66,6 +70,7 @@ def read_status(project_id: int) -> ProjectStatus:
     answered = {int(member) for member in redis.smembers(keys.labelled)}
     skips = skipped_tasks.noted(redis, project_id)
     missing = alive(redis).missing()
+    disconnected = Record(storage, project_id).disconnected
     return ProjectStatus(
         project=project_id,
         title=info.title or f"Project {project_id}",
@@ -94,8 +99,9 @@ def read_status(project_id: int) -> ProjectStatus:
         waiting=tuple(project_jobs.waiting(redis, project_id)),
         last_error=_last_error(redis, project_id),
         stalled=bool(missing),
+        disconnected=disconnected,
         warnings=(
-            *_disconnected(storage, project_id),
+            *([_DISCONNECTED.format(project=project_id)] if disconnected else []),
             *name_tasks(redis, project_id, [*warnings, *damages]),
             *find_problems(redis),
             *missing,
@@ -107,16 +113,6 @@ def _time_saved(storage: Storage, project_id: int, options: ProjectSettings) -> 
     if not options.unmasked_share:
         return ""
     return compare_with_none(live_quality.read(storage, f"projects/{project_id}"))
-
-
-def _disconnected(storage: Storage, project_id: int) -> list[str]:
-    """A warning where a person has disconnected the project: what is told below is of before."""
-    if not Record(storage, project_id).disconnected:
-        return []
-    return [
-        "This project is disconnected: Label Studio serves its images without an order of this service, and"
-        f" labels are not learnt. To connect it again: python -m backend connect --project {project_id}"
-    ]
 
 
 def _gone(storage: Storage, project_id: int, info: ProjectInfo) -> list[str]:

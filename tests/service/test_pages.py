@@ -226,7 +226,10 @@ def test_exported_masks_can_be_downloaded(web: Web, full: Storage) -> None:
 def test_that_a_project_is_disconnected_is_said_first(web: Web, full: Storage) -> None:
     """What stands below it is of before."""
     full.write_json(f"{FOLDER}/disconnected.json", {"time": "2026-11-29T19:00:00+00:00"})
-    assert "This project is disconnected" in words(page(web))
+    told = words(page(web))
+    assert "This project is disconnected" in told
+    assert "get the images below" not in told
+    assert "for every annotator" not in told
     assert "This project is disconnected" in web.get(f"/projects/{PROJECT}/status").json()["warnings"][0]
     full.remove(f"{FOLDER}/disconnected.json")
     assert "This project is disconnected" not in words(page(web))

@@ -85,6 +85,8 @@ def failure(error: LastError) -> Headline:
 def _idle(state: ProjectStatus, settings: Settings) -> Headline:
     labels, version, round_ = state.labels, state.version, state.round
     labelled = state.images.labelled
+    if state.disconnected:
+        return Headline("Disconnected", "What stands below is of before; Label Studio serves its own order.")
     if state.held:
         order = (
             f"Annotators go on in {round_.title}."

@@ -72,6 +72,8 @@ def test_the_rise_is_over_the_last_ten_labels(measured: list[tuple[int, float]],
         (FLAT, [(3, 0.5), (15, 0.7)], Verdict.LOOK),
         (FLAT, [(3, 0.5)], Verdict.LOOK),
         (FLAT, [(3, 0.7), (15, 0.705)], Verdict.ENOUGH),
+        (FLAT, [(3, 0.88), (15, 0.73)], Verdict.LOOK),
+        (None, [(3, 0.88), (15, 0.73)], Verdict.LOOK),
         (None, [(3, 0.7), (15, 0.705)], Verdict.ENOUGH),
     ],
 )

@@ -188,6 +188,7 @@ async function watch(job, text, mine) {
       if (answer.status === 404) { tell(look.message, "failed"); return; }
       if (words[look.state]) {
         tell(`${words[look.state]}${look.message ? `: ${look.message}` : "."}`, look.state);
+        shown = "";  // what it has made may stand in no figure of the state
         follow();
         return;
       }
