@@ -190,7 +190,7 @@ def test_cancel_ends_short_jobs_as_well(lab: Lab) -> None:
     jobs: list[tuple[str, str, Callable[[int], str]]] = [
         ("sync", "query=", enqueue.enqueue_sync),
         ("unskip", "query=", enqueue.enqueue_unskip),
-        ("configure", "webhooks", enqueue.enqueue_configure),
+        ("configure", "api/ml", enqueue.enqueue_configure),
     ]
     for kind, path, start in jobs:
         before = lab.proxy.count(path)
