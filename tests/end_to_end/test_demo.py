@@ -143,7 +143,7 @@ def _label_the_next(demo: Make, folder: Path) -> None:
         served: dict[str, Any] = client.post(
             "/api/dm/actions", params={"id": "next_task", "project": project}, json={"project": project}
         ).json()
-        assert served["id"] == int(read(demo.text, r" 1\. task (\d+)"))
+        assert served["id"] == int(read(demo.text, r" 1\. .+ \(task (\d+)\)"))
         assert len(served["predictions"]) == 1
         result = served["predictions"][0]["result"]
         client.post(f"/api/tasks/{served['id']}/annotations", json={"result": result}).raise_for_status()

@@ -10,7 +10,8 @@ from model.experiment.convergence import table
 from model.experiment.evaluation.report import report
 from model.experiment.record.results import Results
 
-KEPT = sorted((Path(__file__).resolve().parents[3] / "docs" / "experiments").glob("*/results.json"))
+REPORTS = (Path(__file__).resolve().parents[3] / "docs" / "experiments").glob("*/report.md")
+KEPT = sorted(path.with_name("results.json") for path in REPORTS)
 
 
 def figures(text: str) -> list[str]:
