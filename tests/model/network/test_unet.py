@@ -61,7 +61,7 @@ def test_weights_and_seeds_of_earlier_editions_give_what_they_gave() -> None:
     for name, weights in network.named_parameters():
         torch.testing.assert_close(weights, recorded[f"network.{name}"])
     network.load_state_dict({name.removeprefix("network."): weights for name, weights in recorded.items()})
-    torch.testing.assert_close(network(image), logits)
+    torch.testing.assert_close(network(image), logits, atol=1e-3, rtol=1e-3)
 
 
 def test_an_encoder_of_the_library_by_name() -> None:

@@ -42,12 +42,14 @@ def extractor() -> FeatureExtractor:
 
 
 def test_the_pretrained_network_is_that_of_timm() -> None:
-    """Recorded with timm: each level at every fourth of its places."""
+    """Recorded with timm: each level at every fourth of its places. Processors and numbers of threads add up
+    in other orders."""
     recorded = load_file(Path(__file__).resolve().parents[2] / "recorded" / "efficientnet_lite0.safetensors")
     encoder = pretrained.load_encoder()
     assert encoder is not None
     for number, level in enumerate(pretrained.encode(encoder, recorded["image"], "float32")):
-        torch.testing.assert_close(level[:, ::4, ::4], recorded[f"level{number}"])
+        expected = recorded[f"level{number}"]
+        torch.testing.assert_close(level[:, ::4, ::4], expected, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("size", SIZES)
