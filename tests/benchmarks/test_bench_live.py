@@ -22,7 +22,7 @@ from tests.benchmarks.test_bench_export import processor_seconds
 from tests.cells import CellProject, Cells
 from tests.stack import Annotator, Stack, connect, new_project, running_stack
 
-SIZES = {24: 256, 1000: 128, 10_000: 48}
+SIZES = {24: 256, 100: 256, 1000: 128, 10_000: 48}
 """Pixels of an image, by their number: of 10,000 large ones the features alone would take hours."""
 LABELS = 4
 
