@@ -142,25 +142,25 @@ def disconnect(
     # Label Studio may have called /setup once more, before its connection went, and that has it configured.
     pending_work.forget(redis, project_id)
     _wait_for_the_end(redis, project_id)
-    record = Record(Storage.of(settings), project_id)
-    if any(finding.severity is Severity.ERROR for finding in found):
-        return found
-    again = connect.plan_disconnection(client, project_id, own, record)
-    found = found + connect.disconnect(again)
-    pending_work.forget(redis, project_id)
-    if not any(finding.severity is Severity.ERROR for finding in found):
-        record.put_aside()
+    if not _has_failed(found):
+        found += connect.disconnect(plan_disconnection(settings, client, project_id, own))
+        pending_work.forget(redis, project_id)
+    if not _has_failed(found):
+        Record(Storage.of(settings), project_id).put_aside()
     return found
 
 
+def _has_failed(found: list[Finding]) -> bool:
+    return any(finding.severity is Severity.ERROR for finding in found)
+
+
 def _wait_for_the_end(redis: Redis, project_id: int) -> None:
+    """At most LONGEST_END seconds, until nothing of the project runs that could write to Label Studio."""
     until = time.monotonic() + LONGEST_END
-    while _at_work(redis, project_id) and time.monotonic() < until:
+    while time.monotonic() < until and (
+        progress.running(redis, project_id) or project_jobs.runs(redis, project_id, Work.CONFIGURE)
+    ):
         stopping.pause(0.2)
-
-
-def _at_work(redis: Redis, project_id: int) -> bool:
-    return bool(progress.running(redis, project_id)) or project_jobs.runs(redis, project_id, Work.CONFIGURE)
 
 
 def _order(storage: Storage, project_id: int) -> str:
