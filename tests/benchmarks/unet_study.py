@@ -1,7 +1,7 @@
 """Which training of the U-Net draws the best masks in the time that a training takes today.
 docs/experiments/unet-recipe-plan.md has the plan, docs/experiments/unet-recipe.md the results.
 
-Run: OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.unet_study DATA   (resumes)
+Run: OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.unet_study DATA [DRAW ...]   (resumes)
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,7 +32,7 @@ from model.network.training import train, train_and_average
 
 RESULTS = Path("docs/experiments/unet_recipe/results.json")
 SEED = 2026
-DRAWS = 6
+DRAWS = 3
 DECAY = 0.99
 TIMED = 12  # steps of a measurement
 MEASUREMENTS = 5
@@ -176,7 +177,7 @@ def warm_up(folder: Path) -> None:
         train([pool.images[first]], [pool.labels[first]], classes=2, recipe=recipe, seed=0, steps=1)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, draws: Sequence[int]) -> None:
     """Compute what is not in RESULTS yet, draw by draw."""
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results.setdefault("machine", describe(default_device(), "auto"))
@@ -189,7 +190,7 @@ def main(folder: Path) -> None:
             save(results)
     warm_up(folder)
     done = {(each["setting"], each["size"], each["draw"], each["training"]) for each in runs}
-    for draw in range(DRAWS):
+    for draw in draws:
         for setting, size in cells(draw):
             ids = chosen(setting, read(folder, setting)[1], draw, size)
             for name, recipe in trainings_of(setting).items():
@@ -212,5 +213,4 @@ def save(results: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] != "report":
-        main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), [int(each) for each in sys.argv[2:]] or range(DRAWS))
