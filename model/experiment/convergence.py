@@ -18,6 +18,7 @@ from model.experiment.study import Study
 from model.files import write_bytes
 from model.network.recipe import Recipe
 
+SPREAD = "standard deviation of one training (seed)"
 Reading = tuple[int | None, MaskOptions]
 """The number of classes, if it is stated, and what is said about the masks."""
 
@@ -77,13 +78,12 @@ def table(dices: dict[str, float]) -> str:
     """
     import pandas as pd  # here: it takes half a second to load, for which no other command has a use
 
+    from model.experiment.evaluation.markdown import to_markdown
+
     names = ["size", "steps", "draw", "seed"]
     index = pd.MultiIndex.from_tuples([tuple(map(int, name.split("/"))) for name in dices], names=names)
     by_steps = pd.Series(dices.values(), index).unstack("steps").sort_index()  # a row a training
-    lines = [
-        "| images | steps | test dice | change | standard deviation of one training (seed) | trainings |",
-        "|---|---|---|---|---|---|",
-    ]
+    lines: list[dict[str, object]] = []
     verdicts: list[str] = []
     for size, trainings in by_steps.groupby("size"):
         before, said = None, ""
@@ -92,9 +92,8 @@ def table(dices: dict[str, float]) -> str:
             spread = "" if variances.isna().any() else f"{np.sqrt(variances.mean()):.3f}"
             gain = np.nan if before is None else (scores - before).mean()
             change = "" if np.isnan(gain) else f"{gain:+.3f}"
-            lines.append(
-                f"| {size} | {steps} | {scores.mean():.3f} | {change} | {spread} | {scores.count()} |"
-            )
+            line = {"images": size, "steps": steps, "test dice": f"{scores.mean():.3f}", "change": change}
+            lines.append({**line, SPREAD: spread, "trainings": scores.count()})
             if change and spread:
                 said = (
                     f"- {size} images: {'converged' if abs(gain) <= float(spread) else 'not converged'}, from"
@@ -103,7 +102,8 @@ def table(dices: dict[str, float]) -> str:
                 )
             before = scores
         verdicts += [said] if said else []
+    text = to_markdown(pd.DataFrame(lines), rule="---")
     if verdicts:
         rule = "Converged means that the last change is no larger than what the seed alone changes."
-        lines += ["", f"{rule} Where it is not, try more steps.", "", *verdicts]
-    return "\n".join(lines) + "\n"
+        text = "\n".join([text, "", f"{rule} Where it is not, try more steps.", "", *verdicts])
+    return f"{text}\n"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import StrategyError
-from model.experiment.pace import Pace
 from model.experiment.processes import results_of
 from model.experiment.protocol import MUST_AGREE, Protocol
 from model.experiment.record.plan import comparable_runs, name_split, planned_keys
@@ -25,8 +24,6 @@ from model.strategies import Ranking, get_strategy
 
 GROWING = ("experiments", "random_draws", "repeats")
 """Settings of the protocol that a finished experiment may raise."""
-SAVING_SHARE = 0.05
-"""Of the time that writing results.json may take: it grows with the runs, whose steps may be short."""
 OnBegin = Callable[[int, int], None]
 OnRun = Callable[[Run, int, int], None]
 
@@ -42,9 +39,7 @@ def run_experiment(
 ) -> Results:
     """Do what is not done yet, and write results.json, curve.png and report.md into `out`.
 
-    results.json is written after each step, but for steps so short that this would take SAVING_SHARE of them.
-
-    `jobs` processes share the cores.
+    results.json is written after each step. `jobs` processes share the cores.
     `on_begin(done, total)` is called before the first step and `on_run(run, done, total)` after each.
     A finished one may grow by experiments, random draws, repeated trainings, strategies and larger sizes;
     where fewer of the first three are asked for than there were, it goes on with as many as there were.
@@ -68,11 +63,10 @@ def run_experiment(
     if on_begin is not None:
         on_begin(done(), len(planned))
     finished = results_of(jobs, run_step, lambda: _ready(protocol, planned, out / "work", results))
-    saving = Pace(SAVING_SHARE, lambda: results.save(path))
-    with saving, closing(finished):  # at once, also where Ctrl-C comes while a run is saved
+    with closing(finished):  # at once, also where Ctrl-C comes while a run is saved
         for _, run in finished:
             results.add(run)
-            saving.ask()
+            results.save(path)
             if on_run is not None:
                 on_run(run, done(), len(planned))
     write_outputs(results, out)
