@@ -10,9 +10,11 @@ import tifffile
 from PIL import Image
 
 from model.arrays import Array
+from model.data.pool import Pool
 
 SIDE = 96
 Numbers = npt.NDArray[np.int64]
+Content = Array | Image.Image | bytes
 
 
 def discs(seed: int, count: int = 4, radius: float = 9, side: int = SIDE, *, apart: int = 3) -> Numbers:
@@ -32,6 +34,10 @@ def discs(seed: int, count: int = 4, radius: float = 9, side: int = SIDE, *, apa
         ):
             mask[inside & (mask == 0)] = mask.max() + 1
     return mask
+
+
+VARYING = [discs(seed, count) for seed, count in enumerate([3, 5, 4, 5])]
+"""Masks of 3, 5, 4 and 5 numbered objects."""
 
 
 def renumbered(mask: Numbers, numbers: list[int]) -> Numbers:
@@ -90,7 +96,7 @@ def jpeg(array: Array, quality: int = 75) -> bytes:
     return stream.getvalue()
 
 
-def save(path: Path, array: Array | Image.Image | bytes) -> None:
+def save(path: Path, array: Content) -> None:
     """Write a file as its name says:
     TIFF as it is, PNG with 16 bits where the array has them, bytes as they are."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +113,7 @@ def save(path: Path, array: Array | Image.Image | bytes) -> None:
 def folder(
     root: Path,
     masks: Sequence[Array],
-    files: Sequence[tuple[str, Array | Image.Image | bytes]],
+    files: Sequence[tuple[str, Content]],
     more: int = 2,
 ) -> tuple[Path, Path]:
     """Images of `masks`, with what `files` say (suffix, content) as their masks, and `more` images without
@@ -119,3 +125,28 @@ def folder(
     for number, (suffix, content) in enumerate(files):
         save(root / "masks" / f"c{number}{suffix}", content)
     return root / "images", root / "masks"
+
+
+def foreground_agrees(pool: Pool, masks: list[Numbers]) -> bool:
+    """Whether the labels mark just what the masks number."""
+    return all(
+        np.array_equal(pool.labels[f"c{number}.png"] > 0, mask > 0) for number, mask in enumerate(masks)
+    )
+
+
+def palette(mask: Array, colours: list[int]) -> Image.Image:
+    image = Image.fromarray(mask.astype(np.uint8))
+    image.putpalette(colours)
+    return image
+
+
+def bytes_of(array: Array, **options: object) -> bytes:
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, array, **options)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def webp(array: Array) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(array.astype(np.uint8)).save(stream, "WEBP", quality=80)
+    return stream.getvalue()

@@ -7,44 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from model.data.images import read_raw
 from model.data.lru_cache import ByteCache
-from model.data.masks import write_mask
 from model.data.pool import Pool, scan
-from model.errors import ImageError, MaskError, PoolError, TooFewLabelsError
-
-SIDE = 40
-
-
-def put_image(folder: Path, name: str, *, shape: tuple[int, ...] = (SIDE, SIDE + 8), seed: int = 0) -> None:
-    folder.mkdir(exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)).save(folder / name)
-
-
-def put_mask(
-    folder: Path,
-    name: str,
-    *,
-    classes: int = 2,
-    white: bool = False,
-    shape: tuple[int, int] = (SIDE, SIDE + 8),
-) -> None:
-    folder.mkdir(exist_ok=True)
-    mask = np.random.default_rng(1).integers(0, classes, shape)
-    write_mask(folder / name, mask, white=white)
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> tuple[Path, Path]:
-    """Images a to e, masks for a.png and b.jpg."""
-    images, masks = tmp_path / "images", tmp_path / "masks"
-    for seed, name in enumerate(["a.png", "b.jpg", "c.TIF", "d.jpeg", "e.png"]):
-        put_image(images, name, seed=seed)
-    put_mask(masks, "a.png")
-    put_mask(masks, "b.png", white=True)
-    return images, masks
+from tests.model.data.noise import SIDE, put_image, put_mask
 
 
 def test_images_with_a_mask_of_the_same_stem_are_labelled(folders: tuple[Path, Path]) -> None:
@@ -105,104 +72,12 @@ def test_a_scan_cancelled_by_its_callback_leaves_the_rest_unread(
     assert len(read) < 40
 
 
-def test_hidden_files_folders_and_other_files_are_ignored(folders: tuple[Path, Path]) -> None:
-    for name in (".hidden.png", "._a.png", "notes.txt", "Thumbs.db"):
-        (folders[0] / name).write_text("x")
-    (folders[0] / "folder.png").mkdir()
-    pool = scan(*folders)
-    assert len(pool.ids) == 5
-    assert pool.problems == ()
-
-
-def test_files_of_other_kinds_are_named_once_for_each_folder(folders: tuple[Path, Path]) -> None:
-    for name in ("scan.czi", "old.bmp", "a.txt", "b.txt", ".DS_Store"):
-        (folders[0] / name).touch()
-    notes = [text for name, text in scan(*folders).warnings if name == folders[0].name]
-    assert len(notes) == 1
-    assert "passed over a.txt, b.txt, old.bmp and 1 more" in notes[0]
-
-
-def test_links_that_lead_nowhere_are_named(folders: tuple[Path, Path]) -> None:
-    """An image whose mask cannot be reached is labelled: nobody is asked to label it again."""
-    images, masks = folders
-    (images / "gone.png").symlink_to(images / "nowhere.png")
-    (masks / "a.png").unlink()
-    (masks / "a.png").symlink_to(masks / "nowhere.png")
-    pool = scan(images, masks)
-    assert "gone.png" in dict(pool.problems)
-    assert "The image a.png is left out until then." in dict(pool.problems)["a.png"]
-    assert not {"a.png", "gone.png"} & set(pool.ids)
-
-
 def test_an_umlaut_written_as_two_signs_is_the_same_name(folders: tuple[Path, Path]) -> None:
     """As a Mac writes it."""
     images, masks = folders
     put_image(images, unicodedata.normalize("NFC", "größe.png"))
     put_mask(masks, unicodedata.normalize("NFD", "größe.png"))
     assert "größe.png" in scan(images, masks).labelled
-
-
-def test_masks_that_seem_to_number_objects_are_pointed_out(folders: tuple[Path, Path]) -> None:
-    images, masks = folders
-    put_mask(masks, "c.png", classes=12)
-    pool = scan(images, masks)
-    assert any("count objects" in text and "set every object to 255" in text for _, text in pool.warnings)
-
-
-def test_missing_and_empty_folders_list_the_extensions(tmp_path: Path, folders: tuple[Path, Path]) -> None:
-    (tmp_path / "empty").mkdir()
-    for images, masks in (
-        (tmp_path / "nowhere", None),
-        (tmp_path / "empty", None),
-        (folders[0], tmp_path / "nowhere"),
-    ):
-        with pytest.raises(PoolError, match=r"\.jpeg, \.jpg, \.png, \.tif, \.tiff"):
-            scan(images, masks)
-    assert scan(folders[0], tmp_path / "empty").labelled == ()
-
-
-def test_a_stem_twice_is_refused_naming_both(folders: tuple[Path, Path]) -> None:
-    put_image(folders[1], "a.tif")
-    with pytest.raises(PoolError, match=r"a\.png and a\.tif share a name"):
-        scan(*folders)
-    put_image(folders[0], "e.PNG")
-    with pytest.raises(PoolError, match=r"e\.PNG and e\.png share a name"):
-        scan(folders[0])
-
-
-def test_one_folder_for_both_and_bad_settings_are_refused(folders: tuple[Path, Path]) -> None:
-    with pytest.raises(PoolError, match="two folders"):
-        scan(folders[0], folders[0])
-    with pytest.raises(PoolError, match="classes is 1"):
-        scan(folders[0], classes=1)
-    with pytest.raises(ImageError, match="max_side"):
-        scan(folders[0], max_side=8)
-
-
-def test_bad_files_are_noted_and_stop_nothing(folders: tuple[Path, Path]) -> None:
-    images, masks = folders
-    (images / "broken.png").write_bytes((images / "a.png").read_bytes()[:200])
-    put_image(images, "tiny.png", shape=(8, 8))
-    put_image(images, "wrong.png")
-    put_mask(masks, "wrong.png", shape=(SIDE, SIDE))
-    put_image(images, "lossy.png")
-    put_image(masks, "lossy.jpg")
-    put_mask(masks, "orphan.png")
-    pool = scan(images, masks)
-    assert pool.ids == ("a.png", "b.jpg", "c.TIF", "d.jpeg", "e.png")
-    problems = dict(pool.problems)
-    assert sorted(problems) == ["broken.png", "lossy.jpg", "orphan.png", "tiny.png", "wrong.png"]
-    assert "truncated" in problems["broken.png"]
-    assert "48 x 40" in problems["wrong.png"]
-    assert "40 x 40" in problems["wrong.png"]
-    assert "image lossy.png is left out" in problems["lossy.jpg"]
-    assert "no image is called 'orphan'" in problems["orphan.png"]
-
-
-def test_a_pool_without_a_usable_image_is_refused_with_the_first_problem(tmp_path: Path) -> None:
-    put_image(tmp_path, "a.png", shape=(8, 8))
-    with pytest.raises(PoolError, match=r"none of the 1 images is usable.*8 x 8 pixels"):
-        scan(tmp_path)
 
 
 def test_the_number_of_classes_is_inferred_or_held_against_the_masks(folders: tuple[Path, Path]) -> None:
@@ -216,67 +91,6 @@ def test_the_number_of_classes_is_inferred_or_held_against_the_masks(folders: tu
     stated = scan(images, masks, classes=2)
     assert stated.labelled == ("a.png", "b.jpg")
     assert sorted(dict(stated.problems)) == ["c.png", "d.png"]
-
-
-def test_one_stray_mask_of_ids_does_not_throw_out_the_binary_ones(folders: tuple[Path, Path]) -> None:
-    images, masks = folders
-    put_mask(masks, "c.png", white=True)
-    put_mask(masks, "e.png", classes=3)
-    pool = scan(images, masks)
-    assert pool.classes == 2
-    assert pool.labelled == ("a.png", "b.jpg", "c.TIF")
-    assert list(dict(pool.problems)) == ["e.png"]
-
-
-def test_exif_rotated_images_need_masks_as_displayed(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[274] = 6
-    (tmp_path / "i").mkdir()
-    for name in ("good.jpg", "bad.jpg"):
-        Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)).save(
-            tmp_path / "i" / name, exif=exif
-        )
-    put_mask(tmp_path / "m", "good.png", shape=(60, 40))
-    put_mask(tmp_path / "m", "bad.png", shape=(40, 60))
-    pool = scan(tmp_path / "i", tmp_path / "m")
-    assert pool.labelled == pool.ids == ("good.jpg",)
-    assert pool.images["good.jpg"].shape == (60, 40, 3)
-    assert "EXIF" in dict(pool.problems)["bad.png"]
-
-
-def test_too_few_labels_names_both_numbers(folders: tuple[Path, Path]) -> None:
-    pool = scan(*folders)
-    pool.require_labels(2)
-    with pytest.raises(
-        TooFewLabelsError, match="found 2 labelled images of 5, expected at least 3; label 1 more"
-    ):
-        pool.require_labels(3)
-
-
-def test_masks_that_all_mark_nothing_are_too_few_labels(tmp_path: Path) -> None:
-    for name in ("a.png", "b.png"):
-        put_image(tmp_path / "i", name)
-        put_mask(tmp_path / "m", name, classes=1)
-    pool = scan(tmp_path / "i", tmp_path / "m")
-    assert pool.labelled == ("a.png", "b.png")
-    assert [name for name, text in pool.warnings if "no foreground" in text] == ["a.png", "b.png"]
-    with pytest.raises(TooFewLabelsError, match="none of the 2 masks marks any foreground"):
-        pool.require_labels(1)
-    put_mask(tmp_path / "m", "b.png")
-    scan(tmp_path / "i", tmp_path / "m").require_labels(2)
-
-
-def test_files_that_vanish_or_change_after_the_scan_are_named(folders: tuple[Path, Path]) -> None:
-    pool = scan(*folders, cache_bytes=0)
-    (folders[0] / "c.TIF").unlink()
-    with pytest.raises(ImageError, match=r"c\.TIF: no such file"):
-        pool.images["c.TIF"]
-    put_image(folders[0], "e.png", shape=(50, 50))
-    with pytest.raises(ImageError, match=r"e\.png: found \(50, 50\)"):
-        pool.images["e.png"]
-    (folders[1] / "a.png").unlink()
-    with pytest.raises(MaskError, match=r"a\.png: no such file"):
-        pool.labels["a.png"]
 
 
 def test_unknown_ids_are_key_errors(folders: tuple[Path, Path]) -> None:
@@ -357,32 +171,6 @@ def test_the_shared_data_sets_are_read_whole(
         assert pool.labels[name].shape == pool.images[name].shape[:2]
         assert pool.labels[name].max() == classes - 1
     pool.require_labels(count)
-
-
-@pytest.mark.parametrize(
-    ("stray", "texts"),
-    [
-        (7, ["id 7, but no mask has 2, 3, 4, 5, 6", "only one of 6"]),
-        (2, ["only one of 6 masks with the class id 2"]),
-    ],
-)
-def test_a_stray_class_id_is_pointed_out(tmp_path: Path, stray: int, texts: list[str]) -> None:
-    for number in range(6):
-        put_image(tmp_path / "images", f"{number}.png", seed=number)
-        put_mask(tmp_path / "masks", f"{number}.png")
-    mask = np.zeros((SIDE, SIDE + 8), np.uint8)
-    mask[3, :5] = (1, 1, 1, 1, stray)
-    write_mask(tmp_path / "masks" / "3.png", mask)
-    pool = scan(tmp_path / "images", tmp_path / "masks")
-    assert pool.classes == stray + 1
-    assert [name for name, _ in pool.warnings] == ["3.png"] * len(texts)
-    assert all(
-        text in message and "--classes N" in message
-        for text, (_, message) in zip(texts, pool.warnings, strict=True)
-    )
-    told = scan(tmp_path / "images", tmp_path / "masks", classes=2)
-    assert not told.warnings
-    assert [name for name, _ in told.problems] == ["3.png"]
 
 
 def test_a_replaced_image_has_another_digest(folders: tuple[Path, Path]) -> None:

@@ -1,0 +1,89 @@
+"""Masks that mark the background are asked about, and inverted when told to."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from model.data.mask_coding import MaskOptions
+from model.data.pool import scan
+from model.errors import PoolError
+from tests.model.data.lab_files import (
+    VARYING,
+    Content,
+    Numbers,
+    bytes_of,
+    folder,
+    foreground_agrees,
+    palette,
+    scattered,
+    touching,
+)
+
+INVERTED: dict[str, Callable[[Numbers], Content]] = {
+    "white": lambda mask: ((mask == 0) * 255).astype(np.uint8),
+    "ids": lambda mask: (mask == 0).astype(np.uint8),
+    "Boolean TIFF": lambda mask: bytes_of(mask == 0),
+    "palette": lambda mask: palette(mask == 0, [255, 0, 0, 0, 0, 0]),
+    "black and white palette": lambda mask: palette(mask == 0, [0, 0, 0, 255, 255, 255]),
+    "1 and 2": lambda mask: np.where(mask > 0, 1, 2).astype(np.uint8),
+    "object numbers, background 1": lambda mask: np.where(mask > 0, mask + 1, 1).astype(np.uint8),
+    "object numbers, background 255": lambda mask: np.where(mask > 0, mask, 255).astype(np.uint8),
+    "pieces of the background numbered": lambda mask: ndimage.label(mask == 0)[0].astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("kind", INVERTED)
+def test_inverted_masks_are_asked_about_and_can_be_inverted(tmp_path: Path, kind: str) -> None:
+    """Once, with the share that they mark; nothing is changed unasked."""
+    files = [(".tif" if "TIFF" in kind else ".png", INVERTED[kind](mask)) for mask in VARYING]
+    folders = folder(tmp_path, VARYING, files)
+    pool = scan(*folders)
+    (asked,) = [text for _, text in pool.warnings]
+    assert "93%" in asked
+    assert "inverted" in asked
+    assert "--invert-masks all" in asked
+    assert np.mean([pool.labels[name].astype(bool).mean() for name in pool.labelled]) > 0.9
+    pool = scan(*folders, mask_options=MaskOptions(inverted=("all",)))
+    assert (pool.classes, len(pool.labelled), pool.warnings) == (2, 4, ())
+    assert foreground_agrees(pool, VARYING)
+    assert any("Inverted: 4 of 4 masks" in note for note in pool.notes)
+
+
+def test_one_inverted_mask_among_others_is_named(tmp_path: Path) -> None:
+    files = [
+        (".png", (((mask > 0) != (number == 2)) * 255).astype(np.uint8))
+        for number, mask in enumerate(VARYING)
+    ]
+    folders = folder(tmp_path, VARYING, files)
+    (asked,) = [text for _, text in scan(*folders).warnings]
+    assert asked.startswith("c2.png: 93% ")
+    assert "--invert-masks c2.png" in asked
+    pool = scan(*folders, mask_options=MaskOptions(inverted=("c2.png",)))
+    assert not pool.warnings
+    assert foreground_agrees(pool, VARYING)
+    with pytest.raises(PoolError, match=r"--invert-masks c9\.png: no such mask .* one of c0\.png, c1\.png"):
+        scan(*folders, mask_options=MaskOptions(inverted=("c9.png",)))
+
+
+def test_three_classes_are_inverted_by_their_commonest_number(tmp_path: Path) -> None:
+    masks = [scattered(seed, 3) for seed in range(3)]
+    files: list[tuple[str, Content]] = [
+        (".png", np.array([2, 0, 1])[mask].astype(np.uint8)) for mask in masks
+    ]
+    pool = scan(*folder(tmp_path, masks, files), mask_options=MaskOptions(inverted=("all",)))
+    assert pool.classes == 3
+    assert all(np.array_equal(pool.labels[f"c{number}.png"], mask) for number, mask in enumerate(masks))
+
+
+def test_dense_objects_are_asked_about_and_left_as_they_are(tmp_path: Path) -> None:
+    """Confluent cells cover 60 to 80 %; numbered ones, of which none is large, are not even asked about."""
+    masks = [touching(seed, 12) for seed in range(4)]
+    pool = scan(*folder(tmp_path, masks, [(".png", ((mask > 0) * 255).astype(np.uint8)) for mask in masks]))
+    assert foreground_agrees(pool, masks)
+    (asked,) = [text for _, text in pool.warnings]
+    assert "Where objects are dense, all is well" in asked
+    pool = scan(*folder(tmp_path, masks, [(".png", mask.astype(np.uint8)) for mask in masks]))
+    assert not pool.warnings
