@@ -32,6 +32,11 @@ def blobs(
     return np.repeat(image[:, :, None], 3, axis=2).astype(np.float32), mask
 
 
+def again(round_: Round, **changes: object) -> Round:
+    """The same round from the beginning, with the features that are there."""
+    return dataclasses.replace(round_, **{"failed": {}, **changes})  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="module")
 def brief_training() -> Iterator[None]:
     """Pixel classifiers learn for a fifth of their time, for tests of what is made of them, however good."""
@@ -70,3 +75,19 @@ def small_round(trained_round: Round, tmp_path: Path) -> Round:
     """The same in a folder of the test's own, which it may change."""
     folder = shutil.copytree(trained_round.folder, tmp_path / "round")
     return dataclasses.replace(trained_round, folder=folder)
+
+
+@pytest.fixture(scope="session")
+def pixel_features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what the pixels of the discs look like is kept."""
+    return tmp_path_factory.mktemp("features")
+
+
+@pytest.fixture(scope="module")
+def pixel_round(
+    trained_round: Round, pixel_features: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Round:
+    """The discs, whose labelled images are bright, in a folder of their own; not to be changed."""
+    return dataclasses.replace(
+        trained_round, folder=tmp_path_factory.mktemp("pixels"), feature_folder=pixel_features
+    )

@@ -1,52 +1,34 @@
 """The similarity by pixel classifiers, on small images of discs."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from model.arrays import Image
-from model.errors import ImageError, StrategyError
+from model.errors import StrategyError
 from model.network.dice import dice
 from model.network.recipe import Recipe
 from model.pixels import Pixels, train_networks
 from model.reason import Kind, Measure, Reason, describe_reason
 from model.selection import Objective
 from model.similarity import pixel_similarity
-from model.similarity.completion import complete_by_columns
 from model.similarity.pixel_similarity import compare_pixels, draw_trained, score
 from model.similarity.round import Round
 from model.strategies import default_options, get_strategy, paper_options
 from model.strategies.coverage import Coverage
 from model.strategies.task_dependent import ONLY_LOOKS, TaskDependent
-from tests.model.conftest import Images, Masks
+from tests.model.conftest import Images, Masks, again
+from tests.model.unreadable_images import UnreadableImages
 
 pytestmark = pytest.mark.usefixtures("brief_training")
-
-
-@pytest.fixture(scope="module")
-def pixel_round(trained_round: Round, tmp_path_factory: pytest.TempPathFactory) -> Round:
-    """The discs in a folder of their own; not to be changed."""
-    return dataclasses.replace(trained_round, folder=tmp_path_factory.mktemp("pixels"))
 
 
 @pytest.fixture(autouse=True)
 def _little_effort(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small pools are treated like large ones, which is quick."""
     monkeypatch.setattr(pixel_similarity, "EFFORTS", {})
-
-
-def again(round_: Round, **changes: object) -> Round:
-    """The same round, with the features that are there, from the beginning."""
-    return dataclasses.replace(
-        round_,
-        feature_folder=round_.folder / "features",
-        failed={},
-        **changes,  # type: ignore[arg-type]
-    )
 
 
 class Cancelled(Exception):
@@ -102,24 +84,6 @@ def test_dice_on_the_samples_is_dice() -> None:
             assert found[k, i] == pytest.approx(dice(mask[None], classes[i][None], 4), abs=1e-6)
 
 
-class Broken(Mapping[str, Image]):
-    """Images of which some cannot be read."""
-
-    def __init__(self, images: Images, broken: set[str]) -> None:
-        self.images, self.broken = images, broken
-
-    def __getitem__(self, image: str) -> Image:
-        if image in self.broken:
-            raise ImageError(f"{image} is cut off.")
-        return self.images[image]
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter(self.images)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-
 @pytest.mark.parametrize("broken", [{"07.png"}, {"01.png"}, {"01.png", "05.png", "11.png"}])
 def test_an_image_whose_features_cannot_be_computed_is_left_out_by_name(
     discs: tuple[Images, Masks], pixel_round: Round, broken: set[str]
@@ -128,7 +92,7 @@ def test_an_image_whose_features_cannot_be_computed_is_left_out_by_name(
     nan = {"11.png": np.full((48, 48, 3), np.nan, np.float32)}
     round_ = again(
         pixel_round,
-        images=Broken({**discs[0], **(nan if "11.png" in broken else {})}, broken - set(nan)),
+        images=UnreadableImages({**discs[0], **(nan if "11.png" in broken else {})}, broken - set(nan)),
         image_digests={i: f"{i} of NaN" if i in broken else i for i in discs[0]},
     )
     ranking = TaskDependent().rank(round_, 3)
@@ -198,27 +162,13 @@ def test_however_many_are_labelled_the_networks_are_no_more_and_half_are_of_othe
     assert (len(drawn & set(labels)), len(drawn - set(labels))) == (of_labels, of_others)
 
 
-def test_a_row_is_completed_from_those_of_images_that_are_predicted_alike() -> None:
-    """Two kinds of images, of each of which some rows are known: rows of the same kind stand for the others;
-    what is known stays."""
-    random = np.random.default_rng(0)
-    kind = np.arange(40) % 2
-    true = np.where(kind[:, None] == kind, 0.8, 0.2).astype(np.float32)
-    true += random.normal(0, 0.02, true.shape).astype(np.float32)
-    trained = list(range(14))
-    found = complete_by_columns(true[trained], trained)
-    assert np.abs(found - true)[~np.eye(40, dtype=bool)].max() < 0.1
-    np.testing.assert_array_equal(found[trained][:, 20:], true[trained][:, 20:])
-    assert np.diagonal(found).tolist() == [1.0] * 40
-
-
 def test_images_whose_features_are_kept_need_not_be_read(
     discs: tuple[Images, Masks], pixel_round: Round
 ) -> None:
     """Where their sizes are known."""
     told = {"image_digests": {i: i for i in discs[0]}, "image_sizes": dict.fromkeys(discs[0], (48, 48))}
     order = TaskDependent().rank(again(pixel_round, **told), 2).order
-    unread = again(pixel_round, **told, images=Broken(discs[0], set(discs[0])))
+    unread = again(pixel_round, **told, images=UnreadableImages(discs[0], set(discs[0])))
     assert TaskDependent().rank(unread, 2).order == order
     assert not unread.failed
 

@@ -13,6 +13,7 @@ from model.network.inference import predict_masks
 from model.network.pseudo_labels import trainable
 from model.network.training import train
 from model.similarity import RowStore, complete, row_seed, train_row
+from model.similarity.completion import complete_by_columns
 from model.similarity.round import Round
 
 
@@ -148,3 +149,17 @@ def test_long_ids_that_end_alike_have_rows_and_seeds_of_their_own(tmp_path: Path
         store.put(name, dict.fromkeys(names, float(value)))
     assert [store.get(name) for name in names] == [dict.fromkeys(names, 0.0), dict.fromkeys(names, 1.0)]
     assert row_seed(0, names[0]) != row_seed(0, names[1]) != row_seed(1, names[1])
+
+
+def test_a_row_is_completed_from_those_of_images_that_are_predicted_alike() -> None:
+    """Two kinds of images, of each of which some rows are known: rows of the same kind stand for the others;
+    what is known stays."""
+    random = np.random.default_rng(0)
+    kind = np.arange(40) % 2
+    true = np.where(kind[:, None] == kind, 0.8, 0.2).astype(np.float32)
+    true += random.normal(0, 0.02, true.shape).astype(np.float32)
+    trained = list(range(14))
+    found = complete_by_columns(true[trained], trained)
+    assert np.abs(found - true)[~np.eye(40, dtype=bool)].max() < 0.1
+    np.testing.assert_array_equal(found[trained][:, 20:], true[trained][:, 20:])
+    assert np.diagonal(found).tolist() == [1.0] * 40

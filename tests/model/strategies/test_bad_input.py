@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from model.arrays import Image
-from model.errors import ImageError, StrategyError
+from model.errors import StrategyError
 from model.network.recipe import Recipe
 from model.similarity.learner import PIXEL
 from model.similarity.round import Round
 from model.strategies import get_strategy, strategy_names
 from tests.model.conftest import blobs
+from tests.model.unreadable_images import UnreadableImages
 
 pytestmark = pytest.mark.usefixtures("brief_training")
-
-
-class Folder(Mapping[str, Image]):
-    """Images of which `cut` cannot be read."""
-
-    def __init__(self, images: dict[str, Image], cut: str = "") -> None:
-        self.images, self.cut = images, cut
-
-    def __getitem__(self, image: str) -> Image:
-        if image == self.cut:
-            raise ImageError(f"{image} is cut off.")
-        return self.images[image]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.images)
-
-    def __len__(self) -> int:
-        return len(self.images)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +33,7 @@ def make_round(names: str, labelled: str, folder: Path, features: Path, *, cut: 
     for letter in labelled:
         identity = next(each for each in ids if each[-1] == letter.lower() and each not in labels)
         labels[identity] = pairs[identity][1] * np.uint8(letter.islower())
-    images = Folder({identity: image for identity, (image, _) in pairs.items()}, cut)
+    images = UnreadableImages({identity: image for identity, (image, _) in pairs.items()}, {cut})
     digests = {identity: f"{identity[-1]}{identity if identity == cut else ''}" for identity in ids}
     return Round(
         images,

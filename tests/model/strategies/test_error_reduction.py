@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -14,13 +12,7 @@ from model.similarity.round import Round
 from model.similarity.simulated_labelling import Examples, try_generated
 from model.strategies import get_strategy
 from model.strategies.error_reduction import fit_regressor, order_by_gain
-from tests.model.conftest import Masks
-
-
-@pytest.fixture(scope="module")
-def pixel_round(trained_round: Round, tmp_path_factory: pytest.TempPathFactory) -> Round:
-    """The discs in a folder of their own; not to be changed."""
-    return dataclasses.replace(trained_round, folder=tmp_path_factory.mktemp("simulated"))
+from tests.model.conftest import Masks, again
 
 
 def test_generated_images_have_objects_and_looks_of_their_own() -> None:
@@ -77,14 +69,12 @@ def test_labelled_images_are_simulated_on_as_well(pixel_round: Round, discs: tup
     """From three on: the examples are more, and the order is the same whatever the order of images."""
     steps: set[str] = set()
     labels = {i: discs[1][i] for i in ("00.png", "01.png", "02.png", "03.png")}
-    round_ = dataclasses.replace(
-        pixel_round, labels=labels, failed={}, on_progress=lambda step, *_: steps.add(step)
-    )
+    round_ = again(pixel_round, labels=labels, on_progress=lambda step, *_: steps.add(step))
     ranking = get_strategy("error_reduction").rank(round_, 3)
     assert "Simulated labelling" in steps
     assert sorted(ranking.order) == list(round_.unlabelled)
     first = ranking.queries[0].reason
     assert isinstance(first, Reason)
     assert first.kind is Kind.GAIN
-    turned = dataclasses.replace(round_, images=dict(reversed(list(round_.images.items()))), failed={})
+    turned = again(round_, images=dict(reversed(list(round_.images.items()))))
     assert get_strategy("error_reduction").rank(turned, 3).order == ranking.order

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +17,7 @@ from model.similarity.round import Round
 from model.similarity.teaching import EFFORT
 from model.strategies import get_strategy
 from model.strategies.herding import adapt_width
-from tests.model.conftest import Masks
-
-
-@pytest.fixture(scope="module")
-def pixel_round(trained_round: Round, tmp_path_factory: pytest.TempPathFactory) -> Round:
-    """The discs, whose labelled images are bright, in a folder of their own; not to be changed."""
-    return dataclasses.replace(trained_round, folder=tmp_path_factory.mktemp("herding"))
-
-
-def again(round_: Round, **changes: object) -> Round:
-    """The same round, with the features that are there, from the beginning."""
-    kept = {"feature_folder": round_.folder / "features", "failed": {}}
-    return dataclasses.replace(round_, **kept, **changes)  # type: ignore[arg-type]
+from tests.model.conftest import Masks, again
 
 
 @pytest.mark.parametrize("uncertainty", ["none", "reverse_accuracy"])

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.errors import ImageError
 from model.reason import Kind, Reason
 from model.similarity.appearance import standardise
 from model.similarity.round import Round
 from model.strategies import get_strategy
 from model.strategies.farthest_first import farthest_first
 from model.strategies.looks import herd
-from tests.model.conftest import Images
+from tests.model.conftest import Images, again
+from tests.model.unreadable_images import UnreadableImages
 
 
 def groups(*sizes: int, seed: int = 0, features: int = 20) -> np.ndarray:
@@ -85,15 +85,9 @@ def test_the_strategy_needs_no_label_and_names_what_cannot_be_read(
 ) -> None:
     """Dark and bright discs come first; the image that cannot be read last."""
 
-    class Broken(dict[str, np.ndarray]):
-        def __getitem__(self, key: str) -> np.ndarray:
-            if key == "07.png":
-                raise ImageError("It is cut off.")
-            return super().__getitem__(key)
-
     round_ = dataclasses.replace(
         trained_round,
-        images=Broken(discs[0]),
+        images=UnreadableImages(discs[0], {"07.png"}),
         labels={},
         failed={},
         image_digests={identity: identity for identity in discs[0]},
@@ -104,5 +98,5 @@ def test_the_strategy_needs_no_label_and_names_what_cannot_be_read(
     assert ranking.queries[0].reason == Reason(Kind.LOOKS)
     assert ranking.order[-1] == "07.png"
     assert "cut off" in str(ranking.queries[-1].reason)
-    turned = dataclasses.replace(round_, images=Broken(reversed(discs[0].items())), failed={})
+    turned = again(round_, images=UnreadableImages(dict(reversed(discs[0].items())), {"07.png"}))
     assert get_strategy("looks").rank(turned, 2).order == ranking.order
