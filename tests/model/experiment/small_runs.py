@@ -2,12 +2,24 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from model.experiment.protocol import Protocol
 from model.experiment.record.run import INITIAL, RANDOM, Run
 from model.network.recipe import Recipe
 
 TINY = Recipe(width=4, depth=2, max_side=48, crop=32, batch=2, steps=6, row_steps=3)
+
+PROTOCOL: dict[str, Any] = {
+    "data": "axons",
+    "recipe": {"steps": 500, "lr": 0.001},
+    "experiments": 2,
+    "strategies": ["random", "ensemble"],
+    "sizes": [3, 5],
+    "random_draws": 2,
+    "initial_size": 3,
+}
+"""A plan that needs no training."""
 
 
 def make(
@@ -58,3 +70,19 @@ def protocol_of(data: Path, **changes: object) -> Protocol:
         "options": {"task_dependent": {"candidates": 2}},
     }
     return Protocol(**(settings | changes))  # type: ignore[arg-type]
+
+
+def make_ensemble(
+    experiment: int = 0, strategy: str = "ensemble", draw: int = 0, size: int = 5, **other: Any
+) -> Run:
+    """Build a run of the ensemble that was trained twice, with the fields of `other` in place of its own."""
+    values: dict[str, Any] = {
+        "chosen": tuple(f"{i:02}.png" for i in range(size)),
+        "added": (),
+        "dice": (0.8, 0.9),
+        "worst_dice": (0.5, 0.6),
+        "seed": 1,
+        "train_seconds": 2.0,
+        "query_seconds": 1.0,
+    } | other
+    return Run(experiment, strategy, draw, size, **values)

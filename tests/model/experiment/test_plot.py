@@ -14,13 +14,7 @@ from model.experiment.evaluation.plot import curve_figure, draw_curve, whole_poo
 from model.experiment.evaluation.style import SPARE_STYLES, STYLES
 from model.experiment.record.run import INITIAL, WHOLE, Run
 from model.strategies import strategy_names
-
-
-def make(
-    experiment: int, strategy: str, size: int, dice: float, draw: int = 0, chosen: str | None = None
-) -> Run:
-    names = tuple(f"{chosen or f'{strategy}{draw}'}-{i:02}" for i in range(size))
-    return Run(experiment, strategy, draw, size, names, (), (dice,), (dice,), 0, 1.0, 0.0)
+from tests.model.experiment.small_runs import make
 
 
 def curve(names: tuple[str, ...] = ("s",), experiments: int = 2, draws: int = 3) -> list[Run]:

@@ -11,25 +11,10 @@ from model.experiment.evaluation.comparison import Comparison, compare_areas
 from model.experiment.evaluation.reading import Verdict, verdict
 from model.experiment.evaluation.report import CURVE, report, write_report
 from model.experiment.record.results import Results
-from model.experiment.record.run import INITIAL, WHOLE, Run
+from model.experiment.record.run import INITIAL, WHOLE
+from tests.model.experiment.small_runs import make
 
 SIZES = (3, 5, 9)
-
-
-def make(
-    experiment: int,
-    strategy: str,
-    size: int,
-    dice: tuple[float, ...],
-    draw: int = 0,
-    chosen: str | None = None,
-) -> Run:
-    names = tuple(f"{chosen or f'{strategy}{draw}'}-{i:02}" for i in range(size))
-    added = () if strategy == INITIAL else names[-2:]
-    query = 1.5 if strategy == "s" else 0.0
-    return Run(
-        experiment, strategy, draw, size, names, added, dice, tuple(d / 2 for d in dice), 0, 10.0, query
-    )
 
 
 def synthetic(gains: tuple[float, ...], **protocol: Any) -> Results:
@@ -39,8 +24,8 @@ def synthetic(gains: tuple[float, ...], **protocol: Any) -> Results:
     for e, gain in enumerate(gains):
         runs += [
             make(e, INITIAL, 3, (0.49, 0.51)),
-            make(e, "s", 5, (0.6 + gain,) * 2),
-            make(e, "s", 9, (0.8, 0.8), 0, "pool"),
+            make(e, "s", 5, (0.6 + gain,) * 2, query=1.5),
+            make(e, "s", 9, (0.8, 0.8), 0, "pool", query=1.5),
         ]
         for d, score in enumerate((0.58, 0.62)):
             runs += [make(e, "random", 5, (score,) * 2, d), make(e, "random", 9, (0.8, 0.8), d, "pool")]

@@ -12,40 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.errors import ResultsError
-from model.experiment.record.plan import missing, planned_runs
 from model.experiment.record.results import Results
-from model.experiment.record.run import INITIAL, WHOLE, Run
+from model.experiment.record.run import INITIAL, Run
 from model.strategies import default_options, paper_options
+from tests.model.experiment.small_runs import PROTOCOL, make_ensemble
 
-PROTOCOL: dict[str, Any] = {
-    "data": "axons",
-    "recipe": {"steps": 500, "lr": 0.001},
-    "experiments": 2,
-    "strategies": ["random", "ensemble"],
-    "sizes": [3, 5],
-    "random_draws": 2,
-    "initial_size": 3,
-}
 SAME = ("data", "recipe")
-
-
-def make(experiment: int = 0, strategy: str = "ensemble", draw: int = 0, size: int = 5, **other: Any) -> Run:
-    values: dict[str, Any] = {
-        "chosen": tuple(f"{i:02}.png" for i in range(size)),
-        "added": (),
-        "dice": (0.8, 0.9),
-        "worst_dice": (0.5, 0.6),
-        "seed": 1,
-        "train_seconds": 2.0,
-        "query_seconds": 1.0,
-    } | other
-    return Run(experiment, strategy, draw, size, **values)
 
 
 def test_mean_dice_is_the_mean_over_repeats() -> None:
     """A run's score averages its repeated trainings."""
-    assert make().mean_dice == pytest.approx(0.85)
-    assert make().mean_worst_dice == pytest.approx(0.55)
+    assert make_ensemble().mean_dice == pytest.approx(0.85)
+    assert make_ensemble().mean_worst_dice == pytest.approx(0.55)
 
 
 @pytest.mark.parametrize(
@@ -67,18 +45,18 @@ def test_mean_dice_is_the_mean_over_repeats() -> None:
 def test_a_spoilt_run_is_refused(change: dict[str, Any], text: str) -> None:
     """A run with a score that is no number, or a set that is not of its size, is never kept."""
     with pytest.raises(ResultsError, match=text):
-        make(**change)
+        make_ensemble(**change)
 
 
 def test_only_random_has_several_draws() -> None:
     """`random` may have a draw above 0."""
-    assert make(strategy="random", draw=7).key == (0, "random", 7, 5)
+    assert make_ensemble(strategy="random", draw=7).key == (0, "random", 7, 5)
 
 
 def test_save_and_load_give_the_same_runs(tmp_path: Path) -> None:
     """What is saved comes back, notes that are not finite included."""
-    run = make(added=("01.png", "00.png"), notes={"value": 0.5, "upper_bound": math.inf})
-    results = Results(PROTOCOL, [run, make(strategy=INITIAL, size=3)])
+    run = make_ensemble(added=("01.png", "00.png"), notes={"value": 0.5, "upper_bound": math.inf})
+    results = Results(PROTOCOL, [run, make_ensemble(strategy=INITIAL, size=3)])
     results.save(tmp_path / "out" / "results.json")
     loaded = Results.load(tmp_path / "out" / "results.json")
     assert loaded.protocol == results.protocol
@@ -93,7 +71,7 @@ def test_save_and_load_give_the_same_runs(tmp_path: Path) -> None:
 )
 def test_any_run_survives_json(dice: list[float], name: str, note: float) -> None:
     """Scores, names and notes pass through JSON unchanged."""
-    run = make(
+    run = make_ensemble(
         size=1, chosen=(name,), added=(name,), dice=tuple(dice), worst_dice=tuple(dice), notes={"value": note}
     )
     assert Run(**json.loads(json.dumps(run.to_dict(), allow_nan=False))) == run
@@ -101,9 +79,9 @@ def test_any_run_survives_json(dice: list[float], name: str, note: float) -> Non
 
 def test_a_run_that_is_replaced_is_written_anew(tmp_path: Path) -> None:
     """Each is on a line of its own, which is made once."""
-    path, results = tmp_path / "results.json", Results(PROTOCOL, [make(), make(1)])
+    path, results = tmp_path / "results.json", Results(PROTOCOL, [make_ensemble(), make_ensemble(1)])
     for dice in (0.25, 0.5):
-        results.add(make(1, dice=(dice,), worst_dice=(dice,)))
+        results.add(make_ensemble(1, dice=(dice,), worst_dice=(dice,)))
         results.save(path)
         assert Results.load(path).runs == results.runs
         assert sum(line.startswith("{") for line in path.read_text().splitlines()[1:]) == 2
@@ -111,7 +89,12 @@ def test_a_run_that_is_replaced_is_written_anew(tmp_path: Path) -> None:
 
 def test_the_file_does_not_depend_on_the_order_of_adding(tmp_path: Path) -> None:
     """Two jobs that finish in another order write the same bytes, the initial set first."""
-    runs = [make(strategy=INITIAL, size=3), make(), make(strategy="a"), make(1)]
+    runs = [
+        make_ensemble(strategy=INITIAL, size=3),
+        make_ensemble(),
+        make_ensemble(strategy="a"),
+        make_ensemble(1),
+    ]
     for name, order in (("a", runs), ("b", runs[::-1])):
         Results(PROTOCOL, order).save(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -120,10 +103,10 @@ def test_the_file_does_not_depend_on_the_order_of_adding(tmp_path: Path) -> None
 
 def test_add_replaces_a_run_of_the_same_key() -> None:
     """A repeated unit takes the place of the old one."""
-    results = Results(PROTOCOL, [make()])
+    results = Results(PROTOCOL, [make_ensemble()])
     assert results.has((0, "ensemble", 0, 5))
     assert not results.has((0, "ensemble", 0, 7))
-    results.add(make(dice=(0.1, 0.1)))
+    results.add(make_ensemble(dice=(0.1, 0.1)))
     assert [run.dice for run in results.runs] == [(0.1, 0.1)]
 
 
@@ -136,7 +119,7 @@ def test_a_run_that_is_not_done_is_an_error_to_get() -> None:
 def test_two_runs_of_one_key_are_refused() -> None:
     """A list with the same unit twice is an error, not a silent choice."""
     with pytest.raises(ResultsError, match="same key"):
-        Results(PROTOCOL, [make(), make()])
+        Results(PROTOCOL, [make_ensemble(), make_ensemble()])
 
 
 def test_a_protocol_that_json_cannot_keep_is_refused() -> None:
@@ -150,7 +133,7 @@ def test_a_protocol_that_json_cannot_keep_is_refused() -> None:
 def test_every_half_of_a_file_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     """A file cut off anywhere is never read as results."""
     path = tmp_path / "results.json"
-    Results(PROTOCOL, [make()]).save(path)
+    Results(PROTOCOL, [make_ensemble()]).save(path)
     whole = path.read_bytes().rstrip()
     for end in range(0, len(whole), 37):
         path.write_bytes(whole[:end])
@@ -181,7 +164,7 @@ def test_a_foreign_file_is_an_error(tmp_path: Path, content: str) -> None:
 def test_a_run_without_a_field_is_an_error(tmp_path: Path) -> None:
     """A field that someone deleted by hand is named, and so is its run."""
     path = tmp_path / "results.json"
-    Results(PROTOCOL, [make()]).save(path)
+    Results(PROTOCOL, [make_ensemble()]).save(path)
     content = json.loads(path.read_text())
     del content["runs"][0]["seed"]
     path.write_text(json.dumps(content))
@@ -205,7 +188,7 @@ def test_resume_begins_without_a_file(tmp_path: Path) -> None:
 def test_resume_lets_the_experiment_grow(tmp_path: Path) -> None:
     """More strategies, sizes and experiments may be asked for; what was done stays part of the protocol."""
     path = tmp_path / "results.json"
-    Results(PROTOCOL, [make()]).save(path)
+    Results(PROTOCOL, [make_ensemble()]).save(path)
     asked = PROTOCOL | {
         "experiments": 1,
         "strategies": ["ensemble", "coreset"],
@@ -213,7 +196,7 @@ def test_resume_lets_the_experiment_grow(tmp_path: Path) -> None:
         "jobs": 2,
     }
     resumed = Results.resume(path, asked, SAME)
-    assert resumed.has(make().key)
+    assert resumed.has(make_ensemble().key)
     assert resumed.protocol["strategies"] == ["random", "ensemble", "coreset"]
     assert (resumed.protocol["experiments"], resumed.protocol["sizes"], resumed.protocol["jobs"]) == (
         2,
@@ -262,7 +245,7 @@ def test_resume_names_what_differs_and_the_remedy(tmp_path: Path) -> None:
     """Another recipe is refused with the narrowest key, both values and what to do;
     keys that agree are not named."""
     path = tmp_path / "results.json"
-    Results(PROTOCOL, [make()]).save(path)
+    Results(PROTOCOL, [make_ensemble()]).save(path)
     with pytest.raises(ResultsError) as caught:
         Results.resume(path, {**PROTOCOL, "recipe": {"steps": 900, "lr": 0.001}}, SAME)
     text = str(caught.value)
@@ -278,51 +261,6 @@ def test_resume_names_a_key_that_one_side_lacks(tmp_path: Path) -> None:
     Results({"data": "axons"}).save(path)
     with pytest.raises(ResultsError, match="split: found nothing, asked 3"):
         Results.resume(path, {"data": "axons", "split": 3}, ("data", "split"))
-
-
-def test_missing_lists_the_units_still_to_do() -> None:
-    """Planned units less done ones: 2 initial, 4 of random and 2 of the ensemble at first."""
-    results = Results(PROTOCOL)
-    left = missing(results)
-    assert left is not None
-    assert len(left) == 8
-    results.add(make(strategy=INITIAL, size=3))
-    results.add(make())
-    after = missing(results)
-    assert after is not None
-    assert set(left) - set(after) == {(0, "initial", 0, 3), (0, "ensemble", 0, 5)}
-
-
-def test_missing_lists_sets_with_too_few_trainings() -> None:
-    """As many dice are planned as the protocol has repeats."""
-    results = Results(
-        {**PROTOCOL, "repeats": 2}, [make(), make(experiment=1, dice=(0.8,), worst_dice=(0.5,))]
-    )
-    left = missing(results)
-    assert left is not None
-    assert make(experiment=1).key in left
-    assert make().key not in left
-
-
-def test_the_whole_pool_stands_in_for_every_arm() -> None:
-    """The whole pool is one unit per experiment, not one per arm, as soon as its size is known."""
-    for results in (
-        Results(PROTOCOL, [make(strategy=WHOLE)]),
-        Results({**PROTOCOL, "pool_size": 5}, [make(strategy=WHOLE)]),
-    ):
-        assert missing(results) == [(0, INITIAL, 0, 3), (1, INITIAL, 0, 3), (1, WHOLE, 0, 5)]
-
-
-def test_a_whole_pool_beyond_the_plan_is_a_reference_only() -> None:
-    """It is to be done, and does not draw out the curves that statistics are made of."""
-    plan = {**PROTOCOL, "pool_size": 9}
-    left = missing(Results(plan))
-    assert left is not None
-    assert (0, WHOLE, 0, 9) in left
-    assert len(left) == 10
-    whole, arm = make(strategy=WHOLE, size=9), make()
-    assert planned_runs(Results(plan, [whole, arm])) == [arm]
-    assert len(planned_runs(Results({**plan, "sizes": [3, 5, 9]}, [whole, arm]))) == 2
 
 
 @pytest.mark.parametrize(
@@ -341,12 +279,7 @@ def test_sizes_grow_only_at_the_end(tmp_path: Path, asked: list[int], fine: bool
         Results.resume(path, {"sizes": asked, "pool_size": 16}, ())
 
 
-def test_missing_is_unknown_without_a_plan() -> None:
-    """A protocol that does not tell the plan gives None, not an empty list."""
-    assert missing(Results({"data": "axons"}, [make()])) is None
-
-
 def test_a_run_cannot_be_changed() -> None:
     """A kept score is not edited in place."""
     with pytest.raises(dataclasses.FrozenInstanceError):
-        make().seed = 3  # type: ignore[misc]
+        make_ensemble().seed = 3  # type: ignore[misc]
