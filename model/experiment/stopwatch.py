@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +16,9 @@ class Stopwatch:
     """Seconds by part, kept in a file after each part;
     what an interrupted part had used is not charged, because it is done again."""
 
-    def __init__(self, path: Path, identity: str) -> None:
+    def __init__(self, path: Path, identity: str, clock: Callable[[], float] = time.perf_counter) -> None:
         """`identity` tells what is timed; seconds of something else in the file are not seen."""
+        self._clock = clock
         self._path = path
         self._identity = identity
         self._before = _read(path, identity)
@@ -26,13 +27,13 @@ class Stopwatch:
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
         """Time one part. Where it was finished before, and now only found again, the longer time counts."""
-        started = time.perf_counter()
+        started = self._clock()
         try:
             yield
         except Exception:  # it ended, though in vain; an interruption is no Exception
-            self._note(name, time.perf_counter() - started)
+            self._note(name, self._clock() - started)
             raise
-        self._note(name, time.perf_counter() - started)
+        self._note(name, self._clock() - started)
 
     @property
     def total(self) -> float:

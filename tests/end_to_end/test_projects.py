@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from backend.cli import app
 from backend.cli.shell import FAILED
 from backend.labelstudio.connect import UNCERTAINTY
 from backend.queue import pending_work
@@ -17,6 +14,7 @@ from backend.queue.enqueue import enqueue_configure, enqueue_round
 from backend.queue.follow import follow
 from backend.run.scheduler import remember_projects
 from tests.cells import CONFIG, CellProject
+from tests.shell import shell
 from tests.stack import Annotator, Stack, connect, no_training, order, quiet
 from tests.states import read_status
 
@@ -127,11 +125,11 @@ def test_a_disconnected_project_is_as_it_was_and_a_deleted_one_is_forgotten(
     stack.wait_for_round(project.id, cold=True)
     quiet(stack, project)
     served = order(stack, project)
-    assert shell(f"cancel --project {project.id}").exit_code == 0
-    refused = shell(f"disconnect --project {project.id}")  # nobody is there to be asked
+    assert shell(f"python -m backend cancel --project {project.id}").exit_code == 0
+    refused = shell(f"python -m backend disconnect --project {project.id}")  # nobody is there to be asked
     assert refused.exit_code != 0
     assert stack.client.project(project.id).sampling == UNCERTAINTY
-    done = shell(f"disconnect --project {project.id} --yes")
+    done = shell(f"python -m backend disconnect --project {project.id} --yes")
     assert done.exit_code == 0, done.output
     after = stack.client.project(project.id)
     assert (after.sampling, after.model_version) == (before.sampling, "")
@@ -140,25 +138,30 @@ def test_a_disconnected_project_is_as_it_was_and_a_deleted_one_is_forgotten(
     remember_projects(connection(), stack.settings)  # as when the service starts again
     assert project.id not in stack.web.get("/projects").json()["projects"]
     assert stack.web.post(f"/projects/{project.id}/recompute").status_code == 404
-    again = shell(f"disconnect --project {project.id} --yes")
+    again = shell(f"python -m backend disconnect --project {project.id} --yes")
     assert (again.exit_code, "has nothing in Label Studio" in again.output) == (0, True)
 
     # Connecting says before what it will change, and what of it somebody had chosen.
     stack.client.update_project(project.id, sampling="Uniform sampling")
-    told = shell(f"connect --dry-run --project {project.id}")
+    told = shell(f"python -m backend connect --dry-run --project {project.id}")
     assert "Uncertainty sampling, in place of Uniform sampling (replaces" in told.output
     assert "is connected as ML backend" in told.output
     assert told.exit_code == 0
     assert stack.client.ml_backends(project.id) == []
     monkeypatch.setattr("backend.cli.shell.is_asked", lambda: True)
     monkeypatch.setattr("backend.cli.projects.is_asked", lambda: True)
-    assert shell(f"connect --project {project.id}", "n\n").exit_code == FAILED
+    assert shell(f"python -m backend connect --project {project.id}", "n\n").exit_code == FAILED
     assert stack.client.project(project.id).sampling == "Uniform sampling"
-    done = shell(f"connect --project {project.id}", "y\n")
+    done = shell(f"python -m backend connect --project {project.id}", "y\n")
     assert done.exit_code == 0, done.output
     assert "no Authorization header" not in done.output, "Label Studio's new webhook is no fault"
-    assert "Go on?" not in shell(f"connect --project {project.id}").output, "there is nothing to change"
-    assert "Nothing would be changed" in shell(f"connect --dry-run --project {project.id}").output
+    assert "Go on?" not in shell(f"python -m backend connect --project {project.id}").output, (
+        "there is nothing to change"
+    )
+    assert (
+        "Nothing would be changed"
+        in shell(f"python -m backend connect --dry-run --project {project.id}").output
+    )
     pending_work.register(connection(), project.id)
     stack.sync(project)
     assert order(stack, project) == served
@@ -169,8 +172,3 @@ def test_a_disconnected_project_is_as_it_was_and_a_deleted_one_is_forgotten(
     last = list(follow(project.id, enqueue_round(project.id, "test")))[-1]
     assert last["state"] == "failed"
     assert "project" in last["message"].lower()
-
-
-def shell(command: str, answer: str = "") -> Result:
-    """What a person types, and what they answer."""
-    return CliRunner().invoke(app, shlex.split(command), input=answer, env={"COLUMNS": "300"})

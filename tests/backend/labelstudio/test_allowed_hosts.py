@@ -13,7 +13,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.http.allowed_hosts import AllowedHosts, is_public
 from backend.labelstudio.images import fetch
 from backend.labelstudio.labels.config import EXAMPLE, parse
-from tests.backend.labelstudio.test_downloads import png
+from tests.backend.labelstudio.image_tasks import png
 from tests.web_server import Answer, web_server
 
 PRIVATE = (

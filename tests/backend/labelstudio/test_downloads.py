@@ -4,7 +4,6 @@ only they are missing, nobody waits for them twice, and nothing broken is kept."
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import socket
 import threading
@@ -13,9 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from backend.demo.server import LabelStudioServer
 from backend.errors import TaskImageError, UnreachableError
@@ -24,20 +21,10 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.http import download
 from backend.labelstudio.images import Failures, fetch
 from backend.labelstudio.labels.config import EXAMPLE, parse
+from tests.backend.labelstudio.image_tasks import png, task
 from tests.web_server import Answer, web_server
 
 CONFIG = parse(EXAMPLE)
-
-
-def png(seed: int, value: int | None = None) -> bytes:
-    stream = io.BytesIO()
-    pixels = np.random.default_rng(seed).integers(0, 255, (48, 64), dtype=np.uint8)
-    Image.fromarray(pixels if value is None else np.full_like(pixels, value)).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def task(address: str) -> dict[str, object]:
-    return {"id": 5, "data": {"image": address}}
 
 
 @contextmanager

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
-from PIL import Image
 
 from backend.demo.server import LabelStudioServer
 from backend.errors import TaskImageError
@@ -18,21 +15,10 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import fetch
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from tests.backend.labelstudio.conftest import MakeProject
+from tests.backend.labelstudio.image_tasks import png, task
 from tests.web_server import web_server
 
 CONFIG = parse(EXAMPLE)
-
-
-def png(seed: int) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (48, 64), dtype=np.uint8)).save(
-        stream, "PNG"
-    )
-    return stream.getvalue()
-
-
-def task(address: Any, number: int = 5) -> dict[str, Any]:
-    return {"id": number, "data": {"image": address}}
 
 
 @pytest.fixture(scope="module")

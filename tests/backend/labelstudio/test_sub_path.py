@@ -23,18 +23,11 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import fetch
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.run.processes import free_port
+from tests.backend.labelstudio.image_tasks import png
 from tests.backend.labelstudio.reverse_proxy import ReverseProxy, reverse_proxy
 from tests.web_server import web_server
 
 CONFIG = parse(EXAMPLE)
-
-
-def png(seed: int) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (48, 64), dtype=np.uint8)).save(
-        stream, "PNG"
-    )
-    return stream.getvalue()
 
 
 class Hosted(LabelStudioServer):

@@ -5,25 +5,18 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import pytest
-
 from backend.store.storage import Storage
 from backend.store.version_comparison import compare, describe_choice, find_better
 from backend.store.version_history import ROLLBACK
 from backend.store.version_record import Learner, VersionRecord
 from backend.store.versions import Versions
-from tests.backend.store.test_versions import network, record
+from tests.backend.store.records import network, record
 
 PIXEL = Learner.PIXEL
 
 
 def pixels(name: str, dice: dict[str, float], **changes: object) -> VersionRecord:
     return record(name, dice, kind=PIXEL, **changes)
-
-
-@pytest.fixture
-def versions(tmp_path: Path) -> Versions:
-    return Versions(Storage(tmp_path), 7)
 
 
 def use(versions: Versions, made: VersionRecord, *, by: str = "training") -> None:

@@ -7,16 +7,10 @@ from pathlib import Path
 import pytest
 
 from backend.store.learning_trend import Trend, judge_trend
-from backend.store.storage import Storage
 from backend.store.versions import Versions
-from tests.backend.store.test_versions import network, record
+from tests.backend.store.records import network, record
 
 IMAGES = [str(number) for number in range(10)]
-
-
-@pytest.fixture
-def versions(tmp_path: Path) -> Versions:
-    return Versions(Storage(tmp_path), 7)
 
 
 def use(versions: Versions, name: str, dice: float | None, *, spread: float = 0.0, **changes: object) -> None:

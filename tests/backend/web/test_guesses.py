@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from backend.web.guesses import FREE, MOST_ADDRESSES, MOST_HELD, MOST_SECONDS, Guesses
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 def guess(guesses: Guesses, number: int, address: str = "192.0.2.1") -> float | None:

@@ -6,15 +6,7 @@ import pytest
 from rich.console import Console
 
 from model.cli.progress_bar import ProgressBar
-
-
-class Clock:
-    """Seconds since the start."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 @pytest.fixture

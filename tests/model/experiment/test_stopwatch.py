@@ -1,52 +1,44 @@
 """What a step costs when it was cut off."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from model.experiment.stopwatch import Stopwatch
-
-
-class Clock:
-    """Time that passes only where a test says so."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.seconds = 1000.0
-        monkeypatch.setattr(
-            "model.experiment.stopwatch.time", SimpleNamespace(perf_counter=lambda: self.seconds)
-        )
-
-    def cut_off(self, how: BaseException) -> None:
-        self.seconds += 2
-        raise how
+from tests.clock import Clock
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+def clock() -> Clock:
+    return Clock()
+
+
+def cut_off(clock: Clock, how: BaseException) -> None:
+    """What ends a part after two seconds."""
+    clock.now += 2
+    raise how
 
 
 def test_parts_finished_before_a_kill_are_charged_and_the_one_cut_off_is_not(
     tmp_path: Path, clock: Clock
 ) -> None:
-    first = Stopwatch(tmp_path / "seconds.json", "a")
+    first = Stopwatch(tmp_path / "seconds.json", "a", clock)
     with first.part("one"):
-        clock.seconds += 4
+        clock.now += 4
     with pytest.raises(KeyboardInterrupt), first.part("two"):
-        clock.cut_off(KeyboardInterrupt())
-    again = Stopwatch(tmp_path / "seconds.json", "a")
+        cut_off(clock, KeyboardInterrupt())
+    again = Stopwatch(tmp_path / "seconds.json", "a", clock)
     with again.part("one"):
         pass  # found done
     with again.part("two"):
-        clock.seconds += 1
+        clock.now += 1
     assert again.total == pytest.approx(5)
 
 
 def test_a_part_that_fails_has_taken_its_time(tmp_path: Path, clock: Clock) -> None:
-    watch = Stopwatch(tmp_path / "seconds.json", "a")
+    watch = Stopwatch(tmp_path / "seconds.json", "a", clock)
     with pytest.raises(ValueError), watch.part("one"):
-        clock.cut_off(ValueError())
+        cut_off(clock, ValueError())
     assert watch.total == pytest.approx(2)
 
 

@@ -32,3 +32,8 @@ def tiny_class(side: int = 200) -> npt.NDArray[np.uint8]:
     mask[3, 3:8] = 2
     mask[100:109, 50:60] = 1
     return mask
+
+
+def noise(height: int, width: int, seed: int = 0) -> Image:
+    random = np.random.default_rng(seed)
+    return random.normal(size=(height, width, 3)).astype(np.float32)

@@ -32,7 +32,7 @@ from model.pixels import (
 )
 from model.saved_model import load_model
 from tests.model.conftest import blobs
-from tests.model.pixels.test_features import noise
+from tests.model.pixels.conftest import noise
 
 Pairs = list[tuple[Image, Mask]]
 

@@ -15,8 +15,7 @@ import pytest
 from model.arrays import Image
 from model.pixels import FeatureExtractor, FeatureStore, PixelSample, draw_sample, feature_store, features
 from model.pixels.feature_store import SHARE
-from tests.model.pixels.conftest import tiny_class
-from tests.model.pixels.test_features import noise
+from tests.model.pixels.conftest import noise, tiny_class
 
 IMAGE = noise(40, 50)
 MEGABYTE = 1_000_000

@@ -17,13 +17,9 @@ from model.arrays import Image
 from model.network import packaged_encoder
 from model.pixels import FeatureExtractor, draw_sample, features, filter_bank, pretrained
 from model.pixels.features import Level
+from tests.model.pixels.conftest import noise
 
 SIZES = [(1, 1), (1, 9), (2, 700), (33, 57), (64, 64)]
-
-
-def noise(height: int, width: int, seed: int = 0) -> Image:
-    random = np.random.default_rng(seed)
-    return random.normal(size=(height, width, 3)).astype(np.float32)
 
 
 def whole(extractor: FeatureExtractor, image: Image) -> npt.NDArray[np.float32]:

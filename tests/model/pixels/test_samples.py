@@ -8,8 +8,7 @@ from model.arrays import Image, Mask
 from model.errors import ImageError
 from model.pixels import FeatureExtractor, PixelSample, Scale, draw_sample
 from model.pixels.samples import PIXELS, RARE, draw_positions
-from tests.model.pixels.conftest import tiny_class
-from tests.model.pixels.test_features import noise
+from tests.model.pixels.conftest import noise, tiny_class
 
 
 def test_a_small_image_gives_all_its_pixels(filters: FeatureExtractor) -> None:
