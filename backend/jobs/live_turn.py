@@ -21,10 +21,11 @@ from backend.jobs.training import nothing_to_train_on
 from backend.labelstudio.skips import read_skips
 from backend.project import missing_images
 from backend.project.context import Context, Setup
+from backend.project.kept_labels import KeptLabels
 from backend.project.label_review import review
+from backend.project.labels import read_labels
 from backend.project.live_quality import LiveQuality
 from backend.project.missing_images import Lacks
-from backend.project.task_data import read_labels
 from backend.queue import pending_work, project_jobs
 from backend.queue.job_result import JobResult
 from backend.queue.pending_work import Begun, Work
@@ -68,8 +69,10 @@ def _take_turn(
     context: Context, setup: Setup, progress: Progress, job_id: str, begun: Begun
 ) -> tuple[str | None, str, str]:
     phases, quality = Phases(), LiveQuality(context.storage, context.folder, setup.config)
-    labels = read_labels(context, setup, progress, quality.see)
+    kept = KeptLabels.of(context, setup)
+    labels = read_labels(context, setup, progress, quality.see, kept=kept)
     quality.save()
+    kept.save()
     missing_images.remember(context, Lacks.TRAINING, labels.missing)
     notes = review(labels, setup.config)
     for subject, text in notes.items():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 
 from backend.jobs.promotion import deciding, keep, put_in_use
 from backend.jobs.round import features
 from backend.jobs.training import measured_record
 from backend.project.context import Context, Setup
 from backend.project.label_review import name_task, undecisive
-from backend.project.task_data import Labels
+from backend.project.labels import Labels
 from backend.queue.progress import Progress
 from backend.store.version_comparison import assign_folds
 from backend.store.version_record import Learner, VersionRecord
@@ -87,8 +88,12 @@ def _samples(
         progress("Reading labels", done, len(labels.ids))
         try:
             # Its address tells one image from another, as everywhere in a round.
-            image_digest = digest(labels.tasks[task]["data"])
-            found[task] = store.sample(image_digest, labels.images[task], labels.masks[task])
+            image_digest, mask = digest(labels.tasks[task]["data"]), labels.masks[task]
+            image = partial(labels.images.__getitem__, task)
+            content = labels.contents[task]
+            found[task] = store.sample(
+                image_digest, image, mask, size=(mask.shape[0], mask.shape[1]), content=content
+            )
         except ImageError as error:
             problems[task] = str(error)
             log.warning("task %s left out of the training: %s", task, error)

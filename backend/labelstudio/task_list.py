@@ -11,12 +11,11 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.labelstudio.client import TASKS_A_PAGE, LabelStudio, Project
-from backend.labelstudio.http.answers import Filter, Task
+from backend.labelstudio.client import TASKS_A_PAGE, LabelStudio, Project, changed_after, earlier
+from backend.labelstudio.http.answers import Task
 from model.files import write_bytes
 
 log = logging.getLogger(__name__)
@@ -33,11 +32,13 @@ TRIES = 2
 
 
 class Listed(NamedTuple):
-    """A task: whether Label Studio would serve it, whether it has an annotation that is no skip, its data."""
+    """A task: whether Label Studio would serve it, whether it has an annotation that is no skip, its data,
+    and when it or one of its annotations was changed last (ISO 8601; "" in the list of an early release)."""
 
     open: bool
     labelled: bool
     data: dict[str, Any]
+    changed: str = ""
 
 
 @dataclass
@@ -78,8 +79,8 @@ class TaskList:
         for task in tasks:
             labelled = bool(task.get("total_annotations"))
             open_ = not labelled and not task.get("is_labeled")
-            self.tasks[int(task["id"])] = Listed(open_, labelled, task["data"])
             changed = str(task.get("updated_at") or "")
+            self.tasks[int(task["id"])] = Listed(open_, labelled, task["data"], changed)
             if changed > self.latest:
                 self.latest, self.seen = changed, time.time()
 
@@ -89,10 +90,7 @@ class TaskList:
         if not self.latest:
             return ""
         back = 0.0 if self.read - self.seen > OVERLAP else OVERLAP
-        since = datetime.fromisoformat(self.latest) - timedelta(seconds=back)
-        return since.isoformat(timespec="microseconds").replace(
-            "+00:00", "Z"
-        )  # a time without them is refused
+        return earlier(self.latest, back)
 
     def count(self, project: Project) -> tuple[int, int]:
         """What Label Studio counts more than these: of tasks, and of labelled ones."""
@@ -125,7 +123,7 @@ def read_tasks(client: LabelStudio, project_id: int, folder: Path, *, whole: boo
     for _ in range(TRIES if found else 0):
         assert found is not None
         begun = time.time()
-        found.take_in(client.pages(project_id, _changed(found.since), TASKS_A_PAGE))
+        found.take_in(client.pages(project_id, changed_after(found.since), TASKS_A_PAGE))
         found.read = begun
         project = client.project(project_id)
         old = time.time() - found.listed > LONGEST or found.settings != _settings(project)
@@ -147,21 +145,10 @@ def _list_all(client: LabelStudio, number: int) -> TaskList:
     found = TaskList(_settings(client.project(number)), begun, latest, begun, begun)
     found.take_in(client.pages(number, [], TASKS_A_PAGE))
     if latest:  # what was changed on a page that had been read
-        found.take_in(client.pages(number, _changed(latest), TASKS_A_PAGE))
+        found.take_in(client.pages(number, changed_after(latest), TASKS_A_PAGE))
     more, labelled = found.count(client.project(number))
     found.offsets = (max(more, 0), labelled)  # fewer: some were deleted meanwhile, and the next call sees it
     return found
-
-
-def _changed(since: str) -> list[Filter]:
-    """The condition of tasks changed since a time; none for ""."""
-    changed: Filter = {
-        "filter": "filter:tasks:updated_at",
-        "operator": "greater",
-        "type": "Datetime",
-        "value": since,
-    }
-    return [changed] if since else []
 
 
 def _settings(project: Project) -> str:

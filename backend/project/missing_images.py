@@ -58,6 +58,12 @@ def add(context: Context, what: Lacks, tasks: Collection[int | str]) -> None:
         context.redis.hset(context.keys.missing, mapping={f"{what}:{task}": "" for task in tasks})
 
 
+def tasks(context: Context, what: Lacks) -> set[int]:
+    """The tasks whose images are missing."""
+    fields = [as_text(field).partition(":") for field in context.redis.hkeys(context.keys.missing)]
+    return {int(number) for lacks, _, number in fields if lacks == what}
+
+
 def note_without_mask(context: Context, errors: Mapping[int, Exception]) -> None:
     """Tasks that have no mask because of their image, by the error of each:
     told on the status page, and tried again, but for what will not pass."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 from scipy import ndimage
@@ -69,6 +71,25 @@ class Losses:
         self.lost_pixels.update(other.lost_pixels)
         self.masks += other.masks
         self.longest = max(self.longest, other.longest)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            name: list(value.items()) if isinstance(value, Counter) else value
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """What `to_dict` gave."""
+        return cls(**{name: _counter(value) for name, value in content.items()})
+
+
+def _counter(value: Any) -> Any:
+    """The counter that was written as a list of keys and counts; JSON makes lists of pairs of numbers."""
+    if not isinstance(value, list):
+        return value
+    return Counter({tuple(key) if isinstance(key, list) else key: count for key, count in value})
 
 
 def count_losses(mask: Mask, side: int) -> Losses:

@@ -77,6 +77,7 @@ class FeatureStore:
         mask: Mask | None = None,
         *,
         size: tuple[int, int] | None = None,
+        content: str | None = None,
     ) -> PixelSample:
         """The sample of a float32 (H, W, 3) image, from the store or drawn now.
 
@@ -84,10 +85,11 @@ class FeatureStore:
         `image_digest` names the image's content: the digest of its file or of its array, but not of its
         address, behind which it may change. An array is compared with the one whose sample was kept, so
         that a name that was used twice costs time, not the result. An image given as a function is only
-        read where its sample is not kept; it needs `size`, its (height, width).
+        read where its sample is not kept; it needs `size`, its (height, width), and is compared like an array
+        where the digest of its array is given as `content`.
         Raises ImageError for an image whose features cannot be computed.
         """
-        source = _source_of(image, size)
+        source = _source_of(image, size, content)
         plain = self._kept(self._path(image_digest, source), source, None)
         if mask is None or not plain.misses(mask):
             return plain
@@ -198,12 +200,14 @@ class _Source:
         return sample.size == self.size and self.content in (None, content)
 
 
-def _source_of(image: Image | Callable[[], Image], size: tuple[int, int] | None) -> _Source:
+def _source_of(
+    image: Image | Callable[[], Image], size: tuple[int, int] | None, content: str | None = None
+) -> _Source:
     if not callable(image):
         return _Source(lambda: image, (image.shape[0], image.shape[1]), digest_of_array(image))
     if size is None:
         raise ValueError("size is missing, which an image given as a function needs")
-    return _Source(image, size)
+    return _Source(image, size, content)
 
 
 def _read(path: Path, source: _Source, channels: int) -> tuple[PixelSample, str] | None:

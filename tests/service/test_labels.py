@@ -22,7 +22,7 @@ from backend.labelstudio.labels.regions import from_mask
 from backend.labelstudio.order import priorities
 from backend.project.context import Context, Setup, open_context
 from backend.project.label_review import review
-from backend.project.task_data import read_labels
+from backend.project.labels import read_labels
 from backend.queue import pending_work
 from backend.queue.job_result import JobResult
 from backend.queue.progress import Progress

@@ -26,8 +26,9 @@ from backend.labelstudio.names import original_name
 from backend.labelstudio.skips import read_skips
 from backend.project import missing_images
 from backend.project.context import Context, Setup
+from backend.project.labels import Labels, read_labels
 from backend.project.missing_images import Lacks
-from backend.project.task_data import Labels, TaskImages, read_labels, save_masks
+from backend.project.task_data import TaskImages, save_masks
 from backend.project_settings import FEWEST_LABELS_TO_RANK, ProjectSettings
 from backend.queue import pending_work, round_request
 from backend.queue.connection import KEPT_SECONDS, as_text
@@ -186,7 +187,7 @@ def _take_snapshot(
     known = {str(task["id"]): task for task in compared if str(task["id"]) not in left_out}
     known |= {identity: labels.tasks[identity] for identity in labels.masks}
     if work is not Work.ROUND:
-        sizes |= {identity: (len(image), len(image[0])) for identity, image in labels.images.items()}
+        sizes |= {identity: (mask.shape[0], mask.shape[1]) for identity, mask in labels.masks.items()}
     snapshot = Snapshot(
         round=folder.name,
         job=job_id,

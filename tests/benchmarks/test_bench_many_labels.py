@@ -1,0 +1,56 @@
+"""What a live turn costs where many images are labelled already, in a real Label Studio."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from backend.demo.server import LabelStudioServer
+from backend.queue.connection import connection
+from backend.queue.project_info import ProjectInfo
+from tests.benchmarks.test_bench_live import make_cells, settle, theirs, wait_for_features, wait_for_other
+from tests.stack import Annotator, Stack, connect, new_project, no_training, running_stack
+
+SIZE = 256
+"""Pixels of an image."""
+OPEN = 40
+"""Images that are not labelled."""
+TURNS = 3
+
+
+@pytest.mark.benchmark
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("count", [24, 100, 500])
+def test_turns_with_many_labels(label_studio: LabelStudioServer, tmp_path: Path, count: int) -> None:
+    """Processor seconds of the turns after the next labels; no U-Net is trained meanwhile."""
+    cells = make_cells(label_studio.files / f"many-{count}", count + OPEN, SIZE)
+    with running_stack(label_studio, tmp_path) as stack:
+        project = new_project(stack, cells, count=count + OPEN, title=f"{count} labels")
+        annotator = Annotator(stack, label_studio.admin)
+        for task in sorted(project.names)[:count]:
+            annotator.submit(task, project.regions(task))
+        with no_training(project.id):
+            connect(stack, project)
+            stack.configure(project, live=True, folds=3, strategy="herding", recipe={"max_side": SIZE})
+            wait_for_features(stack, project)
+            settle(stack, project)
+            for turn in range(1, TURNS + 1):
+                name, spent = ProjectInfo.load(connection(), project.id).round or "", theirs(stack)
+                following = annotator.next(project.id)
+                assert following is not None
+                annotator.submit(following["id"], project.regions(following["id"]))
+                wait_for_other(stack, project, name)
+                settle(stack, project)
+                print(
+                    f"\n{count} labels, turn {turn}: {turns(stack)[-1]:.1f} s of processor time,"
+                    f" {theirs(stack) - spent:.1f} s of Label Studio's",
+                    flush=True,
+                )
+
+
+def turns(stack: Stack) -> list[float]:
+    """Processor seconds of the live turns so far, as the log says."""
+    logs = "".join(log.read_text() for log in stack.logs.glob("*.log"))
+    return [float(seconds) for seconds in re.findall(r"live turn: .*; (\S+) s of processor time", logs)]
