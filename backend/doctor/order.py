@@ -6,6 +6,7 @@ from backend.doctor.label_studio import connect
 from backend.doctor.redis_server import open_redis
 from backend.finding import Finding, Severity
 from backend.labelstudio.order import priorities
+from backend.labelstudio.order.next_places import find_misplaced
 from backend.queue import project_jobs
 from backend.queue.pending_work import Work
 from backend.settings import Settings
@@ -45,6 +46,13 @@ def check_order(settings: Settings, project_id: int) -> list[Finding]:
         text = (
             f"{len(missing)} of {open_tasks} open tasks have no place in {record.round} and come last, at"
             f" random: task {missing[0]}"
+        )
+        return [Finding("order", Severity.WARNING, text, command)]
+    wrong = find_misplaced(client, project_id, record.first)
+    if wrong and not project_jobs.active(redis, project_id, Work.LIVE):
+        text = (
+            f"task {wrong[0]} is not served in its place in {record.round}: a new order was cut off while it"
+            " was written; the next look at the project, within a minute, corrects it"
         )
         return [Finding("order", Severity.WARNING, text, command)]
     return [Finding("order", Severity.OK, f"{record.round} orders all {open_tasks} open tasks")]

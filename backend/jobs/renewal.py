@@ -100,6 +100,7 @@ def renew_masks(
             record,
             round=name,
             over="",
+            first=[],
             version=version,
             drawn_for=drawn_for(config),
             time=now(),
@@ -153,7 +154,7 @@ def renew_next(
     prepare(context, name, version, config, order, regions, progress, unmasked=unmasked, reasons=reasons)
     regions = unmasked.hide(regions)
     after = dataclasses.replace(
-        next_places.take_over(record, record),
+        next_places.take_over(record, record, order),
         round=name,
         version=version,
         time=now(),

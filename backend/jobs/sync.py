@@ -14,7 +14,7 @@ from backend.errors import UnknownProjectError, VersionError
 from backend.jobs.masks.predict_masks import draw, note_drawn
 from backend.jobs.masks.refit import refit_masks
 from backend.jobs.promotion import cache_version
-from backend.jobs.round import features
+from backend.jobs.round import features, next_places
 from backend.jobs.round.finish import tell_round
 from backend.jobs.round.start import FIRST_ORDER, compares_pixels
 from backend.jobs.superseded import clear_superseded
@@ -295,6 +295,7 @@ def _want(context: Context, work: Work) -> bool:
 def _keep_in_force(context: Context, setup: Setup, record: RoundRecord) -> None:
     """Connecting a backend, or a person, may have set another version; then the order is not served."""
     if setup.project.model_version == record.served_as:
+        next_places.restore(context, record)
         return
     if context.client.versions(context.project_id).get(record.served_as):
         log.info("%r back to %s", setup.project.model_version, record.served_as)

@@ -92,6 +92,7 @@ class RoundRecord:
     learnt: str = ""  # the pixel classifier that had learnt the labels, in a live turn
     requested: bool = False  # a person asked for another strategy, budget or options than the project's
     over: str = ""  # the round whose predictions it wrote its next places and masks over; else it has its own
+    first: list[int] = field(default_factory=list)  # the tasks that it put first there
 
     @property
     def served_as(self) -> str:

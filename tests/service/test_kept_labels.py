@@ -14,6 +14,7 @@ import pytest
 from redis import Redis
 
 from backend.demo.server import LabelStudioServer
+from backend.labelstudio.http.answers import Region
 from backend.labelstudio.image_cache import ImageCache, prune
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
@@ -47,7 +48,7 @@ class Lab:
     def change(self, annotation: int, **fields: Any) -> None:
         self.http.patch(f"/api/annotations/{annotation}/", json=fields).raise_for_status()
 
-    def regions(self, number: int) -> list[dict[str, Any]]:
+    def regions(self, number: int) -> list[Region]:
         """The discs of a picture as regions."""
         return from_mask(picture(number)[1], parse(EXAMPLE))
 

@@ -84,6 +84,11 @@ class Lab:
         found = self.context.client.task_predictions(task)
         return any(item.regions for item in found if item.model_version == self.record.served_as)
 
+    def row(self, task: int) -> int:
+        """The number of a task's prediction in the order in force."""
+        found = self.context.client.task_predictions(task)
+        return next(item.id for item in found if item.model_version == self.record.served_as)
+
     def train_unet(self, change: float) -> str:
         """A U-Net of the same labels comes, so much better on the held-out images; returns its name."""
         newest = self.context.versions.newest_record(Learner.PIXEL)
@@ -319,6 +324,11 @@ def test_in_a_large_project_the_next_tasks_come_first(lab: Lab, monkeypatch: pyt
         with pytest.raises(_Killed):
             _take_turn(lab, "live-killed")
     assert lab.record == first
+    lab.http.patch(f"/api/predictions/{lab.row(before[-2])}/", json={"score": 1e-9}).raise_for_status()
+    assert [each.severity for each in check_order(lab.context.settings, lab.project)] == ["warning"]
+    entry_points.look(lab.project)
+    assert lab.served()[:2] == [task for task in first.first if task != served[0]]
+    assert [each.severity for each in check_order(lab.context.settings, lab.project)] == ["ok"]
     _take_turn(lab, "live-killed")
     assert (lab.record.served_as, lab.record.version, lab.rows()) == (base, "v2", rows)
     assert lab.served()[:3] == lab.record.order[:3]

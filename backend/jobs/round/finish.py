@@ -86,7 +86,7 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
                 return over
             record, regions = _drafted(context, folder, snapshot, ranking, order, progress)
             if over is not None and next_places.can_change(context, over, len(order)):
-                record = next_places.take_over(record, over)
+                record = next_places.take_over(record, over, order)
             phases.end("masks")
         _put_in_force(context, record, regions, progress)
         phases.end("writing")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from backend.labelstudio.order import priorities
-from backend.labelstudio.order.next_places import put_first
+from backend.labelstudio.order.next_places import find_misplaced, put_first
 from backend.labelstudio.order.rounds import Regions
 from backend.project.context import Context
 from backend.project.explanation import explain
@@ -36,10 +36,11 @@ def can_change(context: Context, over: RoundRecord, count: int) -> bool:
     return count > WHOLE and context.client.project(context.project_id).model_version == over.served_as
 
 
-def take_over(record: RoundRecord, over: RoundRecord) -> RoundRecord:
-    """The record of a round whose next tasks are put first in the order of `over`, most of whose masks stay
-    on show."""
-    return dataclasses.replace(record, over=over.served_as, drawn_for=over.drawn_for)
+def take_over(record: RoundRecord, over: RoundRecord, order: Sequence[int]) -> RoundRecord:
+    """The record of a round whose next tasks, the first of an `order` over all open ones, are put first in
+    the order of `over`, most of whose masks stay on show."""
+    first = list(order[: max(NEXT, len(record.batch))])
+    return dataclasses.replace(record, over=over.served_as, first=first, drawn_for=over.drawn_for)
 
 
 def put_next(
@@ -49,8 +50,9 @@ def put_next(
     regions: Mapping[int, Regions],
     progress: Progress,
 ) -> None:
-    """Put the first tasks of an `order` over all open ones first; safe to repeat with the same record."""
-    started, count = time.monotonic(), len(order)
+    """Put the next tasks of a record first, and those of before where they are in the `order` over all open
+    ones; safe to repeat with the same record."""
+    started = time.monotonic()
 
     def start() -> None:
         progress.too_late_to_stop()
@@ -61,9 +63,9 @@ def put_next(
         context.client,
         context.project_id,
         record.over,
-        order[: max(NEXT, len(record.batch))],
+        record.first,
         explain(regions, record, context.task_names),
-        {task: priorities.score_of(rank, count) for rank, task in enumerate(order, start=1)},
+        _scores(order),
         go_on=start,
     )
     log.info(
@@ -73,3 +75,20 @@ def put_next(
         written,
         time.monotonic() - started,
     )
+
+
+def restore(context: Context, record: RoundRecord) -> bool:
+    """Put the next tasks of the order in force first again, where a turn that was killed while it put others
+    there has left both; returns whether that was so. The masks that it wrote stay, as they are newer."""
+    if not find_misplaced(context.client, context.project_id, record.first):
+        return False
+    left = context.list_tasks().open
+    order = [task for task in record.order if task in left]
+    first = [task for task in record.first if task in left]
+    put_first(context.client, context.project_id, record.over, first, {}, _scores(order))
+    log.warning("%s: the next tasks come first again, among which others had been put", record.round)
+    return True
+
+
+def _scores(order: Sequence[int]) -> dict[int, float]:
+    return {task: priorities.score_of(rank, len(order)) for rank, task in enumerate(order, start=1)}

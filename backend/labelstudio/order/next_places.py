@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 
 from backend.errors import PriorityError
 from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED, LabelStudio
@@ -96,12 +97,23 @@ def _require(client: LabelStudio, project_id: int, in_force: str) -> None:
         )
 
 
+def find_misplaced(client: LabelStudio, project_id: int, first: Sequence[int]) -> list[int]:
+    """Those of the tasks `first` that are not served first, in this order; those that are labelled or deleted
+    need not be."""
+    served = [place.task_id for place in next_tasks(client, project_id, len(first))] if first else []
+    placed = set(served)
+    still = [task for task in first if task in placed or _is_open(client, project_id, task)]
+    return [task for task, other in zip_longest(still, served[: len(still)]) if task != other]
+
+
+def _is_open(client: LabelStudio, project_id: int, task: int) -> bool:
+    alone: Filter = {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": task}
+    return bool(client.query(project_id, [*UNLABELLED, alone], page_size=1)["tasks"])
+
+
 def _verify(client: LabelStudio, project_id: int, first: Sequence[int]) -> None:
     """Raise PriorityError unless what is served first are those tasks, less those that are gone."""
-    served = [place.task_id for place in next_tasks(client, project_id, len(first))]
-    wanted = [task for task in first if task in set(served)]
-    if served[: len(wanted)] != wanted:
-        wrong = [task for task, other in zip(wanted, served, strict=False) if task != other]
+    if wrong := find_misplaced(client, project_id, first):
         raise PriorityError(
             f"Label Studio serves project {project_id} in another order than was written, from"
             f" {named(wrong[:1])} on; the next label, or recomputing the queries, writes it again."

@@ -7,7 +7,7 @@ import pytest
 
 from backend.errors import PriorityError
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.order.next_places import FRONT, put_first
+from backend.labelstudio.order.next_places import FRONT, find_misplaced, put_first
 from backend.labelstudio.order.priorities import in_order, order, score_of, write_order
 from tests.backend.labelstudio.conftest import Annotator, MakeProject, add_tasks
 from tests.backend.labelstudio.test_priorities import held, mask_regions, shuffled
@@ -46,6 +46,24 @@ def test_the_next_tasks_come_first_and_the_others_keep_their_places(
     assert put_first(client, project.id, ROUND, [new, 10**9, before[3]], {new: mask_regions(2)}, behind) == 3
     assert held(client, project.id)[:2] == [new, before[3]]
     assert client.versions(project.id) == {ROUND: 13}
+
+
+def test_a_task_that_is_not_served_in_its_place_is_told(
+    client: LabelStudio, make_project: MakeProject, annotators: list[Annotator]
+) -> None:
+    """Also one that Label Studio does not serve at all; one that is labelled or deleted needs no place."""
+    project = make_project(5)
+    a, b, c, d, e = project.tasks
+    write_order(client, project.id, ROUND, in_order(project.tasks))
+    assert find_misplaced(client, project.id, []) == []
+    assert find_misplaced(client, project.id, [a, 10**9, b]) == []
+    assert find_misplaced(client, project.id, [b, a, c]) == [b, a]
+    assert find_misplaced(client, project.id, [a, e]) == [e]
+    (row,) = client.task_predictions(b)
+    client.delete_predictions([row.id])
+    assert find_misplaced(client, project.id, [a, b, c]) == [b, c]
+    annotators[1].submit(b)
+    assert find_misplaced(client, project.id, [a, b, c, d]) == []
 
 
 def test_another_order_is_not_touched(client: LabelStudio, make_project: MakeProject) -> None:
