@@ -50,6 +50,7 @@ ROOMS = [
     "backend.labelstudio.connect",
     "backend.queue",
     "backend.project",
+    "backend.project.labels",
     "backend.jobs.masks",
     "backend.export",
     "backend.jobs.round",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backend.doctor.redis_server import open_redis
 from backend.errors import VersionError
 from backend.finding import Finding, Severity
-from backend.project.label_review import SUBJECT
+from backend.project.labels.review import SUBJECT
 from backend.queue.connection import Keys, as_text
 from backend.settings import Settings
 from backend.store.storage import Storage

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from backend.errors import BackendError, LabelStudioError, RegionError, TaskImageError, VersionError
 from backend.export.sources import Source, Sources, draw_label
 from backend.jobs.masks.pre_annotation import PreAnnotator
-from backend.labelstudio.client import IDS_A_PAGE
+from backend.labelstudio.client import TASKS_A_PAGE
 from backend.labelstudio.http.answers import Task
 from backend.labelstudio.images import one_image
 from backend.labelstudio.names import original_name
@@ -86,7 +86,11 @@ def export_masks(
     UnreachableError when Label Studio goes away meanwhile.
     """
     setup = context.setup()
-    tasks = list(context.client.pages(context.project_id, [], IDS_A_PAGE))
+    tasks: list[Task] = []
+    for task in context.client.pages(context.project_id, [], TASKS_A_PAGE):
+        tasks.append(task)
+        if len(tasks) % TASKS_A_PAGE == 0:
+            on_progress("Reading the project", len(tasks), max(len(tasks), setup.project.tasks))
     version = context.versions.current() or NO_VERSION
     if version == NO_VERSION and not context.client.count(context.project_id, "labelled"):
         raise BackendError(

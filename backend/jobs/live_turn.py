@@ -21,9 +21,9 @@ from backend.jobs.training import nothing_to_train_on
 from backend.labelstudio.skips import read_skips
 from backend.project import missing_images
 from backend.project.context import Context, Setup
-from backend.project.kept_labels import KeptLabels
-from backend.project.label_review import review
-from backend.project.labels import read_labels
+from backend.project.labels.kept_labels import KeptLabels
+from backend.project.labels.labels import read_labels
+from backend.project.labels.review import review
 from backend.project.live_quality import LiveQuality
 from backend.project.missing_images import Lacks
 from backend.queue import pending_work, project_jobs

@@ -10,8 +10,8 @@ from backend.jobs.promotion import deciding, keep, put_in_use
 from backend.jobs.round import features
 from backend.jobs.training import measured_record
 from backend.project.context import Context, Setup
-from backend.project.label_review import name_task, undecisive
-from backend.project.labels import Labels
+from backend.project.labels.labels import Labels
+from backend.project.labels.review import name_task, undecisive
 from backend.queue.progress import Progress
 from backend.store.version_comparison import assign_folds
 from backend.store.version_record import Learner, VersionRecord

@@ -14,8 +14,8 @@ from backend.errors import StoppedError
 from backend.jobs.promotion import deciding, keep, put_in_use
 from backend.project import missing_images
 from backend.project.context import Context, Setup
-from backend.project.label_review import name_task, nothing_to_learn, review, undecisive
-from backend.project.labels import Labels, read_labels
+from backend.project.labels.labels import Labels, read_labels
+from backend.project.labels.review import name_task, nothing_to_learn, review, undecisive
 from backend.project.live_quality import LiveQuality
 from backend.project.missing_images import Lacks
 from backend.queue import pending_work

@@ -20,8 +20,8 @@ from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.project import missing_images
 from backend.project.context import Context, open_context
-from backend.project.kept_labels import KeptLabels
-from backend.project.labels import Labels, read_labels
+from backend.project.labels.kept_labels import KeptLabels
+from backend.project.labels.labels import Labels, read_labels
 from backend.project.missing_images import Lacks
 from backend.run.redis_server import EmbeddedRedis
 from tests.service.conftest import TINY, picture, use_settings

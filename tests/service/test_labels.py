@@ -21,8 +21,8 @@ from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.labelstudio.order import priorities
 from backend.project.context import Context, Setup, open_context
-from backend.project.label_review import review
-from backend.project.labels import read_labels
+from backend.project.labels.labels import read_labels
+from backend.project.labels.review import review
 from backend.queue import pending_work
 from backend.queue.job_result import JobResult
 from backend.queue.progress import Progress

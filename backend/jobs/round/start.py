@@ -26,7 +26,7 @@ from backend.labelstudio.names import original_name
 from backend.labelstudio.skips import read_skips
 from backend.project import missing_images
 from backend.project.context import Context, Setup
-from backend.project.labels import Labels, read_labels
+from backend.project.labels.labels import Labels, read_labels
 from backend.project.missing_images import Lacks
 from backend.project.task_data import TaskImages, save_masks
 from backend.project_settings import FEWEST_LABELS_TO_RANK, ProjectSettings

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from backend.labelstudio.labels.config import LabelConfig
-from backend.project.labels import Labels
+from backend.project.labels.labels import Labels
 from model.data.small_objects import warn_of_losses
 
 SUBJECT = "labels"

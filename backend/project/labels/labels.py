@@ -16,7 +16,7 @@ from backend.labelstudio.labels.regions import draw_regions
 from backend.labelstudio.names import original_name
 from backend.project import missing_images
 from backend.project.context import Context, Setup
-from backend.project.kept_labels import KeptLabels, Label
+from backend.project.labels.kept_labels import KeptLabels, Label
 from backend.project.missing_images import Lacks
 from backend.project.task_data import DOWNLOADS, TaskImages
 from backend.queue.task_names import keep_names

@@ -1,0 +1,1 @@
+"""What annotators have labelled: read, kept, and looked through for what seems wrong."""
