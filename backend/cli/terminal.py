@@ -110,6 +110,9 @@ def describe(state: ProjectStatus) -> str:
         )
         lines += [f"           {version.choice}"] if version.choice else []
         lines += [f"           {state.learning.text}"] if state.learning else []
+        if state.learning and state.learning.suspects:
+            named = ", ".join(f"{each.title}, dice {each.dice:.2f}" for each in state.learning.suspects)
+            lines.append(f"           Out of line with the other labels, of those that came since: {named}")
     else:
         training = running is not None and running.kind == "training"
         lines.append(
@@ -142,6 +145,8 @@ def describe(state: ProjectStatus) -> str:
         served = f" ({served_text(place.served_to)})" if place.served_to else ""
         reason = f": {place.summary}" if place.summary else ""
         lines.append(f"  {number:>6}{mark} {place.title}{reason}{served}")
+    if state.undrawn:
+        lines.append(f"  masks    {state.undrawn} are still to be drawn, when the machine has time")
     if state.skipped.count:
         named = _numbers(state.skipped.tasks, state.skipped.count)
         lines.append(f"  skipped  {named}; python -m backend unskip --project {state.project} puts them back")
@@ -234,8 +239,9 @@ def describe_rollback(plan: RollbackPlan) -> str:
     if plan.stops_round:
         lines.append(f"A round runs or waits: it begins anew with {to.name} afterwards.")
     if plan.training:
-        lines.append(f"A training runs: its version takes the place of {to.name} unless it is clearly worse.")
+        lines.append(f"A training runs: its version takes the place of {to.name} unless it is worse.")
     if before:
+        lines.append(f"It holds until a version that has learnt new labels is not worse than {to.name}.")
         lines.append(f"To undo it: python -m backend rollback --project {plan.project} {before.name}")
     return "\n".join(lines)
 

@@ -10,16 +10,27 @@ from enum import StrEnum
 import numpy as np
 
 from backend.errors import VersionError
-from backend.store.version_comparison import common_tasks, figures, incomparable, on_tasks
+from backend.store.version_comparison import (
+    LITTLE,
+    TOLERANCE,
+    common_tasks,
+    figures,
+    incomparable,
+    on_tasks,
+)
 from backend.store.version_record import VersionRecord
 from backend.store.versions import Versions
 
-LITTLE = 0.01
-"""Dice: a smaller difference is no news."""
 FEWEST_IMAGES = 3
 """A comparison on fewer tells nothing of a trend."""
 LOOKED_BACK = 12
-"""Versions in use before the present one that it is compared with."""
+"""Versions in use before the present one that it is compared with, beside those in use first."""
+FIRST = 3
+"""Versions in use first: one of them is where it began, whatever has come since."""
+SUSPECTS = 3
+"""Labels that may have spoilt a version; more are no hint."""
+OUT_OF_LINE = 0.1
+"""Dice below the mean of the others from which on a label is out of line with them."""
 
 
 class Trend(StrEnum):
@@ -33,12 +44,28 @@ class Trend(StrEnum):
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """A label that may have spoilt a version: a network that learnt all others disagrees with it."""
+
+    task: int
+    dice: float  # held-out, of the version that is worse
+    name: str = ""  # of its image file, as far as it is known
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.name} (task {self.task})" if self.name else f"task {self.task}"
+
+
+@dataclass(frozen=True)
 class LearningTrend:
-    """A sentence for people; `back_to` is the version that it advises to go back to."""
+    """A sentence for people; `back_to` is the version that it advises to go back to, `suspects` the labels
+    that have come since and are most out of line with the others."""
 
     trend: Trend
     text: str
     back_to: str | None = None
+    suspects: tuple[Suspect, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +89,8 @@ class _Comparison:
 
 
 def judge_trend(versions: Versions) -> LearningTrend | None:
-    """Compare the version in use with the best used before it; None before there is a version.
+    """Compare the version in use with the best used before it, or, where none is better, with where it began;
+    None before there is a version.
 
     "Worse" is said where its mean held-out dice on the same images is lower by at least 0.01 and by more than
     the standard error of the differences; "falling" where that holds for the version used just before it as
@@ -93,29 +121,43 @@ def judge_trend(versions: Versions) -> LearningTrend | None:
 
 
 def _worse(current: VersionRecord, best: _Comparison, before: VersionRecord) -> LearningTrend:
-    good = best.earlier
+    good, dice = best.earlier, figures(best.mine, best.other)
+    told = f"{current.name} is worse than {good.name}{_on(best)}"
+    suspects = find_suspects(current, good)
     again = _compare(before, [good]) if before.name != good.name else []
     if again and again[0].change < 0 and again[0].telling:
-        dice = f"{figures(best.mine, best.other)}"
-        return LearningTrend(
-            Trend.FALLING,
-            f"{current.name} is worse than {good.name}{_on(best)}, twice running ({dice}): look at the last"
-            f" labels, or roll back to {good.name}.",
-            good.name,
-        )
+        text = f"{told}, twice running ({dice}): look at the last labels, or roll back to {good.name}."
+        return LearningTrend(Trend.FALLING, text, good.name, suspects)
     return LearningTrend(
         Trend.WORSE,
-        f"{current.name} is worse than {good.name}{_on(best)}: {figures(best.mine, best.other)}."
-        " Once may be chance; the next version tells.",
+        f"{told}: {dice}. Once may be chance, so it is in use; a version that is clearly worse, by more than"
+        f" {TOLERANCE:.2f}, would not be. The next one tells, or roll back to {good.name}.",
         good.name,
+        suspects,
     )
 
 
+def find_suspects(worse: VersionRecord, good: VersionRecord) -> tuple[Suspect, ...]:
+    """The labels that only the worse of two versions has learnt, and that agree clearly less than the others
+    with what a network predicts that learnt all but them; the least first.
+
+    A hard image is one as well: people are to look, nothing is decided by it.
+    """
+    telling = {task: dice for task, dice in worse.held_out.items() if task not in worse.undecisive}
+    new = {task: dice for task, dice in telling.items() if good.tasks.get(task) != worse.tasks.get(task)}
+    old = [dice for task, dice in telling.items() if task not in new]
+    if not old:
+        return ()
+    limit = float(np.mean(old)) - OUT_OF_LINE
+    found = sorted((dice, int(task)) for task, dice in new.items() if dice < limit)
+    return tuple(Suspect(task, dice) for dice, task in found[:SUSPECTS])
+
+
 def _used(versions: Versions) -> list[VersionRecord]:
-    """The version in use and those used before it, the newest use first."""
-    names = dict.fromkeys(use.version for use in reversed(versions.uses.all()))
+    """The version in use and those used before it, the newest use first: the last ones, and the first."""
+    names = list(dict.fromkeys(use.version for use in reversed(versions.uses.all())))
     found = []
-    for name in list(names)[: LOOKED_BACK + 1]:
+    for name in dict.fromkeys([*names[: LOOKED_BACK + 1], *names[-FIRST:]]):
         try:
             found.append(versions.record(name))
         except VersionError:

@@ -15,6 +15,7 @@ class Picture(TypedDict):
     name: str  # of the image file
     picture: bool  # whether there is one
     hidden: NotRequired[bool]  # whether the image is shown without its mask
+    mask: NotRequired[bool]  # whether the model has found something in it; missing where it has not looked
 
 
 NO_PICTURE: Picture = {"name": "", "picture": False}

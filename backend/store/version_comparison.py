@@ -16,6 +16,8 @@ FEWER = "trained on fewer labels"
 """How the reason of such a version begins when it could not be compared."""
 TOLERANCE = 0.05
 """A held-out dice lower by more than this, and by more than its standard error, is clearly worse."""
+LITTLE = 0.01
+"""Dice: a smaller difference is no news. One lower by more, and by more than its standard error, is worse."""
 
 
 def assign_folds(tasks: list[str], count: int, previous: Mapping[str, int]) -> dict[str, int]:
@@ -40,7 +42,9 @@ def assign_folds(tasks: list[str], count: int, previous: Mapping[str, int]) -> d
     return {task: folds[task] for task in tasks}
 
 
-def compare(new: VersionRecord, current: VersionRecord | None, *, measured: bool = True) -> tuple[bool, str]:
+def compare(
+    new: VersionRecord, current: VersionRecord | None, *, measured: bool = True, chosen: bool = False
+) -> tuple[bool, str]:
     """Whether a new version may take the place of the current one, and why.
 
     Both were measured by the same procedure, on networks that had not seen the task, in the same folds (see
@@ -52,6 +56,8 @@ def compare(new: VersionRecord, current: VersionRecord | None, *, measured: bool
     where they cannot be compared, when it knows more labels.
     Where nothing can be compared, a version of fewer labels than the current one waits to be chosen by a
     person, unless versions are not `measured` at all (a setting).
+    What a person has `chosen` gives way only to what is not worse; anything else, to what is not clearly
+    worse.
     """
     if current is None:
         return True, "the first version"
@@ -83,13 +89,15 @@ def compare(new: VersionRecord, current: VersionRecord | None, *, measured: bool
         return mine > other, text if mine > other else f"{text}, so {current.name} stays in use"
     differences = np.array([new.held_out[task] - current.held_out[task] for task in common])
     error = float(differences.std(ddof=1) / math.sqrt(len(common))) if len(common) > 1 else 0.0
-    allowed = max(TOLERANCE, error)
+    allowed = max(LITTLE if chosen else TOLERANCE, error)
     change = float(differences.mean())
     text = (
         f"held-out dice {change:+.3f} against {current.name} on {len(common)} tasks that both were"
         " measured on"
     )
     if change < -allowed:
+        if chosen:
+            return False, f"{text}: worse, so {current.name}, which a person chose, stays in use"
         return False, f"{text}: clearly worse (more than {allowed:.3f}), so {current.name} stays in use"
     return True, text
 
@@ -199,10 +207,12 @@ def decide(new: VersionRecord, versions: Versions, *, measured: bool = True) -> 
     """Whether a new version is to be put in use, and why: `compare` to the one in use now.
 
     After a rollback, a training that learnt nothing new since (the same labels and settings as a version that
-    was passed over) would only undo it, so its version waits to be chosen by a person.
+    was passed over) would only undo it, so its version waits to be chosen by a person. With new labels, the
+    rollback holds until a version is not worse than the one that was chosen.
     """
     use = versions.uses.current()
-    if use is not None and use.by == ROLLBACK:
+    chosen = use is not None and use.by == ROLLBACK
+    if use is not None and chosen:
         names = versions.names()
         for name in names[names.index(use.version) + 1 :] if use.version in names else ():
             if name != new.name and versions.record(name).same_training(new):
@@ -214,4 +224,4 @@ def decide(new: VersionRecord, versions: Versions, *, measured: bool = True) -> 
                         " same"
                     ),
                 )
-    return compare(new, versions.current_record(), measured=measured)
+    return compare(new, versions.current_record(), measured=measured, chosen=chosen)

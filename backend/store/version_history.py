@@ -12,6 +12,8 @@ from backend.store.storage import Storage
 
 KEPT = 200
 """Changes that are remembered, the newest last."""
+FIRST_KEPT = 3
+"""The first changes, remembered beside them: where the model began."""
 ON_PAGE = "asked for on the status page"
 """The reason of what somebody asked for by a button of that page."""
 TRAINING = "training"
@@ -83,5 +85,7 @@ class Uses:
 
     def add(self, use: Use) -> None:
         """Put a use in force, after those before it."""
-        earlier = [each.to_dict() for each in self.all()][-KEPT + 1 :]
+        earlier = [each.to_dict() for each in self.all()]
+        if len(earlier) >= KEPT:
+            earlier = [*earlier[:FIRST_KEPT], *earlier[FIRST_KEPT + 1 - KEPT :]]
         self._storage.write_json(self._name, use.to_dict() | {"earlier": earlier})

@@ -67,6 +67,30 @@ def test_better_is_said_against_where_it_began(versions: Versions) -> None:
     )
 
 
+def test_where_it_began_stays_the_same_however_many_come(versions: Versions) -> None:
+    """The first version that it was told against slid along, a label at a time."""
+    for number in range(1, 18):
+        use(versions, f"v{number}", 0.6 + number / 100)
+    found = judge_trend(versions)
+    assert found is not None
+    assert "than v1 on" in found.text
+
+
+def test_the_labels_that_may_have_spoilt_it_are_named(versions: Versions) -> None:
+    """Of those that came since, or were changed, the ones that the others contradict, the least first."""
+    images = dict.fromkeys(IMAGES, 0.8)
+    versions.save(network(), record("v1", images, tasks=dict.fromkeys(IMAGES, "a")))
+    versions.make_current("v1", by="training")
+    learnt = dict.fromkeys([*IMAGES, "11", "12", "13"], "a") | {"3": "drawn anew"}
+    dices = dict.fromkeys(IMAGES, 0.7) | {"3": 0.2, "4": 0.1, "11": 0.3, "12": 0.68, "13": 0.0}
+    versions.save(network(), record("v2", dices, tasks=learnt, undecisive=("13",)))
+    versions.make_current("v2", by="training")
+    found = judge_trend(versions)
+    assert found is not None
+    assert found.trend == Trend.WORSE
+    assert [(each.task, each.dice) for each in found.suspects] == [(3, 0.2), (11, 0.3)]
+
+
 def test_after_a_rollback_the_version_in_use_is_judged(versions: Versions) -> None:
     use(versions, "v1", 0.8)
     use(versions, "v2", 0.7)

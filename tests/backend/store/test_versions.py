@@ -252,12 +252,16 @@ def test_it_is_remembered_what_was_in_use(tmp_path: Path) -> None:
 
 
 def test_the_memory_is_bounded(tmp_path: Path) -> None:
-    """The newest stay."""
+    """The newest stay, and the first, against which it is told how far the model has come."""
     versions = Versions(Storage(tmp_path), 7)
-    for number in range(KEPT + 5):
+    earlier = [Use(f"v{number}", now(), TRAINING).to_dict() for number in range(KEPT - 1)]
+    versions.storage.write_json(
+        "projects/7/current.json", Use(f"v{KEPT - 1}", now(), TRAINING).to_dict() | {"earlier": earlier}
+    )
+    for number in range(KEPT, KEPT + 5):
         versions.uses.add(Use(f"v{number}", now(), TRAINING))
-    assert len(versions.uses.all()) == KEPT
-    assert versions.uses.all()[-1].version == f"v{KEPT + 4}"
+    kept = [use.version for use in versions.uses.all()]
+    assert (len(kept), kept[0], kept[-1]) == (KEPT, "v0", f"v{KEPT + 4}")
 
 
 def test_a_training_without_new_labels_does_not_undo_a_rollback(tmp_path: Path) -> None:
@@ -282,3 +286,19 @@ def test_a_training_without_new_labels_does_not_undo_a_rollback(tmp_path: Path) 
     ]  # clearly worse than v1, which is in use
     versions.make_current("v3", by=ROLLBACK)
     assert decide(record("v4", {"1": 0.8, "2": 0.8}), versions)[0]  # nothing was passed over
+
+
+def test_a_rollback_holds_until_a_version_is_not_worse(tmp_path: Path) -> None:
+    """Not only until the next label: that one learns from the label that spoilt the model, too."""
+    versions = Versions(Storage(tmp_path), 7)
+    saved(versions, record("v1", {"1": 0.8, "2": 0.8, "3": 0.8}), record("v2", {"1": 0.7}))
+    versions.make_current("v1", by=TRAINING)
+    lower = record("v3", {"1": 0.77, "2": 0.77, "3": 0.77, "4": 0.5})
+    assert decide(lower, versions)[0]  # within the tolerance
+    versions.make_current("v2", by=TRAINING)
+    versions.make_current("v1", by=ROLLBACK, who="ada")
+    published, reason = decide(lower, versions)
+    assert not published
+    assert "v1, which a person chose, stays in use" in reason
+    assert decide(record("v3", {"1": 0.795, "2": 0.795, "3": 0.795}), versions)[0]
+    assert decide(record("v3", {"1": 0.9, "2": 0.9, "3": 0.5}), versions)[0]  # by chance, as far as is known
