@@ -5,6 +5,7 @@ from __future__ import annotations
 from backend.doctor.label_studio import connect
 from backend.doctor.redis_server import open_redis
 from backend.finding import Finding, Severity
+from backend.labelstudio.connect.record import Record
 from backend.labelstudio.order import priorities
 from backend.labelstudio.order.next_places import find_misplaced
 from backend.queue import project_jobs
@@ -23,6 +24,9 @@ def check_order(settings: Settings, project_id: int) -> list[Finding]:
     open_tasks = client.count(project_id, "unlabelled")
     if not open_tasks:
         return [Finding("order", Severity.OK, "no task is open")]
+    if Record(Storage.of(settings), project_id).disconnected:
+        text = "the project is disconnected: Label Studio serves its tasks by its own rule"
+        return [Finding("order", Severity.OK, text)]
     if project_jobs.active(redis, project_id, Work.ROUND):
         return [Finding("order", Severity.OK, "is being computed just now; look again when it is done")]
     if record is None:

@@ -53,7 +53,7 @@ def plan_disconnection(client: LabelStudio, project_id: int, own: OwnService, re
     """
     plan = Plan([], [])
     options, kept = client.project_options(project_id), record.read()
-    _connections(client, project_id, own, plan)
+    _connections(client, project_id, own, record, plan)
     _settings(client, project_id, options, kept, plan)
     _tabs(client, project_id, str(options.get("label_config") or ""), kept, plan)
     return plan
@@ -73,17 +73,23 @@ def disconnect(plan: Plan) -> list[Finding]:
     return found
 
 
-def _connections(client: LabelStudio, project_id: int, own: OwnService, plan: Plan) -> None:
+def _connections(client: LabelStudio, project_id: int, own: OwnService, record: Record, plan: Plan) -> None:
     for hook in client.webhooks(project_id):
         if hook.get("project") == project_id and own.is_hook(hook):
             remove = partial(client.delete_webhook, int(hook["id"]))
             plan.changes.append(Change("webhook", f"the webhook to {hook['url']} is removed", remove))
     for backend in own.of_these(client.ml_backends(project_id)):
-        extra = backend.get("extra_params")
-        with_extra = f" (its extra params were: {extra})" if extra else ""
-        remove = partial(client.delete_ml_backend, int(backend["id"]))
-        text = f"the connection to {backend['url']} is removed{with_extra}"
+        extra = backend.get("extra_params") or {}
+        kept = f"; its extra params are kept for the next connect: {extra}" if extra else ""
+        text = f"the connection to {backend['url']} is removed{kept}"
+        remove = partial(_remove, client, int(backend["id"]), record, extra)
         plan.changes.append(Change("backend", text, remove))
+
+
+def _remove(client: LabelStudio, number: int, record: Record, extra: object) -> None:
+    if extra:
+        record.keep_extra_params(extra)
+    client.delete_ml_backend(number)
 
 
 def _settings(

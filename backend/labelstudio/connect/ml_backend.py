@@ -4,13 +4,17 @@ one, under whatever name it was made, with the extra params that it has."""
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from functools import partial
 
+from backend.errors import LabelStudioError
 from backend.finding import Finding, Severity
 from backend.labelstudio.connect.inspection import Inspection
-from backend.labelstudio.connect.own_service import BACKEND_TITLE, HOOK, normalise
+from backend.labelstudio.connect.own_service import BACKEND_TITLE, HOOK, OWN_TITLES, normalise
 from backend.labelstudio.http.answers import MlBackend
+
+log = logging.getLogger(__name__)
 
 CONNECTED = ("CO", None)
 """States of a connection that works."""
@@ -72,18 +76,28 @@ def remedy_of(error: str) -> str:
 
 def _connect(found: Inspection) -> list[Finding]:
     fields = {"url": found.own.url, "title": BACKEND_TITLE, "is_interactive": False, **_auth(found)}
+    extra = found.record.extra_params if found.record else {}
+    with_extra = f", with the extra params that it had before: {extra}" if extra else ""
 
     def create() -> None:
-        made = found.client.create_ml_backend(found.project.id, **fields)
+        try:
+            made = found.client.create_ml_backend(found.project.id, **fields, extra_params=extra or None)
+        except LabelStudioError as error:
+            if not extra or error.status != 400:
+                raise
+            log.warning("the extra params of before, %s, are refused: %s", extra, error)
+            made = found.client.create_ml_backend(found.project.id, **fields)
         found.note_made("ml_backends", made)
         found.backends.append(made)
+        if found.record is not None:
+            found.record.take_up_extra_params()
 
     return found.fix(
         "backend",
         f"{found.own.url} is not connected",
-        "connected",
+        f"connected{with_extra}",
         create,
-        will=f"this service, {found.own.url}, is connected as ML backend",
+        will=f"this service, {found.own.url}, is connected as ML backend{with_extra}",
     )
 
 
@@ -140,7 +154,7 @@ def _second(found: Inspection, kept: MlBackend, other: MlBackend) -> list[Findin
     """A connection that leads here beside the one in use:
     removed if it is one that connecting has made and says nothing of its own."""
     text = f"this service is connected twice, at {kept['url']} and at {other['url']}"
-    ours = other.get("title") == BACKEND_TITLE or found.is_made("ml_backends", other["id"])
+    ours = other.get("title") in OWN_TITLES or found.is_made("ml_backends", other["id"])
     if ours and other.get("extra_params") in (None, {}, "", kept.get("extra_params")):
         removed = partial(found.client.delete_ml_backend, int(other["id"]))
         return found.fix(

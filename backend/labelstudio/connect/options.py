@@ -75,4 +75,12 @@ def check_annotations(found: Inspection) -> list[Finding]:
         )
         remedy = "Settings, Annotation (or Quality): allow empty annotations"
         listed.append(Finding("annotations", Severity.WARNING, text, remedy))
+    if found.options.get("min_annotations_to_start_training"):
+        text = (
+            "each submit asks for a whole training and a new order, as 'Start model training on annotation"
+            " submission' is on; labels are learnt without it"
+        )
+        listed.append(
+            Finding("annotations", Severity.WARNING, text, "Settings, Model: switch it off, and Save")
+        )
     return listed or [Finding("annotations", Severity.OK, "each task is labelled once")]

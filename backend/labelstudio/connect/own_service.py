@@ -15,8 +15,10 @@ from backend.labelstudio.connect.project_credentials import BasicAuth, connectio
 from backend.labelstudio.http.answers import MlBackend
 from backend.labelstudio.http.probe import is_loopback
 
-BACKEND_TITLE = "Task-dependent active learning"
-"""Title of a connection that connecting makes."""
+BACKEND_TITLE = "Which image next?"
+"""Title of a connection that connecting makes; the status page is called so, too."""
+OWN_TITLES = (BACKEND_TITLE, "Task-dependent active learning")
+"""That one, and what earlier editions wrote."""
 HOOK = "/webhook"
 """Where Label Studio tells a backend of labels, below the backend's address."""
 INSTANCE_HEADER = "Service-Instance"
@@ -72,7 +74,7 @@ class OwnService:
             elsewhere = normalise(str(item.get("url"))) != normalise(self.url)
             return (
                 not item.get("extra_params"),
-                item.get("title") == BACKEND_TITLE,
+                item.get("title") in OWN_TITLES,
                 elsewhere,
                 int(item.get("id") or 0),
             )

@@ -87,6 +87,23 @@ class Record:
             },
         )
 
+    def keep_extra_params(self, extra: object) -> None:
+        """Keep the settings that a connection has which is about to be removed: the next one gets them."""
+        self._storage.write_json(self._name, {**self.read(), "extra_params": extra})
+
+    @property
+    def extra_params(self) -> Any:
+        """Those of the connection that was removed last, an object or its text;
+        empty if it had none, or if they are taken up."""
+        aside = self._storage.read_json(self._aside, fresh=True) or {}
+        return aside.get("extra_params") or {}
+
+    def take_up_extra_params(self) -> None:
+        """A connection has them again."""
+        aside = self._storage.read_json(self._aside, fresh=True) or {}
+        if aside.pop("extra_params", None):
+            self._storage.write_json(self._aside, aside)
+
     def put_aside(self) -> None:
         """The project is as it was: the next connect records it anew. What was recorded stays beside it."""
         content = self.read()

@@ -317,15 +317,21 @@ def test_what_else_hinders_annotators_is_told(
     client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
 ) -> None:
     """Each with the click that fixes it; a person's choice is not changed."""
-    options = {"maximum_annotations": 2, "enable_empty_annotation": False}
-    project = make_project(1, **options)
+    options = {
+        "maximum_annotations": 2,
+        "enable_empty_annotation": False,
+        "min_annotations_to_start_training": 1,  # as the switch on the page writes it
+    }
+    project = make_project(1)
+    client.update_project(project.id, **options)
     done = [
         item
         for item in configure(client, project.id, stub_backend.url, AUTH)
         if item.severity is Severity.WARNING
     ]
-    assert [item.subject for item in done] == ["annotations", "annotations"]
+    assert [item.subject for item in done] == ["annotations"] * 3
     assert "labelled 2 times" in done[0].text
+    assert "on annotation submission" in done[2].text
     assert all("Settings" in item.remedy for item in done)
     assert options.items() <= client.project_options(project.id).items()
 
@@ -559,11 +565,17 @@ def test_what_was_there_before_is_recorded_once(
     assert record.read() == first
 
     # Disconnecting says what it will change, and brings all of that back; what a person has changed stays.
+    chosen = {"budget": 7, "strategy": "random"}
+    [connection] = client.ml_backends(project.id)
+    client.update_ml_backend(
+        int(connection["id"]), url=stub_backend.url, project=project.id, extra_params=chosen
+    )
     client.update_project(project.id, expert_instruction="Theirs by now")
     own = OwnService(stub_backend.url, AUTH)
     plan = plan_disconnection(client, project.id, own, record)
     assert any("sampling" in change.text for change in plan.changes)
     assert not any("<" in change.text for change in plan.changes)
+    assert any("'budget': 7" in change.text for change in plan.changes)
     assert plan.stays == ["the labelling instructions: a person has changed it since"]
     assert {each.severity for each in disconnect(plan)} == {Severity.FIXED}
     assert client.ml_backends(project.id) == []
@@ -574,8 +586,12 @@ def test_what_was_there_before_is_recorded_once(
     assert plan_disconnection(client, project.id, own, record).changes == []
     record.put_aside()
     assert record.disconnected
-    # The next connect finds the project as it is now.
+    # The next connect finds the project as it is now, and gives the connection its settings of before.
+    told = plan_connection(client, project.id, own, record=record)
+    assert any("'budget': 7" in each.text for each in told)
     configure(client, project.id, stub_backend.url, AUTH, record=record)
+    [connection] = client.ml_backends(project.id)
+    assert (connection["extra_params"], record.extra_params) == (chosen, {})
     assert not record.disconnected
     assert record.read()["found"]["project"]["sampling"] == "Sequential sampling"
 
