@@ -39,7 +39,7 @@ __all__ = [
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Which tests stay together in one process, since they share what they started:
-    those of a file, and those of a folder that ask for the whole service.
+    those of a file, and those of a folder that ask for the whole service or for its web server.
 
     Groups whose tests may take longest come first, so that all processes end at the same time.
     """
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(item: pytest.Item) -> str:
-    shares = "stack" in getattr(item, "fixturenames", ())
+    shares = {"stack", "page_server"} & set(getattr(item, "fixturenames", ()))
     return str((item.path.parent if shares else item.path).relative_to(Path(__file__).parent))
 
 

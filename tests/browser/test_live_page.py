@@ -19,7 +19,7 @@ from backend.store.versions import Versions
 from tests.browser.chromium import WINDOW, Browser, wait
 from tests.browser.test_status_page import press, shows, text_of
 from tests.service.conftest import AUTH, Web, defaults, redis, redis_server, web
-from tests.service.test_pages import FOLDER, PROJECT, ROUND, full, storage
+from tests.service.pages.conftest import FOLDER, PROJECT, ROUND, full, storage
 
 __all__ = ["defaults", "full", "redis", "redis_server", "storage", "web"]
 INFO = connection.Keys(PROJECT).info

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -54,13 +55,20 @@ def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
         yield client
 
 
-@pytest.fixture(scope="module", autouse=True)
-def defaults() -> Iterator[None]:
+@contextmanager
+def default_settings() -> Iterator[None]:
     """Settings are the defaults:
     those of a service that other tests share, and keep running, are out of sight."""
     with pytest.MonkeyPatch.context() as patch:
         for name in Settings.model_fields:
             patch.delenv(name.upper(), raising=False)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def defaults() -> Iterator[None]:
+    """The same for the tests of a module."""
+    with default_settings():
         yield
 
 
@@ -139,8 +147,14 @@ def start_web(settings: Settings, folder: Path, app: str | None = None) -> Web:
 
 @pytest.fixture(scope="module")
 def web(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """One gunicorn for the tests of a module, with Basic auth and a small limit on bodies."""
-    folder = tmp_path_factory.mktemp("web")
+    """One gunicorn for the tests of a module."""
+    with running_web(redis_server, tmp_path_factory.mktemp("web")) as served:
+        yield served
+
+
+@contextmanager
+def running_web(redis_server: EmbeddedRedis, folder: Path) -> Iterator[Web]:
+    """A gunicorn with Basic auth and a small limit on bodies, which stops afterwards."""
     settings = read_settings(
         redis_url=redis_server.address,
         model_dir=folder / "models",
