@@ -115,15 +115,16 @@ def summary_parts(reason: Reason | str) -> tuple[str, str, str]:
         return _compared_in_short(reason)
     words = {
         Kind.EMPTY: "the model finds nothing, or only foreground in it: look whether that is right",
-        Kind.UNCERTAIN: "the model is not certain in it",
-        Kind.DISPUTED: "networks disagree in it",
-        Kind.REPRESENTATIVE: "networks disagree in it, and it stands for many of the others",
-        Kind.FAR: "looks least like those that are labelled or before it",
+        Kind.UNCERTAIN: f"the model is unsure in it: {reason.value or 0:.2f} (0 is certain, 1 a guess)",
+        Kind.DISPUTED: f"networks disagree in it, by {reason.value or 0:.3f}",
+        Kind.REPRESENTATIVE: f"networks disagree in it, by {reason.value or 0:.3f}, and it stands for many of"
+        " the others",
+        Kind.FAR: f"looks least like those that are labelled or before it, {reason.value or 0:.2f} away",
         Kind.LOOKS: _stands_for(reason)
         if reason.represents is not None
         else "typical, and unlike those before it",
         Kind.SPREADS: f"{_stands_for(reason)}; the model is not certain in it",
-        Kind.GAIN: "a label of it is expected to help the others"
+        Kind.GAIN: f"a label of it is expected to raise the others' dice by {reason.value or 0:.3f}"
         if (reason.value or 0) > 0
         else "a label of it is not expected to help the others",
         Kind.RANDOM: "chosen at random",

@@ -9,6 +9,7 @@ import typer
 
 from backend.cli.shell import FAILED, Project, errors, handle_errors, print_err, print_out
 from backend.errors import UnreachableError
+from backend.settings import get_settings
 from model.export.mask_format import HELP, MaskFormat
 
 if TYPE_CHECKING:
@@ -35,11 +36,16 @@ def export(
 
     Example: python -m backend export --project 3 --out for-cvat --format coco
     """
+    import torch
+
     from backend.export.project_masks import export_masks
     from backend.project.context import open_context
     from model.cli.progress_bar import ProgressBar
 
     with handle_errors():
+        # As the workers do: another number of threads adds up in another order, and a pixel of the outline
+        # may fall on the other side.
+        torch.set_num_threads(get_settings().torch_threads)
         try:
             with ProgressBar(errors) as bar:
                 line = bar.add_task("Reading the project", total=None)

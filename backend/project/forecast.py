@@ -108,7 +108,7 @@ def advise(
         if median >= HARDLY_CORRECTED:
             reasons.append(
                 f"Annotators hardly change the masks any more (median dice {median:.2f} of the last"
-                f" {RECENT_SUBMITS} submits)."
+                f" {RECENT_SUBMITS} labels that changed something)."
             )
     flat = [gain < LITTLE for gain in (expected.gain if expected else None, rise) if gain is not None]
     if not flat:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 RUNNING = {
     "training": "Training a new model",
     "first-order": "Computing the first order",
-    "live": "Learning from the new label",
+    "live": "Renewing masks and order",
     "round": "Computing the order",
     "finish": "Writing the order",
     "rollback": "Rolling back",
@@ -16,7 +16,7 @@ RUNNING = {
 WAITING = {
     "training": "a training",
     "first-order": "a first order",
-    "live": "learning from a new label",
+    "live": "new masks and a new order",
     "round": "a new order",
     "row": "a part of a new order",
     "finish": "the end of the round",

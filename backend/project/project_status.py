@@ -170,6 +170,7 @@ class ProjectStatus:
     training_seconds: float | None = None  # that a training takes here, as far as is known
     round: RoundInForce | None = None
     next_tasks: tuple[NextTask, ...] = ()
+    undrawn: int = 0  # images of the order whose mask is drawn when there is time
     skipped: Skipped = field(default_factory=Skipped)
     running: Running | None = None
     waiting: tuple[str, ...] = ()  # kinds of job

@@ -13,6 +13,7 @@ from backend.errors import StorageError, VersionError
 from backend.labelstudio.connect.record import Record
 from backend.project import live_quality, skipped_tasks
 from backend.project.explanation import image_of
+from backend.project.next_masks import NextMasks
 from backend.project.project_status import (
     Defaults,
     Images,
@@ -34,7 +35,7 @@ from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
 from backend.queue.task_names import name_tasks, read_names
 from backend.settings import get_settings
-from backend.store.learning_trend import judge_trend
+from backend.store.learning_trend import LearningTrend, judge_trend
 from backend.store.round_record import Place, RoundRecord, round_in_force
 from backend.store.storage import Storage
 from backend.store.version_comparison import describe_choice
@@ -63,7 +64,7 @@ def read_status(project_id: int) -> ProjectStatus:
     record = _readable(lambda: round_in_force(storage, project_id), damages)
     if not (version or record or damages):
         damages += _gone(storage, project_id, info)
-    learning = _readable(lambda: judge_trend(Versions(storage, project_id)), []) if version else None
+    learning = _readable(lambda: _learning(redis, storage, project_id), []) if version else None
     options = known_project_settings(info.extra_params, get_settings().project_defaults)
     labelled = info.labelled or 0
     pending = pending_work.pending(redis, project_id, Work.TRAINING)
@@ -94,6 +95,11 @@ def read_status(project_id: int) -> ProjectStatus:
         ),
         round=_round(record) if record else None,
         next_tasks=_next_tasks(redis, project_id, record, answered | skips.done, skips) if record else (),
+        undrawn=(
+            NextMasks(redis, project_id, record).count_undrawn(set(record.order) - answered - skips.done)
+            if record
+            else 0
+        ),
         skipped=skips,
         running=_running(redis, project_id),
         waiting=tuple(project_jobs.waiting(redis, project_id)),
@@ -106,6 +112,17 @@ def read_status(project_id: int) -> ProjectStatus:
             *find_problems(redis),
             *missing,
         ),
+    )
+
+
+def _learning(redis: Redis, storage: Storage, project_id: int) -> LearningTrend | None:
+    """Whether the model gets better, with the names of the labels that may have spoilt it."""
+    found = judge_trend(Versions(storage, project_id))
+    if found is None or not found.suspects:
+        return found
+    names = read_names(redis, project_id, [each.task for each in found.suspects])
+    return replace(
+        found, suspects=tuple(replace(each, name=names.get(each.task, "")) for each in found.suspects)
     )
 
 

@@ -67,9 +67,9 @@ def compare_with_none(agreements: Sequence[Agreement]) -> str:
     missing = [max(0, FEWEST - len(each)) for each in (masked, bare)]
     if any(missing):
         return (
-            f"Not enough yet to compare with images without a mask: {len(masked)} labels with a mask and"
-            f" {len(bare)} without one have a time, counted from the first without. It is told after"
-            f" {missing[0]} more with a mask and {missing[1]} more without."
+            "Minutes with and without a mask are compared from the first image on that is shown without one:"
+            f" that takes {missing[0]} more labels of images with a mask, and {missing[1]} more of images"
+            " without."
         )
     with_one, without = statistics.median(masked), statistics.median(bare)
     if abs(without - with_one) < LEVEL * max(with_one, without):

@@ -13,5 +13,5 @@ class UncertaintyHerding(Herding):
     """Herding in which an image counts the more, the less its mask can be trusted (UHerding)."""
 
     name: ClassVar[str] = "uherding"
-    asks_for: ClassVar[str] = "the same, rather for images whose masks the model seems to draw wrongly"
+    asks_for: ClassVar[str] = "as herding does, but rather images whose masks the model seems to draw wrongly"
     uncertainty: str = REVERSE_ACCURACY

@@ -66,6 +66,8 @@ def draw_pictures(
             continue
         index[str(number)]["picture"] = True
         index[str(number)]["hidden"] = number in hidden
+        if number in regions:
+            index[str(number)]["mask"] = bool(regions[number])
     if index:
         context.storage.put(f"{round_folder}/{FOLDER}")
     context.storage.write_json(f"{round_folder}/{INDEX}", {"tasks": index})

@@ -11,45 +11,33 @@ from backend.errors import BackendError
 from backend.export.archive import Archive, read_archive
 from backend.project import live_quality, version_list
 from backend.project.context import Context
-from backend.project.explanation import call_image, image_of
+from backend.project.explanation import image_of
 from backend.project.forecast import Advice, Forecast, advise, forecast
 from backend.project.live_quality import Agreement
-from backend.project.project_status import NextTask, ProjectStatus
+from backend.project.next_masks import NextMasks
+from backend.project.project_status import ProjectStatus
 from backend.project.status import read_status
 from backend.project.time_spent import TimeSpent, summarise_time
 from backend.project.version_list import VersionList
 from backend.queue.project_jobs import CANCELLED
 from backend.queue.task_names import call_task
-from backend.store.round_pictures import INDEX, NO_PICTURE, SIMILARITY, Picture
+from backend.store.round_pictures import INDEX, SIMILARITY, Picture
 from backend.store.round_record import round_in_force
 from backend.store.version_history import ON_PAGE, ROLLBACK, Use
 from backend.store.version_record import Learner
 from backend.web.pages.charts import WINDOW, Chart, Value, best_so_far, chart, running_median
+from backend.web.pages.good_enough import describe_good_enough
+from backend.web.pages.next_images import NextImage, next_image
 from backend.web.pages.words import STOPPED, Headline, headline, plural
-from model.reason import describe_bound, describe_reason, summarise_reason, summary_parts
+from model.reason import describe_bound
 from model.strategies import default_options, strategy_names
 
 SUBMITS_SHOWN = 200
 VERSIONS_SHOWN = 100
 IN_USE, EARLIER, NOT_TAKEN, ROLLED_BACK, DAMAGED = "in use", "earlier", "not taken", "rolled back", "damaged"
 """States of a version."""
-
-
-@dataclass(frozen=True)
-class NextImage:
-    """One of the next tasks. The reason is in three parts, so that the image that it names can be a link."""
-
-    task: int
-    in_batch: bool
-    reason: str  # in short, up to the image that is named
-    named: int  # the task of that image, 0 where none is named
-    rest: str
-    figures: str  # the same with its figures; empty where there are none
-    name: str
-    picture: bool
-    named_picture: bool  # whether there is one of the image that is named
-    hidden: bool  # shown without its mask
-    served_to: int | None  # people who are still served it, where some have skipped it
+HOLDS = "it holds until a version with new labels is not worse"
+"""What becomes of a version that a person chose."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +104,12 @@ class Page:
         ]
 
     @property
+    def good_enough(self) -> str:
+        """What the figures mean here."""
+        version = self.state.version
+        return describe_good_enough(version.held_out_dice if version else None, self.agreements)
+
+    @property
     def live_median(self) -> float:
         """Median agreement of the last submits; there is at least one."""
         return statistics.median(agreement.dice for agreement in self.agreements[-WINDOW:])
@@ -147,6 +141,7 @@ def _add_order(context: Context, page: Page) -> None:
         return
     answered = {int(task) for task in context.redis.smembers(context.keys.labelled)}
     page.left = len(set(record.order) - answered - page.state.skipped.done)
+    masks = NextMasks(context.redis, context.project_id, record)
     page.forecast = forecast(record) if page.state.next_tasks else None
     if page.forecast:
         page.names |= context.task_names(task for task, _ in page.forecast.steps)
@@ -159,28 +154,7 @@ def _add_order(context: Context, page: Page) -> None:
     try:
         pictures = (context.storage.read_json(f"{rounds}/{record.round}/{INDEX}") or {}).get("tasks", {})
     finally:
-        page.next += [_next_image(place, page, pictures) for place in page.state.next_tasks]
-
-
-def _next_image(place: NextTask, page: Page, pictures: Mapping[str, Picture]) -> NextImage:
-    known = pictures.get(str(place.task), NO_PICTURE)
-    before, _, rest = summary_parts(place.reason)
-    named = image_of(place.reason)
-    figures = describe_reason(place.reason, lambda image: call_image(image, page.names))
-    short = summarise_reason(place.reason, lambda image: call_image(image, page.names))
-    return NextImage(
-        place.task,
-        place.in_batch,
-        before,
-        named,
-        rest,
-        "" if figures == short else figures,
-        str(known.get("name", "")) or place.name,
-        bool(known.get("picture")),
-        bool(pictures.get(str(named), NO_PICTURE).get("picture")),
-        bool(known.get("hidden")),
-        place.served_to,
-    )
+        page.next += [next_image(place, page.names, pictures, masks) for place in page.state.next_tasks]
 
 
 def _add_versions(context: Context, page: Page) -> None:
@@ -217,7 +191,7 @@ def version_lines(found: VersionList) -> list[VersionLine]:
             state = IN_USE
             if uses[-1].by == ROLLBACK:
                 how = "in place of" if uses[-1].forward else "by a rollback from"
-                why = f"put in use{_by(uses[-1])} {how} {uses[-1].before}"
+                why = f"put in use{_by(uses[-1])} {how} {uses[-1].before}; {HOLDS}"
         elif (
             (use := ended.get(version.name))
             and use.by == ROLLBACK

@@ -20,6 +20,7 @@ from backend.queue.task_names import NAMED
 from backend.store.round_pictures import SIMILARITY, picture_name
 from backend.web.answers import wants_page
 from backend.web.cross_site import page_token
+from backend.web.pages.good_enough import LEGEND
 from backend.web.pages.page import collect
 from backend.web.pages.words import failure, headline, plural, skipped_text
 from backend.web.protocol import health, project_context, require_known
@@ -80,6 +81,7 @@ def project(project_id: int) -> str:
         **values,
         failure=failure,
         skipped_text=skipped_text,
+        legend=LEGEND,
         label_studio=_label_studio(context),
     )
 

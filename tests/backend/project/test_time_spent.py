@@ -75,9 +75,8 @@ def test_masks_are_compared_with_none() -> None:
     told = summarise_time([*early, *masked, *bare], 0.3).comparison
     assert "2 min with a mask (6 labels) and 8 min without one (5): the masks save 75% of the time" in told
     few = summarise_time([*early, *masked[:2], *bare[:4], agreement(0.8, None, shown=False)], 0.3).comparison
-    assert "2 labels with a mask and 4 without" in few
-    assert "3 more with a mask and 1 more without" in few
-    assert "5 more with a mask and 5 more without" in summarise_time(early, 0.3).comparison
+    assert "takes 3 more labels of images with a mask, and 1 more" in few
+    assert "takes 5 more labels of images with a mask, and 5 more" in summarise_time(early, 0.3).comparison
     assert summarise_time(early).comparison == ""
     assert "save 75%" in summarise_time([*masked, *bare]).comparison, "what was measured stays when it is off"
     slow = [agreement(0.8, 600)] * 5

@@ -245,7 +245,7 @@ def test_each_version_says_what_became_of_it_and_why() -> None:
         ("v4", "damaged"),
     ]
     assert [line.action for line in lines] == ["", "Go forward", "Go forward", ""]
-    assert lines[0].why == "put in use by ana by a rollback from v3"
+    assert lines[0].why.startswith("put in use by ana by a rollback from v3")
     assert lines[1].why == "clearly worse"
     assert lines[2].why == "v1 was put in its place by ana on 2026-11-23: too many specks"
     assert lines[3].why == "cannot be read"
@@ -257,7 +257,7 @@ def test_going_forward_again_is_not_a_rollback() -> None:
         VersionList(1, versions=(version("v1"), version("v2", current=True)), uses=tuple(uses))
     )
     assert [line.state for line in lines] == ["earlier", "in use"]
-    assert lines[1].why == "put in use in place of v1"
+    assert lines[1].why.startswith("put in use in place of v1")
     assert version_lines(VersionList(1)) == []
 
 

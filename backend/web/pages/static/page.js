@@ -22,7 +22,7 @@ function localTimes(root) {
 function fingerprint(state) {
   const running = state.running && [state.running.job, state.running.kind];
   return JSON.stringify([state.version, state.round, state.next_tasks, state.labels, state.waiting, state.last_error, state.warnings,
-    state.title, state.images, state.defaults, state.skipped, state.held, state.time_saved, running]);
+    state.title, state.images, state.defaults, state.skipped, state.held, state.time_saved, state.learning, state.undrawn, running]);
 }
 
 let shown = fingerprint(JSON.parse(page.dataset.state));
