@@ -133,9 +133,11 @@ def load_what_jobs_need() -> None:
     with suppress(SettingsError):  # a job tells of it
         open_client().close()
     import model.network.training
+    import model.pixels.pretrained
     import model.strategies
 
     model.strategies.strategy_names()
+    model.pixels.pretrained.load_encoder()  # or each look at a project would read it from its file
     del model
     del backend
 

@@ -56,8 +56,10 @@ class Looked:
 def advance(context: Context, setup: Setup, progress: Progress) -> None:
     """Compute some of the features that are missing; the holder of the sync fence calls it.
     A live turn is wanted when all are there."""
+    if not setup.options.orders_live:
+        return
     state = f"{setup.project.tasks} {setup.recipe.max_side} {setup.recipe.precision} {_kind(context, setup)}"
-    if not setup.options.orders_live or context.redis.get(context.keys.features_done) == state.encode():
+    if context.redis.get(context.keys.features_done) == state.encode():
         return
     tasks = context.list_tasks().all
     images = TaskImages(context, setup.config, tasks.values(), setup.recipe.max_side)
