@@ -1,9 +1,10 @@
 """What tests of every room share."""
 
+import gc
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -55,6 +56,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _group(item: pytest.Item) -> str:
     shares = {"stack", "page_server"} & set(getattr(item, "fixturenames", ()))
     return str((item.path.parent if shares else item.path).relative_to(Path(__file__).parent))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is loaded until the first test is never garbage:
+    looking through its million objects, whenever some are made, takes seconds of each process."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 _ended: dict[str, float] = {}
