@@ -9,15 +9,16 @@ from urllib.parse import quote
 
 import pytest
 from redis import Redis
+from rq.job import JobStatus
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 
-from backend.queue import connection
+from backend.queue import connection, project_jobs
 from backend.store.storage import Storage
 from backend.store.version_record import VersionRecord
 from backend.store.versions import Versions
 from tests.browser.chromium import WINDOW, Browser, wait
-from tests.browser.test_status_page import press, shows, text_of
+from tests.browser.status_page import press, shows, text_of
 from tests.service.conftest import AUTH, Web, defaults, redis, redis_server, web
 from tests.service.pages.conftest import FOLDER, PROJECT, ROUND, full, storage
 
@@ -102,6 +103,24 @@ def test_the_outcome_is_in_sight_of_the_button(full: Storage, page: Browser) -> 
     height, scrolled = page.execute_script("return [innerHeight, scrollY]")
     assert scrolled > height, "the button is far below the top"
     assert 0 <= place["top"] < place["bottom"] <= height
+
+
+def test_what_a_job_has_made_is_shown_though_the_page_never_saw_it_run(
+    full: Storage, redis: Redis, page: Browser
+) -> None:
+    """An export of a few images ends between two looks, and stands in no figure of the state."""
+    page.execute_script(
+        "const real = window.fetch, state = page.dataset.state; window.fetch = (where, ...more) =>"
+        " String(where).endsWith('/status') ? Promise.resolve(new Response(state)) : real(where, ...more)"
+    )
+    ask(page, "#export-first", "export")
+    press(page, "#dialog-export [value=yes]")
+    shows(page, "It waits for a worker", "#outcome")
+    (waiting,) = project_jobs.all_jobs(redis, PROJECT)
+    about = {"file": "masks-7.zip", "time": "", "bytes": 3, "format": "png", "summary": "3 labels"}
+    full.write_json(f"{FOLDER}/export/about.json", about | {"problems": [], "problem_count": 0})
+    waiting.set_status(JobStatus.FINISHED)
+    shows(page, "Download masks-7.zip", "#masks")
 
 
 def test_the_keyboard_stays_where_it_was(full: Storage, redis: Redis, page: Browser) -> None:

@@ -10,11 +10,19 @@ from urllib.parse import quote, urlsplit
 import pytest
 from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.remote_connection import RemoteConnection
 
 from backend.labelstudio.order.rounds import order_title
 from backend.queue.project_jobs import cancel
 from tests.browser.chromium import Browser, sign_in, wait
+from tests.browser.status_page import (
+    broken_words,
+    emulate,
+    press,
+    shown_tasks,
+    shows,
+    text_of,
+    worst_contrast,
+)
 from tests.cells import CellProject
 from tests.stack import RECIPE, Annotator, Stack, connect, order
 from tests.states import list_versions, read_status
@@ -31,54 +39,6 @@ def open_page(browser: Browser, stack: Stack, project: CellProject) -> None:
     user, password = stack.settings.basic_auth or ("", "")
     parts = urlsplit(stack.settings.own_url)
     browser.get(f"{parts.scheme}://{quote(user)}:{quote(password)}@{parts.netloc}/projects/{project.id}")
-
-
-def text_of(browser: Browser, place: str = "main") -> str:
-    """What can be read there; empty while it is exchanged."""
-    return str(browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", place))
-
-
-def shows(browser: Browser, words: str, place: str = "main") -> None:
-    """Wait until something is read there, without loading the page anew."""
-    wait(browser, lambda page: words in text_of(page, place), f"{words!r} in {place}")
-
-
-def press(browser: Browser, place: str, *keys: str) -> None:
-    """Press keys on something, Enter if none are given;
-    once more where that part of the page was renewed in the same moment."""
-
-    def pressed(page: Browser) -> bool:
-        page.find_element(By.CSS_SELECTOR, place).send_keys(*(keys or (Keys.ENTER,)))
-        return True
-
-    wait(browser, pressed, place)
-
-
-def shown_tasks(browser: Browser) -> list[int]:
-    """Tasks on the page, in order."""
-    links = browser.execute_script(
-        "return [...document.querySelectorAll('.image-head a')].map(link => link.href)"
-    )
-    return [int(link.rpartition("?task=")[2]) for link in links]
-
-
-def emulate(browser: Browser, **wanted: Any) -> None:
-    """Another screen: width, height, dark; the browser's own without arguments."""
-
-    def command(name: str, **parameters: Any) -> None:
-        connection = browser.command_executor
-        assert isinstance(connection, RemoteConnection)
-        connection.add_command("cdp", "POST", "/session/$sessionId/goog/cdp/execute")
-        browser.execute("cdp", {"cmd": name, "params": parameters})
-
-    if "width" in wanted:
-        size = {"width": wanted["width"], "height": wanted["height"]}
-        command("Emulation.setDeviceMetricsOverride", **size, deviceScaleFactor=1, mobile=False)
-    else:
-        command("Emulation.clearDeviceMetricsOverride")
-    scheme = "dark" if wanted.get("dark") else "light"
-    command("Emulation.setScrollbarsHidden", hidden="width" in wanted)
-    command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
 
 def quiet(stack: Stack, project: CellProject) -> dict[str, Any]:
@@ -139,6 +99,7 @@ def test_an_administrators_day(
     _cancel(browser, stack, project)
     _roll_back(browser, stack, project)
     _skip_and_put_back(browser, annotators[0])
+    _export(browser)
     assert browser.execute_script("return window.neverLoadedAnew")
     _open_the_next(browser, stack, annotators[1], shown_tasks(browser)[0])
 
@@ -286,6 +247,15 @@ def _skip_and_put_back(browser: Browser, annotator: Annotator) -> None:
     wait(browser, lambda _: shown_tasks(browser) == tasks, "the image to be back")
 
 
+def _export(browser: Browser) -> None:
+    """All masks are a file to download, without loading the page anew."""
+    assert not browser.find_elements(By.ID, "download")
+    press(browser, "#export-first")
+    press(browser, "#dialog-export [value=yes]")
+    shows(browser, "Download masks", "#masks")
+    shows(browser, "Done", "#outcome")
+
+
 def _other_screens(browser: Browser) -> None:
     """A phone, and the dark, while something runs: nothing is cut off, and the text is legible."""
     try:
@@ -296,36 +266,10 @@ def _other_screens(browser: Browser) -> None:
                 " scrollTo(0, 0)"
             )
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width
-            assert _worst_contrast(browser) >= 4.5
+            assert worst_contrast(browser) >= 4.5
+            assert broken_words(browser) == []
     finally:
         emulate(browser)
-
-
-def _worst_contrast(browser: Browser) -> float:
-    """The least contrast (WCAG 2) of any text with the background it stands on."""
-    script = """
-        const numbers = text => (text.match(/[\\d.]+/g) || []).map(Number);
-        const light = rgb => [0.2126, 0.7152, 0.0722].reduce((sum, part, i) => {
-          const value = rgb[i] / 255;
-          return sum + part * (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
-        }, 0);
-        const behind = element => {
-          for (; element; element = element.parentElement) {
-            const colour = numbers(getComputedStyle(element).backgroundColor);
-            if (colour.length === 3 || colour[3] === 1) return colour;
-          }
-          return [255, 255, 255];
-        };
-        let worst = 21;
-        for (const element of document.querySelectorAll('body *')) {
-          const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
-          if (!own || element.closest('svg, dialog, noscript') || !element.getClientRects().length) continue;
-          const a = light(numbers(getComputedStyle(element).color)), b = light(behind(element));
-          worst = Math.min(worst, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05));
-        }
-        return worst;
-    """
-    return float(browser.execute_script(script))
 
 
 def _open_the_next(browser: Browser, stack: Stack, annotator: Annotator, task: int) -> None:

@@ -10,7 +10,9 @@ import httpx
 import pytest
 from redis import Redis
 from rq import SimpleWorker
+from typer.testing import CliRunner
 
+from backend.cli import app
 from backend.demo.server import LabelStudioServer
 from backend.doctor.order import check_order
 from backend.errors import LabelStudioError
@@ -221,13 +223,14 @@ def test_a_better_u_net_takes_over_the_masks(lab: Lab) -> None:
 def test_a_turn_that_is_cancelled_or_cut_off_loses_no_label(
     lab: Lab, label_studio: LabelStudioServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a person, or by a Label Studio that goes away while the order is written; the order in force stays,
-    and the next turn learns all."""
+    """By a person in the shell, or by a Label Studio that goes away while the order is written;
+    the order in force stays, and the next turn learns all."""
     before, train = lab.record, pixel_training.train_on_pixels
     redis, tasks = lab.context.redis, [lab.label()]
 
     def cancel_meanwhile(*arguments: Any, **keywords: Any) -> Any:
-        project_jobs.cancel(lab.project)
+        told = CliRunner().invoke(app, ["cancel", "--project", str(lab.project), "--yes"])
+        assert (told.exit_code, "jobs end within seconds" in told.output) == (0, True), told.output
         return train(*arguments, **keywords)
 
     with monkeypatch.context() as patch:

@@ -68,7 +68,7 @@ def _left_out(labels: Labels) -> str:
     first = [name_task(task, text) for task, text in list(labels.problems.items())[:MOST_TASKS_NAMED]]
     more = len(labels.problems) - len(first)
     return (
-        f"{len(labels.problems)} labels are left out of the training:"
+        f"{_labels(len(labels.problems))} left out of the training:"
         f" {'; '.join(first)}{f'; and {more} more' if more else ''}"
     )
 
@@ -157,6 +157,10 @@ def _overlaps(labels: Labels) -> str:
 def _small(labels: Labels) -> str:
     text = warn_of_losses(labels.losses, labels.max_side, '"max_side":')
     return f'{text} It is a part of "recipe" in the extra params of the connection.' if text else ""
+
+
+def _labels(count: int) -> str:
+    return "1 label is" if count == 1 else f"{count} labels are"
 
 
 def _count(tasks: Collection[str]) -> str:
