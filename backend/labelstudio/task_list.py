@@ -6,10 +6,11 @@ Label Studio takes about 2 ms for each task that it lists, and annotators wait m
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,10 @@ LONGEST = 24 * 3600.0
 OVERLAP = 10.0
 """Seconds in which a change that was made before another one may come to light after it.
 Until then all changes of so long are asked for again, such as all tasks of an import."""
+LONGEST_VALUE = 4096
+"""Characters of a value of a task's data that the file itself holds. A longer one, such as an image, is
+written once and not with each label."""
+_BESIDE = "kept beside"
 TRIES = 2
 """Somebody may submit between the two requests that are compared."""
 
@@ -100,8 +105,12 @@ class TaskList:
         return {"id": number, "data": self.tasks[number].data}
 
     def save(self, path: Path) -> None:
-        """Keep it in a file."""
-        content = {**vars(self), "tasks": [[number, *listed] for number, listed in self.tasks.items()]}
+        """Keep it in a file, with long values, such as images that are written into the data, beside it."""
+        tasks = [
+            [number, each.open, each.labelled, _put_beside(each.data, path.parent)]
+            for number, each in self.tasks.items()
+        ]
+        content = {**vars(self), "tasks": tasks}
         write_bytes(path, json.dumps(content).encode())
 
     @classmethod
@@ -109,11 +118,37 @@ class TaskList:
         """What `save` kept; None where there is nothing that can be read."""
         try:
             content = json.loads(path.read_bytes())
-            tasks = {int(number): Listed(*listed) for number, *listed in content.pop("tasks")}
+            tasks = {
+                int(number): Listed(open_, labelled, _get_from_beside(data, path.parent))
+                for number, open_, labelled, data in content.pop("tasks")
+            }
             tasks_more, labelled_more = content.pop("offsets")
             return cls(**content, offsets=(tasks_more, labelled_more), tasks=tasks)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
+
+
+def _put_beside(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A task's data with the name of a file in place of each long text."""
+    found = dict(data)
+    for key, value in data.items():
+        if isinstance(value, str) and len(value) > LONGEST_VALUE:
+            content = value.encode("utf-8", "surrogatepass")
+            name = f"{hashlib.sha256(content).hexdigest()}.value"
+            if not (folder / name).exists():
+                write_bytes(folder / name, content)
+            found[key] = {_BESIDE: name}
+    return found
+
+
+def _get_from_beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What `_put_beside` was given. Raises OSError where a file is gone."""
+    for key, value in data.items():
+        if isinstance(value, dict) and list(value) == [_BESIDE]:
+            data[key] = (
+                (folder / Path(str(value[_BESIDE])).name).read_bytes().decode("utf-8", "surrogatepass")
+            )
+    return data
 
 
 def read_tasks(client: LabelStudio, project_id: int, folder: Path, *, whole: bool = False) -> TaskList:

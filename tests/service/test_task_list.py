@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,10 +16,29 @@ from backend.labelstudio import task_list
 from backend.labelstudio.client import LabelStudio, Query
 from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.config import EXAMPLE
-from backend.labelstudio.task_list import FILE, TaskList
+from backend.labelstudio.task_list import FILE, Listed, TaskList
 from backend.project.context import Context, open_context
 from backend.run.redis_server import EmbeddedRedis
 from tests.service.conftest import use_settings
+
+
+def test_images_within_the_data_are_written_once(tmp_path: Path) -> None:
+    """Not all of them again with each label. Where one is cleared away, the list is read anew."""
+    image = "data:image/png;base64," + "QUJD" * 50_000
+    data = [{"image": image, "plate": "A1"}, {"image": "/data/upload/1/b.png", "other": {"kept": [1]}}]
+    tasks = {number: Listed(True, False, each) for number, each in enumerate(data, start=1)}
+    kept = TaskList("", 0.0, "", tasks=tasks)
+    kept.save(tmp_path / FILE)
+    assert (tmp_path / FILE).stat().st_size < 1000
+    (beside,) = tmp_path.glob("*.value")
+    before = beside.stat().st_mtime_ns
+    found = TaskList.load(tmp_path / FILE)
+    assert found is not None
+    assert found.tasks == tasks
+    found.save(tmp_path / FILE)
+    assert beside.stat().st_mtime_ns == before
+    beside.unlink()
+    assert TaskList.load(tmp_path / FILE) is None
 
 
 def test_it_is_label_studio_s_whatever_happens_there(
