@@ -165,6 +165,41 @@ def test_every_image_has_its_best_mask_under_its_own_name(
     assert listed == {"b.png", f"a-{second}.png"}
 
 
+def test_an_image_20000_pixels_wide_comes_out_whole(
+    stack: Stack, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its label pixel for pixel, and the model's mask at its size.
+
+    The shell draws with as many threads as the workers do: with others a pixel of the outline may differ from
+    what the page gives.
+    """
+    monkeypatch.setenv("THREADS", "1")
+    get_settings.cache_clear()
+    body = {"title": "Wide", "label_config": CONFIG}
+    number = int(stack.http.post("/api/projects", json=body).raise_for_status().json()["id"])
+    mask = np.kron(MASK, np.ones((1, 250), dtype=np.uint8))
+    assert mask.shape == (60, 20_000)
+    for seed, name in enumerate(("labelled.png", "open.png")):
+        file = io.BytesIO()
+        Image.fromarray(np.random.default_rng(seed).integers(0, 255, mask.shape, dtype=np.uint8)).save(
+            file, "PNG"
+        )
+        upload = {"file": (name, file.getvalue(), "image/png")}
+        stack.http.post(f"/api/projects/{number}/import", files=upload).raise_for_status()
+    first, _ = stack.client.task_ids(number)
+    Annotator(stack, stack.server.admin).submit(first, from_mask(mask, project.config))
+    keep_version(number)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        done = export(Project(number, {}, {}, project.config), tmp_path / "out")
+        assert (done.exit_code, torch.get_num_threads()) == (0, 1), done.output + done.stderr
+    finally:
+        torch.set_num_threads(threads)
+    assert (read(tmp_path / "out/masks/labelled.png") == mask).all()
+    assert read(tmp_path / "out/predicted/open.png").shape == mask.shape
+
+
 def test_a_killed_export_goes_on_and_the_next_one_takes_its_place(
     stack: Stack, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

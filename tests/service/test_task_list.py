@@ -25,7 +25,10 @@ from tests.service.conftest import use_settings
 def test_images_within_the_data_are_written_once(tmp_path: Path) -> None:
     """Not all of them again with each label. Where one is cleared away, the list is read anew."""
     image = "data:image/png;base64," + "QUJD" * 50_000
-    data = [{"image": image, "plate": "A1"}, {"image": "/data/upload/1/b.png", "other": {"kept": [1]}}]
+    data: list[dict[str, Any]] = [
+        {"image": image, "plate": "A1"},
+        {"image": "/data/upload/1/b.png", "other": {"kept": [1]}},
+    ]
     tasks = {number: Listed(True, False, each) for number, each in enumerate(data, start=1)}
     kept = TaskList("", 0.0, "", tasks=tasks)
     kept.save(tmp_path / FILE)
