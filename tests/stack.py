@@ -22,6 +22,8 @@ from backend.demo.server import Account, LabelStudioServer
 from backend.jobs import due_work
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.connect import Severity
+from backend.labelstudio.labels.config import parse
+from backend.labelstudio.labels.regions import from_mask
 from backend.labelstudio.order import priorities
 from backend.project.connection import configure, instance_here, own_service
 from backend.queue import connection as connections
@@ -329,14 +331,18 @@ def trained(stack: Stack, large_cells: Cells) -> CellProject:
 
 
 def new_project(
-    stack: Stack, cells: Cells, count: int = 12, title: str = "Cells", config: str = CONFIG
+    stack: Stack, cells: Cells, count: int = 12, title: str = "Cells", config: str = CONFIG, labelled: int = 0
 ) -> CellProject:
-    """A project with tasks for that many of the images; it is not connected."""
+    """A project with tasks for that many of the images, the first ones `labelled`; it is not connected."""
     http, pool = stack.http, cells.pool
     body = {"title": title, "label_config": config, "maximum_annotations": 1, "show_collab_predictions": True}
     project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
     stack.server.share_folder(project, cells.folder)
-    tasks = [{"data": {"image": stack.server.address(cells.folder / name)}} for name in pool.ids[:count]]
+    tasks: list[dict[str, Any]] = [
+        {"data": {"image": stack.server.address(cells.folder / name)}} for name in pool.ids[:count]
+    ]
+    for task, name in zip(tasks[:labelled], pool.ids, strict=False):
+        task["annotations"] = [{"result": from_mask(pool.labels[name], parse(config)), "lead_time": 1}]
     http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
     found = {int(task["id"]): task["data"]["image"].rsplit("/", 1)[1] for task in stack.client.tasks(project)}
     return CellProject(project, pool, found, config, cells.folder)

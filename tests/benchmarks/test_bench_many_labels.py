@@ -27,10 +27,8 @@ def test_turns_with_many_labels(label_studio: LabelStudioServer, tmp_path: Path,
     """Processor seconds of the turns after the next labels; no U-Net is trained meanwhile."""
     cells = make_cells(label_studio.files / f"many-{count}", count + OPEN, SIZE)
     with running_stack(label_studio, tmp_path) as stack:
-        project = new_project(stack, cells, count=count + OPEN, title=f"{count} labels")
+        project = new_project(stack, cells, count=count + OPEN, title=f"{count} labels", labelled=count)
         annotator = Annotator(stack, label_studio.admin)
-        for task in sorted(project.names)[:count]:
-            annotator.submit(task, project.regions(task))
         with no_training(project.id):
             connect(stack, project)
             stack.configure(project, live=True, folds=3, strategy="herding", recipe={"max_side": SIZE})
