@@ -37,12 +37,15 @@ def _empty_is_none(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def _from_json(text: str) -> object:
-    """What JSON says; text that is none, such as a name, as it is."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text.strip()
+def _from_json(value: object) -> object:
+    """What the JSON in a variable says, an empty object for `null`; text that is none, such as a name, as it
+    is."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return str(value).strip()
+    return {} if value is None or value == "" else value
 
 
 Optional_ = Annotated[str | None, BeforeValidator(_empty_is_none)]
@@ -138,9 +141,14 @@ class Settings(BaseSettings):
         default_factory=dict,
         description='Training settings as JSON, such as {"width": 32, "steps": 1200}, or a name: paper.',
     )
-    project_defaults: dict[str, object] = Field(
+    project_defaults: Annotated[dict[str, object], NoDecode] = Field(
         default_factory=dict, description="Project settings as JSON; extra params win."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_unset(cls, values: dict[str, object]) -> dict[str, object]:
+        return {name: value for name, value in values.items() if _empty_is_none(value) is not None}
 
     @field_validator("label_studio_url", "label_studio_public_url", "backend_url", "public_url")
     @classmethod
@@ -156,7 +164,15 @@ class Settings(BaseSettings):
     @classmethod
     def _check_recipe(cls, value: object) -> dict[str, object]:
         # Here, as a typo must not be told only when the labels are made.
-        return known_recipe(_from_json(value) if isinstance(value, str) else value)
+        return known_recipe(_from_json(value))
+
+    @field_validator("project_defaults", mode="before")
+    @classmethod
+    def _read_defaults(cls, value: object) -> object:
+        found = _from_json(value)
+        if not isinstance(found, dict):
+            raise ValueError(f'found {str(value)[:80]!r}, expected JSON such as {{"budget": 5}}')
+        return found
 
     @field_validator("project_defaults")
     @classmethod
@@ -309,12 +325,6 @@ def read_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError(f"Settings: {explain(error, Settings, environment=True)}") from error
-    except Exception as error:  # pydantic-settings: a JSON variable that is none
-        if type(error).__name__ != "SettingsError":
-            raise
-        raise SettingsError(
-            f"Settings: {error}; expected JSON, such as RECIPE='{{\"width\": 32}}'."
-        ) from error
 
 
 @lru_cache(maxsize=1)

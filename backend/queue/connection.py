@@ -127,11 +127,6 @@ class Keys:
         round whose order is not in force any more to when that was seen first, seconds since 1970."""
         return self._key("superseded")
 
-    @property
-    def features_done(self) -> str:
-        """For how many tasks, at which size, all features are there (backend.jobs.round.features)."""
-        return self._key("features-done")
-
     def features(self, version: str) -> str:
         """Hash: task whose image was looked at to what is known of its features
         (backend.jobs.round.features); `version` is a digest of which features they are."""

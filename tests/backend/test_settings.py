@@ -34,6 +34,19 @@ def test_names_are_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.own_url == "http://127.0.0.1:9191"
 
 
+@pytest.mark.parametrize("given", ["", "  ", "\n"])
+def test_a_blank_variable_is_as_if_unset(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """Whichever: files of settings keep lines that nobody has filled in. Of JSON, `null` means the same."""
+    unset = read_settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(name.upper(), given)
+    assert read_settings() == unset
+    for none in ("null", " null ", '""', "{}"):
+        monkeypatch.setenv("RECIPE", none)
+        monkeypatch.setenv("PROJECT_DEFAULTS", none)
+        assert (read_settings().recipe, read_settings().project_defaults) == ({}, {})
+
+
 @pytest.mark.parametrize("given", ["paper", " paper ", '"paper"'])
 def test_a_recipe_may_be_given_by_its_name(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     """As all others then see it: by its settings, over which a project's own go."""

@@ -13,6 +13,7 @@ from PIL import Image
 
 from backend.demo import generator
 from backend.demo.server import LabelStudioServer
+from backend.jobs.round import features
 from backend.queue import pending_work, project_jobs
 from backend.queue.connection import Keys, connection
 from backend.queue.pending_work import Work
@@ -84,7 +85,11 @@ def theirs(stack: Stack) -> float:
 
 
 def wait_for_features(stack: Stack, project: CellProject) -> None:
-    stack.wait(lambda: connection().get(Keys(project.id).features_done), "the features", seconds=5000)
+    def all_there() -> bool:
+        keys = connection().scan_iter(Keys(project.id).features("*"))
+        return any(connection().hexists(key, features.DONE) for key in keys)
+
+    stack.wait(all_there, "the features", seconds=5000)
     time.sleep(3)  # what that started
 
 

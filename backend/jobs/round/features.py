@@ -7,18 +7,22 @@ rounds that a person asks for, and by the nightly ones.
 
 from __future__ import annotations
 
+import json
 import logging
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from backend.errors import StorageError, TaskImageError
 from backend.labelstudio.http.answers import Task
+from backend.project import missing_images
 from backend.project.context import Context, Setup
+from backend.project.missing_images import Lacks
 from backend.project.task_data import TaskImages
 from backend.queue import pending_work
 from backend.queue.connection import as_text
@@ -41,6 +45,11 @@ FEW = 30
 TOGETHER = 8
 """Images fetched at once before their features are computed."""
 
+DONE = "done"
+"""Field beside those of the tasks: for how many of them all features are there."""
+WHY = "{task}:why"
+"""Field beside that of a task: what is wrong with its image, JSON."""
+
 Size = tuple[int, int]
 
 
@@ -58,8 +67,8 @@ def advance(context: Context, setup: Setup, progress: Progress) -> None:
     A live turn is wanted when all are there."""
     if not setup.options.orders_live:
         return
-    state = f"{setup.project.tasks} {setup.recipe.max_side} {setup.recipe.precision} {_kind(context, setup)}"
-    if context.redis.get(context.keys.features_done) == state.encode():
+    state, key = str(setup.project.tasks), _key(context, setup)
+    if context.redis.hget(key, DONE) == state.encode():
         return
     tasks = context.list_tasks().all
     images = TaskImages(context, setup.config, tasks.values(), setup.recipe.max_side)
@@ -71,7 +80,7 @@ def advance(context: Context, setup: Setup, progress: Progress) -> None:
         return
     if shared := SharedFeatures.of(context.storage):
         shared.give_missing(context.feature_folder)  # of the time before there was a shared storage
-    context.redis.set(context.keys.features_done, state)
+    context.redis.hset(key, DONE, state)
     if missing and not ProjectInfo.load(context.redis, context.project_id).held:
         pending_work.request(context.redis, context.project_id, Work.LIVE)
 
@@ -118,7 +127,35 @@ def _compute(
             problems[identity] = error
     if identity in problems:
         log.warning("task %s: no features: %s", identity, problems[identity])
-    context.redis.hset(_key(context, setup), identity, entry)
+        note_problems(context, setup, images, {identity: problems[identity]})
+    else:
+        context.redis.hset(_key(context, setup), identity, entry)
+
+
+def note_problems(
+    context: Context, setup: Setup, images: TaskImages, problems: Mapping[str, Exception]
+) -> None:
+    """Remember what is wrong with images, by task id."""
+    fields: dict[str, str] = {}
+    for identity, error in problems.items():
+        why = json.dumps({"text": str(error), "lasting": bool(getattr(error, "lasting", False))})
+        fields |= {identity: images.digests[identity], WHY.format(task=identity): why}
+    if fields:
+        context.redis.hset(_key(context, setup), mapping=dict[Any, Any](fields))
+
+
+def find_problems(context: Context, setup: Setup, images: TaskImages) -> dict[str, TaskImageError]:
+    """What is wrong with images, by task id, as far as it was found out and holds: a live turn need not try
+    them. The syncs try those that may come back; rounds that a person asks for, and the nightly ones, all."""
+    known, awaited = _entries(context, setup), missing_images.tasks(context, Lacks.ORDER)
+    found = {}
+    for identity, now in images.digests.items():
+        why = known.get(WHY.format(task=identity))
+        if why and known.get(identity) == now:
+            content = json.loads(why)
+            if content["lasting"] or int(identity) in awaited:
+                found[identity] = TaskImageError(content["text"], lasting=content["lasting"])
+    return found
 
 
 def find_missing(context: Context, setup: Setup, images: TaskImages) -> list[str]:
@@ -155,7 +192,7 @@ def are_there(context: Context, setup: Setup, tasks: Iterable[Task]) -> bool:
     images = TaskImages(context, setup.config, tasks, setup.recipe.max_side)
     if len(find_missing(context, setup, images)) <= FEW:
         return True
-    context.redis.delete(context.keys.features_done)
+    context.redis.hdel(_key(context, setup), DONE)
     pending_work.request(context.redis, context.project_id, Work.SYNC)
     return False
 

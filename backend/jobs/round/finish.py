@@ -105,7 +105,7 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
     round_request.complete(context.redis, context.project_id, snapshot.asked)
     if context.redis.sismember(context.keys.cancelled, name):
         pending_work.pause(context.redis, context.project_id, CANCELLED_TOO_LATE.format(round=name))
-    _clear_old(context)
+    _clear_old(context, record)
     notes = record.notes
     bound = describe_bound(notes.get("value"), notes.get("upper_bound"), Measure.of_notes(notes))
     log.info(
@@ -296,15 +296,16 @@ def _put_in_force(context: Context, record: RoundRecord, regions: Masks, progres
         priorities.write_order(context.client, context.project_id, name, entries, checkpoint=checkpoint)
 
 
-def _clear_old(context: Context) -> None:
+def _clear_old(context: Context, record: RoundRecord) -> None:
     """Delete what rounds long past were made from; the records of all stay, and the masks of some more, as
     an annotator may have one open for many labels of others."""
     storage, names = context.storage, round_names(context.storage, context.project_id)
+    drawn = [*names[-MASKS_KEPT:], record.served_as]  # most of whose masks are on show, however long ago
     for name in names[:-ROUNDS_KEPT]:
         folder = RoundFolder(context, name)
-        if (record := folder.record()) is not None:
-            storage.write_json(f"{context.folder}/history/{name}.json", record.to_dict())
-        kept = [MASKS_FOLDER] if name in names[-MASKS_KEPT:] else []
+        if (before := folder.record()) is not None:
+            storage.write_json(f"{context.folder}/history/{name}.json", before.to_dict())
+        kept = [MASKS_FOLDER] if name in drawn else []
         for part in set(storage.names(folder.folder)) - set(kept):
             storage.remove(f"{folder.folder}/{part}")
         if not kept:

@@ -164,7 +164,8 @@ def _take_snapshot(
     compared, further = _limited(pool, context.settings.max_images, setup.options.seed)
     images = TaskImages(context, setup.config, compared, setup.recipe.max_side)
     sizes = {} if work is Work.ROUND else features.find_sizes(context, setup, images)
-    unknown = [identity for identity in images if identity not in sizes]
+    told = features.find_problems(context, setup, images) if work is Work.LIVE else {}
+    unknown = [identity for identity in images if identity not in sizes and identity not in told]
     later: list[str] = []
     if work is Work.FIRST_ORDER:  # of as many images as can be looked at while somebody waits
         seconds = features.SECONDS_FIRST
@@ -174,6 +175,8 @@ def _take_snapshot(
     else:
         problems = images.only(unknown).unreadable(progress)
         features.note_sizes(context, setup, images)
+        features.note_problems(context, setup, images, problems)
+        problems |= told
     missing_images.remember(
         context,
         Lacks.ORDER,
