@@ -126,7 +126,10 @@ def _worse(current: VersionRecord, best: _Comparison, before: VersionRecord) -> 
     suspects = find_suspects(current, good)
     again = _compare(before, [good]) if before.name != good.name else []
     if again and again[0].change < 0 and again[0].telling:
-        text = f"{told}, twice running ({dice}): look at the last labels, or roll back to {good.name}."
+        text = (
+            f"{told}, twice running ({dice}), each time by too little to be kept back ({TOLERANCE:.2f}). Look"
+            f" at the last labels, or roll back to {good.name}."
+        )
         return LearningTrend(Trend.FALLING, text, good.name, suspects)
     return LearningTrend(
         Trend.WORSE,

@@ -95,8 +95,8 @@ def broken_words(browser: Browser) -> list[str]:
           const element = node.parentElement;
           if (!element.getClientRects().length) continue;
           if (element.closest('.visually-hidden, svg, code, thead')) continue;
-          for (const word of node.textContent.matchAll(/[^\\s/-]+/g)) {
-            if (word[0].length > 18) continue;
+          for (const word of node.textContent.matchAll(/\\S+/g)) {
+            if (word[0].length > 18 || /[-\\/]/.test(word[0])) continue;
             const range = document.createRange();
             range.setStart(node, word.index);
             range.setEnd(node, word.index + word[0].length);

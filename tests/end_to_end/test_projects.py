@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from backend.cli.shell import FAILED
-from backend.labelstudio.connect import UNCERTAINTY
+from backend.doctor.order import check_order
+from backend.labelstudio.connect import UNCERTAINTY, Severity
 from backend.queue import pending_work
 from backend.queue.connection import connection
 from backend.queue.enqueue import enqueue_configure, enqueue_round
@@ -133,6 +134,7 @@ def test_a_disconnected_project_is_as_it_was_and_a_deleted_one_is_forgotten(
     assert done.exit_code == 0, done.output
     after = stack.client.project(project.id)
     assert (after.sampling, after.model_version) == (before.sampling, "")
+    assert [each.severity for each in check_order(stack.settings, project.id)] == [Severity.OK]
     list(follow(project.id, enqueue_configure(project.id)))  # of a /setup from just before
     assert stack.client.ml_backends(project.id) == stack.client.webhooks(project.id) == []
     remember_projects(connection(), stack.settings)  # as when the service starts again

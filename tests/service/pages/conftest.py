@@ -149,5 +149,12 @@ def words(text: str) -> str:
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", text)))
 
 
+def part(text: str, name: str) -> str:
+    """What a reader sees of a part of a page, by its id."""
+    found = re.search(rf'<(\w+)[^>]* id="{name}".*?</\1>', text, re.DOTALL)
+    assert found, name
+    return words(found[0])
+
+
 def enqueued(redis: Redis) -> int:
     return sum(int(redis.llen(f"rq:queue:{name}")) for name in (CONTROL, COMPUTE))
