@@ -38,7 +38,7 @@ def check_order(settings: Settings, project_id: int) -> list[Finding]:
                 command,
             )
         ]
-    serving = client.project(project_id).model_version
+    serving = client.model_version(project_id)
     if serving != record.served_as:
         text = (
             f"Label Studio serves {serving or 'nothing'!r}, expected the order {record.served_as}; so tasks"

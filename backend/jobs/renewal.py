@@ -40,7 +40,7 @@ def read_places(context: Context, record: RoundRecord, name: str) -> list[Priori
     """The open tasks and their scores:
     as Label Studio serves them now, in the order of `record` or already in its copy `name`;
     as the record says where it serves something else."""
-    if context.client.project(context.project_id).model_version in (record.served_as, name):
+    if context.client.model_version(context.project_id) in (record.served_as, name):
         return [
             Priority(place.task_id, place.score)
             for place in priorities.order(context.client, context.project_id)
@@ -174,5 +174,5 @@ def renew_next(
 def _take_back(context: Context, name: str, in_force: str) -> None:
     """Have the order in force served again;
     what was written stays for a day, as somebody may have opened it meanwhile."""
-    if context.client.project(context.project_id).model_version == name:
+    if context.client.model_version(context.project_id) == name:
         context.client.switch_version(context.project_id, in_force)

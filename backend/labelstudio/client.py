@@ -6,8 +6,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from pydantic import BaseModel
 from backend.labelstudio.connections import Connections
 from backend.labelstudio.http.answers import Annotation, Filter, Task, TaskPage
 from backend.labelstudio.predictions import Predictions
+from backend.labelstudio.project import PROJECT_FIELDS, Project
 from backend.stopping import wait_for
 
 Only = Literal["all", "labelled", "unlabelled"]
@@ -37,23 +37,6 @@ UNLABELLED: Query = [
 LABELLED: Query = [
     {"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}
 ]
-
-
-@dataclass(frozen=True)
-class Project:
-    """A project's settings, as far as the service needs them."""
-
-    id: int
-    title: str
-    label_config: str
-    model_version: str  # "" if none: the predictions of this version order the tasks and are shown
-    sampling: str
-    maximum_annotations: int
-    created_by: int | None
-    tasks: int
-    labelled: int  # tasks that Label Studio counts as finished
-    skip_queue: str = ""  # what becomes of skipped tasks (backend.labelstudio.skips)
-    annotations: int = 0  # several of one task too, but no skips
 
 
 class LabelStudio(Connections, Predictions):
@@ -114,21 +97,26 @@ class LabelStudio(Connections, Predictions):
 
     def project(self, project_id: int) -> Project:
         """One project. Raises UnknownProjectError."""
-        return _project(self.project_options(project_id))
+        return Project.of(self.project_options(project_id, PROJECT_FIELDS))
+
+    def model_version(self, project_id: int) -> str:
+        """The predictions that order the tasks of a project and are shown; empty: none.
+        Raises UnknownProjectError."""
+        return str(self.project_options(project_id, ("id", "model_version")).get("model_version") or "")
 
     def projects(self) -> list[Project]:
         """All projects that the key's user sees, by id."""
         found: list[Project] = []
         for page in itertools.count(1):
             answer = self._call(partial(self._sdk.projects.list, page=page, page_size=100))
-            found += [_project(item.dict()) for item in answer.items or []]
+            found += [Project.of(item.dict()) for item in answer.items or []]
             if not answer.response.next:
                 break
         return sorted(found, key=lambda project: project.id)
 
     def update_project(self, project_id: int, **fields: Any) -> Project:
         """Change settings of a project (`sampling`, ...); the others stay."""
-        return _project(self.set_project_options(project_id, **fields))
+        return Project.of(self.set_project_options(project_id, **fields))
 
     def switch_version(self, project_id: int, version: str) -> None:
         """Make the predictions of `version` the ones that order the tasks and are shown.
@@ -309,23 +297,6 @@ def earlier(when: str, seconds: float) -> str:
     """The time so many seconds before `when`, ISO 8601."""
     before = datetime.fromisoformat(when) - timedelta(seconds=seconds)
     return before.isoformat(timespec="microseconds").replace("+00:00", "Z")  # a time without them is refused
-
-
-def _project(item: Mapping[str, Any]) -> Project:
-    creator = item.get("created_by")
-    return Project(
-        id=int(item["id"]),
-        title=str(item.get("title") or ""),
-        label_config=str(item.get("label_config") or ""),
-        model_version=str(item.get("model_version") or ""),
-        sampling=str(item.get("sampling") or ""),
-        maximum_annotations=int(item.get("maximum_annotations") or 1),
-        created_by=creator.get("id") if isinstance(creator, dict) else creator,
-        tasks=int(item.get("task_number") or 0),
-        labelled=int(item.get("num_tasks_with_annotations") or 0),
-        skip_queue=str(item.get("skip_queue") or ""),
-        annotations=int(item.get("total_annotations_number") or 0),
-    )
 
 
 def _as_sent(value: Any) -> Any:

@@ -11,8 +11,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from backend.labelstudio.client import IDS_A_PAGE, LABELLED_A_PAGE, UNLABELLED, LabelStudio, Project, Query
+from backend.labelstudio.client import IDS_A_PAGE, LABELLED_A_PAGE, UNLABELLED, LabelStudio, Query
 from backend.labelstudio.http.answers import Filter
+from backend.labelstudio.project import Project
 
 
 class SkipQueue(StrEnum):

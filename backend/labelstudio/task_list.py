@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backend.labelstudio.client import TASKS_A_PAGE, LabelStudio, Project, changed_after, earlier
+from backend.labelstudio.client import TASKS_A_PAGE, LabelStudio, changed_after, earlier
 from backend.labelstudio.http.answers import Task
+from backend.labelstudio.project import Project
 from model.files import write_bytes
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,11 @@ from typing import Any
 from redis import Redis
 
 from backend.errors import SettingsError
-from backend.labelstudio.client import LabelStudio, Project
+from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import Failures, fetch, one_image, require_size
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.labelstudio.order.unmasked import Unmasked
+from backend.labelstudio.project import Project
 from backend.labelstudio.task_list import TaskList, read_tasks
 from backend.project.connection import own_service, read_instance
 from backend.project_settings import ProjectSettings, parse_project_settings

@@ -66,7 +66,7 @@ def end_round(context: Context, progress: Progress, name: str) -> RoundRecord:
     started, phases = time.monotonic(), Phases()
     folder = RoundFolder(context, name)
     snapshot = folder.snapshot()
-    served = context.client.project(context.project_id).model_version == name
+    served = context.client.model_version(context.project_id) == name
     if not served and DrawnMasks(context.storage, context.folder).was_shown(name):
         served = priorities.resume(context.client, context.project_id, name)
     if served:  # an earlier run of the job came as far as the switch

@@ -33,7 +33,7 @@ The turn after the next label puts others there."""
 def can_change(context: Context, over: RoundRecord, count: int) -> bool:
     """Whether the next of `count` open tasks can be put first in the order in force, which is that of
     `over`."""
-    return count > WHOLE and context.client.project(context.project_id).model_version == over.served_as
+    return count > WHOLE and context.client.model_version(context.project_id) == over.served_as
 
 
 def take_over(record: RoundRecord, over: RoundRecord, order: Sequence[int]) -> RoundRecord:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backend.finding import Finding, Severity
-from backend.labelstudio.client import LabelStudio, Project
+from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.connect.own_service import OwnService
 from backend.labelstudio.connect.record import Record
 from backend.labelstudio.http.answers import MlBackend, View, Webhook
+from backend.labelstudio.project import Project
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def _read_front(client: LabelStudio, project_id: int) -> dict[int, float]:
 
 
 def _require(client: LabelStudio, project_id: int, in_force: str) -> None:
-    serving = client.project(project_id).model_version
+    serving = client.model_version(project_id)
     if serving != in_force:
         raise PriorityError(
             f"Project {project_id} is served {serving or 'nothing'!r}, expected {in_force}; compute a new"

@@ -99,7 +99,7 @@ def write_order(
     """
     started, tell = time.monotonic(), checkpoint or (lambda _: None)
     _check(round_name, priorities)
-    previous = client.project(project_id).model_version
+    previous = client.model_version(project_id)
     written: list[Priority] = []
     if previous != round_name:
         written = write_rows(client, project_id, round_name, previous, priorities, lambda: tell("writing"))
@@ -122,7 +122,7 @@ def resume(client: LabelStudio, project_id: int, round_name: str) -> bool:
 
     Its predictions may be open in a browser since, so that they must not be deleted and written anew.
     """
-    if client.project(project_id).model_version == round_name:
+    if client.model_version(project_id) == round_name:
         return True
     if not client.versions(project_id).get(round_name):
         return False
@@ -133,7 +133,7 @@ def resume(client: LabelStudio, project_id: int, round_name: str) -> bool:
 def order(client: LabelStudio, project_id: int) -> list[Place]:
     """The order in force: unlabelled tasks with a place, first to be served first.
     Empty if no round is in force."""
-    if not is_round(client.project(project_id).model_version):
+    if not is_round(client.model_version(project_id)):
         return []
     held = _placed(client, project_id)
     return [Place(task, score) for task, score in sorted(held.items(), key=lambda item: (item[1], item[0]))]
@@ -141,7 +141,7 @@ def order(client: LabelStudio, project_id: int) -> list[Place]:
 
 def next_tasks(client: LabelStudio, project_id: int, count: int = 10) -> list[Place]:
     """The first `count` of `order`, in two requests."""
-    if not is_round(client.project(project_id).model_version):
+    if not is_round(client.model_version(project_id)):
         return []
     page = client.query(project_id, UNLABELLED, ordering=["tasks:predictions_score"], page_size=count)[
         "tasks"
@@ -156,7 +156,7 @@ def next_tasks(client: LabelStudio, project_id: int, count: int = 10) -> list[Pl
 def unplaced(client: LabelStudio, project_id: int) -> list[int]:
     """Ids of unlabelled tasks without a place in the order in force (imported since), ascending;
     all if no round is in force."""
-    if not is_round(client.project(project_id).model_version):
+    if not is_round(client.model_version(project_id)):
         return client.task_ids(project_id, "unlabelled")
     return _unplaced(client, project_id)
 
@@ -168,7 +168,7 @@ def unmasked(client: LabelStudio, project_id: int, *, drawn: Collection[int] = (
     Label Studio cannot tell which of a task's predictions draws something without sending all of them:
     pass the ids of those `drawn`, also where the mask shows nothing.
     """
-    if not is_round(client.project(project_id).model_version):
+    if not is_round(client.model_version(project_id)):
         return []
     count = client.count(project_id, "unlabelled")
     ahead = count if count <= MASKS_FOR_ALL else MASKS_AHEAD
@@ -184,7 +184,7 @@ def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[P
     Raises PriorityError if no round is in force, or Label Studio dropped some.
     """
     started = time.monotonic()
-    round_name = client.project(project_id).model_version
+    round_name = client.model_version(project_id)
     if not is_round(round_name):
         raise PriorityError(
             f"Project {project_id} has no round in force (its version is {round_name!r}); compute a new"
@@ -194,7 +194,7 @@ def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[P
     waiting = set(unplaced(client, project_id))
     wanted = [priority for priority in priorities if priority.task_id in waiting]
     import_rows(client, project_id, round_name, wanted)
-    if client.project(project_id).model_version != round_name:  # a new round took over meanwhile
+    if client.model_version(project_id) != round_name:  # a new round took over meanwhile
         raise PriorityError(
             f"Round {round_name} of project {project_id} was replaced while tasks were added to it; add them"
             " to the new one."
@@ -219,7 +219,7 @@ def top_up(client: LabelStudio, project_id: int, regions: Mapping[int, Regions])
     would count) nor none; where there are two nevertheless, either may be open, and both get it.
     Tasks that are deleted, or show that mask already, are passed over.
     """
-    round_name = client.project(project_id).model_version
+    round_name = client.model_version(project_id)
     if not is_round(round_name):
         return 0
 
