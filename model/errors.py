@@ -1,6 +1,8 @@
 """Every error of the science package;
 each message says what was found, what was expected, and what to do next."""
 
+from collections.abc import Mapping
+
 
 class ModelError(Exception):
     """Base of all errors that a user can fix; anything else that escapes is a defect of ours."""
@@ -38,6 +40,14 @@ class StrategyError(ModelError):
     """An unknown strategy, or one that cannot work on this round."""
 
 
+class NothingFoundError(StrategyError):
+    """The model finds nothing in any image, so that they cannot be compared; more labels help."""
+
+
+class NoNetworkError(StrategyError):
+    """None of the networks that a strategy needs could be trained."""
+
+
 class OutputError(ModelError):
     """A result cannot be written where it should go."""
 
@@ -48,3 +58,12 @@ class ProcessEndedError(ModelError):
 
 class ResultsError(ModelError):
     """A results.json that cannot be resumed from (half-written, or of another protocol)."""
+
+
+class ProtocolError(ResultsError):
+    """Results were made under another protocol;
+    `different` tells what was found and asked by key, the narrowest ones (recipe.steps), None for nothing."""
+
+    def __init__(self, message: str, *, different: Mapping[str, tuple[object, object]]) -> None:
+        super().__init__(message)
+        self.different = different

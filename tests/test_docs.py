@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from backend.cli import app as service
 from backend.project_settings import ProjectSettings
 from backend.settings import Settings
-from model.cli import app
+from model.cli import app, rank
 from model.network.recipe import Recipe
 from model.options import options_of
 from model.strategies import describe_default, strategies, strategy_options
@@ -155,7 +155,7 @@ def folder(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             shutil.copy(source / Path(target).name / name, tmp_path / target)
     (tmp_path / "data/split.json").write_text(json.dumps({"pool": names[:13], "test": names[13:]}))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("model.cli.rank.CACHE", tmp_path / "cache")
+    monkeypatch.setattr(rank, "CACHE", tmp_path / "cache")
     return tmp_path
 
 

@@ -15,7 +15,7 @@ from backend.queue import progress
 from backend.queue.connection import KEPT_SECONDS, Keys, as_text, connection
 from backend.queue.project_jobs import FINISH, WAITING, fetch, training_id
 
-_STATES = {
+STATES = {
     JobStatus.STARTED: "running",
     JobStatus.FINISHED: "finished",
     JobStatus.CANCELED: "cancelled",
@@ -47,7 +47,7 @@ def follow(project_id: int, job_id: str, *, seconds: float = 0.5) -> Iterator[Jo
         if job is None:
             raise QueueError(f"There is no job {job_id!r}; jobs are kept for {KEPT_SECONDS // 86400} days.")
         status = job.get_status()  # asked once: it may change meanwhile
-        state = _STATES.get(status, "queued" if status in WAITING else "failed")
+        state = STATES.get(status, "queued" if status in WAITING else "failed")
         result = job.return_value() if state == "finished" else None
         result = result if isinstance(result, dict) else {}
         if result.get("next"):

@@ -42,11 +42,11 @@ class PseudoLabels(Mapping[str, Mask]):
     fingerprint: a digest of `identity`, the ids and all masks.
     """
 
-    def __init__(self, path: Path, identity: str, ids: Sequence[str]) -> None:
-        """Open the file.
+    def __init__(self, path: Path, identity: str, ids: Sequence[str], cache_bytes: int = CACHE_BYTES) -> None:
+        """Open the file; of its masks at most `cache_bytes` are held.
         Raises CheckpointError unless it was written, whole, for this `identity` and these ids."""
         self._path = path
-        self._cache = ByteCache(CACHE_BYTES)
+        self._cache = ByteCache(cache_bytes)
         self._places = {image: str(place) for place, image in enumerate(ids)}
         try:
             self._file = np.load(path, allow_pickle=False)

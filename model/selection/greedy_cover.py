@@ -39,14 +39,19 @@ class Covering:
 
 
 def cover_greedily(
-    nearness: Nearness, count: int, labelled: Sequence[int], *, weights: Floats | None = None
+    nearness: Nearness,
+    count: int,
+    labelled: Sequence[int],
+    *,
+    weights: Floats | None = None,
+    exact_steps: int = EXACT_STEPS,
 ) -> Covering:
     """Order all of `count` positions that are not `labelled`, each the one that raises
 
     sum over x of w(x) * max over labelled or chosen z of nearness(z, x)
 
     most. weights: w, float32 (N,), not negative; 1 where there are none.
-    Ties by position. After EXACT_STEPS the rest comes by its gain over them.
+    Ties by position. After `exact_steps` the rest comes by its gain over them.
     """
     weights = np.ones(count, dtype=np.float32) if weights is None else weights
     cover = np.zeros(count, dtype=np.float32)
@@ -57,7 +62,7 @@ def cover_greedily(
     gains, _ = _gains(nearness, np.arange(count), cover, weights)
     order: list[int] = []
     represents: list[int] = []
-    while open_.any() and len(order) < EXACT_STEPS:
+    while open_.any() and len(order) < exact_steps:
         chosen = _next(nearness, gains, cover, open_, weights)
         near = nearness(np.array([chosen]))[0]
         represents.append(int(_count_nearer(near, cover)))

@@ -36,10 +36,12 @@ def prove(
     bound: float,
     tolerance: float,
     deadline: float,
+    nodes: int,
 ) -> tuple[Batch, float]:
     """Return the best batch found, and a proven bound on the worst total of any batch.
 
-    kept: (K,) int64, the candidates that a batch better than `batch` may contain; bound: what is proven.
+    kept: (K,) int64, the candidates that a batch better than `batch` may contain; bound: what is proven;
+    nodes: of the search in each program.
     Targets are added until the program knows all that its best batch serves badly;
     the bound holds whenever the time ends.
     """
@@ -48,7 +50,7 @@ def prove(
         entries = len(kept) * len(hard.members)
         if entries > MOST_ENTRIES or (entries > HOPELESS_ENTRIES and bound > value * (1 + HOPELESS)):
             break
-        solved = in_background(solve, problem, hard, kept, value, bound, deadline)
+        solved = in_background(solve, problem, hard, kept, value, bound, deadline, nodes)
         if solved.mip_dual_bound is not None:
             bound = min(bound, max(value, -float(solved.mip_dual_bound)) + rounding)
         if solved.x is None or solved.x[len(kept)] > 0.5:
@@ -64,7 +66,13 @@ def prove(
 
 
 def solve(
-    problem: Problem, hard: HardTargets, kept: NDArray[np.int64], value: float, bound: float, deadline: float
+    problem: Problem,
+    hard: HardTargets,
+    kept: NDArray[np.int64],
+    value: float,
+    bound: float,
+    deadline: float,
+    nodes: int,
 ) -> OptimizeResult:
     """Solve max t, sum_z w_z d(x_z, x_j) + base_j >= t for the hard targets j, sum w = b, w in {0, 1},
     value <= t <= bound; x holds w, whether the batch that is known stands instead, and t.
@@ -87,7 +95,7 @@ def solve(
         integrality=np.r_[np.ones(width + 1), 0.0],
         options={
             "time_limit": max(LEAST_SECONDS, deadline - time.monotonic()),
-            "node_limit": MOST_NODES,
+            "node_limit": nodes,
             "mip_rel_gap": 0.0,
         },
     )

@@ -12,6 +12,7 @@ from model.selection.greedy_search import greedy_order, row_means, ties
 from model.selection.objective import Objective
 from model.selection.outcome import RankedImage, Ranking
 from model.selection.problem import FloatArray, IntArray, Problem, pose
+from model.selection.proof import MOST_NODES
 from model.selection.solver import TIME_LIMIT, select
 
 # Images after the batch that are ordered by exact greedy search;
@@ -34,6 +35,7 @@ def rank(
     ids: Sequence[str] | None = None,
     time_limit: float = TIME_LIMIT,
     seed: int = 0,
+    nodes: int = MOST_NODES,
 ) -> Ranking:
     """Order all unlabelled images so that any prefix is a good choice; the other arguments are those of
     `maximin`.
@@ -49,7 +51,7 @@ def rank(
     """
     problem = pose(similarity, labelled, budget, ids)
     if objective is Objective.MIN_MEAN:
-        selection, batch = select(problem, time_limit, seed)
+        selection, batch = select(problem, time_limit, seed, nodes)
         order = ranked_rows(problem, batch)
     else:
         selection, members = select_cover(problem, objective, time_limit)
@@ -57,14 +59,14 @@ def rank(
     return Ranking(explained(problem, order, objective), selection)
 
 
-def ranked_rows(problem: Problem, batch: Sequence[int]) -> list[int]:
+def ranked_rows(problem: Problem, batch: Sequence[int], exact_steps: int = EXACT_STEPS) -> list[int]:
     """Return all candidates as canonical positions in the order of labelling; batch: candidate numbers."""
     means = row_means(problem.gains)
     members = problem.candidates[np.sort(np.asarray(batch))]
     order = greedy_order(problem.gains, means, problem.base, members, len(members))
     rest = np.setdiff1d(problem.candidates, members)
     totals = problem.base + problem.gains[members].sum(axis=0, dtype=np.float64)
-    order += greedy_order(problem.gains, means, totals, rest, min(EXACT_STEPS, len(rest)))
+    order += greedy_order(problem.gains, means, totals, rest, min(exact_steps, len(rest)))
     return order + tail(problem, order)
 
 

@@ -14,7 +14,7 @@ from model.selection.hard_targets import first_targets
 from model.selection.local_search import Batch, search
 from model.selection.outcome import VALUE_TOLERANCE, Selection
 from model.selection.problem import Problem, pose
-from model.selection.proof import prove
+from model.selection.proof import MOST_NODES, prove
 from model.selection.refinement import refine
 from model.selection.relaxation import cover_bound, priced_bound, relax, worth_keeping
 
@@ -34,6 +34,7 @@ def maximin(
     ids: Sequence[str] | None = None,
     time_limit: float = TIME_LIMIT,
     seed: int = 0,
+    nodes: int = MOST_NODES,
 ) -> Selection:
     """Choose the `budget` unlabelled images that maximise the worst expected dice min_j p(x_j) (Eq. 3 and
     step 6 of the paper).
@@ -43,20 +44,21 @@ def maximin(
     labelled: positions.
     ids: a name for each position, which breaks ties; the order of the images does not matter to the outcome.
     time_limit: seconds, a cap; counts of steps end the search first on most pools, so that machines agree.
+    nodes: of the search in each program of the proof.
     Returns the batch, its value and a proven upper bound on the value of any batch;
     never worse than greedy search.
     """
-    return select(pose(similarity, labelled, budget, ids), time_limit, seed)[0]
+    return select(pose(similarity, labelled, budget, ids), time_limit, seed, nodes)[0]
 
 
-def select(problem: Problem, time_limit: float, seed: int) -> tuple[Selection, Batch]:
+def select(problem: Problem, time_limit: float, seed: int, nodes: int) -> tuple[Selection, Batch]:
     """Choose the batch of a posed problem, see `maximin`; returns it also as candidate numbers."""
     start = time.monotonic()
     deadline = start + time_limit
     if problem.budget == len(problem.candidates):
         batch, bound = list(range(problem.budget)), -math.inf
     else:
-        batch, bound = solve(problem, deadline, seed)
+        batch, bound = solve(problem, deadline, seed, nodes)
     value = max(0.0, problem.worst(batch) / problem.size)
     selection = Selection(problem.positions(sorted(batch)), value, max(value, bound / problem.size))
     logger.info(
@@ -70,7 +72,7 @@ def select(problem: Problem, time_limit: float, seed: int) -> tuple[Selection, B
     return selection, batch
 
 
-def solve(problem: Problem, deadline: float, seed: int) -> tuple[Batch, float]:
+def solve(problem: Problem, deadline: float, seed: int, nodes: int) -> tuple[Batch, float]:
     """Return the best batch found and a proven bound on the worst total of any batch."""
     batch = greedy_batch(problem)
     hard = first_targets(problem, batch)
@@ -83,7 +85,7 @@ def solve(problem: Problem, deadline: float, seed: int) -> tuple[Batch, float]:
     scores = prices @ hard.gains
     priced = priced_bound(problem, hard, prices, scores)
     kept = worth_keeping(problem, scores, priced, problem.worst(batch))
-    batch, bound = prove(problem, hard, kept, batch, bound, tolerance(problem), deadline)
+    batch, bound = prove(problem, hard, kept, batch, bound, tolerance(problem), deadline, nodes)
     return refine(problem, hard, batch, deadline), bound
 
 

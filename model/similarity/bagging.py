@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.errors import StrategyError
+from model.errors import NoNetworkError
 from model.similarity.learner import Learner, Part
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ def train_bag(round_: Round, unit: str) -> None:
 
 def load_bags(learner: Learner[Any]) -> list[Segmenter]:
     """The networks of all bags, trained if they are not kept, less those that have failed.
-    Raises StrategyError when all have."""
+    Raises NoNetworkError when all have."""
     names = [name for name in NAMES if name not in learner.round_.failed]
     if not names:
-        raise StrategyError(
+        raise NoNetworkError(
             f"None of the {BAGS} networks on parts of the labels could be trained:"
             f" {next(iter(learner.round_.failed.values()))}"
         )

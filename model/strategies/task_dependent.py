@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from model import selection
 from model.arrays import Mask
-from model.errors import StrategyError
+from model.errors import NoNetworkError, NothingFoundError
 from model.options import option
 from model.reason import Kind, Measure, Reason
 from model.selection import Objective
@@ -148,7 +148,7 @@ class TaskDependent(Strategy):
 
     def run_unit(self, round_: Round, unit: str) -> None:
         """Steps 3 and 4 for one k: train f_k from scratch, and keep its row of similarities (Eq. 2)."""
-        rows = self._rows(round_)
+        rows = self.kept_rows(round_)
         if rows.get(unit) is None:
             rows.put(unit, train_row(round_, unit, self.masks(round_)))
 
@@ -159,11 +159,11 @@ class TaskDependent(Strategy):
     def complete_rows(self, round_: Round) -> npt.NDArray[np.float32]:
         """Step 5: d between all images, in the order of ids (Eq. 4), float32 (N, N)."""
         self.run_units(round_)
-        rows = self._rows(round_)
+        rows = self.kept_rows(round_)
         known = {k: row for k in self.sample_candidates(round_) if (row := rows.get(k)) is not None}
         if not known:
             why = next(iter(round_.failed.values()), f"check that {round_.folder} has room")
-            raise StrategyError(f"None of the networks on single images could be trained and kept: {why}")
+            raise NoNetworkError(f"None of the networks on single images could be trained and kept: {why}")
         return complete(
             [[row[identity] for identity in round_.ids] for row in known.values()],
             [round_.ids.index(k) for k in known],
@@ -188,7 +188,7 @@ class TaskDependent(Strategy):
         return Compared(
             tuple(identity for identity, here in zip(round_.ids, known, strict=True) if here),
             matrix if known.all() else matrix[np.ix_(known, known)],
-            tuple(k for k in candidates if self._rows(round_).get(k) is not None),
+            tuple(k for k in candidates if self.kept_rows(round_).get(k) is not None),
             blank,
             len(candidates),
         )
@@ -290,7 +290,8 @@ class TaskDependent(Strategy):
         )
         return Query(identity, image.rank, image.in_batch, reason, image.value_after, helped)
 
-    def _rows(self, round_: Round) -> RowStore:
+    def kept_rows(self, round_: Round) -> RowStore:
+        """The rows of d that are done."""
         return RowStore(round_.folder / ROWS, f"{round_.fingerprint}-{self.true_masks}", round_.ids)
 
 
@@ -300,9 +301,9 @@ def _why_last(round_: Round, identity: str, blank: frozenset[str]) -> Reason | s
     return f"it could not be compared: {round_.failed.get(identity, 'its features cannot be computed')}"
 
 
-def nothing_found(round_: Round) -> StrategyError:
+def nothing_found(round_: Round) -> NothingFoundError:
     """The error of a round in which no unlabelled image shows anything to learn from."""
-    return StrategyError(
+    return NothingFoundError(
         "The model finds nothing (specks at most) or only foreground in all of the"
         f" {len(round_.unlabelled)} unlabelled images, so that none can be compared. Label a few more"
         " images, chosen at random or by eye, and try again."

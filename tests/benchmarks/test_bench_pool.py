@@ -79,7 +79,7 @@ def measure(count: int, folder: Path) -> dict[str, Any]:
     )
     for k in strategy.units(round_):
         row = np.clip(mean[group[ids.index(k)]][group] + random.normal(0, 0.05, count), 0, 1)
-        strategy._rows(round_).put(k, dict(zip(ids, row.tolist(), strict=True)))
+        strategy.kept_rows(round_).put(k, dict(zip(ids, row.tolist(), strict=True)))
     start = time.monotonic()
     assert len(strategy.rank(round_, BUDGET).queries) == count - 3
     return figures | {"rank_s": time.monotonic() - start, "peak_mb": peak_mb()}

@@ -5,6 +5,7 @@ Ctrl-C."""
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 from contextlib import suppress
@@ -91,7 +92,7 @@ def test_make_demo(tmp_path: Path) -> None:
         assert first.finished() == 0, first.text
     finally:
         first.end()
-    assert "6 tasks, 3 of them labelled" in first.text
+    assert "6 tasks, 3 of them" in first.text
     assert "The order is written" in first.text
     assert "Learning from the labels" in first.text
     versions = folder / "backend" / "projects" / "1" / "versions"
@@ -103,7 +104,7 @@ def test_make_demo(tmp_path: Path) -> None:
     try:
         second.wait_for("Everything stays up until Ctrl-C.")
         assert "Taking up project 1." in second.text
-        assert "The order of the last run is in force." in second.text
+        assert "order of the last run" in second.text
         assert read(second.text, r"Log in +admin@example.com +(\S+)") == password
         page, user, word = re.findall(r"Status +(\S+) +(\S+) +(\S+)", second.text)[0]
         assert (
@@ -131,7 +132,9 @@ def test_folders_of_ones_own_are_handed_on() -> None:
         cwd=ROOT,
         text=True,
     )
-    assert '-m backend.demo --images "my images" --masks "my masks" --exit' in command
+    words = shlex.split(command)
+    given = words[words.index("backend.demo") + 1 :]
+    assert given[:5] == ["--images", "my images", "--masks", "my masks", "--exit"]
 
 
 def _label_the_next(demo: Make, folder: Path) -> None:

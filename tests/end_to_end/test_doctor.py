@@ -107,7 +107,7 @@ def test_a_broken_connection_is_mended_by_the_command(stack: Stack, project: Cel
             "sampling": "error",
             "tab": "warning",
         }
-        assert found["webhook"]["text"].startswith("there is a webhook to http://127.0.0.1:9/webhook")
+        assert "http://127.0.0.1:9/webhook" in found["webhook"]["text"]
         assert {found[subject]["remedy"] for subject in ("sampling", "tab")} == {
             f"python -m backend connect --project {project.id}"
         }
@@ -136,7 +136,7 @@ def test_an_order_that_is_not_served_is_mended_by_the_command(stack: Stack, proj
         ).raise_for_status()
         code, _, found = doctor(project)
         assert (code, list(found), found["order"]["severity"]) == (0, ["order"], "warning")
-        assert "1 of 5 open tasks have no place" in found["order"]["text"]
+        assert "1 of 5 open tasks" in found["order"]["text"]
         assert shell(found["order"]["remedy"]).exit_code == 0
         assert doctor(project) == (0, {}, {})
 

@@ -89,8 +89,8 @@ def test_the_u_net_is_trained_behind_it(stack: Stack, live: CellProject) -> None
         "the masks of the version in use",
     )
     noun = {"pixel": "pixel classifier", "unet": "U-Net"}
-    assert state["version"]["choice"].startswith(f"The {noun[state['version']['kind']]} draws the masks: ")
-    assert "on the same 3 images" in state["version"]["choice"]
+    assert state["version"]["choice"].startswith(f"The {noun[state['version']['kind']]} draws ")
+    assert "same 3 images" in state["version"]["choice"]
     page = stack.web.get(f"/projects/{live.id}", headers={"Accept": "text/html"}).raise_for_status().text
     assert state["version"]["choice"] in page
     served = priorities.next_tasks(stack.client, live.id)[0]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from backend.cli import projects as cli_projects
+from backend.cli import shell as cli_shell
 from backend.cli.shell import FAILED
 from backend.doctor.order import check_order
 from backend.labelstudio.connect import UNCERTAINTY, Severity
@@ -141,17 +143,17 @@ def test_a_disconnected_project_is_as_it_was_and_a_deleted_one_is_forgotten(
     assert project.id not in stack.web.get("/projects").json()["projects"]
     assert stack.web.post(f"/projects/{project.id}/recompute").status_code == 404
     again = shell(f"python -m backend disconnect --project {project.id} --yes")
-    assert (again.exit_code, "has nothing in Label Studio" in again.output) == (0, True)
+    assert (again.exit_code, "nothing in Label Studio" in again.output) == (0, True)
 
     # Connecting says before what it will change, and what of it somebody had chosen.
     stack.client.update_project(project.id, sampling="Uniform sampling")
     told = shell(f"python -m backend connect --dry-run --project {project.id}")
-    assert "Uncertainty sampling, in place of Uniform sampling (replaces" in told.output
-    assert "is connected as ML backend" in told.output
+    assert "in place of Uniform sampling" in told.output
+    assert "as ML backend" in told.output
     assert told.exit_code == 0
     assert stack.client.ml_backends(project.id) == []
-    monkeypatch.setattr("backend.cli.shell.is_asked", lambda: True)
-    monkeypatch.setattr("backend.cli.projects.is_asked", lambda: True)
+    monkeypatch.setattr(cli_shell, "is_asked", lambda: True)
+    monkeypatch.setattr(cli_projects, "is_asked", lambda: True)
     assert shell(f"python -m backend connect --project {project.id}", "n\n").exit_code == FAILED
     assert stack.client.project(project.id).sampling == "Uniform sampling"
     done = shell(f"python -m backend connect --project {project.id}", "y\n")

@@ -106,7 +106,8 @@ def test_back_and_forward(stack: Stack, project: CellProject) -> None:
 
     last = roll(project, "v1", reason="v2 draws the background", who="ada")
     assert (last["state"], read_status(project.id)["version"]["name"]) == ("finished", "v1")
-    assert last["message"].startswith("v1 is in use instead of v2; the order stays, and 4 of the 4 images")
+    for part in ("v1 is in use", "the order stays", "4 of the 4 images"):
+        assert part in last["message"]
     assert order(stack, project) == places
     of_one = masks(stack, project)
     assert of_one == drawn_by(stack, project, "v1") != of_two
@@ -123,9 +124,8 @@ def test_back_and_forward(stack: Stack, project: CellProject) -> None:
     assert "in use already" in roll(project, "v1")["message"]
     assert read_status(project.id)["round"] == state["round"]
     trained = list(follow(project.id, enqueue_training(project.id)))[-1]
-    assert (
-        "trained on the same labels as v2" in trained["message"]
-    )  # nothing new was learnt: it would only undo the rollback
+    # Nothing new was learnt: it would only undo the rollback.
+    assert "same labels as v2" in trained["message"]
     assert read_status(project.id)["version"]["name"] == "v1"
 
     assert roll(project, "v2")["state"] == "finished"
@@ -160,7 +160,7 @@ def test_in_the_middle_of_a_round(stack: Stack, project: CellProject) -> None:
     if later["round"]["reason"].startswith("rolled back"):
         later = stack.wait_for_round(project.id, other_than=later["round"]["name"])
     assert later["round"]["version"] == later["version"]["name"] == "v1"
-    assert later["round"]["reason"] == "again, after the rollback to v1"
+    assert "the rollback to v1" in later["round"]["reason"]
     assert masks(stack, project) == drawn_by(stack, project, "v1")
     quiet(stack, project)
 
@@ -198,21 +198,21 @@ class Broken(LabelStudio):
 
     def __init__(self, stack: Stack, at: str) -> None:
         super().__init__(stack.server.url, stack.server.token, attempts=1)
-        self.at, self.away, self._token = at, False, stack.server.token
+        self.at, self.away, self.token = at, False, stack.server.token
 
     def import_predictions(self, *arguments: Any, **keywords: Any) -> int:
         done = super().import_predictions(*arguments, **keywords)
-        self._go("import")
+        self.go("import")
         return done
 
     def switch_version(self, *arguments: Any, **keywords: Any) -> None:
         super().switch_version(*arguments, **keywords)
-        self._go("switch")
+        self.go("switch")
 
-    def _go(self, where: str) -> None:
+    def go(self, where: str) -> None:
         if where == self.at:
             self.away = True
-            super().__init__("http://127.0.0.1:9", self._token, attempts=1)
+            super().__init__("http://127.0.0.1:9", self.token, attempts=1)
             raise UnreachableError(f"away at the {where}")
 
 

@@ -87,9 +87,7 @@ def test_the_whole_round(stack: Stack, make_project: MakeProject, annotators: li
         held[turn % 2] = task["id"]
         served.append(task["id"])
         why = task["predictions"][0]["result"][0]["meta"]["text"][0]
-        assert why.startswith(
-            f"Number {written.index(task['id']) + 1} of {len(written)} in the recommended order: "
-        )
+        assert why.startswith(f"Number {written.index(task['id']) + 1} of {len(written)} ")
         drawn = to_mask(
             task["predictions"][0]["result"],
             parse(CONFIG),

@@ -61,7 +61,7 @@ def test_nobody_waits_for_skipped_images(
         for place in state["next_tasks"][2:4]:
             second.submit(place["task"], project.regions(place["task"]))
     state = stack.wait_for_round(project.id, other_than=state["round"]["name"])
-    assert state["round"]["reason"] == "2 labels came since the last order"
+    assert state["round"]["reason"].startswith("2 labels ")
 
 
 def test_an_annotator_who_skips_everything(
@@ -88,7 +88,7 @@ def test_an_annotator_who_skips_everything(
 
     told = doctor(project)
     assert told["severity"] == "warning"
-    assert "all 4 open images are skipped" in told["text"]
+    assert "all 4 open images" in told["text"]
     answer = shell(f"{told['remedy'].partition(' (')[0]} --yes --wait")
     assert answer.exit_code == 0, answer.output
     assert f"tasks {', '.join(map(str, sorted(tasks[:3])))} will be served" in answer.stdout

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from model.errors import ResultsError
+from model.errors import ProtocolError, ResultsError
 
 REMEDY = "give another folder as --out; this one stays as it is"
 _ABSENT = object()
@@ -16,13 +16,17 @@ _ABSENT = object()
 def check_agreement(
     found: Mapping[str, Any], asked: Mapping[str, Any], must_agree: Collection[str], path: Path
 ) -> None:
-    """Raise ResultsError naming each differing key and both values, where two protocols differ in one of
+    """Raise ProtocolError naming each differing key and both values, where two protocols differ in one of
     must_agree."""
     there, here = (flatten({key: side[key] for key in must_agree if key in side}) for side in (found, asked))
     pairs = {key: (there.get(key, _ABSENT), here.get(key, _ABSENT)) for key in sorted({*there, *here})}
-    different = [f"{key}: found {_show(a)}, asked {_show(b)}" for key, (a, b) in pairs.items() if a != b]
+    different = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
     if different:
-        raise ResultsError(f"{path} was made under another protocol ({'; '.join(different)}); {REMEDY}")
+        told = "; ".join(f"{key}: found {_show(a)}, asked {_show(b)}" for key, (a, b) in different.items())
+        raise ProtocolError(
+            f"{path} was made under another protocol ({told}); {REMEDY}",
+            different={key: (there.get(key), here.get(key)) for key in different},
+        )
 
 
 def check_sizes(found: Mapping[str, Any], asked: Mapping[str, Any], path: Path) -> None:

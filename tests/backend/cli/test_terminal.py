@@ -69,13 +69,13 @@ def test_labels_that_wait_for_the_u_net_are_known_to_the_live_model() -> None:
     told = "9; the pixel classifier v3 has learnt all; 1 waits for the next training of the U-Net"
     assert told in describe(pixel)
     late = describe(replace(pixel, version=VersionInUse("v3", labels=7, kind="pixel")))
-    assert "has learnt 7, and the others within seconds" in late
-    assert "  labels   0\n" in describe(NEW)
+    assert "has learnt 7" in late
+    assert "labels 0" in " ".join(describe(NEW).split())
 
 
 def test_a_new_project() -> None:
     """Nothing is known yet, and the text says what to do."""
-    assert "none yet; label an image" in describe(NEW)
+    assert "label an image" in describe(NEW)
 
 
 def test_following_without_a_terminal() -> None:
@@ -101,7 +101,7 @@ def test_following_nothing() -> None:
 
 def test_words_for_progress() -> None:
     """Rows and times as people say them."""
-    assert step_text("row", 0, 16) == "row (row 0 of 16)"
+    assert step_text("row", 0, 16).endswith("(row 0 of 16)")
     assert step_text("training", None, None) == "training"
     assert left_text(None) == ""
     assert left_text(42.4) == "about 42 s left"
@@ -116,11 +116,11 @@ def test_findings_with_their_remedy() -> None:
             Finding("annotations", Severity.WARNING, "2 per task", "set it to 1"),
         ]
     )
-    assert text.splitlines() == [
-        "ok       webhook     there",
-        "warning  annotations 2 per task",
-        f"{'':20} set it to 1",
-    ]
+    first, second, remedy = text.splitlines()
+    assert first.split() == ["ok", "webhook", "there"]
+    assert second.split(maxsplit=2) == ["warning", "annotations", "2 per task"]
+    assert remedy.strip() == "set it to 1"
+    assert first.index("there") == second.index("2 per") == remedy.index("set")
 
 
 VERSION = VersionEntry(
@@ -156,13 +156,13 @@ def test_the_versions_as_a_table() -> None:
         "first",
         "version",
     ]
-    assert lines[2].startswith("  v2       not measured")
-    assert lines[2].endswith("not put in use: clearly worse")
-    assert lines[3].endswith("the record of version v10 is damaged")
+    assert lines[2].split()[:3] == ["v2", "not", "measured"]
+    assert lines[2].endswith(": clearly worse")
+    assert lines[3].endswith(third.damaged)
     assert lines[4:] == ["2026-01-03 rolled back from v2 to v1 by ada: v2 is worse"]
     forward = replace(USE, version="v2", before="v1", reason="")
     text = versions_table(VersionList(3, "v2", versions=(VERSION, second), uses=(forward,)))
-    assert text.splitlines()[-1] == "2026-01-03 switched forward from v1 to v2 by ada"
+    assert "forward from v1 to v2" in text.splitlines()[-1]
     assert "no version yet" in versions_table(VersionList(3))
 
 
@@ -202,5 +202,5 @@ def test_an_examination_is_summed_up() -> None:
     )
     text = examination(Examination([good, bad], {3: [odd, odd], 4: [good]}, 1.2))
     assert "Project 3\nwarning" in text
-    assert text.endswith("1 error, 2 warnings, after 1 s.")
-    assert examination(Examination([good])).endswith("All is well, after 0 s.")
+    assert "1 error, 2 warnings" in text.splitlines()[-1]
+    assert examination(Examination([good])).splitlines()[-1].startswith("All is well")

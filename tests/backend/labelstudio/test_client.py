@@ -13,7 +13,13 @@ import jwt
 import pytest
 
 from backend.demo.server import LabelStudioServer
-from backend.errors import ApiKeyError, LabelStudioError, UnknownProjectError, UnreachableError
+from backend.errors import (
+    ApiKeyError,
+    LabelStudioError,
+    RedirectedError,
+    UnknownProjectError,
+    UnreachableError,
+)
 from backend.labelstudio.client import IDS_A_PAGE, LabelStudio
 from backend.labelstudio.labels.annotations import chosen
 from tests.backend.labelstudio.conftest import PERSONAL, Annotator, MakeProject
@@ -60,7 +66,7 @@ def test_keys_that_are_not_accepted_say_what_to_do(
 ) -> None:
     with pytest.raises(ApiKeyError, match="LABEL_STUDIO_API_KEY is empty"):
         LabelStudio(label_studio.url, " ")
-    with pytest.raises(ApiKeyError, match=r"Invalid token.*copy the key again from Account & Settings"):
+    with pytest.raises(ApiKeyError, match=r"Invalid token.*Account & Settings"):
         LabelStudio(label_studio.url, "0123456789abcdef").user()
     with pytest.raises(ApiKeyError, match="expired"):
         LabelStudio(label_studio.url, jwt.encode({"exp": 1, "token_type": "refresh"}, "k" * 32))
@@ -79,16 +85,12 @@ def test_a_kind_of_key_that_is_switched_off_says_so(
             browser.post(
                 "/api/jwt/settings", json={"api_tokens_enabled": False, "legacy_api_tokens_enabled": True}
             ).raise_for_status()
-            with pytest.raises(
-                ApiKeyError, match="use the legacy token instead, or enable personal access tokens"
-            ):
+            with pytest.raises(ApiKeyError, match="legacy token instead"):
                 LabelStudio(label_studio.url, personal_key).user()
             browser.post(
                 "/api/jwt/settings", json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": False}
             ).raise_for_status()
-            with pytest.raises(
-                ApiKeyError, match="use a personal access token instead, or enable legacy tokens"
-            ):
+            with pytest.raises(ApiKeyError, match="personal access token instead"):
                 LabelStudio(label_studio.url, label_studio.token).user()
         finally:
             browser.post(
@@ -115,11 +117,9 @@ def test_an_unknown_project_is_told(client: LabelStudio) -> None:
 
 
 def test_an_address_that_is_none_or_nobodys_is_told() -> None:
-    with pytest.raises(LabelStudioError, match="expected an address such as http"):
+    with pytest.raises(LabelStudioError, match="address such as http"):
         LabelStudio("localhost:8080", "0123456789")
-    with pytest.raises(
-        UnreachableError, match=r"http://127\.0\.0\.1:9 does not answer .*correct LABEL_STUDIO_URL"
-    ):
+    with pytest.raises(UnreachableError, match=r"http://127\.0\.0\.1:9 .*LABEL_STUDIO_URL"):
         LabelStudio("http://127.0.0.1:9", "0123456789", attempts=2).user()
 
 
@@ -220,8 +220,9 @@ def test_a_busy_server_is_asked_again(busy: LabelStudio) -> None:
     assert busy.server_version() == "9"
     assert Answers.seen == ["GET"] * 3
     Answers.statuses = [503]
-    with pytest.raises(LabelStudioError, match="answered 503: database is locked"):
+    with pytest.raises(LabelStudioError, match="database is locked") as caught:
         busy.server_version()
+    assert caught.value.status == 503
 
 
 def test_a_page_of_a_proxy_is_waited_for_like_its_502(busy: LabelStudio) -> None:
@@ -230,7 +231,7 @@ def test_a_page_of_a_proxy_is_waited_for_like_its_502(busy: LabelStudio) -> None
     Answers.statuses = [PAGE, PAGE, 200]
     assert busy.server_version() == "9"
     Answers.statuses = [PAGE]
-    with pytest.raises(LabelStudioError, match="a proxy may have answered") as caught:
+    with pytest.raises(LabelStudioError, match="a proxy") as caught:
         busy.server_version()
     assert caught.value.passing
     with pytest.raises(LabelStudioError) as caught:
@@ -242,8 +243,9 @@ def test_what_may_have_been_done_is_not_repeated(busy: LabelStudio) -> None:
     """A bulk write that answered 500 may have written some;
     one that was refused as overload has not begun."""
     Answers.statuses = [500, 200]
-    with pytest.raises(LabelStudioError, match="answered 500"):
+    with pytest.raises(LabelStudioError) as caught:
         busy.import_predictions(1, [])
+    assert caught.value.status == 500
     assert Answers.seen == ["POST"]
     Answers.statuses = [503, 200]
     assert busy.import_predictions(1, []) == 1
@@ -251,14 +253,12 @@ def test_what_may_have_been_done_is_not_repeated(busy: LabelStudio) -> None:
 
 def test_a_server_that_moved_or_is_something_else_is_told(busy: LabelStudio) -> None:
     Answers.statuses = [302]
-    with pytest.raises(
-        LabelStudioError, match=r"redirected to https://elsewhere\.example/api; set LABEL_STUDIO_URL"
-    ):
+    with pytest.raises(RedirectedError, match=r"elsewhere\.example/api; set LABEL_STUDIO_URL"):
         busy.user()
     Answers.statuses = [200]
     with pytest.raises(LabelStudioError, match="expected a list"):
         busy.views(1)
     Answers.statuses = [ODD]
     for call in (busy.user, busy.users, lambda: busy.views(1), lambda: busy.query(1, []), busy.projects):
-        with pytest.raises(LabelStudioError, match=r"answered.* check Label Studio's version"):
+        with pytest.raises(LabelStudioError, match="Label Studio's version"):
             call()

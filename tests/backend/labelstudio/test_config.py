@@ -76,9 +76,9 @@ def test_a_reference_image_beside_is_passed_over() -> None:
         )
     )
     assert config.image_name == "after"
-    assert config.warnings == (
-        "PolygonLabels 'p' draws on another image; only what is drawn on the Image 'after' is learnt.",
-    )
+    (warning,) = config.warnings
+    assert "PolygonLabels 'p'" in warning
+    assert "Image 'after'" in warning
 
 
 def test_what_only_helps_to_draw_is_told_and_no_class() -> None:
@@ -95,11 +95,9 @@ def test_what_only_helps_to_draw_is_told_and_no_class() -> None:
             ' toName="i"/>'
         )
     )
-    assert ["Boxes of RectangleLabels 'r' are not learnt" in text for text in config.warnings] == [
-        True,
-        False,
-    ]
-    assert "MagicWand 'm' draws carries no label of its own" in config.warnings[1]
+    boxes, wand = config.warnings
+    assert "RectangleLabels 'r'" in boxes
+    assert "MagicWand 'm'" in wand
 
 
 @pytest.mark.parametrize(
@@ -151,7 +149,7 @@ def test_an_unusable_configuration_is_told_what_is_missing(config: str, missing:
 
 def test_more_labels_than_a_mask_can_hold_are_refused() -> None:
     labels = "".join(f'<Label value="{number}"/>' for number in range(256))
-    with pytest.raises(ConfigError, match="256 labels, expected at most 255"):
+    with pytest.raises(ConfigError, match=r"256 labels\b.* 255\b"):
         parse(
             view(f'<Image name="i" value="$image"/><BrushLabels name="b" toName="i">{labels}</BrushLabels>')
         )

@@ -72,7 +72,7 @@ def test_an_address_that_drips_is_given_up_and_not_asked_again(
     failures = Failures()
     with slow_server(start, drip) as (port, asked):
         for _ in range(3):
-            with pytest.raises(TaskImageError, match=r"^task 5: .*127\.0\.0\.1 (sent|had not sent)"):
+            with pytest.raises(TaskImageError, match=r"^task 5: .*127\.0\.0\.1 .*sent"):
                 fetch(client, task(f"http://127.0.0.1:{port}/a.png"), CONFIG, tmp_path, failures=failures)
         assert len(asked) == 1
 
@@ -85,9 +85,7 @@ def test_a_server_that_is_away_costs_one_wait_and_only_its_own_images(
     with web_server(lambda _: (200, {}, png(1))) as port:
         pass
     for name in ("a", "b"):
-        with pytest.raises(
-            TaskImageError, match=rf"^task 5: the server of its image .*/{name}\.png does not answer"
-        ):
+        with pytest.raises(TaskImageError, match=rf"^task 5: .*/{name}\.png does not answer"):
             fetch(client, task(f"http://127.0.0.1:{port}/{name}.png"), CONFIG, tmp_path, failures=failures)
     with web_server(lambda _: (200, {}, png(2))) as other:
         assert fetch(
@@ -104,7 +102,7 @@ def test_a_label_studio_that_is_away_is_told_apart_from_a_storage_behind_it(tmp_
     answers: dict[str, Answer] = {"/api/version": (200, {}, b"{}"), "/data/upload/1/y.png": (503, {}, b"")}
     with web_server(answers.get) as port:
         client = LabelStudio(f"http://127.0.0.1:{port}", "0" * 40, attempts=1)
-        with pytest.raises(TaskImageError, match=r"Label Studio does not deliver it .*check the storage"):
+        with pytest.raises(TaskImageError, match=r"not deliver .*the storage"):
             fetch(client, task("/data/upload/1/x.png"), CONFIG, tmp_path)
         with pytest.raises(TaskImageError, match="answered 503"):
             fetch(client, task("/data/upload/1/y.png"), CONFIG, tmp_path)
@@ -124,7 +122,7 @@ def test_page_of_a_proxy_in_place_of_an_image_is_waited_for(tmp_path: Path) -> N
     with web_server(answer) as port:
         client = LabelStudio(f"http://127.0.0.1:{port}", "0" * 40, attempts=2)
         assert fetch(client, task("/data/upload/1/x.png"), CONFIG, tmp_path) == png(1)
-        with pytest.raises(TaskImageError, match="a page where the image should be"):
+        with pytest.raises(TaskImageError, match="a page"):
             fetch(client, task("/data/upload/1/y.png"), CONFIG, tmp_path)
         answers["/api/version"] = page
         with pytest.raises(UnreachableError):

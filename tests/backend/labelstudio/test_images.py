@@ -65,30 +65,30 @@ def test_local_files_are_fetched_and_kept(
     assert fetch(client, local, CONFIG, tmp_path / "0") == png(2)
     assert fetch(client, local, CONFIG, tmp_path / "0", max_age=0) == png(3)
     (folder / "a.png").unlink()
-    with pytest.raises(TaskImageError, match=r"^task 5: .*no such local file"):
+    with pytest.raises(TaskImageError, match=r"^task 5: .*local file"):
         fetch(client, local, CONFIG, tmp_path, max_age=0)
 
 
 def test_images_that_are_gone_or_no_images_name_the_task(client: LabelStudio, tmp_path: Path) -> None:
-    with pytest.raises(TaskImageError, match=r"^task 5: .*gone; restore the file"):
+    with pytest.raises(TaskImageError, match=r"^task 5: .*restore the file"):
         fetch(client, task("/data/upload/1/none.png"), CONFIG, tmp_path)
-    with pytest.raises(TaskImageError, match=r"^task 5: the server of its image .* does not answer"):
+    with pytest.raises(TaskImageError, match=r"^task 5: .*127\.0\.0\.1:9/a\.png does not answer"):
         fetch(
             LabelStudio(client.url, "0123456789", attempts=1),
             task("http://127.0.0.1:9/a.png"),
             CONFIG,
             tmp_path,
         )
-    with pytest.raises(TaskImageError, match=r"^task 5: its image 'C:\\\\a.png' is no address"):
+    with pytest.raises(TaskImageError, match=r"^task 5: .*'C:\\\\a\.png' is no address"):
         fetch(client, task("C:\\a.png"), CONFIG, tmp_path)
-    with pytest.raises(TaskImageError, match=r"^task 5: its image 'http://\[bad/a.png' is no address"):
+    with pytest.raises(TaskImageError, match=r"^task 5: .*\[bad/a\.png' is no address"):
         fetch(client, task("http://[bad/a.png"), CONFIG, tmp_path)
-    with pytest.raises(TaskImageError, match=r"^task 5: its image .* cannot be fetched: .*InvalidURL"):
+    with pytest.raises(TaskImageError, match=r"^task 5: .*InvalidURL"):
         fetch(client, task("http://host:port/a.png"), CONFIG, tmp_path)
-    with pytest.raises(TaskImageError, match=r"no image address under 'image' \(found: photo\)"):
+    with pytest.raises(TaskImageError, match=r"'image' \(found: photo\)"):
         fetch(client, {"id": 5, "data": {"photo": "/a.png"}}, CONFIG, tmp_path)
     for wrong in (None, 7, "", ["a.png"]):
-        with pytest.raises(TaskImageError, match=r"^task 5: its data has no image address"):
+        with pytest.raises(TaskImageError, match=r"^task 5: .*no image address"):
             fetch(client, task(wrong), CONFIG, tmp_path)
     with pytest.raises(TaskImageError, match=r"^task 5"):
         fetch(client, {"id": 5}, CONFIG, tmp_path)
@@ -122,9 +122,7 @@ def test_a_server_that_answers_nonsense_is_named(client: LabelStudio, tmp_path: 
     }
     with web_server(answers.get) as port:
         for path, reason in (("/circle.png", "TooManyRedirects"), ("/broken.png", "DecodingError")):
-            with pytest.raises(
-                TaskImageError, match=rf"^task 5: its image .*{path} cannot be fetched: .*{reason}"
-            ):
+            with pytest.raises(TaskImageError, match=rf"^task 5: .*{path} .*{reason}"):
                 fetch(client, task(f"http://127.0.0.1:{port}{path}"), CONFIG, tmp_path)
 
 

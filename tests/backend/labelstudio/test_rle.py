@@ -75,7 +75,7 @@ def test_a_mask_of_zeros_and_ones_is_read(brush: ModuleType) -> None:
 
 def test_another_size_and_no_bytes_are_told() -> None:
     encoded = rle.encode(np.ones((4, 6), bool))
-    with pytest.raises(ValueError, match="holds 24 pixels, expected 5 x 4"):
+    with pytest.raises(ValueError, match=r"24 pixels\b.*5 x 4"):
         rle.decode(encoded, (4, 5))
     for wrong in (
         [],
@@ -89,7 +89,7 @@ def test_another_size_and_no_bytes_are_told() -> None:
         {"a": 1},
         [[1], [2, 3]],
     ):
-        with pytest.raises(ValueError, match=r"no brush mask|expected a list of bytes"):
+        with pytest.raises(ValueError, match=r"no brush mask|list of bytes"):
             rle.decode(wrong, (4, 6))  # type: ignore[arg-type]
 
 
@@ -108,5 +108,5 @@ def test_every_cut_of_a_code_is_noticed() -> None:
     mask = np.random.default_rng(0).random((20, 30)) > 0.5
     encoded = rle.encode(mask)
     for length in range(len(encoded) - 2):
-        with pytest.raises(ValueError, match=r"pixels|no brush mask|a list of bytes"):
+        with pytest.raises(ValueError, match=r"pixels|no brush mask|list of bytes"):
             rle.decode(encoded[:length], (20, 30))

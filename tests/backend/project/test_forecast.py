@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def test_the_forecast_speaks_of_what_the_order_raises() -> None:
     found = forecast(record(notes={"mean_before": 0.52}))
     assert found == Forecast(0.52, 0.66, 2, ((4, 0.6), (7, 0.66), (2, 0.67)), Measure.MEAN)
     reasons = " ".join(advise(found, [], []).reasons)
-    assert "change the mean expected dice from 0.52 to 0.66" in reasons
+    assert re.search(r"mean expected dice .*0\.52 to 0\.66", reasons)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,5 @@ def test_the_advice_weighs_forecast_and_learning_curve(
 
 def test_the_reasons_name_the_figures() -> None:
     reasons = " ".join(advise(RISING, [(3, 0.5), (15, 0.7)], [0.97] * 10).reasons)
-    assert "from 0.52 to 0.66 (+0.140)" in reasons
-    assert "changed the best held-out dice by +0.200" in reasons
-    assert "hardly change the masks any more (median dice 0.97" in reasons
+    for part in ("0.52 to 0.66 (+0.140)", "held-out dice by +0.200", "median dice 0.97"):
+        assert part in reasons

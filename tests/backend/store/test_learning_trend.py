@@ -34,7 +34,8 @@ def test_two_that_are_worse_are_told_with_the_way_back(versions: Versions) -> No
     twice = judge_trend(versions)
     assert twice is not None
     assert (twice.trend, twice.back_to) == (Trend.FALLING, "v4")
-    assert "v6 is worse than v4 on the same 10 images, twice running (.81 against .85)" in twice.text
+    assert "v6 is worse than v4" in twice.text
+    assert "(.81 against .85)" in twice.text
 
 
 @pytest.mark.parametrize(

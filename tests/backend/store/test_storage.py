@@ -179,9 +179,7 @@ def test_a_shared_place_that_is_away_loses_nothing(
     one, two = Storage(tmp_path / "a", bucket), Storage(tmp_path / "b", bucket)
     one.write_json("p/current.json", {"version": "v1"})
     with object_store.away():
-        with pytest.raises(
-            StorageError, match=r"Shared storage s3://.* failed \(.*Could not connect.*check that it runs"
-        ):
+        with pytest.raises(StorageError, match=r"s3://.*Could not connect.*check"):
             one.write_json("p/current.json", {"version": "v2"})
         with pytest.raises(StorageError, match="Could not connect"):
             two.read_json("p/current.json", fresh=True)
@@ -202,9 +200,7 @@ def test_wrong_keys_and_buckets_are_explained(
         object_store.use(monkeypatch, **{variable: "mistyped"})
         storage = Storage(tmp_path / "a", f"s3://{BUCKET}/{tmp_path.name}")
         for act in (lambda storage=storage: storage.names("p"), storage.check):
-            with pytest.raises(
-                StorageError, match=r"PermissionError.*check that it runs, STORAGE_URL, and its keys"
-            ) as caught:
+            with pytest.raises(StorageError, match=r"PermissionError.*STORAGE_URL.*keys") as caught:
                 act()
             assert object_store.secret not in str(caught.value)
     assert not list((tmp_path / "a").rglob("*.json"))

@@ -57,7 +57,7 @@ def test_a_version_that_is_not_there(tmp_path: Path) -> None:
     versions = Versions(Storage(tmp_path), 7)
     versions.save(network(), record("v1"))
     for call in (versions.load, versions.record, lambda name: versions.make_current(name, by="test")):
-        with pytest.raises(VersionError, match="no version 'v9'; there are: v1"):
+        with pytest.raises(VersionError, match="'v9'; there are: v1"):
             call("v9")
     versions.make_current("v1", by="test")
     with pytest.raises(VersionError, match="in use"):
@@ -182,7 +182,9 @@ def test_labels_that_tell_nothing_do_not_decide() -> None:
     )
     alone = record("v2", {}, tasks={"4": "digest"}, present={"4": [0, 1]})
     for before in (early, later):
-        assert compare(new, before) == (True, "no held-out task in common with v1")
+        published, reason = compare(new, before)
+        assert published
+        assert "in common with v1" in reason
         assert compare(alone, before)[
             0
         ]  # the empty ones were deleted: three labels that tell nothing are no more than one that does
@@ -197,7 +199,9 @@ def test_a_class_that_one_of_them_has_never_seen_does_not_decide() -> None:
     seen = {"1": [0, 1], "2": [0, 1], "3": [0, 1, 2]}
     new = record("v2", {"1": 0.45, "2": 0.45, "3": 0.6}, labels=("Axon", "Myelin"), present=seen)
     for old in (before, dataclasses.replace(before, present={})):
-        assert compare(new, old) == (True, "only one of v2 and v1 has seen a label of Myelin")
+        published, reason = compare(new, old)
+        assert published
+        assert "of Myelin" in reason
     assert not compare(dataclasses.replace(new, name="v3", held_out={"1": 0.2, "2": 0.2, "3": 0.2}), new)[0]
 
 
@@ -208,14 +212,8 @@ def test_fewer_labels_do_not_take_over_without_a_word() -> None:
     alone = record("v2", {}, labels=("Neurite",), tasks={"5": "e"})
     published, reason = compare(alone, before)
     assert not published
-    assert (
-        "trained on fewer labels, 1 in place of 4, and not to be compared with v1: the labels have changed"
-        " from Axon to Neurite" in reason
-    )
-    assert (
-        "v1 stays in use until there are 4 labels that count; roll back to v2 to use it all the same"
-        in reason
-    )
+    for part in ("1 in place of 4", "from Axon to Neurite", "v1 stays in use", "4 labels", "roll back to v2"):
+        assert part in reason
     published, reason = compare(alone, before, measured=False)
     assert published
     assert reason.startswith(FEWER)
@@ -275,7 +273,7 @@ def test_a_training_without_new_labels_does_not_undo_a_rollback(tmp_path: Path) 
     versions.make_current("v1", by=ROLLBACK)
     published, reason = decide(again, versions)
     assert not published
-    assert "the same labels as v2" in reason
+    assert "same labels as v2" in reason
     assert "v1 stays in use" in reason
     saved(versions, again)
     assert not decide(record("v4", {"1": 0.8, "2": 0.8}), versions)[0]

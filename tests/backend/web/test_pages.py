@@ -245,9 +245,11 @@ def test_each_version_says_what_became_of_it_and_why() -> None:
         ("v4", "damaged"),
     ]
     assert [line.action for line in lines] == ["", "Go forward", "Go forward", ""]
-    assert lines[0].why.startswith("put in use by ana by a rollback from v3")
+    for part in ("by ana", "rollback from v3"):
+        assert part in lines[0].why
     assert lines[1].why == "clearly worse"
-    assert lines[2].why == "v1 was put in its place by ana on 2026-11-23: too many specks"
+    for part in ("v1", "by ana on 2026-11-23", ": too many specks"):
+        assert part in lines[2].why
     assert lines[3].why == "cannot be read"
 
 
@@ -257,7 +259,7 @@ def test_going_forward_again_is_not_a_rollback() -> None:
         VersionList(1, versions=(version("v1"), version("v2", current=True)), uses=tuple(uses))
     )
     assert [line.state for line in lines] == ["earlier", "in use"]
-    assert lines[1].why.startswith("put in use in place of v1")
+    assert "in place of v1" in lines[1].why
     assert version_lines(VersionList(1)) == []
 
 

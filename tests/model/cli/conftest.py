@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from model.cli import rank
 from model.data.pool import scan
 from model.export.folder import ExportFolder
 from model.export.formats import encode_image
@@ -14,7 +15,7 @@ from tests.model.cli.commands import labelled_set
 @pytest.fixture(autouse=True)
 def home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a command keeps goes into a folder of the test's own."""
-    monkeypatch.setattr("model.cli.rank.CACHE", tmp_path / "cache")
+    monkeypatch.setattr(rank, "CACHE", tmp_path / "cache")
     monkeypatch.setenv("COLUMNS", "300")
 
 

@@ -113,7 +113,7 @@ def test_files_of_others_stay(saved: Path, images: Path) -> None:
     (out / "a.png").write_text("mine")
     refused = predict(saved, images)
     assert refused.exit_code == 2
-    assert "found files in it (a.png)" in refused.stderr
+    assert "(a.png)" in refused.stderr
     assert [path.name for path in out.iterdir()] == ["a.png"]
     assert (out / "a.png").read_text() == "mine"
 

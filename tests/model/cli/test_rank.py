@@ -11,8 +11,11 @@ import pytest
 from PIL import Image
 from typer.testing import Result
 
+from model.cli import rank as rank_command
 from model.cli.progress_bar import ProgressBar
 from model.errors import StrategyError
+from model.network import folder as network_folder
+from model.network import training
 from model.network.checkpoint import TrainedModel
 from model.strategies import DEFAULT, default_options
 from model.strategies.task_dependent import TaskDependent
@@ -53,7 +56,7 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
         seen.update({"name": name} | options)
         raise StrategyError("enough")
 
-    monkeypatch.setattr("model.cli.rank.get_strategy", get_strategy)
+    monkeypatch.setattr(rank_command, "get_strategy", get_strategy)
     given = ["--similarity", "unet", "--candidates", "3", "--true-masks", "--candidates-from-all"]
     assert rank(folder, *given).exit_code == 2
     assert seen == {
@@ -116,7 +119,7 @@ def test_the_table_names_images_in_sub_folders_by_their_path(shared_cases: Path,
     assert sorted(files) == sorted(f"plate1/c{number}.png" for number in range(3, 12))
     flat = rank(shared_cases / "24-subfolders", "--no-subfolders")
     assert flat.exit_code == 2
-    assert "Passed over 9 images in sub-folders" in flat.stderr
+    assert "Passed over 9 images" in flat.stderr
 
 
 def test_the_working_size_keeps_small_objects(tmp_path: Path) -> None:
@@ -133,14 +136,14 @@ def test_the_working_size_keeps_small_objects(tmp_path: Path) -> None:
         Image.fromarray(content).save(tmp_path / folder / file)
     done = rank(tmp_path, "--budget", "1", "--strategy", "random", size=())
     assert done.exit_code == 0, done.stderr
-    lost = "588 of 784 objects in the masks"
-    assert f"Works at --image-size 1024, as {lost} would lose most of their pixels at 512." in done.stderr
+    (works,) = (line for line in done.stderr.splitlines() if line.startswith("Works at --image-size 1024"))
+    assert "588 of 784 objects" in works
     assert "Please look" not in done.stderr
     told = rank(tmp_path, "--budget", "1", "--strategy", "random", size=("--image-size", "512"))
     assert told.exit_code == 0, told.stderr
-    assert (
-        f"At --image-size 512, {lost} lose most of their pixels; --image-size 1024 keeps them" in told.stderr
-    )
+    (lost,) = (line for line in told.stderr.splitlines() if "--image-size 512, " in line)
+    assert "588 of 784 objects" in lost
+    assert "--image-size 1024" in lost
     assert "Works at" not in told.stderr
 
 
@@ -220,7 +223,7 @@ def test_pretrained_weights_that_cannot_be_had_are_said(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
     done = rank_with_encoder(folder, "--encoder-weights", "imagenet")
     assert done.exit_code == 2
-    assert "The weights 'imagenet' of encoder 'resnet18' could not be fetched" in done.stderr
+    assert "weights 'imagenet' of encoder 'resnet18'" in done.stderr
     assert "leave encoder_weights empty" in done.stderr
     assert not (folder / "ranking.csv").exists()
     unknown = rank_with_encoder(folder, "--encoder-weights", "dreams")
@@ -254,8 +257,8 @@ def test_a_work_folder_that_cannot_be_written_is_said_before_any_work(
     folder: Path, monkeypatch: pytest.MonkeyPatch, work: str | None
 ) -> None:
     (folder / "some-file").write_text("")
-    monkeypatch.setattr("model.cli.rank.CACHE", folder / "some-file" / "cache")
-    monkeypatch.setattr("model.cli.rank.scan", None)
+    monkeypatch.setattr(rank_command, "CACHE", folder / "some-file" / "cache")
+    shutil.rmtree(folder / "images")  # which nobody has looked for yet
     done = rank(folder, *([] if work is None else ["--work", str(folder / work)]))
     assert done.exit_code == 2, done.output
     assert "cannot be written" in done.stderr
@@ -265,7 +268,8 @@ def test_a_work_folder_that_cannot_be_written_is_said_before_any_work(
 def test_messages_are_not_wrapped_in_a_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
     done = rank(folder, "--strategy", "random")
-    assert "8 images, 3 of them labelled, 2 classes with the background." in done.stderr.splitlines()
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("8 images, 3 "))
+    assert "2 classes" in line
 
 
 def test_a_name_that_is_no_text_keeps_its_bytes(folder: Path) -> None:
@@ -290,7 +294,7 @@ def test_images_in_which_nothing_is_found_are_counted(folder: Path, monkeypatch:
     monkeypatch.setattr(TaskDependent, "blank", lambda _, round_: frozenset(round_.unlabelled[:2]))
     done = rank(folder, "--similarity", "unet", "--candidates", "2")
     assert done.exit_code == 0, done.stderr
-    assert "in 2 of the 8 images a first model finds nothing" in done.stderr
+    assert "in 2 of the 8 images" in done.stderr
     assert [row["expected_dice"] != "" for row in csv.DictReader((folder / "ranking.csv").open())] == [
         True
     ] * 3 + [False] * 2
@@ -307,22 +311,22 @@ def test_too_little_memory_is_told_in_a_line(
     def full(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("model.network.training.build_network", full)
+    monkeypatch.setattr(training, "build_network", full)
     done = rank(folder, "--similarity", "unet")
     assert done.exit_code == 1
-    assert "Not enough memory: a smaller --image-size" in done.stderr
+    assert "smaller --image-size" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_full_disk_is_told_in_a_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.ENOSPC, "disk full")
 
-    monkeypatch.setattr("model.network.folder.save_file", full)
+    monkeypatch.setattr(network_folder, "save_file", full)
     done = rank(folder, "--similarity", "unet")
     assert done.exit_code == 1
-    assert "No space left on device" in done.stderr
-    assert "the same command goes on from there" in done.stderr
+    assert "disk full" in done.stderr
+    assert "same command goes on" in done.stderr
     assert "Traceback" not in done.stderr
 
 

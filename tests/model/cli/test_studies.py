@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from model.cli import studies
 from tests.model.cli.commands import FAST, labelled_set, model, on, rank
 from tests.waiting import eventually
 
@@ -46,8 +47,8 @@ def test_an_experiment_keeps_to_the_number_of_classes_that_is_stated(
     ]
     done = model("experiment", *arms, "--classes", "4")
     assert done.exit_code == 0, done.stderr
-    assert "4 classes with the background." in done.stderr
-    assert "of 3: experiment 1, random, draw 1, 3 images: dice " in done.stderr
+    assert "4 classes" in done.stderr
+    assert re.search(r"of 3: .*random, draw 1, 3 images: dice 0\.\d+", done.stderr)
     assert json.loads((tmp_path / "out" / "results.json").read_text())["protocol"]["classes"] == 4
     again = model("experiment", *arms)
     assert again.exit_code == 2
@@ -57,7 +58,7 @@ def test_an_experiment_keeps_to_the_number_of_classes_that_is_stated(
         "converge", *given, "--sizes", "2", "--steps", "1", "--draws", "1", "--seeds", "1", "--classes", "2"
     )
     assert few.exit_code == 2
-    assert "expected 0/255, or class ids 0 to 1" in few.stderr
+    assert "0/255, or class ids 0 to 1" in few.stderr
 
 
 def test_what_was_made_of_the_masks_is_said_once_beside_the_results(
@@ -68,12 +69,13 @@ def test_what_was_made_of_the_masks_is_said_once_beside_the_results(
     done = rank(source, "--out", f"{tmp_path}/ranking.csv", "--strategy", "random")
     assert done.exit_code == 0, done.stderr
     assert done.stdout == ""
-    assert done.stderr.count("The masks number their objects (up to 5 in one) and are read as one class") == 1
-    assert "8 images, 4 of them labelled, 2 classes with the background." in done.stderr
+    assert done.stderr.count("(up to 5 in one)") == 1
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("8 images, 4 "))
+    assert "2 classes" in line
     other = rank(
         source, "--out", f"{tmp_path}/ranking.csv", "--strategy", "random", "--mask-numbers", "classes"
     )
-    assert "6 classes with the background." in other.stderr
+    assert "6 classes" in other.stderr
     (tmp_path / "split.json").write_text(
         json.dumps({"pool": ["c0.png", "c1.png", "c2.png"], "test": ["c3.png"]})
     )
@@ -98,7 +100,7 @@ def test_what_was_made_of_the_masks_is_said_once_beside_the_results(
     for command, options in small.items():
         done = model(command, *given, *options, "--out", f"{tmp_path}/{command}")
         assert done.exit_code == 0, done.stderr
-        assert done.stderr.count("are read as one class") == 1
+        assert done.stderr.count("read as one class") == 1
     again = model(command, *given, *options, "--out", f"{tmp_path}/{command}", "--invert-masks", "all")
     assert again.exit_code == 2
     assert "masks.inverted: found nothing" in again.stderr, "results of another reading do not go on"
@@ -147,7 +149,7 @@ def test_options_of_unets_are_refused_where_none_is_trained() -> None:
     done = model("experiment", *paths, "--steps", "9", "--recipe", "paper", "--precision", "float32")
     said = " ".join(done.output.replace("│", " ").split())
     assert done.exit_code == 2
-    assert "'--steps', '--recipe': means nothing with --learner pixel" in said
+    assert "'--steps', '--recipe': " in said
     done = model("experiment", *paths, "--similarity", "unet")
     assert (done.exit_code, "trains no U-Nets" in done.stderr) == (2, True)
 
@@ -183,10 +185,10 @@ def test_a_command_that_is_stopped_says_how_it_goes_on(
     def stop(*_: object, **__: object) -> None:
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr("model.cli.studies.run_experiment", stop)
+    monkeypatch.setattr(studies, "run_experiment", stop)
     done = model("experiment", *on(experiment_data), "--out", f"{tmp_path}/out", *FAST)
     assert done.exit_code == 128 + signal.SIGTERM
-    assert done.stderr.splitlines()[-1] == "Stopped. The same command goes on from here."
+    assert done.stderr.splitlines()[-1].startswith("Stopped.")
 
 
 def test_a_killed_experiment_goes_on_and_leaves_no_process(exported_data: Path, tmp_path: Path) -> None:
@@ -225,4 +227,4 @@ def test_converge_prints_a_table(experiment_data: Path, tmp_path: Path) -> None:
     options = ["--sizes", "2", "--steps", "2,4", "--draws", "1", "--seeds", "2", *FAST[:8]]
     done = model("converge", *on(experiment_data), *options, "--out", str(tmp_path))
     assert done.exit_code == 0, done.stderr
-    assert [line[:8] for line in done.stdout.splitlines()[2:4]] == ["| 2 | 2 ", "| 2 | 4 "]
+    assert [line.split(" | ")[:2] for line in done.stdout.splitlines()[2:4]] == [["| 2", "2"], ["| 2", "4"]]

@@ -31,19 +31,19 @@ def test_images_in_sub_folders_have_their_path_as_id_and_masks_the_same_path(
     pool = scan(images, tmp_path / "masks")
     assert pool.ids == ("a.png", "plate1/b.png", "plate1/deep/c.png", "plate2/b.png")
     assert pool.labelled == ("plate1/b.png",)
-    assert pool.notes == (
-        "3 of 4 images are in sub-folders (plate1, plate1/deep, plate2); --no-subfolders leaves them out.",
-    )
+    (note,) = pool.notes
+    for part in ("3 of 4 images", "plate1, plate1/deep, plate2", "--no-subfolders"):
+        assert part in note
 
 
 def test_sub_folders_can_be_left_out_and_are_counted(images: Path) -> None:
     pool = scan(images, subfolders=False)
     assert pool.ids == ("a.png",)
-    assert pool.notes == (
-        "Passed over 3 images in sub-folders; without --no-subfolders they are read as well.",
-    )
+    (note,) = pool.notes
+    assert "3 images" in note
+    assert "--no-subfolders" in note
     (images / "a.png").unlink()
-    with pytest.raises(PoolError, match="no images found itself, but 3 in sub-folders"):
+    with pytest.raises(PoolError, match="3 in sub-folders"):
         scan(images, subfolders=False)
 
 
@@ -57,7 +57,7 @@ def test_a_name_is_enough_where_only_one_of_the_two_lies_in_a_sub_folder(
     assert pool.labelled == ("a.png", "plate1/deep/c.png")
     ((name, text),) = pool.problems
     assert name == "b.png"
-    assert "'plate1/b', 'plate2/b'; put the mask into the same sub-folder" in text
+    assert "'plate1/b', 'plate2/b'" in text
 
 
 def test_a_mask_of_another_sub_folder_is_none(images: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_name_twice_in_a_sub_folder_leaves_out_both_and_stops_nothing(images: 
     put(images / "plate1" / "b.tif")
     pool = scan(images)
     assert pool.ids == ("a.png", "plate1/deep/c.png", "plate2/b.png")
-    assert "b.png and b.tif share a name" in pool.problems[0][1]
+    assert "b.png and b.tif" in pool.problems[0][1]
     put(images / "a.tif")
     with pytest.raises(PoolError, match="share a name"):
         find_files(images, "images")

@@ -191,7 +191,7 @@ def test_an_animation_is_no_image() -> None:
 def test_other_formats_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     stream = io.BytesIO()
     Image.fromarray(noise(40, 40)).save(stream, "GIF")
-    with pytest.raises(ImageError, match=r"task 3: found a GIF file, expected PNG, JPEG or TIFF"):
+    with pytest.raises(ImageError, match=r"task 3: .*GIF.*PNG, JPEG or TIFF"):
         decode_image(stream.getvalue(), "task 3")
     with pytest.raises(ImageError, match=r"gone\.png: no such file"):
         read_image(tmp_path / "gone.png")
@@ -201,7 +201,7 @@ def test_other_formats_missing_files_and_folders_are_refused(tmp_path: Path) -> 
 
 def test_images_below_32_pixels_are_refused_and_32_accepted(tmp_path: Path) -> None:
     Image.fromarray(noise(31, 90)).save(tmp_path / "small.png")
-    with pytest.raises(ImageError, match=r"small\.png: found 90 x 31 pixels .*at least 32"):
+    with pytest.raises(ImageError, match=r"small\.png: .*90 x 31.*32"):
         read_image(tmp_path / "small.png")
     Image.fromarray(noise(32, 32)).save(tmp_path / "a.png")
     assert read_image(tmp_path / "a.png").shape == (32, 32, 3)

@@ -109,12 +109,12 @@ def test_gray_of_2_and_4_bits_is_not_spread(tmp_path: Path, bits: int) -> None:
 
 def test_ids_beyond_the_classes_are_named(tmp_path: Path) -> None:
     Image.fromarray(ids(4)).save(tmp_path / "a.png")
-    with pytest.raises(MaskError, match=r"a\.png: found the values 0, 1, 2, 3, expected class ids 0 to 2"):
+    with pytest.raises(MaskError, match=r"a\.png: .*\b0, 1, 2, 3\b.*0 to 2"):
         read_mask(tmp_path / "a.png", shape=SHAPE, classes=3)
     Image.fromarray(ids() * np.uint8(255)).save(tmp_path / "b.png")
-    with pytest.raises(MaskError, match=r"b\.png: found the values 0, 255, expected class ids 0 to 2"):
+    with pytest.raises(MaskError, match=r"b\.png: .*\b0, 255\b.*0 to 2"):
         read_mask(tmp_path / "b.png", shape=SHAPE, classes=3)
-    with pytest.raises(MaskError, match="found the values 0, 128, 255, expected 0/255, or class ids"):
+    with pytest.raises(MaskError, match=r"0, 128, 255, .*0/255"):
         class_ids(np.array([[0, 128, 255]], dtype=np.uint8))
     with pytest.raises(MaskError, match="-1"):
         class_ids(np.array([[0, -1]]))
@@ -125,13 +125,13 @@ def test_ids_beyond_the_classes_are_named(tmp_path: Path) -> None:
 def test_lossy_masks_and_object_numbers_are_told_apart_from_classes(tmp_path: Path) -> None:
     Image.fromarray(ids(3) * np.uint8(100)).save(tmp_path / "a.jpg", quality=70)
     for classes in (None, 2):
-        with pytest.raises(MaskError, match=r"a\.jpg: found \d+ different values .*JPEG is lossy.*PNG"):
+        with pytest.raises(MaskError, match=r"a\.jpg: .*JPEG is lossy.*PNG"):
             read_mask(tmp_path / "a.jpg", shape=SHAPE, classes=classes)
 
 
 def test_another_size_names_both_sizes(tmp_path: Path) -> None:
     Image.fromarray(ids()).save(tmp_path / "a.png")
-    with pytest.raises(MaskError, match=r"a\.png: found 57 x 33 pixels .* its image has 40 x 40"):
+    with pytest.raises(MaskError, match=r"a\.png: .*57 x 33.*40 x 40"):
         read_mask(tmp_path / "a.png", shape=(40, 40))
     with pytest.raises(MaskError, match="EXIF"):
         read_mask(tmp_path / "a.png", shape=(57, 33))
@@ -225,7 +225,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(MaskError, match=r"a\.png: cannot be written \(No space left"):
+    with pytest.raises(MaskError, match=r"a\.png: .*No space left"):
         write_mask(tmp_path / "a.png", 1 - ids())
     np.testing.assert_array_equal(read_mask(tmp_path / "a.png", shape=SHAPE), ids())
     assert len(list(tmp_path.iterdir())) == 1

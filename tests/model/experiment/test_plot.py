@@ -94,9 +94,9 @@ def test_the_labels_saved_lead_the_picture() -> None:
         for name, scores in (("random", (0.6, 0.7, 0.8)), ("a", (0.55, 0.7, 0.8)), ("b", (0.65, 0.9, 0.9))):
             runs += [make(e, name, size, score) for size, score in zip((5, 9, 13), scores, strict=True)]
     figure = curve_figure(runs)
-    assert figure.get_suptitle() == (
-        "With the same 5 labels, b has 0.050 more dice than chance;\nrandom choice needs about 7 to get there"
-    )
+    gain, saved = figure.get_suptitle().split("\n")
+    assert "b has 0.050 more dice" in gain
+    assert "about 7 " in saved
     five, nine = figure.axes[1:]
     assert [label.get_text() for label in five.get_yticklabels()] == ["b", "a"]
     assert [text.get_text() for text in five.texts] == ["7.0", "4.0"]
@@ -105,8 +105,8 @@ def test_the_labels_saved_lead_the_picture() -> None:
 
 def test_no_strategy_is_praised_without_a_win() -> None:
     """Neither with too few experiments, nor without a difference."""
-    assert curve_figure(curve()).get_suptitle().startswith("Too few finished experiments to judge")
-    assert curve_figure(curve(experiments=8)).get_suptitle().startswith("No strategy is shown to choose")
+    assert curve_figure(curve()).get_suptitle().startswith("Too few")
+    assert curve_figure(curve(experiments=8)).get_suptitle().startswith("No strategy")
 
 
 def test_unfinished_results_are_drawn(tmp_path: Path) -> None:

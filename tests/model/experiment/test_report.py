@@ -13,8 +13,13 @@ from model.experiment.evaluation.report import CURVE, report, write_report
 from model.experiment.record.results import Results
 from model.experiment.record.run import INITIAL, WHOLE
 from tests.model.experiment.small_runs import make
+from tests.model.experiment.tables import row
 
 SIZES = (3, 5, 9)
+DICE = "Test dice by number of labelled images"
+WORST = "Dice of the worst fifth of the test images"
+AREA = "Budget curve against random choice"
+BY_SIZE = "Differences to random choice by size"
 
 
 def synthetic(gains: tuple[float, ...], **protocol: Any) -> Results:
@@ -33,32 +38,23 @@ def synthetic(gains: tuple[float, ...], **protocol: Any) -> Results:
     return Results(plan | protocol, runs)
 
 
-def row(text: str, section: str, start: str) -> list[str]:
-    """Give the cells of the row that begins with `start` in the section."""
-    lines = text.split(f"## {section}\n")[1].split("\n## ")[0].splitlines()
-    return [
-        cell.strip()
-        for cell in next(line for line in lines if line.startswith(f"| {start} |")).strip("|").split("|")
-    ]
-
-
 def test_scores_are_in_the_table() -> None:
     """Mean ± standard deviation per size; s at 5 is 0.6 plus the mean gain of 0.04."""
     text = report(synthetic((0.03, 0.05)))
-    assert row(text, "Test dice by number of labelled images", "s") == [
+    assert row(text, DICE, "s") == [
         "s",
         "0.500 ± 0.000",
         "0.640 ± 0.014",
         "0.800 ± 0.000",
     ]
-    assert row(text, "Test dice by number of labelled images", "random")[2] == "0.600 ± 0.000"
-    assert row(text, "Dice of the worst fifth of the test images", "s")[2] == "0.320 ± 0.007"
+    assert row(text, DICE, "random")[2] == "0.600 ± 0.000"
+    assert row(text, WORST, "s")[2] == "0.320 ± 0.007"
 
 
 def test_area_and_difference_are_in_the_table() -> None:
     """Area of s: (2 * 0.57 + 4 * 0.72) / 6; a gain of 0.04 at size 5 weighs 3 / 6;
     two experiments give p = 0.5."""
-    cells = row(report(synthetic((0.03, 0.05))), "Budget curve against random choice", "s")
+    cells = row(report(synthetic((0.03, 0.05))), AREA, "s")
     assert cells == [
         "s",
         "0.6700",
@@ -75,9 +71,10 @@ def test_area_and_difference_are_in_the_table() -> None:
 
 def test_sizes_with_the_same_images_are_marked() -> None:
     """At the whole pool there is no test."""
-    section = report(synthetic((0.03, 0.05))).split("## Differences to random choice by size")[1]
-    assert "| s | 5 | 2 | +0.0400 | [+0.0300, +0.0500] | 0.5000 | 0.5000 | 100% of 2 | 100% of 4 |" in section
-    assert "| s | 9 | 2 | +0.0000 | same images |" in section
+    text = report(synthetic((0.03, 0.05)))
+    figures = ["2", "+0.0400", "[+0.0300, +0.0500]", "0.5000", "0.5000", "100% of 2", "100% of 4"]
+    assert row(text, BY_SIZE, "s", "5")[2:] == figures
+    assert row(text, BY_SIZE, "s", "9")[2:5] == ["2", "+0.0000", "same images"]
 
 
 def test_compute_and_noise_are_reported() -> None:
@@ -110,15 +107,13 @@ def test_the_verdict_follows_the_interval(gains: tuple[float, ...], expected: Ve
 def test_a_win_of_five_experiments_is_not_called_confirmed() -> None:
     """Five experiments allow no p below 0.0625, and the reading says so."""
     text = report(synthetic((0.03, 0.04, 0.05, 0.03, 0.04)))
-    assert "above random in 5 of 5 experiments" in text
-    assert "the test cannot confirm it: p = 0.0625, and 5 experiments allow none below 0.0625" in text
+    assert "5 of 5 experiments" in text
+    assert "the test cannot confirm it: p = 0.0625" in text
 
 
 def test_a_win_of_eight_experiments_is_confirmed() -> None:
     """With eight equal signs the test reaches p = 2/256."""
-    assert "the test confirms it, p = 0.0078" in report(
-        synthetic((0.03, 0.04, 0.05, 0.03, 0.04, 0.02, 0.03, 0.05))
-    )
+    assert "confirms it, p = 0.0078" in report(synthetic((0.03, 0.04, 0.05, 0.03, 0.04, 0.02, 0.03, 0.05)))
 
 
 def test_an_unconfirmed_win_is_told() -> None:
@@ -126,15 +121,16 @@ def test_an_unconfirmed_win_is_told() -> None:
     area = Comparison("s", None, dict.fromkeys(range(8), 0.1), 0.1, (0.01, 0.2), 0.07, 0.07)
     assert verdict(area) is Verdict.WINS
     gains = (0.05, 0.05, 0.05, 0.05, 0.05, 0.05, -0.01, -0.04)
-    assert "the test does not confirm it" in report(synthetic(gains))
+    assert "does not confirm it" in report(synthetic(gains))
 
 
 def test_incomplete_results_are_marked_at_the_top() -> None:
     """The number of missing units stands before every number, and n beside a mean of fewer experiments."""
     whole = synthetic((0.03, 0.05))
     text = report(Results(whole.protocol, [r for r in whole.runs if r.key != (1, "s", 0, 9)]))
-    assert "**Incomplete: 1 of the planned sets is missing** (s 1)" in text.split("## ")[0]
-    assert row(text, "Test dice by number of labelled images", "s")[3] == "0.800 (n = 1)"
+    (told,) = (line for line in text.split("## ")[0].splitlines() if line.startswith("**Incomplete: 1 "))
+    assert "(s 1)" in told
+    assert row(text, DICE, "s")[3] == "0.800 (n = 1)"
     assert "Incomplete" not in report(whole)
 
 
@@ -147,9 +143,10 @@ def test_sets_with_fewer_trainings_than_planned_are_told_apart() -> None:
             grown.add(dataclasses.replace(run, dice=(*run.dice, 0.5), worst_dice=(*run.worst_dice, 0.2)))
     fewer = sum(run.experiment == 1 for run in whole.runs)
     text = report(grown).split("## ")[0]
-    assert f"**Incomplete: {fewer} sets had fewer than the 3 planned trainings**" in text
+    assert f"**Incomplete: {fewer} sets" in text
+    assert "3 planned trainings" in text
     assert "missing" not in text
-    for heading in ("Test dice by number of labelled images", "Budget curve against random choice"):
+    for heading in (DICE, AREA):
         assert row(report(grown), heading, "s") == row(report(whole), heading, "s")
 
 
@@ -162,26 +159,27 @@ def test_results_without_random_or_with_one_set_are_reported() -> None:
     """No baseline, or no strategy yet, gives a report that says so."""
     runs = synthetic((0.03, 0.05)).runs
     without = report(Results({}, [r for r in runs if r.strategy != "random"]))
-    assert "No strategy can be compared with random choice yet" in without
+    assert "No strategy can be compared" in without
     assert "0.640" in without
-    assert "No strategy has a run yet." in report(Results({}, [r for r in runs if r.strategy == INITIAL]))
+    assert "No strategy has a run" in report(Results({}, [r for r in runs if r.strategy == INITIAL]))
 
 
 def test_the_protocol_and_its_command_are_shown() -> None:
     """Nested settings are named with dots, bars escaped, and a long list is cut with its length."""
+    command = "python -m model.experiment --data x"
     text = report(
         synthetic(
             (0.03,),
-            command="python -m model.experiment --data x",
+            command=command,
             recipe={"steps": 500},
             split=list(range(40)),
             note="a|b",
         )
     )
-    assert "```\npython -m model.experiment --data x\n```" in text
+    assert f"```\n{command}\n```" in text
     assert row(text, "What was run", "recipe.steps") == ["recipe.steps", "500"]
     assert row(text, "What was run", "split")[1].endswith("... (40 in all)")
-    assert "| note | a\\|b |" in text
+    assert row(text, "What was run", "note") == ["note", "a\\|b"]
 
 
 def test_every_table_has_rows_of_one_width() -> None:
@@ -201,8 +199,8 @@ def test_a_whole_pool_beyond_the_plan_is_told_and_not_averaged() -> None:
     for e in range(2):
         results.add(make(e, WHOLE, 60, (0.9, 0.9)))
     text = report(results)
-    assert "Trained on the whole pool of 60 images: 0.900 (mean of 2 experiments)." in text
-    assert "budget curve from 3 to 9 images" in text
+    assert "60 images: 0.900 (mean of 2 " in text
+    assert "from 3 to 9 images" in text
     assert row(text, "Compute", "whole")[1] == "2"
     assert "Incomplete" not in text
 
@@ -231,7 +229,7 @@ def test_it_says_where_more_labels_hardly_help(
             make(e, WHOLE, 60, (whole,)),
         ]
     text = report(Results({"experiments": experiments, "strategies": ["random", "s"], "sizes": [5]}, runs))
-    assert ("More labels hardly help here" in text) == bool(said)
+    assert ("hardly help" in text) == bool(said)
     assert said in text
 
 
@@ -242,7 +240,7 @@ def test_a_shared_whole_pool_ends_every_curve() -> None:
         each.protocol,
         [r for r in each.runs if r.size < 9] + [make(e, WHOLE, 9, (0.8, 0.8), 0, "pool") for e in range(2)],
     )
-    section = "Budget curve against random choice"
+    section = AREA
     assert row(report(shared), section, "s") == row(report(each), section, "s")
 
 

@@ -61,11 +61,14 @@ def test_a_curve_that_falls_is_made_rising_and_bounds_are_told(
 def test_an_interval_may_end_where_random_never_comes() -> None:
     """No number lies between nine labels and none; three may stand for fewer."""
     open_ended = SavedLabels("s", 5, 8, 0.1, 7.25, (3.0, math.inf), 3, 9)
-    assert saved_text(open_ended) == "7.2 [≤ 3, > 9]"
-    assert "about 7 labels to get there (95 % interval: up to 3 to more than 9)" in describe_saved(open_ended)
+    assert saved_text(open_ended).split(maxsplit=1) == ["7.2", "[≤ 3, > 9]"]
+    assert describe_saved(open_ended) == (
+        "the same 5 labels it has 0.100 more dice than random choice, which needs about 7 labels to get"
+        " there (95 % interval: up to 3 to more than 9)"
+    )
     never = SavedLabels("s", 5, 8, 0.1, math.inf, (math.inf, math.inf), 3, 9)
-    assert saved_text(never) == "> 9 [> 9, > 9]"
-    assert describe_saved(never).endswith("does not get there with 9 (95 % interval: more than 9)")
+    assert saved_text(never).split(" [") == ["> 9", "> 9, > 9]"]
+    assert "with 9 (" in describe_saved(never)
 
 
 def test_only_experiments_with_a_whole_curve_of_random_count() -> None:
@@ -85,10 +88,10 @@ def test_the_report_opens_with_what_each_strategy_saves_the_best_first() -> None
     start = report(Results({}, runs)).split("![")[0]
     best, worse = (line for line in start.splitlines() if line.startswith("- **"))
     assert best.startswith("- **s** too few")
-    assert "With the same 5 labels it has 0.060 more dice than random choice, which needs about 6" in best
-    assert "(95 % interval: 6 to 7)" in best
+    assert "0.060 more dice" in best
+    assert "interval: 6 to 7)" in best
     assert worse.startswith("- **worse** ")
-    assert "0.140 less dice than random choice, which needs no more than 3 labels" in worse
+    assert "0.140 less dice" in worse
     rows = [line.strip("| ").split(" | ") for line in start.splitlines() if line.startswith("| ")]
     assert rows[0] == [
         *("strategy", "area above random", "95 % interval", "p (Holm)", "above random in", "worst fifth"),

@@ -11,6 +11,7 @@ from model.experiment.evaluation.several import describe_sets, means_over, read_
 from model.experiment.record.results import Results
 from model.experiment.record.run import INITIAL, RANDOM
 from tests.model.experiment.small_runs import make
+from tests.model.experiment.tables import row
 
 Gains = dict[str, float | tuple[float, ...]]
 
@@ -42,14 +43,15 @@ def test_each_set_counts_alike_in_the_mean(tmp_path: Path) -> None:
     assert b.interval is not None
     assert 0.005 - 0.0075 <= b.interval[0] < 0.005 < b.interval[1] <= 0.005 + 0.0075
     text = decide([first, second])
-    assert "| strategy | mean of 2 sets | 95 % interval | nuclei | worms |" in text
-    assert (
-        "| a | +0.0150 | [+0.0150, +0.0150] | +0.0200 [+0.0200, +0.0200], p 0.0234"
-        " | +0.0100 [+0.0100, +0.0100], p 1.0000 |" in text
-    )
-    assert "| only |  |  | +0.0500 [+0.0500, +0.0500], p 0.0234 | – |" in text
-    assert "Not in all sets, so without a mean: only." in text
-    assert "No decision: name the sets whose images differ much with --heterogeneous" in text
+    assert row(text, "", "strategy")[-2:] == ["nuclei", "worms"]
+    assert row(text, "", "a")[1:3] == ["+0.0150", "[+0.0150, +0.0150]"]
+    nuclei, worms = row(text, "", "a")[3:]
+    assert (nuclei.split()[0], nuclei.split()[-1]) == ("+0.0200", "0.0234")
+    assert (worms.split()[0], worms.split()[-1]) == ("+0.0100", "1.0000")
+    assert row(text, "", "only")[1:3] == ["", ""]
+    assert row(text, "", "only")[-1] == "–"
+    assert "without a mean: only." in text
+    assert "--heterogeneous" in text
 
 
 NOISY = (0.1,) * 5 + (-0.05,) * 3  # above random in the mean, and p = .22
@@ -106,8 +108,9 @@ def test_missing_runs_make_a_decision_provisional(tmp_path: Path) -> None:
         tmp_path / "results.json"
     )
     text = decide([tmp_path], "nuclei")
-    assert "nuclei: **Incomplete: 1 of the planned sets is missing** (a 1)" in text
-    assert "Provisional, as runs are missing: **a** becomes the default" in text
+    assert "nuclei: **Incomplete: 1 " in text
+    assert "Provisional" in text
+    assert "**a** becomes the default" in text
 
 
 def test_sets_of_the_same_data_are_told_apart(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_touching_cells_stay_apart_where_they_were_drawn_one_by_one() -> None:
 def test_more_objects_than_16_bits_hold_are_refused() -> None:
     mask = np.zeros((1024, 1024), np.uint8)
     mask[::2, ::2] = 1
-    with pytest.raises(MaskError, match="found 262144 objects, expected at most 65535"):
+    with pytest.raises(MaskError, match=r"262144 .* 65535"):
         number_objects(mask)
 
 

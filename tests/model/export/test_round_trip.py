@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,8 @@ def test_a_full_disk_is_told_and_what_is_written_stays(
     with ExportFolder(tmp_path, ABOUT, LABELS, chosen={"version": "v1"}) as folder:
         folder.add("a", "a", mask, fingerprint="1", folder="masks", row={})
         with monkeypatch.context() as full:
-            full.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-            with pytest.raises(OutputError, match="No space left on device"):
+            full.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "disk full")))
+            with pytest.raises(OutputError, match="disk full"):
                 folder.add("b", "b", mask, fingerprint="1", folder="masks", row={})
     assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["a.png"]
     with ExportFolder(tmp_path, ABOUT, LABELS, chosen={"version": "v2"}) as folder:

@@ -63,5 +63,5 @@ def test_settings_beside_a_name_differ_from_it() -> None:
 
 @pytest.mark.parametrize("value", ["Paper", "", None, 8, ["paper"], {"name": "Paper"}, {"name": ["paper"]}])
 def test_a_recipe_that_is_neither_name_nor_object_is_quoted(value: object) -> None:
-    with pytest.raises(RecipeError, match=f"found {re.escape(repr(value))}, expected 'paper', or a JSON"):
+    with pytest.raises(RecipeError, match=f"found {re.escape(repr(value))}, expected 'paper'"):
         read_recipe(value)

@@ -109,6 +109,6 @@ def test_the_installed_encoder_begins_with_what_it_knows(monkeypatch: pytest.Mon
     monkeypatch.setattr(packaged_encoder, "PACKAGE", "no_such_package")
     image, mask = blobs(0)
     recipe = Recipe(encoder="efficientnet-lite0", depth=2, crop=32, steps=1)
-    with pytest.raises(RecipeError, match=r"no-such-package is not installed. Install what requirements.txt"):
+    with pytest.raises(RecipeError, match=r"no-such-package .* requirements.txt"):
         train([image], [mask], classes=2, recipe=recipe, seed=0)
     build_network("efficientnet-lite0", 2, width=4, depth=2)  # to load weights into, it is not needed

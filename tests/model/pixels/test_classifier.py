@@ -121,7 +121,7 @@ def test_a_constant_image_is_learnt_from_without_harm(filters: FeatureExtractor)
 def test_a_class_that_appears_later_is_learnt_by_the_next(filters: FeatureExtractor) -> None:
     (image, mask), later = blobs(0), blobs(0)[1] * 2
     sample = draw_sample(image, filters)
-    with pytest.raises(MaskError, match="class 2, expected 0 to 1"):
+    with pytest.raises(MaskError, match=r"class 2\b.*0 to 1"):
         train_pixel_model([sample, sample], [mask, later], classes=2, seed=0, extractor=filters)
     with_three = train_pixel_model([sample], [later], classes=3, seed=0, extractor=filters)
     assert dice(predict_mask(with_three, image), later, 3) > 0.9
@@ -148,7 +148,7 @@ def test_many_labels_take_no_more_memory(
 def test_nothing_to_learn_from_is_said(filters: FeatureExtractor, samples: list[PixelSample]) -> None:
     with pytest.raises(TooFewLabelsError, match="label an image first"):
         train_pixel_model([], [], classes=2, seed=0, extractor=filters)
-    with pytest.raises(TooFewLabelsError, match="1 images and 0 masks"):
+    with pytest.raises(TooFewLabelsError, match=r"1 images .* 0 masks"):
         train_pixel_model(samples[:1], [], classes=2, seed=0, extractor=filters)
 
 
@@ -218,7 +218,7 @@ def test_parts_that_do_not_fit_are_said(
     change(tensors, description)
     save_file(tensors, tmp_path / "v1" / WEIGHTS)
     (tmp_path / "v1" / DESCRIPTION).write_text(json.dumps(description))
-    with pytest.raises(CheckpointError, match="does not fit its description"):
+    with pytest.raises(CheckpointError, match="description"):
         load_model(tmp_path / "v1")
 
 
@@ -228,7 +228,7 @@ def test_a_model_of_other_features_is_refused(
     """Of an earlier version of them, or learnt where the package of weights was installed."""
     model.save(tmp_path / "v1")
     monkeypatch.setattr(features, "FORMAT", 1000)
-    with pytest.raises(CheckpointError, match=r"install what requirements.txt lists, or train again"):
+    with pytest.raises(CheckpointError, match=r"requirements.txt"):
         load_model(tmp_path / "v1")
 
 

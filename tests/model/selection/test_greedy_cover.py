@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,14 +47,11 @@ def test_ties_go_by_position_and_a_weight_of_nothing_is_an_order_too() -> None:
     assert cover_greedily(lambda places: near[places], 4, range(4)).order == []
 
 
-def test_what_comes_after_the_exact_steps_goes_by_what_it_adds_to_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_comes_after_the_exact_steps_goes_by_what_it_adds_to_them() -> None:
     """And so does the number that each represents."""
     near = pairs(30, 1)
     exact = cover_greedily(lambda places: near[places], 30, [3])
-    monkeypatch.setattr(greedy_cover, "EXACT_STEPS", 5)
-    rough = cover_greedily(lambda places: near[places], 30, [3])
+    rough = cover_greedily(lambda places: near[places], 30, [3], exact_steps=5)
     assert rough.order[:5] == exact.order[:5]
     cover = near[[3, *rough.order[:5]]].max(axis=0)
     gains = np.round(np.maximum(near - cover, 0).sum(axis=1), 3)[rough.order[5:]]

@@ -88,18 +88,18 @@ def test_the_order_of_the_images_does_not_matter(pool: tuple[Matrix, list[int], 
         assert [int(shuffle[position]) for position in one.helps] == list(other.helps)
 
 
-def test_the_order_does_not_matter_in_a_larger_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_does_not_matter_in_a_larger_pool() -> None:
     """Also where relaxation, random search and a proof that ends at its limit of nodes decide."""
-    monkeypatch.setattr("model.selection.proof.MOST_NODES", 20)
     matrix = completed(100)
     shuffle = np.random.default_rng(1).permutation(100)
     ids = [f"{number:03d}" for number in range(100)]
-    original = maximin(matrix, [7], 8, ids=ids)
+    original = maximin(matrix, [7], 8, ids=ids, nodes=20)
     moved = maximin(
         matrix[np.ix_(shuffle, shuffle)],
         [int(np.argsort(shuffle)[7])],
         8,
         ids=[ids[number] for number in shuffle],
+        nodes=20,
     )
     assert tuple(int(shuffle[position]) for position in moved.indices) == original.indices
     assert moved.upper_bound == original.upper_bound
@@ -230,8 +230,9 @@ def test_gap_and_text_of_a_selection() -> None:
     """The gap is relative, infinite above a value of 0, and the text says what is proven."""
     assert Selection((1,), 0.5, 0.6).gap == pytest.approx(0.2)
     assert Selection((1,), 0.0, 0.1).gap == math.inf
-    assert str(Selection((1,), 0.5, 0.5)) == "1 images, expected dice 0.5000 (optimal)"
-    assert "at most 0.6000" in str(Selection((1,), 0.5, 0.6))
+    proven, open_ended = str(Selection((1,), 0.5, 0.5)), str(Selection((1,), 0.5, 0.6))
+    assert ("0.5000" in proven, "optimal" in proven) == (True, True)
+    assert ("0.6000" in open_ended, "optimal" in open_ended) == (True, False)
 
 
 # Greedy order and ranking
@@ -315,25 +316,21 @@ def test_the_batch_ends_at_its_value() -> None:
 
 
 @pytest.mark.parametrize("kind", ["uniform", "grouped", "lonely"])
-def test_every_prefix_is_better_than_the_order_of_the_ids(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_prefix_is_better_than_the_order_of_the_ids(kind: str) -> None:
     """On average over the prefixes, labelling by rank beats labelling as the images come."""
-    monkeypatch.setattr("model.selection.proof.MOST_NODES", 20)
     matrix = POOLS[kind](60, seed=3)
-    by_rank = [image.value_after for image in rank(matrix, [], 5).images[:-1]]
+    by_rank = [image.value_after for image in rank(matrix, [], 5, nodes=20).images[:-1]]
     by_id = [expected_dice(matrix, range(number)).min() for number in range(1, 60)]
     assert np.mean(by_rank) > np.mean(by_id)
 
 
-def test_the_tail_of_a_large_pool_is_complete_repeatable_and_better_than_chance(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_tail_of_a_large_pool_is_complete_repeatable_and_better_than_chance() -> None:
     """Beyond the exact steps each image still comes once, and prefixes are better than random ones."""
-    monkeypatch.setattr("model.selection.ranking.EXACT_STEPS", 10)
     matrix = grouped(300, seed=2).astype(np.float32)
     problem = pose(matrix, [], 5)
-    order = ranked_rows(problem, range(5))
+    order = ranked_rows(problem, range(5), 10)
     assert sorted(order) == list(range(300))
-    assert ranked_rows(problem, range(5)) == order
+    assert ranked_rows(problem, range(5), 10) == order
     chance = np.random.default_rng(0).permutation(300)
     for number in (40, 80, 120):
         assert (

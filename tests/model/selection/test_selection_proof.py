@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, milp
 
-from model.selection import expected_dice, greedy, maximin
+from model.selection import expected_dice, greedy, hard_targets, local_search, maximin, proof, relaxation
 from model.selection.hard_targets import HardTargets
 from model.selection.local_search import descend, settle
 from model.selection.problem import pose
@@ -48,9 +48,7 @@ def test_the_proof_is_right_whenever_it_ends(
     best = exhaustive(matrix, list(range(known)), budget).value * problem.size
     first = priced_bound(problem, hard, np.full(2, 0.5), np.full(2, 0.5) @ hard.gains)
     start = list(range(budget))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("model.selection.proof.MOST_NODES", nodes)
-        batch, bound = prove(problem, hard, np.arange(12 - known), start, first, CLOSE, math.inf)
+    batch, bound = prove(problem, hard, np.arange(12 - known), start, first, CLOSE, math.inf, nodes)
     assert problem.worst(start) - 1e-9 <= problem.worst(batch) <= best + 1e-9
     assert bound >= best - 1e-9
     if nodes == 5_000:
@@ -67,7 +65,7 @@ def test_each_program_gets_no_more_than_the_time_that_is_left(monkeypatch: pytes
         limits.append(options["options"]["time_limit"])
         return milp(costs, **{**options, "options": {"time_limit": 0.0}})
 
-    monkeypatch.setattr("model.selection.proof.milp", without_time)
+    monkeypatch.setattr(proof, "milp", without_time)
     matrix = uniform(40)
     found = maximin(matrix, [], 3, time_limit=20.0)
     assert [0 < limit <= 20.0 for limit in limits] == [True]
@@ -89,10 +87,9 @@ def test_the_program_closes_what_the_relaxation_leaves_open() -> None:
     assert relax(problem, hard, math.inf).bound / 5 > 1.03 * found.value
 
 
-def test_near_ties_are_solved(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_near_ties_are_solved() -> None:
     """The solver gives up on a few relaxations of this pool, and is asked again."""
-    monkeypatch.setattr("model.selection.proof.MOST_NODES", 0)
-    found = maximin(nearly_equal(200, 4, 1e-6), [], 6)
+    found = maximin(nearly_equal(200, 4, 1e-6), [], 6, nodes=0)
     assert found.value == pytest.approx(0.55, abs=1e-5), "two images of two groups, one of each other"
     assert found.upper_bound == pytest.approx(0.575, abs=1e-5)
 
@@ -108,7 +105,7 @@ def test_a_solver_that_gives_up_is_asked_again_with_rounded_gains(monkeypatch: p
 
     matrix = grouped(20, seed=4)
     best = exhaustive(matrix, [], 3)
-    monkeypatch.setattr("model.selection.relaxation.linprog", reluctant)
+    monkeypatch.setattr(relaxation, "linprog", reluctant)
     found = maximin(matrix, [], 3)
     assert found.value == pytest.approx(best.value, abs=CLOSE)
     assert found.upper_bound == pytest.approx(best.value, abs=1e-4)
@@ -146,8 +143,8 @@ def test_swaps_never_lower_the_worst_target() -> None:
 
 def test_search_goes_on_when_the_list_of_hard_targets_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pool where nearly every target is hard is still searched, and keeps a true value."""
-    monkeypatch.setattr("model.selection.hard_targets.LIMIT", 40)
-    monkeypatch.setattr("model.selection.local_search.LIMIT", 40)
+    monkeypatch.setattr(hard_targets, "LIMIT", 40)
+    monkeypatch.setattr(local_search, "LIMIT", 40)
     matrix = uniform(150, seed=4)
     found = maximin(matrix, [], 6, time_limit=3.0)
     assert found.value > greedy(matrix, [], 6).value

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from model.selection import maximin
-from model.similarity.likeness import add_unknown, cosine_similarity, make_mutual, weigh_by_likeness
+from model.similarity.likeness import BLOCK, add_unknown, cosine_similarity, make_mutual, weigh_by_likeness
 from model.strategies.bagging_weighted import discount
 
 
@@ -48,9 +48,9 @@ def test_the_likeness_of_an_image_of_which_nothing_is_known_is_worth_what_alike_
     np.testing.assert_allclose(found, found.T, rtol=1e-6)
 
 
-def test_mutual_is_the_lower_direction_of_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.similarity.likeness.BLOCK", 3)
-    d = np.random.default_rng(0).random((8, 8)).astype(np.float32)
+@pytest.mark.parametrize("count", [8, BLOCK + 8])
+def test_mutual_is_the_lower_direction_of_every_pair(count: int) -> None:
+    d = np.random.default_rng(0).random((count, count)).astype(np.float32)
     expected = np.minimum(d, d.T)
     make_mutual(d)
     np.testing.assert_array_equal(d, expected)

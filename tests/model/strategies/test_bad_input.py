@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.errors import StrategyError
+from model.errors import NothingFoundError
 from model.network.recipe import Recipe
 from model.similarity.learner import PIXEL
 from model.similarity.round import Round
@@ -74,10 +74,8 @@ def test_where_nothing_can_be_told_there_is_an_order_or_what_to_do(
     round_ = make_round(names, labelled, tmp_path, features, cut=cut)
     try:
         ranking = get_strategy(name).rank(round_, 2)
-    except StrategyError as error:
-        told = str(error)
+    except NothingFoundError:
+        pass
     else:
-        told = ""
         assert sorted(ranking.order) == list(round_.unlabelled)
         assert all(query.reason for query in ranking.queries)
-    assert not told or "Label a few more images" in told

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.errors import BudgetError, StrategyError, TooFewLabelsError
+from model.errors import BudgetError, NoNetworkError, StrategyError, TooFewLabelsError
 from model.network.inference import predict_probabilities
 from model.reason import Kind, Reason
 from model.similarity.round import Round
@@ -178,7 +178,7 @@ def test_where_all_networks_failed_the_reason_is_said(small_round: Round, name: 
     round_ = dataclasses.replace(
         small_round, failed=dict.fromkeys(strategy.units(small_round), "out of memory")
     )
-    with pytest.raises(StrategyError, match=r"None of the .*networks .*out of memory"):
+    with pytest.raises(NoNetworkError, match="out of memory"):
         strategy.rank(round_, 2)
 
 
@@ -236,7 +236,7 @@ def test_without_labels_a_strategy_orders_all_images_or_says_to_label(
     strategy = get_strategy(name, **OPTIONS.get(name, {}))
     round_ = dataclasses.replace(trained_round, labels={}, folder=tmp_path)
     if strategy.needs_labels:
-        with pytest.raises(TooFewLabelsError, match="label a few images first"):
+        with pytest.raises(TooFewLabelsError):
             strategy.rank(round_, 4)
     else:
         assert sorted(strategy.rank(round_, 4).order) == list(round_.ids)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from backend.jobs.round import finish
-from model import similarity
 from model.arrays import Mask
 from model.errors import StrategyError
 from model.similarity.round import Round
@@ -28,14 +27,14 @@ def round_(tmp_path: Path) -> Round:
 
 def out_of_memory(monkeypatch: pytest.MonkeyPatch, *units: str) -> None:
     """The networks of these images cannot be trained, as when a GPU is full."""
-    real = similarity.train_row
+    real = TaskDependent.run_unit
 
-    def train_row(round_: Round, k: str, labels: object) -> dict[str, float]:
-        if k in units:
+    def run_unit(strategy: TaskDependent, round_: Round, unit: str) -> None:
+        if unit in units:
             raise RuntimeError("CUDA out of memory")
-        return real(round_, k, labels)  # type: ignore[arg-type]
+        real(strategy, round_, unit)
 
-    monkeypatch.setattr("model.strategies.task_dependent.train_row", train_row)
+    monkeypatch.setattr(TaskDependent, "run_unit", run_unit)
 
 
 def test_the_order_is_made_without_the_network_that_failed(
