@@ -26,6 +26,7 @@ from model.network.unet import build_network
 from model.pixels.classifier import train_pixel_model
 from model.pixels.features import FeatureExtractor
 from model.pixels.samples import draw_sample
+from tests.benchmarks.measures import processor_seconds
 from tests.cells import CONFIG
 from tests.stack import Annotator, Stack
 
@@ -85,8 +86,3 @@ def model(kind: Learner, recipe: Recipe, path: Path, mask: np.ndarray) -> Segmen
     extractor = FeatureExtractor()
     sample = draw_sample(read_image(path), extractor, mask=mask)
     return train_pixel_model([sample], [mask], classes=2, seed=0, extractor=extractor)
-
-
-def processor_seconds(processes: list[psutil.Process]) -> float:
-    """Of processes and those that they have started."""
-    return sum(sum(process.cpu_times()[:2]) for process in processes)

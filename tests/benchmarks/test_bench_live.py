@@ -19,7 +19,7 @@ from backend.queue.connection import Keys, connection
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
 from model.data.pool import scan
-from tests.benchmarks.test_bench_export import processor_seconds
+from tests.benchmarks.measures import processor_seconds
 from tests.cells import CellProject, Cells
 from tests.stack import Annotator, Stack, connect, new_project, running_stack
 

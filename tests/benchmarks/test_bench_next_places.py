@@ -21,7 +21,7 @@ from backend.labelstudio.labels.regions import from_mask
 from backend.labelstudio.order.next_places import put_first
 from backend.labelstudio.order.priorities import in_order, score_of, write_order
 from backend.labelstudio.task_list import read_tasks
-from tests.benchmarks.test_bench_export import processor_seconds
+from tests.benchmarks.measures import processor_seconds
 
 NEXT = 20
 

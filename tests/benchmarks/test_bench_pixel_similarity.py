@@ -30,7 +30,7 @@ from model.similarity.round import Round
 from model.similarity.rows import row_seed
 from model.strategies.herding import Herding
 from model.strategies.task_dependent import TaskDependent
-from tests.benchmarks.test_bench_pool import peak_mb
+from tests.benchmarks.measures import peak_mb
 from tests.model.conftest import blobs
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,6 @@ in a process of its own.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from model.network.pseudo_labels import CACHE_BYTES, PseudoLabels
 from model.network.recipe import Recipe
 from model.similarity.round import Round
 from model.strategies.task_dependent import TaskDependent
+from tests.benchmarks.measures import peak_mb
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE, GROUPS, BUDGET = 512, 6, 20
@@ -37,11 +37,6 @@ def cells(number: int) -> Mask:
     for row, column, radius in zip(*random.uniform(0, SIDE, (2, 25)), random.uniform(8, 24, 25), strict=True):
         mask[(rows - row) ** 2 + (columns - column) ** 2 < radius**2] = 1
     return mask
-
-
-def peak_mb() -> float:
-    """The most memory this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure(count: int, folder: Path) -> dict[str, Any]:

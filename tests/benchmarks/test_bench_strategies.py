@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from model.strategies import get_strategy
+from tests.benchmarks.measures import peak_mb
 from tests.benchmarks.test_bench_pixel_similarity import LABELLED, ROOT, generate, show
-from tests.benchmarks.test_bench_pool import peak_mb
 
 MOST_MB = 2500.0  # libraries included
 ARMS = ("herding", "herding uncertainty=reverse_accuracy", "influence", "error_reduction")

@@ -9,15 +9,8 @@ from typing import Any
 import pytest
 
 from backend.labelstudio.labels.annotations import annotator_of, seconds_open
-from backend.project.live_quality import Agreement
 from backend.project.time_spent import AnnotatorTime, summarise_time
-
-
-def agreement(
-    dice: float, seconds: float | None = 120.0, annotator: str = "ada@lab.org", *, shown: bool = True
-) -> Agreement:
-    time = "2026-11-29T09:00:00Z"
-    return Agreement(4, 1, time, "", "v1.r1", "v1", dice, seconds, annotator, shown=shown)
+from tests.backend.project.agreements import agreement
 
 
 def test_times_by_how_much_was_corrected() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.web.pages.good_enough import describe_good_enough
-from tests.backend.project.test_time_spent import agreement
+from tests.backend.project.agreements import agreement
 
 
 def test_it_is_told_from_what_people_change() -> None:
