@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
 from backend.demo.server import LabelStudioServer
+from backend.project.context import open_context
+from backend.project.labels.kept_labels import KeptLabels
+from backend.project.labels.labels import read_labels
 from backend.queue.connection import connection
 from backend.queue.project_info import ProjectInfo
 from tests.benchmarks.test_bench_live import make_cells, settle, theirs, wait_for_features, wait_for_other
@@ -46,6 +50,33 @@ def test_turns_with_many_labels(label_studio: LabelStudioServer, tmp_path: Path,
                     f" {theirs(stack) - spent:.1f} s of Label Studio's",
                     flush=True,
                 )
+
+
+@pytest.mark.benchmark
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("count", [24, 100, 500])
+def test_reading_many_labels(label_studio: LabelStudioServer, tmp_path: Path, count: int) -> None:
+    """Processor seconds of reading all labels, and of what a turn reads after one more."""
+    cells = make_cells(label_studio.files / f"reading-{count}", count + 1, SIZE)
+    with running_stack(label_studio, tmp_path) as stack:
+        project = new_project(stack, cells, count=count + 1, title=f"Reading {count}", labelled=count)
+        context = open_context(project.id)
+        setup = context.setup()
+
+        def read(what: str, *, again: bool) -> None:
+            kept = KeptLabels.of(context, setup)
+            spent, served = time.process_time(), theirs(stack)
+            found = read_labels(context, setup, lambda *_: None, kept=kept if again else None)
+            spent, served = time.process_time() - spent, theirs(stack) - served
+            kept.save()
+            print(f"\n{len(found.masks)} labels, {what}: {spent:.2f} s, Label Studio {served:.2f} s", end="")
+
+        read("the first time", again=True)
+        read("all again", again=False)
+        task = max(project.names)
+        Annotator(stack, label_studio.admin).submit(task, project.regions(task))
+        read("one more", again=True)
+        read("none more", again=True)
 
 
 def turns(stack: Stack) -> list[float]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
 
-from flask import Blueprint, Response, current_app, make_response, render_template, send_file
+from flask import Blueprint, Response, current_app, jsonify, make_response, render_template, send_file
 
 from backend.errors import RequestError
 from backend.labelstudio.order.rounds import is_round, order_title
@@ -89,22 +90,21 @@ def project(project_id: int) -> str:
 @pages.get("/projects/<int:project_id>/rounds/<name>/pictures/<int:task>.jpg")
 def picture(project_id: int, name: str, task: int) -> Response:
     """A task's picture with the mask that a round drew on it."""
-    return _file(_known(project_id), name, lambda folder: picture_name(folder, task), "image/jpeg")
+    path = _path(_known(project_id), name, lambda folder: picture_name(folder, task))
+    return _kept_by_browsers(make_response(send_file(path, mimetype="image/jpeg")))
 
 
 @pages.get("/projects/<int:project_id>/rounds/<name>/similarity.json")
 def similarity(project_id: int, name: str) -> Response:
     """The map of what a round was decided from."""
     context = _known(project_id)
-    answer = _file(context, name, lambda folder: f"{folder}/{SIMILARITY}", "application/json")
-    answer.direct_passthrough = False
-    content = json.loads(answer.get_data())
+    path = _path(context, name, lambda folder: f"{folder}/{SIMILARITY}")
+    content = json.loads(path.read_bytes())
     told_of = [int(task) for group in content["groups"] for task in group[:NAMED] if task.isdigit()]
-    answer.set_data(json.dumps(content | {"names": context.task_names(told_of)}))
-    return answer
+    return _kept_by_browsers(jsonify(content | {"names": context.task_names(told_of)}))
 
 
-def _file(context: Context, name: str, where: Any, kind: str) -> Response:
+def _path(context: Context, name: str, where: Callable[[str], str]) -> Path:
     path = (
         context.storage.get(where(f"{context.folder}/rounds/{name}"))
         if len(name) <= LONGEST_NAME and is_round(name)
@@ -116,7 +116,10 @@ def _file(context: Context, name: str, where: Any, kind: str) -> Response:
             " the page.",
             404,
         )
-    answer = make_response(send_file(path, mimetype=kind))
+    return path
+
+
+def _kept_by_browsers(answer: Response) -> Response:
     answer.headers["Cache-Control"] = "private, max-age=86400"  # what a round has drawn does not change
     return answer
 

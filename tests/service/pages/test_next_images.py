@@ -118,7 +118,15 @@ def test_pictures_and_figures_are_served_from_files(web: Web, full: Storage) -> 
         "image/jpeg",
         b"\xff\xd8\xff",
     )
-    assert web.get(f"/projects/{PROJECT}/rounds/{ROUND}/similarity.json").json()["count"] == 12
+    answer = web.get(f"/projects/{PROJECT}/rounds/{ROUND}/similarity.json")
+    assert answer.json()["count"] == 12
+    for headers in (
+        {"Range": "bytes=0-9"},
+        {"If-None-Match": "*"},
+        {"If-Modified-Since": "Fri, 01 Jan 2100"},
+    ):
+        again = web.get(str(answer.url), headers=headers)  # whose answer has no parts, and no tag
+        assert (again.status_code, again.json()) == (200, answer.json())
     for missing in (
         f"{ROUND}/pictures/21.jpg",
         "v9.r9/pictures/20.jpg",
