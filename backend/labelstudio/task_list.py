@@ -108,7 +108,7 @@ class TaskList:
     def save(self, path: Path) -> None:
         """Keep it in a file, with long values, such as images that are written into the data, beside it."""
         tasks = [
-            [number, each.open, each.labelled, _put_beside(each.data, path.parent)]
+            [number, *each._replace(data=_put_beside(each.data, path.parent))]
             for number, each in self.tasks.items()
         ]
         content = {**vars(self), "tasks": tasks}
@@ -120,8 +120,8 @@ class TaskList:
         try:
             content = json.loads(path.read_bytes())
             tasks = {
-                int(number): Listed(open_, labelled, _get_from_beside(data, path.parent))
-                for number, open_, labelled, data in content.pop("tasks")
+                int(number): Listed(open_, labelled, _get_from_beside(data, path.parent), *changed)
+                for number, open_, labelled, data, *changed in content.pop("tasks")
             }
             tasks_more, labelled_more = content.pop("offsets")
             return cls(**content, offsets=(tasks_more, labelled_more), tasks=tasks)
