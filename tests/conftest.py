@@ -16,7 +16,8 @@ from backend.settings import get_settings
 from tests.browser.chromium import browser
 from tests.cells import cells, large_cells
 from tests.object_store import object_store
-from tests.stack import annotators, make_project, stack, trained
+from tests.projects import make_project, trained
+from tests.stack import annotators, stack
 
 # A machine that stalls for a moment is no defect of an example.
 hypothesis.settings.register_profile("any machine", deadline=None)

@@ -70,6 +70,7 @@ ROOMS = [
 """A room is a folder, or a file beside the folders.
 Each imports from rooms before it, never from one after it."""
 MOST_MODULES = 15
+MOST_LINES = 350
 
 
 def room_of(module: str) -> str:
@@ -187,3 +188,39 @@ def test_state_is_typed() -> None:
     """A dictionary of anything is only what others send as JSON, and our own files as they are read."""
     files = {path: path.read_text().count("dict[str, Any]") for path in (ROOT / "backend").rglob("*.py")}
     assert sum(files.values()) <= 40, {str(path): count for path, count in files.items() if count}
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+LONG = {
+    "tests/backend/labelstudio/test_connect.py",
+    "tests/backend/labelstudio/test_priorities.py",
+    "tests/backend/labelstudio/test_regions.py",
+    "tests/service/test_live.py",
+    "tests/service/test_metrics.py",
+    "tests/service/test_protocol.py",
+}
+"""Files of tests that are still to be cut."""
+
+
+def private_names(path: Path) -> list[str]:
+    """What a file reads or imports of others by a name that begins with one underscore."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found += [alias.name for alias in node.names]
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls", "os"):
+            found.append(node.attr)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("setattr"):
+            names = [each.value for each in node.args[:2] if isinstance(each, ast.Constant)]
+            found += [name.split(".")[-1] for name in names if isinstance(name, str)]
+    return [name for name in found if name.startswith("_") and not name.startswith("__")]
+
+
+def test_tests_read_what_is_public() -> None:
+    """What a module keeps to itself may change without a test."""
+    assert not {path: names for path in TESTS if (names := private_names(path))}
+
+
+def test_a_file_of_tests_is_about_one_thing() -> None:
+    lines = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in TESTS}
+    assert {name for name, count in lines.items() if count > MOST_LINES} <= LONG

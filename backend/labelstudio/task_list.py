@@ -166,7 +166,7 @@ def read_tasks(client: LabelStudio, project_id: int, folder: Path, *, whole: boo
         if not old and found.count(project) == found.offsets:
             break
     else:
-        found = _list_all(client, project_id)
+        found = list_all(client, project_id)
     try:
         found.save(path)
     except OSError as error:
@@ -174,7 +174,8 @@ def read_tasks(client: LabelStudio, project_id: int, folder: Path, *, whole: boo
     return found
 
 
-def _list_all(client: LabelStudio, number: int) -> TaskList:
+def list_all(client: LabelStudio, number: int) -> TaskList:
+    """The tasks of a project, each read from Label Studio."""
     newest = client.query(number, [], ordering=["-tasks:updated_at"], page_size=1)["tasks"]
     latest = str(newest[0].get("updated_at") or "") if newest else ""
     begun = time.time()

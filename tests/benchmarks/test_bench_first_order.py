@@ -10,7 +10,8 @@ import pytest
 
 from backend.demo.server import LabelStudioServer
 from tests.benchmarks.test_bench_live import make_cells
-from tests.stack import connect, new_project, running_stack
+from tests.projects import new_project
+from tests.stack import connect, running_stack
 
 SIZE = 256
 """Pixels of an image."""

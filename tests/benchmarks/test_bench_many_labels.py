@@ -15,7 +15,8 @@ from backend.project.labels.labels import read_labels
 from backend.queue.connection import connection
 from backend.queue.project_info import ProjectInfo
 from tests.benchmarks.test_bench_live import make_cells, settle, theirs, wait_for_features, wait_for_other
-from tests.stack import Annotator, Stack, connect, new_project, no_training, running_stack
+from tests.projects import new_project
+from tests.stack import Annotator, Stack, connect, no_training, running_stack
 
 SIZE = 256
 """Pixels of an image."""

@@ -84,7 +84,7 @@ def test_it_is_label_studio_s_whatever_happens_there(
         send("POST", f"/api/projects/{project}/import", [_task(number) for number in range(8)])
         tasks = context.client.task_ids(project)
         wholly: list[bool] = []
-        monkeypatch.setattr(task_list, "_list_all", _noting(task_list._list_all, wholly))
+        monkeypatch.setattr(task_list, "list_all", _noting(task_list.list_all, wholly))
         _compare(context)
         for _ in range(2):
             time.sleep(0.3)
