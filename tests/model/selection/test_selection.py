@@ -28,7 +28,7 @@ from tests.model.selection.similarities import (
 # The optimum and its proof
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(small_pools())
 def test_a_small_pool_is_solved_like_the_papers_exhaustive_search(
     pool: tuple[Matrix, list[int], int],
@@ -44,7 +44,7 @@ def test_a_small_pool_is_solved_like_the_papers_exhaustive_search(
     assert found.value >= greedy(matrix, labelled, budget).value - 1e-9
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(small_pools())
 def test_the_value_is_the_worst_expected_dice_of_the_returned_images(
     pool: tuple[Matrix, list[int], int],
@@ -64,7 +64,7 @@ def test_the_value_is_the_worst_expected_dice_of_the_returned_images(
 # Order, ties, seeds
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(small_pools(), st.integers(0, 10_000))
 def test_the_order_of_the_images_does_not_matter(pool: tuple[Matrix, list[int], int], seed: int) -> None:
     """Shuffled input with the same ids gives the same images, in the batch and in the ranking."""
@@ -238,7 +238,7 @@ def test_gap_and_text_of_a_selection() -> None:
 # Greedy order and ranking
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(small_pools())
 def test_screened_greedy_equals_plain_greedy(pool: tuple[Matrix, list[int], int]) -> None:
     """Looking at a few targets first changes the time, not the order."""
@@ -273,7 +273,7 @@ def test_screened_greedy_equals_plain_greedy_with_many_targets() -> None:
     assert greedy_order(matrix, row_means(matrix), np.zeros(120), np.arange(120), 10) == chosen
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(small_pools())
 def test_the_ranking_is_the_batch_and_then_every_other_unlabelled_image(
     pool: tuple[Matrix, list[int], int],
@@ -287,7 +287,7 @@ def test_the_ranking_is_the_batch_and_then_every_other_unlabelled_image(
     assert [image.in_batch for image in ranking.images] == [image.rank <= budget for image in ranking.images]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(small_pools())
 def test_the_figures_of_each_place_follow_from_equation_3(
     pool: tuple[Matrix, list[int], int],

@@ -20,6 +20,7 @@ from model.strategies.ensemble import (
 from model.strategies.task_dependent import TaskDependent
 from model.strategies.uncertainty import mean_entropy
 
+pytestmark = pytest.mark.usefixtures("brief_training")
 OPTIONS = {
     name: {"similarity": "unet", "candidates": 3}
     for name in ("task_dependent", "trusted", "alike", "coverage")
