@@ -11,7 +11,6 @@ import contourpy
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 Points = npt.NDArray[np.float64]
 
@@ -146,6 +145,8 @@ def _joined(rings: list[Points]) -> Points:
 def _joined_to_outline(rings: list[Points]) -> Points:
     """The same for thousands of holes:
     each is joined to the outline itself, and the cuts may cross other holes, which changes no pixel."""
+    from scipy.spatial import cKDTree  # takes half a second of each start of the web server, and few masks it
+
     outline = rings[0]
     _, nearest = cKDTree(outline).query(np.asarray([hole[0] for hole in rings[1:]]).reshape(-1, 2))
     parts, at = [], 0

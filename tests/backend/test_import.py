@@ -30,7 +30,8 @@ def test_torch_is_loaded_only_where_networks_work() -> None:
     take a fifth of the memory. They name strategies and their options, and tell the version in use."""
     done = run(
         "import os, sys; os.environ['REDIS_URL'] = 'redis://127.0.0.1:1'  # none is asked\n"
-        "import backend.app, backend.cli, backend.doctor.examination, backend.queue.enqueue\n"
+        "import backend.app; print('of the web server:', sys.modules.keys() & {'scipy'})\n"
+        "import backend.cli, backend.doctor.examination, backend.queue.enqueue\n"
         "import backend.run.scheduler, backend.web.gunicorn_config\n"
         "from backend.project_settings import parse_project_settings\n"
         "from backend.queue.round_request import RoundRequest\n"
@@ -40,6 +41,7 @@ def test_torch_is_loaded_only_where_networks_work() -> None:
         "print('heavy:', sys.modules.keys() & {'torch', 'label_studio_ml', 'timm', 'pandas'})"
     )
     assert "heavy: set()" in done.stdout, done.stdout + done.stderr
+    assert "of the web server: set()" in done.stdout
 
 
 def test_threads_that_wait_do_not_spin_and_no_library_is_loaded_for_nothing() -> None:

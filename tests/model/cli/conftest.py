@@ -20,8 +20,9 @@ def home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def folder(shared_data: Path, tmp_path: Path) -> Path:
+def folder(shared_data: Path, tmp_path: Path, brief_training: None) -> Path:
     """Eight real images, three of them with a mask."""
+    del brief_training
     source = shared_data / "usiigaci_t98g"
     names = sorted(path.name for path in (source / "images").iterdir())[:8]
     for kind, some in (("images", names), ("masks", names[:3])):

@@ -21,8 +21,6 @@ from model.strategies import DEFAULT, default_options
 from model.strategies.task_dependent import TaskDependent
 from tests.model.cli.commands import FAST, METHOD, model, rank
 
-pytestmark = pytest.mark.usefixtures("brief_training")
-
 
 @pytest.mark.parametrize(
     ("strategy", "options"),
