@@ -12,6 +12,7 @@ from backend.project.job_words import RUNNING, list_waiting
 from backend.project.project_status import ProjectStatus
 from backend.project.skipped_tasks import Skipped
 from backend.project.version_list import RollbackPlan, VersionEntry, VersionList
+from backend.store.learning_trend import Trend
 from backend.store.version_history import ON_PAGE, ROLLBACK, describe_change
 from backend.store.version_record import Learner
 from model.reason import describe_bound
@@ -162,7 +163,9 @@ def _labels(state: ProjectStatus) -> str:
     parts = [str(count)]
     if version and version.kind == Learner.PIXEL and state.live:
         missing = count - version.labels
-        learnt = "all" if missing <= 0 else f"{version.labels}, and the others within seconds"
+        kept_back = state.learning is not None and state.learning.trend is Trend.KEPT_BACK
+        others = "what has learnt the others is not in use" if kept_back else "and the others within seconds"
+        learnt = "all" if missing <= 0 else f"{version.labels}, {others}"
         parts.append(f"the pixel classifier {version.name} has learnt {learnt}" if count else "")
     elif version:
         learnt = "all" if version.labels >= count else str(version.labels)

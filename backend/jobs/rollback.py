@@ -23,7 +23,7 @@ from backend.queue.job_result import JobResult
 from backend.queue.progress import Progress
 from backend.store.round_record import number_of, round_in_force, round_names
 from backend.store.shown_masks import DrawnMasks
-from backend.store.version_history import ROLLBACK, describe_change
+from backend.store.version_history import HOLDS, ROLLBACK, describe_change
 from backend.store.versions import now
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def roll_back(context: Context, progress: Progress, request: Request, *, job_id:
         _put_in_use(context, request)
         text = "there was no order in which to change masks"
     log.info("%s in use instead of %s, %s", request.version, before, text)
-    text = f"{request.version} is in use instead of {before}; {text}"
+    text = f"{request.version} is in use instead of {before}; {text}; {HOLDS}"
     return {
         "version": request.version,
         "before": before,

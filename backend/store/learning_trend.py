@@ -41,6 +41,7 @@ class Trend(StrEnum):
     LEVEL = "level"
     WORSE = "worse"
     FALLING = "falling"  # worse twice running
+    KEPT_BACK = "kept back"  # the newest one is worse, and not in use
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class _Comparison:
 
 def judge_trend(versions: Versions) -> LearningTrend | None:
     """Compare the version in use with the best used before it, or, where none is better, with where it began;
-    None before there is a version.
+    None before there is a version. What has learnt more and is not in use, as it is worse, comes first.
 
     "Worse" is said where its mean held-out dice on the same images is lower by at least 0.01 and by more than
     the standard error of the differences; "falling" where that holds for the version used just before it as
@@ -101,6 +102,8 @@ def judge_trend(versions: Versions) -> LearningTrend | None:
     if not used:
         return None
     current = used[0]
+    if kept_back := _kept_back(versions, current):
+        return kept_back
     compared = _compare(current, used[1:])
     if not compared:
         since = "no other version has been in use" if len(used) == 1 else "it shares too few held-out images"
@@ -118,6 +121,26 @@ def judge_trend(versions: Versions) -> LearningTrend | None:
     if first.telling:
         return LearningTrend(Trend.BETTER, told.format("better", "than"))
     return LearningTrend(Trend.LEVEL, told.format("about as good", "as"))
+
+
+def _kept_back(versions: Versions, current: VersionRecord) -> LearningTrend | None:
+    """That what has learnt the last labels is worse than the version in use, and not in use therefore."""
+    try:
+        newest = versions.newest_record(current.kind)
+    except VersionError:  # a damaged one is told elsewhere
+        return None
+    more = len(set(newest.tasks.items()) - set(current.tasks.items())) if newest else 0
+    if newest is None or not more or newest.name in {use.version for use in versions.uses.all()}:
+        return None
+    for found in _compare(newest, [current]):
+        if found.change < 0 and found.telling:
+            labels = f"the last {more} labels" if more > 1 else "the last label"
+            text = (
+                f"{newest.name}, which has learnt {labels}, is worse than {current.name}{_on(found)}"
+                f" ({figures(found.mine, found.other)}), so {current.name} stays in use."
+            )
+            return LearningTrend(Trend.KEPT_BACK, text, suspects=find_suspects(newest, current))
+    return None
 
 
 def _worse(current: VersionRecord, best: _Comparison, before: VersionRecord) -> LearningTrend:

