@@ -81,7 +81,8 @@ def renew_masks(
     setup = context.setup()
     config, unmasked = setup.config, setup.unmasked
     regions = draw(context, version, config, to_draw, progress, seconds=seconds)
-    note_drawn(context, name, to_draw if most is None else list(regions))
+    unreadable = [int(task) for task in record.unreadable]
+    note_drawn(context, name, to_draw if most is None else [*regions, *unreadable])
     reasons = {task: place.reason for task, place in record.queries.items()}
     prepare(context, name, version, config, tasks, regions, progress, unmasked=unmasked, reasons=reasons)
     regions = unmasked.hide(regions)
@@ -149,7 +150,7 @@ def renew_next(
     started, setup = time.monotonic(), context.setup()
     config, unmasked = setup.config, setup.unmasked
     regions = draw(context, version, config, list(order[:most]), progress, seconds=seconds)
-    note_drawn(context, name, list(regions))
+    note_drawn(context, name, [*regions, *map(int, record.unreadable)])
     reasons = {task: place.reason for task, place in record.queries.items()}
     prepare(context, name, version, config, order, regions, progress, unmasked=unmasked, reasons=reasons)
     regions = unmasked.hide(regions)

@@ -86,6 +86,11 @@ class Context:
         return Failures()
 
     @cached_property
+    def unreadable(self) -> dict[int, Exception]:
+        """What is wrong with images, by task id, that are not tried while this context is used."""
+        return {}
+
+    @cached_property
     def in_hand(self) -> InHand:
         """The images that are worked on."""
         return InHand(self.redis, self.project_id, self.job_id)
@@ -104,6 +109,8 @@ class Context:
         Raises UnreachableError and ApiKeyError when no image could be fetched at all.
         """
         number = task["id"]
+        if known := self.unreadable.get(int(number)):
+            raise known
         self.in_hand.require_harmless(number)
         with one_image(number):
             content = fetch(

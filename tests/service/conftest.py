@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -179,7 +181,7 @@ def running_web(redis_server: EmbeddedRedis, folder: Path) -> Iterator[Web]:
 @pytest.fixture(scope="module")
 def image_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], str]]:
     """Addresses of images by number: bright discs on noise, 80 x 96 pixels.
-    Number 404 is gone, 500 is no image."""
+    Number 404 is gone, 500 is no image, 20000 has so many pixels a side."""
     folder = tmp_path_factory.mktemp("images")
     for number in range(40):
         (folder / f"{number}.png").write_bytes(picture(number)[0])
@@ -187,7 +189,13 @@ def image_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[in
     handler = partial(_Quiet, directory=str(folder))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield lambda number: f"http://127.0.0.1:{server.server_address[1]}/{number}.png"
+
+    def address(number: int) -> str:
+        if number == 20_000:
+            (folder / "20000.png").write_bytes(stripes(number))
+        return f"http://127.0.0.1:{server.server_address[1]}/{number}.png"
+
+    yield address
     server.shutdown()
 
 
@@ -210,6 +218,17 @@ def picture(number: int) -> tuple[bytes, np.ndarray[Any, np.dtype[np.uint8]]]:
     stream = io.BytesIO()
     Image.fromarray(values).save(stream, "PNG")
     return stream.getvalue(), mask
+
+
+def stripes(side: int) -> bytes:
+    """A whole PNG image of one bit a pixel, in some hundred kB: 50 MB of lines at 20,000 pixels a side."""
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    lines = zlib.compress((b"\0" + b"\x0f" * (side // 8)) * side, 1)
+    parts = ((b"IHDR", head), (b"IDAT", lines), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
 
 
 def publish_version(

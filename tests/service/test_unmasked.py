@@ -17,7 +17,7 @@ from backend.queue.pending_work import Event, Work
 from backend.settings import get_settings
 from backend.store.round_pictures import INDEX
 from tests.service.conftest import picture
-from tests.service.test_live import Lab, lab
+from tests.service.live.conftest import Lab, lab
 from tests.states import read_status
 
 __all__ = ["lab"]

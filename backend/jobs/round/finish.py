@@ -219,7 +219,8 @@ def _drafted(
     tasks = {int(task["id"]): task for task in snapshot.tasks}
     regions = draw(context, snapshot.version, config, to_draw, progress, tasks=tasks, seconds=seconds)
     if snapshot.version != NO_VERSION:
-        note_drawn(context, folder.name, list(regions) if live else to_draw)
+        unreadable = [int(task) for task in snapshot.unreadable]
+        note_drawn(context, folder.name, [*regions, *unreadable] if live else to_draw)
     prepare(
         context,
         folder.name,

@@ -183,6 +183,7 @@ def _take_snapshot(
         [identity for identity, error in problems.items() if not getattr(error, "lasting", False)],
     )
     unreadable = {identity: str(error) for identity, error in problems.items()}
+    context.unreadable.update({int(identity): error for identity, error in problems.items()})
     for identity, text in unreadable.items():
         log.warning("task %s takes no part in %s: %s", identity, folder.name, text)
     context.note("images", _about_images(unreadable))
