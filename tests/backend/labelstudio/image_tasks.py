@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
-import numpy as np
-from PIL import Image
+from tests.backend.noise import noise_png
 
 
-def png(seed: int, value: int | None = None) -> bytes:
-    """An image of noise, or of one gray."""
-    stream = io.BytesIO()
-    pixels = np.random.default_rng(seed).integers(0, 255, (48, 64), dtype=np.uint8)
-    Image.fromarray(pixels if value is None else np.full_like(pixels, value)).save(stream, "PNG")
-    return stream.getvalue()
+def png(seed: int) -> bytes:
+    """An image of noise."""
+    return noise_png(48, 64, seed=seed)
 
 
 def task(address: object, number: int = 5) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from backend.labelstudio.http import download
 from backend.labelstudio.images import Failures, fetch
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from tests.backend.labelstudio.image_tasks import png, task
+from tests.backend.noise import noise_png
 from tests.web_server import Answer, web_server
 
 CONFIG = parse(EXAMPLE)
@@ -131,7 +132,13 @@ def test_page_of_a_proxy_in_place_of_an_image_is_waited_for(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "broken",
-    [b"<!DOCTYPE html><title>Log in</title>", b'{"error": "later"}', png(1)[:-200], png(1, value=0), b""],
+    [
+        b"<!DOCTYPE html><title>Log in</title>",
+        b'{"error": "later"}',
+        png(1)[:-200],
+        noise_png(48, 64, top=1),
+        b"",
+    ],
     ids=["log-in page", "JSON", "cut off", "black", "empty"],
 )
 def test_a_mended_image_is_seen_at_the_next_try(client: LabelStudio, tmp_path: Path, broken: bytes) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import io
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from backend.jobs.masks.pre_annotation import PreAnnotator
 from backend.labelstudio.labels.config import parse
@@ -15,6 +11,7 @@ from backend.labelstudio.labels.regions import to_mask
 from model.errors import ImageError
 from model.network.checkpoint import TrainedModel
 from model.network.recipe import Recipe
+from tests.backend.noise import noise_png
 
 
 class Thirds(torch.nn.Module):
@@ -45,9 +42,7 @@ def config(*labels: str) -> str:
 @pytest.fixture
 def encoded() -> bytes:
     """A 128 x 96 image, larger than the network works on."""
-    stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (96, 128), dtype=np.uint8)).save(stream, "PNG")
-    return stream.getvalue()
+    return noise_png(96, 128)
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,7 @@ from backend.store.round_record import RoundRecord, expected_dice, put_in_force
 from backend.store.storage import Storage
 from model.data.images import decode_raw
 from model.strategies.base import Comparison
-
-
-def encoded(height: int, width: int, dtype: str = "uint8") -> bytes:
-    top = np.iinfo(np.dtype(dtype)).max
-    values = np.random.default_rng(0).integers(0, top, (height, width)).astype(dtype)
-    stream = io.BytesIO()
-    Image.fromarray(values).save(stream, "PNG")
-    return stream.getvalue()
+from tests.backend.noise import noise_png
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
@@ -34,9 +27,9 @@ def test_a_thumbnail_is_small_and_shows_the_mask(dtype: str) -> None:
     mask = np.zeros((600, 900), dtype=np.uint8)
     mask[100:400, 200:700] = 1
     with_mask, without = (
-        np.asarray(Image.open(io.BytesIO(thumbnail(decode_raw(encoded(600, 900, dtype), "x"), each)))).astype(
-            int
-        )
+        np.asarray(
+            Image.open(io.BytesIO(thumbnail(decode_raw(noise_png(600, 900, dtype=dtype), "x"), each)))
+        ).astype(int)
         for each in (mask, None)
     )
     assert with_mask.shape == without.shape == (SIDE * 600 // 900, SIDE, 3)
