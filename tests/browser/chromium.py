@@ -6,14 +6,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from selenium.webdriver import ChromeOptions, Remote
-from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.command import Command
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -21,6 +20,8 @@ from backend.demo.server import Account, LabelStudioServer
 from backend.run.processes import Program, free_port
 
 PROGRAMS = ("chromium", "chromedriver")
+BLANK = "data:,"
+"""What a Chromium shows that has just started."""
 INSTALL = "apt-get install chromium chromium-driver"
 WINDOW = (1400, 900)
 PATIENCE = 120.0
@@ -103,15 +104,16 @@ def wait(
 
 
 def sign_in(browser: Browser, server: LabelStudioServer, account: Account | None = None) -> None:
-    """Log in to Label Studio by its form (default: the administrator), in place of whoever was logged in.
+    """Log in to Label Studio (default: the administrator), in place of whoever was logged in.
 
-    Logging out first is not enough:
-    the session is a cookie, and a late answer to a request of the page before brings it back.
+    By its form, but outside the browser, which takes over the session: its page of the log-in and the one
+    behind it take two seconds of processor time. Logging out first is not enough: the session is a cookie,
+    and a late answer to a request of the page before brings it back.
     """
     account = account or server.admin
-    browser.begin_anew()
-    browser.get(f"{server.url}/user/login/")
-    browser.find_element(By.NAME, "email").send_keys(account.email)
-    browser.find_element(By.NAME, "password").send_keys(account.password)
-    browser.find_element(By.CSS_SELECTOR, "form button[type=submit]").click()
-    wait(browser, lambda page: "/user/login" not in page.current_url, f"{account.email} to be logged in")
+    if browser.current_url != BLANK:
+        browser.begin_anew()
+    browser.get(f"{server.url}/health")  # cookies are taken for the address that is shown
+    with closing(server.sign_in(account.email, account.password)) as session:
+        for cookie in session.cookies.jar:
+            browser.add_cookie({"name": cookie.name, "value": cookie.value, "path": cookie.path})
