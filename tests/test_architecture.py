@@ -195,7 +195,6 @@ LONG = {
     "tests/backend/labelstudio/test_connect.py",
     "tests/backend/labelstudio/test_priorities.py",
     "tests/backend/labelstudio/test_regions.py",
-    "tests/service/test_live.py",
     "tests/service/test_metrics.py",
     "tests/service/test_protocol.py",
 }
