@@ -22,6 +22,7 @@ from backend.queue.pending_work import Event, Work
 from backend.run.redis_server import EmbeddedRedis
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.store.version_record import Learner
+from model.pixels.stacked import train_networks
 from tests.service.conftest import TINY, picture, trained_model, use_settings
 
 IMAGES = 8
@@ -107,6 +108,8 @@ def lab(
     """A project without labels that has its first order; no worker runs.
     The image of one of its tasks is none."""
     del redis
+    # Good enough for discs; what is tested is what becomes of the masks.
+    monkeypatch.setitem(train_networks.__kwdefaults__, "steps", 60)  # type: ignore[arg-type]
     use_settings(
         monkeypatch,
         redis_url=redis_server.address,
