@@ -13,11 +13,12 @@ import pytest
 from backend.demo.server import Account, LabelStudioServer
 from backend.run.processes import free_port
 from backend.settings import get_settings
+from tests.annotator import annotators
 from tests.browser.chromium import browser
 from tests.cells import cells, large_cells
 from tests.object_store import object_store
 from tests.projects import make_project, trained
-from tests.stack import annotators, stack
+from tests.stack import stack
 
 # A machine that stalls for a moment is no defect of an example.
 hypothesis.settings.register_profile("any machine", deadline=None)
@@ -55,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(item: pytest.Item) -> str:
-    shares = {"stack", "page_server"} & set(getattr(item, "fixturenames", ()))
+    shares = {"stack", "page_server", "protocol_server"} & set(getattr(item, "fixturenames", ()))
     return str((item.path.parent if shares else item.path).relative_to(Path(__file__).parent))
 
 

@@ -13,8 +13,9 @@ from backend.project.connection import configure, instance_here, own_service
 from backend.queue import connection as connections
 from backend.queue import pending_work
 from backend.queue.project_jobs import cancel
+from tests.annotator import Annotator
 from tests.cells import CONFIG, CellProject, Cells
-from tests.stack import Annotator, Stack
+from tests.stack import Stack
 
 
 def new_project(

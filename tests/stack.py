@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +18,7 @@ import pytest
 from redis import Redis
 from rq import Worker
 
-from backend.demo.server import Account, LabelStudioServer
+from backend.demo.server import LabelStudioServer
 from backend.jobs import due_work
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.connect import Severity
@@ -28,7 +28,6 @@ from backend.queue import connection as connections
 from backend.queue import pending_work
 from backend.queue.enqueue import enqueue_sync
 from backend.queue.follow import follow
-from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.run import service
 from backend.run.processes import alive, free_port
@@ -36,13 +35,11 @@ from backend.run.supervisor import Supervisor
 from backend.settings import Settings, get_settings, read_settings
 from tests.cells import CellProject
 from tests.states import read_status
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 RECIPE = {"width": 8, "depth": 2, "max_side": 64, "crop": 32, "batch": 2, "steps": 25, "row_steps": 8}
 """A training takes half a second. Good enough to draw masks that mark something; every version is published,
 as none is held against the one before (folds: 0)."""
-PATIENCE = 240.0
-"""Seconds that a test waits for something: the machine may be busy."""
 
 
 @dataclass
@@ -245,61 +242,3 @@ def _put_in_force(environment: Mapping[str, str]) -> None:
     os.environ.update(environment)
     get_settings.cache_clear()
     connections.forget_connections()
-
-
-@contextmanager
-def no_training(project: int) -> Iterator[None]:
-    """No training of the project begins:
-    the labels submitted meanwhile are trained on together, however slow the machine is."""
-    fence = Fence(connections.connection(), connections.Keys(project).fence("training"))
-    assert fence.take(wait=PATIENCE)
-    with fence:
-        yield
-
-
-@dataclass
-class Annotator:
-    """A user of Label Studio who presses the ordinary button and submits."""
-
-    stack: Stack
-    account: Account
-    http: httpx.Client = field(init=False)
-
-    def __post_init__(self) -> None:
-        headers = {"Authorization": f"Token {self.account.token}"}
-        self.http = httpx.Client(base_url=self.stack.server.url, headers=headers, timeout=60)
-
-    def next(self, project: int) -> dict[str, Any] | None:
-        """What "Label All Tasks" serves."""
-        answer = self.http.post(f"/api/dm/actions?id=next_task&project={project}", json={"project": project})
-        return None if answer.status_code == 404 else dict(answer.raise_for_status().json())
-
-    def submit(self, task: int, regions: Sequence[Mapping[str, Any]]) -> None:
-        """Submit an annotation; Label Studio tells the service before it answers."""
-        self.http.post(
-            f"/api/tasks/{task}/annotations/", json={"result": regions, "lead_time": 1}
-        ).raise_for_status()
-
-    def skip(self, task: int, regions: Sequence[Mapping[str, Any]] | None = None) -> None:
-        """Press Skip, with what the page shows: the regions that the model drew say so by their origin."""
-        self.http.post(
-            f"/api/tasks/{task}/annotations/", json={"result": regions or [], "was_cancelled": True}
-        ).raise_for_status()
-
-    def label(self, project: CellProject, count: int) -> None:
-        """Submit the true masks of the next tasks, which are trained on together."""
-        with no_training(project.id):
-            for _ in range(count):
-                task = self.next(project.id)
-                assert task is not None
-                self.submit(task["id"], project.regions(task["id"]))
-
-
-@pytest.fixture
-def annotators(stack: Stack) -> list[Annotator]:
-    """Two annotators of the organization."""
-    stamp = time.time_ns()
-    return [
-        Annotator(stack, stack.server.create_user(f"annotator-{stamp}-{number}@example.com"))
-        for number in range(2)
-    ]

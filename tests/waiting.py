@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+PATIENCE = 240.0
+"""Seconds that a test waits for something: the machine may be busy."""
+
 
 def eventually(holds: Callable[[], object], seconds: float = 60) -> bool:
     """Wait until something holds; tells whether it does, after so many seconds at most."""

@@ -8,10 +8,8 @@ import shutil
 import time
 from contextlib import suppress
 
-import numpy as np
-
 from backend.errors import UnknownProjectError, VersionError
-from backend.jobs.masks.predict_masks import draw, note_drawn
+from backend.jobs.masks.added_masks import add_masks, place_new
 from backend.jobs.masks.refit import refit_masks
 from backend.jobs.promotion import cache_version
 from backend.jobs.round import features, next_places
@@ -19,12 +17,9 @@ from backend.jobs.round.finish import tell_round
 from backend.jobs.round.start import FIRST_ORDER, compares_pixels
 from backend.jobs.superseded import clear_superseded
 from backend.jobs.training import label_changes
-from backend.labelstudio.order import priorities
-from backend.labelstudio.order.rounds import Priority
 from backend.labelstudio.skips import read_skips, skipped_since
 from backend.project import missing_images, skipped_tasks
 from backend.project.context import Context, Setup
-from backend.project.explanation import explain
 from backend.project.missing_images import Lacks
 from backend.project_settings import FEWEST_LABELS_TO_RANK
 from backend.queue import pending_work, project_jobs
@@ -32,7 +27,6 @@ from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
 from backend.store.round_record import RoundRecord, round_in_force
-from backend.store.shown_masks import DrawnMasks
 from backend.store.version_history import goes_forward
 from backend.store.version_record import Learner
 from backend.store.versions import NO_VERSION
@@ -41,9 +35,6 @@ log = logging.getLogger(__name__)
 
 GONE = "gone"
 """What the note is about that the project is not in Label Studio any more."""
-MASKS_A_SYNC = 50
-"""Masks drawn in one sync at most, so that syncs of other projects come soon;
-the rest follows in the next."""
 SECONDS_BETWEEN_FULL_SYNCS = 600.0
 """A project in which nothing has changed is synced in full only so often: it lists all its tasks."""
 
@@ -105,10 +96,10 @@ def _reconcile(context: Context, setup: Setup, progress: Progress) -> None:
     if not open_tasks or project_jobs.active(context.redis, context.project_id, Work.ROUND):
         return  # one has begun since
     _keep_in_force(context, setup, record)
-    placed = _place_new(context, setup, record, progress)
+    placed = place_new(context, setup, record, progress)
     if placed:
         _want(context, Work.LIVE)
-    added = _add_masks(context, setup, record, progress)
+    added = add_masks(context, setup, record, progress)
     if not placed and not added:
         ProjectInfo(looked=f"{time.time()} {state}").save(context.redis, context.project_id)
 
@@ -302,56 +293,3 @@ def _keep_in_force(context: Context, setup: Setup, record: RoundRecord) -> None:
         context.client.switch_version(context.project_id, record.served_as)
     else:
         _want_round(context, f"the order {record.served_as} is not in Label Studio any more")
-
-
-def _place_new(context: Context, setup: Setup, record: RoundRecord, progress: Progress) -> int:
-    """Give tasks imported since the round a mask and a place:
-    at random among those after the batch, as none has been compared yet.
-
-    Returns how many there were.
-    """
-    new = priorities.unplaced(context.client, context.project_id)
-    if not new:
-        return 0
-    batch = len(set(record.batch) & set(record.order))
-    batch_ends = priorities.score_of(batch, record.tasks) if batch else 0.0
-    with_mask = draw(context, _version(context, record), setup.config, new[:MASKS_A_SYNC], progress)
-    version, hidden = _version(context, record), setup.unmasked.among(new)
-    DrawnMasks(context.storage, context.folder).keep(record.round, version, with_mask, hidden)
-    with_mask = setup.unmasked.hide(with_mask)
-    entries = []
-    for task in new:
-        place = float(np.random.default_rng([record.seed, task]).uniform(batch_ends, 1.0))
-        entries.append(Priority(task, min(max(place, 1e-6), 1 - 1e-6), with_mask.get(task)))
-    report = priorities.add_provisional(context.client, context.project_id, entries)
-    note_drawn(context, record.round, new[:MASKS_A_SYNC])
-    log.info("%d new tasks have a provisional place, %d of them a mask", report.written, report.masks)
-    return len(new)
-
-
-def _add_masks(context: Context, setup: Setup, record: RoundRecord, progress: Progress) -> int:
-    """Draw the masks of the next tasks that have none yet, as annotators proceed;
-    returns how many were missing."""
-    version = _version(context, record)
-    if version == NO_VERSION:
-        return 0
-    drawn = {int(member) for member in context.redis.smembers(context.keys.drawn(record.round))}
-    unmasked = priorities.unmasked(context.client, context.project_id, drawn=drawn)
-    if not unmasked:
-        return 0
-    now = unmasked[:MASKS_A_SYNC]
-    regions = draw(context, version, setup.config, now, progress)
-    hidden = setup.unmasked.among(now)
-    DrawnMasks(context.storage, context.folder).keep(record.round, version, regions, hidden)
-    shown = explain(setup.unmasked.hide(regions), record, context.task_names)
-    added = priorities.top_up(context.client, context.project_id, shown)
-    note_drawn(context, record.round, now)
-    log.info("%d masks added, %d to go", added, len(unmasked) - len(now))
-    if len(unmasked) > len(now):
-        pending_work.request(context.redis, context.project_id, Work.SYNC)
-    return len(unmasked)
-
-
-def _version(context: Context, record: RoundRecord) -> str:
-    """The version that draws masks: the one in use now; the round's while there is none."""
-    return context.versions.current() or str(record.version)

@@ -26,9 +26,10 @@ from model.network.unet import build_network
 from model.pixels.classifier import train_pixel_model
 from model.pixels.features import FeatureExtractor
 from model.pixels.samples import draw_sample
+from tests.annotator import Annotator
 from tests.benchmarks.measures import processor_seconds
 from tests.cells import CONFIG
-from tests.stack import Annotator, Stack
+from tests.stack import Stack
 
 IMAGES, LABELS = 100, 20
 AIM = 300.0

@@ -19,10 +19,11 @@ from backend.queue.connection import Keys, connection
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
 from model.data.pool import scan
+from tests.annotator import Annotator
 from tests.benchmarks.measures import processor_seconds
 from tests.cells import CellProject, Cells
 from tests.projects import new_project
-from tests.stack import Annotator, Stack, connect, running_stack
+from tests.stack import Stack, connect, running_stack
 
 SIZES = {24: 256, 100: 256, 1000: 128, 10_000: 48}
 """Pixels of an image, by their number: of 10,000 large ones the features alone would take hours."""

@@ -14,9 +14,10 @@ from backend.project.labels.kept_labels import KeptLabels
 from backend.project.labels.labels import read_labels
 from backend.queue.connection import connection
 from backend.queue.project_info import ProjectInfo
+from tests.annotator import Annotator, no_training
 from tests.benchmarks.test_bench_live import make_cells, settle, theirs, wait_for_features, wait_for_other
 from tests.projects import new_project
-from tests.stack import Annotator, Stack, connect, no_training, running_stack
+from tests.stack import Stack, connect, running_stack
 
 SIZE = 256
 """Pixels of an image."""

@@ -6,10 +6,11 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tests.annotator import Annotator
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, marked
 from tests.cells import CellProject
-from tests.stack import Annotator, Stack, order
+from tests.stack import Stack, order
 from tests.states import read_status
 
 

@@ -14,10 +14,11 @@ import pytest
 
 from backend.queue.enqueue import enqueue_rollback, enqueue_round
 from backend.queue.follow import follow
+from tests.annotator import Annotator
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import LabellingPage, Line, Mask, RequestLog, around, covered, marked
 from tests.cells import CellProject, Cells
-from tests.stack import Annotator, Stack, connect, order, quiet, recompute
+from tests.stack import Stack, connect, order, quiet, recompute
 from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)

@@ -11,9 +11,10 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from backend.demo.server import Account
 from backend.queue.follow import follow
+from tests.annotator import Annotator
 from tests.browser.chromium import Browser, sign_in, wait
 from tests.cells import CONFIG, CellProject
-from tests.stack import Annotator, Stack, order
+from tests.stack import Stack, order
 from tests.states import read_status
 
 ITEM = "[aria-label='Recompute queries']"

@@ -13,6 +13,7 @@ from selenium.webdriver.common.by import By
 
 from backend.labelstudio.order.rounds import order_title
 from backend.queue.project_jobs import cancel
+from tests.annotator import Annotator
 from tests.browser.chromium import Browser, sign_in, wait
 from tests.browser.status_page import (
     broken_words,
@@ -24,7 +25,7 @@ from tests.browser.status_page import (
     worst_contrast,
 )
 from tests.cells import CellProject
-from tests.stack import RECIPE, Annotator, Stack, connect, order
+from tests.stack import RECIPE, Stack, connect, order
 from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]

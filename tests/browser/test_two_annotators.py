@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from backend.demo.server import Account
+from tests.annotator import Annotator
 from tests.browser.chromium import Browser, chromium
 from tests.browser.labelling_page import LabellingPage, Line, RequestLog, covered, marked
 from tests.cells import CellProject, copy_cells
 from tests.postgres import LabelStudioOnPostgres, running_postgres
 from tests.projects import new_project
-from tests.stack import Annotator, Stack, connect, recompute, running_stack
+from tests.stack import Stack, connect, recompute, running_stack
 
 pytestmark = pytest.mark.timeout(900)
 STROKES: list[Line] = [((40, 470), (240, 470)), ((300, 40), (300, 300), (420, 300))]

@@ -41,8 +41,9 @@ from model.export.mask_format import MaskFormat
 from model.network.checkpoint import TrainedModel
 from model.network.recipe import Recipe
 from model.network.unet import build_network
+from tests.annotator import Annotator
 from tests.faulty_proxy import Kind, faulty_proxy
-from tests.stack import Annotator, Stack
+from tests.stack import Stack
 
 CONFIG = (
     '<View><Image name="image" value="$image"/><BrushLabels name="labels" toName="image">'

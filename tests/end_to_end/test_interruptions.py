@@ -18,9 +18,10 @@ from backend.queue.follow import follow
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
 from backend.queue.project_jobs import FINISH, UNIT, WAITING, cancel, find
+from tests.annotator import Annotator
 from tests.cells import CellProject
 from tests.holding import enqueue_hold, release
-from tests.stack import RECIPE, Annotator, Stack, connect, order, quiet
+from tests.stack import RECIPE, Stack, connect, order, quiet
 from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]

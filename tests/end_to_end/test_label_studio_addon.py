@@ -19,8 +19,10 @@ from backend.labelstudio.connect import configure
 from backend.queue import project_jobs
 from backend.queue.connection import connection
 from backend.queue.pending_work import Work
+from tests.annotator import Annotator
 from tests.cells import CONFIG, CellProject
-from tests.stack import PATIENCE, Annotator, Stack
+from tests.stack import Stack
+from tests.waiting import PATIENCE
 
 ACTION = "recompute_queries"
 

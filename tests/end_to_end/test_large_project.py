@@ -11,9 +11,10 @@ from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.queue.connection import Keys, connection
 from model.data.pool import Pool
+from tests.annotator import Annotator
 from tests.cells import CellProject
 from tests.service.conftest import picture, publish_version
-from tests.stack import Annotator, Stack, connect, order
+from tests.stack import Stack, connect, order
 
 TASKS = 520
 

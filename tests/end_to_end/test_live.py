@@ -12,9 +12,11 @@ from backend.queue import pending_work, progress
 from backend.queue.connection import CONTROL, Keys, connection
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
+from tests.annotator import Annotator, no_training
 from tests.cells import CellProject
-from tests.stack import PATIENCE, Annotator, Stack, connect, no_training, order
+from tests.stack import Stack, connect, order
 from tests.states import list_versions, read_status
+from tests.waiting import PATIENCE
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)

@@ -19,10 +19,12 @@ from backend.run.redis_server import EmbeddedRedis
 from backend.run.supervisor import Supervisor
 from backend.settings import Settings, get_settings
 from backend.store.storage import Storage
+from tests.annotator import Annotator
 from tests.cells import CellProject
 from tests.object_store import BUCKET, ObjectStore
-from tests.stack import PATIENCE, RECIPE, Annotator, Stack, order
+from tests.stack import RECIPE, Stack, order
 from tests.states import read_status
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -16,9 +16,10 @@ from backend.queue.connection import connection
 from backend.queue.enqueue import enqueue_configure, enqueue_round
 from backend.queue.follow import follow
 from backend.run.scheduler import remember_projects
+from tests.annotator import Annotator, no_training
 from tests.cells import CONFIG, CellProject
 from tests.shell import shell
-from tests.stack import Annotator, Stack, connect, no_training, order, quiet
+from tests.stack import Stack, connect, order, quiet
 from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)

@@ -34,10 +34,11 @@ from backend.queue.job_result import JobResult
 from backend.queue.lease import Fence
 from backend.queue.progress import Progress
 from backend.store.version_history import ROLLBACK, TRAINING
+from tests.annotator import Annotator
 from tests.cells import CONFIG, CellProject
 from tests.documents import README, page
 from tests.shell import shell
-from tests.stack import RECIPE, Annotator, Stack, connect, quiet
+from tests.stack import RECIPE, Stack, connect, quiet
 from tests.states import read_status
 
 pytestmark = pytest.mark.timeout(900)

@@ -19,9 +19,11 @@ from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.connection import connection
 from backend.queue.follow import follow
 from backend.queue.pending_work import Work
+from tests.annotator import Annotator, no_training
 from tests.cells import CONFIG, CellProject
-from tests.stack import PATIENCE, Annotator, Stack, connect, no_training, order
+from tests.stack import Stack, connect, order
 from tests.states import read_status
+from tests.waiting import PATIENCE
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)

@@ -11,9 +11,10 @@ from backend.labelstudio.order import priorities
 from backend.queue import project_jobs
 from backend.queue.connection import connection
 from backend.queue.pending_work import Work
+from tests.annotator import Annotator, no_training
 from tests.cells import CellProject
 from tests.shell import shell
-from tests.stack import Annotator, Stack, connect, no_training
+from tests.stack import Stack, connect
 
 pytestmark = pytest.mark.timeout(900)
 

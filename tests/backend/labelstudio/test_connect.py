@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
-import pytest
 
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.connect import (
-    BACKEND_TITLE,
     TAB_TITLE,
     UNCERTAINTY,
     OwnService,
@@ -21,17 +16,15 @@ from backend.labelstudio.connect import (
     Severity,
     check,
     configure,
-    disconnect,
     plan_connection,
-    plan_disconnection,
 )
 from backend.labelstudio.connect.project_credentials import connection_login, webhook_headers
 from backend.store.storage import Storage
 from tests.backend.labelstudio.conftest import Annotator, MakeProject, StubBackend, add_tasks
-from tests.waiting import eventually
-from tests.web_server import web_server
 
 AUTH = ("lab", "open sesame")
+
+
 HEADER = "Basic " + base64.b64encode(b"lab:open sesame").decode()
 
 
@@ -84,147 +77,6 @@ def test_a_new_project_is_connected_and_configured_once(
     [tab] = [view for view in client.views(project.id) if view["data"]["title"] == TAB_TITLE]
     assert tab["data"]["ordering"] == ["tasks:predictions_score"]
     assert [view["data"]["title"] for view in client.views(project.id)] == [TAB_TITLE, "Default"]
-
-
-def test_connecting_by_hand_leaves_a_bare_webhook_that_gets_its_header(
-    client: LabelStudio,
-    http: httpx.Client,
-    make_project: MakeProject,
-    stub_backend: StubBackend,
-    annotators: list[Annotator],
-) -> None:
-    project = make_project(2)
-    body = {"project": project.id, "url": stub_backend.url, "title": "by hand", "auth_method": "BASIC_AUTH"}
-    http.post(
-        "/api/ml", json={**body, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1]}
-    ).raise_for_status()
-    [bare] = client.webhooks(project.id)
-    assert bare["headers"] == {}
-    annotators[0].submit(project.tasks[0])
-    assert (None, "ANNOTATION_CREATED") in stub_backend.events()
-
-    done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH)}
-    assert (done["webhook"].severity, done["backend"].severity) == (Severity.FIXED, Severity.FIXED)
-    [hook] = client.webhooks(project.id)
-    assert (hook["id"], hook["headers"]) == (bare["id"], webhook_headers(AUTH, project.id))
-    stub_backend.calls.clear()
-    annotators[0].submit(project.tasks[1])
-    assert eventually(stub_backend.events)
-    assert stub_backend.events() == [(hook["headers"]["Authorization"], "ANNOTATION_CREATED")]
-
-
-def test_what_every_member_can_read_in_label_studio_holds_no_password(
-    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend, annotators: list[Annotator]
-) -> None:
-    """Neither the connection nor the webhook;
-    one of yesterday, that showed it, is changed, and it is told to choose another."""
-    project = make_project(1)
-    client.create_webhook(project.id, f"{stub_backend.url}/webhook", {"Authorization": HEADER})
-    [told] = [
-        item for item in configure(client, project.id, stub_backend.url, AUTH) if item.subject == "webhook"
-    ]
-    assert (told.severity, "set a new BASIC_AUTH_PASS" in told.text) == (Severity.FIXED, True)
-    for path in ("/api/webhooks/", "/api/ml"):
-        shown = annotators[0].http.get(path, params={"project": project.id}).raise_for_status().text
-        assert stub_backend.url in shown
-        assert AUTH[1] not in shown
-        assert HEADER.removeprefix("Basic ") not in shown
-
-
-def test_who_leads_the_connection_elsewhere_is_not_sent_the_password(
-    client: LabelStudio,
-    http: httpx.Client,
-    make_project: MakeProject,
-    stub_backend: StubBackend,
-    annotators: list[Annotator],
-) -> None:
-    """Label Studio lets every member do that, and sends what the connection holds:
-    nothing that opens another project, also where a person had typed the password in."""
-    project = make_project(1)
-    body = {"project": project.id, "url": stub_backend.url, "auth_method": "BASIC_AUTH"}
-    typed = {**body, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1]}
-    made = http.post("/api/ml", json=typed).raise_for_status().json()
-    configure(client, project.id, stub_backend.url, AUTH)
-    sent: list[str] = []
-
-    class Theirs(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            sent.append(str(self.headers.get("Authorization")))
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b'{"status": "UP", "model_version": "v1"}')
-
-        do_POST = do_GET
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Theirs) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        theirs = {"project": project.id, "url": f"http://127.0.0.1:{server.server_port}"}
-        annotators[0].http.patch(f"/api/ml/{made['id']}", json=theirs).raise_for_status()
-        server.shutdown()
-    assert project_header(project.id) in sent
-    assert HEADER not in sent
-
-
-def test_a_second_webhook_is_removed_and_other_peoples_stay(
-    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
-) -> None:
-    project = make_project(1)
-    theirs = client.create_webhook(project.id, "http://127.0.0.1:9/webhook", {})
-    first = client.create_webhook(
-        project.id, f"{stub_backend.url}/webhook", webhook_headers(AUTH, project.id)
-    )
-    client.create_webhook(project.id, f"{stub_backend.url}/webhook", {})
-    done = [
-        item for item in configure(client, project.id, stub_backend.url, AUTH) if item.subject == "webhook"
-    ]
-    assert [item.severity for item in done] == [Severity.FIXED]
-    assert "second webhook" in done[0].text
-    assert sorted(hook["id"] for hook in client.webhooks(project.id)) == sorted([theirs["id"], first["id"]])
-
-
-def test_a_changed_password_is_told_to_label_studio(
-    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
-) -> None:
-    project = make_project(1)
-    configure(client, project.id, stub_backend.url, ("lab", "old"))
-    stub_backend.calls.clear()
-    done = configure(client, project.id, stub_backend.url, AUTH)
-    assert {item.subject for item in done if item.severity is Severity.FIXED} == {"webhook", "backend"}
-    assert ("/setup", project_header(project.id)) in [(path, auth) for path, auth, _ in stub_backend.calls]
-    assert not any(AUTH[1] in item.text or HEADER in item.text for item in done)
-
-
-def test_without_basic_auth_the_webhook_is_bare(
-    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
-) -> None:
-    project = make_project(1)
-    configure(client, project.id, stub_backend.url, None)
-    assert [hook["headers"] for hook in client.webhooks(project.id)] == [{}]
-    assert {item.severity for item in configure(client, project.id, stub_backend.url, None)} == {Severity.OK}
-
-
-def test_a_backend_that_does_not_answer_is_an_error_and_the_rest_is_configured(
-    client: LabelStudio, make_project: MakeProject
-) -> None:
-    project = make_project(1, sampling="Sequential sampling")
-    done = {item.subject: item for item in configure(client, project.id, "http://127.0.0.1:9", AUTH)}
-    assert done["backend"].severity is Severity.ERROR
-    assert "python -m backend up" in done["backend"].remedy
-    assert done["backend"].text == "Label Studio does not reach http://127.0.0.1:9 (Connection refused)"
-    assert client.ml_backends(project.id) == []
-    assert done["sampling"].severity is done["tab"].severity is Severity.FIXED
-
-
-def test_a_backend_that_is_down_after_connecting_is_told(
-    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
-) -> None:
-    project = make_project(1)
-    configure(client, project.id, stub_backend.url, AUTH)
-    stub_backend.status = 500
-    done = {item.subject: item for item in check(client, project.id, stub_backend.url, AUTH)}
-    assert done["backend"].severity is Severity.ERROR
-    assert done["webhook"].severity is Severity.OK
 
 
 def test_a_configuration_that_cannot_be_used_changes_nothing(
@@ -432,194 +284,6 @@ def test_a_project_without_tasks_gets_its_tab_later(
         .json()["total"]
         == 2
     )
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["http://LOCALHOST:{port}/", "http://127.0.0.1:{port}", "http://someone:secret@localhost:{port}", ""],
-)
-def test_one_service_has_one_connection_under_whatever_name(
-    client: LabelStudio,
-    http: httpx.Client,
-    make_project: MakeProject,
-    stub_backend: StubBackend,
-    address: str,
-) -> None:
-    """Connected by hand with extra params:
-    they stay, no second connection is made, and that of an earlier edition goes.
-
-    "" stands for a name that only /health can tell.
-    """
-    port = stub_backend.url.rsplit(":", 1)[1]
-    own, by_hand = OwnService(stub_backend.url, AUTH), address.format(port=port) or stub_backend.url
-    if not address:
-        stub_backend.instance = "of-this-test"
-        own = OwnService("http://lab.invalid:9090", AUTH, instance=stub_backend.instance)
-    project = make_project(1)
-    body = {
-        "project": project.id,
-        "url": by_hand,
-        "title": "by hand",
-        "extra_params": {"budget": 7},
-        "auth_method": "BASIC_AUTH",
-    }
-    http.post(
-        "/api/ml", json={**body, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1]}
-    ).raise_for_status()
-    theirs = client.create_webhook(project.id, "http://127.0.0.1:9/webhook", {})
-    for second in (False, True):
-        if second:  # as an earlier edition made it
-            client.create_ml_backend(
-                project.id, url=f"{stub_backend.url}/", title=BACKEND_TITLE, auth_method="NONE"
-            )
-            told = {item.subject: item for item in check(client, project.id, own.url, AUTH, own=own)}
-            assert "connected twice" in told["backend"].text
-        configure(client, project.id, own.url, AUTH, own=own)
-        [backend] = client.ml_backends(project.id)
-        assert (backend["title"], backend["url"], backend["extra_params"]) == (
-            "by hand",
-            by_hand,
-            {"budget": 7},
-        )
-        hooks = {hook["id"]: hook for hook in client.webhooks(project.id)}
-        assert hooks.pop(theirs["id"])["headers"] == {}
-        assert [hook["headers"] for hook in hooks.values()] == [webhook_headers(AUTH, project.id)]
-        assert {item.severity for item in check(client, project.id, own.url, AUTH, own=own)} == {Severity.OK}
-
-
-def test_other_peoples_connections_stay(
-    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
-) -> None:
-    """Another service of the same kind, with a title like ours, is not taken for this one;
-    ours is made beside it, and both are told."""
-    stub_backend.instance = "of-another"
-    project = make_project(1)
-    own = OwnService("http://127.0.0.1:9", AUTH, instance="mine")
-    theirs = client.create_ml_backend(
-        project.id, url=stub_backend.url, title=BACKEND_TITLE, extra_params={"budget": 2}
-    )
-    done = {item.subject: item for item in configure(client, project.id, own.url, AUTH, own=own)}
-    assert done["backend"].severity is Severity.ERROR  # nothing answers at ours
-    assert [item["id"] for item in client.ml_backends(project.id)] == [theirs["id"]]
-    assert [hook["url"] for hook in client.webhooks(project.id)] == [f"{stub_backend.url}/webhook"]
-
-
-def test_a_connection_follows_the_service_to_another_address(
-    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend, tmp_path: Path
-) -> None:
-    """Another PORT or BACKEND_URL:
-    the connection that was made here is moved with its extra params, and its webhook with it."""
-    project = make_project(1)
-    record = Record(Storage(tmp_path), project.id)
-    with web_server(lambda _: (200, {}, b'{"status": "UP"}')) as port:
-        before = f"http://127.0.0.1:{port}"
-        configure(client, project.id, before, None, record=record)
-    [made] = client.ml_backends(project.id)
-    done = {
-        item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH, record=record)
-    }
-    assert done["backend"].severity is Severity.FIXED
-    [moved] = client.ml_backends(project.id)
-    assert (moved["id"], moved["url"], moved["state"]) == (made["id"], stub_backend.url, "CO")
-    assert [hook["url"] for hook in client.webhooks(project.id)] == [f"{stub_backend.url}/webhook"]
-    assert {item.severity for item in check(client, project.id, stub_backend.url, AUTH, record=record)} == {
-        Severity.OK
-    }
-
-
-def test_what_was_there_before_is_recorded_once(
-    client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend, tmp_path: Path
-) -> None:
-    """All that undoing takes, without passwords;
-    a second connect does not take our own values for the lab's."""
-    project = make_project(1, sampling="Sequential sampling", expert_instruction="")
-    client.update_project(project.id, show_collab_predictions=False)
-    hook = client.create_webhook(project.id, "http://127.0.0.1:9/theirs", {"X-Token": "secret-of-theirs"})
-    tab = client.create_view(project.id, {"title": "Theirs", "type": "list", "target": "tasks"})
-    record = Record(Storage(tmp_path), project.id)
-    configure(client, project.id, stub_backend.url, AUTH, record=record)
-    first = record.read()
-    found = first["found"]
-    options = {
-        "sampling": "Sequential sampling",
-        "show_collab_predictions": False,
-        "expert_instruction": "",
-        "model_version": "",
-    }
-    assert options.items() <= found["project"].items()
-    assert [(each["id"], each["headers"]) for each in found["webhooks"]] == [(hook["id"], ["X-Token"])]
-    assert ([each["id"] for each in found["views"]], found["ml_backends"], first["first"]) == (
-        [tab["id"]],
-        [],
-        True,
-    )
-    assert first["made"]["ml_backends"] == [each["id"] for each in client.ml_backends(project.id)]
-    assert set(first["made"]["webhooks"]) == {each["id"] for each in client.webhooks(project.id)} - {
-        hook["id"]
-    }
-    assert set(first["made"]["views"]) == {each["id"] for each in client.views(project.id)} - {tab["id"]}
-    assert first["set"]["sampling"] == UNCERTAINTY
-    for secret in (AUTH[1], HEADER, "secret-of-theirs"):
-        assert secret not in json.dumps(first)
-    configure(client, project.id, stub_backend.url, ("lab", "another"), record=record)
-    assert record.read() == first
-
-    # Disconnecting says what it will change, and brings all of that back; what a person has changed stays.
-    chosen = {"budget": 7, "strategy": "random"}
-    [connection] = client.ml_backends(project.id)
-    client.update_ml_backend(
-        int(connection["id"]), url=stub_backend.url, project=project.id, extra_params=chosen
-    )
-    client.update_project(project.id, expert_instruction="Theirs by now")
-    own = OwnService(stub_backend.url, AUTH)
-    plan = plan_disconnection(client, project.id, own, record)
-    assert any("sampling" in change.text for change in plan.changes)
-    assert not any("<" in change.text for change in plan.changes)
-    assert any("'budget': 7" in change.text for change in plan.changes)
-    assert plan.stays == ["the labelling instructions: a person has changed it since"]
-    assert {each.severity for each in disconnect(plan)} == {Severity.FIXED}
-    assert client.ml_backends(project.id) == []
-    assert [each["id"] for each in client.webhooks(project.id)] == [hook["id"]]
-    assert [each["id"] for each in client.views(project.id)] == [tab["id"]]
-    now = client.project_options(project.id)
-    assert {**options, "expert_instruction": "Theirs by now"}.items() <= now.items()
-    assert plan_disconnection(client, project.id, own, record).changes == []
-    record.put_aside()
-    assert record.disconnected
-    # The next connect finds the project as it is now, and gives the connection its settings of before.
-    told = plan_connection(client, project.id, own, record=record)
-    assert any("'budget': 7" in each.text for each in told)
-    configure(client, project.id, stub_backend.url, AUTH, record=record)
-    [connection] = client.ml_backends(project.id)
-    assert (connection["extra_params"], record.extra_params) == (chosen, {})
-    assert not record.disconnected
-    assert record.read()["found"]["project"]["sampling"] == "Sequential sampling"
-
-
-def test_names_of_one_address() -> None:
-    """The spelling does not matter; another port, path or host does."""
-    own = OwnService(
-        "http://127.0.0.1:9090", names=("http://lab-server:9090/", "https://queries.example.org/al")
-    )
-    for url in (
-        "http://localhost:9090",
-        "HTTP://[::1]:9090/",
-        "http://Lab-Server:9090",
-        "https://queries.example.org:443/al/",
-    ):
-        assert own.is_at(url), url
-    for url in (
-        "http://127.0.0.1:9091",
-        "https://127.0.0.1:9090",
-        "https://queries.example.org",
-        "http://lab:9090",
-        "http://[",
-        "",
-    ):
-        assert not own.is_at(url), url
-    assert own.is_hook({"url": "http://localhost:9090/webhook/"})
-    assert not own.is_hook({"url": "http://localhost:9090/webhooks"})
-    assert not own.is_hook({"url": "http://localhost:9090"})
 
 
 def everything(client: LabelStudio, project: int) -> list[object]:
