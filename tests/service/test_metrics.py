@@ -26,8 +26,10 @@ from backend.queue.pending_work import Event, Work
 from backend.queue.project_info import ProjectInfo
 from backend.queue.project_jobs import FINISH, UNIT
 from tests.service.conftest import publish_version
-from tests.service.measured_service import KEY, PASSWORD, SECONDS, TOKEN, Service
+from tests.service.measured_service import KEY, PASSWORD, SECONDS, TOKEN, Service, running
 from tests.waiting import eventually
+
+__all__ = ["running"]
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text()
 
