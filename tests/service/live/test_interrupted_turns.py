@@ -116,6 +116,8 @@ def test_in_a_large_project_the_next_tasks_come_first(lab: Lab, monkeypatch: pyt
     monkeypatch.setattr(next_places, "WHOLE", 2)
     monkeypatch.setattr(next_places, "NEXT", 3)
     monkeypatch.setattr(finish, "LIVE_MASKS", 2)
+    for kept in ("ROUNDS_KEPT", "MASKS_KEPT"):
+        monkeypatch.setattr(finish, kept, 1)
     base, before, rows = lab.record.round, lab.served(), lab.rows()
     lab.label()
     lab.turn()
@@ -147,6 +149,7 @@ def test_in_a_large_project_the_next_tasks_come_first(lab: Lab, monkeypatch: pyt
     take_turn(lab, "live-killed")
     assert (lab.record.served_as, lab.record.version, lab.rows()) == (base, "v2", rows)
     assert lab.served()[:3] == lab.record.order[:3]
+    assert lab.context.storage.names(f"{lab.context.folder}/rounds/{base}") == ["drawn"], "most are on show"
     agreement = live_quality.read(lab.context.storage, lab.context.folder)[-1]
     assert (agreement.task, agreement.version, agreement.same) == (served[0], "v1", True)
 
