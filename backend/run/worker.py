@@ -133,13 +133,24 @@ def load_what_jobs_need() -> None:
     with suppress(SettingsError):  # a job tells of it
         open_client().close()
     import model.network.training
-    import model.pixels.pretrained
     import model.strategies
 
     model.strategies.strategy_names()
-    model.pixels.pretrained.load_encoder()  # or each look at a project would read it from its file
+    _load_encoder()  # or each look at a project would read it from its file
     del model
     del backend
+
+
+def _load_encoder() -> None:
+    """By this thread alone: where several have worked, a fork waits for them for ever at its first job."""
+    import torch
+
+    from model.pixels.pretrained import load_encoder
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    load_encoder()
+    torch.set_num_threads(threads)
 
 
 def main(names: list[str]) -> None:

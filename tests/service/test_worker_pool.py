@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 from backend.run import worker_pool
 from backend.run.processes import Program, alive
+from backend.run.service import ROOT
 from tests.waiting import eventually
 
 POOL = """
@@ -54,3 +56,30 @@ def test_one_that_fails_again_and_again_keeps_no_other_waiting(tmp_path: Path) -
         running.stop()
     assert running.exit_code() == 0, running.log_end()
     assert not any(alive(pid) for pid in pids)
+
+
+FORK = """
+import os, signal
+from backend.run.worker import load_what_jobs_need
+
+load_what_jobs_need()
+import torch
+assert torch.get_num_threads() == 2
+if os.fork() == 0:
+    signal.alarm(60)
+    torch.ones(2_000_000).mul(2).sum()  # by two threads
+    os._exit(0)
+print("ended", os.wait()[1])
+"""
+
+
+def test_a_job_may_use_several_threads() -> None:
+    """None of the program's own has worked before it forks: the fork would wait for them for ever."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORK],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == "ended 0", done.stderr
