@@ -133,7 +133,6 @@ def _bounds(
     if start.counted == len(reached) or problem.gains.size > MOST_ENTRIES:
         yield _bound_by_prices(problem, start, reached, total, deadline)
         return
-    deadline -= (1 - PROVING) * (deadline - time.monotonic())
     program = CoverProgram(
         problem.gains[problem.candidates], start.levels.astype(np.float64), problem.budget, start.counted
     )
