@@ -35,8 +35,6 @@ GREEDY = 1 - 1 / math.e
 others join (Nemhauser et al. 1978)."""
 ENOUGH = 5e-4
 """Dice between value and bound below which the proof ends: less than is shown of any dice."""
-PROVING = 0.25
-"""Part of the time left that the proving program may take: on no pool seen did it find a better batch."""
 BETTER = 1e-6  # a sum must grow by this much to count as better
 
 
