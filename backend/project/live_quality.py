@@ -56,6 +56,11 @@ class Agreement:
             return False
         return self.dice >= UNCHANGED if self.same is None else self.same
 
+    @property
+    def changed(self) -> bool:
+        """Whether the mask that was shown was corrected; an empty one that stays empty was not."""
+        return self.shown and not self.unchanged and self.dice < UNCHANGED
+
 
 def read(storage: Storage, folder: str) -> list[Agreement]:
     """All agreements of a project, the first submitted first; empty before there are any.

@@ -20,7 +20,7 @@ RECENT = 10
 def describe_good_enough(held_out: float | None, agreements: Sequence[Agreement]) -> str:
     """What the figures mean here: the model's `held_out` dice, and how much annotators still change of the
     masks that they are shown; `agreements` of images that showed one, the first submitted first."""
-    recent = agreements[-RECENT:]
+    recent = [each for each in agreements if each.unchanged or each.changed][-RECENT:]
     model = (
         f"Here the model reaches {held_out:.2f} on images that it has not seen."
         if held_out is not None
@@ -29,7 +29,7 @@ def describe_good_enough(held_out: float | None, agreements: Sequence[Agreement]
     if not recent:
         return f"{model} How much people change of its masks is told after the first labels."
     same = sum(each.unchanged for each in recent)
-    changed = [each.dice for each in recent if not each.unchanged]
+    changed = [each.dice for each in recent if each.changed]
     parts = [f"{same} of the last {len(recent)} masks were submitted as they were drawn (1.00)"]
     if changed:
         parts.append(f"the others were changed to a dice of {statistics.median(changed):.2f} (median)")

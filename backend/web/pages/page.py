@@ -128,7 +128,7 @@ def collect(context: Context) -> Page:
     page.advice = advise(
         page.forecast,
         [(line.labels, line.dice) for line in reversed(page.versions) if line.dice is not None],
-        [each.dice for each in page.agreements if each.shown and not each.unchanged],
+        [each.dice for each in page.agreements if each.changed],
     )
     return page
 
