@@ -78,11 +78,13 @@ def _connections(client: LabelStudio, project_id: int, own: OwnService, record: 
         if hook.get("project") == project_id and own.is_hook(hook):
             remove = partial(client.delete_webhook, int(hook["id"]))
             plan.changes.append(Change("webhook", f"the webhook to {hook['url']} is removed", remove))
-    for backend in own.of_these(client.ml_backends(project_id)):
+    for number, backend in enumerate(own.of_these(client.ml_backends(project_id))):
         extra = backend.get("extra_params") or {}
-        kept = f"; its extra params are kept for the next connect: {extra}" if extra else ""
-        text = f"the connection to {backend['url']} is removed{kept}"
-        remove = partial(_remove, client, int(backend["id"]), record, extra)
+        in_use = number == 0  # the settings of another connection were never in force
+        kept = "are kept for the next connect" if in_use else "were"
+        with_extra = f"; its extra params {kept}: {extra}" if extra else ""
+        text = f"the connection to {backend['url']} is removed{with_extra}"
+        remove = partial(_remove, client, int(backend["id"]), record, extra if in_use else {})
         plan.changes.append(Change("backend", text, remove))
 
 

@@ -66,7 +66,7 @@ class Record:
     ) -> None:
         """Record what there is before anything is changed; does nothing if that was done before.
         Raises StorageError."""
-        if self.read():
+        if "found" in self.read():
             return
         found = {
             "project": {name: project.get(name) for name in SETTINGS},

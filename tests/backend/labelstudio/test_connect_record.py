@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.connect import (
+    BACKEND_TITLE,
     UNCERTAINTY,
     OwnService,
     Record,
@@ -64,6 +65,8 @@ def test_what_was_there_before_is_recorded_once(
     client.update_ml_backend(
         int(connection["id"]), url=stub_backend.url, project=project.id, extra_params=chosen
     )
+    again = {"url": f"{stub_backend.url}/", "title": BACKEND_TITLE, "extra_params": {"budget": 2}}
+    client.create_ml_backend(project.id, **again)
     client.update_project(project.id, expert_instruction="Theirs by now")
     own = OwnService(stub_backend.url, AUTH)
     plan = plan_disconnection(client, project.id, own, record)
@@ -80,6 +83,7 @@ def test_what_was_there_before_is_recorded_once(
     assert plan_disconnection(client, project.id, own, record).changes == []
     record.put_aside()
     assert record.disconnected
+    assert record.extra_params == chosen, "those that were in force, not those of the second connection"
     # The next connect finds the project as it is now, and gives the connection its settings of before.
     told = plan_connection(client, project.id, own, record=record)
     assert any("'budget': 7" in each.text for each in told)
@@ -87,4 +91,12 @@ def test_what_was_there_before_is_recorded_once(
     [connection] = client.ml_backends(project.id)
     assert (connection["extra_params"], record.extra_params) == (chosen, {})
     assert not record.disconnected
+    assert record.read()["found"]["project"]["sampling"] == "Sequential sampling"
+
+
+def test_settings_that_are_kept_are_no_record_of_the_project(tmp_path: Path) -> None:
+    """Where a project that an early edition has connected is disconnected, and that is cut off."""
+    record = Record(Storage(tmp_path), 1)
+    record.keep_extra_params({"budget": 7})
+    record.keep({"sampling": "Sequential sampling"}, [], [], [], first=True)
     assert record.read()["found"]["project"]["sampling"] == "Sequential sampling"
