@@ -33,6 +33,8 @@ LONGEST_VALUE = 4096
 """Characters of a value of a task's data that the file itself holds. A longer one, such as an image, is
 written once and not with each label."""
 _BESIDE = "kept beside"
+_NO_TEXT = ".json"
+"""Of the file of a value that is no text."""
 TRIES = 2
 """Somebody may submit between the two requests that are compared."""
 
@@ -130,12 +132,14 @@ class TaskList:
 
 
 def _put_beside(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A task's data with the name of a file in place of each long text."""
+    """A task's data with the name of a file in place of each long text,
+    and of each value that looks like such a name."""
     found = dict(data)
     for key, value in data.items():
-        if isinstance(value, str) and len(value) > LONGEST_VALUE:
-            content = value.encode("utf-8", "surrogatepass")
-            name = f"{hashlib.sha256(content).hexdigest()}.value"
+        named = _is_name(value)
+        if named or (isinstance(value, str) and len(value) > LONGEST_VALUE):
+            content = (json.dumps(value) if named else value).encode("utf-8", "surrogatepass")
+            name = f"{hashlib.sha256(content).hexdigest()}{_NO_TEXT if named else '.value'}"
             if not (folder / name).exists():
                 write_bytes(folder / name, content)
             found[key] = {_BESIDE: name}
@@ -145,11 +149,15 @@ def _put_beside(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def _get_from_beside(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """What `_put_beside` was given. Raises OSError where a file is gone."""
     for key, value in data.items():
-        if isinstance(value, dict) and list(value) == [_BESIDE]:
-            data[key] = (
-                (folder / Path(str(value[_BESIDE])).name).read_bytes().decode("utf-8", "surrogatepass")
-            )
+        if _is_name(value):
+            path = folder / Path(str(value[_BESIDE])).name
+            text = path.read_bytes().decode("utf-8", "surrogatepass")
+            data[key] = json.loads(text) if path.suffix == _NO_TEXT else text
     return data
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, dict) and list(value) == [_BESIDE]
 
 
 def read_tasks(client: LabelStudio, project_id: int, folder: Path, *, whole: bool = False) -> TaskList:

@@ -28,6 +28,7 @@ def test_images_within_the_data_are_written_once(tmp_path: Path) -> None:
     data: list[dict[str, Any]] = [
         {"image": image, "plate": "A1"},
         {"image": "/data/upload/1/b.png", "other": {"kept": [1]}},
+        {"other": {"kept beside": FILE}, "another": {"kept beside": None}},  # as the list itself writes
     ]
     tasks = {number: Listed(True, False, each) for number, each in enumerate(data, start=1)}
     kept = TaskList("", 0.0, "", tasks=tasks)
