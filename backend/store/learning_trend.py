@@ -18,6 +18,7 @@ from backend.store.version_comparison import (
     incomparable,
     on_tasks,
 )
+from backend.store.version_history import ROLLBACK
 from backend.store.version_record import VersionRecord
 from backend.store.versions import Versions
 
@@ -113,6 +114,9 @@ def judge_trend(versions: Versions) -> LearningTrend | None:
         )
     best = min(compared, key=lambda each: each.change)
     if best.change < 0 and best.telling:
+        use = versions.uses.current()
+        if use is not None and use.by == ROLLBACK:
+            return _chosen(current, best)
         return _worse(current, best, used[1])
     first = compared[-1]  # where it began, as far as it can be compared
     told = (
@@ -141,6 +145,17 @@ def _kept_back(versions: Versions, current: VersionRecord) -> LearningTrend | No
             )
             return LearningTrend(Trend.KEPT_BACK, text, suspects=find_suspects(newest, current))
     return None
+
+
+def _chosen(current: VersionRecord, best: _Comparison) -> LearningTrend:
+    """That the version in use, which a person chose, is worse than another: they may know why."""
+    good, dice = best.earlier.name, figures(best.mine, best.other)
+    return LearningTrend(
+        Trend.WORSE,
+        f"{current.name} is in use as a person chose it. It is worse than {good}{_on(best)}: {dice}. To use"
+        f" {good}, roll back to it.",
+        good,
+    )
 
 
 def _worse(current: VersionRecord, best: _Comparison, before: VersionRecord) -> LearningTrend:

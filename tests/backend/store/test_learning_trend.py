@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.store.learning_trend import Trend, judge_trend
+from backend.store.version_history import ROLLBACK
 from backend.store.versions import Versions
 from tests.backend.store.records import network, record
 
@@ -116,6 +117,18 @@ def test_after_a_rollback_the_version_in_use_is_judged(versions: Versions) -> No
     found = judge_trend(versions)
     assert found is not None
     assert (found.trend, found.back_to) == (Trend.BETTER, None)
+
+
+def test_what_a_person_chose_is_not_put_down_to_chance(versions: Versions) -> None:
+    """A worse version is in use because they chose it, however many came between."""
+    for name, dice in (("v1", 0.7), ("v2", 0.8), ("v3", 0.79)):
+        use(versions, name, dice)
+    versions.make_current("v1", by=ROLLBACK)
+    found = judge_trend(versions)
+    assert found is not None
+    assert (found.trend, found.back_to, found.suspects) == (Trend.WORSE, "v2", ())
+    assert "a person chose it" in found.text
+    assert "chance" not in found.text
 
 
 def test_nothing_to_compare(versions: Versions) -> None:
