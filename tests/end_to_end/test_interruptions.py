@@ -26,7 +26,7 @@ from tests.states import list_versions, read_status
 
 MakeProject = Callable[..., CellProject]
 pytestmark = pytest.mark.timeout(900)
-LONG, ENDLESS = 200, 1_000_000
+LONG, ENDLESS = 400, 1_000_000
 """Steps of a round's networks: seconds of each, and more than anybody waits for."""
 
 
