@@ -41,12 +41,14 @@ TRIES = 2
 
 class Listed(NamedTuple):
     """A task: whether Label Studio would serve it, whether it has an annotation that is no skip, its data,
-    and when it or one of its annotations was changed last (ISO 8601; "" in the list of an early release)."""
+    when it or one of its annotations was changed last (ISO 8601; "" in the list of an early release), and how
+    many annotations it has that are no skips (0 there): some are moved and change nothing else."""
 
     open: bool
     labelled: bool
     data: dict[str, Any]
     changed: str = ""
+    annotations: int = 0
 
 
 @dataclass
@@ -85,10 +87,11 @@ class TaskList:
     def take_in(self, tasks: Iterable[Task]) -> None:
         """Tasks as they are now, new ones among them."""
         for task in tasks:
-            labelled = bool(task.get("total_annotations"))
+            annotations = int(task.get("total_annotations") or 0)
+            labelled = annotations > 0
             open_ = not labelled and not task.get("is_labeled")
             changed = str(task.get("updated_at") or "")
-            self.tasks[int(task["id"])] = Listed(open_, labelled, task["data"], changed)
+            self.tasks[int(task["id"])] = Listed(open_, labelled, task["data"], changed, annotations)
             if changed > self.latest:
                 self.latest, self.seen = changed, time.time()
 
@@ -122,8 +125,8 @@ class TaskList:
         try:
             content = json.loads(path.read_bytes())
             tasks = {
-                int(number): Listed(open_, labelled, _get_from_beside(data, path.parent), *changed)
-                for number, open_, labelled, data, *changed in content.pop("tasks")
+                int(number): Listed(open_, labelled, _get_from_beside(data, path.parent), *more)
+                for number, open_, labelled, data, *more in content.pop("tasks")
             }
             tasks_more, labelled_more = content.pop("offsets")
             return cls(**content, offsets=(tasks_more, labelled_more), tasks=tasks)

@@ -132,6 +132,14 @@ def test_only_what_has_changed_is_read(lab: Lab) -> None:
     ImageCache(lab.context.image_cache, lab.context.client.url).put(address, picture(11)[0])
     assert lab.read() == [3]
     assert lab.read() == []
+    # "Remove Duplicated Tasks" moves the annotations of one to the other, and changes neither.
+    lab.annotate(0)
+    lab.http.patch(f"/api/tasks/{lab.tasks[3]}/", json={"data": {"image": lab.image_url(0)}})
+    lab.change(first[3], result=lab.regions(7))
+    assert lab.read() == [0, 3]
+    action = f"/api/dm/actions?id=remove_duplicates&project={lab.context.project_id}"
+    lab.http.post(action, json={"selectedItems": {"all": True, "excluded": []}}).raise_for_status()
+    assert lab.read() == [0]
 
 
 def test_whatever_is_in_doubt_is_read_again(lab: Lab) -> None:

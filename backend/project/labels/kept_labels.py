@@ -105,7 +105,7 @@ class KeptLabels:
                 data = self._path(number).read_bytes() if listed.changed else b""
             except OSError:
                 continue
-            label = Label.from_bytes(self._key(number, listed.changed, listed.data), data)
+            label = Label.from_bytes(self._key(number, listed.changed, listed.annotations, listed.data), data)
             if label is not None:
                 found[number] = label
         return found
@@ -113,7 +113,8 @@ class KeptLabels:
     def keep(self, task: Task, label: Label) -> None:
         """Keep a label as it was read with its task, once `save` is called."""
         number = int(task["id"])
-        key = self._key(number, str(task.get("updated_at") or ""), task["data"])
+        changed, annotations = str(task.get("updated_at") or ""), int(task.get("total_annotations") or 0)
+        key = self._key(number, changed, annotations, task["data"])
         self._read[number] = label.to_bytes(key)
 
     def save(self) -> None:
@@ -131,5 +132,5 @@ class KeptLabels:
     def _path(self, number: int) -> Path:
         return self._folder / f"label-{number}.kept"
 
-    def _key(self, number: int, changed: str, data: object) -> str:
-        return digest(self._kind, number, changed, data)
+    def _key(self, number: int, changed: str, annotations: int, data: object) -> str:
+        return digest(self._kind, number, changed, annotations, data)
