@@ -110,7 +110,7 @@ class Context:
         """
         number = task["id"]
         if known := self.unreadable.get(int(number)):
-            raise known
+            raise known.with_traceback(None)  # or each call adds its frames, and what is in them
         self.in_hand.require_harmless(number)
         with one_image(number):
             content = fetch(
