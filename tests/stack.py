@@ -94,10 +94,13 @@ class Stack:
         """Let those who have jobs of a queue, that for trainings and rounds, in hand be silent for too long,
         as they are some time after a kill."""
         redis = connections.connection()
-        registry = connections.named(queue, redis).started_job_registry.key
+        rq_queue = connections.named(queue, redis)
+        registry, taken = rq_queue.started_job_registry.key, rq_queue.intermediate_queue
         executions: list[Any] = redis.zrange(registry, 0, -1)
         for execution in executions:
             redis.zadd(registry, {execution: time.time() - 1})
+        for job in taken.get_job_ids():  # and not begun
+            redis.set(taken.get_first_seen_key(job), time.time() - 3600)
         due_work.tick()
 
     def sync(self, project: CellProject) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from backend.settings import Settings, get_settings, masked_url
 CONTROL = "control"
 """Queue of short jobs (syncs of projects, configuring, first orders):
 workers of its own, so that no training delays them."""
+CLEANING_SECONDS = 60
+"""The longest time that cleaning up after killed workers may take."""
 CONTROL_WORKERS = 2
 """On each machine, for that queue:
 one may be busy for a minute with one project while others wait for the other."""
@@ -226,9 +228,21 @@ def find_problems(redis: Redis) -> list[str]:
     return found + ([DISK_FULL] if "err" in states else [])
 
 
+class _Queue(Queue):
+    """rq's queue."""
+
+    def acquire_maintenance_lock(self) -> bool:
+        """Whether this worker may clean up now what others have left.
+
+        With rq's own quarter of an hour, one that is killed in these milliseconds would keep the others from
+        it for so long, and a job that a killed worker had taken, and not begun, would wait.
+        """
+        return bool(self.connection.set(self.registry_cleaning_key, 1, nx=True, ex=CLEANING_SECONDS))
+
+
 def named(name: str, redis: Redis | None = None) -> Queue:
     """One of the queues CONTROL and COMPUTE."""
-    return Queue(name, connection=redis or connection())
+    return _Queue(name, connection=redis or connection())
 
 
 def as_text(value: Any) -> str:

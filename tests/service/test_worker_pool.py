@@ -6,11 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
+from redis import Redis
+from rq import Retry
+
+from backend.queue import connection as connections
 from backend.run import worker_pool
 from backend.run.processes import Program, alive
 from backend.run.service import ROOT
+from tests.service.burst import work_off
 from tests.waiting import eventually
 
 POOL = """
@@ -83,3 +90,20 @@ def test_a_job_may_use_several_threads() -> None:
         check=False,
     )
     assert done.stdout.strip() == "ended 0", done.stderr
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_job_that_a_killed_worker_had_taken_and_not_begun_is_done(redis: Redis) -> None:
+    """Also where another one was killed while it cleaned up."""
+    queue = connections.named(connections.COMPUTE, redis)
+    job = queue.enqueue("os.getcwd", retry=Retry(max=2))
+    taken = queue.intermediate_queue
+    assert redis.lmove(queue.key, taken.key, "LEFT", "RIGHT")
+    redis.set(taken.get_first_seen_key(job.id), time.time() - 3600)
+    assert queue.acquire_maintenance_lock()
+    assert 0 < redis.ttl(queue.registry_cleaning_key) <= connections.CLEANING_SECONDS
+    work_off(connections.COMPUTE)
+    assert not job.is_finished
+    redis.delete(queue.registry_cleaning_key)  # its time has run out
+    work_off(connections.COMPUTE)
+    assert job.is_finished
