@@ -244,7 +244,10 @@ def describe_rollback(plan: RollbackPlan) -> str:
     if plan.training:
         lines.append(f"A training runs: its version takes the place of {to.name} unless it is worse.")
     if before:
-        lines.append(f"It holds until a version that has learnt new labels is not worse than {to.name}.")
+        lines.append(
+            f"It holds until a version that has learnt new labels is not worse than {to.name}, or cannot be"
+            " compared."
+        )
         lines.append(f"To undo it: python -m backend rollback --project {plan.project} {before.name}")
     return "\n".join(lines)
 

@@ -16,7 +16,7 @@ FIRST_KEPT = 3
 """The first changes, remembered beside them: where the model began."""
 ON_PAGE = "asked for on the status page"
 """The reason of what somebody asked for by a button of that page."""
-HOLDS = "it holds until a version with new labels is not worse"
+HOLDS = "it holds until a version with new labels is not worse, or cannot be compared"
 """What becomes of a version that a person chose."""
 TRAINING = "training"
 ROLLBACK = "rollback"

@@ -181,7 +181,7 @@ def test_what_a_rollback_will_do() -> None:
         "200 open tasks will show its masks, the other 500 as annotators proceed",
         "A round runs or waits: it begins anew with v1 afterwards.",
         "A training runs: its version takes the place of v1 unless it is worse.",
-        "It holds until a version that has learnt new labels is not worse than v1.",
+        "It holds until a version that has learnt new labels is not worse than v1, or cannot be compared.",
         "To undo it: python -m backend rollback --project 3 v2",
     ):
         assert part in text
