@@ -14,6 +14,7 @@ from backend.errors import StoppedError
 from backend.jobs.promotion import deciding, keep, put_in_use
 from backend.project import missing_images
 from backend.project.context import Context, Setup
+from backend.project.labels.kept_labels import KeptLabels
 from backend.project.labels.labels import Labels, read_labels
 from backend.project.labels.review import name_task, nothing_to_learn, review, undecisive
 from backend.project.live_quality import LiveQuality
@@ -57,8 +58,11 @@ def run_training(context: Context, progress: Progress, fence: Fence, *, job_id: 
     setup = context.setup()
     attempt = _seen(setup, *context.client.labelled_since(context.project_id))
     live = LiveQuality(context.storage, context.folder, setup.config)
-    labels = read_labels(context, setup, progress, live.see)
+    kept = KeptLabels.of(context, setup)
+    # All of them: what live turns cannot notice, as another image in place of an unreadable one, ends here.
+    labels = read_labels(context, setup, progress, live.see, kept=kept, anew=True)
     live.save()
+    kept.save()
     missing_images.remember(context, Lacks.TRAINING, labels.missing)
     attempt.save(context.redis, context.project_id)
     notes = review(labels, setup.config)

@@ -164,6 +164,19 @@ def test_whatever_is_in_doubt_is_read_again(lab: Lab) -> None:
     assert lab.read() == [0, 1]
 
 
+def test_a_training_renews_what_is_kept(lab: Lab) -> None:
+    """No live turn fetches an image again that is none; a training does, and turns go on from that."""
+    lab.annotate(500)
+    lab.read()
+    ImageCache(lab.context.image_cache, lab.context.client.url).put(lab.image_url(500), picture(5)[0])
+    setup = lab.context.setup()
+    kept = KeptLabels.of(lab.context, setup)
+    read = read_labels(lab.context, setup, lambda *_: None, kept=kept, anew=True)
+    assert read.ids == [str(lab.tasks[500])]
+    kept.save()
+    assert lab.read() == []  # and what is kept is that
+
+
 def test_an_image_that_is_missing_is_tried_by_the_syncs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """And read as soon as one finds it there; others are asked for by no turn."""
     lab.annotate(404)

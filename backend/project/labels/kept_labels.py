@@ -1,7 +1,8 @@
 """Labels as they were read, kept on this machine, so that a live turn reads only what is new.
 
 What is kept holds for one state of the task in Label Studio, which changes with each change of its
-annotations, and for one labelling configuration and working size. A training reads all labels again.
+annotations, and for one labelling configuration and working size. A training reads all labels again, and
+keeps what it finds.
 """
 
 from __future__ import annotations

@@ -103,15 +103,16 @@ def read_labels(
     on_label: OnLabel | None = None,
     *,
     kept: KeptLabels | None = None,
+    anew: bool = False,
 ) -> Labels:
     """All labels of the project as Label Studio holds them now;
     what cannot be used is noted in `problems` and stops nothing.
 
     `on_label` sees each that is read and can be used: task id, annotation, and its mask at full size.
-    With those that are `kept`, only what is new or has changed is read; what is read is kept there, once the
-    caller saves it.
+    With those that are `kept`, only what is new or has changed is read, or all, if `anew`; what is read is
+    kept there, once the caller saves it.
     """
-    if kept is None:
+    if kept is None or anew:
         tasks, held = dict[int, Task](), dict[int, Label]()
         listed = list(context.client.tasks(context.project_id, "labelled"))
     else:
