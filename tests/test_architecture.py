@@ -19,7 +19,6 @@ ROOMS = [
     "model.forecast",
     "model.hashing",
     "model.machine",
-    "model.optimiser",
     "model.stop_signals",
     "model.class_file",
     "model.data",

@@ -6,6 +6,7 @@ One alone, on any machine: `python -m backend.run.worker compute`.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from contextlib import suppress
@@ -136,6 +137,7 @@ def load_what_jobs_need() -> None:
     import model.strategies
 
     model.strategies.strategy_names()
+    importlib.import_module("torch._dynamo")  # which torch's optimisers load at their first step
     _load_encoder()  # or each look at a project would read it from its file
     del model
     del backend

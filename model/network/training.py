@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,7 +19,6 @@ from model.network.device import autocast, default_device, describe, wait_for
 from model.network.loss import segmentation_loss
 from model.network.recipe import Recipe
 from model.network.unet import build_network, memory_format
-from model.optimiser import Group, OneCycleAdamW
 
 OnStep = Callable[[int, int], None]
 
@@ -115,33 +115,36 @@ def _optimise(
 ) -> None:
     network, recipe, device = model.network, model.recipe, model.device
     groups = _parameter_groups(network, recipe)
-    optimiser = OneCycleAdamW(groups, steps=steps, warm_up=WARM_UP, weight_decay=recipe.weight_decay)
+    optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, fused=True)
+    rates = [group["lr"] for group in groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=steps + 1, pct_start=WARM_UP)
     for step in range(1, steps + 1):
         crops, targets = sampler.sample(recipe.batch)
         with autocast(device, recipe.precision):
             logits = network(crops)
         loss = segmentation_loss(logits.float(), targets)
-        optimiser.zero_grad()
+        optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
         optimiser.step()
+        schedule.step()
         if average is not None:
             average.update_parameters(network)
         if on_step is not None:
             on_step(step, steps)
 
 
-def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[Group]:
+def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """What is trained, each part at its rate. An encoder that learns more slowly keeps the statistics of its
     batch normalisation: those of a few crops would undo what it knows."""
     if recipe.encoder_rate == 1:
-        return [Group(list(network.parameters()), recipe.learning_rate)]
+        return [{"params": list(network.parameters()), "lr": recipe.learning_rate}]
     encoder = network.get_submodule("encoder").eval()
     inner = list(encoder.parameters())
     outer = [each for name, each in network.named_parameters() if not name.startswith("encoder.")]
-    groups = [Group(outer, recipe.learning_rate)]
+    groups = [{"params": outer, "lr": recipe.learning_rate}]
     if recipe.encoder_rate == 0:
         encoder.requires_grad_(False)
     else:
-        groups.append(Group(inner, recipe.learning_rate * recipe.encoder_rate))
+        groups.append({"params": inner, "lr": recipe.learning_rate * recipe.encoder_rate})
     return groups

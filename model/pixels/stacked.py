@@ -14,8 +14,6 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
-from model.optimiser import Group, OneCycleAdamW
-
 HIDDEN = 48
 STEPS = 200
 BATCH = 512
@@ -157,15 +155,18 @@ def _train_block(
         dim=1,
     ).to(device)
     parameters = [tensor.requires_grad_() for tensor in networks.parameters]
-    group = Group(parameters, learning_rate)
-    optimiser = OneCycleAdamW([group], steps=steps, warm_up=WARM_UP, weight_decay=WEIGHT_DECAY)
+    optimiser = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, learning_rate, total_steps=steps + 1, pct_start=WARM_UP
+    )
     for step in range(steps):
         at = drawn[step].long()
         losses = segmentation_losses(networks.logits(features[at]), targets[at], classes)
-        optimiser.zero_grad()
+        optimiser.zero_grad(set_to_none=True)
         losses.sum().backward()
         clip_gradients(parameters)
         optimiser.step()
+        schedule.step()
         on_step(step + 1)
     return Networks(*(tensor.detach() for tensor in parameters))
 
