@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 from redis import Redis
 
+from backend.demo.server import LabelStudioServer
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.queue import connection as connections
 from backend.run import service
@@ -72,6 +73,35 @@ def defaults() -> Iterator[None]:
     """The same for the tests of a module."""
     with default_settings():
         yield
+
+
+@pytest.fixture
+def use_label_studio(
+    redis: Redis,
+    redis_server: EmbeddedRedis,
+    label_studio: LabelStudioServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., httpx.Client]]:
+    """Puts settings in force: those of an empty Redis, an empty MODEL_DIR, a tiny recipe and the real Label
+    Studio, and what is given; returns a client of the administrator."""
+    del redis
+    headers = {"Authorization": f"Token {label_studio.token}"}
+    with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http:
+
+        def use(**values: Any) -> httpx.Client:
+            use_settings(
+                monkeypatch,
+                redis_url=redis_server.address,
+                model_dir=tmp_path_factory.mktemp("models"),
+                recipe=TINY,
+                label_studio_url=label_studio.url,
+                label_studio_api_key=label_studio.token,
+                **values,
+            )
+            return http
+
+        yield use
 
 
 @pytest.fixture

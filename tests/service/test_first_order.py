@@ -9,7 +9,6 @@ import httpx
 import pytest
 from redis import Redis
 
-from backend.demo.server import LabelStudioServer
 from backend.jobs import due_work, entry_points, estimate, sync
 from backend.labelstudio.labels.config import EXAMPLE
 from backend.labelstudio.order import priorities
@@ -18,45 +17,28 @@ from backend.queue import enqueue, pending_work, project_jobs, round_request
 from backend.queue.connection import COMPUTE, CONTROL, named
 from backend.queue.pending_work import Work
 from backend.queue.progress import Progress
-from backend.run.redis_server import EmbeddedRedis
 from backend.settings import get_settings
 from backend.store.round_record import round_in_force
 from tests.service.burst import work_off
-from tests.service.conftest import TINY, use_settings
 from tests.states import read_status
 
 
 @pytest.fixture
 def context(
-    redis: Redis,
-    redis_server: EmbeddedRedis,
-    label_studio: LabelStudioServer,
-    image_url: Callable[[int], str],
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
+    redis: Redis, use_label_studio: Callable[..., httpx.Client], image_url: Callable[[int], str]
 ) -> Context:
     """A project of six images of which the first two are labelled; no worker runs."""
-    use_settings(
-        monkeypatch,
-        redis_url=redis_server.address,
-        model_dir=tmp_path_factory.mktemp("models"),
-        recipe=TINY,
-        label_studio_url=label_studio.url,
-        label_studio_api_key=label_studio.token,
-        project_defaults={"budget": 2},
+    http = use_label_studio(project_defaults={"budget": 2})
+    project = int(
+        http.post("/api/projects", json={"title": "First", "label_config": EXAMPLE})
+        .raise_for_status()
+        .json()["id"]
     )
-    headers = {"Authorization": f"Token {label_studio.token}"}
-    with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http:
-        project = int(
-            http.post("/api/projects", json={"title": "First", "label_config": EXAMPLE})
-            .raise_for_status()
-            .json()["id"]
-        )
-        tasks = [{"data": {"image": image_url(number)}} for number in range(6)]
-        http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
-        found = open_context(project)
-        for task in found.client.task_ids(project)[:2]:
-            http.post(f"/api/tasks/{task}/annotations/", json={"result": []}).raise_for_status()
+    tasks = [{"data": {"image": image_url(number)}} for number in range(6)]
+    http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
+    found = open_context(project)
+    for task in found.client.task_ids(project)[:2]:
+        http.post(f"/api/tasks/{task}/annotations/", json={"result": []}).raise_for_status()
     pending_work.register(redis, project)
     return found
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from redis import Redis
 
-from backend.demo.server import LabelStudioServer
 from backend.labelstudio.http.answers import Region
 from backend.labelstudio.image_cache import ImageCache, prune
 from backend.labelstudio.labels.config import EXAMPLE, parse
@@ -23,8 +21,7 @@ from backend.project.context import Context, open_context
 from backend.project.labels.kept_labels import KeptLabels
 from backend.project.labels.labels import Labels, read_labels
 from backend.project.missing_images import Lacks
-from backend.run.redis_server import EmbeddedRedis
-from tests.service.conftest import TINY, picture, use_settings
+from tests.service.conftest import picture
 
 IMAGES = [0, 1, 2, 3, 500, 404]
 """Numbers of pictures; 500 is no image, and 404 is not there."""
@@ -77,32 +74,18 @@ def _content(labels: Labels) -> dict[str, Any]:
 
 @pytest.fixture
 def lab(
-    redis: Redis,
-    redis_server: EmbeddedRedis,
-    label_studio: LabelStudioServer,
+    use_label_studio: Callable[..., httpx.Client],
     image_url: Callable[[int], str],
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Lab]:
+) -> Lab:
     """All tasks are labelled, and their labels were read."""
-    del redis
-    use_settings(
-        monkeypatch,
-        redis_url=redis_server.address,
-        model_dir=tmp_path_factory.mktemp("models"),
-        recipe=TINY,
-        label_studio_url=label_studio.url,
-        label_studio_api_key=label_studio.token,
-    )
-    headers = {"Authorization": f"Token {label_studio.token}"}
-    with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http:
-        body = {"title": "Kept labels", "label_config": EXAMPLE, "maximum_annotations": 2}
-        project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
-        tasks = [{"data": {"image": image_url(number)}} for number in IMAGES]
-        http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
-        context = open_context(project)
-        numbers = dict(zip(IMAGES, sorted(context.client.task_ids(project)), strict=True))
-        yield Lab(context, http, numbers, image_url)
+    http = use_label_studio()
+    body = {"title": "Kept labels", "label_config": EXAMPLE, "maximum_annotations": 2}
+    project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
+    tasks = [{"data": {"image": image_url(number)}} for number in IMAGES]
+    http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
+    context = open_context(project)
+    numbers = dict(zip(IMAGES, sorted(context.client.task_ids(project)), strict=True))
+    return Lab(context, http, numbers, image_url)
 
 
 def test_only_what_has_changed_is_read(lab: Lab) -> None:

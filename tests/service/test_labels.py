@@ -13,7 +13,6 @@ import pytest
 from redis import Redis
 from rq.job import Job
 
-from backend.demo.server import LabelStudioServer
 from backend.doctor.labels import check_labels
 from backend.finding import Severity
 from backend.jobs import entry_points, sync
@@ -26,10 +25,9 @@ from backend.project.labels.review import review
 from backend.queue import pending_work
 from backend.queue.job_result import JobResult
 from backend.queue.progress import Progress
-from backend.run.redis_server import EmbeddedRedis
 from backend.store.round_record import round_in_force
 from backend.store.version_record import VersionRecord
-from tests.service.conftest import TINY, picture, use_settings
+from tests.service.conftest import TINY, picture
 from tests.states import read_status
 
 RENAMED = EXAMPLE.replace("Axon", "Neurite")
@@ -90,26 +88,8 @@ class Lab:
 
 
 @pytest.fixture
-def lab(
-    redis: Redis,
-    redis_server: EmbeddedRedis,
-    label_studio: LabelStudioServer,
-    image_url: Callable[[int], str],
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Lab:
-    use_settings(
-        monkeypatch,
-        redis_url=redis_server.address,
-        model_dir=tmp_path_factory.mktemp("models"),
-        recipe=TINY,
-        label_studio_url=label_studio.url,
-        label_studio_api_key=label_studio.token,
-        project_defaults={"budget": 2, "folds": 2},
-    )
-    http = httpx.Client(
-        base_url=label_studio.url, headers={"Authorization": f"Token {label_studio.token}"}, timeout=60
-    )
+def lab(redis: Redis, use_label_studio: Callable[..., httpx.Client], image_url: Callable[[int], str]) -> Lab:
+    http = use_label_studio(project_defaults={"budget": 2, "folds": 2})
     project = int(
         http.post("/api/projects", json={"title": "Labels", "label_config": EXAMPLE})
         .raise_for_status()

@@ -20,10 +20,8 @@ from backend.project.context import Context, open_context
 from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.lease import Fence
 from backend.queue.pending_work import Work
-from backend.run.redis_server import EmbeddedRedis
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.store.storage import Storage
-from tests.service.conftest import TINY, use_settings
 from tests.states import read_status
 
 Checkpoint = Callable[[str], None]
@@ -31,31 +29,17 @@ Checkpoint = Callable[[str], None]
 
 @pytest.fixture
 def context(
-    redis: Redis,
-    redis_server: EmbeddedRedis,
-    label_studio: LabelStudioServer,
-    image_url: Callable[[int], str],
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
+    redis: Redis, use_label_studio: Callable[..., httpx.Client], image_url: Callable[[int], str]
 ) -> Context:
     """A project of six images, without labels, whose rounds are cold starts; no worker runs."""
-    use_settings(
-        monkeypatch,
-        redis_url=redis_server.address,
-        model_dir=tmp_path_factory.mktemp("models"),
-        recipe=TINY,
-        label_studio_url=label_studio.url,
-        label_studio_api_key=label_studio.token,
-        project_defaults={"budget": 2},
+    http = use_label_studio(project_defaults={"budget": 2})
+    project = int(
+        http.post("/api/projects", json={"title": "End", "label_config": EXAMPLE})
+        .raise_for_status()
+        .json()["id"]
     )
-    with client(label_studio) as http:
-        project = int(
-            http.post("/api/projects", json={"title": "End", "label_config": EXAMPLE})
-            .raise_for_status()
-            .json()["id"]
-        )
-        tasks = [{"data": {"image": image_url(number)}} for number in range(6)]
-        http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
+    tasks = [{"data": {"image": image_url(number)}} for number in range(6)]
+    http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
     pending_work.register(redis, project)
     return open_context(project)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
-from redis import Redis
 
-from backend.demo.server import LabelStudioServer
 from backend.jobs import entry_points, live_turn, promotion
 from backend.jobs.round import features
 from backend.labelstudio.labels.config import EXAMPLE
@@ -19,11 +17,10 @@ from backend.labelstudio.order import priorities
 from backend.project.context import Context, open_context
 from backend.queue import pending_work
 from backend.queue.pending_work import Event, Work
-from backend.run.redis_server import EmbeddedRedis
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.store.version_record import Learner
 from model.pixels.stacked import train_networks
-from tests.service.conftest import TINY, picture, trained_model, use_settings
+from tests.service.conftest import picture, trained_model
 
 IMAGES = 8
 
@@ -98,39 +95,25 @@ class Lab:
 
 @pytest.fixture
 def lab(
-    redis: Redis,
-    redis_server: EmbeddedRedis,
-    label_studio: LabelStudioServer,
+    use_label_studio: Callable[..., httpx.Client],
     image_url: Callable[[int], str],
-    tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Lab]:
+) -> Lab:
     """A project without labels that has its first order; no worker runs.
     The image of one of its tasks is none."""
-    del redis
     # Good enough for discs; what is tested is what becomes of the masks.
     monkeypatch.setitem(train_networks.__kwdefaults__, "steps", 60)  # type: ignore[arg-type]
-    use_settings(
-        monkeypatch,
-        redis_url=redis_server.address,
-        model_dir=tmp_path_factory.mktemp("models"),
-        recipe=TINY,
-        label_studio_url=label_studio.url,
-        label_studio_api_key=label_studio.token,
-        project_defaults={"live": True, "budget": 2, "folds": 2},
-    )
-    headers = {"Authorization": f"Token {label_studio.token}"}
-    with httpx.Client(base_url=label_studio.url, headers=headers, timeout=60) as http:
-        body = {"title": "Live", "label_config": EXAMPLE}
-        project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
-        pictures = [*range(IMAGES - 1), 500]
-        tasks = [{"data": {"image": image_url(number)}} for number in pictures]
-        http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
-        context = open_context(project)
-        pending_work.register(context.redis, project)
-        entry_points.write_first_order(project)
-        numbers = dict(zip(sorted(context.client.task_ids(project)), pictures, strict=True))
-        yield Lab(context, http, numbers)
+    http = use_label_studio(project_defaults={"live": True, "budget": 2, "folds": 2})
+    body = {"title": "Live", "label_config": EXAMPLE}
+    project = int(http.post("/api/projects", json=body).raise_for_status().json()["id"])
+    pictures = [*range(IMAGES - 1), 500]
+    tasks = [{"data": {"image": image_url(number)}} for number in pictures]
+    http.post(f"/api/projects/{project}/import", json=tasks).raise_for_status()
+    context = open_context(project)
+    pending_work.register(context.redis, project)
+    entry_points.write_first_order(project)
+    numbers = dict(zip(sorted(context.client.task_ids(project)), pictures, strict=True))
+    return Lab(context, http, numbers)
 
 
 class Killed(BaseException):
