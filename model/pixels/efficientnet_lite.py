@@ -71,7 +71,8 @@ class _Convolution(nn.Module):
     """A convolution with its normalisation, and ReLU6 unless told otherwise.
 
     At a stride the sides are padded as TensorFlow does, in which the weights were trained: less before than
-    after."""
+    after. That is the same padding on all sides under a kernel with one more row and column, of zeros, before
+    its own: padding an image unevenly means copying it, which takes longer."""
 
     def __init__(
         self,
@@ -92,14 +93,12 @@ class _Convolution(nn.Module):
         fused = fuse_conv_bn_weights(weight, None, mean, variance, NORM_EPSILON, scale, shift)
         self.weight, self.bias = fused
         self.stride, self.groups, self.activate = stride, groups, activate
-        lacking = side - stride
-        self.before, self.after = lacking // 2, lacking - lacking // 2
+        self.padding, uneven = divmod(side - stride, 2)
+        if uneven:
+            self.weight, self.padding = nn.Parameter(pad(self.weight, (1, 0, 1, 0))), self.padding + 1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        padding = self.before
-        if self.after != self.before:
-            x, padding = pad(x, (self.before, self.after, self.before, self.after)), 0
-        found = conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
+        found = conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
         return nn.functional.relu6(found, inplace=True) if self.activate else found
 
 

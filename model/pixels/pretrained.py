@@ -72,9 +72,10 @@ def encode(stages: nn.ModuleList, image: torch.Tensor, precision: str) -> list[t
     sides padded to multiples of GRID: level k has a value at every `2 ** (k + 1) / SCALE` pixels."""
     height, width = image.shape[1:]
     square = pad(image[None], (0, -width % GRID, 0, -height % GRID), mode="replicate")
-    large = interpolate(square, scale_factor=SCALE, mode="bilinear", align_corners=False)
+    small = square.contiguous(memory_format=torch.channels_last)
+    large = interpolate(small, scale_factor=SCALE, mode="bilinear", align_corners=False)
     with autocast(image.device, precision):
-        levels = _in_bands(stages[:FINE], large.contiguous(memory_format=torch.channels_last))
+        levels = _in_bands(stages[:FINE], large)
         for stage in stages[FINE:]:
             levels.append(stage(levels[-1]))
     return [level[0].float() for level in levels]
