@@ -18,7 +18,7 @@ from backend.store.version_record import Learner, VersionRecord
 from backend.store.versions import now
 from model.errors import ImageError
 from model.hashing import digest
-from model.pixels import FeatureStore, PixelModel, PixelSample, train_pixel_model
+from model.pixels import FeatureStore, PixelModel, PixelSample, train_pixel_models
 from model.pixels.agreement import sampled_dice
 
 log = logging.getLogger(__name__)
@@ -62,8 +62,7 @@ def train_on_pixels(
     newest = context.versions.newest_record(Learner.PIXEL)
     if newest is not None and newest.same_training(wanted):
         return newest
-    model = _train(store, setup, labels, samples, list(samples), setup.options.seed, progress)
-    held_out = _held_out(store, setup, labels, samples, wanted.folds, progress)
+    model, held_out = _train(store, setup, labels, samples, wanted.folds, progress)
     record = measured_record(wanted, held_out, time.monotonic() - started)
     with deciding(context):
         record = keep(context, model, record, measured=setup.options.folds > 1, check=progress.check)
@@ -105,36 +104,25 @@ def _train(
     setup: Setup,
     labels: Labels,
     samples: dict[str, PixelSample],
-    tasks: list[str],
-    seed: int,
+    folds: dict[str, int],
     progress: Progress,
-) -> PixelModel:
-    return train_pixel_model(
-        [samples[task] for task in tasks],
-        [labels.masks[task] for task in tasks],
+) -> tuple[PixelModel, dict[str, float]]:
+    """A classifier of all labels, and the dice of each labelled task under one that was trained on the other
+    folds; they are trained together, in half the time that one after the other takes."""
+    seed, numbers = setup.options.seed, sorted(set(folds.values()))
+    parts = [list(samples), *([task for task in samples if folds[task] != fold] for fold in numbers)]
+    model, *of_folds = train_pixel_models(
+        [[(samples[task], labels.masks[task]) for task in part] for part in parts],
+        [seed, *(seed + 1 + fold for fold in numbers)],
         classes=setup.config.classes,
-        seed=seed,
         extractor=store.extractor,
         on_step=lambda done, total: progress(STEP, done, total),
     )
-
-
-def _held_out(
-    store: FeatureStore,
-    setup: Setup,
-    labels: Labels,
-    samples: dict[str, PixelSample],
-    folds: dict[str, int],
-    progress: Progress,
-) -> dict[str, float]:
-    """The dice of each labelled task under a classifier that was trained on the other folds."""
     scores: dict[str, float] = {}
-    for fold in sorted(set(folds.values())):
-        seen = [task for task in samples if folds[task] != fold]
-        model = _train(store, setup, labels, samples, seen, setup.options.seed + 1 + fold, progress)
+    for fold, other in zip(numbers, of_folds, strict=True):
         for task in (task for task in samples if folds[task] == fold):
             mask = labels.masks[task]
             truth = samples[task].classes_in(mask)
-            found = sampled_dice(model.classify(samples[task]), truth, mask, setup.config.classes)
+            found = sampled_dice(other.classify(samples[task]), truth, mask, setup.config.classes)
             scores[task] = round(found, 4)
-    return scores
+    return model, scores

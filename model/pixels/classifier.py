@@ -19,12 +19,13 @@ from model.network.device import describe
 from model.network.folder import REMEDY, read_saved, save_folder
 from model.pixels.features import Block, FeatureExtractor
 from model.pixels.samples import PixelSample, Scale
-from model.pixels.stacked import Networks, OnStep, Pixels, train_networks
+from model.pixels.stacked import Networks, OnStep, Pixels, split_blocks, train_networks
 
 KIND = "pixel"
 WEIGHTS = ("hidden", "hidden_bias", "output", "output_bias")
 MOST_PIXELS = 200_000
-"""Of all images together that are trained on, 170 MB; a training sees half of them."""
+"""Of all images together that are trained on, 170 MB; a training sees half of them.
+Of several classifiers, so many are trained together as have no more."""
 
 
 @dataclass
@@ -158,7 +159,6 @@ def train_pixel_model(
             " image and at least one: label an image first."
         )
     pairs = list(zip(samples, labels, strict=True))
-    scale = scale or Scale.over(samples)
     (model,) = train_pixel_models(
         [pairs], [seed], classes=classes, extractor=extractor, scale=scale, on_step=on_step
     )
@@ -171,12 +171,13 @@ def train_pixel_models(
     *,
     classes: int,
     extractor: FeatureExtractor,
-    scale: Scale,
+    scale: Scale | None = None,
     on_step: OnStep | None = None,
 ) -> list[PixelModel]:
     """A classifier for each part, with its seed, all trained together; each becomes what it would be alone.
 
     A part: samples of labelled images, each with its uint8 (H, W) class ids; at least one image.
+    `scale` standardises the features of all parts, default of each part that of its images.
     Raises MaskError for a class that is not one of `classes`.
     """
     highest = max(int(mask.max()) for part in parts for _, mask in part)
@@ -186,17 +187,28 @@ def train_pixel_models(
             " labels."
         )
     started = time.perf_counter()
-    trained = train_networks(
-        [_pixels_of(part, scale) for part in parts], seeds, classes=classes, on_step=on_step
-    )
+    scales = [scale or Scale.over(sample for sample, _ in part) for part in parts]
+    blocks = list(split_blocks([_count(part) for part in parts], MOST_PIXELS))
+    trained: list[Networks] = []
+    for number, block in enumerate(blocks):
+
+        def count(done: int, total: int, number: int = number) -> None:
+            if on_step is not None:
+                on_step(number * total + done, len(blocks) * total)
+
+        pixels = [_pixels_of(part, own) for part, own in zip(parts[block], scales[block], strict=True)]
+        trained += train_networks(pixels, seeds[block], classes=classes, on_step=count).each()
     seconds = round(time.perf_counter() - started, 2)
     models = []
-    for place, (part, seed) in enumerate(zip(parts, seeds, strict=True)):
-        networks = Networks(*(tensor[place : place + 1] for tensor in trained.parameters))
+    for part, seed, own, networks in zip(parts, seeds, scales, trained, strict=True):
         record = {"seed": seed, "images": len(part), "features": extractor.version, "seconds": seconds}
         record["machine"] = describe(extractor.device, extractor.precision)
-        models.append(PixelModel(networks, scale, classes, extractor, record))
+        models.append(PixelModel(networks, own, classes, extractor, record))
     return models
+
+
+def _count(part: Sequence[tuple[PixelSample, Mask]]) -> int:
+    return min(sum(len(sample.positions) for sample, _ in part), MOST_PIXELS)
 
 
 def _pixels_of(part: Sequence[tuple[PixelSample, Mask]], scale: Scale) -> Pixels:

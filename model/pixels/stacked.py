@@ -58,6 +58,13 @@ class Networks:
         """All weights, the first axis of each is that of the networks."""
         return self.hidden, self.hidden_bias, self.output, self.output_bias
 
+    def each(self) -> list[Networks]:
+        """One by one."""
+        return [
+            Networks(*(tensor[place : place + 1] for tensor in self.parameters))
+            for place in range(self.count)
+        ]
+
     def logits(self, features: torch.Tensor) -> torch.Tensor:
         """Of standardised features, float32 (K, P, channels) of each network's own pixels,
         or (P, channels) of the same pixels for all: float32 (K, P, classes)."""
@@ -109,7 +116,7 @@ def train_networks(
             )
     device = device or torch.device("cpu")
     settings = (classes, hidden, steps, batch, learning_rate)
-    blocks = list(_blocks([len(each.classes) for each in pixels]))
+    blocks = list(split_blocks([len(each.classes) for each in pixels], PIXELS_TOGETHER))
     trained = []
     for number, part in enumerate(blocks):
 
@@ -122,11 +129,12 @@ def train_networks(
     return Networks(*(torch.cat(tensors) for tensors in stacked))
 
 
-def _blocks(counts: Sequence[int]) -> Iterator[slice]:
-    """Neighbours that are trained together, by the number of pixels of each."""
+def split_blocks(counts: Sequence[int], most: int) -> Iterator[slice]:
+    """Neighbours that are trained together, by the number of pixels of each: at most TOGETHER networks, and
+    `most` pixels unless a single one has more."""
     first = total = 0
     for index, count in enumerate(counts):
-        if index > first and (index - first == TOGETHER or total + count > PIXELS_TOGETHER):
+        if index > first and (index - first == TOGETHER or total + count > most):
             yield slice(first, index)
             first, total = index, 0
         total += count

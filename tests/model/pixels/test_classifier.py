@@ -29,6 +29,7 @@ from model.pixels import (
     features,
     train_networks,
     train_pixel_model,
+    train_pixel_models,
 )
 from model.saved_model import load_model
 from tests.model.conftest import blobs
@@ -143,6 +144,41 @@ def test_many_labels_take_no_more_memory(
     trained = train_pixel_model(samples, masks, classes=2, seed=1, extractor=filters)
     assert 2000 < seen[0] <= 3010
     assert dice(predict_mask(trained, pairs[0][0]), masks[0], 2) > 0.9
+
+
+def test_classifiers_of_several_parts_become_what_each_is_alone(
+    samples: list[PixelSample], pairs: Pairs, filters: FeatureExtractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of all labels and of folds: each by its own scale, and no more pixels at once than for one."""
+    labelled = list(zip(samples, [mask for _, mask in pairs], strict=True))
+    parts = [labelled, labelled[1:], labelled[:1]]
+    seen: list[int] = []
+    real = train_networks
+
+    def count(pixels: Any, *given: Any, **named: Any) -> Any:
+        seen.append(sum(len(each.classes) for each in pixels))
+        return real(pixels, *given, **named)
+
+    monkeypatch.setattr(classifier, "train_networks", count)
+    monkeypatch.setattr(classifier, "MOST_PIXELS", sum(len(sample.positions) for sample in samples))
+    steps: list[tuple[int, int]] = []
+    found = train_pixel_models(
+        parts, [3, 4, 5], classes=2, extractor=filters, on_step=lambda *step: steps.append(step)
+    )
+    assert len(seen) > 1
+    assert max(seen) <= classifier.MOST_PIXELS
+    assert steps == [(done, len(steps)) for done in range(1, len(steps) + 1)]
+    for part, seed, model in zip(parts, (3, 4, 5), found, strict=True):
+        alone = train_pixel_model(
+            [sample for sample, _ in part],
+            [mask for _, mask in part],
+            classes=2,
+            seed=seed,
+            extractor=filters,
+        )
+        np.testing.assert_array_equal(model.scale.mean, alone.scale.mean)
+        expected = alone.sampled_probabilities(samples[0])
+        np.testing.assert_allclose(model.sampled_probabilities(samples[0]), expected, atol=0.01)
 
 
 def test_nothing_to_learn_from_is_said(filters: FeatureExtractor, samples: list[PixelSample]) -> None:

@@ -23,10 +23,6 @@ def assert_alike(found: Networks, expected: Networks) -> None:
         torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=2e-3)
 
 
-def one_of(networks: Networks, index: int) -> Networks:
-    return Networks(*(tensor[index : index + 1] for tensor in networks.parameters))
-
-
 def test_together_they_become_what_each_becomes_alone() -> None:
     """Also those with few pixels beside those with many, and those whose gradients are large."""
     pixels = [two_groups(seed, count) for seed, count in enumerate((300, 20, 1, 700))]
@@ -34,7 +30,7 @@ def test_together_they_become_what_each_becomes_alone() -> None:
     together = train_networks(pixels, [5, 6, 7, 8], classes=2, steps=60)
     for index in range(4):
         alone = train_networks([pixels[index]], [5 + index], classes=2, steps=60)
-        assert_alike(one_of(together, index), alone)
+        assert_alike(together.each()[index], alone)
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
