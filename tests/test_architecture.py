@@ -40,6 +40,7 @@ ROOMS = [
     "backend",
     "backend.project_settings",
     "backend.settings",
+    "backend.cores",
     "backend.finding",
     "backend.logs",
     "backend.labelstudio.http",

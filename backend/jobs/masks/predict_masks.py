@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 
+from backend.cores import each_on_a_core
 from backend.errors import TaskImageError, VersionError
 from backend.jobs.masks.pre_annotation import PreAnnotator
 from backend.labelstudio.http.answers import Region, Task
@@ -54,22 +56,31 @@ def draw(
     if unknown := set(task_ids) - set(known):
         known |= {task: data for task, data in context.list_tasks().open.items() if task in unknown}
     images = TaskImages(context, config, known.values(), annotator.max_side)
-    regions: dict[int, list[Region]] = {}
-    lacking: dict[int, Exception] = {}
-    started = time.monotonic()
-    for done, task_id in enumerate(task_ids, start=1):
-        if seconds is not None and len(regions) >= AT_LEAST and time.monotonic() > started + seconds:
-            break
-        progress("Drawing masks", done, len(task_ids))
+
+    def draw_one(task_id: int) -> list[Region] | Exception | None:
         if task_id not in known:
-            continue
+            return None
         try:
             content = images.encoded(str(task_id))
             with context.work_on(task_id, content):
-                regions[task_id] = annotator.regions(content, f"task {task_id}")
+                return annotator.regions(content, f"task {task_id}")
         except (TaskImageError, ModelError) as error:
-            log.warning("task %d has no mask: %s", task_id, error)
-            lacking[task_id] = error
+            return error
+
+    regions: dict[int, list[Region]] = {}
+    lacking: dict[int, Exception] = {}
+    started = time.monotonic()
+    progress("Drawing masks", 0, len(task_ids))
+    with closing(each_on_a_core(draw_one, task_ids, context.settings)) as drawn:
+        for done, (task_id, found) in enumerate(zip(task_ids, drawn, strict=True), start=1):
+            progress("Drawing masks", done, len(task_ids))
+            if isinstance(found, Exception):
+                log.warning("task %d has no mask: %s", task_id, found)
+                lacking[task_id] = found
+            elif found is not None:
+                regions[task_id] = found
+            if seconds is not None and len(regions) >= AT_LEAST and time.monotonic() > started + seconds:
+                break
     missing_images.note_without_mask(context, lacking)
     return regions
 

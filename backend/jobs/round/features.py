@@ -12,12 +12,15 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from backend.cores import each_on_a_core
 from backend.errors import StorageError, TaskImageError
 from backend.labelstudio.http.answers import Task
 from backend.project import missing_images
@@ -102,11 +105,12 @@ def compute(
     for first in range(0, len(drawn), TOGETHER):
         part = images.only(drawn[first : first + TOGETHER])
         problems |= part.unreadable(lambda *_: progress.check())
-        for done, identity in enumerate(part, start=first):
-            if done and time.monotonic() > started + seconds:
-                return Looked(drawn[done:], problems)
-            progress("Looking at the images", done, len(drawn))
-            _compute(context, setup, store, images, identity, problems)
+        look = partial(_compute, context, setup, store, images, problems)
+        with closing(each_on_a_core(look, part, context.settings)) as looked:
+            for done, _ in enumerate(looked, start=first + 1):
+                progress("Looking at the images", done, len(drawn))
+                if time.monotonic() > started + seconds:
+                    return Looked(drawn[done:], problems)
     return Looked([], problems)
 
 
@@ -115,8 +119,8 @@ def _compute(
     setup: Setup,
     store: FeatureStore,
     images: TaskImages,
-    identity: str,
     problems: dict[str, TaskImageError | ModelError],
+    identity: str,
 ) -> None:
     entry = images.digests[identity]
     if identity not in problems:

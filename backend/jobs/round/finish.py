@@ -43,7 +43,7 @@ it is told from a strategy that a person chose."""
 
 LIVE_MASKS = 20
 """Masks of the next images that a live turn draws before the order is in force, at most ..."""
-LIVE_SECONDS = 4.0
+LIVE_SECONDS = 2.5
 """... and in about so much time; syncs draw the others."""
 Masks = Mapping[int, Regions]
 """Task id to the regions it shows."""
