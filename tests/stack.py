@@ -201,7 +201,9 @@ def stack(label_studio: LabelStudioServer, tmp_path_factory: pytest.TempPathFact
 
 
 @contextmanager
-def running_stack(label_studio: LabelStudioServer, folder: Path) -> Iterator[Stack]:
+def running_stack(
+    label_studio: LabelStudioServer, folder: Path, *, threads: int | None = 1
+) -> Iterator[Stack]:
     """The service against a Label Studio, with all it keeps in a folder;
     its settings are also this process's meanwhile."""
     before = dict(os.environ)
@@ -217,7 +219,7 @@ def running_stack(label_studio: LabelStudioServer, folder: Path) -> Iterator[Sta
         quiet_seconds=1,
         gather_seconds=1,
         recipe=RECIPE,
-        threads=1,
+        threads=threads,
         project_defaults={
             "live": False,
             "strategy": "task_dependent",

@@ -37,7 +37,7 @@ def test_from_a_label_to_the_order(label_studio: LabelStudioServer, tmp_path: Pa
     """Aim, on two idle cores and with the features at hand: 10 s at 100 images, 60 s at 1,000, 10 minutes at
     10,000. The next images come in the new order, with masks; the U-Net is trained meanwhile."""
     cells = make_cells(label_studio.files / f"bench-{count}", count)
-    with running_stack(label_studio, tmp_path) as stack:
+    with running_stack(label_studio, tmp_path, threads=None) as stack:
         project = new_project(stack, cells, count=count, title=f"Benchmark, {count} images")
         started = time.perf_counter()
         connect(stack, project)
