@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from model.data.masks import write_mask
+from model.experiment import runner
 from tests.model.conftest import blobs
 
 
@@ -24,3 +25,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = [f"{seed:02d}.png" for seed in range(14)]
     (folder / "split.json").write_text(json.dumps({"pool": names[:8], "test": names[8:]}))
     return folder
+
+
+@pytest.fixture
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an experiment only results.json is written: report and pictures take longer than its networks."""
+    monkeypatch.setattr(runner, "write_outputs", lambda *_: None)
