@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,6 +48,7 @@ class Progress:
         *,
         checks: tuple[Callable[[], None], ...] = (),
         round_name: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`checks` are called now and then, and raise to stop the job.
         `round_name` is the round it is part of.
@@ -64,27 +66,29 @@ class Progress:
             "round": round_name,
             "started": time.time(),
         }
-        self._written = 0.0
-        self._checked = 0.0
-        self._step = ""
-        self._step_started = time.time()
+        self._clock = clock
+        self._written = self._checked = -math.inf
+        self._step, self._done = "", 0
+        self._since = (clock(), 0)  # when the step began, and how many parts of it were done
 
     def __call__(self, step: str, done: int, total: int) -> None:
-        """`step` in words, `done` of `total` parts of it."""
-        now = time.monotonic()
-        if step != self._step:
-            self._step, self._step_started, self._written = step, time.time(), 0.0
+        """`step` in words, `done` of `total` parts of it; with less done than before it begins anew."""
+        now = self._clock()
+        if step != self._step or done < self._done:
+            self._step, self._since, self._written = step, (now, done), -math.inf
+        self._done = done
         if now - self._checked >= SECONDS_BETWEEN_CHECKS:
             self.check()
         if now - self._written >= SECONDS_BETWEEN_WRITES:
             self._written = now
-            spent = time.time() - self._step_started
-            left = round(spent / done * (total - done), 1) if 0 < done <= total else None
+            began, first = self._since
+            each = (now - began) / (done - first) if done > first else None
+            left = None if each is None or done > total else round(each * (total - done), 1)
             self._write(step, done, total, left)
 
     def check(self) -> None:
         """Raise StoppedError if this job is to stop now."""
-        self._checked = time.monotonic()
+        self._checked = self._clock()
         for check in (*self.fences, *self.checks):
             check()
 
