@@ -128,17 +128,9 @@ class RoundFolder:
             model_folder,
             image_digests=images.digests,
             image_sizes={task: (height, width) for task, (height, width) in snapshot.sizes.items()},
-            pixel_model_folder=self._learnt(snapshot),
             feature_store=open_store(self.context, recipe.precision),
             on_progress=progress,
         )
-
-    def _learnt(self, snapshot: Snapshot) -> Path | None:
-        """The classifier that has learnt the labels of the round a moment ago; None where it knows others."""
-        versions, name = self.context.versions, snapshot.learnt
-        if not name or name not in versions.names() or versions.record(name).labels != snapshot.config.labels:
-            return None
-        return self.context.storage.get_folder(f"{self.context.folder}/versions/{name}")
 
     def images(self, snapshot: Snapshot) -> TaskImages:
         """The images of the tasks that take part."""

@@ -13,7 +13,6 @@ from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
 from backend.settings import get_settings
 from backend.store.version_record import Learner
-from model.similarity.pixel_pool import PixelPool
 from tests.service.live.conftest import IMAGES, Lab
 from tests.states import list_versions, read_status
 
@@ -83,17 +82,6 @@ def test_an_order_by_looks_follows_each_label_too(lab: Lab, monkeypatch: pytest.
     assert (record.strategy, record.cold_start, record.learnt) == ("herding", False, "v1")
     assert task not in record.order
     assert "looks" in str(record.queries[record.order[0]].reason)
-
-
-def test_the_labels_are_learnt_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The order is told by the classifier that the same turn has just trained."""
-    learnt: list[object] = []
-    monkeypatch.setattr(PixelPool, "train", lambda _, parts, __: learnt.append(parts))
-    lab.label()
-    lab.turn()
-    assert not lab.record.cold_start
-    assert any(place.expected_dice is not None for place in lab.record.queries.values())
-    assert learnt == []
 
 
 def test_other_strategies_get_their_masks_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
