@@ -62,7 +62,7 @@ def train_on_pixels(
     newest = context.versions.newest_record(Learner.PIXEL)
     if newest is not None and newest.same_training(wanted):
         return newest
-    model, held_out = _train(store, setup, labels, samples, wanted.folds, progress)
+    model, held_out = _train_and_measure(store, setup, labels, samples, wanted.folds, progress)
     record = measured_record(wanted, held_out, time.monotonic() - started)
     with deciding(context):
         record = keep(context, model, record, measured=setup.options.folds > 1, check=progress.check)
@@ -99,7 +99,7 @@ def _samples(
     return found, problems
 
 
-def _train(
+def _train_and_measure(
     store: FeatureStore,
     setup: Setup,
     labels: Labels,
@@ -108,7 +108,7 @@ def _train(
     progress: Progress,
 ) -> tuple[PixelModel, dict[str, float]]:
     """A classifier of all labels, and the dice of each labelled task under one that was trained on the other
-    folds; they are trained together, in half the time that one after the other takes."""
+    folds."""
     seed, numbers = setup.options.seed, sorted(set(folds.values()))
     parts = [list(samples), *([task for task in samples if folds[task] != fold] for fold in numbers)]
     model, *of_folds = train_pixel_models(
@@ -119,10 +119,10 @@ def _train(
         on_step=lambda done, total: progress(STEP, done, total),
     )
     scores: dict[str, float] = {}
-    for fold, other in zip(numbers, of_folds, strict=True):
+    for fold, of_fold in zip(numbers, of_folds, strict=True):
         for task in (task for task in samples if folds[task] == fold):
             mask = labels.masks[task]
             truth = samples[task].classes_in(mask)
-            found = sampled_dice(other.classify(samples[task]), truth, mask, setup.config.classes)
+            found = sampled_dice(of_fold.classify(samples[task]), truth, mask, setup.config.classes)
             scores[task] = round(found, 4)
     return model, scores
