@@ -6,36 +6,41 @@ So each core has an image of its own.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 import torch
 
 from backend.settings import Settings
-from backend.stopping import in_threads
 from model.network.device import default_device
+
+MOST = 4
+"""Images at once, however many cores there are: each takes some hundred megabytes."""
 
 Item = TypeVar("Item")
 T = TypeVar("T")
 
 
 def each_on_a_core(function: Callable[[Item], T], items: Iterable[Item], settings: Settings) -> Generator[T]:
-    """`function` of each item, in order, by as many threads as a job may use; on a GPU by one.
+    """`function` of each item, in order, by as many threads as a job may use, at most MOST, that run on
+    ahead; on a GPU by one.
 
-    To be closed early as `in_threads`.
+    When the iterator is closed early (`contextlib.closing`), what has not begun does not begin, and the rest
+    is waited for: nobody is left with an image in hand.
     """
-    threads = settings.torch_threads
+    threads = min(settings.torch_threads, MOST)
     if threads == 1 or default_device().type == "cuda":
         yield from map(function, items)
         return
-
-    def work(item: Item) -> T:
-        torch.set_num_threads(1)
-        return function(item)
-
+    before = torch.get_num_threads()
+    executor = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        with closing(in_threads(work, items, threads)) as found:
-            yield from found
+        waiting = deque(executor.submit(copy_context().run, function, item) for item in items)
+        while waiting:
+            yield waiting.popleft().result()
     finally:
-        torch.set_num_threads(threads)
+        executor.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)

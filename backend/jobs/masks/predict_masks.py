@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -57,30 +58,25 @@ def draw(
         known |= {task: data for task, data in context.list_tasks().open.items() if task in unknown}
     images = TaskImages(context, config, known.values(), annotator.max_side)
 
-    def draw_one(task_id: int) -> list[Region] | Exception | None:
-        if task_id not in known:
-            return None
+    regions: dict[int, list[Region]] = {}
+    lacking: dict[int, Exception] = {}
+    until = math.inf if seconds is None else time.monotonic() + seconds
+
+    def draw_one(task_id: int) -> None:
+        if task_id not in known or (len(regions) >= AT_LEAST and time.monotonic() > until):
+            return
         try:
             content = images.encoded(str(task_id))
             with context.work_on(task_id, content):
-                return annotator.regions(content, f"task {task_id}")
+                regions[task_id] = annotator.regions(content, f"task {task_id}")
         except (TaskImageError, ModelError) as error:
-            return error
+            log.warning("task %d has no mask: %s", task_id, error)
+            lacking[task_id] = error
 
-    regions: dict[int, list[Region]] = {}
-    lacking: dict[int, Exception] = {}
-    started = time.monotonic()
     progress("Drawing masks", 0, len(task_ids))
     with closing(each_on_a_core(draw_one, task_ids, context.settings)) as drawn:
-        for done, (task_id, found) in enumerate(zip(task_ids, drawn, strict=True), start=1):
+        for done, _ in enumerate(drawn, start=1):
             progress("Drawing masks", done, len(task_ids))
-            if isinstance(found, Exception):
-                log.warning("task %d has no mask: %s", task_id, found)
-                lacking[task_id] = found
-            elif found is not None:
-                regions[task_id] = found
-            if seconds is not None and len(regions) >= AT_LEAST and time.monotonic() > started + seconds:
-                break
     missing_images.note_without_mask(context, lacking)
     return regions
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,17 +100,28 @@ def compute(
     What cannot be read or computed counts as done: the rounds name it."""
     store = open_store(context, setup.recipe.precision)
     drawn = [missing[place] for place in np.random.default_rng(setup.options.seed).permutation(len(missing))]
-    started, problems = time.monotonic(), dict[str, TaskImageError | ModelError]()
+    problems: dict[str, TaskImageError | ModelError] = {}
+    looked: set[str] = set()
+    until = time.monotonic() + seconds
+
+    def is_over() -> bool:
+        return bool(looked) and time.monotonic() > until
+
+    def look(identity: str) -> None:
+        if identity in problems or not is_over():
+            _compute(context, setup, store, images, identity, problems)
+            looked.add(identity)
+
     for first in range(0, len(drawn), TOGETHER):
+        if is_over():
+            break
         part = images.only(drawn[first : first + TOGETHER])
         problems |= part.unreadable(lambda *_: progress.check())
-        look = partial(_compute, context, setup, store, images, problems)
-        with closing(each_on_a_core(look, part, context.settings)) as looked:
-            for done, _ in enumerate(looked, start=first + 1):
+        progress("Looking at the images", first, len(drawn))
+        with closing(each_on_a_core(look, part, context.settings)) as found:
+            for done, _ in enumerate(found, start=first + 1):
                 progress("Looking at the images", done, len(drawn))
-                if time.monotonic() > started + seconds:
-                    return Looked(drawn[done:], problems)
-    return Looked([], problems)
+    return Looked([identity for identity in drawn if identity not in looked], problems)
 
 
 def _compute(
@@ -119,8 +129,8 @@ def _compute(
     setup: Setup,
     store: FeatureStore,
     images: TaskImages,
-    problems: dict[str, TaskImageError | ModelError],
     identity: str,
+    problems: dict[str, TaskImageError | ModelError],
 ) -> None:
     entry = images.digests[identity]
     if identity not in problems:
