@@ -6,15 +6,15 @@ So each core has an image of its own.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextlib import closing
+from functools import partial
 from typing import TypeVar
 
 import torch
 
 from backend.settings import Settings
+from backend.stopping import in_threads
 from model.network.device import default_device
 
 MOST = 4
@@ -36,11 +36,9 @@ def each_on_a_core(function: Callable[[Item], T], items: Iterable[Item], setting
         yield from map(function, items)
         return
     before = torch.get_num_threads()
-    executor = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    one_thread = partial(torch.set_num_threads, 1)
     try:
-        waiting = deque(executor.submit(copy_context().run, function, item) for item in items)
-        while waiting:
-            yield waiting.popleft().result()
+        with closing(in_threads(function, items, threads, begin=one_thread, wait=True)) as found:
+            yield from found
     finally:
-        executor.shutdown(cancel_futures=True)
         torch.set_num_threads(before)

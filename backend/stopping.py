@@ -68,17 +68,24 @@ def pause(seconds: float) -> None:
         time.sleep(min(CHECK_SECONDS, left))
 
 
-def in_threads(function: Callable[[Item], T], items: Iterable[Item], threads: int) -> Generator[T]:
+def in_threads(
+    function: Callable[[Item], T],
+    items: Iterable[Item],
+    threads: int,
+    *,
+    begin: Callable[[], object] | None = None,
+    wait: bool = False,
+) -> Generator[T]:
     """`function` of each item, in order, by several threads that run on ahead;
-    they belong to the job as this one does.
+    they belong to the job as this one does, and each does `begin` first.
 
     When the iterator is closed early (`contextlib.closing`), what has not begun does not begin, and nobody
-    waits for the rest.
+    waits for the rest, unless told to `wait`.
     """
-    executor = ThreadPoolExecutor(threads)
+    executor = ThreadPoolExecutor(threads, initializer=begin)
     try:
         waiting = deque(executor.submit(copy_context().run, function, item) for item in items)
         while waiting:
             yield waiting.popleft().result()
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        executor.shutdown(wait=wait, cancel_futures=True)

@@ -59,7 +59,7 @@ class Networks:
         return self.hidden, self.hidden_bias, self.output, self.output_bias
 
     def each(self) -> list[Networks]:
-        """One by one."""
+        """K networks of one each (K = 1 in their shapes), which share these weights."""
         return [
             Networks(*(tensor[place : place + 1] for tensor in self.parameters))
             for place in range(self.count)

@@ -57,7 +57,6 @@ def draw(
     if unknown := set(task_ids) - set(known):
         known |= {task: data for task, data in context.list_tasks().open.items() if task in unknown}
     images = TaskImages(context, config, known.values(), annotator.max_side)
-
     regions: dict[int, list[Region]] = {}
     lacking: dict[int, Exception] = {}
     until = math.inf if seconds is None else time.monotonic() + seconds
