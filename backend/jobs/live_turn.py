@@ -22,7 +22,7 @@ from backend.labelstudio.skips import read_skips
 from backend.project import missing_images
 from backend.project.context import Context, Setup
 from backend.project.labels.kept_labels import KeptLabels
-from backend.project.labels.labels import read_labels
+from backend.project.labels.labels import Labels, read_labels
 from backend.project.labels.review import review
 from backend.project.live_quality import LiveQuality
 from backend.project.missing_images import Lacks
@@ -88,7 +88,7 @@ def _take_turn(
     if project_jobs.round_computes(context.redis, context.project_id):
         return learnt.name, "", "a round is about to write an order; another turn follows it"
     record = round_in_force(context.storage, context.project_id)
-    due = _due(context, setup, learnt, record)
+    due = _due(context, setup, labels, learnt, record)
     if due.order:
         folder = rounds.begin_round(
             context,
@@ -113,12 +113,14 @@ def _take_turn(
     return learnt.name, "", "order and masks are the same as before"
 
 
-def _due(context: Context, setup: Setup, learnt: VersionRecord, record: RoundRecord | None) -> _Due:
+def _due(
+    context: Context, setup: Setup, labels: Labels, learnt: VersionRecord, record: RoundRecord | None
+) -> _Due:
     """Whether the order is to be computed again, and whether masks of another version are on show."""
     masks = record is not None and context.versions.current() != record.version
     if not rounds.compares_pixels(setup.options):
         return _Due(order=False, masks=masks)
-    left = context.list_tasks().open
+    left = (labels.listed or context.list_tasks()).open
     if record is None:
         return _Due(order=features.are_there(context, setup, left.values()), masks=False)
     batch = left.keys() & set(record.batch) if record.requested else set()

@@ -27,7 +27,17 @@ TASKS_A_PAGE = 500
 LABELLED_A_PAGE = 50
 """Labelled tasks come with the regions of their annotations, 10 to 350 kB each."""
 IDS_A_PAGE = 2000
-"""Tasks without annotations and predictions, about 1 kB each."""
+"""Tasks of which little more than the id is asked for."""
+
+ID, CHANGED, SCORE = ("id",), ("id", "updated_at"), ("id", "predictions_score")
+LISTED = ("id", "data", "is_labeled", "updated_at", "total_annotations")
+"""The columns of a task that are asked for, unless a caller needs others.
+Label Studio gives 25 otherwise, some of them by a query to its database for each task: ten times the work."""
+LABELS = (
+    *(*LISTED, "annotations", "result", "was_cancelled", "ground_truth", "completed_by", "created_username"),
+    *("lead_time", "created_at", "parent_prediction"),
+)
+"""Those of a task and of its annotations, which Label Studio takes from one list; not its predictions."""
 
 UNLABELLED: Query = [
     {"filter": "filter:tasks:total_annotations", "operator": "equal", "type": "Number", "value": 0},
@@ -141,7 +151,7 @@ class LabelStudio(Connections, Predictions):
         self._delete(lambda: self._sdk.annotations.with_raw_response.delete(annotation_id))
 
     def tasks(self, project_id: int, only: Only = "all", *, page_size: int = TASKS_A_PAGE) -> Iterator[Task]:
-        """Tasks in the order of ids, each with "id", "data", "annotations" (regions included;
+        """Tasks in the order of ids, each with the columns LISTED and "annotations" (regions included;
         cancelled ones only of labelled tasks).
 
         "labelled": with an annotation that is not cancelled. "unlabelled":
@@ -149,7 +159,7 @@ class LabelStudio(Connections, Predictions):
         a skipped task is one of them, unless the project says that skipped tasks are done.
         Tasks that come or go meanwhile shift nothing.
         """
-        labelled = self.pages(project_id, LABELLED, min(page_size, LABELLED_A_PAGE), fields="all")
+        labelled = self.pages(project_id, LABELLED, min(page_size, LABELLED_A_PAGE), LABELS)
         unlabelled = self.pages(project_id, UNLABELLED if only == "unlabelled" else UNLABELLED[:1], page_size)
         if only == "labelled":
             yield from labelled
@@ -166,18 +176,18 @@ class LabelStudio(Connections, Predictions):
         """The labelled tasks, as `tasks` gives them, that were changed at `since` or later, a time as Label
         Studio tells it; all for ""."""
         changed = changed_after(earlier(since, 1e-6) if since else "")
-        return self.pages(project_id, [*LABELLED, *changed], LABELLED_A_PAGE, fields="all")
+        return self.pages(project_id, [*LABELLED, *changed], LABELLED_A_PAGE, LABELS)
 
     def task_ids(self, project_id: int, only: Only = "all") -> list[int]:
         """Ids of the tasks, ascending, without their annotations; 10,000 in a few seconds."""
         filters = {"all": [], "labelled": LABELLED, "unlabelled": UNLABELLED}[only]
-        found = self.pages(project_id, filters, IDS_A_PAGE)
+        found = self.pages(project_id, filters, IDS_A_PAGE, ID)
         return [int(task["id"]) for task in found]
 
     def count(self, project_id: int, only: Only = "all") -> int:
         """Number of tasks, in one request."""
         filters = {"all": [], "labelled": LABELLED, "unlabelled": UNLABELLED}[only]
-        return int(self.query(project_id, filters, page_size=1)["total"])
+        return int(self.query(project_id, filters, page_size=1, columns=ID)["total"])
 
     def labelled_since(self, project_id: int) -> tuple[int, str]:
         """Number of labelled tasks, and when one of them was changed last (ISO 8601, empty without any), in
@@ -186,13 +196,19 @@ class LabelStudio(Connections, Predictions):
         Label Studio changes a task whenever one of its annotations or predictions is made, changed or deleted
         alone, and for other reasons.
         """
-        found = self.query(project_id, LABELLED, ordering=["-tasks:updated_at"], page_size=1)
+        found = self.newest(project_id, LABELLED)
         return int(found["total"]), str(found["tasks"][0].get("updated_at") or "") if found["tasks"] else ""
+
+    def newest(self, project_id: int, filters: Query) -> TaskPage:
+        """The task that was changed last of those for which all `filters` hold, and their number."""
+        ordering = ["-tasks:updated_at"]
+        return self.query(project_id, filters, ordering=ordering, page_size=1, columns=CHANGED)
 
     def annotations_changed(self, project_id: int, since: str) -> bool:
         """Whether an annotation that is no skip was made or changed after `since`, a time of
         `labelled_since`."""
-        tasks = self.pages(project_id, [*LABELLED, *changed_after(since)], LABELLED_A_PAGE, fields="all")
+        columns = ("id", "annotations", "was_cancelled", "updated_at")
+        tasks = self.pages(project_id, [*LABELLED, *changed_after(since)], LABELLED_A_PAGE, columns)
         # Label Studio writes times in UTC with a fixed layout, so they sort as text.
         labels = (
             annotation
@@ -210,10 +226,10 @@ class LabelStudio(Connections, Predictions):
         ordering: Sequence[str] = (),
         page: int = 1,
         page_size: int = TASKS_A_PAGE,
-        fields: str = "task_only",
+        columns: Sequence[str] = LISTED,
     ) -> TaskPage:
-        """One page of the Data Manager's list of tasks: {"tasks", "total"}; `filters` must all hold.
-        An empty page has no tasks."""
+        """One page of the Data Manager's list of tasks, `columns` of each: {"tasks", "total"}; `filters` must
+        all hold. An empty page has no tasks."""
         query: dict[str, object] = {"ordering": list(ordering)}
         if filters:
             query["filters"] = {"conjunction": "and", "items": filters}
@@ -223,7 +239,8 @@ class LabelStudio(Connections, Predictions):
                 project=project_id,
                 page=page,
                 page_size=page_size,
-                fields=fields,
+                fields="all" if "annotations" in columns else "task_only",
+                include=",".join(columns),
                 resolve_uri=False,
                 query=json.dumps(query),
             )
@@ -237,9 +254,10 @@ class LabelStudio(Connections, Predictions):
         return found
 
     def pages(
-        self, project_id: int, filters: Query, page_size: int, fields: str = "task_only"
+        self, project_id: int, filters: Query, page_size: int, columns: Sequence[str] = LISTED
     ) -> Iterator[Task]:
-        """Tasks for which all `filters` hold, in the order of ids, page by page as they are asked for.
+        """Tasks for which all `filters` hold, `columns` of each, in the order of ids, page by page as they
+        are asked for.
 
         Each next page starts behind the last id, not at a position, because tasks come and go while we read.
         """
@@ -252,7 +270,7 @@ class LabelStudio(Connections, Predictions):
                 "value": last,
             }
             page = self.query(
-                project_id, [*filters, after], ordering=["tasks:id"], page_size=page_size, fields=fields
+                project_id, [*filters, after], ordering=["tasks:id"], page_size=page_size, columns=columns
             )["tasks"]
             for task in page:
                 yield {**task, "annotations": task.get("annotations") or [], "predictions": [], "drafts": []}
@@ -279,7 +297,7 @@ class LabelStudio(Connections, Predictions):
             "type": "List",
             "value": [version],
         }
-        return (int(task["id"]) for task in self.pages(project_id, [holds], TASKS_A_PAGE))
+        return (int(task["id"]) for task in self.pages(project_id, [holds], TASKS_A_PAGE, ID))
 
 
 def changed_after(since: str) -> Query:

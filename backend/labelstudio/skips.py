@@ -76,7 +76,7 @@ class PutBack:
 
 def read_skips(client: LabelStudio, project: Project) -> Skips:
     """The skipped tasks of a project, in one request of about 1 kB for each, and one for the people."""
-    tasks = client.pages(project.id, [*SKIPPED, _WITH_ANNOTATORS], IDS_A_PAGE)
+    tasks = client.pages(project.id, [*SKIPPED, _WITH_ANNOTATORS], IDS_A_PAGE, ("id", "annotators"))
     by_task = {int(task["id"]): frozenset(map(int, task.get("annotators") or [])) for task in tasks}
     people = frozenset(client.contributors(project.id)) if by_task else frozenset()
     return Skips(_queue(project), by_task, people)
@@ -92,7 +92,7 @@ def put_back(client: LabelStudio, project_id: int, tasks: Collection[int]) -> Pu
     """
     done: list[int] = []
     kept: list[int] = []
-    for task in client.pages(project_id, SKIPPED, LABELLED_A_PAGE, fields="all") if tasks else ():
+    for task in client.pages(project_id, SKIPPED, LABELLED_A_PAGE, ("id", "annotations")) if tasks else ():
         if task["id"] not in tasks:
             continue
         removed = [_remove(client, int(annotation["id"])) for annotation in task["annotations"]]
@@ -115,7 +115,7 @@ def _remove(client: LabelStudio, annotation_id: int) -> bool:
 
 def skipped_since(client: LabelStudio, project_id: int) -> str:
     """What changes whenever a task is skipped or put back, in one small request."""
-    found = client.query(project_id, SKIPPED, ordering=["-tasks:updated_at"], page_size=1)
+    found = client.newest(project_id, SKIPPED)
     latest = found["tasks"][0].get("updated_at") if found["tasks"] else ""
     return f"{found['total']}:{latest}"
 

@@ -187,7 +187,7 @@ def read_tasks(client: LabelStudio, project_id: int, folder: Path, *, whole: boo
 
 def list_all(client: LabelStudio, number: int) -> TaskList:
     """The tasks of a project, each read from Label Studio."""
-    newest = client.query(number, [], ordering=["-tasks:updated_at"], page_size=1)["tasks"]
+    newest = client.newest(number, [])["tasks"]
     latest = str(newest[0].get("updated_at") or "") if newest else ""
     begun = time.time()
     found = TaskList(_settings(client.project(number)), begun, latest, begun, begun)

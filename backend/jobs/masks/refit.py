@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from backend.errors import RegionError
 from backend.jobs.masks.predict_masks import note_drawn
-from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED
+from backend.labelstudio.client import ID, IDS_A_PAGE, UNLABELLED
 from backend.labelstudio.http.answers import Filter, Region
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import fits, from_mask, to_mask
@@ -81,7 +81,7 @@ def _refit(context: Context, config: LabelConfig, record: RoundRecord) -> int:
             "value": '"original_width"',
         },
     ]
-    tasks = [int(task["id"]) for task in context.client.pages(context.project_id, masked, IDS_A_PAGE)]
+    tasks = [int(task["id"]) for task in context.client.pages(context.project_id, masked, IDS_A_PAGE, ID)]
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(change, tasks))
     context.redis.delete(

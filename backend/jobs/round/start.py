@@ -82,8 +82,8 @@ def begin_round(
     the holder of the project's round fence calls it.
 
     `work` is the request that it completes. A second run of the same job finds the snapshot of the first.
-    `labels` are given where they have been read already, with the name of the pixel classifier that `learnt`
-    them, and where the counters stood when reading them was `begun`.
+    `labels` are given where they have been read already, with the tasks of that time, the name of the pixel
+    classifier that `learnt` them, and where the counters stood when reading them was `begun`.
     """
     # Noted first:
     # what is asked for or changes from now on may not be in this round, and who asks for a round is told by
@@ -153,7 +153,8 @@ def _take_snapshot(
     prune(context.image_cache.parent)
     if labels is None:
         labels = read_labels(context, setup, progress)
-    pool = list(context.list_tasks(whole=work is Work.ROUND).open.values())
+    listed = labels.listed or context.list_tasks(whole=work is Work.ROUND)
+    pool = list(listed.open.values())
     names = {int(task["id"]): original_name(task, setup.config) for task in pool}
     keep_names(context.redis, context.project_id, names)
     skipped = read_skips(context.client, setup.project).done

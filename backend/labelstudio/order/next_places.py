@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 
 from backend.errors import PriorityError
-from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED, LabelStudio
+from backend.labelstudio.client import ID, IDS_A_PAGE, SCORE, UNLABELLED, LabelStudio
 from backend.labelstudio.http.answers import Filter
 from backend.labelstudio.order.priorities import next_tasks
 from backend.labelstudio.order.round_rows import import_rows
@@ -84,7 +84,7 @@ def _read_front(client: LabelStudio, project_id: int) -> dict[int, float]:
         "type": "Number",
         "value": FRONT,
     }
-    found = client.pages(project_id, [*UNLABELLED, below], IDS_A_PAGE)
+    found = client.pages(project_id, [*UNLABELLED, below], IDS_A_PAGE, SCORE)
     return {int(task["id"]): float(task["predictions_score"] or 0) for task in found}
 
 
@@ -108,7 +108,7 @@ def find_misplaced(client: LabelStudio, project_id: int, first: Sequence[int]) -
 
 def _is_open(client: LabelStudio, project_id: int, task: int) -> bool:
     alone: Filter = {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": task}
-    return bool(client.query(project_id, [*UNLABELLED, alone], page_size=1)["tasks"])
+    return bool(client.query(project_id, [*UNLABELLED, alone], page_size=1, columns=ID)["tasks"])
 
 
 def _verify(client: LabelStudio, project_id: int, first: Sequence[int]) -> None:

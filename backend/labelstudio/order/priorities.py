@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from backend.errors import PriorityError
-from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED, LabelStudio
+from backend.labelstudio.client import ID, IDS_A_PAGE, SCORE, UNLABELLED, LabelStudio
 from backend.labelstudio.http.answers import Filter
 from backend.labelstudio.order.round_rows import import_rows, write_rows
 from backend.labelstudio.order.rounds import Priority, Regions, is_round, named
@@ -143,9 +143,8 @@ def next_tasks(client: LabelStudio, project_id: int, count: int = 10) -> list[Pl
     """The first `count` of `order`, in two requests."""
     if not is_round(client.model_version(project_id)):
         return []
-    page = client.query(project_id, UNLABELLED, ordering=["tasks:predictions_score"], page_size=count)[
-        "tasks"
-    ]
+    ordering = ["tasks:predictions_score"]
+    page = client.query(project_id, UNLABELLED, ordering=ordering, page_size=count, columns=SCORE)["tasks"]
     return [
         Place(int(task["id"]), float(score))
         for task in page
@@ -252,7 +251,7 @@ def _check_unique(task_ids: Sequence[int]) -> None:
 
 def _placed(client: LabelStudio, project_id: int) -> dict[int, float]:
     """Unlabelled tasks that have a place in the version in force, and their scores."""
-    found = client.pages(project_id, [*UNLABELLED, _scored(True)], IDS_A_PAGE)
+    found = client.pages(project_id, [*UNLABELLED, _scored(True)], IDS_A_PAGE, SCORE)
     return {int(task["id"]): float(task["predictions_score"] or 0) for task in found}
 
 
@@ -296,4 +295,5 @@ def _verify(
 
 
 def _unplaced(client: LabelStudio, project_id: int) -> list[int]:
-    return [int(task["id"]) for task in client.pages(project_id, [*UNLABELLED, _scored(False)], IDS_A_PAGE)]
+    found = client.pages(project_id, [*UNLABELLED, _scored(False)], IDS_A_PAGE, ID)
+    return [int(task["id"]) for task in found]

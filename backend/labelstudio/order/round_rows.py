@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from backend.errors import LabelStudioError, PriorityError
-from backend.labelstudio.client import IDS_A_PAGE, UNLABELLED, LabelStudio
+from backend.labelstudio.client import ID, IDS_A_PAGE, UNLABELLED, LabelStudio
 from backend.labelstudio.http.answers import Filter, NewPrediction
 from backend.labelstudio.order.rounds import Priority, is_round, named, round_number
 
@@ -166,7 +166,7 @@ def _crowded(client: LabelStudio, project_id: int, most: int) -> Iterator[int]:
         "type": "Number",
         "value": most,
     }
-    return (int(task["id"]) for task in client.pages(project_id, [*UNLABELLED, many], IDS_A_PAGE))
+    return (int(task["id"]) for task in client.pages(project_id, [*UNLABELLED, many], IDS_A_PAGE, ID))
 
 
 def _counted(client: LabelStudio, project_id: int, round_name: str, wanted: list[Priority]) -> list[Priority]:

@@ -124,11 +124,12 @@ def test_nothing_but_predictions_and_the_version_changes(
     client: LabelStudio, make_project: MakeProject
 ) -> None:
     project = make_project(5)
-    before = [(task["id"], task["data"], task["meta"]) for task in client.tasks(project.id)]
+    columns = ("id", "data", "meta", "overlap", "is_labeled")
+    before = list(client.pages(project.id, [], 9, columns))
     settings = client.project(project.id)
     write_order(client, project.id, "v1.r1", in_order(project.tasks))
     top_up(client, project.id, {project.tasks[0]: mask_regions()})
-    assert [(task["id"], task["data"], task["meta"]) for task in client.tasks(project.id)] == before
+    assert list(client.pages(project.id, [], 9, columns)) == before
     after = client.project(project.id)
     assert (after.sampling, after.label_config, after.model_version) == (
         settings.sampling,

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from backend.demo.server import LabelStudioServer
-from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.client import LABELS, LabelStudio
 from backend.labelstudio.skips import SKIPPED, SkipQueue, Skips, read_skips, skipped_since
 from tests.backend.labelstudio.conftest import Annotator, Made, MakeProject
 
@@ -127,7 +127,7 @@ def test_each_skip_is_noticed_by_one_small_request(
     seen.append(skipped_since(client, project.id))
     annotators[1].skip(project.tasks[0])
     seen.append(skipped_since(client, project.id))
-    (task,) = client.pages(project.id, SKIPPED, 9, fields="all")
+    (task,) = client.pages(project.id, SKIPPED, 9, LABELS)
     assert [annotation["was_cancelled"] for annotation in task["annotations"]] == [True, True]
     annotators[0].http.delete(f"/api/annotations/{task['annotations'][0]['id']}/").raise_for_status()
     seen.append(skipped_since(client, project.id))
