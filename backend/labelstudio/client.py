@@ -228,8 +228,8 @@ class LabelStudio(Connections, Predictions):
         page_size: int = TASKS_A_PAGE,
         columns: Sequence[str] = LISTED,
     ) -> TaskPage:
-        """One page of the Data Manager's list of tasks, `columns` of each: {"tasks", "total"}; `filters` must
-        all hold. An empty page has no tasks."""
+        """One page of the Data Manager's list of tasks, `columns` of each, or all for (): {"tasks", "total"};
+        `filters` must all hold. An empty page has no tasks."""
         query: dict[str, object] = {"ordering": list(ordering)}
         if filters:
             query["filters"] = {"conjunction": "and", "items": filters}
@@ -240,7 +240,7 @@ class LabelStudio(Connections, Predictions):
                 page=page,
                 page_size=page_size,
                 fields="all" if "annotations" in columns else "task_only",
-                include=",".join(columns),
+                include=",".join(columns) or None,
                 resolve_uri=False,
                 query=json.dumps(query),
             )

@@ -15,7 +15,7 @@ import pytest
 
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio import task_list
-from backend.labelstudio.client import LabelStudio
+from backend.labelstudio.client import TASKS_A_PAGE, LabelStudio
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.labelstudio.labels.regions import from_mask
 from backend.labelstudio.order.next_places import put_first
@@ -52,6 +52,8 @@ def test_the_next_of_many_tasks(
             seconds, spent = time.perf_counter() - started, processor_seconds(processes) - spent
             print(f"\n{count} tasks, {what}: {seconds:.1f} s, Label Studio {spent:.1f} s", end="", flush=True)
 
+        with measure("all listed, every column"):
+            assert len(list(client.pages(project, [], TASKS_A_PAGE, ()))) == count
         with measure("all listed"):
             ids = list(read_tasks(client, project, tmp_path).open)
         with measure("a whole order"):
