@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.demo.server import ROOT, Account, LabelStudioServer
+from backend.demo.server import Account, LabelStudioServer
 from backend.run.processes import Program, free_port
 
 INSTALL = "apt-get install postgresql"
@@ -26,9 +26,7 @@ OWNER = "postgres"
 """User of the machine that the server runs as where the tests run as root, which PostgreSQL refuses;
 the package makes it."""
 DATABASE = "postgres"
-EMPTY_DATABASE = ROOT / ".venv-label-studio" / "new" / "postgres.sql"
-"""Label Studio's empty tables, kept by the first run:
-making them takes 40 s of processor time, reading them one."""
+SETTINGS = Path(__file__).parent / "label_studio_settings"
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """Nothing of a test has to survive a power cut."""
 
@@ -64,37 +62,20 @@ class LabelStudioOnPostgres(LabelStudioServer):
     def program(self) -> Program:
         """What `start` runs; the tables are made before."""
         found = super().program()
-        if EMPTY_DATABASE.exists():
-            self._run("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={EMPTY_DATABASE}")
-            return found
-        subprocess.run(
-            [found.command[0], "version"],
-            env={**os.environ, **self.environment()},
-            check=True,
-            capture_output=True,
-        )
-        beside = EMPTY_DATABASE.with_name(f".{EMPTY_DATABASE.name}")
-        self._run("pg_dump", f"--file={beside}")
-        beside.replace(EMPTY_DATABASE)
+        python = Path(found.command[0]).with_name("python")
+        (manage,) = python.parent.parent.glob("lib/python3*/site-packages/label_studio/manage.py")
+        make_tables: list[str | Path] = [python, manage, "migrate", "--run-syncdb", "--verbosity=0"]
+        subprocess.run(make_tables, env={**os.environ, **self.environment()}, check=True, capture_output=True)
         return found
-
-    def _run(self, program: str, *arguments: str) -> None:
-        postgres = self._postgres
-        login = {
-            "PGHOST": "127.0.0.1",
-            "PGPORT": str(postgres.port),
-            "PGUSER": postgres.user,
-            "PGPASSWORD": postgres.password,
-        }
-        command: list[str | Path] = [programs() / program, *arguments, DATABASE]
-        subprocess.run(command, env={**os.environ, **login}, check=True, capture_output=True)
 
     def environment(self) -> dict[str, str]:
         """With the database, and without the settings for SQLite."""
+        found = super().environment()
         return {
-            **super().environment(),
+            **found,
             **self._postgres.environment,
-            "DJANGO_SETTINGS_MODULE": "recompute_queries.settings",
+            "PYTHONPATH": os.pathsep.join([found["PYTHONPATH"], str(SETTINGS)]),
+            "DJANGO_SETTINGS_MODULE": "tables_at_once",
         }
 
 
@@ -107,7 +88,7 @@ def programs() -> Path:
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True
     )
     for folder in folders:
-        if all((folder / name).exists() for name in ("initdb", "postgres", "psql", "pg_dump")):
+        if all((folder / name).exists() for name in ("initdb", "postgres")):
             return folder
     message = f"found no PostgreSQL server, which the test of two annotators needs; install it: {INSTALL}"
     if os.environ.get("CI") == "true":
