@@ -31,6 +31,11 @@ class Comparison:
         """Number of experiments compared."""
         return len(self.differences)
 
+    @property
+    def ahead(self) -> int:
+        """In how many of them the strategy is above `random`."""
+        return sum(difference > 0 for difference in self.differences.values())
+
 
 def compare_areas(runs: Sequence[Run], measure: Measure = "dice") -> list[Comparison]:
     """Compare each strategy's budget curve with that of `random`;
@@ -59,10 +64,8 @@ def win_rates(runs: Sequence[Run], by: Sequence[str], measure: Measure = "dice")
     Ties count as not won.
     Sizes at which both arms hold the same images (the initial set, the whole pool) are left out.
     """
-    pairs, table = (
-        _pairs(scores(runs, measure)).set_index(["strategy", "size"], drop=False),
-        arms(runs, measure),
-    )
+    table = arms(runs, measure)
+    pairs = _pairs(scores(runs, measure)).set_index(["strategy", "size"], drop=False)
     pairs = pairs[~pairs.index.isin(same_sets(runs))].reset_index(drop=True)
     single = pairs.merge(table[table.strategy == RANDOM], on=["size", "experiment"], suffixes=("", "_single"))
     won = (pairs.difference > 0).groupby([pairs[name] for name in by])

@@ -26,14 +26,9 @@ def cost(runs: Sequence[Run]) -> pd.DataFrame:
     without a step; train_seconds, of the evaluation networks, which is no part of the price of a strategy.
     The shared initial and whole-pool runs have rows of their own.
     """
-    rows = [(r.strategy, bool(r.added), r.query_seconds, r.train_seconds) for r in runs]
-    table = pd.DataFrame(rows, columns=["strategy", "added", "query_seconds", "train_seconds"])
-    spent = table.groupby("strategy").agg(
-        runs=("added", "size"),
-        steps=("added", "sum"),
-        query_seconds=("query_seconds", "sum"),
-        train_seconds=("train_seconds", "sum"),
-    )
+    rows = [(run.strategy, 1, bool(run.added), run.query_seconds, run.train_seconds) for run in runs]
+    table = pd.DataFrame(rows, columns=["strategy", "runs", "steps", "query_seconds", "train_seconds"])
+    spent = table.groupby("strategy").sum()
     spent["query_seconds_per_step"] = spent.query_seconds / spent.steps.where(spent.steps > 0)
     names = sorted(spent.index, key=lambda name: (name != INITIAL, name == WHOLE, name != RANDOM, name))
     return spent.loc[names]

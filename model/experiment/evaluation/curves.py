@@ -59,20 +59,15 @@ def common_sizes(runs: Iterable[Run]) -> list[int]:
     return [int(size) for size in reached[reached == table.strategy.nunique()].index]
 
 
-def areas(
-    runs: Sequence[Run], measure: Measure = "dice", sizes: Sequence[int] | None = None
-) -> "pd.Series[float]":
+def areas(runs: Sequence[Run], measure: Measure = "dice") -> "pd.Series[float]":
     """The area under the budget curve by strategy and experiment: the mean of the finished random sequences.
 
     By the trapezoid rule, divided by the range of sizes, so that it reads as a mean dice: a curve that is
-    constant at c has the area c. Curves that lack one of the sizes (common_sizes if not given) are left out.
+    constant at c has the area c. Curves that lack one of the common_sizes are left out.
     """
-    sizes = common_sizes(runs) if sizes is None else list(sizes)
-    curves = (
-        arms(runs, measure).pivot(index=ARM, columns="size", values="score").reindex(columns=sizes).dropna()
-    )
+    sizes = common_sizes(runs)
+    curves = arms(runs, measure).pivot(index=ARM, columns="size", values="score")[sizes].dropna()
     if len(sizes) < 2:
-        curves = curves[:0]
-        sizes = [0, 1]
+        curves, sizes = curves[:0], [0, 1]
     area = np.trapezoid(curves, sizes, axis=1) / (sizes[-1] - sizes[0])
     return pd.Series(area, curves.index).groupby(["strategy", "experiment"]).mean()

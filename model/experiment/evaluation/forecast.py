@@ -1,7 +1,6 @@
 """How well a strategy's forecast, the expected dice after a batch, predicts what the test images show."""
 
 import dataclasses
-import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -17,7 +15,7 @@ from model.experiment.evaluation.curves import ARM, arms
 from model.experiment.evaluation.markdown import to_markdown
 from model.experiment.evaluation.style import styles_of
 from model.experiment.record.run import FORECAST, Run
-from model.files import write_bytes
+from model.files import write_atomically
 from model.forecast import LITTLE
 from model.reason import Measure
 
@@ -84,10 +82,8 @@ def _forecast(run: Run) -> dict[str, object] | None:
         return None
     before = run.notes.get(measure.note, math.nan)
     gain = max(after, before) - before if math.isfinite(before) else math.nan
-    return {**{name: getattr(run, name) for name in [*ARM, "size"]}, "measure": measure.value} | {
-        "predicted": after,
-        "predicted_gain": gain,
-    }
+    key = {name: getattr(run, name) for name in [*ARM, "size"]}
+    return key | {"measure": measure.value, "predicted": after, "predicted_gain": gain}
 
 
 def describe_forecasts(found: Sequence[Forecasts]) -> str:
@@ -144,7 +140,6 @@ def draw_forecasts(found: Iterable[Forecasts], path: Path) -> None:
     if not enough:
         return
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
     level, gain = figure.subplots(1, 2)
     styles = styles_of([each.strategy for each in enough])
     for each in enough:
@@ -157,9 +152,8 @@ def draw_forecasts(found: Iterable[Forecasts], path: Path) -> None:
     _frame(level, "dice")
     _frame(gain, "gain of the batch")
     figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    write_bytes(path, buffer.getvalue())
+    with write_atomically(path) as file:
+        figure.savefig(file, format="png")
 
 
 def _frame(axes: Axes, what: str) -> None:

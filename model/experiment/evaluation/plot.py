@@ -1,7 +1,6 @@
 """What an experiment found, as a picture: the labels that each strategy saves,
 and below them the budget curve in the manner of the paper's figure 1, labels against test dice."""
 
-import io
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
@@ -21,7 +19,7 @@ from model.experiment.evaluation.saved_labels import saved_labels
 from model.experiment.evaluation.saved_labels_plot import draw_saved_labels, shown_sizes
 from model.experiment.evaluation.style import Style, styles_of
 from model.experiment.record.run import INITIAL, RANDOM, WHOLE, Run
-from model.files import write_bytes
+from model.files import write_atomically
 
 WIDTH, HEIGHT, DPI = 8.0, 5.0, 150  # of the curve, in inches, and dots per inch: sharp at README width
 HEIGHT_OF_SAVED, HEIGHT_OF_ROW = 1.0, 0.26  # inches above it: of the labels saved, and of each strategy in it
@@ -41,9 +39,8 @@ def draw_curve(
     planned sizes.
     """
     figure = curve_figure(runs, title, sizes)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    write_bytes(path, buffer.getvalue())
+    with write_atomically(path) as file:
+        figure.savefig(file, format="png")
 
 
 def curve_figure(runs: Sequence[Run], title: str | None = None, sizes: Collection[int] = ()) -> Figure:
@@ -54,7 +51,6 @@ def curve_figure(runs: Sequence[Run], title: str | None = None, sizes: Collectio
     runs = [run for run in runs if run.strategy != WHOLE or run.size in sizes] or runs
     names = strategies(runs)
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
     style_of = styles_of(names)
     axes = _add_axes(figure, runs, style_of)
     _curves(axes, runs, names, style_of, reference)
@@ -75,10 +71,8 @@ def _add_axes(figure: Figure, runs: Sequence[Run], style_of: Mapping[str, Style]
     figure.set_figheight(HEIGHT + height)
     grid = figure.add_gridspec(2, 1, height_ratios=(height, HEIGHT - 1))  # less the legend
     axes = figure.add_subplot(grid[1])
-    columns = len(shown_sizes(saved))
-    inner = grid[0].subgridspec(1, columns)
-    panels = [figure.add_subplot(inner[column]) for column in range(columns)]
-    draw_saved_labels(panels, saved, names, style_of)
+    panels = grid[0].subgridspec(1, len(shown_sizes(saved))).subplots(squeeze=False)
+    draw_saved_labels(panels[0], saved, names, style_of)
     figure.suptitle(describe_best(compared, saved), fontsize=12, x=0.01, ha="left", weight="bold")
     return axes
 
@@ -169,16 +163,14 @@ def _line(axes: Axes, means: "pd.Series[float]", runs: Sequence[Run], name: str,
 def _legend(figure: Figure, axes: Axes, runs: Sequence[Run]) -> None:
     """Below the axes, where it hides no mark: `random` first, the whole pool last."""
     handles, labels = axes.get_legend_handles_labels()
-    entries = sorted(
-        zip(labels, handles, strict=True),
-        key=lambda entry: (not entry[0].startswith(RANDOM), entry[0].startswith("whole pool")),
-    )
-    if not entries:
+    if not labels:
         return
+    handle_of = dict(zip(labels, handles, strict=True))
+    labels.sort(key=lambda label: (not label.startswith(RANDOM), label.startswith("whole pool")))
     marks = ", small marks side by side are single experiments and draws" if _marks_single(runs) else ""
     figure.legend(
-        [handle for _, handle in entries],
-        [label for label, _ in entries],
+        [handle_of[label] for label in labels],
+        labels,
         loc="outside lower center",
         ncols=3,
         frameon=False,

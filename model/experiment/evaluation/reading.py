@@ -17,9 +17,7 @@ from model.experiment.record.results import Results
 from model.experiment.record.run import FALLBACK, INITIAL, RANDOM, WHOLE, Run
 from model.forecast import LITTLE
 
-FEWEST_TO_JUDGE = (
-    5  # experiments; with fewer, an interval excludes zero by chance in a fifth of cases or more
-)
+FEWEST_TO_JUDGE = 5  # experiments; with fewer, a fifth of intervals or more exclude zero by chance
 CHANCE = 0.05  # p below which a difference counts as confirmed by the test
 RULE = (
     "Rule: a strategy wins or loses if the 95 % bootstrap interval of its difference in area excludes zero,"
@@ -98,10 +96,8 @@ def describe_design(protocol: Mapping[str, Any]) -> str:
 def describe_fallbacks(runs: Iterable[Run]) -> str:
     """How often a strategy could not choose; empty for never."""
     listed = _by_strategy(run.strategy for run in runs if run.notes.get(FALLBACK))
-    said = (
-        f"In some steps the model found nothing in any image, and the batch was chosen at random: {listed}."
-    )
-    return said if listed else ""
+    said = "In some steps the model found nothing in any image, and the batch was chosen at random"
+    return f"{said}: {listed}." if listed else ""
 
 
 def describe_comparison(
@@ -125,7 +121,7 @@ def _judge(c: Comparison, saved: Sequence[SavedLabels]) -> str:
     says = verdict(c)
     first = first_saved(saved, c.strategy)
     gain = f". With {describe_saved(first)}" if first else ""
-    ahead = f"above random in {_ahead(c)} of {count(c.n, 'experiment')}"
+    ahead = f"above random in {c.ahead} of {count(c.n, 'experiment')}"
     judged = f"{says}{gain}. Area {signed(c.mean)}{'' if c.interval is None else f' {interval(c)}'}, {ahead}"
     least = smallest_p(c.n)
     if says in (Verdict.TOO_FEW, Verdict.TIES) or c.p_holm is None or least is None:
@@ -136,10 +132,6 @@ def _judge(c: Comparison, saved: Sequence[SavedLabels]) -> str:
         return f"{judged}; the test does not confirm it, p = {p_value(c.p_holm)}"
     limit = f"{c.n} experiments allow none below {p_value(least)}"
     return f"{judged}; the test cannot confirm it: p = {p_value(c.p_holm)}, and {limit}"
-
-
-def _ahead(c: Comparison) -> int:
-    return sum(difference > 0 for difference in c.differences.values())
 
 
 def first_saved(saved: Sequence[SavedLabels], strategy: str) -> SavedLabels | None:

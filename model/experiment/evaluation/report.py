@@ -92,7 +92,7 @@ def _gains(compared: Sequence[Comparison], worst: Sequence[Comparison], saved: S
             "area above random": reading.signed(c.mean),
             "95 % interval": reading.interval(c),
             "p (Holm)": reading.p_value(c.p_holm),
-            "above random in": f"{sum(each > 0 for each in c.differences.values())} of {c.n}",
+            "above random in": f"{c.ahead} of {c.n}",
             "worst fifth": worst_of.get(c.strategy, ""),
         }
         | {
@@ -221,16 +221,14 @@ def _protocol(protocol: Mapping[str, Any]) -> str:
     settings = [(key, _cell(value)) for key, value in flatten(protocol).items() if key != "command"]
     command = protocol.get("command", "")
     command = command if isinstance(command, str) else " ".join(map(str, command))
-    sections = [
+    table = to_markdown(pd.DataFrame(settings, columns=["setting", "value"]), rule="---")
+    table = table if settings else "The protocol is empty."
+    if not command:
+        return table
+    return (
         "The last command; an experiment may have grown by several, and the settings are those of the whole."
-        f"\n\n```\n{command}\n```"
-        if command
-        else "",
-        to_markdown(pd.DataFrame(settings, columns=["setting", "value"]), rule="---")
-        if settings
-        else "The protocol is empty.",
-    ]
-    return "\n\n".join(section for section in sections if section)
+        f"\n\n```\n{command}\n```\n\n{table}"
+    )
 
 
 def _cell(value: Any) -> str:
