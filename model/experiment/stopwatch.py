@@ -49,10 +49,7 @@ class Stopwatch:
 def _read(path: Path, identity: str) -> dict[str, float]:
     try:
         content = json.loads(path.read_text())
-        return (
-            {str(name): float(value) for name, value in content["seconds"].items()}
-            if content["of"] == identity
-            else {}
-        )
+        seconds = {str(name): float(value) for name, value in content["seconds"].items()}
+        return seconds if content["of"] == identity else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there yet, or half-written
         return {}

@@ -2,9 +2,9 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -87,16 +87,11 @@ def _data(results: Results) -> str:
 
 def _names(files: Sequence[Path], found: Sequence[Results]) -> list[str]:
     """Names that tell the experiments apart, as short as they can be."""
-    longer: list[Callable[[Path, Results], Any]] = [
-        lambda _, results: _data(results),
-        lambda _, results: f"{_data(results)} ({name_split(results.protocol)})",
-        lambda path, _: path.resolve().parent.name,
-    ]
-    for name in longer:
-        names = [str(name(path, results)) for path, results in zip(files, found, strict=True)]
-        if len(set(names)) == len(names):
-            return names
-    return [str(path) for path in files]
+    data = [_data(results) for results in found]
+    with_split = [f"{_data(results)} ({name_split(results.protocol)})" for results in found]
+    folders = [path.resolve().parent.name for path in files]
+    longer = (data, with_split, folders, [str(path) for path in files])
+    return next(names for names in longer if len(set(names)) == len(names))
 
 
 def means_over(sets: Sequence[SetOfImages]) -> list[Mean]:
@@ -119,14 +114,11 @@ def describe_sets(sets: Sequence[SetOfImages], heterogeneous: Collection[str] = 
             f"mean of {reading.count(len(sets), 'set')}": reading.signed(mean.mean),
             "95 % interval": "none" if mean.interval is None else reading.ends(mean.interval),
         }
-        | {each.name: _cell(each.compared[mean.strategy]) for each in sets}
         for mean in means
     ]
-    lines += [
-        {"strategy": name}
-        | {each.name: _cell(each.compared[name]) if name in each.compared else "–" for each in sets}
-        for name in partly
-    ]
+    lines += [{"strategy": name} for name in partly]
+    for line in lines:
+        line |= {each.name: _cell(each.compared.get(line["strategy"])) for each in sets}
     experiments = "; ".join(f"{each.name} {max(c.n for c in each.compared.values())}" for each in sets)
     sections = [
         to_markdown(pd.DataFrame(lines).fillna("")),
@@ -140,7 +132,9 @@ def describe_sets(sets: Sequence[SetOfImages], heterogeneous: Collection[str] = 
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _cell(c: Comparison) -> str:
+def _cell(c: Comparison | None) -> str:
+    if c is None:
+        return "–"
     return f"{reading.signed(c.mean)} {reading.interval(c)}, p {reading.p_value(c.p_holm)}"
 
 
@@ -162,7 +156,9 @@ def describe_decision(
     for mean in means:
         against = _objections(mean.strategy, sets, differ)
         if not against:
-            harm = "" if not (below := _below(mean.strategy, sets)) else f" It is below random on {below}."
+            figures = {each.name: each.compared[mean.strategy] for each in sets}
+            below = ", ".join(f"{name} ({_cell(c)})" for name, c in figures.items() if c.mean < 0)
+            harm = f" It is below random on {below}." if below else ""
             chosen = (
                 f"{provisional}**{mean.strategy}** becomes the default: of the strategies that fulfil the"
                 f" rule it has the best mean area, {reading.signed(mean.mean)}.{harm}"
@@ -187,8 +183,3 @@ def _objections(name: str, sets: Sequence[SetOfImages], differ: Collection[str])
         elif each.name in differ and not (sure and c.mean > 0):
             found.append(f"not confirmed above random on {each.name} ({_cell(c)})")
     return found
-
-
-def _below(name: str, sets: Sequence[SetOfImages]) -> str:
-    """The sets on which a strategy is below random without being confirmed to be, with its figures."""
-    return ", ".join(f"{e.name} ({_cell(e.compared[name])})" for e in sets if e.compared[name].mean < 0)

@@ -30,7 +30,6 @@ class Results:
     def __init__(self, protocol: Mapping[str, Any], runs: Iterable[Run] = ()) -> None:
         self.protocol: dict[str, Any] = _plain(protocol)
         self._runs: dict[Key, Run] = {}
-        self._lines: dict[Key, str] = {}  # of the file, for runs that have been written
         for run in runs:
             if run.key in self._runs:
                 raise ResultsError(
@@ -49,32 +48,21 @@ class Results:
     def add(self, run: Run) -> None:
         """Keep a run; one of the same key is replaced."""
         self._runs[run.key] = run
-        self._lines.pop(run.key, None)
 
     def has(self, key: Key, repeats: int = 1) -> bool:
         """Whether a run is done, with at least so many repeated trainings."""
         return key in self._runs and len(self._runs[key].dice) >= repeats
 
     def get(self, key: Key) -> Run:
-        """The run of a key; ResultsError where it is not done."""
-        if key not in self._runs:
-            raise ResultsError(
-                f"no run (experiment, strategy, draw, size) {key} among the {len(self._runs)} done; run the"
-                " experiment first"
-            )
+        """The run of a key; KeyError where it is not done."""
         return self._runs[key]
 
     def save(self, path: Path) -> None:
         """Write the file whole or not at all, a run on each line."""
         head = {"format": "experiment-results", "version": 1, "protocol": self.protocol, "runs": []}
-        lines = ",\n".join(self._line(run) for run in self.runs)
+        lines = ",\n".join(json.dumps(run.to_dict(), allow_nan=False) for run in self.runs)
         before = json.dumps(head, indent=1, allow_nan=False).removesuffix("]\n}")
         write_bytes(path, f"{before}\n{lines}\n]}}\n".encode())
-
-    def _line(self, run: Run) -> str:
-        if run.key not in self._lines:
-            self._lines[run.key] = json.dumps(run.to_dict(), allow_nan=False)
-        return self._lines[run.key]
 
     @classmethod
     def load(cls, path: Path) -> Self:

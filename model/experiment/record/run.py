@@ -32,18 +32,14 @@ class Run:
     draw: Annotated[int, Field(ge=0)]  # 0 except for `random`, which is repeated
     size: Annotated[int, Field(ge=1)]  # number of labelled images
     chosen: tuple[str, ...]  # the whole labelled set at this size, sorted
-    added: tuple[
-        str, ...
-    ]  # what the strategy asked for in this step, in its order; empty for the initial set
+    added: tuple[str, ...]  # what the strategy asked for, in its order; empty for the initial set
     dice: Annotated[tuple[Dice, ...], Field(min_length=1)]  # mean test dice of each training on `chosen`
     worst_dice: tuple[Dice, ...]  # of each training: mean dice of the worst fifth of the test images
     seed: int
     train_seconds: Seconds  # training and scoring of the evaluation networks
     query_seconds: Seconds  # what the strategy spent to choose `added`
     notes: dict[str, float] = Field(default_factory=dict)  # the strategy's figures, e.g. value, upper_bound
-    machine: dict[str, Any] = Field(
-        default_factory=dict
-    )  # that trained: device, threads, precision; or unknown
+    machine: dict[str, Any] = Field(default_factory=dict)  # that trained: device, threads, precision
 
     @model_validator(mode="wrap")
     @classmethod
@@ -87,7 +83,7 @@ class Run:
     def to_dict(self) -> dict[str, Any]:
         """The run as JSON values; a note that is not finite becomes text, as JSON has no number for it."""
         notes = {name: value if math.isfinite(value) else str(value) for name, value in self.notes.items()}
-        return dataclasses.asdict(self) | {"notes": notes}
+        return vars(self) | {"notes": notes}
 
 
 def describe(error: ValidationError, names: Sequence[str] = ()) -> str:

@@ -112,7 +112,7 @@ def test_add_replaces_a_run_of_the_same_key() -> None:
 
 def test_a_run_that_is_not_done_is_an_error_to_get() -> None:
     """Asking for a run that is not there tells its key."""
-    with pytest.raises(ResultsError, match=r"\(0, 'ensemble', 0, 7\)"):
+    with pytest.raises(KeyError, match=r"\(0, 'ensemble', 0, 7\)"):
         Results(PROTOCOL).get((0, "ensemble", 0, 7))
 
 
