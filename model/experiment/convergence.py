@@ -84,26 +84,24 @@ def table(dices: dict[str, float]) -> str:
     index = pd.MultiIndex.from_tuples([tuple(map(int, name.split("/"))) for name in dices], names=names)
     by_steps = pd.Series(dices.values(), index).unstack("steps").sort_index()  # a row a training
     lines: list[dict[str, object]] = []
-    verdicts: list[str] = []
+    verdicts: dict[int, str] = {}  # by size, of the last two rows that can be compared
     for size, trainings in by_steps.groupby("size"):
-        before, said = None, ""
-        for steps, scores in trainings.dropna(axis=1, how="all").items():
+        trainings = trainings.dropna(axis=1, how="all")
+        gains = trainings.diff(axis=1).mean()
+        for steps, scores in trainings.items():
             variances = scores.dropna().groupby("draw").var()
             spread = "" if variances.isna().any() else f"{np.sqrt(variances.mean()):.3f}"
-            gain = np.nan if before is None else (scores - before).mean()
-            change = "" if np.isnan(gain) else f"{gain:+.3f}"
+            change = "" if np.isnan(gains[steps]) else f"{gains[steps]:+.3f}"
             line = {"images": size, "steps": steps, "test dice": f"{scores.mean():.3f}", "change": change}
             lines.append({**line, SPREAD: spread, "trainings": scores.count()})
             if change and spread:
-                said = (
-                    f"- {size} images: {'converged' if abs(gain) <= float(spread) else 'not converged'}, from"
-                    f" the row before to {steps} steps the dice changes by {change}, one training's noise is"
-                    f" {spread}."
+                judged = "converged" if abs(gains[steps]) <= float(spread) else "not converged"
+                verdicts[size] = (
+                    f"- {size} images: {judged}, from the row before to {steps} steps the dice changes by"
+                    f" {change}, one training's noise is {spread}."
                 )
-            before = scores
-        verdicts += [said] if said else []
     text = to_markdown(pd.DataFrame(lines), rule="---")
     if verdicts:
         rule = "Converged means that the last change is no larger than what the seed alone changes."
-        text = "\n".join([text, "", f"{rule} Where it is not, try more steps.", "", *verdicts])
+        text = "\n".join([text, "", f"{rule} Where it is not, try more steps.", "", *verdicts.values()])
     return f"{text}\n"

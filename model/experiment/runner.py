@@ -24,8 +24,6 @@ from model.strategies import Ranking, get_strategy
 
 GROWING = ("experiments", "random_draws", "repeats")
 """Settings of the protocol that a finished experiment may raise."""
-OnBegin = Callable[[int, int], None]
-OnRun = Callable[[Run, int, int], None]
 
 
 def run_experiment(
@@ -34,8 +32,8 @@ def run_experiment(
     *,
     jobs: int = 1,
     command: str = "",
-    on_begin: OnBegin | None = None,
-    on_run: OnRun | None = None,
+    on_begin: Callable[[int, int], None] = lambda *_: None,
+    on_run: Callable[[Run, int, int], None] = lambda *_: None,
 ) -> Results:
     """Do what is not done yet, and write results.json, curve.png and report.md into `out`.
 
@@ -48,8 +46,8 @@ def run_experiment(
     may be deleted at the end.
     """
     protocol.read_pool()  # errors of the data and of the folder come before any work
-    check_writable(out / "results.json")
     path = out / "results.json"
+    check_writable(path)
     results = Results.resume(path, protocol.to_dict(command), MUST_AGREE)
     most: dict[str, Any] = {name: results.protocol[name] for name in GROWING}  # never fewer than there were
     protocol = replace(protocol, **most)
@@ -60,15 +58,13 @@ def run_experiment(
 
     if results.runs and done() < len(planned):
         write_outputs(results, out)  # what there is, said to be incomplete, in case that the rest is cut off
-    if on_begin is not None:
-        on_begin(done(), len(planned))
+    on_begin(done(), len(planned))
     finished = results_of(jobs, run_step, lambda: _ready(protocol, planned, out / "work", results))
     with closing(finished):  # at once, also where Ctrl-C comes while a run is saved
         for _, run in finished:
             results.add(run)
             results.save(path)
-            if on_run is not None:
-                on_run(run, done(), len(planned))
+            on_run(run, done(), len(planned))
     write_outputs(results, out)
     return results
 
@@ -96,17 +92,13 @@ def run_step(protocol: Protocol, work: Path, key: Key, labelled: tuple[str, ...]
     """
     scorer = Scorer(protocol, key[0], work / "scores")
     if before is not None:
-        return _repeated(before, scorer)
+        more = scorer.score(before.chosen, done=len(before.dice))
+        sums = {name: getattr(before, name) + more[name] for name in ("dice", "worst_dice", "train_seconds")}
+        return replace(before, **sums, machine=_machines(before.machine, more["machine"]))
     added, query_seconds, notes = _query(protocol, work, key, labelled, scorer)
     chosen = tuple(sorted({*labelled, *added}))
     seed, scored = protocol.training_seed(key[0], 0), scorer.score(chosen)
     return Run(*key, chosen, added, seed=seed, query_seconds=query_seconds, notes=notes, **scored)
-
-
-def _repeated(run: Run, scorer: Scorer) -> Run:
-    more = scorer.score(run.chosen, done=len(run.dice))
-    sums = {name: getattr(run, name) + more[name] for name in ("dice", "worst_dice", "train_seconds")}
-    return replace(run, **sums, machine=_machines(run.machine, more["machine"]))
 
 
 def _machines(machine: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

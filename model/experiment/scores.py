@@ -64,10 +64,9 @@ class Scorer:
     @cached_property
     def _settings(self) -> dict[str, Any]:
         """What the scores of a set depend on, beside the set."""
-        recipe: dict[str, Any] = {"recipe": self.protocol.recipe.to_dict(), "seed": self.protocol.seed}
-        if self.protocol.learner != UNET:
-            recipe["learner"] = self.protocol.learner
-        return self.protocol.describe_data() | recipe
+        recipe = {"recipe": self.protocol.recipe.to_dict(), "seed": self.protocol.seed}
+        learner = {} if self.protocol.learner == UNET else {"learner": self.protocol.learner}
+        return self.protocol.describe_data() | recipe | learner
 
     def _folder(self, chosen: tuple[str, ...], repeat: int) -> Path:
         return self.folder / digest(self._settings, self.experiment, chosen) / str(repeat)
@@ -79,10 +78,8 @@ class Scorer:
             score: dict[str, Any] = json.loads(path.read_text())
             if keeps_model:
                 load_model(folder / "model")
-            if (
-                score["dice"].keys() == set(self.protocol.split_of(self.experiment).test)
-                and score["seconds"] >= 0
-            ):
+            test = set(self.protocol.split_of(self.experiment).test)
+            if score["dice"].keys() == test and score["seconds"] >= 0:
                 return score
         except (OSError, ValueError, LookupError, TypeError, AttributeError, CheckpointError):
             pass  # not there yet, or not whole
@@ -91,8 +88,8 @@ class Scorer:
         if keeps_model:
             model.save(folder / "model")
         seconds = round(time.perf_counter() - started, 2)
-        score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": seconds}
-        score["machine"] = model.record["machine"]
+        machine = model.record["machine"]
+        score = {"chosen": list(chosen), "seed": seed, "dice": dices, "seconds": seconds, "machine": machine}
         write_bytes(path, json.dumps(score, indent=1).encode())
         return score
 

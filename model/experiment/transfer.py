@@ -64,7 +64,7 @@ def study(
         round_ = _round(protocol, experiment, out)
         # makes the pseudo-labels once, before the processes would each make their own
         if _comparable(round_):
-            units |= {_name(experiment, k): (protocol, experiment, k, out) for k in round_.unlabelled}
+            units |= {f"{experiment}/{k}": (protocol, experiment, k, out) for k in round_.unlabelled}
     rows = kept.finish(jobs, transfer_row, units, on_done)
     write_bytes(out / "transfer.md", report(protocol, rows, budget, out).encode())
 
@@ -72,10 +72,6 @@ def study(
 def _comparable(round_: Round) -> list[str]:
     """The images of U whose pseudo-label a network can be trained on, in the order of ids."""
     return [k for k in round_.unlabelled if k not in round_.pseudo_labels.blank]
-
-
-def _name(experiment: int, k: str) -> str:
-    return f"{experiment}/{k}"
 
 
 def transfer_row(protocol: Protocol, experiment: int, k: str, out: Path) -> dict[str, list[float]]:
@@ -104,9 +100,8 @@ def report(protocol: Protocol, rows: dict[str, dict[str, list[float]]], budget: 
             ranks.append([experiment, "unet", f"{quality:.3f}", NOTHING, "", ""])
             continue
         trained = [round_.ids.index(k) for k in round_.unlabelled]
-        d, true = (
-            np.array([rows[_name(experiment, k)][kind] for k in round_.unlabelled]) for kind in ("d", "true")
-        )
+        of_k = [rows[f"{experiment}/{k}"] for k in round_.unlabelled]
+        d, true = (np.array([row[kind] for row in of_k]) for kind in ("d", "true"))
         ranks.append([experiment, "unet", *_rank_cells(quality, d, true, trained)])
         rank_cells, worth_cells = _of_pixels(round_, truth, true, budget)
         ranks.append([experiment, "pixel", *rank_cells])
@@ -147,13 +142,19 @@ def _of_pixels(
     batch = maximin(
         found.matrix, labelled, min(budget, len(rows)), ids=found.ids, time_limit=SELECTION_SECONDS
     ).indices
-    chosen = [*(round_.ids.index(i) for i in round_.labelled), *(compared[place] for place in batch)]
-    expected, others = expected_dice(real, chosen), ~np.eye(len(compared), dtype=bool)
+    others = ~np.eye(len(compared), dtype=bool)
     correlation = _spearman(found.matrix[others], real[np.ix_(compared, compared)][others])
     return (
         _rank_cells(float(np.mean(dices)), found.matrix[rows].astype(float), own_true, rows),
-        [f"{correlation:.3f}", f"{expected.min():.3f}", f"{expected.mean():.3f}"],
+        [f"{correlation:.3f}", *_dice_cells(round_, real, [[compared[place] for place in batch]])],
     )
+
+
+def _dice_cells(round_: Round, real: npt.NDArray[Any], batches: list[list[int]]) -> list[str]:
+    """Worst and mean of the true expected dice when a batch of positions is labelled; the mean of several."""
+    labelled = [round_.ids.index(i) for i in round_.labelled]
+    expected = [expected_dice(real, [*labelled, *batch]) for batch in batches]
+    return [f"{np.mean([fold(each) for each in expected]):.3f}" for fold in (np.min, np.mean)]
 
 
 def _markdown(heads: str, lines: list[list[object]]) -> str:
@@ -172,9 +173,7 @@ def _worth(round_: Round, d: Matrix, true: Matrix, trained: list[int], budget: i
         return list(maximin(d, labelled, budget, ids=round_.ids, time_limit=SELECTION_SECONDS).indices)
 
     def line(name: str, correlation: str, batches: list[list[int]]) -> list[str]:
-        expected = [expected_dice(real, [*labelled, *batch]) for batch in batches]
-        worst, mean = (np.mean([fold(each) for each in expected]) for fold in (np.min, np.mean))
-        return [name, correlation, f"{worst:.3f}", f"{mean:.3f}"]
+        return [name, correlation, *_dice_cells(round_, real, batches)]
 
     lines = []
     for share in SHARES:
