@@ -49,11 +49,10 @@ def curve_figure(runs: Sequence[Run], title: str | None = None, sizes: Collectio
         raise ResultsError("no runs to draw; run the experiment first")
     reference = whole_pool_score(runs)
     runs = [run for run in runs if run.strategy != WHOLE or run.size in sizes] or runs
-    names = strategies(runs)
     figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
-    style_of = styles_of(names)
+    style_of = styles_of(strategies(runs))
     axes = _add_axes(figure, runs, style_of)
-    _curves(axes, runs, names, style_of, reference)
+    _curves(axes, runs, style_of, reference)
     if title:
         axes.set_title(title, fontsize=11, loc="left")
     _legend(figure, axes, runs)
@@ -78,13 +77,9 @@ def _add_axes(figure: Figure, runs: Sequence[Run], style_of: Mapping[str, Style]
 
 
 def _curves(
-    axes: Axes,
-    runs: Sequence[Run],
-    names: Sequence[str],
-    style_of: Mapping[str, Style],
-    reference: tuple[int, float] | None,
+    axes: Axes, runs: Sequence[Run], style_of: Mapping[str, Style], reference: tuple[int, float] | None
 ) -> None:
-    shown = sorted({run.size for run in runs})
+    names, shown = strategies(runs), sorted({run.size for run in runs})
     _frame(axes, shown)
     if reference is not None:
         label = f"whole pool ({reference[0]} images): {reference[1]:.3f}"

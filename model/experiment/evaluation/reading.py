@@ -208,10 +208,9 @@ def describe_saturation(runs: Iterable[Run]) -> str:
     rows = [(run.experiment, run.strategy, run.size, run.mean_dice) for run in runs]
     table = pd.DataFrame(rows, columns=["experiment", "strategy", "size", "score"])
     is_first = table.strategy == INITIAL
-    first, others = table[is_first].set_index("experiment"), table[~is_first]
-    gains = (
-        (others.score - others.experiment.map(first.score)).groupby([others.strategy, others["size"]]).mean()
-    )
+    first = table[is_first].set_index("experiment")
+    table["gain"] = table.score - table.experiment.map(first.score)
+    gains = table[~is_first].groupby(["strategy", "size"]).gain.mean()
     if len(first) < FEWEST_TO_JUDGE or not gains.max() < LITTLE:
         return ""
     strategy, size = gains.idxmax()

@@ -221,8 +221,9 @@ def _protocol(protocol: Mapping[str, Any]) -> str:
     settings = [(key, _cell(value)) for key, value in flatten(protocol).items() if key != "command"]
     command = protocol.get("command", "")
     command = command if isinstance(command, str) else " ".join(map(str, command))
-    table = to_markdown(pd.DataFrame(settings, columns=["setting", "value"]), rule="---")
-    table = table if settings else "The protocol is empty."
+    table = "The protocol is empty."
+    if settings:
+        table = to_markdown(pd.DataFrame(settings, columns=["setting", "value"]), rule="---")
     if not command:
         return table
     return (

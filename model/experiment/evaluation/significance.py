@@ -24,14 +24,11 @@ def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """
     if len(values) < 2:
         return None
-    found = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=BOOTSTRAP_SAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(SEED),
+    rng = np.random.default_rng(SEED)
+    low, high = stats.bootstrap(
+        (values,), np.mean, n_resamples=BOOTSTRAP_SAMPLES, method="percentile", rng=rng
     ).confidence_interval
-    return float(found.low), float(found.high)
+    return float(low), float(high)
 
 
 def sign_flip_p(values: Sequence[float]) -> float | None:
