@@ -109,12 +109,9 @@ def describe_comparison(
             "No strategy can be compared with random choice yet: no experiment has a finished curve of both."
         )
     skipped = sorted({*curves.strategies(runs)} - {RANDOM} - {c.strategy for c in compared})
-    return "\n".join(
-        [
-            *(f"- **{c.strategy}** {_judge(c, saved)}." for c in sorted(compared, key=lambda c: -c.mean)),
-            *(f"- **{name}**: no finished curve to compare yet." for name in skipped),
-        ]
-    )
+    lines = [f"- **{c.strategy}** {_judge(c, saved)}." for c in sorted(compared, key=lambda c: -c.mean)]
+    lines += [f"- **{name}**: no finished curve to compare yet." for name in skipped]
+    return "\n".join(lines)
 
 
 def _judge(c: Comparison, saved: Sequence[SavedLabels]) -> str:

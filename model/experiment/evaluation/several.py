@@ -4,7 +4,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from model.errors import ResultsError
 from model.experiment.evaluation import reading
 from model.experiment.evaluation.comparison import Comparison, compare_areas
 from model.experiment.evaluation.markdown import to_markdown
-from model.experiment.evaluation.significance import BOOTSTRAP_SAMPLES, SEED
+from model.experiment.evaluation.significance import bootstrap_interval
 from model.experiment.record.plan import name_split, planned_runs
 from model.experiment.record.results import Results
 from model.experiment.record.run import RANDOM
@@ -43,20 +42,6 @@ class Mean:
     strategy: str
     mean: float
     interval: tuple[float, float] | None  # 95 % percentile bootstrap of the experiments within their sets
-
-    @classmethod
-    def of(cls, strategy: str, sets: Sequence[SetOfImages]) -> Self:
-        """Over sets that all have the strategy."""
-        rng, values = np.random.default_rng(SEED), []
-        for each in sets:
-            differences = np.array(list(each.compared[strategy].differences.values()))
-            drawn = rng.integers(len(differences), size=(BOOTSTRAP_SAMPLES, len(differences)))
-            values.append(differences[drawn].mean(axis=1))
-        interval = None
-        if all(each.compared[strategy].n > 1 for each in sets):
-            low, high = np.quantile(np.mean(values, axis=0), (0.025, 0.975))
-            interval = float(low), float(high)
-        return cls(strategy, float(np.mean([each.compared[strategy].mean for each in sets])), interval)
 
 
 def read_sets(paths: Sequence[Path]) -> list[SetOfImages]:
@@ -96,8 +81,12 @@ def _names(files: Sequence[Path], found: Sequence[Results]) -> list[str]:
 
 def means_over(sets: Sequence[SetOfImages]) -> list[Mean]:
     """The strategies that all sets have, the best mean first."""
-    shared = set.intersection(*(set(each.compared) for each in sets))
-    return sorted((Mean.of(name, sets) for name in sorted(shared)), key=lambda mean: -mean.mean)
+    means = []
+    for name in sorted(set.intersection(*(set(each.compared) for each in sets))):
+        compared = [each.compared[name] for each in sets]
+        interval = bootstrap_interval(*([*c.differences.values()] for c in compared))
+        means.append(Mean(name, float(np.mean([c.mean for c in compared])), interval))
+    return sorted(means, key=lambda mean: -mean.mean)
 
 
 def describe_sets(sets: Sequence[SetOfImages], heterogeneous: Collection[str] = ()) -> str:

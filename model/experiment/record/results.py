@@ -104,13 +104,12 @@ class Results:
 def _plain(protocol: Mapping[str, Any]) -> dict[str, Any]:
     """The protocol as JSON has it (tuples as lists), so that a saved and a fresh one compare equal."""
     try:
-        plain: dict[str, Any] = json.loads(json.dumps(dict(protocol), allow_nan=False))
+        return json.loads(json.dumps(dict(protocol), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ResultsError(
             f"the protocol has a value that JSON cannot keep ({error}); use text, finite numbers, lists and"
             " dicts"
         ) from error
-    return plain
 
 
 def _with_options_of(names: Collection[str], protocol: dict[str, Any]) -> dict[str, Any]:
