@@ -78,7 +78,7 @@ def test_any_run_survives_json(dice: list[float], name: str, note: float) -> Non
 
 
 def test_a_run_that_is_replaced_is_written_anew(tmp_path: Path) -> None:
-    """Each is on a line of its own, which is made once."""
+    """Each is on a line of its own."""
     path, results = tmp_path / "results.json", Results(PROTOCOL, [make_ensemble(), make_ensemble(1)])
     for dice in (0.25, 0.5):
         results.add(make_ensemble(1, dice=(dice,), worst_dice=(dice,)))
