@@ -19,10 +19,11 @@ from backend.jobs.round import start as rounds
 from backend.jobs.round.phases import Phases
 from backend.jobs.training import nothing_to_train_on
 from backend.labelstudio.skips import read_skips
+from backend.labelstudio.task_list import TaskList
 from backend.project import missing_images
 from backend.project.context import Context, Setup
 from backend.project.labels.kept_labels import KeptLabels
-from backend.project.labels.labels import Labels, read_labels
+from backend.project.labels.labels import read_labels
 from backend.project.labels.review import review
 from backend.project.live_quality import LiveQuality
 from backend.project.missing_images import Lacks
@@ -45,6 +46,7 @@ class _Due:
 
     order: bool
     masks: bool
+    listed: TaskList | None = None  # the tasks that the order is of
 
 
 def take_turn(context: Context, progress: Progress, *, job_id: str) -> JobResult:
@@ -88,7 +90,7 @@ def _take_turn(
     if project_jobs.round_computes(context.redis, context.project_id):
         return learnt.name, "", "a round is about to write an order; another turn follows it"
     record = round_in_force(context.storage, context.project_id)
-    due = _due(context, setup, labels, learnt, record)
+    due = _due(context, setup, learnt, record)
     if due.order:
         folder = rounds.begin_round(
             context,
@@ -98,6 +100,7 @@ def _take_turn(
             work=Work.LIVE,
             labels=labels,
             learnt=learnt.name,
+            listed=due.listed,
             begun=begun,
         )
         logs.bind(round=folder.name)
@@ -113,26 +116,25 @@ def _take_turn(
     return learnt.name, "", "order and masks are the same as before"
 
 
-def _due(
-    context: Context, setup: Setup, labels: Labels, learnt: VersionRecord, record: RoundRecord | None
-) -> _Due:
+def _due(context: Context, setup: Setup, learnt: VersionRecord, record: RoundRecord | None) -> _Due:
     """Whether the order is to be computed again, and whether masks of another version are on show."""
     masks = record is not None and context.versions.current() != record.version
     if not rounds.compares_pixels(setup.options):
         return _Due(order=False, masks=masks)
-    left = (labels.listed or context.list_tasks()).open
+    listed = context.list_tasks()
+    left = listed.open
     if record is None:
-        return _Due(order=features.are_there(context, setup, left.values()), masks=False)
+        return _Due(features.are_there(context, setup, left.values()), masks=False, listed=listed)
     batch = left.keys() & set(record.batch) if record.requested else set()
     if batch and batch - read_skips(context.client, setup.project).done:
         return _Due(order=False, masks=masks)  # what a person asked for holds for its batch
     chosen = (setup.options.strategy, setup.options.budget)
     order = (
         record.learnt != learnt.name
-        or not left.keys() <= set(record.order)
+        or not left.keys() <= set(record.order) - set(record.late)
         or (not record.cold_start and chosen != (record.strategy, record.budget))
     )
-    return _Due(order and features.are_there(context, setup, left.values()), masks)
+    return _Due(order and features.are_there(context, setup, left.values()), masks, listed)
 
 
 def _renew(context: Context, progress: Progress, record: RoundRecord) -> str:

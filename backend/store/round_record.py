@@ -86,6 +86,7 @@ class RoundRecord:
     notes: dict[str, float] = field(default_factory=dict)  # figures of the strategy's own
     masks: int = 0  # how many tasks show one
     answered: list[int] = field(default_factory=list)  # tasks that were labelled while it ran
+    late: list[int] = field(default_factory=list)  # tasks that came while it ran: the last in the order
     tasks: int = 0
     seconds: float | None = None  # of its finish
     order_of: str | None = None  # the round that computed the order, where only the masks are others

@@ -195,6 +195,8 @@ def _is_same(record: RoundRecord, snapshot: Snapshot, ranking: Ranking, order: l
     if record.version != snapshot.version or record.cold_start != snapshot.cold_start:
         return False
     still = set(order)
+    if still & set(record.late):  # which nobody had compared
+        return False
     batch = {int(query.image) for query in ranking.queries if query.in_batch}
     kept = [task for task in record.order if task in still]
     return kept == order and set(record.batch) & still == batch & still
@@ -211,6 +213,7 @@ def _drafted(
     """Draw the masks of the tasks in their order; returns the record to be and the regions by task."""
     answered = [int(member) for member in context.redis.smembers(context.keys.labelled)]
     still = set(order)
+    known = {int(query.image) for query in ranking.queries} | set(map(int, snapshot.further))
     live = snapshot.work != Work.ROUND  # somebody waits
     to_draw = priorities.masks_wanted(order)[: LIVE_MASKS if live else None]
     setup = context.setup()  # as it is now: what does not fit it, Label Studio drops
@@ -259,6 +262,7 @@ def _drafted(
         notes=dict(ranking.notes),
         masks=sum(bool(regions.get(task)) for task in order),
         answered=answered,
+        late=[task for task in order if task not in known],
         tasks=len(order),
         learnt=snapshot.learnt,
         requested=snapshot.requested,

@@ -24,6 +24,7 @@ from backend.labelstudio.http.answers import Task
 from backend.labelstudio.image_cache import prune
 from backend.labelstudio.names import original_name
 from backend.labelstudio.skips import read_skips
+from backend.labelstudio.task_list import TaskList
 from backend.project import missing_images
 from backend.project.context import Context, Setup
 from backend.project.labels.labels import Labels, read_labels
@@ -76,14 +77,15 @@ def begin_round(
     work: Work = Work.ROUND,
     labels: Labels | None = None,
     learnt: str = "",
+    listed: TaskList | None = None,
     begun: Begun | None = None,
 ) -> RoundFolder:
     """Take the snapshot of a round and make it the wanted one;
     the holder of the project's round fence calls it.
 
     `work` is the request that it completes. A second run of the same job finds the snapshot of the first.
-    `labels` are given where they have been read already, with the tasks of that time, the name of the pixel
-    classifier that `learnt` them, and where the counters stood when reading them was `begun`.
+    `labels` are given where they have been read already, with the name of the pixel classifier that `learnt`
+    them, the tasks as they were `listed` afterwards, and where the counters stood when reading was `begun`.
     """
     # Noted first:
     # what is asked for or changes from now on may not be in this round, and who asks for a round is told by
@@ -117,6 +119,7 @@ def begin_round(
             work=work,
             labels=labels,
             learnt=learnt,
+            listed=listed,
             begun=begun,
         )
     snapshot = folder.snapshot()
@@ -140,6 +143,7 @@ def _take_snapshot(
     work: Work,
     labels: Labels | None,
     learnt: str,
+    listed: TaskList | None,
     begun: Begun | None,
 ) -> None:
     begun = begun or pending_work.begin(context.redis, context.project_id, work)
@@ -153,7 +157,7 @@ def _take_snapshot(
     prune(context.image_cache.parent)
     if labels is None:
         labels = read_labels(context, setup, progress)
-    listed = labels.listed or context.list_tasks(whole=work is Work.ROUND)
+    listed = listed or context.list_tasks(whole=work is Work.ROUND)
     pool = list(listed.open.values())
     names = {int(task["id"]): original_name(task, setup.config) for task in pool}
     keep_names(context.redis, context.project_id, names)

@@ -14,7 +14,6 @@ from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.annotations import chosen, is_made_of_a_mask
 from backend.labelstudio.labels.regions import draw_regions
 from backend.labelstudio.names import original_name
-from backend.labelstudio.task_list import TaskList
 from backend.project import missing_images
 from backend.project.context import Context, Setup
 from backend.project.labels.kept_labels import KeptLabels, Label
@@ -68,7 +67,6 @@ class Labels:
     unusable: list[int] = field(
         default_factory=list
     )  # ids of tasks that Label Studio counts as labelled and no label was read of
-    listed: TaskList | None = None  # all tasks at that time, where only changed labels were read
 
     @property
     def ids(self) -> list[str]:
@@ -115,18 +113,16 @@ def read_labels(
     kept there, once the caller saves it.
     """
     if kept is None or anew:
-        now, tasks, held = None, dict[int, Task](), dict[int, Label]()
+        tasks, held = dict[int, Task](), dict[int, Label]()
         listed = list(context.client.tasks(context.project_id, "labelled"))
     else:
-        now = context.list_tasks()
-        tasks, held, listed = _list_changed(context, setup, kept, now)
+        tasks, held, listed = _list_changed(context, setup, kept)
     tasks |= {int(task["id"]): task for task in listed}
     names = {number: original_name(task, setup.config) for number, task in tasks.items()}
     keep_names(context.redis, context.project_id, names)
     to_read = [task for task in listed if chosen(task) is not None]
     images = TaskImages(context, setup.config, tasks.values(), setup.recipe.max_side)
-    seen = len(held) + len(to_read)
-    labels = Labels(images=images, max_side=setup.recipe.max_side, seen=seen, listed=now)
+    labels = Labels(images=images, max_side=setup.recipe.max_side, seen=len(held) + len(to_read))
     for number, label in held.items():
         labels.add(tasks[number], label)
     with closing(_digest_files(context, setup, to_read)) as files:
@@ -141,10 +137,11 @@ def read_labels(
 
 
 def _list_changed(
-    context: Context, setup: Setup, kept: KeptLabels, now: TaskList
+    context: Context, setup: Setup, kept: KeptLabels
 ) -> tuple[dict[int, Task], dict[int, Label], list[Task]]:
-    """Of the tasks as they are `now`: those whose labels are kept, these labels, and those whose labels have
-    to be read, with their annotations. What was labelled meanwhile is noted in `now`."""
+    """The tasks whose labels are kept, these labels, and the tasks whose labels have to be read, with their
+    annotations."""
+    now = context.list_tasks()
     tasks, held = now.all, kept.find(now)
     awaited = missing_images.tasks(context, Lacks.TRAINING)
     to_check = [
@@ -164,7 +161,6 @@ def _list_changed(
     for task in listed:
         if (number := int(task["id"])) in now.tasks and task["updated_at"] != now.tasks[number].changed:
             held.pop(number, None)  # since they were listed
-    now.take_in(listed)
     listed = [task for task in listed if int(task["id"]) not in held]
     return {number: tasks[number] for number in held}, held, listed
 

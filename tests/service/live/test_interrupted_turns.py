@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import pkgutil
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from backend.queue.connection import CONTROL, Keys, named
 from backend.queue.pending_work import Event, Work
 from backend.settings import get_settings
 from tests.faulty_proxy import Kind, faulty_proxy
-from tests.service.live.conftest import Killed, Lab, killed, take_turn
+from tests.service.live.conftest import IMAGES, Killed, Lab, killed, take_turn
 from tests.states import read_status
 
 
@@ -46,6 +48,34 @@ def test_a_label_during_a_turn_means_exactly_one_more(lab: Lab, monkeypatch: pyt
     assert set(lab.context.versions.record("v2").tasks) == {str(first), str(during[0])}
     assert not pending_work.pending(lab.context.redis, lab.project, Work.LIVE).outstanding
     assert not set(lab.served()) & {first, during[0]}
+
+
+@pytest.mark.parametrize("part", ["train_on_pixels", "finish.end_round"])
+def test_an_image_that_comes_during_a_turn_is_compared(
+    lab: Lab, image_url: Callable[[int], str], monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """By this turn, or by the next one, which needs no other label."""
+    lab.label()
+    name = f"backend.jobs.live_turn.{part}"
+    real = pkgutil.resolve_name(name)
+
+    def after_an_import(*arguments: Any, **keywords: Any) -> Any:
+        monkeypatch.setattr(name, real)
+        tasks = [{"data": {"image": image_url(IMAGES)}}]
+        lab.http.post(f"/api/projects/{lab.project}/import", json=tasks).raise_for_status()
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(name, after_an_import)
+    lab.turn()
+    new = max(lab.served())
+    assert (new in lab.record.queries) == (part == "train_on_pixels")
+    entry_points.look(lab.project)
+    assert pending_work.pending(lab.context.redis, lab.project, Work.LIVE).outstanding
+    lab.turn()
+    assert new in lab.record.queries
+    assert not lab.record.late
+    assert lab.served() == lab.record.order
+    assert lab.turn()["round"] == ""  # and then all is done
 
 
 def test_a_turn_that_is_cancelled_or_cut_off_loses_no_label(
