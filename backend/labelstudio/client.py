@@ -32,7 +32,8 @@ IDS_A_PAGE = 2000
 ID, CHANGED, SCORE = ("id",), ("id", "updated_at"), ("id", "predictions_score")
 LISTED = ("id", "data", "is_labeled", "updated_at", "total_annotations")
 """The columns of a task that are asked for, unless a caller needs others.
-Label Studio gives 25 otherwise, some of them by a query to its database for each task: ten times the work."""
+Label Studio gives 25 otherwise, some of them by a query to its database for each task: nearly three times
+the work."""
 LABELS = (
     *(*LISTED, "annotations", "result", "was_cancelled", "ground_truth", "completed_by", "created_username"),
     *("lead_time", "created_at", "parent_prediction"),
