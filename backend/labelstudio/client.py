@@ -30,13 +30,14 @@ IDS_A_PAGE = 2000
 """Tasks of which little more than the id is asked for."""
 
 ID, CHANGED, SCORE = ("id",), ("id", "updated_at"), ("id", "predictions_score")
+"""Columns of a task, where little more than its id is asked for."""
 LISTED = ("id", "data", "is_labeled", "updated_at", "total_annotations")
 """The columns of a task that are asked for, unless a caller needs others.
 Label Studio gives 25 otherwise, some of them by a query to its database for each task: nearly three times
 the work."""
 LABELS = (
     *(*LISTED, "annotations", "result", "was_cancelled", "ground_truth", "completed_by", "created_username"),
-    *("lead_time", "created_at", "parent_prediction"),
+    *("lead_time", "created_at"),
 )
 """Those of a task and of its annotations, which Label Studio takes from one list; not its predictions."""
 
@@ -197,13 +198,14 @@ class LabelStudio(Connections, Predictions):
         Label Studio changes a task whenever one of its annotations or predictions is made, changed or deleted
         alone, and for other reasons.
         """
-        found = self.newest(project_id, LABELLED)
-        return int(found["total"]), str(found["tasks"][0].get("updated_at") or "") if found["tasks"] else ""
+        return self.last_change(project_id, LABELLED)
 
-    def newest(self, project_id: int, filters: Query) -> TaskPage:
-        """The task that was changed last of those for which all `filters` hold, and their number."""
+    def last_change(self, project_id: int, filters: Query) -> tuple[int, str]:
+        """Number of tasks for which all `filters` hold, and when one of them was changed last (ISO 8601,
+        empty without any), in one request."""
         ordering = ["-tasks:updated_at"]
-        return self.query(project_id, filters, ordering=ordering, page_size=1, columns=CHANGED)
+        found = self.query(project_id, filters, ordering=ordering, page_size=1, columns=CHANGED)
+        return int(found["total"]), str(found["tasks"][0].get("updated_at") or "") if found["tasks"] else ""
 
     def annotations_changed(self, project_id: int, since: str) -> bool:
         """Whether an annotation that is no skip was made or changed after `since`, a time of

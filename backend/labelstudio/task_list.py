@@ -187,8 +187,7 @@ def read_tasks(client: LabelStudio, project_id: int, folder: Path, *, whole: boo
 
 def list_all(client: LabelStudio, number: int) -> TaskList:
     """The tasks of a project, each read from Label Studio."""
-    newest = client.newest(number, [])["tasks"]
-    latest = str(newest[0].get("updated_at") or "") if newest else ""
+    _, latest = client.last_change(number, [])
     begun = time.time()
     found = TaskList(_settings(client.project(number)), begun, latest, begun, begun)
     found.take_in(client.pages(number, [], TASKS_A_PAGE))
