@@ -1,7 +1,8 @@
 """Which training of the U-Net draws the best masks in the time that a training takes today.
 docs/experiments/unet-recipe-plan.md has the plan, docs/experiments/unet-recipe.md the results.
 
-Run: OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.unet_study DATA [DRAW ...]   (resumes)
+Run: OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.unet_study DATA [DRAW ...]   (resumes; a training
+for each core)
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from joblib import Parallel, cpu_count, delayed
 from torch.optim.swa_utils import AveragedModel
 
 from model.data.pool import Pool, scan
 from model.experiment.split import Split
 from model.files import write_bytes
 from model.network.checkpoint import TrainedModel
-from model.network.device import default_device, describe
+from model.network.device import default_device, number_format
 from model.network.dice import dice
 from model.network.inference import predict_masks
 from model.network.recipe import Recipe
@@ -169,46 +171,57 @@ def run(folder: Path, setting: Setting, ids: tuple[str, ...], recipe: Recipe, se
     return {"dice": scores, "seconds": seconds}
 
 
+@cache
 def warm_up(folder: Path) -> None:
     """What a process loads at its first training of a kind is no run's time."""
+    torch.set_num_threads(1)
     pool, split = read(folder, SETTINGS[0])
     first = split.pool[0]
     for recipe in TRAININGS.values():
         train([pool.images[first]], [pool.labels[first]], classes=2, recipe=recipe, seed=0, steps=1)
 
 
+def run_one(folder: Path, setting: Setting, size: int, draw: int, name: str, steps: int) -> dict[str, Any]:
+    """A training of a cell, as it is kept."""
+    warm_up(folder)
+    ids = chosen(setting, read(folder, setting)[1], draw, size)
+    found = run(folder, setting, ids, TRAININGS[name].replace(steps=steps), 1000 * draw + size)
+    about = {"setting": setting.name, "size": size, "draw": draw, "training": name}
+    return {**about, "images": list(ids), **found}
+
+
 def main(folder: Path, draws: Sequence[int]) -> None:
-    """Compute what is not in RESULTS yet, draw by draw."""
+    """Compute what is not in RESULTS yet, draw by draw; a cell stays with the number format it began with."""
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results.setdefault("machine", describe(default_device(), "auto"))
-    measured = results.setdefault("steps", {})
+    format_here = number_format(default_device(), "auto")
+    measured = results.setdefault("steps", {}).setdefault(format_here, {})
     runs = results.setdefault("runs", [])
     for setting in SETTINGS:
         if setting.name not in measured:
             measured[setting.name] = measure_steps(folder, setting)
             print(setting.name, measured[setting.name], flush=True)
             save(results)
-    warm_up(folder)
     done = {(each["setting"], each["size"], each["draw"], each["training"]) for each in runs}
-    for draw in draws:
-        for setting, size in cells(draw):
-            ids = chosen(setting, read(folder, setting)[1], draw, size)
-            for name, recipe in trainings_of(setting).items():
-                if (setting.name, size, draw, name) in done:
-                    continue
-                steps = measured[setting.name][name]["steps"]
-                found = run(folder, setting, ids, recipe.replace(steps=steps), 1000 * draw + size)
-                about = {"setting": setting.name, "size": size, "draw": draw, "training": name}
-                runs.append({**about, "images": list(ids), **found})
-                save(results)
-                print(about, found, flush=True)
+    begun = {(each["setting"], each["size"], each["draw"]): each["format"] for each in runs}
+    waiting = [
+        delayed(run_one)(folder, setting, size, draw, name, measured[setting.name][name]["steps"])
+        for draw in draws
+        for setting, size in cells(draw)
+        if begun.get((setting.name, size, draw), format_here) == format_here
+        for name in trainings_of(setting)
+        if (setting.name, size, draw, name) not in done
+    ]
+    for found in Parallel(n_jobs=cpu_count(), return_as="generator_unordered", batch_size=1)(waiting):
+        runs.append({"format": format_here, **found})
+        save(results)
+        print(found, flush=True)
 
 
 def save(results: dict[str, Any]) -> None:
     """One run a line, so that a further one is a line more in the history."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n".join(json.dumps(each) for each in results["runs"])
-    head = json.dumps({"machine": results["machine"], "steps": results["steps"]}, indent=1)[:-2]
+    head = json.dumps({"steps": results["steps"]}, indent=1)[:-2]
     write_bytes(RESULTS, f'{head},\n "runs": [\n{lines}\n]\n}}\n'.encode())
 
 
