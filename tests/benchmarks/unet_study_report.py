@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.stats import t as student
 
 from model.files import write_bytes
-from tests.benchmarks.unet_study import BASE, DRAWS, RESULTS, SETTINGS, TRAININGS, WAYS, trainings_of
+from tests.benchmarks.unet_study import BASE, RESULTS, SETTINGS, TRAININGS, WAYS, trainings_of
 
 PAGE = Path("docs/experiments/unet-recipe.md")
 LEVELS = (95.0, 99.5)
@@ -61,41 +61,61 @@ def mean_of(gains: Mapping[Cell, float | npt.NDArray[np.float64]]) -> Any:
     return np.mean([np.mean(each, axis=0) for each in by_setting.values()], axis=0)
 
 
-def interval(gains: Gains, level: float) -> tuple[float, float] | None:
-    """Of the mean, at a level in per cent: Student's t, with the draws' variance of each cell and the degrees
-    of freedom of Welch and Satterthwaite. None where a cell has but one draw."""
-    if not gains or min(map(len, gains.values())) < 2:
+def interval(samples: Sequence[Sequence[float]], level: float) -> tuple[float, float] | None:
+    """Of the mean of the samples' means, at a level in per cent: Student's t, with each sample's own variance
+    and the degrees of freedom of Welch and Satterthwaite. None where a sample has but one value."""
+    if not samples or min(map(len, samples)) < 2:
         return None
-    weights = mean_of(dict(zip(gains, np.eye(len(gains)), strict=True)))
-    parts = weights**2 * np.array([each.var(ddof=1) / len(each) for each in gains.values()])
-    counts = np.array([len(each) for each in gains.values()])
+    parts = np.array([np.var(each, ddof=1) / len(each) for each in samples])
+    counts = np.array([len(each) for each in samples])
     free = parts.sum() ** 2 / (parts**2 / (counts - 1)).sum()
-    middle = float(mean_of({cell: each.mean() for cell, each in gains.items()}))
-    half = float(student.ppf((100 + level) / 200, free) * np.sqrt(parts.sum()))
+    middle = float(np.mean([np.mean(each) for each in samples]))
+    half = float(student.ppf((100 + level) / 200, free) * np.sqrt(parts.sum()) / len(samples))
     return middle - half, middle + half
+
+
+def samples_of(gains: Gains) -> list[list[float]]:
+    """Of each setting, the mean gains at its numbers of labels."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for (setting, _), values in gains.items():
+        found[setting].append(float(values.mean()))
+    return list(found.values())
+
+
+def behind(gains: Gains) -> list[str]:
+    """The settings and the numbers of labels at which the interval of the rule is below zero."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for (setting, size), values in gains.items():
+        found[setting].append(float(values.mean()))
+        found[f"{size} labels" if size > 1 else "1 label"].append(float(values.mean()))
+    intervals = {name: interval([values], LEVELS[1]) for name, values in found.items()}
+    return [name for name, each in intervals.items() if each is not None and each[1] < 0]
 
 
 def progress(runs: Sequence[Mapping[str, Any]]) -> str:
     """How much of the plan has been run."""
-    planned = DRAWS * sum(len(trainings_of(setting)) * len(setting.sizes) for setting in SETTINGS)
+    draws = sum(len(trainings_of(setting)) * len(setting.sizes) for setting in SETTINGS)
+    first = sum(run["draw"] == 0 for run in runs)
     cells = len({(run["setting"], run["size"]) for run in runs})
     return (
-        f"So far {len(runs)} of {planned} trainings: {cells} of {len(CELLS)} cells, and"
-        f" {len(runs) / planned * DRAWS:.1f} of {DRAWS} draws.\n"
+        f"So far {first} of the first draw's {draws} trainings and {len(runs) - first} of further draws, in"
+        f" {cells} of {len(CELLS)} cells.\n"
     )
 
 
-def steps_table(steps: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
-    """Processor seconds of a step, and how many steps take as long as those of the base."""
-    lines = [f"| setting | {' | '.join(TRAININGS)} |", "|---" * (1 + len(TRAININGS)) + "|"]
-    for setting, measured in steps.items():
-        cells = [
-            f"{1000 * measured[name]['seconds']:.0f} ms, {measured[name]['steps']} steps"
-            if name in measured
-            else ""
-            for name in TRAININGS
-        ]
-        lines.append(f"| {setting} | {' | '.join(cells)} |")
+def steps_table(steps: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]) -> str:
+    """For each number format, processor seconds of a step, and how many steps take as long as those of the
+    base."""
+    lines = [f"| numbers | setting | {' | '.join(TRAININGS)} |", "|---" * (2 + len(TRAININGS)) + "|"]
+    for number_format, settings in steps.items():
+        for setting, measured in settings.items():
+            cells = [
+                f"{1000 * measured[name]['seconds']:.0f} ms, {measured[name]['steps']} steps"
+                if name in measured
+                else ""
+                for name in TRAININGS
+            ]
+            lines.append(f"| {number_format} | {setting} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -131,11 +151,12 @@ def results_table(runs: Sequence[Mapping[str, Any]]) -> str:
 def gain_text(gains: Gains) -> str:
     """The mean gain, its usual interval, and whether that of the rule is above or below zero."""
     mean = float(mean_of({cell: each.mean() for cell, each in gains.items()}))
-    usual, strict = (interval(gains, level) for level in LEVELS)
+    usual, strict = (interval(samples_of(gains), level) for level in LEVELS)
     if usual is None or strict is None:
         return signed(mean)
     mark = "" if strict[0] <= 0 <= strict[1] else " *"
-    return f"{signed(mean)} [{signed(usual[0])}, {signed(usual[1])}]{mark}"
+    worse = f"; below at {', '.join(behind(gains))}" if behind(gains) else ""
+    return f"{signed(mean)} [{signed(usual[0])}, {signed(usual[1])}]{mark}{worse}"
 
 
 def signed(value: float) -> str:

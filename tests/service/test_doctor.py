@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from backend.cli import FIX, app
 from backend.doctor import examination, examine, projects, queues, web
-from backend.doctor.examination import together
+from backend.doctor.examination import share, together
 from backend.finding import Finding, Severity
 from backend.queue import enqueue
 from backend.queue.connection import COMPUTE, CONTROL, CONTROL_WORKERS
@@ -253,6 +253,14 @@ def test_the_time_is_bounded(settings: Settings, monkeypatch: pytest.MonkeyPatch
         "python -m backend doctor --project 1",
         "python -m backend doctor --project 2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("left", "count", "seconds"), [(110.0, 1, 110.0), (110.0, 2, 55.0), (110.0, 40, 30.0), (12.0, 3, 12.0)]
+)
+def test_a_project_has_its_share_of_the_time(left: float, count: int, seconds: float) -> None:
+    """A large one that is looked at alone has all of it."""
+    assert share(left, count) == seconds
 
 
 def test_an_address_that_redirects_to_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
