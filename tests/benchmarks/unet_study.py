@@ -204,14 +204,21 @@ def main(folder: Path, draws: Sequence[int]) -> None:
     done = {(each["setting"], each["size"], each["draw"], each["training"]) for each in runs}
     begun = {(each["setting"], each["size"], each["draw"]): each["format"] for each in runs}
     waiting = [
-        delayed(run_one)(folder, setting, size, draw, name, measured[setting.name][name]["steps"])
+        (setting, size, draw, name)
         for draw in draws
         for setting, size in cells(draw)
         if begun.get((setting.name, size, draw), format_here) == format_here
         for name in trainings_of(setting)
         if (setting.name, size, draw, name) not in done
     ]
-    for found in Parallel(n_jobs=cpu_count(), return_as="generator_unordered", batch_size=1)(waiting):
+    # What the rule needs comes first: cells without a draw, and trainings that can become the default.
+    drawn = {(setting, size) for setting, size, _ in begun}
+    waiting.sort(key=lambda each: ((each[0].name, each[1]) in drawn, each[3] == "large crops"))
+    calls = [
+        delayed(run_one)(folder, setting, size, draw, name, int(measured[setting.name][name]["steps"]))
+        for setting, size, draw, name in waiting
+    ]
+    for found in Parallel(n_jobs=cpu_count(), return_as="generator_unordered", batch_size=1)(calls):
         runs.append({"format": format_here, **found})
         save(results)
         print(found, flush=True)
