@@ -233,4 +233,6 @@ def save(results: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [int(each) for each in sys.argv[2:]] or range(DRAWS))
+    from tests.benchmarks import unet_study  # other processes cannot look into `__main__`
+
+    unet_study.main(Path(sys.argv[1]), [int(each) for each in sys.argv[2:]] or range(DRAWS))
