@@ -49,7 +49,11 @@ class Pair:
             if self.mask_path is not None:
                 stored = read_stored(self.mask_path, shape=self.size)
                 self.content = describe_content(
-                    stored.values, closely=closely, coloured=stored.coloured, blurred=stored.blurred
+                    stored.values,
+                    closely=closely,
+                    coloured=stored.coloured,
+                    blurred=stored.blurred,
+                    colours=stored.colours,
                 )
         except ImageError as error:
             self.problem = (self.image_id, str(error))

@@ -9,7 +9,6 @@ displayed: EXIF and TIFF orientation tags are applied before anyone sees the arr
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import Image
 from model.arrays import Array
 from model.data import tiff
 from model.data.image_header import MIN_SIDE, Header, check_size, explain, read_header, unreadable
+from model.data.tiff import Decoded
 from model.errors import ImageError
 
 BLOCK_PIXELS = 1 << 22
@@ -30,17 +30,6 @@ CLIP_PIXELS = 32
 0.1 % of a 2048 x 2048 image is more than the area of five nuclei, which may be all there are."""
 LOSSY = ("JPEG", "MPO", "WEBP")
 """Formats of files that do not keep values exactly."""
-
-
-class Decoded(NamedTuple):
-    """What a file holds, and what was not certain in reading it."""
-
-    array: Array
-    """(H, W) or (H, W, C) in its own dtype, as displayed."""
-    lossy: bool
-    """The format changes values a little (JPEG, also within a TIFF)."""
-    assumed: str = ""
-    """What the file does not say and was taken for granted, in words; empty if nothing was."""
 
 
 def read_image(path: str | Path, *, max_side: int | None = None) -> Array:
@@ -82,7 +71,7 @@ def decode(data: bytes, name: str, *, stored: bool = False) -> Decoded:
     header = read_header(io.BytesIO(data), name)
     check_size(header, name)
     try:
-        array, lossy, assumed = _pixels(data, header, name, stored)
+        decoded = _pixels(data, header, name, stored)
     except (ImageError, MemoryError):
         raise
     except (
@@ -92,13 +81,14 @@ def decode(data: bytes, name: str, *, stored: bool = False) -> Decoded:
             f"{name}: the {header.kind} data is truncated or damaged ({explain(error)}); copy or export the"
             " file again."
         ) from error
+    array = decoded.array
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
         raise ImageError(
             f"{name}: {bad} values are NaN or infinite, expected finite intensities; replace them and save"
             " the image again."
         )
-    return Decoded(np.ascontiguousarray(_orient(array, header.orientation)), lossy, assumed)
+    return decoded._replace(array=np.ascontiguousarray(_orient(array, header.orientation)))
 
 
 def working_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
@@ -219,6 +209,8 @@ def normalise(raw: Array, *, name: str = "image") -> Array:
 def read_bytes(path: Path) -> bytes:
     """The bytes of an image file. Raises ImageError when it cannot be opened."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+            raise ImageError(f"{path}: is no file, expected an image; move it out of the folder.")
         return path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from error
@@ -235,22 +227,23 @@ def _orient(array: Array, orientation: int) -> Array:
 
 def _pixels(data: bytes, header: Header, name: str, stored: bool) -> Decoded:
     if header.kind == "TIFF":
-        return Decoded(*tiff.read_pixels(data, name, stored))
+        return tiff.read_pixels(data, name, stored)
     exact = header.kind == "WEBP" and data[12:16] == b"VP8L"  # WebP has a lossless kind
-    return Decoded(_pixels_of_others(data, header, stored), header.kind in LOSSY and not exact)
+    return _pixels_of_others(data, header, stored)._replace(lossy=header.kind in LOSSY and not exact)
 
 
-def _pixels_of_others(data: bytes, header: Header, stored: bool) -> Array:
+def _pixels_of_others(data: bytes, header: Header, stored: bool) -> Decoded:
     if header.kind == "PNG" and header.gray_bits == 16:  # Pillow would silently reduce 16-bit colour to 8 bit
         array = np.asarray(imagecodecs.png_decode(data))
         alpha = array.ndim == 3 and array.shape[2] in (2, 4)
         array = array if stored or not alpha else array[..., :-1]
-        return array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+        array = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+        return Decoded(array, alpha=stored and alpha)
     with Image.open(io.BytesIO(data)) as image:
         image.load()
-        return (
-            _stored_pixels(image, header.gray_bits) if stored else converted(image, _plain_mode(image.mode))
-        )
+        if stored:
+            return _stored_pixels(image, header.gray_bits)
+        return Decoded(converted(image, _plain_mode(image.mode)))
 
 
 def converted(image: Image.Image, mode: str) -> Array:
@@ -268,15 +261,13 @@ def _plain_mode(mode: str) -> str:
     return "L" if mode in ("1", "L", "LA") else "RGB"
 
 
-def _stored_pixels(image: Image.Image, gray_bits: int) -> Array:
+def _stored_pixels(image: Image.Image, gray_bits: int) -> Decoded:
     if image.mode == "P":
-        # A black and white palette is a binary mask whatever the order of its two entries;
-        # optimisers put either first.
-        colours = image.convert("RGB").getcolors(256) or []
-        binary = {colour for _, colour in colours} <= {(0, 0, 0), (255, 255, 255)}
-        return np.asarray(image.convert("L") if binary else image)
+        colours = np.array(image.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
+        return Decoded(np.asarray(image), palette=colours)
     if image.mode == "1":
-        return np.asarray(image.convert("L"))
+        return Decoded(np.asarray(image.convert("L")))
     if image.mode == "L" and gray_bits in (2, 4):  # Pillow spreads them over 0 to 255
-        return np.asarray(image) // np.uint8(255 // (2**gray_bits - 1))
-    return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB"))
+        return Decoded(np.asarray(image) // np.uint8(255 // (2**gray_bits - 1)))
+    plain = image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB")
+    return Decoded(np.asarray(plain), alpha=plain.mode in ("LA", "RGBA"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -138,10 +138,15 @@ def decide(
             f"found --mask-numbers objects with --classes {classes}, expected 2: all objects are of one"
             " class; leave one out."
         )
-    inverted = {name: content for name, content in contents.items() if options.inverts(name)}
-    most = _most_common(list(inverted.values()))
+    problems = _no_masks(contents, classes, options.meaning)
+    contents = {name: content for name, content in contents.items() if name not in problems}
     background = _coloured_background(list(contents.values()))
     coding, notes = _decide(contents, classes, options.meaning, background)
+    if not coding.objects and options.meaning is Meaning.AUTO:
+        problems |= _other_palettes(contents)
+        contents = {name: content for name, content in contents.items() if name not in problems}
+    inverted = {name: content for name, content in contents.items() if options.inverts(name)}
+    most = _most_common(list(inverted.values()))
     coding = replace(coding, most=most)
     if coding.objects:
         classes = 2
@@ -150,9 +155,8 @@ def decide(
         coding, more = _with_levels(coding, contents, inverted, classes)
         notes += more
         classes = coding.classes if coding.levels else classes
-    problems: dict[str, MaskError] = {}
     if not coding.objects:
-        problems = _not_ids(contents, coding, classes, options)
+        problems |= _not_ids(contents, coding, classes, options)
         plain = [
             coding.plain(c.numbers, options.inverts(name))
             for name, c in contents.items()
@@ -204,6 +208,47 @@ def _decide(
         )
         return Coding(classes or 2), [note]
     return Coding(classes or 2), []
+
+
+def _no_masks(contents: Mapping[str, Content], classes: int | None, meaning: Meaning) -> dict[str, MaskError]:
+    """The error of each mask that looks like an image, so that the others are not read by what it holds."""
+    if meaning is not Meaning.AUTO or classes not in (None, 2):
+        return {}
+    return {
+        name: MaskError(
+            f"mask {name}: found {content.numbers.size} different values, scattered as in an image or a map"
+            " of probabilities, expected class ids or object numbers; export the mask itself, or divide the"
+            " values into objects and background (threshold)."
+        )
+        for name, content in contents.items()
+        if content.is_photograph and not content.coloured
+    }
+
+
+def _other_palettes(contents: Mapping[str, Content]) -> dict[str, MaskError]:
+    """The error of each mask whose palette shows a number in another colour than most masks do: programs
+    that make a palette for each file anew may give a class another number in each."""
+    shown = {
+        name: dict(zip(content.numbers.tolist(), content.colours.tolist(), strict=True))
+        for name, content in contents.items()
+        if content.colours is not None
+    }
+    votes: dict[int, Counter[int]] = defaultdict(Counter)
+    for colours in shown.values():
+        for number, colour in colours.items():
+            votes[number][colour] += 1
+    usual = {number: counted.most_common(1)[0][0] for number, counted in votes.items()}
+    problems = {}
+    for name, colours in shown.items():
+        odd = next((number for number, colour in colours.items() if colour != usual[number]), None)
+        if odd is not None:
+            problems[name] = MaskError(
+                f"mask {name}: its palette shows the number {odd} in #{colours[odd]:06x}, those of other"
+                f" masks in #{usual[odd]:06x}, expected one colour for each class; save class ids as gray"
+                " PNGs, or all masks with one palette. If the numbers are right whatever the colours:"
+                " --mask-numbers classes; if all that is marked is one class: --mask-numbers objects."
+            )
+    return problems
 
 
 def _not_ids(

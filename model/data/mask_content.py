@@ -3,19 +3,25 @@ how much each covers, whether it is one piece, and what it lies beside."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from model.arrays import Array
+from model.data.masks import MAX_CLASSES
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 WHOLE = 0.95
 """Share of its pixels in one connected piece from which on a number counts as one object, crumbs apart."""
+PIXELS_A_NUMBER = 16
+"""Fewer pixels for each number are a photograph, not a mask."""
+SCATTERED = 0.5
+"""Share of numbers of one piece below which many numbers are a photograph; of numbered objects nearly all
+are."""
 MOST_NUMBERS = 20_000
 """Different numbers in a mask beyond which it is noise, and not looked at any further."""
 
@@ -38,11 +44,22 @@ class Content:
     """Colours stand for the numbers."""
     blurred: str = ""
     """See `masks.Stored`."""
+    colours: Numbers | None = None
+    """See `masks.Stored`."""
 
     @property
     def present(self) -> Flags:
         """Which of the numbers are not 0, (n,)."""
         return self.numbers != 0
+
+    @property
+    def is_photograph(self) -> bool:
+        """Whether these are the intensities of an image: too many for its pixels, or too many for classes,
+        and scattered."""
+        if self.numbers.size > self.areas.sum() / PIXELS_A_NUMBER:
+            return True
+        many = self.numbers.size > MAX_CLASSES
+        return many and self.whole is not None and bool(self.whole.mean() < SCATTERED)
 
     def share(self, number: int) -> float:
         """The part of the pixels that has a number."""
@@ -50,7 +67,12 @@ class Content:
 
 
 def describe_content(
-    values: Array, *, closely: bool = True, coloured: bool = False, blurred: str = ""
+    values: Array,
+    *,
+    closely: bool = True,
+    coloured: bool = False,
+    blurred: str = "",
+    colours: Numbers | None = None,
 ) -> Content:
     """Count the numbers of a mask, integers (H, W);
     with `closely` also look where they lie, if there are several beside 0."""
@@ -60,18 +82,21 @@ def describe_content(
         areas = counts[numbers]
     else:
         numbers, areas = np.unique(values, return_counts=True)
-    content = Content(numbers.astype(np.int64), areas.astype(np.int64), coloured=coloured, blurred=blurred)
+    content = Content(
+        numbers.astype(np.int64),
+        areas.astype(np.int64),
+        coloured=coloured,
+        blurred=blurred,
+        colours=colours,
+    )
     if not closely or not 1 < content.present.sum() <= MOST_NUMBERS:
         return content
     index = np.searchsorted(numbers, values).astype(np.int32)
-    return Content(
-        content.numbers,
-        content.areas,
-        _whole(index, areas),
-        _neighbours(index, content.present),
-        _interior(index),
-        coloured,
-        blurred,
+    return replace(
+        content,
+        whole=_whole(index, areas),
+        neighbours=_neighbours(index, content.present),
+        interior=_interior(index),
     )
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from model.arrays import Array
 from model.data.images import BLOCK_PIXELS, decode, read_bytes, resample
+from model.data.tiff import Decoded
 from model.data.two_levels import find_foreground
 from model.errors import ImageError, MaskError
 from model.files import write_atomically
@@ -40,6 +41,9 @@ class Stored(NamedTuple):
     red, green and blue written side by side, so that black is 0."""
     blurred: str = ""
     """Why black and white was made of it, in words; empty if it was not."""
+    colours: Array | None = None
+    """Of a palette whose numbers are kept: the colour of each of the different numbers, ascending, (n,), as
+    in `coloured`."""
 
 
 def read_mask(path: str | Path, *, shape: tuple[int, int], classes: int | None = None) -> Array:
@@ -47,7 +51,7 @@ def read_mask(path: str | Path, *, shape: tuple[int, int], classes: int | None =
 
     `shape` is (height, width) of its image as displayed; `classes` counts the background.
     Files may hold 0/255 (two classes only), ids 0 to classes - 1, three equal channels, or a palette, whose
-    indices then are the ids. Raises MaskError for anything else.
+    indices then are the ids, if black is the first. Raises MaskError for anything else.
     """
     return class_ids(read_values(path, shape=shape), classes, name=str(path))
 
@@ -69,7 +73,8 @@ def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> St
         decoded = decode(read_bytes(Path(path)), str(path), stored=True)
     except ImageError as error:
         raise MaskError(f"mask {error}") from error
-    values, coloured = _one_channel(decoded.array, str(path), decoded.lossy)
+    stored = _one_channel(decoded, str(path)) if decoded.palette is None else _of_palette(decoded, str(path))
+    values = stored.values
     if values.dtype.kind == "f":
         if not (values == np.rint(values)).all() or np.abs(values).max() > 2**31:
             raise MaskError(
@@ -80,7 +85,8 @@ def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> St
         values = (values // 257).astype(np.uint8)  # black and white in 16 bits
     if shape is not None and values.shape != tuple(shape):
         turned = (
-            " (the image is turned by its EXIF orientation; draw the mask on the image as displayed)"
+            " (width and height are exchanged: is the image turned by its EXIF orientation, or the mask"
+            " transposed? Draw the mask on the image as displayed)"
             if values.shape == tuple(shape[::-1])
             else ""
         )
@@ -89,7 +95,7 @@ def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> St
             f"mask {path}: found {found}, but its image has {expected}{turned}; export the mask at the size"
             " of its image."
         )
-    return _sharpened(Stored(values, coloured), decoded.lossy, str(path))
+    return _sharpened(stored._replace(values=values), decoded.lossy, str(path))
 
 
 def _sharpened(stored: Stored, lossy: bool, name: str) -> Stored:
@@ -296,31 +302,70 @@ def _is_black_white(found: Array) -> bool:
     return bool(found.size) and bool(np.isin(found, (0, WHITE)).all())
 
 
-def _one_channel(values: Array, name: str, lossy: bool) -> tuple[Array, bool]:
-    """(H, W), (H, W, 2 to 4) to (H, W), and whether colours were numbered for it.
+def _of_palette(decoded: Decoded, name: str) -> Stored:
+    """The numbers of a palette image, or what its colours stand for: black and white are a binary mask in
+    whatever order they come, and black is the background wherever it stands."""
+    assert decoded.palette is not None
+    indices, used = decoded.array, present_values(decoded.array)
+    palette: Array = np.zeros((max(len(decoded.palette), int(used[-1]) + 1), 3), dtype=np.uint8)
+    palette[: len(decoded.palette)] = decoded.palette
+    black, white = (palette == 0).all(axis=1), (palette == WHITE).all(axis=1)
+    first = bool(black[used[0]]) and used[0] == 0
+    if (black | white)[used].all():
+        # The white of a palette with further colours is a class, if it has the number of one.
+        is_class = first and not (black | white).all() and used[-1] < MAX_CLASSES
+        return Stored(indices if is_class else (white[indices] * WHITE).astype(np.uint8))
+    if black[used].any() and not first:
+        return _one_channel(decoded._replace(array=palette[indices], palette=None), name)
+    return Stored(indices, colours=_numbered(palette[used][None])[0])
+
+
+def _numbered(colours: Array) -> Array:
+    """Colours, unsigned integers of up to 16 bits (H, W, C), as one number each, int64 (H, W), black 0."""
+    numbers = np.zeros(colours.shape[:2], dtype=np.int64)
+    for channel in range(colours.shape[2]):
+        numbers = (numbers << 8 * colours.dtype.itemsize) | colours[..., channel]
+    return numbers
+
+
+def _without_alpha(decoded: Decoded, name: str) -> Array:
+    """The channels of a mask, (H, W, 1 to 3). Raises MaskError for transparency that holds the mask, and for
+    further channels that are none."""
+    values = decoded.array
+    if values.shape[2] not in (2, 4):
+        return values
+    colours, last = values[..., :-1], values[..., -1]
+    even = last.min() == last.max()
+    if decoded.alpha:
+        if not even and (colours == colours[:1, :1]).all():
+            raise MaskError(
+                f"mask {name}: only the transparency (alpha) varies, expected ids in the pixels; save it as a"
+                " gray PNG without alpha."
+            )
+        return colours
+    if (values == values[..., :1]).all() or (even and (values.shape[2] == 4 or last.max() > 0)):
+        return colours
+    raise MaskError(
+        f"mask {name}: found {values.shape[2]} channels, none marked as transparency, expected one number a"
+        " pixel; if each channel shows one class, save class ids 0, 1, 2, ... as a gray PNG."
+    )
+
+
+def _one_channel(decoded: Decoded, name: str) -> Stored:
+    """(H, W), (H, W, 1 to 4) to (H, W), and whether colours were numbered for it.
     An alpha channel must hold nothing of its own."""
-    if values.ndim == 2:
-        return values, False
-    colours = values if values.shape[2] == 3 else values[..., :-1]
-    if (
-        values.shape[2] != 3
-        and (colours == colours[:1, :1]).all()
-        and values[..., -1].min() != values[..., -1].max()
-    ):
-        raise MaskError(
-            f"mask {name}: only the transparency (alpha) varies, expected ids in the pixels; save it as a"
-            " gray PNG without alpha."
-        )
+    lossy = decoded.lossy
+    if decoded.array.ndim == 2:
+        return Stored(decoded.array)
+    colours = _without_alpha(decoded, name)
     if (colours == colours[..., :1]).all():
-        return colours[..., 0], False
+        return Stored(colours[..., 0])
     if lossy and np.ptp(colours.astype(np.int16), axis=2).max() <= GRAYISH:
-        return colours[..., 1], False  # gray saved in the colours of JPEG
+        return Stored(colours[..., 1])  # gray saved in the colours of JPEG
     if colours.dtype.kind == "u" and colours.dtype.itemsize <= 2 and not lossy:
-        numbers = np.zeros(colours.shape[:2], dtype=np.int64)
-        for channel in range(colours.shape[2]):
-            numbers = (numbers << 8 * colours.dtype.itemsize) | colours[..., channel]
+        numbers = _numbered(colours)
         if len(np.unique(numbers)) <= numbers.size / PIXELS_PER_COLOUR:
-            return numbers, True
+            return Stored(numbers, coloured=True)
     cause = "; JPEG is lossy and blends colours" if lossy else ""
     raise MaskError(
         f"mask {name}: found colours{cause}, expected one number a pixel; save class ids 0, 1, 2, ... as a"

@@ -16,6 +16,8 @@ FEW_CLASSES = 8
 SURE = 0.9
 """Share of the numbers that must be one connected piece each to be objects;
 a few are cut in two by others."""
+HALF = 0.5
+"""Share of the numbers in one piece from which on it is asked."""
 USUAL = 0.8
 """Share of the masks in which numbers touch from which on they are regions side by side."""
 ENOUGH = 3
@@ -29,7 +31,7 @@ class Verdict(StrEnum):
 
     OBJECTS = "objects"
     CLASSES = "classes"
-    CLASSES_PERHAPS = "classes, but each is one piece in each mask"
+    CLASSES_PERHAPS = "classes, but most are one piece in each mask"
 
 
 class _Seen(NamedTuple):
@@ -52,15 +54,23 @@ def judge(contents: Sequence[Content], background: int = 0) -> Verdict:
     masks = [seen for content in contents if len(seen := _seen(content, background)) > 1]
     masks = _without_borders(masks)
     numbers = [one for mask in masks for one in mask]
-    if (
-        not numbers
-        or min(one.number for one in numbers) < 0
-        or np.mean([one.whole for one in numbers]) < SURE
-    ):
+    if not numbers:
+        return _of_single_numbers(contents, background)
+    if min(one.number for one in numbers) < 0:
         return Verdict.CLASSES
+    whole = float(np.mean([one.whole for one in numbers]))
+    if whole < SURE:  # objects may be cut in two, by others or by a line
+        return Verdict.CLASSES_PERHAPS if whole >= HALF else Verdict.CLASSES
     if len({one.number for one in numbers}) > FEW_CLASSES:
         return Verdict.OBJECTS
     return Verdict.OBJECTS if _few_objects(masks) else Verdict.CLASSES_PERHAPS
+
+
+def _of_single_numbers(contents: Sequence[Content], background: int) -> Verdict:
+    """Of masks that hold one number each: where these differ they may number an object each."""
+    marked = [set(content.numbers.tolist()) - {0, background} for content in contents]
+    alone = all(len(numbers) <= 1 for numbers in marked)
+    return Verdict.CLASSES_PERHAPS if alone and len(set.union(set(), *marked)) > 1 else Verdict.CLASSES
 
 
 def _few_objects(masks: list[list[_Seen]]) -> bool:
@@ -113,17 +123,17 @@ def _seen(content: Content, background: int) -> list[_Seen]:
 def _without_borders(masks: list[list[_Seen]]) -> list[list[_Seen]]:
     """The masks without one number that surrounds the others in all of them, as a border between touching
     cells does."""
-    common = set.intersection(*({one.number for one in mask} for mask in masks)) if masks else set()
-    for number in sorted(common):
+    around = [
+        {one.number for one in mask if one.neighbours >= SURE * (len(mask) - 1)} for mask in masks
+    ]  # first, as masks may hold thousands of numbers
+    for number in sorted(set.intersection(*around) if around else set()):
         borders = [one for mask in masks for one in mask if one.number == number]
         rest = [
             [one._replace(neighbours=one.neighbours - 1) for one in mask if one.number != number]
             for mask in masks
         ]
-        around = all(one.neighbours >= SURE * len(mask) for one, mask in zip(borders, rest, strict=True))
         if (
-            around
-            and not all(one.whole for one in borders)
+            not all(one.whole for one in borders)
             and len({tuple(one.number for one in mask) for mask in rest}) > 1
         ):
             return [mask for mask in rest if len(mask) > 1]

@@ -2,7 +2,7 @@
 
 import io
 import logging
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import tifffile
@@ -23,6 +23,27 @@ _LOSSY = (6, 7, 22610, 33003, 33004, 33005, 34712, 34892, 50001, 50002)
 _ORIENTATION_TAG = 274
 _REMEDY = "export single planes, or save channels of one image as RGB or as an ImageJ composite"
 
+_ALPHA = (1, 2)
+"""Kinds of extra samples that are transparency; 0 is a channel that nothing is said of."""
+_WRITTEN_BY_PYTHON = "tifffile.py"
+"""What this library calls itself in the files that it writes."""
+
+
+class Decoded(NamedTuple):
+    """What an image file of any format holds, and what was not certain in reading it."""
+
+    array: Array
+    """(H, W) or (H, W, C) in its own dtype, as displayed."""
+    lossy: bool = False
+    """The format changes values a little (JPEG, also within a TIFF)."""
+    assumed: str = ""
+    """What the file does not say and was taken for granted, in words; empty if nothing was."""
+    alpha: bool = False
+    """The last channel is transparency; only where stored numbers are asked for, else it is gone."""
+    palette: Array | None = None
+    """uint8 (n, 3), red, green and blue of the numbers 0, 1, ...; only where stored numbers are asked for."""
+
+
 # The library warns of each tag that it does not like;
 # who sets up a log gets these lines, a terminal does not.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -40,11 +61,9 @@ def read_header(stream: BinaryIO, name: str) -> tuple[int, int, object, int]:
         return height, width, tag.value if tag else 1, -(-series.nbytes // max(1, height * width))
 
 
-def read_pixels(data: bytes, name: str, stored: bool) -> tuple[Array, bool, str]:
-    """The image of a TIFF as stored, (H, W) or (H, W, C); whether its compression may have changed values;
-    and what was assumed.
+def read_pixels(data: bytes, name: str, stored: bool) -> Decoded:
+    """The image of a TIFF as it is stored, not turned. `stored` as in `images.decode_raw`.
 
-    `stored` as in `images.decode_raw`.
     Raises ImageError for a stack, colour spaces and numbers that are not understood.
     """
     with _open(io.BytesIO(data)) as tiff:
@@ -67,11 +86,17 @@ def read_pixels(data: bytes, name: str, stored: bool) -> tuple[Array, bool, str]
             array, photometric = array.view(np.uint8), 1
         elif array.dtype == bool:  # one bit: black and white as displayed, for masks too
             array, photometric = np.logical_xor(array, photometric == 0).view(np.uint8), 1
-        assumed = _assumed(series, array)
+        if _are_planes(page):
+            photometric = 1
+        assumed = _assumed(series, array, photometric)
+        palette = None
+        if stored and photometric == 3 and page.colormap is not None and array.ndim == 2:
+            palette = (np.moveaxis(np.asarray(page.colormap), 0, 1) >> 8).astype(np.uint8)
+        alpha = array.ndim == 3 and array.shape[2] in (2, 4) and _has_alpha(page)
         # ImageJ shows its 8-bit masks (foreground 255) as white-is-zero: their number counts, not the display
         if not stored:
-            array = _displayed(array, photometric, page, name)
-        return array, int(page.compression) in _LOSSY, assumed
+            array, alpha = _displayed(array, photometric, page, name), False
+        return Decoded(array, int(page.compression) in _LOSSY, assumed, alpha, palette)
 
 
 def _open(stream: BinaryIO) -> tifffile.TiffFile:
@@ -132,11 +157,32 @@ def _axes(tiff: tifffile.TiffFile, name: str) -> tuple[str, tuple[int, ...]]:
     return axes, shape
 
 
-def _assumed(series: tifffile.TiffPageSeries, array: Array) -> str:
+def _are_planes(page: tifffile.TiffPage) -> bool:
+    """Whether an array of a few planes, written by Python without a word of what they are, calls itself
+    red, green and blue: the library does so for any three or four."""
+    separate = int(page.planarconfig or 1) == 2
+    return separate and int(page.photometric) == 2 and page.software == _WRITTEN_BY_PYTHON
+
+
+def _has_alpha(page: tifffile.TiffPage) -> bool:
+    """Whether the last channel says that it is transparency."""
+    extra = page.extrasamples
+    return bool(extra) and int(extra[-1]) in _ALPHA and not _are_planes(page)
+
+
+def _assumed(series: tifffile.TiffPageSeries, array: Array, photometric: int) -> str:
     """What is taken for granted of several planes that neither a named axis nor a colour space calls
-    channels; empty for all others."""
-    said = "C" in series.axes or int(series.keyframe.photometric) in (2, 6)
-    if array.ndim == 2 or said:
+    channels, and of a fourth beside colours; empty for all others."""
+    if array.ndim == 2:
+        return ""
+    if photometric in (2, 6):
+        unsaid = array.shape[2] == 4 and not _has_alpha(series.keyframe)
+        return (
+            "a fourth channel beside red, green and blue that does not say what it is, and is left out"
+            if unsaid
+            else ""
+        )
+    if "C" in series.axes:
         return ""
     return (
         f"{array.shape[2]} planes that do not say what they are, read as channels of one image; if they are a"
@@ -154,7 +200,9 @@ def _displayed(array: Array, photometric: int, page: tifffile.TiffPage, name: st
             if array.dtype.kind == "f"
             else _inverted(array, page.bitspersample)
         )
-    return array if array.ndim == 2 else _three_channels(array, bool(page.extrasamples), name)
+    return (
+        array if array.ndim == 2 else _three_channels(array, photometric in (2, 6) or _has_alpha(page), name)
+    )
 
 
 def _inverted(array: Array, bits: int) -> Array:
@@ -162,9 +210,10 @@ def _inverted(array: Array, bits: int) -> Array:
     return ~array if array.dtype.kind == "i" else (2**bits - 1 - array.astype(np.uint64)).astype(array.dtype)
 
 
-def _three_channels(array: Array, alpha: bool, name: str) -> Array:
-    """(H, W, 2 to 4) to (H, W) or (H, W, 3): alpha goes; two fluorescence channels get an empty third."""
-    if alpha and array.shape[2] in (2, 4):
+def _three_channels(array: Array, extra: bool, name: str) -> Array:
+    """(H, W, 2 to 4) to (H, W) or (H, W, 3): what is `extra`, transparency or a fourth channel beside
+    colours, goes; two fluorescence channels get an empty third."""
+    if extra and array.shape[2] in (2, 4):
         array = array[..., :-1]
     if array.shape[2] == 4 and array[..., 3].min() == array[..., 3].max():
         array = array[..., :3]

@@ -26,7 +26,7 @@ INVERTED: dict[str, Callable[[Numbers], Content]] = {
     "white": lambda mask: ((mask == 0) * 255).astype(np.uint8),
     "ids": lambda mask: (mask == 0).astype(np.uint8),
     "Boolean TIFF": lambda mask: bytes_of(mask == 0),
-    "palette": lambda mask: palette(mask == 0, [255, 0, 0, 0, 0, 0]),
+    "palette": lambda mask: palette(mask == 0, [0, 0, 0, 255, 0, 0]),
     "black and white palette": lambda mask: palette(mask == 0, [0, 0, 0, 255, 255, 255]),
     "1 and 2": lambda mask: np.where(mask > 0, 1, 2).astype(np.uint8),
     "object numbers, background 1": lambda mask: np.where(mask > 0, mask + 1, 1).astype(np.uint8),
