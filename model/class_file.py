@@ -10,6 +10,7 @@ from pathlib import Path
 from model.files import write_bytes
 
 NAME = "classes.json"
+MEANINGS = CLASSES, OBJECTS = "classes", "objects"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class ClassFile:
 def write_class_file(folder: Path, labels: Sequence[str], *, objects: bool = False) -> None:
     """Say what the masks of a folder hold."""
     classes = [{"id": number, "name": name} for number, name in enumerate(labels, start=1)]
-    content = {"numbers": "objects" if objects else "classes", "classes": classes}
+    content = {"numbers": OBJECTS if objects else CLASSES, "classes": classes}
     write_bytes(folder / NAME, json.dumps(content, indent=1, ensure_ascii=False).encode())
 
 
@@ -34,9 +35,12 @@ def read_class_file(folder: Path) -> ClassFile | None:
     try:
         content = json.loads((folder / NAME).read_text())
         classes = {int(each["id"]): str(each["name"]) for each in content["classes"]}
+        classes.pop(0, None)  # the background, which others name as well
+        if content["numbers"] not in MEANINGS:
+            return None
         if sorted(classes) != list(range(1, len(classes) + 1)):
             return None
         labels = tuple(classes[number] for number in sorted(classes))
-        return ClassFile(labels, content["numbers"] == "objects")
-    except (OSError, ValueError, KeyError, TypeError):
+        return ClassFile(labels, content["numbers"] == OBJECTS)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

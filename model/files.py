@@ -11,13 +11,17 @@ from typing import IO
 
 from model.errors import OutputError
 
+SHOWN = 40
+"""Signs of a file's name in that of the unfinished file beside it."""
+
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[IO[bytes]]:
     """Open a binary file beside `path` that takes its place when the block ends well, and is removed when it
     does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    # A name may be as long as the file system takes; only the first signs of it are needed.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:SHOWN]}-", dir=path.parent)
     beside = Path(name)
     try:
         os.close(descriptor)

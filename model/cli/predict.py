@@ -11,8 +11,9 @@ import typer
 
 from model.cli.progress_bar import ProgressBar
 from model.cli.terminal import console, handle_errors, print_err
+from model.data.examination import assumed_notes
 from model.data.folders import Files, find_files, passed_over_notes, shorten, subfolder_notes
-from model.data.images import decode_shrunk, normalise, read_bytes
+from model.data.images import decode_to_size, normalise, read_bytes
 from model.errors import ImageError, MaskError, ModelError, OutputError, PoolError
 from model.export.folder import PREDICTION, ExportFolder
 from model.export.mask_format import HELP, MaskFormat
@@ -59,12 +60,15 @@ def predict_command(
             raise PoolError(f"{images}: no images found; check the folder.")
         about = {"what": f"masks of {images.resolve()}", "model": saved_digest(model)}
         problems = [message for _, message in found.problems]
+        assumed: dict[str, str] = {}
         with ExportFolder(out, about, class_names(segmenter), mask_format, force=force) as folder:
             if folder.resumed:
                 print_err(f"Goes on: {folder.resumed} of {len(found.by_stem)} masks are done.")
             with ProgressBar(console) as bar:
                 line, before = bar.add_task("Drawing masks", total=None), folder.resumed
-                for done, problem in enumerate(_write_masks(segmenter, model, found, folder), start=1):
+                for done, problem in enumerate(
+                    _write_masks(segmenter, model, found, folder, assumed), start=1
+                ):
                     problems += [problem] if problem else []
                     if done >= before:
                         bar.report(line, done, len(found.by_stem))
@@ -72,6 +76,8 @@ def predict_command(
             if not written:
                 raise PoolError(f"{images}: none of the images is usable; the first problem: {problems[0]}")
             report_moved(out, folder.finish())
+        for note in assumed_notes(assumed):
+            print_err(note)
         for message in problems:
             print_err(f"Left out: {message}", style="yellow")
         print_err(f"Written: {written} masks in {out}, and index.csv, which lists them.")
@@ -87,8 +93,11 @@ def report_moved(out: Path, moved: list[str]) -> None:
         )
 
 
-def _write_masks(segmenter: Segmenter, model: Path, found: Files, folder: ExportFolder) -> Iterator[str]:
-    """What is wrong with each image in turn; "" for those whose mask is written."""
+def _write_masks(
+    segmenter: Segmenter, model: Path, found: Files, folder: ExportFolder, assumed: dict[str, str]
+) -> Iterator[str]:
+    """What is wrong with each image in turn; "" for those whose mask is written.
+    Notes what is `assumed` in reading them, by their names."""
     side = working_side(segmenter)
     version = str(segmenter.record.get("name") or model.resolve().name)
     for stem, path in found.by_stem.items():
@@ -96,7 +105,7 @@ def _write_masks(segmenter: Segmenter, model: Path, found: Files, folder: Export
             status = path.stat()
             fingerprint = digest(status.st_size, status.st_mtime_ns)
             if not folder.is_done(stem, fingerprint):
-                small, size = decode_shrunk(read_bytes(path), str(path), side)
+                small, size, assumed[found.name(stem)] = decode_to_size(read_bytes(path), str(path), side)
                 mask = predict_mask(segmenter, normalise(small, name=str(path)), size=size)
                 row = {
                     "source": PREDICTION,

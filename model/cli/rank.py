@@ -97,8 +97,6 @@ def rank_command(
                     on_file=lambda done, total: bar.report(part, done, total),
                 ),
             )
-            for _, message in pool.problems:
-                print_err(f"Left out: {message}", style="yellow")
             describe_pool(pool)
             if chosen.needs_labels and not pool.labelled:
                 raise TooFewLabelsError(

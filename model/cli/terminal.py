@@ -21,7 +21,9 @@ console = Console(stderr=True, markup=False, highlight=False)
 
 
 def describe_pool(pool: Pool) -> None:
-    """Tell what was found in a pool, and what looks odd."""
+    """Tell what was left out of a pool, how it was read, and what looks odd."""
+    for _, message in pool.problems:
+        print_err(f"Left out: {message}", style="yellow")
     for note in pool.notes:
         print_err(note)
     for _, message in pool.warnings:

@@ -1,8 +1,10 @@
 """What a scan remembers of an image file and of its mask: not their pixels."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.data.folders import shorten
 from model.data.images import decode, normalise, read_bytes, shrink
 from model.data.lru_cache import ByteCache
 from model.data.mask_content import Content, describe_content
@@ -12,6 +14,15 @@ from model.hashing import digest
 
 Size = tuple[int, int]
 Note = tuple[str, str]
+
+
+def assumed_notes(assumed: Mapping[str, str]) -> list[str]:
+    """What was taken for granted of images, by their names: a line for each kind."""
+    lines = []
+    for kind in sorted(set(assumed.values()) - {""}):
+        names = [name for name, each in assumed.items() if each == kind]
+        lines.append(f"{len(names)} images ({shorten(names)}) hold {kind}.")
+    return lines
 
 
 @dataclass
@@ -30,6 +41,8 @@ class Pair:
     """(height, width) of the image as displayed."""
     assumed: str = ""
     """See `images.Decoded`."""
+    only_image_turned: bool = False
+    """The image was turned as its file says, and the file of its mask says nothing."""
     content: Content | None = None
     """Of the mask; None without a usable one."""
     problem: Note | None = None
@@ -48,6 +61,7 @@ class Pair:
             )
             if self.mask_path is not None:
                 stored = read_stored(self.mask_path, shape=self.size)
+                self.only_image_turned = decoded.turned and not stored.turned
                 self.content = describe_content(
                     stored.values,
                     closely=closely,

@@ -82,8 +82,8 @@ def _add(files: Files, folder: Path, seen: set[Path], subfolders: bool) -> None:
     for stem, paths in by_stem.items():
         if len(paths) > 1:
             message = (
-                f"{folder}: {paths[0].name} and {paths[1].name} share a name, expected one file each; rename"
-                " or remove one."
+                f"{folder}: {paths[0].name} and {paths[1].name} share a name{_twins(paths)}, expected one"
+                " file each; rename or remove one."
             )
             if not inside:
                 raise PoolError(message)
@@ -98,6 +98,12 @@ def _add(files: Files, folder: Path, seen: set[Path], subfolders: bool) -> None:
         if path.name.lower() not in SYSTEM_FOLDERS and path.resolve() not in seen:
             seen.add(path.resolve())
             _add(files, path, seen, subfolders)
+
+
+def _twins(paths: list[Path]) -> str:
+    """What tells two names apart that look the same."""
+    alike = len({unicodedata.normalize("NFC", path.name) for path in paths[:2]}) == 1
+    return " (the same letters, written by other signs: Unicode NFC and NFD)" if alike else ""
 
 
 def _entries(files: Files, folder: Path) -> list[Path]:

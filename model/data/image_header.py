@@ -95,7 +95,7 @@ def read_header(stream: BinaryIO, name: str) -> Header:
             # where it stands in front, `info` has it already.
             exif = image.getexif() if kind != "PNG" or "exif" in image.info else {}
             bits = start[24] if kind == "PNG" else 8
-            frames = getattr(image, "n_frames", 1) if kind == "WEBP" else 1
+            frames = getattr(image, "n_frames", 1) if kind in ("WEBP", "PNG") else 1
             memory = 16 if kind == "WEBP" or (bits == 16 and len(image.getbands()) > 1) else BYTES_A_PIXEL
             header = Header(
                 kind,
@@ -117,7 +117,7 @@ def read_header(stream: BinaryIO, name: str) -> Header:
         raise ImageError(
             f"{name}: found {found}, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF."
         ) from error
-    if frames > 1 and header.kind == "WEBP":
+    if frames > 1:
         raise ImageError(
             f"{name}: found an animation of {frames} pictures, expected one; export each picture as a file of"
             " its own."

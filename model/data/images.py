@@ -7,6 +7,7 @@ displayed: EXIF and TIFF orientation tags are applied before anyone sees the arr
 """
 
 import io
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from model.data import tiff
 from model.data.image_header import MIN_SIDE, Header, check_size, explain, read_header, unreadable
 from model.data.tiff import Decoded
 from model.errors import ImageError
+
+# Of transparency in a palette, which is not looked at.
+warnings.filterwarnings("ignore", "Palette images with Transparency", UserWarning, "PIL")
 
 BLOCK_PIXELS = 1 << 22
 """Pixels of a large image that are worked on at once, 4 million: as many as an image of 2048 x 2048 has."""
@@ -88,7 +92,8 @@ def decode(data: bytes, name: str, *, stored: bool = False) -> Decoded:
             f"{name}: {bad} values are NaN or infinite, expected finite intensities; replace them and save"
             " the image again."
         )
-    return decoded._replace(array=np.ascontiguousarray(_orient(array, header.orientation)))
+    turned = np.ascontiguousarray(_orient(array, header.orientation))
+    return decoded._replace(array=turned, turned=header.orientation != 1)
 
 
 def working_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
@@ -120,8 +125,15 @@ def decode_shrunk(data: bytes, name: str, max_side: int | None) -> tuple[Array, 
 
     Raises as `decode_raw`.
     """
-    raw = decode_raw(data, name)
-    return shrink(raw, max_side), (raw.shape[0], raw.shape[1])
+    small, size, _ = decode_to_size(data, name, max_side)
+    return small, size
+
+
+def decode_to_size(data: bytes, name: str, max_side: int | None) -> tuple[Array, tuple[int, int], str]:
+    """As `decode_shrunk`, and what was assumed in reading the image, in words."""
+    decoded = decode(data, name)
+    height, width = decoded.array.shape[:2]
+    return shrink(decoded.array, max_side), (height, width), decoded.assumed
 
 
 def shrink(raw: Array, max_side: int | None) -> Array:

@@ -117,6 +117,12 @@ def as_stated(
     """Classes and options as a folder's classes.json states them where a user says nothing, and a note of
     it."""
     stated = read_class_file(masks_dir) if masks_dir is not None else None
+    if stated is None and masks_dir is not None and (masks_dir / NAME).exists():
+        note = (
+            f"{NAME} beside the masks is passed over: expected what an export writes,"
+            ' {"numbers": "classes" or "objects", "classes": [{"id": 1, "name": ...}, ...]}.'
+        )
+        return classes, options, [note]
     if stated is None or classes is not None or options.meaning is not Meaning.AUTO:
         return classes, options, []
     meaning = Meaning.OBJECTS if stated.objects else Meaning.CLASSES

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from model.data.folders import shorten
+from model.data.folders import SHOWN, shorten
 from model.data.mask_coding import ALL, Coding, MaskOptions
 from model.data.mask_content import Content
 
 HALF = 0.55
 """Share of the pixels in one number from which on it is asked whether that is the background."""
+MOST_OF_THEM = 0.8
+"""Share of the masks up to which those that mark more than half are named, as the others need no change."""
 NEARLY_ALL = 0.85
 """Share of the pixels in all numbers together from which on it is asked."""
 THIN = 0.02
@@ -47,6 +49,8 @@ def share_warnings(contents: Mapping[str, Content], coding: Coding, options: Mas
     largest = {name: _largest(content, coding.background) for name, content in plain.items()}
     mean = float(np.mean(list(shares.values())))
     if np.mean([share for _, share in largest.values()]) > HALF or mean > NEARLY_ALL:
+        most = [name for name, share in shares.items() if share > HALF]
+        some = len(most) <= MOST_OF_THEM * len(plain)
         numbers = {number for number, _ in largest.values()}
         alone = float(np.mean([share for _, share in largest.values()]))
         one = (
@@ -59,23 +63,23 @@ def share_warnings(contents: Mapping[str, Content], coding: Coding, options: Mas
             if len(plain) == 1
             else f"The masks mark {mean:.0%} of the pixels on average"
         )
+        if some:
+            who = f"{len(most)} of {len(plain)} masks ({shorten(most)}) mark more than half of their pixels"
+            one = ""
         return [
             f"{who} as foreground{one}. Where objects are dense, all is well; if it is the background that is"
-            f" marked (inverted masks): --invert-masks {ALL}."
+            f" marked{' there' if some else ''} (inverted masks): {_remedy(most if some else [ALL])}."
         ]
     odd = [name for name in shares if _unlike_others(name, shares)]
     if not odd:
         return []
-    remedy = " ".join(f"--invert-masks {_quoted(name)}" for name in odd[:3]) + (
-        " and so on" if len(odd) > 3 else ""
-    )
     marked, others = (
         np.mean([shares[name] for name in odd]),
         np.mean([share for name, share in shares.items() if name not in odd]),
     )
     return [
         f"{shorten(odd)}: {marked:.0%} of the pixels are marked as foreground, in the other masks"
-        f" {others:.0%}. If background and objects are exchanged there (inverted): {remedy}."
+        f" {others:.0%}. If background and objects are exchanged there (inverted): {_remedy(odd)}."
     ]
 
 
@@ -118,6 +122,12 @@ def _unlike_others(name: str, shares: Mapping[str, float]) -> bool:
         return False
     usual = float(np.median(others))
     return 2 * abs(1 - shares[name] - usual) < abs(shares[name] - usual)
+
+
+def _remedy(names: list[str]) -> str:
+    """The options that invert some masks."""
+    listed = " ".join(f"--invert-masks {_quoted(name)}" for name in names[:SHOWN])
+    return listed + (" and so on" if len(names) > SHOWN else "")
 
 
 def _quoted(name: str) -> str:

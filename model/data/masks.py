@@ -41,6 +41,8 @@ class Stored(NamedTuple):
     red, green and blue written side by side, so that black is 0."""
     blurred: str = ""
     """Why black and white was made of it, in words; empty if it was not."""
+    turned: bool = False
+    """The file says itself how its image is turned."""
     colours: Array | None = None
     """Of a palette whose numbers are kept: the colour of each of the different numbers, ascending, (n,), as
     in `coloured`."""
@@ -95,7 +97,7 @@ def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> St
             f"mask {path}: found {found}, but its image has {expected}{turned}; export the mask at the size"
             " of its image."
         )
-    return _sharpened(stored._replace(values=values), decoded.lossy, str(path))
+    return _sharpened(stored._replace(values=values, turned=decoded.turned), decoded.lossy, str(path))
 
 
 def _sharpened(stored: Stored, lossy: bool, name: str) -> Stored:
@@ -109,6 +111,7 @@ def _sharpened(stored: Stored, lossy: bool, name: str) -> Stored:
         return Stored(
             (foreground * WHITE).astype(np.uint8),
             blurred="in a lossy format (JPEG, WebP)" if lossy else "with gray edges",
+            turned=stored.turned,
         )
     if lossy:
         raise MaskError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model.arrays import Array
-from model.data.examination import Note, Pair, Size
+from model.data.examination import Note, Pair, Size, assumed_notes
 from model.data.folders import (
     EXTENSIONS,
     Files,
@@ -335,10 +335,10 @@ def _blurred(usable: dict[str, Pair]) -> list[str]:
 
 
 def _assumed(usable: dict[str, Pair]) -> list[str]:
-    """What was taken for granted of images, a line for each kind."""
-    kinds = sorted({pair.assumed for pair in usable.values() if pair.assumed})
-    lines = []
-    for kind in kinds:
-        names = [image_id for image_id, pair in usable.items() if pair.assumed == kind]
-        lines.append(f"{len(names)} images ({shorten(names)}) hold {kind}.")
-    return lines
+    """What was taken for granted of images and of how masks lie on them."""
+    turned = [image_id for image_id, pair in usable.items() if pair.only_image_turned]
+    told = (
+        f"{len(turned)} images ({shorten(turned)}) are turned by their EXIF orientation, their masks are not:"
+        " these are taken as drawn on the image as displayed."
+    )
+    return assumed_notes({name: pair.assumed for name, pair in usable.items()}) + [told] * bool(turned)

@@ -40,6 +40,8 @@ class Decoded(NamedTuple):
     """What the file does not say and was taken for granted, in words; empty if nothing was."""
     alpha: bool = False
     """The last channel is transparency; only where stored numbers are asked for, else it is gone."""
+    turned: bool = False
+    """It was turned or mirrored to be as displayed."""
     palette: Array | None = None
     """uint8 (n, 3), red, green and blue of the numbers 0, 1, ...; only where stored numbers are asked for."""
 
@@ -96,7 +98,7 @@ def read_pixels(data: bytes, name: str, stored: bool) -> Decoded:
         # ImageJ shows its 8-bit masks (foreground 255) as white-is-zero: their number counts, not the display
         if not stored:
             array, alpha = _displayed(array, photometric, page, name), False
-        return Decoded(array, int(page.compression) in _LOSSY, assumed, alpha, palette)
+        return Decoded(array, int(page.compression) in _LOSSY, assumed, alpha, palette=palette)
 
 
 def _open(stream: BinaryIO) -> tifffile.TiffFile:

@@ -25,6 +25,8 @@ BLENDING = 3
 FEW = 3
 """Different values between black and white from which on they are blended edges;
 one or two are classes of their own."""
+FLAT = 0.1
+"""Share of the pixels that must lie in areas of one number; in an image hardly any do."""
 UNIFORM = 0.1
 """Share of the pixels between black and white that may lie in areas of one number;
 in classes and numbered objects most do."""
@@ -43,11 +45,14 @@ def find_foreground(values: Array, *, lossy: bool) -> Array | None:
     if low > NEAR or high < 255 - NEAR:
         return None
     between = (values > 0) & (values < 255)
-    if not lossy and (
-        len(np.unique(values[between])) < FEW
-        or between[_spread(values, 3) == 0].sum() > UNIFORM * between.sum()
-    ):
-        return None
+    if not lossy:
+        flat = _spread(values, 3) == 0
+        if (
+            len(np.unique(values[between])) < FEW
+            or between[flat].sum() > UNIFORM * between.sum()
+            or flat.mean() < FLAT
+        ):
+            return None
     clearly = (values > NEAR) & (values < 255 - NEAR)
     if clearly[_spread(values, 5 if lossy else 3) <= (EVEN if lossy else 0)].any():
         return None

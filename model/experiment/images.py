@@ -63,14 +63,32 @@ def read_pool(
     split = Split.read(split_path)
     missing = sorted({*split.pool, *split.test} - set(pool.labelled))
     if missing:
-        problem = dict(pool.problems).get(missing[0], "there is no usable image with a mask of that name")
+        problem = dict(pool.problems).get(missing[0], _no_image(missing[0], pool))
         raise PoolError(
             f"{len(missing)} images of {split_path} cannot be used in {data}; the first is {missing[0]}:"
             f" {problem}"
         )
-    if pool.blank.issuperset(split.pool):
-        raise PoolError(
-            f"None of the {len(split.pool)} pool images of {split_path} has a mask in {data} that marks any"
-            " foreground, expected at least one; check that the masks hold 0/255 or class ids."
-        )
+    for names, what in ((split.pool, "pool"), (split.test, "test")):
+        if pool.blank.issuperset(names):
+            raise PoolError(
+                f"None of the {len(names)} {what} images of {split_path} has a mask in {data} that marks any"
+                " foreground, expected at least one; check that the masks hold 0/255 or class ids."
+            )
     return pool
+
+
+def _no_image(name: str, pool: Pool) -> str:
+    """Why an image of a split is not among those with a mask."""
+    if name in pool.ids:
+        return "it has no mask of its name"
+    stem = unicodedata.normalize("NFC", Path(name).with_suffix("").as_posix())
+    alike = {unicodedata.normalize("NFC", known): known for known in pool.ids}
+    if unicodedata.normalize("NFC", name) in alike:
+        return (
+            "the file is called so, but writes a letter with an accent by other signs (Unicode NFC or NFD);"
+            " copy its name from the list of files"
+        )
+    found = next((known for known in pool.ids if Path(known).with_suffix("").as_posix() in (stem, name)), "")
+    if found:
+        return f"the file is called {found}, expected its name with the extension"
+    return "there is no usable image with a mask of that name"

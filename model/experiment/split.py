@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ class Split:
     def read(cls, path: Path) -> Split:
         """Read {"pool": [...], "test": [...]}. Raises PoolError when it cannot be used."""
         try:
-            split = pydantic.TypeAdapter(cls).validate_json(path.read_bytes())
+            split = pydantic.TypeAdapter(cls).validate_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
         except (OSError, pydantic.ValidationError) as error:
             found = str(error) if isinstance(error, OSError) else describe(error)
             raise PoolError(

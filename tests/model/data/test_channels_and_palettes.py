@@ -1,0 +1,151 @@
+"""What is in the channels and palettes of files is never taken for something else without a word."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from model.arrays import Array
+from model.data.images import read_raw
+from model.data.mask_coding import MaskOptions, Meaning
+from model.data.masks import read_stored
+from model.data.pool import scan
+from model.errors import ImageError, MaskError
+from tests.model.data.lab_files import (
+    VARYING,
+    Content,
+    Numbers,
+    folder,
+    foreground_agrees,
+    palette,
+    scattered,
+)
+from tests.model.data.noise import noise
+
+BLACK, WHITE, RED, GREEN, YELLOW = [0, 0, 0], [255, 255, 255], [255, 0, 0], [0, 255, 0], [255, 255, 0]
+TWO_CLASSES = [scattered(seed, 3) for seed in range(4)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"imagej": True, "metadata": {"axes": "CYX"}},
+        {"ome": True, "metadata": {"axes": "CYX"}, "photometric": "minisblack"},
+        {"photometric": "minisblack", "planarconfig": "separate"},
+    ],
+)
+@pytest.mark.parametrize("count", [2, 4])
+def test_channels_of_a_mask_that_are_no_transparency_are_refused(
+    tmp_path: Path, options: dict[str, object], count: int
+) -> None:
+    """A class for each channel, for one: none of them is dropped as if it were transparency."""
+    classes = np.stack([(VARYING[1] == number + 1) * 255 for number in range(count)]).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", classes, **options)  # type: ignore[arg-type]
+    with pytest.raises(MaskError, match=f"{count} channels"):
+        read_stored(tmp_path / "a.tif")
+
+
+def test_transparency_that_says_so_and_a_channel_that_holds_nothing_go(tmp_path: Path) -> None:
+    mask = (VARYING[0] > 0).astype(np.uint8) * 255
+    opaque = np.full_like(mask, 255)
+    Image.fromarray(np.dstack([mask, noise(*mask.shape)]), "LA").save(tmp_path / "a.png")
+    Image.fromarray(np.dstack([mask, mask, mask, noise(*mask.shape)]), "RGBA").save(tmp_path / "b.png")
+    rgba = np.dstack([mask, mask, mask, noise(*mask.shape)])
+    tifffile.imwrite(tmp_path / "c.tif", rgba, photometric="rgb", extrasamples=["unassalpha"])
+    tifffile.imwrite(tmp_path / "d.tif", np.dstack([mask, opaque]), photometric="minisblack")
+    for name in ("a.png", "b.png", "c.tif", "d.tif"):
+        np.testing.assert_array_equal(read_stored(tmp_path / name).values, mask)
+
+
+@pytest.mark.parametrize("planar", ["separate", "contig"])
+def test_two_channels_of_an_image_are_both_kept(tmp_path: Path, planar: str) -> None:
+    first, second = noise(40, 50), noise(50, 40).T.copy()
+    array = np.stack([first, second], axis=0 if planar == "separate" else 2)
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack", planarconfig=planar)
+    raw = read_raw(tmp_path / "a.tif")
+    np.testing.assert_array_equal(raw[..., :2], np.dstack([first, second]))
+
+
+def test_four_planes_written_by_python_are_refused(tmp_path: Path) -> None:
+    """They call themselves colours with transparency."""
+    tifffile.imwrite(tmp_path / "a.tif", noise(4, 40, 50))
+    with pytest.raises(ImageError, match="4 channels"):
+        read_raw(tmp_path / "a.tif")
+
+
+def in_colours(mask: Numbers, colours: list[list[int]]) -> Content:
+    """A mask whose numbers 0, 1, ... have these colours, in a palette that its program has sorted anew."""
+    rgb = np.array(colours, np.uint8)[mask]
+    return Image.fromarray(rgb).quantize(len(colours))
+
+
+def test_a_palette_that_gives_a_class_another_number_is_refused(tmp_path: Path) -> None:
+    """The masks of most go on; and both readings of the odd one can be had."""
+    usual = BLACK + RED + GREEN
+    other = BLACK + GREEN + RED
+    files: list[tuple[str, Content]] = [(".png", palette(mask, usual)) for mask in TWO_CLASSES[:3]]
+    exchanged = np.array([0, 2, 1])[TWO_CLASSES[3]]
+    files.append((".png", palette(exchanged, other)))  # looks the same
+    folders = folder(tmp_path, TWO_CLASSES, files)
+    pool = scan(*folders)
+    assert (pool.classes, pool.labelled) == (3, ("c0.png", "c1.png", "c2.png"))
+    assert "#00ff00" in dict(pool.problems)["c3.png"]
+    assert "#ff0000" in dict(pool.problems)["c3.png"]
+    assert np.array_equal(pool.labels["c0.png"], TWO_CLASSES[0])
+    stated = scan(*folders, mask_options=MaskOptions(Meaning.CLASSES))
+    assert np.array_equal(stated.labels["c3.png"], exchanged)
+    assert scan(*folders, mask_options=MaskOptions(Meaning.OBJECTS)).classes == 2
+
+
+def test_black_is_the_background_wherever_it_stands_in_a_palette(tmp_path: Path) -> None:
+    masks = [np.where(mask > 0, 1, 0) for mask in VARYING]
+    for name, colours in {"sorted": [BLACK, YELLOW], "by hand": [YELLOW, BLACK]}.items():
+        files = [
+            (
+                ".png",
+                in_colours(mask, colours) if name == "sorted" else palette(1 - mask, YELLOW + BLACK),
+            )
+            for mask in masks
+        ]
+        pool = scan(*folder(tmp_path / name, VARYING, files))
+        assert (pool.classes, len(pool.labelled)) == (2, 4)
+        assert foreground_agrees(pool, VARYING)
+
+
+def test_white_of_a_palette_with_more_colours_is_a_class(tmp_path: Path) -> None:
+    """Also in a file that has no other."""
+    masks = [*TWO_CLASSES[:3], np.where(TWO_CLASSES[3] == 1, 1, 0)]
+    files = [(".png", palette(mask, BLACK + WHITE + RED)) for mask in masks]
+    pool = scan(*folder(tmp_path, masks, files))
+    assert (pool.classes, pool.problems) == (3, ())
+    for number, mask in enumerate(masks):
+        assert np.array_equal(pool.labels[f"c{number}.png"], mask)
+
+
+def test_an_image_among_the_masks_changes_nothing_of_the_others(tmp_path: Path) -> None:
+    for name, image in {"8 bits": noise(96, 96), "16 bits": noise(96, 96, top=65536, dtype="uint16")}.items():
+        files: list[tuple[str, Content]] = [(".png", mask.astype(np.uint8)) for mask in VARYING[:3]]
+        pool = scan(*folder(tmp_path / name, VARYING, [*files, (".tif", image)]))
+        assert (pool.classes, pool.labelled) == (2, ("c0.png", "c1.png", "c2.png"))
+        assert "threshold" in dict(pool.problems)["c3.tif"]
+        assert foreground_agrees(pool, VARYING[:3])
+
+
+def cut(mask: Numbers) -> Numbers:
+    """With a line through the middle, which parts some objects."""
+    return np.where(np.arange(len(mask))[:, None] // 2 == len(mask) // 4, 0, mask)
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        [cut(mask) for mask in VARYING],
+        [np.where(mask == 1, number + 1, 0) for number, mask in enumerate(VARYING)],
+    ],
+    ids=["cut in two", "numbered over the stack, one in each"],
+)
+def test_numbers_that_may_be_objects_are_asked_about(tmp_path: Path, masks: list[Array]) -> None:
+    pool = scan(*folder(tmp_path, masks, [(".png", mask.astype(np.uint8)) for mask in masks]))
+    assert any("--mask-numbers objects" in note for note in pool.notes)
