@@ -23,6 +23,12 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "\N{GRINNING FACE}" * 62 + ".png"])
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path: Path, name: str) -> None:
+    write_bytes(tmp_path / name, b"all of it")
+    assert (tmp_path / name).read_bytes() == b"all of it"
+
+
 def test_a_writer_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), write_atomically(tmp_path / "new" / "file") as file:  # noqa: PT012
         file.write(b"half")

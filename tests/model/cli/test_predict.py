@@ -78,6 +78,11 @@ def test_each_image_gets_its_mask_under_its_name_and_a_damaged_one_stops_nothing
         assert (mask == expected(saved, images / name)).all()
 
 
+def test_what_an_image_does_not_say_of_itself_is_told(saved: Path, images: Path) -> None:
+    tifffile.imwrite(images / "planes.tif", np.random.default_rng(0).integers(0, 255, (3, 64, 64), np.uint8))
+    assert "1 images (planes.tif) hold 3 planes" in predict(saved, images).stderr
+
+
 def test_a_stopped_run_goes_on_and_nothing_is_overwritten_unasked(saved: Path, images: Path) -> None:
     out = images.parent / "out"
     (images / "damaged.png").unlink()

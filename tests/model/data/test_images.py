@@ -180,10 +180,11 @@ def test_bmp_and_webp_are_read(kind: str) -> None:
             decode_raw(stream.getvalue()[: len(stream.getvalue()) // 2], "x")
 
 
-def test_an_animation_is_no_image() -> None:
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_an_animation_is_no_image(kind: str) -> None:
     stream = io.BytesIO()
     first, second = (Image.fromarray(noise(40, 50, 3, seed=seed)) for seed in (1, 2))
-    first.save(stream, "WEBP", save_all=True, append_images=[second])
+    first.save(stream, kind, save_all=True, append_images=[second])
     with pytest.raises(ImageError, match="animation of 2 pictures"):
         decode_raw(stream.getvalue(), "x")
 

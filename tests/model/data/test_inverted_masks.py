@@ -68,6 +68,19 @@ def test_one_inverted_mask_among_others_is_named(tmp_path: Path) -> None:
         scan(*folders, mask_options=MaskOptions(inverted=("c9.png",)))
 
 
+def test_some_inverted_masks_are_named_alone(tmp_path: Path) -> None:
+    """Though they are the most: the others are right as they are."""
+    files = [
+        (".png", (((mask > 0) != (number > 0)) * 255).astype(np.uint8)) for number, mask in enumerate(VARYING)
+    ]
+    folders = folder(tmp_path, VARYING, files)
+    (asked,) = [text for _, text in scan(*folders).warnings]
+    assert asked.startswith("3 of 4 masks (c1.png, c2.png, c3.png)")
+    assert "all" not in asked.partition("--invert-masks")[2].split()
+    pool = scan(*folders, mask_options=MaskOptions(inverted=("c1.png", "c2.png", "c3.png")))
+    assert foreground_agrees(pool, VARYING)
+
+
 def test_three_classes_are_inverted_by_their_commonest_number(tmp_path: Path) -> None:
     masks = [scattered(seed, 3) for seed in range(3)]
     files: list[tuple[str, Content]] = [

@@ -171,6 +171,38 @@ def test_real_classes_are_not_taken_for_objects(shared_data: Path) -> None:
         assert [text for _, text in pool.warnings if "number" in text] == []
 
 
+@pytest.mark.parametrize(
+    ("content", "classes", "said"),
+    [
+        (
+            '{"numbers": "classes", "classes": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]}',
+            3,
+            "classes, as",
+        ),
+        (
+            '{"numbers": "classes", "classes": [{"id": 0, "name": "none"}, {"id": 1, "name": "a"},'
+            ' {"id": 2, "name": "b"}]}',
+            3,
+            "classes, as",
+        ),
+        ('{"numbers": "objects", "classes": [{"id": 1, "name": "a"}]}', 2, "objects, as"),
+        ('{"numbers": "instances", "classes": [{"id": 1, "name": "a"}]}', 3, "passed over"),
+        ('{"numbers": "classes", "classes": [{"id": 1e999, "name": "a"}]}', 3, "passed over"),
+        ('{"numbers": "classes", "classes": ' + "[" * 100_000, 3, "passed over"),
+        ('{"numbers": ', 3, "passed over"),
+    ],
+)
+def test_a_table_of_classes_beside_masks_is_followed_or_said_to_be_passed_over(
+    tmp_path: Path, content: str, classes: int, said: str
+) -> None:
+    masks = [scattered(seed, 3) for seed in range(3)]
+    folders = folder(tmp_path, masks, [(".png", mask.astype(np.uint8)) for mask in masks])
+    (folders[1] / "classes.json").write_text(content)
+    pool = scan(*folders)
+    assert pool.classes == classes
+    assert said in pool.notes[0]
+
+
 def test_each_reading_of_the_numbers_can_be_asked_for(tmp_path: Path) -> None:
     folders = folder(tmp_path, VARYING, [(".png", mask.astype(np.uint8)) for mask in VARYING])
     pool = scan(*folders, mask_options=MaskOptions(Meaning.CLASSES))

@@ -1,5 +1,6 @@
 """What a folder holds that cannot be used is named with what to do, and stops nothing else."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,27 @@ def test_exif_rotated_images_need_masks_as_displayed(tmp_path: Path) -> None:
     assert pool.labelled == pool.ids == ("good.jpg",)
     assert pool.images["good.jpg"].shape == (60, 40, 3)
     assert "EXIF" in dict(pool.problems)["bad.png"]
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_mask_on_a_turned_image_is_said_to_lie_on_it_as_displayed(tmp_path: Path, orientation: int) -> None:
+    """Where its shape does not tell: half a turn, and a square."""
+    tags = Image.Exif()
+    tags[274] = orientation
+    put_image(tmp_path / "images", "a.png", shape=(SIDE, SIDE))
+    put_image(tmp_path / "images", "b.png", shape=(SIDE, SIDE))
+    Image.open(tmp_path / "images" / "a.png").save(tmp_path / "images" / "a.png", exif=tags)
+    for name in ("a.png", "b.png"):
+        put_mask(tmp_path / "masks", name, shape=(SIDE, SIDE))
+    (note,) = scan(tmp_path / "images", tmp_path / "masks").notes
+    assert note.startswith("1 images (a.png)")
+    assert "EXIF" in note
+
+
+def test_a_pipe_among_the_files_is_not_waited_for(folders: tuple[Path, Path]) -> None:
+    os.mkfifo(folders[0] / "pipe.png")
+    pool = scan(*folders)
+    assert "no file" in dict(pool.problems)["pipe.png"]
 
 
 def test_too_few_labels_names_both_numbers(folders: tuple[Path, Path]) -> None:
