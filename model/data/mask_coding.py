@@ -23,6 +23,7 @@ ALL = "all"
 MOST_LEVELS = 8
 """Evenly spaced grays up to this many, from black to white, are classes."""
 WHITE_COLOUR = 0xFFFFFF
+IN_COLOURS = "The masks are in colours: all but black is read as foreground."
 
 
 class Meaning(StrEnum):
@@ -148,9 +149,12 @@ def decide(
     contents = {name: content for name, content in contents.items() if name not in problems}
     background = _coloured_background(list(contents.values()))
     coding, notes = _decide(contents, classes, options.meaning, background)
-    if not coding.objects and options.meaning is Meaning.AUTO:
-        problems |= _other_palettes(contents)
-        contents = {name: content for name, content in contents.items() if name not in problems}
+    if not coding.objects and options.meaning is Meaning.AUTO and (odd := _other_palettes(contents)):
+        if any(content.present.sum() > 1 for content in contents.values()):
+            problems |= odd
+            contents = {name: content for name, content in contents.items() if name not in problems}
+        else:
+            coding, notes = Coding(2, objects=True, background=background), [IN_COLOURS]
     inverted = {name: content for name, content in contents.items() if options.inverts(name)}
     most = _most_common(list(inverted.values()))
     coding = replace(coding, most=most)
@@ -189,9 +193,7 @@ def _decide(
     coloured = any(content.coloured for content in contents.values())
     several = [content for content in contents.values() if content.present.sum() > 1]
     if coloured and not several and meaning is Meaning.AUTO:
-        return Coding(2, objects=True, background=background), [
-            "The masks are in colours: all but black is read as foreground."
-        ]
+        return Coding(2, objects=True, background=background), [IN_COLOURS]
     if meaning is Meaning.CLASSES or classes not in (None, 2):
         return Coding(classes or 2), []
     verdict = judge(list(contents.values()), background)

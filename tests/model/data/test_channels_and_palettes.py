@@ -99,6 +99,18 @@ def test_a_palette_that_gives_a_class_another_number_is_refused(tmp_path: Path) 
     assert scan(*folders, mask_options=MaskOptions(Meaning.OBJECTS)).classes == 2
 
 
+def test_one_colour_on_black_is_the_foreground_whatever_the_palettes(tmp_path: Path) -> None:
+    masks = [np.where(mask > 0, 1, 0) for mask in VARYING]
+    files = [
+        (".png", palette(mask, BLACK + colour))
+        for mask, colour in zip(masks, (RED, GREEN, YELLOW, RED), strict=True)
+    ]
+    pool = scan(*folder(tmp_path, VARYING, files))
+    assert (pool.classes, len(pool.labelled)) == (2, 4)
+    assert foreground_agrees(pool, VARYING)
+    assert "in colours" in pool.notes[0]
+
+
 def test_black_is_the_background_wherever_it_stands_in_a_palette(tmp_path: Path) -> None:
     masks = [np.where(mask > 0, 1, 0) for mask in VARYING]
     for name, colours in {"sorted": [BLACK, YELLOW], "by hand": [YELLOW, BLACK]}.items():
