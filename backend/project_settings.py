@@ -24,6 +24,7 @@ from model.options import Option
 DEFAULT_STRATEGY = "herding"
 PAPERS = "task_dependent"
 MOST_BUDGET = 1000
+MOST_SEED = 2**32 - 1
 GATHERED: Final = "options of strategies"
 """What the options of strategies are called while settings are read;
 in extra params each is a key of its own."""
@@ -109,6 +110,8 @@ class _WithStrategyOptions(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _collect(cls, values: dict[str, object]) -> dict[str, object]:
+        if GATHERED in values:
+            raise ValueError(f"found the key {GATHERED!r}, expected each option as a key of its own")
         if not values.keys() - cls.model_fields.keys():
             return values  # the declarations need not be looked at, which takes a moment
         declared = _declared_options()
@@ -134,7 +137,7 @@ class ProjectSettings(_WithStrategyOptions):
 
     budget: Budget = Field(5, description="Images asked for in one batch.")
     strategy: Strategy = Field(DEFAULT_STRATEGY, description="How images are chosen.")
-    seed: int = Field(0, ge=0, description="Same seed, labels and images: same order.")
+    seed: int = Field(0, ge=0, le=MOST_SEED, description="Same seed, labels and images: same order.")
     folds: int = Field(
         3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published."
     )
@@ -156,6 +159,7 @@ class ProjectSettings(_WithStrategyOptions):
         0.0,
         ge=0,
         le=0.5,
+        allow_inf_nan=False,
         description="Share of the images shown without a mask, to compare the minutes that a label takes.",
     )
 
@@ -206,7 +210,8 @@ def _keep_method(values: Mapping[str, object]) -> Mapping[str, object]:
     from model.strategies import default_options
 
     of_method = default_options(PAPERS).keys() - default_options(DEFAULT_STRATEGY).keys()
-    return {"strategy": PAPERS, **values} if values.keys() & of_method else values
+    said = {name for name, value in values.items() if value is not None}
+    return {"strategy": PAPERS, **values} if said & of_method else values
 
 
 def parse_project_settings(

@@ -28,6 +28,7 @@ EMBEDDED_REDIS_FILE = "redis-url"
 BACKEND_FILE = "backend-url"
 """File in MODEL_DIR that holds the address of the embedded Redis while it runs, for commands started in
 another shell."""
+MOST_HOURS = 24 * 365
 MOST_BYTES = 512_000_000
 """Memory for one image, of 64 million pixels: with its libraries, a process stays below 1.5 GB (measured)."""
 
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
         None, ge=1, description="Processor threads of a network; unset: the cores shared out among WORKERS."
     )
     quiet_seconds: float = Field(
-        20.0, ge=0, description="Seconds without a label after which a training starts."
+        20.0, ge=0, allow_inf_nan=False, description="Seconds without a label after which a training starts."
     )
     labels_to_train: int = Field(
         5, ge=1, description="Labels after which a training starts without waiting for quiet."
@@ -108,7 +109,7 @@ class Settings(BaseSettings):
         "0 2 * * *",
         description="Cron time (local) at which every project is trained and ranked anew; 'off': never.",
     )
-    max_body_mb: float = Field(64, gt=0, description="Largest request body in MiB.")
+    max_body_mb: float = Field(64, gt=0, allow_inf_nan=False, description="Largest request body in MiB.")
     max_images: int = Field(
         10_000,
         ge=1,
@@ -129,12 +130,13 @@ class Settings(BaseSettings):
     max_megapixels: float | None = Field(
         None,
         gt=0,
+        allow_inf_nan=False,
         description=(
             "Largest image that is worked on, in million pixels, up to 178; unset: 64, or what the memory"
             " allows."
         ),
     )
-    job_hours: float = Field(24, gt=0, description="Hours after which a job is given up.")
+    job_hours: float = Field(24, gt=0, le=MOST_HOURS, description="Hours after which a job is given up.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = Field(False, description="One JSON object a line instead of text.")
     recipe: Annotated[dict[str, object], NoDecode] = Field(
@@ -155,8 +157,7 @@ class Settings(BaseSettings):
     def _address(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not _is_web_address(value):
             raise ValueError(f"found {value!r}, expected an address such as http://label-studio:8080")
         return value.rstrip("/")
 
@@ -186,7 +187,21 @@ class Settings(BaseSettings):
     @field_validator("host")
     @classmethod
     def _host(cls, value: str) -> str:
-        return value.strip().removeprefix("[").removesuffix("]")
+        host = value.strip().removeprefix("[").removesuffix("]")
+        if "/" in host or host.count(":") == 1:  # an address of IPv6 has more
+            raise ValueError(f"found {value!r}, expected a name or number alone; the port is PORT")
+        return host
+
+    @field_validator("image_hosts")
+    @classmethod
+    def _image_hosts(cls, value: str) -> str:
+        wrong = [name for name in map(str.strip, value.split(",")) if name and not _is_server(name)]
+        if wrong:
+            raise ValueError(
+                f"found {wrong[0]!r}, expected names or numbers of servers, with a port or without, such as"
+                " storage.lab, 10.0.0.5:9000"
+            )
+        return value
 
     @field_validator("redis_url")
     @classmethod
@@ -202,13 +217,22 @@ class Settings(BaseSettings):
     def _secret(cls, value: object) -> object:
         return _empty_is_none(value)
 
+    @field_validator("label_studio_api_key")
+    @classmethod
+    def _key(cls, value: SecretStr | None) -> SecretStr | None:
+        key = value.get_secret_value().strip() if value is not None else ""
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise ValueError("holds spaces, line breaks or signs that no key has; copy it again")
+        return value
+
     @field_validator("nightly")
     @classmethod
     def _cron(cls, value: str) -> str:
-        from croniter import croniter
-
-        if value.strip().lower() != "off" and not croniter.is_valid(value):
-            raise ValueError(f"found {value!r}, expected a cron time such as '0 2 * * *', or 'off'")
+        if value.strip().lower() != "off" and not _comes(value):
+            raise ValueError(
+                f"found {value!r}, expected a cron time of five fields (minute, hour, day, month, weekday)"
+                " that comes, such as '0 2 * * *', or 'off'"
+            )
         return value.strip()
 
     @model_validator(mode="after")
@@ -304,6 +328,30 @@ class Settings(BaseSettings):
         return ", ".join(f"{name}={value}" for name, value in self.described.items())
 
     __repr__ = __str__
+
+
+def _is_web_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, brackets that do not close
+        return False
+
+
+def _is_server(name: str) -> bool:
+    """Whether this names a server, with a port or without, and nothing else of an address."""
+    return _is_web_address(f"http://{name}") and not set("/?#@\\ ") & set(name)
+
+
+def _comes(cron: str) -> bool:
+    """Whether a cron time of five fields, or a name such as @daily, is ever reached."""
+    from croniter import CroniterError, croniter
+
+    try:
+        croniter(cron).get_next()
+    except (CroniterError, ValueError):
+        return False
+    return len(cron.split()) == 5 or cron.strip().startswith("@")
 
 
 def _bracketed(host: str) -> str:

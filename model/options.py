@@ -8,6 +8,7 @@ all made from this.
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -63,6 +64,8 @@ class Option:
             return False
         if not isinstance(value, int | float):
             return True
+        if not math.isfinite(value):
+            return False
         high_enough = (self.least is None or value >= self.least) and (
             self.above is None or value > self.above
         )

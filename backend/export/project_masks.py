@@ -166,7 +166,7 @@ class _Export:
             return None
         if annotator.outdated:
             self.done.notes.append(annotator.outdated)
-        return annotator if set(labels) & set(self.setup.config.labels) else None
+        return annotator if self.setup.config.has_any(labels) else None
 
     def write(self, tasks: list[Task], on_progress: OnProgress) -> None:
         """Write what is not written yet."""

@@ -44,6 +44,8 @@ def address(task: Mapping[str, Any], config: LabelConfig) -> str:
     value = data.get(config.image_key, data.get(_UNDEFINED)) if isinstance(data, dict) else None
     if not isinstance(value, str) or not value.strip():
         held = ", ".join(sorted(data)) if isinstance(data, dict) else type(data).__name__
+        if value is not None:
+            held = f"{str(value)[:40]!r} there"
         raise TaskImageError(
             f"task {task.get('id')}: its data has no image address under {config.image_key!r} (found:"
             f" {held or 'nothing'}); correct the task's data, or the value of the Image tag in the labelling"

@@ -16,6 +16,7 @@ PACKAGED, PACKAGED_WEIGHTS = "efficientnet-lite0", "imagenet"
 LATER: dict[str, Any] = {"encoder_rate": 1.0, "average": 0.0, "flips": False}
 """Settings that earlier editions did not know, at what they did."""
 MISSING = object()
+MOST_STEPS = 10_000_000
 PAPER: dict[str, Any] = {
     **{"encoder": "unet", "encoder_weights": None, "encoder_rate": 1.0, "depth": 4},
     **{"crop": 128, "batch": 4, "steps": 600, "row_steps": 200, "learning_rate": 3e-3, "weight_decay": 1e-2},
@@ -81,8 +82,8 @@ class Recipe:
     )
     crop: int = option(128, "Side of the square training crops, in pixels.", least=32, most=4096)
     batch: int = option(4, "Crops in each training step.", least=2, most=1024)
-    steps: int = option(600, "Steps of a training on all labels.", least=1)
-    row_steps: int = option(200, "Steps of a training on a single image.", least=1)
+    steps: int = option(600, "Steps of a training on all labels.", least=1, most=MOST_STEPS)
+    row_steps: int = option(200, "Steps of a training on a single image.", least=1, most=MOST_STEPS)
     learning_rate: float = option(3e-3, "The peak of its one-cycle schedule.", above=0)
     weight_decay: float = option(1e-2, "Weight decay of the optimiser (AdamW).", least=0)
     average: float = option(

@@ -121,6 +121,18 @@ def test_secrets_are_masked_when_printed() -> None:
         ),
         ("PROJECT_DEFAULTS", "width=8", "expected JSON"),
         ("QUIET_SECONDS", "-1", "QUIET_SECONDS"),
+        ("QUIET_SECONDS", "inf", "QUIET_SECONDS"),
+        ("JOB_HOURS", "inf", "JOB_HOURS"),
+        ("MAX_BODY_MB", "inf", "MAX_BODY_MB"),
+        ("MAX_MEGAPIXELS", "nan", "MAX_MEGAPIXELS"),
+        ("NIGHTLY", "0 0 2 * * *", "NIGHTLY: .*five fields"),
+        ("NIGHTLY", "0 2 31 2 *", "NIGHTLY: .*that comes"),
+        ("IMAGE_HOSTS", "storage.lab, http://10.0.0.5", "IMAGE_HOSTS: found 'http://10.0.0.5'"),
+        ("IMAGE_HOSTS", "10.0.0.0/8", "IMAGE_HOSTS"),
+        ("HOST", "0.0.0.0:9090", "HOST: .*the port is PORT"),
+        ("LABEL_STUDIO_URL", "http://127.0.0.1:abc", "LABEL_STUDIO_URL: found 'http://127.0.0.1:abc'"),
+        ("RECIPE", '{"learning_rate": Infinity}', "RECIPE: learning_rate: found inf"),
+        ("RECIPE", '{"steps": 1000000000000000000000}', "RECIPE: steps: found 1000000000000000000000"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -130,6 +142,19 @@ def test_what_is_wrong_is_named(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=message):
         read_settings()
+
+
+def test_a_key_of_two_lines_is_refused_and_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "SECRET\nabc")
+    with pytest.raises(SettingsError, match=r"LABEL_STUDIO_API_KEY: .*copy it again") as caught:
+        read_settings()
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("hosts", ["storage.lab", "10.0.0.5:9000, [fd00::1]:9000", " ,minio"])
+def test_servers_of_images_may_have_a_port(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+    monkeypatch.setenv("IMAGE_HOSTS", hosts)
+    assert read_settings().allowed_image_hosts
 
 
 def test_a_wrong_password_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +194,7 @@ def test_no_extra_params_are_the_defaults(nothing: str | dict[str, object] | Non
         ('{"candidates": 16, "budget": 3}', "task_dependent"),
         ('{"uncertainty": "reverse_accuracy"}', "herding"),
         ('{"search": "greedy"}', "herding"),
+        ('{"similarity": null, "budget": 3}', "herding"),
         ('{"live": false}', "herding"),
         ('{"strategy": "coverage", "mutual": false}', "coverage"),
     ],
@@ -206,6 +232,8 @@ def test_extra_params_win_over_defaults() -> None:
         ('{"budget": "5"}', r"budget: .*\(found '5'\)"),
         ('{"budget": 0}', "budget: "),
         ('{"budget": true}', "budget: "),
+        ('{"seed": 18446744073709551616}', "seed: "),
+        ('{"options of strategies": {"similarity": "unet"}}', "'options of strategies'"),
         ('{"strategy": "magic"}', "strategy: found 'magic', expected one of "),
         ('{"recipe": {"wdth": 8}}', "recipe: Unknown recipe settings wdth"),
         ('{"recipe": {"width": "8"}}', "recipe: width: found '8'"),

@@ -51,7 +51,7 @@ def draw(
     except VersionError as error:
         log.error("no masks drawn: %s", error)
         return {}
-    if not set(annotator.labels) & set(config.labels):  # nothing that it finds has a name any more
+    if not config.has_any(annotator.labels):  # nothing that it finds has a name any more
         return {task: [] for task in task_ids}
     known = {task: tasks[task] for task in task_ids if task in tasks} if tasks else {}
     if unknown := set(task_ids) - set(known):

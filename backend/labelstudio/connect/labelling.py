@@ -20,4 +20,4 @@ def check_labelling(label_config: str) -> list[Finding]:
         f"; {', '.join(config.helpers)}: only to help, what they mark is not learnt" if config.helpers else ""
     )
     text = f"draws {', '.join(config.labels)} with {config.writer.kind.tag}{helpers}"
-    return warnings or [Finding("config", Severity.OK, text)]
+    return [*warnings, Finding("config", Severity.OK, text)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
@@ -52,8 +52,16 @@ class LabelConfig:
     def class_id(self, label: str) -> int | None:
         """Class id of a label's name, None if the configuration does not have it.
         Drawn before it got an alias, it is the same label."""
-        stored = label if label in self.labels else self.shown.get(label, label)
+        stored = self._stored(label)
         return self.labels.index(stored) + 1 if stored in self.labels else None
+
+    def has_any(self, labels: Iterable[str]) -> bool:
+        """Whether one of these labels is in the configuration, by its name or by its alias."""
+        return any(self.class_id(label) is not None for label in labels)
+
+    def _stored(self, label: str) -> str:
+        """The name that Label Studio stores for a label."""
+        return label if label in self.labels else self.shown.get(label, label)
 
     def control(self, name: str) -> Control | None:
         """The control of that name, None if there is none."""
@@ -68,7 +76,7 @@ class LabelConfig:
         """
         drawn_by = self.control(control)
         smart = drawn_by is not None and drawn_by.kind is kind and drawn_by.smart
-        return teaches(kind, smart, self.shown.get(label, label), self.controls)
+        return teaches(kind, smart, self._stored(label), self.controls)
 
     def writer_of(self, label: str) -> Control | None:
         """The control that draws this label in pre-annotations:
@@ -123,10 +131,16 @@ def parse(label_config: str) -> LabelConfig:
         labels,
         controls,
         writers[0],
-        warnings=tuple(
-            _warnings(
-                labels, controls, prompts, unlabelled, _elsewhere(root, image_name, other_images), image_name
-            )
+        warnings=(
+            *_warnings(
+                labels,
+                controls,
+                prompts,
+                unlabelled,
+                _elsewhere(root, image_name, other_images),
+                image_name,
+            ),
+            *_twins(labels, _aliases(root)),
         ),
         helpers=tuple(map(str, prompts)) + tuple(points),
         others=tuple(name for element in root.iter() if (name := element.get("name")) and name != image_name),
@@ -177,6 +191,21 @@ def _warnings(
         )
 
 
+def _twins(labels: Sequence[str], aliases: Mapping[str, str]) -> Iterator[str]:
+    """Labels that look like one to annotators, and are classes of their own."""
+    shown = {alias: value for value, alias in aliases.items()}
+    alike: dict[str, list[str]] = {}
+    for label in labels:
+        alike.setdefault(" ".join(shown.get(label, label).casefold().split()), []).append(label)
+    for names in alike.values():
+        if len(names) > 1:
+            yield (
+                f"The labels {', '.join(map(repr, names))} look like one, and are learnt as {len(names)}"
+                " classes: Label Studio stores the alias of a label where it has one, and each name as it is"
+                " written. If they mean the same, give all of them the same value and alias."
+            )
+
+
 def _listed(controls: Sequence[Control]) -> str:
     return ", ".join(map(str, controls))
 
@@ -203,6 +232,11 @@ def _image(root: ElementTree.Element) -> tuple[str, str, list[str]]:
         raise ConfigError(f"The labelling configuration has no Image, expected one, for example {EXAMPLE}")
     image = images[0] if len(images) == 1 else _drawn_on(root, images)
     value = image.get("value") or ""
+    if "{{" in value:
+        raise ConfigError(
+            f"The Image tag repeats over several images (value={value!r}), expected one image a task, such as"
+            ' value="$image"; import each image as a task of its own.'
+        )
     if not re.fullmatch(r"\$[^$\s]+", value):
         found = (
             f"value={value!r}"
@@ -258,11 +292,11 @@ def _controls(root: ElementTree.Element, image_name: str) -> list[Control]:
         tags = [label for label in element.iter() if label.tag.lower() == "label"]
         # Label Studio stores a label's alias in the results where it has one.
         labels = [stored for label in tags if (stored := label.get("alias") or label.get("value"))]
-        if not labels:
-            dynamic = element.get("value")
-            found = f"takes its labels from the task data ({dynamic})" if dynamic else "has no labels"
+        variable = next((each for each in labels if each.startswith("$")), element.get("value") or "")
+        if not labels or variable.startswith("$"):
+            found = f"takes labels from the task data ({variable})" if variable else "has no labels"
             raise ConfigError(
-                f'{kind.tag} {name!r} {found}, expected at least one such as <Label value="Axon"/> in it.'
+                f'{kind.tag} {name!r} {found}, expected fixed ones such as <Label value="Axon"/> in it.'
             )
         smart = _is_smart(element) or all(_is_smart(label) for label in tags)
         controls.append(Control(name, kind, tuple(dict.fromkeys(labels)), smart))

@@ -115,13 +115,14 @@ def _read_shapes(
             )
         if region.get("to_name") in config.others:
             continue
-        if region.get("type") not in _DRAWN:
-            passed_over += region.get("type") in _POINTS_AND_BARE_SHAPES
+        of_type = str(region.get("type"))
+        if of_type not in _DRAWN:
+            passed_over += of_type in _POINTS_AND_BARE_SHAPES
             continue
         where = f"{name}, region {region.get('id', '?')}"
         try:
             _check_size(region, size)
-            kind, label = Kind(region["type"]), _label(region)
+            kind, label = Kind(of_type), _label(region)
             if not config.teaches(kind, label, str(region.get("from_name"))):
                 passed_over += 1
                 continue
@@ -220,12 +221,17 @@ def _label(region: Mapping[str, Any]) -> str:
 
 def _check_size(region: Mapping[str, Any], size: tuple[int, int]) -> None:
     # image_rotation only turns the view: Label Studio keeps sizes and coordinates in the image's own frame.
-    found = (region.get("original_height"), region.get("original_width"))
+    found = tuple(_number(region.get(f"original_{side}")) for side in ("height", "width"))
     if found not in (size, (None, None)):
         raise ValueError(
             f"it was drawn on an image of {found[1]} x {found[0]} pixels (width x height), "
             f"but the image has {size[1]} x {size[0]}; has it been replaced? Label the task again"
         )
+
+
+def _number(value: object) -> object:
+    """A length as a number where it is one in text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 def _brush(pixels: npt.NDArray[np.bool_]) -> list[dict[str, object]]:

@@ -36,9 +36,10 @@ def read_pixels(region: Mapping[str, Any], kind: Kind, size: tuple[int, int]) ->
             raise ValueError(f"its brush cannot be decoded: {error}; draw it again") from error
     if kind is Kind.BITMASK:
         return _boxed(_bitmask(value, size))
-    points: polygons.Points = _outline(value, kind) * np.asarray([width / 100, height / 100])
+    outline, degrees = _outline(value, kind)
+    points: polygons.Points = outline * np.asarray([width / 100, height / 100])
     if kind in (Kind.ELLIPSE, Kind.RECTANGLE):
-        points = _turned(points, float(value.get("rotation") or 0))
+        points = _turned(points, degrees)
     if len(points) < 3:
         raise ValueError(
             f"its polygon has {len(points)} point{'s' if len(points) != 1 else ''}, expected at least 3; draw"
@@ -70,7 +71,8 @@ def _bitmask(value: Mapping[str, Any], size: tuple[int, int]) -> npt.NDArray[np.
                         np.asarray(image.crop((0, first, size[1], end)).convert("RGBA"))[..., 3] > 127
                     )
                 return marked
-    except (KeyError, ValueError, OSError, PIL.Image.DecompressionBombError) as error:
+    # Pillow raises SyntaxError for a damaged PNG
+    except (KeyError, ValueError, OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
         raise ValueError(
             f"its bitmask cannot be decoded ({type(error).__name__}: {error}); draw it again"
         ) from error
@@ -79,14 +81,19 @@ def _bitmask(value: Mapping[str, Any], size: tuple[int, int]) -> npt.NDArray[np.
     )
 
 
-def _outline(value: Mapping[str, Any], kind: Kind) -> polygons.Points:
-    """Points in per cent of width and height;
+def _outline(value: Mapping[str, Any], kind: Kind) -> tuple[polygons.Points, float]:
+    """Points in per cent of width and height, and the degrees by which they are to be turned;
     of a rectangle and an ellipse the first is what it turns around."""
     points: polygons.Points
+    degrees = 0.0
     try:
         if kind is Kind.POLYGON:
-            points = np.asarray(value["points"], dtype=np.float64).reshape(-1, 2)
+            points = np.asarray(value["points"], dtype=np.float64)
+            if points.size and points.shape[1:] != (2,):
+                raise ValueError(f"points of {points.shape[-1]} numbers, expected 2: x and y")
+            points = points.reshape(-1, 2)
         else:
+            degrees = float(value.get("rotation") or 0)
             x, y = float(value["x"]), float(value["y"])
             if kind is Kind.RECTANGLE:
                 w, h = float(value["width"]), float(value["height"])
@@ -101,14 +108,14 @@ def _outline(value: Mapping[str, Any], kind: Kind) -> polygons.Points:
                     axis=1,
                 )
                 points = np.concatenate([[[x, y]], around])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"its {kind.value.removesuffix('labels')} cannot be read ({type(error).__name__}: {error}); draw"
             " it again"
         ) from error
-    if not np.isfinite(points).all() or np.abs(points).max(initial=0) > 1e6:
+    if not np.isfinite([*points.ravel(), degrees]).all() or np.abs(points).max(initial=0) > 1e6:
         raise ValueError("its coordinates are not finite numbers of per cent; draw it again")
-    return points
+    return points, degrees
 
 
 def _turned(points: polygons.Points, degrees: float) -> polygons.Points:

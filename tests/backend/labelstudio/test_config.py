@@ -64,6 +64,38 @@ def test_an_alias_is_what_label_studio_stores() -> None:
     assert config.labels == ("ax",)
 
 
+@pytest.mark.parametrize(
+    ("brush", "box"),
+    [
+        ('value="Axon" alias="ax"', 'value="Axon"'),
+        ('value="Axon"', 'value="Axon" alias="ax"'),
+        ('value="Axon"', 'value="axon "'),
+    ],
+)
+def test_labels_that_look_like_one_are_told_and_each_is_learnt(brush: str, box: str) -> None:
+    config = parse(
+        view(
+            f'<Image name="i" value="$image"/><BrushLabels name="b" toName="i"><Label {brush}/></BrushLabels>'
+            f'<PolygonLabels name="p" toName="i"><Label {box}/></PolygonLabels>'
+        )
+    )
+    assert len(config.labels) == 2
+    assert any("look like one" in text for text in config.warnings)
+    for control in config.controls:
+        assert config.teaches(control.kind, control.labels[0], control.name)
+        assert config.class_id(control.labels[0]) is not None
+
+
+def test_a_label_that_got_an_alias_is_still_known() -> None:
+    """By the name under which a model learnt it."""
+    label = '<Label value="Axon" alias="ax"/>'
+    config = parse(
+        view(f'<Image name="i" value="$image"/><BrushLabels name="b" toName="i">{label}</BrushLabels>')
+    )
+    assert config.has_any(["Axon"])
+    assert not config.has_any(["Myelin"])
+
+
 def test_a_reference_image_beside_is_passed_over() -> None:
     """The image that the labels name is used, wherever it stands; what is drawn on the other is told."""
     images = '<Image name="before" value="$a"/><Image name="after" value="$b"/>'
@@ -113,6 +145,7 @@ def test_what_only_helps_to_draw_is_told_and_no_class() -> None:
         (view('<Image name="i" value="image"/>'), "value='image', expected the key"),
         (view('<Image name="i" valueList="$images"/>'), "valueList, expected the key"),
         (view('<Image value="$image"/>'), "Image tag has no name"),
+        (view('<Image name="image_{{i}}" value="$images[{{i}}].url"/>'), "repeats over several images"),
         (view('<Image name="i" value="$image"/>'), "no control that draws, expected a BrushLabels"),
         (
             view('<Image name="i" value="$image"/><KeyPointLabels name="k" toName="i"/>'),
@@ -129,6 +162,20 @@ def test_what_only_helps_to_draw_is_told_and_no_class() -> None:
         (
             view('<Image name="i" value="$image"/><BrushLabels name="b" toName="i" value="$l"/>'),
             "from the task data",
+        ),
+        (
+            view(
+                '<Image name="i" value="$image"/><BrushLabels name="b" toName="i" value="$l">'
+                f"{LABELS}</BrushLabels>"
+            ),
+            r"from the task data \(\$l\)",
+        ),
+        (
+            view(
+                '<Image name="i" value="$image"/><BrushLabels name="b" toName="i"><Label value="$c"/>'
+                "</BrushLabels>"
+            ),
+            r"from the task data \(\$c\)",
         ),
         (
             view(f'<Image name="i" value="$image"/><BrushLabels toName="i">{LABELS}</BrushLabels>'),

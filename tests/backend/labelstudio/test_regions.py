@@ -1,5 +1,7 @@
 """Tests of regions and masks."""
 
+import base64
+import io
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 from backend.errors import RegionError, UnknownLabelError
 from backend.labelstudio.labels import rle
@@ -53,6 +56,14 @@ MASKS = st.tuples(st.integers(1, 24), st.integers(1, 24)).flatmap(
 
 
 Mask = npt.NDArray[np.uint8]
+
+
+def damaged_png() -> str:
+    """One of 200 x 100 pixels whose first piece of data has a wrong length, in base64."""
+    stream = io.BytesIO()
+    Image.new("RGBA", (200, 100)).save(stream, "PNG")
+    content = stream.getvalue()
+    return base64.b64encode(content[:33] + bytes(4) + content[37:]).decode()
 
 
 def region(
@@ -259,6 +270,20 @@ def test_other_results_are_passed_over() -> None:
         (region("polygon", {"points": [[0, 0], [float("nan"), 2], [3, 4]]}), "not finite"),
         (region("ellipse", {"x": 1, "y": 2, "radiusX": None, "radiusY": 2}), "ellipse cannot be read"),
         (region("ellipse", {"x": "left", "y": 2}), "ellipse cannot be read"),
+        (region("polygon", {"points": [[10, 10, 1], [60, 10, 1], [60, 60, 1]]}), "points of 3 numbers"),
+        (region("polygon", {"points": [[0, 0], [10**400, 2], [3, 4]]}), "polygon cannot be read"),
+        (
+            region("ellipse", {"x": 1, "y": 2, "radiusX": 3, "radiusY": 4, "rotation": [90]}),
+            "ellipse cannot be read",
+        ),
+        (
+            region("ellipse", {"x": 1, "y": 2, "radiusX": 3, "radiusY": 4, "rotation": float("nan")}),
+            "not finite",
+        ),
+        (
+            region("bitmask", {"imageDataURL": f"data:image/png;base64,{damaged_png()}"}),
+            "bitmask cannot be decoded",
+        ),
         (
             region("ellipse", {"x": 1, "y": 2, "radiusX": 3, "radiusY": 4, "rotation": "up"}),
             "cannot be read|could not convert",
@@ -268,6 +293,12 @@ def test_other_results_are_passed_over() -> None:
 def test_a_region_that_cannot_be_drawn_names_the_task(broken: dict[str, Any], message: str) -> None:
     with pytest.raises(RegionError, match=f"^task 5, annotation 7, region r1: .*({message})"):
         to_mask([broken], ALL, (100, 200), name="task 5, annotation 7")
+
+
+def test_lengths_may_be_told_as_text_and_a_type_may_be_anything() -> None:
+    brush = region("brush", {"format": "rle", "rle": rle.encode(np.ones((100, 200), bool))})
+    told = {**brush, "original_width": "200", "original_height": "100"}
+    assert to_mask([told, {**brush, "type": []}], ALL, (100, 200)).all()
 
 
 def test_a_result_that_is_no_list_of_regions_names_the_task() -> None:
