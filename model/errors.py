@@ -32,6 +32,10 @@ class RecipeError(ModelError):
     """A training setting is out of its range."""
 
 
+class DivergedError(ModelError):
+    """A training has ended in weights that are no numbers."""
+
+
 class CheckpointError(ModelError):
     """A saved network is missing, half-written or of another kind."""
 

@@ -19,6 +19,11 @@ SHOWN = 40
 def write_atomically(path: Path) -> Iterator[IO[bytes]]:
     """Open a binary file beside `path` that takes its place when the block ends well, and is removed when it
     does not."""
+    if path.exists() and not path.is_file():  # a pipe or a device, whose place no file may take
+        with path.open("wb") as file:
+            yield file
+        return
+    path = Path(os.path.realpath(path))  # what a link leads to is written, and the link stays
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name may be as long as the file system takes; only the first signs of it are needed.
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:SHOWN]}-", dir=path.parent)

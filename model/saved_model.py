@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from model.errors import CheckpointError
 from model.network.checkpoint import TrainedModel
 from model.network.folder import read_description
 from model.network.inference import Segmenter
@@ -24,10 +25,17 @@ def working_side(model: Segmenter) -> int:
     """The longer side, in pixels, of the images that a model was trained on."""
     if isinstance(model, TrainedModel):
         return model.recipe.max_side
-    return int(model.record["recipe"]["max_side"])
+    try:
+        return int(model.record["recipe"]["max_side"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            "The saved model does not say at which size of images it was trained, as those of experiments do"
+            " not; expected one that was exported."
+        ) from error
 
 
 def class_names(model: Segmenter) -> tuple[str, ...]:
     """The names of a model's classes 1, 2, ...; their numbers where it was saved without names."""
-    named = tuple(str(label) for label in model.record.get("labels") or ())
+    labels = model.record.get("labels")
+    named = tuple(map(str, labels)) if isinstance(labels, list | tuple) else ()
     return named if len(named) == model.classes - 1 else tuple(map(str, range(1, model.classes)))

@@ -47,6 +47,12 @@ def predict_command(
         if not (model / DESCRIPTION).exists() and (model / "model" / DESCRIPTION).exists():
             model = model / "model"  # of a whole export
         segmenter = load_model(model)
+        for what, given in (("images", images), ("model", model)):
+            if out.resolve() in given.resolve().parents:
+                raise OutputError(
+                    f"{out}: holds the {what} ({given}), expected a folder of the masks' own; name another"
+                    " one with --out."
+                )
         if images.resolve() == out.resolve():
             raise OutputError(
                 f"{out}: given for images and for masks, expected two folders; name another one with --out."

@@ -21,10 +21,11 @@ from model.cli.progress_bar import ProgressBar
 from model.cli.ranking_table import write_table
 from model.cli.terminal import console, describe_pool, fit_objects, handle_errors, print_err
 from model.cli.work_folder import work_folder
+from model.data.folders import EXTENSIONS
 from model.data.images import working_size
 from model.data.mask_coding import Meaning
 from model.data.pool import scan
-from model.errors import TooFewLabelsError
+from model.errors import OutputError, TooFewLabelsError
 from model.files import check_writable, check_writable_folder
 from model.reason import Kind, Measure, Reason, describe_bound, describe_reason
 from model.similarity.round import Round
@@ -78,6 +79,8 @@ def rank_command(
         recipe()  # errors in options come before anything is read
         options.check_taken(strategy)
         chosen = get_strategy(strategy, **options.of(strategy))
+        if out.suffix.lower() in EXTENSIONS:
+            raise OutputError(f"{out}: found the name of an image, expected that of a table: ranking.csv.")
         check_writable(out)
         check_writable_folder(work or CACHE, "--work")
         with ProgressBar(console) as bar:

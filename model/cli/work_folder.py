@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from model.data.folders import EXTENSIONS
 from model.data.pool import Pool
 from model.hashing import digest
 from model.network.recipe import Recipe
@@ -21,7 +22,7 @@ def work_folder(cache: Path, images: Path, pool: Pool, recipe: Recipe, seed: int
             path
             for folder in sorted({folder for folder, _ in stems})
             for path in sorted(folder.iterdir())
-            if (folder, path.stem) in stems
+            if (folder, path.stem) in stems and path.suffix.lower() in EXTENSIONS and path.exists()
         ]
         description.append([(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files])
     return cache / digest(description)

@@ -17,6 +17,9 @@ OWN_FILES = (class_file.NAME, "index.csv", "objects.csv")
 SYSTEM_FOLDERS = ("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found")
 """Folders likewise: archives of a Mac, network storage, Windows.
 Hidden ones (.ipynb_checkpoints) are passed over as well."""
+JOURNAL, EARLIER = ".export.jsonl", "earlier"
+"""In a folder of exported masks: what was exported, and the sub-folder of files of former exports, which are
+no part of it."""
 SHOWN = 3
 """Names listed in a message before it says how many more there are."""
 
@@ -70,7 +73,7 @@ def _add(files: Files, folder: Path, seen: set[Path], subfolders: bool) -> None:
     by_stem: dict[str, list[Path]] = defaultdict(list)
     folders = []
     for path in sorted(_entries(files, folder)):
-        if path.name.startswith("."):
+        if path.name.startswith(".") or (path.name == EARLIER and (folder / JOURNAL).exists()):
             continue
         if path.is_dir():
             folders.append(path)

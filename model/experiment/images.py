@@ -38,7 +38,7 @@ def describe_files(
         for kind in ("images", "masks")
     ]
     return {
-        "data": data.name,
+        "data": data.resolve().name,
         "data_digest": digest_of_files(*files),
         **split,
         **({} if classes is None else {"classes": classes}),
@@ -57,6 +57,9 @@ def read_pool(
     """The images and masks of an experiment, read once in each process; without a split all that have both.
     Raises PoolError when one of the split cannot be used, and without foreground."""
     pool = scan(data / "images", data / "masks", max_side=max_side, classes=classes, mask_options=masks)
+    for name in pool.ids:
+        if not _is_text(name):
+            raise PoolError(f"{data}: the name {name!r} is no text in UTF-8, which results need; rename it.")
     if split_path is None:
         pool.require_labels(2)
         return pool
@@ -75,6 +78,14 @@ def read_pool(
                 " foreground, expected at least one; check that the masks hold 0/255 or class ids."
             )
     return pool
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_image(name: str, pool: Pool) -> str:

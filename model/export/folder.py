@@ -14,10 +14,11 @@ from typing import Any, Self
 
 from model.arrays import Mask
 from model.class_file import write_class_file
+from model.data.folders import EARLIER, JOURNAL
 from model.errors import OutputError
 from model.export.coco import CocoImage, describe_objects, write_coco
 from model.export.formats import encode_mask
-from model.export.journal import NAME, Entry, Journal, State
+from model.export.journal import Entry, Journal, State
 from model.export.mask_format import MaskFormat
 from model.export.objects import Objects, number_objects
 from model.files import check_writable_folder, write_atomically, write_bytes
@@ -26,7 +27,6 @@ INDEX = "index.csv"
 OBJECTS = "objects.csv"
 COLUMNS = ("file", "task", "source", "model_version", "expected_dice", "annotator", "date", "mask")
 IMAGES = "images"
-EARLIER = "earlier"
 """Files of an earlier export that this one has no more are moved there."""
 LABEL, PREDICTION = "label", "prediction"
 """Sources of a mask."""
@@ -63,7 +63,7 @@ class ExportFolder:
 
     def __enter__(self) -> Self:
         check_writable_folder(self.path, "--out")
-        others = sorted(each.name for each in self.path.iterdir() if NAME not in each.name)
+        others = sorted(each.name for each in self.path.iterdir() if JOURNAL not in each.name)
         try:
             self._open(self._journal.open(), others)
         except BaseException:

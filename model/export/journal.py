@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
+from model.data.folders import JOURNAL
 from model.errors import OutputError
 from model.export.coco import CocoImage
 from model.files import write_bytes
 
-NAME = ".export.jsonl"
 FORMAT = 1
 
 
@@ -73,7 +73,7 @@ class Journal:
     """The file; held by one process at a time."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / NAME
+        self._path = folder / JOURNAL
         self._file: IO[bytes] | None = None
         self.state: State | None = None
 

@@ -14,7 +14,7 @@ from torch import nn
 from model.arrays import Image
 from model.errors import CheckpointError
 from model.network.device import default_device
-from model.network.folder import REMEDY, read_saved, save_folder
+from model.network.folder import REMEDY, read_saved, reading, save_folder
 from model.network.forward import forward
 from model.network.recipe import Recipe
 from model.network.unet import build_network, memory_format
@@ -67,11 +67,13 @@ class TrainedModel:
             raise CheckpointError(
                 f"The saved model in {folder} is no U-Net but of kind {description['kind']!r}."
             )
-        recipe = Recipe.from_dict(description["recipe"])
-        # The weights are about to be loaded: pretrained ones need not be fetched again.
-        network = build_network(
-            recipe.encoder, description["classes"], width=recipe.width, depth=recipe.depth
-        )
+        with reading(folder):
+            recipe, classes, record = (description[name] for name in ("recipe", "classes", "record"))
+            if not isinstance(record, dict) or type(classes) is not int or not 2 <= classes <= 256:
+                raise ValueError(f"found {classes!r} classes and the record {str(record)[:40]!r}")
+            recipe = Recipe.from_dict(recipe)
+            # The weights are about to be loaded: pretrained ones need not be fetched again.
+            network = build_network(recipe.encoder, classes, width=recipe.width, depth=recipe.depth)
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
@@ -79,4 +81,4 @@ class TrainedModel:
                 f"The weights in {folder} do not fit their description ({str(error)[:200]}). {REMEDY}"
             ) from error
         network = network.to(device).to(memory_format=memory_format(recipe.encoder, device)).eval()
-        return cls(network, description["classes"], recipe, description["record"])
+        return cls(network, classes, recipe, record)

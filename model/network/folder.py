@@ -7,8 +7,8 @@ import errno
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from model.errors import CheckpointError
+from model.errors import CheckpointError, RecipeError
 from model.hashing import digest
 
 WRITERS = 100  # tries to be the one that puts a folder in place
@@ -50,7 +50,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         description = json.loads((folder / DESCRIPTION).read_text())
     except FileNotFoundError as error:
         raise _missing(folder, error) from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise CheckpointError(f"The saved network in {folder} is damaged ({error}). {REMEDY}") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise CheckpointError(
@@ -59,11 +59,39 @@ def read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
+def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
+    """Whether all weights are numbers."""
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Whatever is odd in the description of a saved model is an error of its folder.
+    Raises CheckpointError."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise CheckpointError(
+            f"The description of the saved model in {folder} is damaged, or not of a model"
+            f" ({type(error).__name__}: {str(error)[:200]}). {REMEDY}"
+        ) from error
+    except RecipeError as error:
+        raise CheckpointError(
+            f"The saved model in {folder} has settings that this version does not know, perhaps of a later"
+            f" one ({error}). Use the version that saved it, or train again."
+        ) from error
+
+
 def read_saved(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """The description and the weights of a folder. Raises CheckpointError as `read_description` does."""
     description = read_description(folder)
     try:
-        return description, load_file(folder / WEIGHTS)
+        weights = load_file(folder / WEIGHTS)
+        if not all_finite(weights.values()):
+            raise ValueError("weights that are no numbers")
+        return description, weights
     except FileNotFoundError as error:
         raise _missing(folder, error) from error
     except (ValueError, OSError, SafetensorError) as error:

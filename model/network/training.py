@@ -12,10 +12,11 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from model.arrays import Image, Mask
-from model.errors import TooFewLabelsError
+from model.errors import DivergedError, TooFewLabelsError
 from model.network.augmentation import CropSampler
 from model.network.checkpoint import TrainedModel
 from model.network.device import autocast, default_device, describe, wait_for
+from model.network.folder import all_finite
 from model.network.loss import segmentation_loss
 from model.network.recipe import Recipe
 from model.network.unet import build_network, memory_format
@@ -92,6 +93,11 @@ def train_and_average(
     average = _start_average(network, recipe.average)
     _optimise(model, sampler, steps, on_step, average)
     wait_for(device)
+    if not all_finite(network.state_dict().values()):
+        raise DivergedError(
+            f"The training has come apart: its weights are no numbers after {steps} steps. Lower the"
+            f" learning_rate, which is {recipe.learning_rate:g}; if it is the usual one, look at the images."
+        )
     network.eval()
     record["seconds"] = round(time.perf_counter() - started, 2)
     if average is None:

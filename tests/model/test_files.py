@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,24 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path: Path, name: str) -> None:
     write_bytes(tmp_path / name, b"all of it")
     assert (tmp_path / name).read_bytes() == b"all of it"
+
+
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
+    write_bytes(tmp_path / "there" / "table.csv", b"old")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "there" / "table.csv")
+    write_bytes(tmp_path / "link.csv", b"new")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "there" / "table.csv").read_bytes() == b"new"
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
+    """As a device would."""
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit((tmp_path / "pipe").read_bytes)
+        write_bytes(tmp_path / "pipe", b"table")
+        assert read.result(10) == b"table"
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_writer_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from backend.run.worker import create_worker, load_what_jobs_need
 from backend.settings import Settings
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.web.segmenter import Segmenter
+from model.data.tiff import Decoded
 from tests.object_store import BUCKET, ObjectStore
 from tests.service.conftest import TINY, picture, publish_version, use_settings
 from tests.states import read_status
@@ -226,7 +227,7 @@ def test_whatever_one_image_does_to_its_decoder_the_others_go_on(
     bad[f"task {lab.uploads[3]}"] = AssertionError("a decoder's own")
     from model.data import images
 
-    def failing(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> images.Decoded:
+    def failing(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> Decoded:
         if name in bad:
             raise bad[name]
         return real(data, name, stored=stored)
@@ -257,7 +258,7 @@ def test_an_image_that_kills_its_worker_each_time_is_left_out_by_name(
         lab.label(lab.uploads[number], number)
     from model.data import images
 
-    def deadly(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> images.Decoded:
+    def deadly(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> Decoded:
         if data in (picture(1)[0], picture(2)[0]):
             os.kill(os.getpid(), signal.SIGKILL)
         return real(data, name, stored=stored)
@@ -294,7 +295,7 @@ def test_an_image_that_goes_while_the_round_runs_comes_last(
     name = entry_points.start_round(lab.project, "test")["round"]
     from model.data import images
 
-    def failing(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> images.Decoded:
+    def failing(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> Decoded:
         if name == f"task {lab.stored[0]}":
             raise MemoryError
         return real(data, name, stored=stored)

@@ -54,7 +54,7 @@ def curve_figure(runs: Sequence[Run], title: str | None = None, sizes: Collectio
     axes = _add_axes(figure, runs, style_of)
     _curves(axes, runs, style_of, reference)
     if title:
-        axes.set_title(title, fontsize=11, loc="left")
+        axes.set_title(title, fontsize=11, loc="left", parse_math=False)  # names may hold "$"
     _legend(figure, axes, runs)
     return figure
 

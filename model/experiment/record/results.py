@@ -1,5 +1,6 @@
 """The results.json of an experiment: which sets were labelled, and how well networks trained on them did."""
 
+import codecs
 import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -69,7 +70,7 @@ class Results:
         """Read a file that save wrote;
         ResultsError where it is missing, half-written or of another program."""
         try:
-            content = _File.model_validate_json(path.read_bytes())
+            content = _File.model_validate_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
             return cls(content.protocol, content.runs)
         except FileNotFoundError as error:
             raise ResultsError(
@@ -104,7 +105,8 @@ class Results:
 def _plain(protocol: Mapping[str, Any]) -> dict[str, Any]:
     """The protocol as JSON has it (tuples as lists), so that a saved and a fresh one compare equal."""
     try:
-        return json.loads(json.dumps(dict(protocol), allow_nan=False))
+        text = json.dumps(dict(protocol), allow_nan=False, ensure_ascii=False)
+        return json.loads(text.encode(errors="replace"))  # of a name that is no text in UTF-8
     except (TypeError, ValueError) as error:
         raise ResultsError(
             f"the protocol has a value that JSON cannot keep ({error}); use text, finite numbers, lists and"

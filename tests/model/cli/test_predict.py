@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from model.cli import app
 from model.data.images import read_image
+from model.data.pool import scan
 from model.network.checkpoint import TrainedModel
 from model.network.inference import predict_mask
 from model.network.recipe import Recipe
@@ -81,6 +82,26 @@ def test_each_image_gets_its_mask_under_its_name_and_a_damaged_one_stops_nothing
 def test_what_an_image_does_not_say_of_itself_is_told(saved: Path, images: Path) -> None:
     tifffile.imwrite(images / "planes.tif", np.random.default_rng(0).integers(0, 255, (3, 64, 64), np.uint8))
     assert "1 images (planes.tif) hold 3 planes" in predict(saved, images).stderr
+
+
+def test_a_folder_that_holds_what_is_read_takes_no_masks(saved: Path, images: Path) -> None:
+    """Not even with --force, which would move it out of the way."""
+    for out in (images.parent, saved.parent):
+        where = ["--model", str(saved), "--images", str(images), "--out", str(out), "--force"]
+        done = CliRunner().invoke(app.app, ["predict", *where], env={"COLUMNS": "300"})
+        assert done.exit_code == 2
+        assert "holds the" in done.stderr
+    assert (images / "a.png").is_file()
+
+
+def test_masks_that_were_moved_aside_are_no_labels(saved: Path, images: Path) -> None:
+    predict(saved, images)
+    content = (images / "b.jpg").read_bytes()
+    (images / "b.jpg").unlink()
+    predict(saved, images, "--force")
+    (images / "b.jpg").write_bytes(content)
+    pool = scan(images, images.parent / "out")
+    assert pool.unlabelled == ("b.jpg",)
 
 
 def test_a_stopped_run_goes_on_and_nothing_is_overwritten_unasked(saved: Path, images: Path) -> None:

@@ -1,6 +1,7 @@
 """The images that a split names, and what is said of one that is not there."""
 
 import json
+import os
 import unicodedata
 from pathlib import Path
 
@@ -46,6 +47,15 @@ def test_why_an_image_of_a_split_cannot_be_used(data: Path, name: str, said: str
 
 def test_a_split_is_read_as_editors_save_it(data: Path) -> None:
     assert "b.png" in read_pool(data, split(data, "b.png", "c.png"), 64).labelled
+
+
+def test_names_that_are_no_text_are_refused_before_the_work(data: Path) -> None:
+    """No results.json could hold them."""
+    name = os.fsdecode(b"caf\xe9.png")
+    for folder in ("images", "masks"):
+        (data / folder / "c.png").rename(data / folder / name)
+    with pytest.raises(PoolError, match="UTF-8"):
+        read_pool(data, None, 64)
 
 
 def test_test_images_without_any_foreground_are_refused(data: Path) -> None:

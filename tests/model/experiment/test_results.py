@@ -1,9 +1,11 @@
 """results.json:
 runs kept by key, a file that is whole or not there, and resuming only under the same protocol."""
 
+import codecs
 import dataclasses
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -287,3 +289,11 @@ def test_a_run_cannot_be_changed() -> None:
     """A kept score is not edited in place."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         make_ensemble().seed = 3  # type: ignore[misc]
+
+
+def test_a_protocol_with_names_that_are_no_text_is_kept_and_read(tmp_path: Path) -> None:
+    """As a command may name a folder; and as some editors save it."""
+    path = tmp_path / "results.json"
+    Results({"command": "--out " + os.fsdecode(b"caf\xe9"), "sizes": [3]}).save(path)
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    assert Results.load(path).protocol == {"command": "--out caf?", "sizes": [3]}

@@ -1,10 +1,14 @@
 """Saved networks."""
 
+import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 import model as model_package
 from model.errors import CheckpointError
@@ -56,6 +60,40 @@ def test_a_half_written_network_is_said(model: TrainedModel, tmp_path: Path, fil
     path = tmp_path / "v1" / file
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(CheckpointError, match="damaged"):
+        TrainedModel.load(tmp_path / "v1")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: content.pop("recipe"), "damaged"),
+        (lambda content: content.pop("classes"), "damaged"),
+        (lambda content: content.update(record=None), "damaged"),
+        (lambda content: content.update(recipe=[1]), "damaged"),
+        (lambda content: content.update(classes="3"), "damaged"),
+        (lambda content: content.update(classes=300), "damaged"),
+        (lambda content: content["recipe"].update(of_tomorrow=1), "does not know"),
+        (lambda content: content["recipe"].update(encoder="resnt18"), "does not know"),
+    ],
+)
+def test_an_odd_description_is_an_error_of_its_folder(
+    model: TrainedModel, tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    model.save(tmp_path / "v1")
+    path = tmp_path / "v1" / DESCRIPTION
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=rf"v1.*\b{said}|{said}.*v1"):
+        TrainedModel.load(tmp_path / "v1")
+
+
+def test_weights_that_are_no_numbers_are_said(model: TrainedModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "v1")
+    weights = load_file(tmp_path / "v1" / WEIGHTS)
+    weights["segmentation_head.0.bias"][0] = float("nan")
+    save_file(weights, tmp_path / "v1" / WEIGHTS)
+    with pytest.raises(CheckpointError, match="no numbers"):
         TrainedModel.load(tmp_path / "v1")
 
 

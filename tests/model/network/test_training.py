@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.errors import TooFewLabelsError
+from model.errors import DivergedError, TooFewLabelsError
 from model.network.checkpoint import TrainedModel
 from model.network.dice import dice
 from model.network.inference import predict_mask, predict_masks
@@ -140,3 +140,11 @@ def test_averaged_weights_are_the_running_average_of_those_of_each_step(
     assert not torch.equal(*weights)
     used = train([images["00.png"]], [masks["00.png"]], steps=5, **options)
     assert torch.equal(used.network.state_dict()["segmentation_head.0.weight"], weights[1])
+
+
+def test_a_training_that_comes_apart_is_said(tiny_recipe: Recipe) -> None:
+    """Not saved as a network that finds nothing."""
+    image, mask = blobs(0)
+    recipe = tiny_recipe.replace(learning_rate=1e30)
+    with pytest.raises(DivergedError, match="learning_rate"):
+        train([image], [mask], classes=2, recipe=recipe, seed=0, steps=10)
