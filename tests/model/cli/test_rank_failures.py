@@ -22,6 +22,21 @@ def test_one_bad_image_is_named_and_does_not_stop_the_others(folder: Path) -> No
     assert len((folder / "ranking.csv").read_text().splitlines()) == 5
 
 
+def test_an_image_is_not_replaced_by_the_table(folder: Path) -> None:
+    image = sorted((folder / "images").iterdir())[-1]
+    content = image.read_bytes()
+    done = rank(folder, "--strategy", "random", "--out", str(image))
+    assert done.exit_code == 2
+    assert "name of an image" in done.stderr
+    assert image.read_bytes() == content
+
+
+def test_a_link_beside_an_image_that_leads_nowhere_stops_nothing(folder: Path) -> None:
+    image = sorted((folder / "images").iterdir())[-1]
+    image.with_suffix(".txt").symlink_to(folder / "nowhere")
+    assert rank(folder, "--strategy", "random").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("change", "text"),
     [

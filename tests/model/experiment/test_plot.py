@@ -43,8 +43,8 @@ def test_the_picture_is_a_png_of_readme_width(tmp_path: Path) -> None:
 
 def test_the_same_runs_give_the_same_picture(tmp_path: Path) -> None:
     """A picture depends on its runs only."""
-    draw_curve(curve(), tmp_path / "a.png")
-    draw_curve(curve(), tmp_path / "b.png")
+    draw_curve(curve(), tmp_path / "a.png", "a folder called $1_$2")
+    draw_curve(curve(), tmp_path / "b.png", "a folder called $1_$2")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
