@@ -42,11 +42,11 @@ class Option:
             return f"one of {', '.join(self.choices)}"
         words = KINDS[self.kind]
         if self.least is not None and self.most is not None:
-            words += f" from {self.least:g} to {self.most:g}"
+            words += f" from {_plain(self.least)} to {_plain(self.most)}"
         elif self.least is not None:
-            words += f" of at least {self.least:g}"
+            words += f" of at least {_plain(self.least)}"
         if self.above is not None:
-            words += f" above {self.above:g}"
+            words += f" above {_plain(self.above)}"
         return f"{words}, or nothing" if self.optional else words
 
     def check(self, value: Any) -> None:
@@ -70,6 +70,11 @@ class Option:
             self.above is None or value > self.above
         )
         return high_enough and (self.most is None or value <= self.most)
+
+
+def _plain(number: float) -> str:
+    """Never as 1e+07."""
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def option(default: Any, help: str, **limits: Any) -> Any:
