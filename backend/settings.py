@@ -28,7 +28,8 @@ EMBEDDED_REDIS_FILE = "redis-url"
 BACKEND_FILE = "backend-url"
 """File in MODEL_DIR that holds the address of the embedded Redis while it runs, for commands started in
 another shell."""
-MOST_HOURS = 24 * 365
+MOST_HOURS = 500_000
+"""An alarm of the system takes 2 ** 31 seconds."""
 MOST_BYTES = 512_000_000
 """Memory for one image, of 64 million pixels: with its libraries, a process stays below 1.5 GB (measured)."""
 
