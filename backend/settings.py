@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -97,7 +99,7 @@ class Settings(BaseSettings):
         None, ge=1, description="Processor threads of a network; unset: the cores shared out among WORKERS."
     )
     quiet_seconds: float = Field(
-        20.0, ge=0, allow_inf_nan=False, description="Seconds without a label after which a training starts."
+        20.0, ge=0, description="Seconds without a label after which a training starts."
     )
     labels_to_train: int = Field(
         5, ge=1, description="Labels after which a training starts without waiting for quiet."
@@ -341,7 +343,9 @@ def _is_web_address(value: str) -> bool:
 
 def _is_server(name: str) -> bool:
     """Whether this names a server, with a port or without, and nothing else of an address."""
-    return _is_web_address(f"http://{name}") and not set("/?#@\\ ") & set(name)
+    with suppress(ValueError):
+        return ip_address(name).version > 0
+    return _is_web_address(f"http://{name}") and not set("/?#@\\[] ") & set(name)
 
 
 def _comes(cron: str) -> bool:

@@ -38,7 +38,7 @@ def read_class_file(folder: Path) -> ClassFile | None:
         classes.pop(0, None)  # the background, which others name as well
         if content["numbers"] not in MEANINGS:
             return None
-        if sorted(classes) != list(range(1, len(classes) + 1)):
+        if not classes or sorted(classes) != list(range(1, len(classes) + 1)):
             return None
         labels = tuple(classes[number] for number in sorted(classes))
         return ClassFile(labels, content["numbers"] == OBJECTS)

@@ -23,7 +23,6 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as file:
             yield file
         return
-    path = Path(os.path.realpath(path))  # what a link leads to is written, and the link stays
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name may be as long as the file system takes; only the first signs of it are needed.
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:SHOWN]}-", dir=path.parent)

@@ -64,7 +64,7 @@ class Option:
             return False
         if not isinstance(value, int | float):
             return True
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             return False
         high_enough = (self.least is None or value >= self.least) and (
             self.above is None or value > self.above

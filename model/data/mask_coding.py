@@ -23,7 +23,8 @@ ALL = "all"
 MOST_LEVELS = 8
 """Evenly spaced grays up to this many, from black to white, are classes."""
 WHITE_COLOUR = 0xFFFFFF
-IN_COLOURS = "The masks are in colours: all but black is read as foreground."
+SAME_COLOUR = 24
+"""What red, green and blue of one colour may differ between palettes."""
 
 
 class Meaning(StrEnum):
@@ -149,12 +150,9 @@ def decide(
     contents = {name: content for name, content in contents.items() if name not in problems}
     background = _coloured_background(list(contents.values()))
     coding, notes = _decide(contents, classes, options.meaning, background)
-    if not coding.objects and options.meaning is Meaning.AUTO and (odd := _other_palettes(contents)):
-        if any(content.present.sum() > 1 for content in contents.values()):
-            problems |= odd
-            contents = {name: content for name, content in contents.items() if name not in problems}
-        else:
-            coding, notes = Coding(2, objects=True, background=background), [IN_COLOURS]
+    if not coding.objects and options.meaning is Meaning.AUTO:
+        problems |= _exchanged_palettes(contents)
+        contents = {name: content for name, content in contents.items() if name not in problems}
     inverted = {name: content for name, content in contents.items() if options.inverts(name)}
     most = _most_common(list(inverted.values()))
     coding = replace(coding, most=most)
@@ -193,7 +191,9 @@ def _decide(
     coloured = any(content.coloured for content in contents.values())
     several = [content for content in contents.values() if content.present.sum() > 1]
     if coloured and not several and meaning is Meaning.AUTO:
-        return Coding(2, objects=True, background=background), [IN_COLOURS]
+        return Coding(2, objects=True, background=background), [
+            "The masks are in colours: all but black is read as foreground."
+        ]
     if meaning is Meaning.CLASSES or classes not in (None, 2):
         return Coding(classes or 2), []
     verdict = judge(list(contents.values()), background)
@@ -226,16 +226,16 @@ def _no_masks(contents: Mapping[str, Content], classes: int | None, meaning: Mea
         name: MaskError(
             f"mask {name}: found {content.numbers.size} different values, scattered as in an image or a map"
             " of probabilities, expected class ids or object numbers; export the mask itself, or divide the"
-            " values into objects and background (threshold)."
+            " values into objects and background (threshold). If they number objects: --mask-numbers objects."
         )
         for name, content in contents.items()
         if content.is_photograph and not content.coloured
     }
 
 
-def _other_palettes(contents: Mapping[str, Content]) -> dict[str, MaskError]:
-    """The error of each mask whose palette shows a number in another colour than most masks do: programs
-    that make a palette for each file anew may give a class another number in each."""
+def _exchanged_palettes(contents: Mapping[str, Content]) -> dict[str, MaskError]:
+    """The error of each mask whose palette shows a number in the colour that another number has in most
+    masks: programs that make a palette for each file anew may give a class another number in each."""
     shown = {
         name: dict(zip(content.numbers.tolist(), content.colours.tolist(), strict=True))
         for name, content in contents.items()
@@ -248,15 +248,22 @@ def _other_palettes(contents: Mapping[str, Content]) -> dict[str, MaskError]:
     usual = {number: counted.most_common(1)[0][0] for number, counted in votes.items()}
     problems = {}
     for name, colours in shown.items():
-        odd = next((number for number, colour in colours.items() if colour != usual[number]), None)
-        if odd is not None:
-            problems[name] = MaskError(
-                f"mask {name}: its palette shows the number {odd} in #{colours[odd]:06x}, those of other"
-                f" masks in #{usual[odd]:06x}, expected one colour for each class; save class ids as gray"
-                " PNGs, or all masks with one palette. If the numbers are right whatever the colours:"
-                " --mask-numbers classes; if all that is marked is one class: --mask-numbers objects."
-            )
+        for number, colour in colours.items():
+            others = [other for other, its in usual.items() if other != number and _alike(its, colour)]
+            if others and not _alike(colour, usual[number]):
+                problems[name] = MaskError(
+                    f"mask {name}: its palette shows the number {number} in #{colour:06x}, in which other"
+                    f" masks show {others[0]}, expected one colour for each class; save class ids as gray"
+                    " PNGs, or all masks with one palette. If the numbers are right whatever the colours:"
+                    " --mask-numbers classes; if all that is marked is one class: --mask-numbers objects."
+                )
+                break
     return problems
+
+
+def _alike(one: int, other: int) -> bool:
+    """Whether two colours, red, green and blue side by side, are nearly the same."""
+    return all(abs((one >> shift & 255) - (other >> shift & 255)) <= SAME_COLOUR for shift in (0, 8, 16))
 
 
 def _not_ids(
@@ -289,6 +296,8 @@ def _with_levels(
         if not c.coloured
     ]
     union = np.unique(np.concatenate(numbers)) if numbers else np.zeros(0, dtype=np.int64)
+    if union.size == 2 and union[0] == 0 and classes in (None, 2) and _only_white(contents):
+        return replace(coding, levels=(0, int(union[1])), classes=2), []
     if union.size == 2 and union[0] == 0 and MAX_CLASSES <= union[1] != WHITE and classes in (None, 2):
         told = f"The number {union[1]} in the masks is read as the foreground."
         return replace(coding, levels=(0, int(union[1])), classes=2), [told]
@@ -304,6 +313,12 @@ def _with_levels(
     listed = ", ".join(map(str, union.tolist()))
     note = f"The grays {listed} in the masks are read as the classes 0 to {union.size - 1}."
     return replace(coding, levels=tuple(int(level) for level in union), classes=int(union.size)), [note]
+
+
+def _only_white(contents: Mapping[str, Content]) -> bool:
+    """Whether all masks are of palettes of which only black and white are used."""
+    shown = [content.colours for content in contents.values()]
+    return all(each is not None and set(each.tolist()) <= {0, WHITE_COLOUR} for each in shown)
 
 
 def _swap(contents: Mapping[str, Content], inverted: Mapping[str, Content], most: int) -> dict[int, int]:

@@ -17,7 +17,7 @@ Flags = npt.NDArray[np.bool_]
 
 WHOLE = 0.95
 """Share of its pixels in one connected piece from which on a number counts as one object, crumbs apart."""
-PIXELS_A_NUMBER = 16
+PIXELS_A_NUMBER = 4
 """Fewer pixels for each number are a photograph, not a mask."""
 SCATTERED = 0.5
 """Share of numbers of one piece below which many numbers are a photograph; of numbered objects nearly all

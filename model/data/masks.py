@@ -53,7 +53,7 @@ def read_mask(path: str | Path, *, shape: tuple[int, int], classes: int | None =
 
     `shape` is (height, width) of its image as displayed; `classes` counts the background.
     Files may hold 0/255 (two classes only), ids 0 to classes - 1, three equal channels, or a palette, whose
-    indices then are the ids, if black is the first. Raises MaskError for anything else.
+    indices then are the ids, if black or white is the first. Raises MaskError for anything else.
     """
     return class_ids(read_values(path, shape=shape), classes, name=str(path))
 
@@ -75,7 +75,7 @@ def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> St
         decoded = decode(read_bytes(Path(path)), str(path), stored=True)
     except ImageError as error:
         raise MaskError(f"mask {error}") from error
-    stored = _one_channel(decoded, str(path)) if decoded.palette is None else _of_palette(decoded, str(path))
+    stored = _one_channel(decoded, str(path)) if decoded.palette is None else _of_palette(decoded)
     values = stored.values
     if values.dtype.kind == "f":
         if not (values == np.rint(values)).all() or np.abs(values).max() > 2**31:
@@ -305,22 +305,24 @@ def _is_black_white(found: Array) -> bool:
     return bool(found.size) and bool(np.isin(found, (0, WHITE)).all())
 
 
-def _of_palette(decoded: Decoded, name: str) -> Stored:
+def _of_palette(decoded: Decoded) -> Stored:
     """The numbers of a palette image, or what its colours stand for: black and white are a binary mask in
-    whatever order they come, and black is the background wherever it stands."""
+    whatever order they come, and black is the background unless black or white comes first."""
     assert decoded.palette is not None
     indices, used = decoded.array, present_values(decoded.array)
     palette: Array = np.zeros((max(len(decoded.palette), int(used[-1]) + 1), 3), dtype=np.uint8)
     palette[: len(decoded.palette)] = decoded.palette
     black, white = (palette == 0).all(axis=1), (palette == WHITE).all(axis=1)
-    first = bool(black[used[0]]) and used[0] == 0
+    colours = _numbered(palette[None])[0]
     if (black | white)[used].all():
-        # The white of a palette with further colours is a class, if it has the number of one.
-        is_class = first and not (black | white).all() and used[-1] < MAX_CLASSES
-        return Stored(indices if is_class else (white[indices] * WHITE).astype(np.uint8))
-    if black[used].any() and not first:
-        return _one_channel(decoded._replace(array=palette[indices], palette=None), name)
-    return Stored(indices, colours=_numbered(palette[used][None])[0])
+        # The white of a palette with further colours may be a class, if it has the number of one.
+        if not black[0] or (black | white).all() or used[-1] >= MAX_CLASSES:
+            return Stored((white[indices] * WHITE).astype(np.uint8))
+    elif black[used].any() and used[0] == 0 and not (black | white)[0]:
+        if (palette == palette[:, :1])[used].all():
+            return Stored(palette[:, 0][indices])
+        return Stored(colours[indices], coloured=True)
+    return Stored(indices, colours=colours[used])
 
 
 def _numbered(colours: Array) -> Array:

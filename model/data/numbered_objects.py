@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model.data.mask_content import Content
+from model.data.masks import WHITE
 
 FEW_CLASSES = 8
 """More different numbers than this are hardly classes, if each is one piece."""
@@ -68,7 +69,11 @@ def judge(contents: Sequence[Content], background: int = 0) -> Verdict:
 
 def _of_single_numbers(contents: Sequence[Content], background: int) -> Verdict:
     """Of masks that hold one number each: where these differ they may number an object each."""
-    marked = [set(content.numbers.tolist()) - {0, background} for content in contents]
+    # 255 is what others write as 1
+    marked = [
+        {1 if number == WHITE else number for number in content.numbers.tolist()} - {0, background}
+        for content in contents
+    ]
     alone = all(len(numbers) <= 1 for numbers in marked)
     return Verdict.CLASSES_PERHAPS if alone and len(set.union(set(), *marked)) > 1 else Verdict.CLASSES
 

@@ -39,11 +39,13 @@ class Decoded(NamedTuple):
     assumed: str = ""
     """What the file does not say and was taken for granted, in words; empty if nothing was."""
     alpha: bool = False
-    """The last channel is transparency; only where stored numbers are asked for, else it is gone."""
+    """The last channel is transparency, or a fourth beside colours; only where stored numbers are asked for,
+    else it is gone."""
     turned: bool = False
     """It was turned or mirrored to be as displayed."""
     palette: Array | None = None
-    """uint8 (n, 3), red, green and blue of the numbers 0, 1, ...; only where stored numbers are asked for."""
+    """Of a palette image that is no TIFF, uint8 (n, 3), the colours of the numbers 0, 1, ...; only where
+    stored numbers are asked for."""
 
 
 # The library warns of each tag that it does not like;
@@ -91,14 +93,11 @@ def read_pixels(data: bytes, name: str, stored: bool) -> Decoded:
         if _are_planes(page):
             photometric = 1
         assumed = _assumed(series, array, photometric)
-        palette = None
-        if stored and photometric == 3 and page.colormap is not None and array.ndim == 2:
-            palette = (np.moveaxis(np.asarray(page.colormap), 0, 1) >> 8).astype(np.uint8)
-        alpha = array.ndim == 3 and array.shape[2] in (2, 4) and _has_alpha(page)
+        extra = array.ndim == 3 and array.shape[2] in (2, 4) and _has_extra(page, photometric)
         # ImageJ shows its 8-bit masks (foreground 255) as white-is-zero: their number counts, not the display
         if not stored:
-            array, alpha = _displayed(array, photometric, page, name), False
-        return Decoded(array, int(page.compression) in _LOSSY, assumed, alpha, palette=palette)
+            array, extra = _displayed(array, photometric, page, name), False
+        return Decoded(array, int(page.compression) in _LOSSY, assumed, alpha=extra)
 
 
 def _open(stream: BinaryIO) -> tifffile.TiffFile:
@@ -166,6 +165,11 @@ def _are_planes(page: tifffile.TiffPage) -> bool:
     return separate and int(page.photometric) == 2 and page.software == _WRITTEN_BY_PYTHON
 
 
+def _has_extra(page: tifffile.TiffPage, photometric: int) -> bool:
+    """Whether the last channel is none of the image: transparency, or a fourth beside colours."""
+    return photometric in (2, 6) or _has_alpha(page)
+
+
 def _has_alpha(page: tifffile.TiffPage) -> bool:
     """Whether the last channel says that it is transparency."""
     extra = page.extrasamples
@@ -202,9 +206,7 @@ def _displayed(array: Array, photometric: int, page: tifffile.TiffPage, name: st
             if array.dtype.kind == "f"
             else _inverted(array, page.bitspersample)
         )
-    return (
-        array if array.ndim == 2 else _three_channels(array, photometric in (2, 6) or _has_alpha(page), name)
-    )
+    return array if array.ndim == 2 else _three_channels(array, _has_extra(page, photometric), name)
 
 
 def _inverted(array: Array, bits: int) -> Array:
@@ -215,14 +217,12 @@ def _inverted(array: Array, bits: int) -> Array:
 def _three_channels(array: Array, extra: bool, name: str) -> Array:
     """(H, W, 2 to 4) to (H, W) or (H, W, 3): what is `extra`, transparency or a fourth channel beside
     colours, goes; two fluorescence channels get an empty third."""
-    if extra and array.shape[2] in (2, 4):
+    if array.shape[2] in (2, 4) and (extra or array[..., -1].min() == array[..., -1].max()):
         array = array[..., :-1]
-    if array.shape[2] == 4 and array[..., 3].min() == array[..., 3].max():
-        array = array[..., :3]
     if array.shape[2] == 4:
         raise ImageError(
-            f"{name}: found 4 channels, none marked as transparency, expected up to 3; export the ones to be"
-            " labelled as RGB."
+            f"{name}: found 4 channels, expected up to 3, or red, green, blue and transparency of each pixel"
+            " together; export the ones to be labelled as RGB."
         )
     if array.shape[2] == 2:
         array = np.concatenate([array, np.zeros_like(array[..., :1])], axis=2)

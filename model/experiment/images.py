@@ -38,7 +38,7 @@ def describe_files(
         for kind in ("images", "masks")
     ]
     return {
-        "data": data.resolve().name,
+        "data": data.name or data.resolve().name,  # "." has none
         "data_digest": digest_of_files(*files),
         **split,
         **({} if classes is None else {"classes": classes}),

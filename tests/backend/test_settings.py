@@ -121,7 +121,6 @@ def test_secrets_are_masked_when_printed() -> None:
         ),
         ("PROJECT_DEFAULTS", "width=8", "expected JSON"),
         ("QUIET_SECONDS", "-1", "QUIET_SECONDS"),
-        ("QUIET_SECONDS", "inf", "QUIET_SECONDS"),
         ("JOB_HOURS", "inf", "JOB_HOURS"),
         ("MAX_BODY_MB", "inf", "MAX_BODY_MB"),
         ("MAX_MEGAPIXELS", "nan", "MAX_MEGAPIXELS"),
@@ -129,9 +128,11 @@ def test_secrets_are_masked_when_printed() -> None:
         ("NIGHTLY", "0 2 31 2 *", "NIGHTLY: .*that comes"),
         ("IMAGE_HOSTS", "storage.lab, http://10.0.0.5", "IMAGE_HOSTS: found 'http://10.0.0.5'"),
         ("IMAGE_HOSTS", "10.0.0.0/8", "IMAGE_HOSTS"),
+        ("IMAGE_HOSTS", "[fd00::1]", "IMAGE_HOSTS"),
         ("HOST", "0.0.0.0:9090", "HOST: .*the port is PORT"),
         ("LABEL_STUDIO_URL", "http://127.0.0.1:abc", "LABEL_STUDIO_URL: found 'http://127.0.0.1:abc'"),
         ("RECIPE", '{"learning_rate": Infinity}', "RECIPE: learning_rate: found inf"),
+        ("RECIPE", f'{{"width": 1{400 * "0"}}}', "RECIPE: width: found 1"),
         ("RECIPE", '{"steps": 1000000000000000000000}', "RECIPE: steps: found 1000000000000000000000"),
     ],
 )
@@ -151,7 +152,7 @@ def test_a_key_of_two_lines_is_refused_and_not_quoted(monkeypatch: pytest.Monkey
     assert "SECRET" not in str(caught.value)
 
 
-@pytest.mark.parametrize("hosts", ["storage.lab", "10.0.0.5:9000, [fd00::1]:9000", " ,minio"])
+@pytest.mark.parametrize("hosts", ["storage.lab", "10.0.0.5:9000, fd00::1", " ,minio"])
 def test_servers_of_images_may_have_a_port(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
     monkeypatch.setenv("IMAGE_HOSTS", hosts)
     assert read_settings().allowed_image_hosts

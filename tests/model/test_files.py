@@ -30,14 +30,6 @@ def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path: Path, name: st
     assert (tmp_path / name).read_bytes() == b"all of it"
 
 
-def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path) -> None:
-    write_bytes(tmp_path / "there" / "table.csv", b"old")
-    (tmp_path / "link.csv").symlink_to(tmp_path / "there" / "table.csv")
-    write_bytes(tmp_path / "link.csv", b"new")
-    assert (tmp_path / "link.csv").is_symlink()
-    assert (tmp_path / "there" / "table.csv").read_bytes() == b"new"
-
-
 def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
     """As a device would."""
     os.mkfifo(tmp_path / "pipe")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
@@ -141,6 +141,7 @@ def parse(label_config: str) -> LabelConfig:
                 image_name,
             ),
             *_twins(labels, _aliases(root)),
+            *_dynamic(root, {control.name for control in controls} - {each.name for each in prompts}),
         ),
         helpers=tuple(map(str, prompts)) + tuple(points),
         others=tuple(name for element in root.iter() if (name := element.get("name")) and name != image_name),
@@ -203,6 +204,17 @@ def _twins(labels: Sequence[str], aliases: Mapping[str, str]) -> Iterator[str]:
                 f"The labels {', '.join(map(repr, names))} look like one, and are learnt as {len(names)}"
                 " classes: Label Studio stores the alias of a label where it has one, and each name as it is"
                 " written. If they mean the same, give all of them the same value and alias."
+            )
+
+
+def _dynamic(root: ElementTree.Element, names: Collection[str]) -> Iterator[str]:
+    """Controls of these names that take further labels from the data of each task."""
+    for element in root.iter():
+        if element.get("name") in names and _is_variable(element.get("value") or ""):
+            yield (
+                f"{element.tag} {element.get('name')!r} takes further labels from the task data"
+                f" ({element.get('value')}): what is labelled with these cannot be learnt, as they are not"
+                " known here; write all of them into the configuration."
             )
 
 
@@ -292,8 +304,8 @@ def _controls(root: ElementTree.Element, image_name: str) -> list[Control]:
         tags = [label for label in element.iter() if label.tag.lower() == "label"]
         # Label Studio stores a label's alias in the results where it has one.
         labels = [stored for label in tags if (stored := label.get("alias") or label.get("value"))]
-        variable = next((each for each in labels if each.startswith("$")), element.get("value") or "")
-        if not labels or variable.startswith("$"):
+        variable = next(filter(_is_variable, labels), "" if labels else element.get("value") or "")
+        if not labels or variable:
             found = f"takes labels from the task data ({variable})" if variable else "has no labels"
             raise ConfigError(
                 f'{kind.tag} {name!r} {found}, expected fixed ones such as <Label value="Axon"/> in it.'
@@ -301,6 +313,11 @@ def _controls(root: ElementTree.Element, image_name: str) -> list[Control]:
         smart = _is_smart(element) or all(_is_smart(label) for label in tags)
         controls.append(Control(name, kind, tuple(dict.fromkeys(labels)), smart))
     return controls
+
+
+def _is_variable(label: str) -> bool:
+    """Whether Label Studio puts a value of the task's data in its place; "$5" is a name."""
+    return re.fullmatch(r"\$[^\W\d]\w*", label) is not None
 
 
 def _is_smart(element: ElementTree.Element) -> bool:

@@ -86,6 +86,18 @@ def test_labels_that_look_like_one_are_told_and_each_is_learnt(brush: str, box: 
         assert config.class_id(control.labels[0]) is not None
 
 
+def test_further_labels_of_the_tasks_are_told_where_they_would_be_learnt() -> None:
+    """And a name that begins with a dollar is one."""
+    xml = (
+        '<Image name="i" value="$image"/><BrushLabels name="b" toName="i" {}><Label value="$5 bill"/>'
+        '</BrushLabels><RectangleLabels name="r" toName="i" {}><Label value="$5 bill"/></RectangleLabels>'
+    )
+    helper, learnt = (parse(view(xml.format(*each))) for each in (("", 'value="$l"'), ('value="$l"', "")))
+    assert helper.labels == learnt.labels == ("$5 bill",)
+    assert not any("$l" in text for text in helper.warnings)
+    assert any("($l)" in text for text in learnt.warnings)
+
+
 def test_a_label_that_got_an_alias_is_still_known() -> None:
     """By the name under which a model learnt it."""
     label = '<Label value="Axon" alias="ax"/>'
@@ -162,13 +174,6 @@ def test_what_only_helps_to_draw_is_told_and_no_class() -> None:
         (
             view('<Image name="i" value="$image"/><BrushLabels name="b" toName="i" value="$l"/>'),
             "from the task data",
-        ),
-        (
-            view(
-                '<Image name="i" value="$image"/><BrushLabels name="b" toName="i" value="$l">'
-                f"{LABELS}</BrushLabels>"
-            ),
-            r"from the task data \(\$l\)",
         ),
         (
             view(
