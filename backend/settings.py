@@ -224,8 +224,8 @@ class Settings(BaseSettings):
     @classmethod
     def _key(cls, value: SecretStr | None) -> SecretStr | None:
         key = value.get_secret_value().strip() if value is not None else ""
-        if not (key.isascii() and key.isprintable()) or " " in key:
-            raise ValueError("holds spaces, line breaks or signs that no key has; copy it again")
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("holds line breaks or signs that no key has; copy it again")
         return value
 
     @field_validator("nightly")

@@ -9,7 +9,7 @@ from typing import Any
 
 from model.errors import ProtocolError, ResultsError
 
-REMEDY = "give another folder, as --out where an experiment is to be made; this one stays as it is"
+REMEDY = "give another folder as --out, or to the command that reads it; this one stays as it is"
 _ABSENT = object()
 
 
