@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from functools import lru_cache
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -22,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.errors import SettingsError
 from backend.project_settings import ProjectSettings, explain, known_recipe
+from backend.setting_checks import comes, is_server, is_web_address
 from model.machine import usable_cores, usable_memory
 
 MARK = "SERVICE_MARK"
@@ -160,7 +159,7 @@ class Settings(BaseSettings):
     def _address(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        if not _is_web_address(value):
+        if not is_web_address(value):
             raise ValueError(f"found {value!r}, expected an address such as http://label-studio:8080")
         return value.rstrip("/")
 
@@ -198,7 +197,7 @@ class Settings(BaseSettings):
     @field_validator("image_hosts")
     @classmethod
     def _image_hosts(cls, value: str) -> str:
-        wrong = [name for name in map(str.strip, value.split(",")) if name and not _is_server(name)]
+        wrong = [name for name in map(str.strip, value.split(",")) if name and not is_server(name)]
         if wrong:
             raise ValueError(
                 f"found {wrong[0]!r}, expected names or numbers of servers, with a port or without, such as"
@@ -231,7 +230,7 @@ class Settings(BaseSettings):
     @field_validator("nightly")
     @classmethod
     def _cron(cls, value: str) -> str:
-        if value.strip().lower() != "off" and not _comes(value):
+        if value.strip().lower() != "off" and not comes(value):
             raise ValueError(
                 f"found {value!r}, expected a cron time of five fields (minute, hour, day, month, weekday)"
                 " that comes, such as '0 2 * * *', or 'off'"
@@ -331,32 +330,6 @@ class Settings(BaseSettings):
         return ", ".join(f"{name}={value}" for name, value in self.described.items())
 
     __repr__ = __str__
-
-
-def _is_web_address(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, brackets that do not close
-        return False
-
-
-def _is_server(name: str) -> bool:
-    """Whether this names a server, with a port or without, and nothing else of an address."""
-    with suppress(ValueError):
-        return ip_address(name).version > 0
-    return _is_web_address(f"http://{name}") and not set("/?#@\\[] ") & set(name)
-
-
-def _comes(cron: str) -> bool:
-    """Whether a cron time of five fields, or a name such as @daily, is ever reached."""
-    from croniter import CroniterError, croniter
-
-    try:
-        croniter(cron).get_next()
-    except (CroniterError, ValueError):
-        return False
-    return len(cron.split()) == 5 or cron.strip().startswith("@")
 
 
 def _bracketed(host: str) -> str:

@@ -38,6 +38,7 @@ ROOMS = [
     "backend.proxy",
     "backend.stopping",
     "backend",
+    "backend.setting_checks",
     "backend.project_settings",
     "backend.settings",
     "backend.cores",

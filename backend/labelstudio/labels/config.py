@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
 from backend.errors import ConfigError
-from backend.labelstudio.labels.controls import WRITERS, Control, Kind, teaches
+from backend.labelstudio.labels.config_warnings import warn_of_controls, warn_of_twins
+from backend.labelstudio.labels.controls import WRITERS, Control, Kind, list_controls, teaches
 
 MAX_LABELS = 255
 """Masks are uint8 class ids, 0 is the background."""
@@ -116,8 +117,8 @@ def parse(label_config: str) -> LabelConfig:
     writers = [control for kind in WRITERS for control in controls if control.kind is kind]
     if not writers:
         raise ConfigError(
-            f"The labelling configuration draws only with {_listed(controls)}; masks cannot be shown as such."
-            " Add a BrushLabels (or PolygonLabels) control with the same labels."
+            f"The labelling configuration draws only with {list_controls(controls)}; masks cannot be shown as"
+            " such. Add a BrushLabels (or PolygonLabels) control with the same labels."
         )
     points, unlabelled = _beside(root, image_name, _POINTS), _beside(root, image_name, _UNLABELLED)
     prompts = [
@@ -132,7 +133,7 @@ def parse(label_config: str) -> LabelConfig:
         controls,
         writers[0],
         warnings=(
-            *_warnings(
+            *warn_of_controls(
                 labels,
                 controls,
                 prompts,
@@ -140,71 +141,13 @@ def parse(label_config: str) -> LabelConfig:
                 _elsewhere(root, image_name, other_images),
                 image_name,
             ),
-            *_twins(labels, _aliases(root)),
+            *warn_of_twins(labels, _aliases(root)),
             *_dynamic(root, {control.name for control in controls} - {each.name for each in prompts}),
         ),
         helpers=tuple(map(str, prompts)) + tuple(points),
         others=tuple(name for element in root.iter() if (name := element.get("name")) and name != image_name),
         shown=_aliases(root),
     )
-
-
-def _warnings(
-    labels: Sequence[str],
-    controls: Sequence[Control],
-    prompts: Sequence[Control],
-    unlabelled: Sequence[str],
-    elsewhere: Sequence[str],
-    image_name: str,
-) -> Iterator[str]:
-    """What people should know of a configuration that can be used."""
-    drawn = {label for control in controls if control.kind in WRITERS for label in control.labels}
-    for label in labels:
-        if label not in drawn:
-            kinds = {
-                control.kind for control in controls if label in control.labels and control not in prompts
-            }
-            whole = " All pixels of a box count as the label." if kinds == {Kind.RECTANGLE} else ""
-            yield (
-                f"The label {label!r} is learnt but not pre-annotated: no BrushLabels or PolygonLabels"
-                f" control has it.{whole}"
-            )
-    boxes = [control for control in controls if control.kind is Kind.RECTANGLE and not control.smart]
-    boxes_beside = [
-        control
-        for control in boxes
-        if not all(teaches(control.kind, False, label, controls) for label in control.labels)
-    ]
-    if boxes_beside:
-        yield (
-            f"Boxes of {_listed(boxes_beside)} are not learnt, as a brush or polygon draws the same labels"
-            " exactly; outline with these what the model is to learn."
-        )
-    if unlabelled:
-        yield (
-            f"What {', '.join(unlabelled)} draws carries no label of its own and is not learnt; use"
-            " BrushLabels or PolygonLabels."
-        )
-    if elsewhere:
-        yield (
-            f"{', '.join(elsewhere)} draws on another image; only what is drawn on the Image {image_name!r}"
-            " is learnt."
-        )
-
-
-def _twins(labels: Sequence[str], aliases: Mapping[str, str]) -> Iterator[str]:
-    """Labels that look like one to annotators, and are classes of their own."""
-    shown = {alias: value for value, alias in aliases.items()}
-    alike: dict[str, list[str]] = {}
-    for label in labels:
-        alike.setdefault(" ".join(shown.get(label, label).casefold().split()), []).append(label)
-    for names in alike.values():
-        if len(names) > 1:
-            yield (
-                f"The labels {', '.join(map(repr, names))} look like one, and are learnt as {len(names)}"
-                " classes: Label Studio stores the alias of a label where it has one, and each name as it is"
-                " written. If they mean the same, give all of them the same value and alias."
-            )
 
 
 def _dynamic(root: ElementTree.Element, names: Collection[str]) -> Iterator[str]:
@@ -216,10 +159,6 @@ def _dynamic(root: ElementTree.Element, names: Collection[str]) -> Iterator[str]
                 f" ({element.get('value')}): what is labelled with these cannot be learnt, as they are not"
                 " known here; write all of them into the configuration."
             )
-
-
-def _listed(controls: Sequence[Control]) -> str:
-    return ", ".join(map(str, controls))
 
 
 def _root(label_config: str) -> ElementTree.Element:

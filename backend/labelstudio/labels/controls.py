@@ -55,3 +55,8 @@ def teaches(kind: Kind, smart: bool, label: str, controls: Sequence[Control]) ->
         and not (control.smart and control.kind is Kind.ELLIPSE)
         for control in controls
     )
+
+
+def list_controls(controls: Sequence[Control]) -> str:
+    """Controls as people know them, with commas."""
+    return ", ".join(map(str, controls))

@@ -1,0 +1,34 @@
+"""What the values of settings must be: addresses, names of servers, times."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+
+def is_web_address(value: str) -> bool:
+    """Whether this is an address such as http://label-studio:8080."""
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, brackets that do not close
+        return False
+
+
+def is_server(name: str) -> bool:
+    """Whether this names a server, with a port or without, and nothing else of an address."""
+    with suppress(ValueError):
+        return ip_address(name).version > 0
+    return is_web_address(f"http://{name}") and not set("/?#@\\[] ") & set(name)
+
+
+def comes(cron: str) -> bool:
+    """Whether a cron time of five fields, or a name such as @daily, is ever reached."""
+    from croniter import CroniterError, croniter
+
+    try:
+        croniter(cron).get_next()
+    except (CroniterError, ValueError):
+        return False
+    return len(cron.split()) == 5 or cron.strip().startswith("@")
