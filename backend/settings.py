@@ -311,7 +311,7 @@ class Settings(BaseSettings):
     def most_pixels(self) -> int:
         """Pixels of the largest image that is worked on:
         all workers and the web server may have one in hand at once."""
-        from model.data.image_header import BYTES_A_PIXEL, MAX_PIXELS
+        from model.data.images.header import BYTES_A_PIXEL, MAX_PIXELS
 
         if self.max_megapixels is not None:
             return min(round(self.max_megapixels * 1e6), MAX_PIXELS)

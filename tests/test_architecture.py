@@ -21,6 +21,8 @@ ROOMS = [
     "model.machine",
     "model.stop_signals",
     "model.class_file",
+    "model.data.images",
+    "model.data.masks",
     "model.data",
     "model.export",
     "model.network",

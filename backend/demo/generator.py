@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from model.data.masks import write_mask
+from model.data.masks.files import write_mask
 
 SIZE = 384
 """Pixels, height and width."""

@@ -13,7 +13,7 @@ from PIL import Image
 from backend.demo import generator
 from backend.errors import SettingsError
 from model.arrays import Array
-from model.data.images import read_raw
+from model.data.images.reading import read_raw
 from model.data.pool import Pool, scan
 from model.errors import ModelError
 

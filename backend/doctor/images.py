@@ -14,7 +14,7 @@ from backend.labelstudio.http.answers import Task
 from backend.labelstudio.images import Failures, address, fetch, one_image, require_size
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.settings import Settings
-from model.data.images import decode_raw
+from model.data.images.reading import decode_raw
 from model.errors import ModelError
 
 TASKS_SEEN, MOST_PLACES = 200, 4

@@ -23,8 +23,8 @@ from backend.stopping import in_threads
 from backend.store.round_record import expected_dice
 from backend.store.versions import NO_VERSION
 from model.arrays import Mask
-from model.data.image_header import displayed_size
-from model.data.images import decode_raw
+from model.data.images.header import displayed_size
+from model.data.images.reading import decode_raw
 from model.errors import CheckpointError, ModelError, OutputError
 from model.export.file_names import name_apart, safe_stem
 from model.export.folder import ExportFolder

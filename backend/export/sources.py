@@ -13,7 +13,7 @@ from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import draw_regions, read_parts
 from backend.store.versions import NO_VERSION
 from model.arrays import Mask
-from model.data.image_header import MAX_PIXELS
+from model.data.images.header import MAX_PIXELS
 from model.export.folder import LABEL, PREDICTION
 from model.export.objects import Objects, number_objects
 from model.hashing import digest

@@ -13,7 +13,7 @@ from rq.timeouts import BaseTimeoutException
 
 from backend.errors import StoppedError
 from backend.labelstudio.room import Guard, in_room
-from model.data.images import decode_image
+from model.data.images.reading import decode_image
 from model.files import write_atomically
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from backend.labelstudio.http.addresses import OWN_PATH
 from backend.labelstudio.image_cache import MAX_AGE, ImageCache
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.room import Guard, in_room
-from model.data.image_header import MAX_PIXELS, decoding_pixels, encoded_size
+from model.data.images.header import MAX_PIXELS, decoding_pixels, encoded_size
 from model.errors import ModelError
 
 log = logging.getLogger(__name__)

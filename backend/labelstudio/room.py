@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from model.data.image_header import decoding_pixels
+from model.data.images.header import decoding_pixels
 
 PIXELS = 16_000_000
 """Of the images that are decoded at once, each of which takes 8 bytes."""

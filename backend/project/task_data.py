@@ -15,7 +15,7 @@ from backend.labelstudio.labels.config import LabelConfig
 from backend.project.context import Context
 from backend.stopping import in_threads
 from model.arrays import Image, Mask
-from model.data.images import decode_image
+from model.data.images.reading import decode_image
 from model.data.lru_cache import ByteCache
 from model.errors import ModelError
 from model.hashing import digest

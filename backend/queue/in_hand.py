@@ -15,7 +15,7 @@ from rq.job import Job
 from backend.errors import TaskImageError
 from backend.labelstudio.room import ROOM
 from backend.queue.connection import Keys, as_text
-from model.data.image_header import decoding_pixels
+from model.data.images.header import decoding_pixels
 
 MOST_KILLS = 2
 """After so many killed processes an image is left out:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from model.data.mask_coding import MaskOptions, Meaning
+from model.data.masks.coding import MaskOptions, Meaning
 from model.network.device import default_device, default_width
 from model.network.recipe import NAMED, Recipe
 from model.options import Option, options_of

@@ -13,7 +13,8 @@ from model.cli.progress_bar import ProgressBar
 from model.cli.terminal import console, handle_errors, print_err
 from model.data.examination import assumed_notes
 from model.data.folders import Files, find_files, passed_over_notes, shorten, subfolder_notes
-from model.data.images import decode_to_size, normalise, read_bytes
+from model.data.images.pixels import normalise
+from model.data.images.reading import decode_to_size, read_bytes
 from model.errors import ImageError, MaskError, ModelError, OutputError, PoolError
 from model.export.folder import PREDICTION, ExportFolder
 from model.export.mask_format import HELP, MaskFormat

@@ -22,8 +22,8 @@ from model.cli.ranking_table import write_table
 from model.cli.terminal import console, describe_pool, fit_objects, handle_errors, print_err
 from model.cli.work_folder import work_folder
 from model.data.folders import EXTENSIONS
-from model.data.images import working_size
-from model.data.mask_coding import Meaning
+from model.data.images.pixels import working_size
+from model.data.masks.coding import Meaning
 from model.data.pool import scan
 from model.errors import OutputError, TooFewLabelsError
 from model.files import check_writable, check_writable_folder

@@ -29,7 +29,7 @@ from model.cli.options import (
 )
 from model.cli.progress_bar import ProgressBar
 from model.cli.terminal import console, describe_pool, fit_objects, handle_errors, print_err
-from model.data.mask_coding import Meaning
+from model.data.masks.coding import Meaning
 from model.experiment.convergence import study as convergence_study
 from model.experiment.groups import POOL, StartFrom
 from model.experiment.images import read_pool

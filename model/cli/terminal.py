@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 
 from model import stop_signals
 from model.cli.options import GivenRecipe
+from model.data.masks.small_objects import choose_side, warn_of_losses
 from model.data.pool import Pool
-from model.data.small_objects import choose_side, warn_of_losses
 from model.errors import ModelError, ProcessEndedError
 from model.exit_codes import ExitCode
 from model.network.recipe import Recipe

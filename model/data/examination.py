@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.data.folders import shorten
-from model.data.images import decode, normalise, read_bytes, shrink
+from model.data.images.pixels import normalise, shrink
+from model.data.images.reading import decode, read_bytes
 from model.data.lru_cache import ByteCache
-from model.data.mask_content import Content, describe_content
-from model.data.masks import read_stored
+from model.data.masks.content import Content, describe_content
+from model.data.masks.files import read_stored
 from model.errors import ImageError, MaskError
 from model.hashing import digest
 
@@ -40,7 +41,7 @@ class Pair:
     size: Size = (0, 0)
     """(height, width) of the image as displayed."""
     assumed: str = ""
-    """See `images.Decoded`."""
+    """See `images.tiff.Decoded`."""
     only_image_turned: bool = False
     """The image was turned as its file says, and the file of its mask says nothing."""
     content: Content | None = None

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from model.arrays import Array
 from model.data.folders import SHOWN, shorten
-from model.data.mask_coding import ALL, Coding, MaskOptions
-from model.data.mask_content import Content
+from model.data.masks.class_ids import present_values
+from model.data.masks.coding import ALL, Coding, MaskOptions
+from model.data.masks.content import Content
 
 HALF = 0.55
 """Share of the pixels in one number from which on it is asked whether that is the background."""
@@ -19,6 +21,61 @@ NEARLY_ALL = 0.85
 THIN = 0.02
 """Share of a number's pixels that have only their like around them, below which it is an outline wherever it
 occurs."""
+FEW_CLASSES = 8
+"""Classes above which it is asked whether the numbers count objects."""
+MANY = 5
+"""Masks from which on an id that only one of them has is pointed out."""
+
+
+def id_warnings(found: Mapping[str, Array], classes: int) -> list[tuple[str, str]]:
+    """Say which class ids look like slips of the pen, where `classes` was read from the masks:
+    ids below the highest that no mask has, and ids that one mask alone has among at least MANY.
+
+    found: name of each mask to its different numbers, 1-D ascending.
+    Returns (name of a mask that has such an id, message).
+    """
+    having = {
+        value: [name for name, values in found.items() if value in values] for value in range(1, classes)
+    }
+    remedy = (
+        f"{classes} classes are assumed for it; correct the mask, or state the right number with --classes N"
+    )
+    notes = []
+    if classes > FEW_CLASSES:
+        name = next(name for name, values in found.items() if values[-1] == classes - 1)
+        notes.append(
+            (
+                name,
+                (
+                    f"holds numbers up to {classes - 1}. If they count objects (as in masks of ImageJ or"
+                    " Cellpose), add --mask-numbers objects, or set every object to 255, or to its class id;"
+                    f" {remedy}."
+                ),
+            )
+        )
+    gaps = [str(value) for value, names in having.items() if not names]
+    if gaps and having[classes - 1]:
+        name = having[classes - 1][0]
+        notes.append((name, f"has the class id {classes - 1}, but no mask has {', '.join(gaps)}. {remedy}."))
+    for value, names in having.items():
+        if classes > 2 and len(names) == 1 and len(found) >= MANY:
+            notes.append(
+                (names[0], f"is the only one of {len(found)} masks with the class id {value}. {remedy}.")
+            )
+    return notes
+
+
+def mask_warnings(mask: Array) -> list[str]:
+    """Say what looks wrong, yet may be meant, in class ids (H, W): nothing marked, or everything.
+    Empty if nothing does."""
+    found = present_values(mask)
+    if not found.any():
+        return [
+            "no foreground: all pixels are background (0), expected some foreground unless the image is empty"
+        ]
+    if 0 not in found:
+        return ["all foreground: no pixel is background (0); perhaps the mask is inverted?"]
+    return []
 
 
 def blurred_notes(contents: Mapping[str, Content]) -> list[str]:

@@ -19,13 +19,16 @@ from model.data.folders import (
     shorten,
     subfolder_notes,
 )
-from model.data.images import normalise, read_raw, shrink, working_size
+from model.data.images.pixels import normalise, shrink, working_size
+from model.data.images.reading import read_raw
 from model.data.lazy_arrays import LazyArrays
 from model.data.lru_cache import ByteCache
-from model.data.mask_coding import ALL, PLAIN, Coding, MaskOptions, as_stated, decide
-from model.data.mask_warnings import blurred_notes, share_warnings, thin_warnings
-from model.data.masks import id_warnings, mask_warnings, read_stored, resize_mask
-from model.data.small_objects import Losses, count_losses
+from model.data.mask_warnings import blurred_notes, id_warnings, mask_warnings, share_warnings, thin_warnings
+from model.data.masks.class_ids import resize_mask
+from model.data.masks.coding import ALL, PLAIN, Coding, MaskOptions, as_stated
+from model.data.masks.decision import decide
+from model.data.masks.files import read_stored
+from model.data.masks.small_objects import Losses, count_losses
 from model.errors import ImageError, PoolError, TooFewLabelsError
 from model.machine import usable_cores
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.mask_coding import PLAIN, MaskOptions
+from model.data.masks.coding import PLAIN, MaskOptions
 from model.errors import BudgetError
 from model.experiment.images import describe_data, read_pool
 from model.experiment.scores import train_and_score

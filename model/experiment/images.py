@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model.data.folders import find_files
-from model.data.mask_coding import PLAIN, MaskOptions
+from model.data.masks.coding import PLAIN, MaskOptions
 from model.data.pool import Pool, scan
 from model.errors import PoolError
 from model.experiment.split import Split

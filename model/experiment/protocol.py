@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from model.data.images import working_size
-from model.data.mask_coding import PLAIN, MaskOptions
+from model.data.images.pixels import working_size
+from model.data.masks.coding import PLAIN, MaskOptions
 from model.data.pool import Pool
 from model.errors import BudgetError, PoolError, StrategyError
 from model.experiment.groups import POOL, START_FROM, group_of, read_groups

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image
 
-from model.data.image_header import read_header
-from model.data.images import decode_raw
+from model.data.images.header import read_header
+from model.data.images.reading import decode_raw
 from model.export.mask_format import MaskFormat
 
 _KEPT = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg"), "MPO": (".jpg", ".jpeg"), "TIFF": (".tif", ".tiff")}

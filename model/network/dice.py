@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from model.arrays import Mask
-from model.data.images import row_blocks
+from model.data.images.pixels import row_blocks
 
 
 def dice(mask: Mask, other: Mask, classes: int) -> float:

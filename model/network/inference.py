@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from model.arrays import Image, Mask
-from model.data.images import row_blocks
+from model.data.images.pixels import row_blocks
 from model.network.checkpoint import TrainedModel
 from model.network.device import autocast
 from model.network.forward import padded, to_batch

@@ -43,7 +43,8 @@ class _WithPadding(nn.Module):
 
 def write_onnx(model: TrainedModel, path: Path, labels: Sequence[str]) -> None:
     """Write a network as ONNX: input "image", float32 (B, 3, H, W), normalised as by
-    `model.data.images.normalise`; output "probabilities", float32 (B, classes, H, W), 0 the background.
+    `model.data.images.pixels.normalise`; output "probabilities", float32 (B, classes, H, W), 0 the
+    background.
 
     The metadata holds the names of the classes and the longest side of images that it was trained on.
     The file appears whole or not at all. Raises CheckpointError for a network that ONNX cannot express.

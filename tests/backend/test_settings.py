@@ -12,7 +12,7 @@ from backend.errors import SettingsError
 from backend.project_settings import check_encoder, parse_project_settings
 from backend.settings import EMBEDDED_REDIS_FILE, Settings, masked_url, read_settings
 from model import machine, strategies
-from model.data.image_header import MAX_PIXELS
+from model.data.images.header import MAX_PIXELS
 from model.strategies import strategy_names
 
 

@@ -18,7 +18,6 @@ from backend.labelstudio.labels.regions import from_mask
 from backend.project.context import open_context
 from backend.store.version_record import Learner, VersionRecord
 from backend.store.versions import now
-from model.data.images import read_image
 from model.network.checkpoint import TrainedModel
 from model.network.inference import Segmenter
 from model.network.recipe import Recipe
@@ -29,6 +28,7 @@ from model.pixels.samples import draw_sample
 from tests.annotator import Annotator
 from tests.benchmarks.measures import processor_seconds
 from tests.cells import CONFIG
+from tests.model.data.reading import read_image
 from tests.stack import Stack
 
 IMAGES, LABELS = 100, 20

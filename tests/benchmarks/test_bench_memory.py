@@ -35,9 +35,9 @@ def measure(kind: str, side: int) -> str:
     from backend.labelstudio.labels.config import parse
     from backend.labelstudio.labels.regions import draw_regions
     from backend.settings import read_settings
-    from model.data.image_header import MAX_PIXELS
-    from model.data.masks import resize_mask
-    from model.data.small_objects import count_losses
+    from model.data.images.header import MAX_PIXELS
+    from model.data.masks.class_ids import resize_mask
+    from model.data.masks.small_objects import count_losses
     from model.network.checkpoint import TrainedModel
     from model.network.recipe import Recipe
     from model.network.unet import build_network

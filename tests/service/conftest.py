@@ -31,7 +31,7 @@ from backend.settings import Settings, get_settings, read_settings
 from backend.store.storage import Storage
 from backend.store.version_record import VersionRecord
 from backend.store.versions import Versions, now
-from model.data.images import decode_image
+from model.data.images.reading import decode_image
 from model.network.checkpoint import TrainedModel
 from model.network.recipe import Recipe
 from model.network.training import train

@@ -36,7 +36,7 @@ from backend.run.worker import create_worker, load_what_jobs_need
 from backend.settings import Settings
 from backend.store.round_record import RoundRecord, round_in_force
 from backend.web.segmenter import Segmenter
-from model.data.tiff import Decoded
+from model.data.images.tiff import Decoded
 from tests.object_store import BUCKET, ObjectStore
 from tests.service.conftest import TINY, picture, publish_version, use_settings
 from tests.states import read_status
@@ -225,14 +225,14 @@ def test_whatever_one_image_does_to_its_decoder_the_others_go_on(
         f"task {lab.uploads[2]}": RuntimeError("DefaultCPUAllocator: can't allocate memory"),
     }
     bad[f"task {lab.uploads[3]}"] = AssertionError("a decoder's own")
-    from model.data import images
+    from model.data.images import reading
 
-    def failing(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> Decoded:
+    def failing(data: bytes, name: str, *, stored: bool = False, real: Any = reading.decode) -> Decoded:
         if name in bad:
             raise bad[name]
         return real(data, name, stored=stored)
 
-    monkeypatch.setattr(images, "decode", failing)
+    monkeypatch.setattr(reading, "decode", failing)
     record = lab.round()
     assert set(record.unreadable) == {str(task) for task in (*lab.uploads[2:], lab.large)}
     assert "not enough memory" in record.unreadable[str(lab.uploads[2])]
@@ -256,14 +256,14 @@ def test_an_image_that_kills_its_worker_each_time_is_left_out_by_name(
     publish_version(lab.settings.model_dir, lab.project)
     for number in (0, 1):
         lab.label(lab.uploads[number], number)
-    from model.data import images
+    from model.data.images import reading
 
-    def deadly(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> Decoded:
+    def deadly(data: bytes, name: str, *, stored: bool = False, real: Any = reading.decode) -> Decoded:
         if data in (picture(1)[0], picture(2)[0]):
             os.kill(os.getpid(), signal.SIGKILL)
         return real(data, name, stored=stored)
 
-    monkeypatch.setattr(images, "decode", deadly)
+    monkeypatch.setattr(reading, "decode", deadly)
     # Free so long after its holder was killed.
     monkeypatch.setitem(Fence.__init__.__kwdefaults__, "seconds", 2.0)  # type: ignore[arg-type]
     redis = open_context(lab.project).redis
@@ -293,14 +293,14 @@ def test_an_image_that_goes_while_the_round_runs_comes_last(
     for number, task in enumerate(lab.uploads[:3]):
         lab.label(task, number)
     name = entry_points.start_round(lab.project, "test")["round"]
-    from model.data import images
+    from model.data.images import reading
 
-    def failing(data: bytes, name: str, *, stored: bool = False, real: Any = images.decode) -> Decoded:
+    def failing(data: bytes, name: str, *, stored: bool = False, real: Any = reading.decode) -> Decoded:
         if name == f"task {lab.stored[0]}":
             raise MemoryError
         return real(data, name, stored=stored)
 
-    monkeypatch.setattr(images, "decode", failing)
+    monkeypatch.setattr(reading, "decode", failing)
     assert entry_points.finish_round(lab.project, name)["tasks"] == 4
     record = round_in_force(open_context(lab.project).storage, lab.project)
     assert record is not None

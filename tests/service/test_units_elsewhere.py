@@ -17,7 +17,7 @@ from backend.project.context import Context, open_context
 from backend.project.task_data import save_masks
 from backend.queue.progress import Progress
 from backend.settings import Settings
-from model.data.masks import resize_mask
+from model.data.masks.class_ids import resize_mask
 from tests.service.conftest import TINY, picture, publish_version
 
 PROJECT = 7

@@ -12,7 +12,8 @@ from backend.labelstudio.http.answers import Region
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import from_mask
 from model.arrays import Mask
-from model.data.images import decode_shrunk, normalise
+from model.data.images.pixels import normalise
+from model.data.images.reading import decode_shrunk
 from model.network.inference import Segmenter, predict_rows
 from model.saved_model import working_side
 

@@ -17,7 +17,7 @@ from backend.project.context import Context
 from backend.queue.project_info import ProjectInfo
 from backend.store.round_record import RoundRecord
 from backend.store.shown_masks import DrawnMasks
-from model.data.image_header import MAX_PIXELS
+from model.data.images.header import MAX_PIXELS
 from model.hashing import digest
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from backend.labelstudio.names import original_name
 from backend.project.context import Context
 from backend.store.round_pictures import FOLDER, INDEX, SIMILARITY, Picture, picture_name
 from backend.store.round_record import EXPECTED
-from model.data.images import decode_shrunk
+from model.data.images.reading import decode_shrunk
 from model.errors import ModelError
 from model.files import write_bytes
 from model.strategies.base import Comparison

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from model.data.images import shrink
-from model.data.masks import resize_mask
+from model.data.images.pixels import shrink
+from model.data.masks.class_ids import resize_mask
 
 SIDE = 360
 """Pixels of the longer side: sharp in a card of 180 on a screen of two pixels a point."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from backend.errors import RegionError
 from backend.labelstudio.labels.shapes import Pixels
 from model.arrays import Mask
-from model.data.images import row_blocks
+from model.data.images.pixels import row_blocks
 
 _PIECES_PIXELS = 1 << 24
 """Objects of larger regions are told apart by every second pixel, or third, as it takes 15 bytes a pixel."""

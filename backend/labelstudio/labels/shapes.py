@@ -13,7 +13,7 @@ import PIL.Image
 
 from backend.labelstudio.labels import rle
 from backend.labelstudio.labels.controls import Kind
-from model.data.images import row_blocks
+from model.data.images.pixels import row_blocks
 from model.export import polygons
 
 Pixels = tuple[tuple[slice, slice], npt.NDArray[np.bool_]]

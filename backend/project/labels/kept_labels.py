@@ -22,7 +22,7 @@ from backend.labelstudio.http.answers import Task
 from backend.labelstudio.task_list import TaskList
 from backend.project.context import Context, Setup
 from model.arrays import Mask
-from model.data.small_objects import Losses
+from model.data.masks.small_objects import Losses
 from model.hashing import digest
 
 log = logging.getLogger(__name__)

@@ -22,10 +22,11 @@ from backend.project.task_data import DOWNLOADS, TaskImages
 from backend.queue.task_names import keep_names
 from backend.stopping import in_threads
 from model.arrays import Image, Mask
-from model.data.images import decode_shrunk, normalise
-from model.data.masks import present_values, resize_mask
+from model.data.images.pixels import normalise
+from model.data.images.reading import decode_shrunk
+from model.data.masks.class_ids import present_values, resize_mask
+from model.data.masks.small_objects import Losses, count_losses
 from model.data.pool import SHRUNK
-from model.data.small_objects import Losses, count_losses
 from model.errors import ModelError
 from model.hashing import digest_of_array
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from backend.labelstudio.labels.config import LabelConfig
 from backend.project.labels.labels import Labels
-from model.data.small_objects import warn_of_losses
+from model.data.masks.small_objects import warn_of_losses
 
 SUBJECT = "labels"
 """Notes about labels have a subject that begins with it."""

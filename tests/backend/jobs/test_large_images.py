@@ -23,10 +23,10 @@ from backend.labelstudio.http.answers import Region
 from backend.labelstudio.images import one_image, require_size
 from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.labelstudio.labels.regions import draw_regions
-from model.data.image_header import BYTES_A_PIXEL, MAX_PIXELS, decoding_pixels
-from model.data.images import decode_shrunk
-from model.data.masks import resize_mask
-from model.data.small_objects import count_losses
+from model.data.images.header import BYTES_A_PIXEL, MAX_PIXELS, decoding_pixels
+from model.data.images.reading import decode_shrunk
+from model.data.masks.class_ids import resize_mask
+from model.data.masks.small_objects import count_losses
 from model.export.polygons import trace
 from model.network.checkpoint import TrainedModel
 from model.network.recipe import Recipe

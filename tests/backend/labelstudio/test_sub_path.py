@@ -179,7 +179,7 @@ def test_what_cannot_be_fetched_is_not_to_be_deleted(lab: Lab, tmp_path: Path) -
 
 def test_bmp_and_webp_uploads_are_read(lab: Lab, tmp_path: Path) -> None:
     """Label Studio takes and shows them."""
-    from model.data.images import decode_raw
+    from model.data.images.reading import decode_raw
 
     headers = {"Authorization": f"Token {lab.server.token}"}
     pixels = np.random.default_rng(3).integers(0, 255, (48, 64, 3), dtype=np.uint8)

@@ -17,12 +17,12 @@ from pycocotools.coco import COCO
 from typer.testing import CliRunner, Result
 
 from model.cli import app
-from model.data.images import read_image
 from model.data.pool import scan
 from model.network.checkpoint import TrainedModel
 from model.network.inference import predict_mask
 from model.network.recipe import Recipe
 from model.network.unet import build_network
+from tests.model.data.reading import read_image
 
 
 @pytest.fixture(scope="session")

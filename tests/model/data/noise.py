@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from model.arrays import Array
-from model.data.masks import write_mask
+from model.data.masks.files import write_mask
 
 SIDE = 40
 

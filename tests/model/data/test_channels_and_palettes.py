@@ -8,9 +8,9 @@ import tifffile
 from PIL import Image
 
 from model.arrays import Array
-from model.data.images import read_raw
-from model.data.mask_coding import MaskOptions, Meaning
-from model.data.masks import read_stored
+from model.data.images.reading import read_raw
+from model.data.masks.coding import MaskOptions, Meaning
+from model.data.masks.files import read_stored
 from model.data.pool import scan
 from model.errors import ImageError, MaskError
 from tests.model.data.lab_files import (

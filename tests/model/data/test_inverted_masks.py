@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from model.data.mask_coding import MaskOptions
+from model.data.masks.coding import MaskOptions
 from model.data.pool import scan
 from model.errors import PoolError
 from tests.model.data.lab_files import (

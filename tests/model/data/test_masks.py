@@ -13,16 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from model.data.masks import (
-    class_ids,
-    infer_classes,
-    mask_warnings,
-    read_mask,
-    read_values,
-    resize_mask,
-    write_mask,
-)
+from model.data.mask_warnings import mask_warnings
+from model.data.masks.class_ids import class_ids, infer_classes, resize_mask
+from model.data.masks.files import write_mask
 from model.errors import MaskError
+from tests.model.data.reading import read_mask, read_values
 
 Array = np.ndarray[Any, Any]
 SHAPE = (33, 57)
@@ -158,15 +153,14 @@ def test_colours_fractions_hidden_alpha_and_damage_are_refused(tmp_path: Path) -
         read_mask(tmp_path / "gone.png", shape=SHAPE)
 
 
-def test_classes_are_inferred_from_arrays_and_files(tmp_path: Path, shared_data: Path) -> None:
+def test_classes_are_inferred_from_the_numbers_of_all_masks(shared_data: Path) -> None:
     assert infer_classes([]) == 2
     assert infer_classes([ids(), ids() * np.uint8(255), np.zeros(SHAPE, dtype=np.uint8)]) == 2
     assert infer_classes([ids(), ids(4)]) == 4
     assert infer_classes([ids() * np.uint8(255)] * 2 + [ids(4)]) == 2, "the more frequent coding decides"
-    write_mask(tmp_path / "a.png", ids(3))
-    assert infer_classes([tmp_path / "a.png"]) == 3
-    assert infer_classes(sorted((shared_data / "axondeepseg_3class" / "masks").iterdir())[:4]) == 3
-    assert infer_classes(sorted((shared_data / "bbbc010" / "masks").iterdir())[:4]) == 2
+    for name, classes in {"axondeepseg_3class": 3, "bbbc010": 2}.items():
+        paths = sorted((shared_data / name / "masks").iterdir())[:4]
+        assert infer_classes(read_values(path) for path in paths) == classes
     with pytest.raises(MaskError, match="number 0"):
         infer_classes([np.arange(100).reshape(10, 10)])
 

@@ -10,15 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from model.data.images import (
-    normalise,
-    read_image,
-    resample,
-    shrink,
-    working_size,
-)
+from model.data.images.pixels import normalise, resample, shrink, working_size
 from model.errors import ImageError
 from tests.model.data.noise import noise
+from tests.model.data.reading import read_image
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from model.data import pool
-from model.data.images import read_raw
+from model.data.images.reading import read_raw
 from model.data.lru_cache import ByteCache
 from model.data.pool import Pool, scan
 from tests.model.data.noise import SIDE, put_image, put_mask

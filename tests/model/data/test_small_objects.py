@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.arrays import Mask
-from model.data.small_objects import SIDES, Losses, choose_side, count_losses, warn_of_losses
+from model.data.masks.small_objects import SIDES, Losses, choose_side, count_losses, warn_of_losses
 
 
 def squares(side: int, size: int, step: int = 37, number: int = 1) -> Mask:

@@ -7,14 +7,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from model.data.image_header import MAX_PIXELS, image_size
-from model.data.images import (
-    decode,
-    read_image,
-    read_raw,
-)
+from model.data.images.header import MAX_PIXELS
+from model.data.images.reading import decode, read_raw
 from model.errors import ImageError
 from tests.model.data.noise import noise
+from tests.model.data.reading import image_size, read_image
 
 
 @pytest.mark.parametrize("compression", [None, "lzw", "zlib", "zstd"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.data.masks import write_mask
+from model.data.masks.files import write_mask
 from model.data.pool import scan
 from model.errors import ImageError, MaskError, PoolError, TooFewLabelsError
 from tests.model.data.noise import SIDE, put_image, put_mask

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data.masks import write_mask
+from model.data.masks.files import write_mask
 from model.experiment import runner
 from tests.model.conftest import blobs
 

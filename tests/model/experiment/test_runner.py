@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.data.masks import write_mask
+from model.data.masks.files import write_mask
 from model.errors import BudgetError, OutputError, PoolError, StrategyError
 from model.experiment import transfer
 from model.experiment.record.results import Results

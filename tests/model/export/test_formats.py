@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from model.data.images import decode_raw
+from model.data.images.reading import decode_raw
 from model.export.formats import encode_image
 
 PIXELS = np.arange(48 * 40 * 3, dtype=np.uint32).reshape(48, 40, 3)

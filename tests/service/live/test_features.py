@@ -17,7 +17,7 @@ from backend.project.task_data import TaskImages
 from backend.queue import pending_work
 from backend.queue.pending_work import Work
 from backend.settings import get_settings
-from model.data.images import decode_image
+from model.data.images.reading import decode_image
 from model.pixels import draw_sample
 from tests.service.conftest import use_settings
 from tests.service.live.conftest import IMAGES, Lab, all_features, settings_of

@@ -19,7 +19,7 @@ from backend.run.redis_server import EmbeddedRedis
 from backend.store.storage import Storage
 from backend.store.version_record import VersionRecord
 from backend.store.versions import Versions
-from model.data.images import decode_raw
+from model.data.images.reading import decode_raw
 from tests.service.conftest import Web, default_settings, picture, running_web
 
 PROJECT = 7

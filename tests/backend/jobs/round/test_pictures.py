@@ -17,7 +17,7 @@ from backend.jobs.round.thumbnails import COLOURS, SIDE, overlay, thumbnail
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.store.round_record import RoundRecord, expected_dice, put_in_force
 from backend.store.storage import Storage
-from model.data.images import decode_raw
+from model.data.images.reading import decode_raw
 from model.strategies.base import Comparison
 from tests.backend.noise import noise_png
 

@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
-from model.data import tiff
+from model.data.images import tiff
 from model.errors import ImageError
 
 MIN_SIDE = 32
@@ -41,17 +41,6 @@ class Header(NamedTuple):
     8 for the rest."""
     memory: float
     """Bytes for each pixel that decoding takes at its peak (measured)."""
-
-
-def image_size(path: str | Path) -> tuple[int, int]:
-    """Tell (height, width) in pixels of an image file as displayed, from its header alone.
-    Raises ImageError if it cannot be read."""
-    try:
-        with Path(path).open("rb") as stream:
-            header = read_header(stream, str(path))
-    except OSError as error:
-        raise unreadable(Path(path), error) from error
-    return (header.width, header.height) if header.orientation >= 5 else (header.height, header.width)
 
 
 def displayed_size(data: bytes, name: str) -> tuple[int, int]:

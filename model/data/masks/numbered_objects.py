@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.data.mask_content import Content
-from model.data.masks import WHITE
+from model.data.masks.class_ids import WHITE
+from model.data.masks.content import Content
 
 FEW_CLASSES = 8
 """More different numbers than this are hardly classes, if each is one piece."""

@@ -12,8 +12,8 @@ import numpy as np
 from scipy import ndimage
 
 from model.arrays import Mask
-from model.data.images import working_size
-from model.data.masks import present_values, resize_mask
+from model.data.images.pixels import working_size
+from model.data.masks.class_ids import present_values, resize_mask
 
 SIDES = (768, 1024, 1536, 2048, 3072, 4096)
 """Working sizes that are tried, in pixels; beyond them a network takes hours for an image on a processor."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from model.arrays import Array
-from model.data.masks import MAX_CLASSES
+from model.data.masks.class_ids import MAX_CLASSES
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -43,9 +43,9 @@ class Content:
     coloured: bool = False
     """Colours stand for the numbers."""
     blurred: str = ""
-    """See `masks.Stored`."""
+    """See `masks.channels.Stored`."""
     colours: Numbers | None = None
-    """See `masks.Stored`."""
+    """See `masks.channels.Stored`."""
 
     @property
     def present(self) -> Flags:
