@@ -269,7 +269,7 @@ def test_killed_half_way(stack: Stack, project: CellProject) -> None:
     """kill -9 at the worst moments: the second run of the job brings it to its end."""
     context = open_context(project.id)
     places = order(stack, project)
-    command = [sys.executable, "-m", "tests.end_to_end.dying"]
+    command = [sys.executable, "-m", "tests.end_to_end.administration.dying"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as dying:
         assert dying.stdin is not None
         assert dying.stdout is not None

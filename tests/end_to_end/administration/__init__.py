@@ -1,0 +1,1 @@
+"""What an administrator does with the whole service: versions, several projects and machines, checks."""
