@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     )
     nightly: str = Field(
         "0 2 * * *",
-        description="Cron time (local) at which every project is trained and ranked anew; 'off': never.",
+        description="Cron time (local) at which projects that have changed are ranked anew; 'off': never.",
     )
     max_body_mb: float = Field(64, gt=0, allow_inf_nan=False, description="Largest request body in MiB.")
     max_images: int = Field(
