@@ -103,7 +103,8 @@ def _gains(
         found[own] = np.maximum(near - cover, 0) @ weights
         counts[own] = _count_nearer(near, cover)
         first += len(part)
-    return np.round(found, 3), counts  # duplicates differ in their last bits
+    unit = weights.max(initial=0.0) or 1.0
+    return np.round(found / unit, 3) * unit, counts  # duplicates differ in their last bits
 
 
 def _count_nearer(near: Floats, cover: Floats) -> npt.NDArray[np.int64]:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from model.similarity.appearance import standardise
+
 SAMPLE = 1000
 """Images whose distances set the scale."""
 BLOCK = 512  # rows and columns worked on at once; bounds the memory beside the matrix
@@ -41,13 +43,11 @@ def likeness_of(vectors: npt.NDArray[np.float32]) -> Callable[[npt.NDArray[np.in
     """exp(-D / median D) of (N, F) vectors of images: from (M,) positions to float32 (M, N), on demand.
 
     D is the squared Euclidean distance after scaling each feature to unit variance;
-    features that do not vary count for nothing.
+    features that do not vary, but for rounding, count for nothing.
     The median is over all pairs, an image with itself included, of at most SAMPLE images chosen at random,
     always the same.
     """
-    wide = vectors.astype(np.float64)
-    deviation = wide.std(axis=0)
-    scaled = (wide - wide.mean(axis=0))[:, deviation > 0] / deviation[deviation > 0]
+    scaled = standardise(vectors).astype(np.float64)
     sample = scaled[np.random.default_rng(0).permutation(len(scaled))[:SAMPLE]]
     median = float(np.median(_squares(sample, sample))) or 1.0
 

@@ -13,6 +13,7 @@ import torch
 
 from model.network.pseudo_labels import FEWEST_SAMPLED
 from model.pixels import Networks, OnStep, Pixels, train_networks
+from model.pixels.agreement import count_for_each
 from model.similarity.completion import complete_by_columns
 from model.similarity.round import Round
 from model.similarity.rows import row_seed
@@ -64,12 +65,15 @@ class SampledImage:
     """An image that shows something to learn from.
 
     features: float16 (P, channels), standardised. classes: uint8 (P,), its mask. The first of the pixels are
-    those that all networks are scored on. vector: float32 (2 * channels,).
+    those that all networks are scored on. counts: float32 (classes,), for how many pixels of the mask one of
+    them stands, by its class: the sample of a label holds more of a rare class than its share.
+    vector: float32 (2 * channels,).
     """
 
     image: str
     features: npt.NDArray[np.float16]
     classes: npt.NDArray[np.uint8]
+    counts: npt.NDArray[np.float32]
     vector: npt.NDArray[np.float32]
 
 
@@ -135,8 +139,11 @@ def sample_images(
             continue
         own = _thin(len(classes), effort.learned if identity in drawn else effort.scored)
         features = scale.apply(sample.values[own]).astype(np.float16)
+        counts: npt.NDArray[np.float32] = np.ones(round_.classes, dtype=np.float32)
+        if given:
+            counts = count_for_each(classes[own[: effort.scored]], round_.labels[identity], round_.classes)
         vector = np.concatenate([sample.mean, sample.deviation])
-        yield identity, SampledImage(identity, features, classes[own], vector)
+        yield identity, SampledImage(identity, features, classes[own], counts, vector)
 
 
 def _thin(count: int, wanted: int) -> npt.NDArray[np.int64]:
@@ -151,6 +158,7 @@ def _measure_rows(
     rows = np.empty((len(trained), len(images)), dtype=np.float32)
     features = [each.features[: effort.scored] for each in images]
     classes = [each.classes[: effort.scored] for each in images]
+    counts = [each.counts for each in images]
     total = STEPS * -(-len(trained) // TOGETHER)
     for first in range(0, len(trained), TOGETHER):
         own = [images[place] for place in trained[first : first + TOGETHER]]
@@ -160,7 +168,7 @@ def _measure_rows(
 
         networks = train_on_images(round_, own, count)
         done = partial(count, STEPS, 0)
-        rows[first : first + TOGETHER] = score(networks, features, classes, round_.classes, on_block=done)
+        rows[first : first + TOGETHER] = score(networks, features, classes, counts, on_block=done)
     return rows
 
 
@@ -181,13 +189,14 @@ def score(
     networks: Networks,
     features: Sequence[npt.NDArray[np.floating]],
     classes: Sequence[npt.NDArray[np.uint8]],
-    class_count: int,
+    counts: Sequence[npt.NDArray[np.float32]],
     *,
     on_block: Callable[[], None] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Dice of K networks on the sampled pixels of each of n images, float32 (K, n).
 
-    features: (P, values) of each image, standardised; classes: (P,) class ids, the masks to agree with.
+    features: (P, values) of each image, standardised; classes: (P,) class ids, the masks to agree with;
+    counts: (classes,), for how many pixels one of each class stands.
     `on_block` is called now and then, and may raise to cancel.
     """
     found = np.empty((networks.count, len(features)), dtype=np.float32)
@@ -195,22 +204,24 @@ def score(
     together = max(1, VALUES // (networks.count * networks.hidden.shape[2] * pixels))
     for first in range(0, len(features), together):
         part = slice(first, first + together)
-        masks = torch.from_numpy(np.stack(classes[part]))
+        masks, whole = torch.from_numpy(np.stack(classes[part])), torch.from_numpy(np.stack(counts[part]))
         with torch.inference_mode():
             values = torch.from_numpy(np.concatenate(features[part]).astype(np.float32))
             predicted = networks.logits(values).argmax(dim=2).to(torch.uint8)
-            found[:, part] = _dice(predicted.reshape(networks.count, *masks.shape), masks, class_count)
+            found[:, part] = _dice(predicted.reshape(networks.count, *masks.shape), masks, whole)
         if on_block is not None:
             on_block()
     return found
 
 
-def _dice(predicted: torch.Tensor, masks: torch.Tensor, class_count: int) -> npt.NDArray[np.float32]:
-    """`model.network.dice.dice` of class ids, uint8 (K, n, P), with masks, uint8 (n, P): float32 (K, n)."""
+def _dice(predicted: torch.Tensor, masks: torch.Tensor, counts: torch.Tensor) -> npt.NDArray[np.float32]:
+    """Dice of class ids, uint8 (K, n, P), with masks, uint8 (n, P), as `sampled_dice`: float32 (K, n)."""
+    weights = counts.gather(1, masks.long())
     scores = torch.zeros(predicted.shape[:2])
-    for class_id in range(1, class_count):
-        one, other = predicted == class_id, masks == class_id
-        total = one.sum(dim=2) + other.sum(dim=1)
-        agreed = (one & other).sum(dim=2)
-        scores += torch.where(total > 0, 2 * agreed / total.clamp(min=1), 1.0)
-    return (scores / max(1, class_count - 1)).numpy()
+    for class_id in range(1, counts.shape[1]):
+        own = weights * (masks == class_id)
+        drawn = (predicted == class_id).transpose(0, 1).float()
+        area, agreed = torch.bmm(drawn, torch.stack([weights, own], dim=2)).permute(2, 1, 0)
+        total = area + own.sum(dim=1)
+        scores += torch.where(total > 0, 2 * agreed / total, 1.0)
+    return (scores / max(1, counts.shape[1] - 1)).numpy()

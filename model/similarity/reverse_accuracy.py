@@ -49,12 +49,13 @@ def measure_trust(round_: Round) -> dict[str, float]:
         return {}
     features = [each.features[: effort.scored] for each in known]
     classes = [each.classes[: effort.scored] for each in known]
+    counts = [each.counts for each in known]
     trust: dict[str, float] = {}
     found = (
         each for _, each in sample_images(round_, True, effort, drawn, only=sorted(drawn)) if each is not None
     )
     while images := list(islice(found, TOGETHER)):
-        dice = score(train_on_images(round_, images), features, classes, round_.classes)
+        dice = score(train_on_images(round_, images), features, classes, counts)
         trust |= {each.image: float(best) for each, best in zip(images, dice.max(axis=1), strict=True)}
         round_.on_progress("Networks on single images", len(trust), len(drawn))
     return trust

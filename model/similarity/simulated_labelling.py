@@ -24,6 +24,7 @@ from model.pixels import (
     draw_sample,
     train_networks,
 )
+from model.pixels.agreement import count_for_each
 from model.similarity.appearance import kernel_of, normalise, standardise
 from model.similarity.generated_images import LOOKS, generate_image
 from model.similarity.pixel_similarity import BATCH, HIDDEN, STEPS, score
@@ -49,17 +50,24 @@ MOST_PIXELS = 30_000
 
 @dataclass(frozen=True)
 class Known:
-    """An image whose mask is known. features: float16 (P, channels), standardised. classes: uint8 (P,)."""
+    """An image whose mask is known.
+
+    features: float16 (P, channels), standardised. classes: uint8 (P,). counts: float32 (classes,), for how
+    many pixels of the mask one of each stands.
+    """
 
     features: npt.NDArray[np.float16]
     classes: npt.NDArray[np.uint8]
+    counts: Floats
 
     @classmethod
-    def see(cls, sample: PixelSample, mask: Mask, scale: Scale) -> Known:
-        """Some of the sampled pixels with their classes in the mask."""
+    def see(cls, sample: PixelSample, mask: Mask, scale: Scale, classes: int) -> Known:
+        """Some of the sampled pixels with their ids, of so many classes, in the mask."""
         order = np.random.default_rng(len(sample.positions)).permutation(len(sample.positions))
         own = np.resize(order, PIXELS)
-        return cls(scale.apply(sample.values[own]).astype(np.float16), sample.classes_in(mask)[own])
+        found = sample.classes_in(mask)[own]
+        features = scale.apply(sample.values[own]).astype(np.float16)
+        return cls(features, found, count_for_each(found, mask, classes))
 
 
 @dataclass(frozen=True)
@@ -130,12 +138,13 @@ def try_labelling(
     """
     sets = _draw_sets(len(images), np.random.default_rng(seed))
     features, masks = [each.features for each in images], [each.classes for each in images]
+    counts = [each.counts for each in images]
     traits, gains = [], []
     for first in range(0, len(sets), TOGETHER):
         own = sets[first : first + TOGETHER]
         trained = [some for labelled, added in own for some in (labelled, *([*labelled, i] for i in added))]
         networks = learn([[images[i] for i in some] for some in trained], classes, seed)
-        dice = score(networks, features, masks, classes)
+        dice = score(networks, features, masks, counts)
         place = 0
         for labelled, added in own:
             for with_label in range(place + 1, place + 1 + len(added)):
@@ -157,7 +166,7 @@ def try_generated(extractor: FeatureExtractor) -> Examples:
     pairs = [generate_image(LOOKS[look], seed) for seed, look in enumerate(looks)]
     samples = [draw_sample(image, extractor, mask=mask) for image, mask in pairs]
     scale = Scale.over(samples)
-    known = [Known.see(sample, mask, scale) for sample, (_, mask) in zip(samples, pairs, strict=True)]
+    known = [Known.see(sample, mask, scale, 2) for sample, (_, mask) in zip(samples, pairs, strict=True)]
     vectors = np.array([np.concatenate([sample.mean, sample.deviation]) for sample in samples])
     near = kernel_of(normalise(standardise(vectors)), 1.0)(np.arange(GENERATED))
     density = near.mean(axis=1)

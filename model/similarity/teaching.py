@@ -2,7 +2,8 @@
 compare no images to choose.
 
 It is d (Eq. 2) of the networks of labelled images alone, one way, times likeness. Of four ways that were
-tried on recorded experiments it is the cheapest that is a dice and tells what came (docs/experiments.md).
+tried on recorded experiments it is the cheapest that is a dice and fulfils the plan's rule; it tells little
+more than the number of labels does (docs/experiments.md).
 """
 
 from __future__ import annotations
@@ -90,8 +91,9 @@ def _score_teachers(round_: Round, judged: Sequence[str], teachers: Sequence[str
         own = [columns[each.image] for each in block]
         features = [each.features[: EFFORT.scored] for each in block]
         classes = [each.classes[: EFFORT.scored] for each in block]
+        counts = [each.counts for each in block]
         for trained, network in networks:
-            found[np.ix_(trained, own)] = score(network, features, classes, round_.classes)
+            found[np.ix_(trained, own)] = score(network, features, classes, counts)
     return found
 
 

@@ -77,7 +77,7 @@ class ErrorReduction(Strategy):
         pool = round_.pixels
         readable = [identity for identity in round_.labelled if identity in pool.labelled]
         known = [
-            simulation.Known.see(pool.labelled[identity], round_.labels[identity], pool.scale)
+            simulation.Known.see(pool.labelled[identity], round_.labels[identity], pool.scale, round_.classes)
             for identity in readable
         ]
         examples = [simulation.try_generated(round_.features.extractor)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +46,14 @@ def test_ties_go_by_position_and_a_weight_of_nothing_is_an_order_too() -> None:
     nothing = np.zeros(4, np.float32)
     assert cover_greedily(lambda places: near[places], 4, [1], weights=nothing).order == [0, 2, 3]
     assert cover_greedily(lambda places: near[places], 4, range(4)).order == []
+
+
+@pytest.mark.parametrize("weight", [1e-5, 1, 1000])
+def test_the_order_does_not_depend_on_how_large_all_weights_are(weight: float) -> None:
+    near = pairs(30, 1)
+    weights = np.random.default_rng(0).uniform(0.5, 1, 30).astype(np.float32)
+    plain = cover_greedily(lambda places: near[places], 30, [3], weights=weights)
+    assert cover_greedily(lambda places: near[places], 30, [3], weights=weights * weight).order == plain.order
 
 
 def test_what_comes_after_the_exact_steps_goes_by_what_it_adds_to_them() -> None:

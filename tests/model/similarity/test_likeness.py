@@ -27,8 +27,8 @@ def likeness(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def test_likeness_by_hand() -> None:
     """Neighbours on a line are at the median distance, the ends at four times that;
-    a feature that does not vary counts for nothing."""
-    result = likeness(np.array([[0, 5], [1, 5], [2, 5]], np.float32))
+    a feature that does not vary but for rounding counts for nothing."""
+    result = likeness(np.array([[0, 5, 1e-9], [1, 5, -1e-9], [2, 5, 2e-9]], np.float32))
     np.testing.assert_allclose(result, np.exp([[0, -1, -4], [-1, 0, -1], [-4, -1, 0]]), rtol=1e-6)
     np.testing.assert_array_equal(likeness(np.ones((3, 2), np.float32)), 1.0)
 

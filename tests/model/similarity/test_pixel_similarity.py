@@ -62,7 +62,8 @@ def test_an_order_by_pixels_is_the_same_whatever_the_order_of_images(pixel_round
 
 
 def test_dice_on_the_samples_is_dice() -> None:
-    """Of three classes, with one that is in neither mask, and images in blocks."""
+    """Of three classes, with one that is in neither mask, and images in blocks; and of pixels that stand for
+    several of their class."""
     random = np.random.default_rng(0)
     features = [random.normal(size=(50, 4)).astype(np.float16) for _ in range(5)]
     classes = [random.integers(0, 3, 50).astype(np.uint8) for _ in range(4)] + [np.zeros(50, np.uint8)]
@@ -74,14 +75,17 @@ def test_dice_on_the_samples_is_dice() -> None:
         steps=3,
         batch=16,
     )
-    found = score(networks, features, classes, 4)
+    counts = np.array([[1, 1, 1, 1], [9, 1, 2, 1], [1, 1, 1, 1], [3, 1, 1, 1], [1, 5, 1, 1]], np.float32)
+    found = score(networks, features, classes, list(counts))
     import torch
 
     for k in range(2):
         for i in range(5):
             values = torch.from_numpy(features[i].astype(np.float32))
             mask = networks.logits(values)[k].argmax(dim=1).to(torch.uint8).numpy()
-            assert found[k, i] == pytest.approx(dice(mask[None], classes[i][None], 4), abs=1e-6)
+            times = counts[i].astype(int)[classes[i]]
+            expected = dice(np.repeat(mask, times)[None], np.repeat(classes[i], times)[None], 4)
+            assert found[k, i] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("broken", [{"07.png"}, {"01.png"}, {"01.png", "05.png", "11.png"}])
