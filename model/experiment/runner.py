@@ -130,16 +130,17 @@ def _query(
             ranking = strategy.rank(round_, budget)
         notes = ranking.notes | forecast_of(ranking)
     except StrategyError:  # f_L finds nothing at all: a lab would go on by chance, and so does the arm
-        ranking, notes = get_strategy(RANDOM).rank(round_, budget), {FALLBACK: 1.0}
+        by_chance = replace(round_, seed=seed + 1)  # or it would be the first draw of random once more
+        ranking, notes = get_strategy(RANDOM).rank(by_chance, budget), {FALLBACK: 1.0}
     return ranking.batch, watch.total, notes
 
 
 def forecast_of(ranking: Ranking) -> dict[str, float]:
-    """The note FORECAST of a strategy that expects a dice of each image of its batch; none of the others."""
+    """The note FORECAST of a strategy that expects a dice at each place of its batch; none of the others."""
     measure = Measure.of_notes(ranking.notes)
     before = ranking.notes[measure.note] if measure else 0.0
     steps = expected_steps(before, (query.expected_dice for query in ranking.queries if query.in_batch))
-    return {FORECAST: steps[-1]} if steps else {}
+    return {FORECAST: steps[-1]} if 0 < len(steps) == len(ranking.batch) else {}
 
 
 def _ready(

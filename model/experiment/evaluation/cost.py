@@ -11,8 +11,9 @@ from model.experiment.record.run import INITIAL, RANDOM, WHOLE, Run
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """Spread of the score when the same set is trained on again."""
+    """Spread of the score when the same set of so many images is trained on again."""
 
+    size: int
     sets: int  # distinct sets trained at least twice
     repeats: float  # mean trainings of such a set
     sd: float  # of a single training, pooled over sets
@@ -34,22 +35,25 @@ def cost(runs: Sequence[Run]) -> pd.DataFrame:
     return spent.loc[names]
 
 
-def noise(runs: Sequence[Run]) -> Noise | None:
-    """Pool the variance between trainings of the same set; None where no set was trained twice.
+def noise(runs: Sequence[Run]) -> list[Noise]:
+    """Pool the variance between trainings of the same set, for each number of images of which a set was
+    trained twice, ascending: networks that learn from few images differ most.
 
     A set whose scores are kept for several arms of an experiment (same images, same seed) counts once;
     the whole pool is trained once for each experiment.
     """
-    trainings = {(run.chosen, run.seed): run.dice for run in runs}
+    trainings = {(run.size, run.chosen, run.seed): run.dice for run in runs}
     table = pd.DataFrame(
-        [(chosen, dice) for (chosen, _), scores in trainings.items() for dice in scores],
-        columns=["chosen", "dice"],
+        [(size, chosen, dice) for (size, chosen, _), scores in trainings.items() for dice in scores],
+        columns=["size", "chosen", "dice"],
     )
-    of_sets = table.groupby("chosen").dice.agg(["count", "var"])
-    again = of_sets[of_sets["count"] > 1]
-    if again.empty:
-        return None
-    free = again["count"] - 1
-    sd = math.sqrt((again["var"] * free).sum() / free.sum())
-    least = min(len(run.dice) for run in runs)
-    return Noise(len(again), float(again["count"].mean()), sd, sd / math.sqrt(least))
+    of_sets = table.groupby(["size", "chosen"]).dice.agg(["count", "var"])
+    found = []
+    for size, again in of_sets[of_sets["count"] > 1].groupby("size"):
+        free = again["count"] - 1
+        sd = math.sqrt((again["var"] * free).sum() / free.sum())
+        least = min(len(run.dice) for run in runs if run.size == size)
+        found.append(
+            Noise(int(str(size)), len(again), float(again["count"].mean()), sd, sd / math.sqrt(least))
+        )
+    return found

@@ -28,9 +28,9 @@ WIDTH, HEIGHT, DPI = 8.0, 3.6, 150  # inches, and dots per inch
 class Forecasts:
     """The steps of a strategy that made a forecast.
 
-    table: a row for each step. predicted: expected dice after the batch; predicted_gain: minus that before
-    it, NaN where it was not kept. worst, mean: test dice after the batch, of the worst fifth of the images
-    and of all; worst_gain, mean_gain: minus those before it.
+    table: a row for each step. size: labels after it. predicted: expected dice after the batch;
+    predicted_gain: minus that before it, NaN where it was not kept. worst, mean: test dice after the batch,
+    of the worst fifth of the images and of all; worst_gain, mean_gain: minus those before it.
     """
 
     strategy: str
@@ -49,6 +49,19 @@ class Forecasts:
         if len(both) < FEWEST_STEPS or (both.nunique() < 2).any():
             return math.nan
         return float(stats.spearmanr(both[predicted], both[real]).statistic)
+
+    def within_sizes(self, predicted: str, real: str) -> float:
+        """The mean of that correlation among the steps to each number of labels; NaN where none has enough.
+
+        With more labels every dice rises and every gain shrinks, so that a forecast that knew nothing but
+        their number would correlate over all steps.
+        """
+        of_sizes = [
+            dataclasses.replace(self, table=part).correlation(predicted, real)
+            for _, part in self.table.groupby("size")
+        ]
+        known = [each for each in of_sizes if not math.isnan(each)]
+        return float(np.mean(known)) if known else math.nan
 
 
 def forecasts(runs: Sequence[Run]) -> list[Forecasts]:
@@ -101,14 +114,19 @@ def describe_forecasts(found: Sequence[Forecasts]) -> str:
     }
     lines = [
         {"strategy": each.strategy, "forecast of the": each.measure.words, "steps": str(len(each.table))}
-        | {title: _number(each.correlation(*columns)) for title, columns in pairs.items()}
+        | {
+            title: _numbers(each.correlation(*columns), each.within_sizes(*columns))
+            for title, columns in pairs.items()
+        }
         for each in enough
     ]
     sections = [
         to_markdown(pd.DataFrame(lines)),
         "Rank correlation (Spearman) over all steps, of what was forecast with what the test images showed at"
-        " the next size: 1 where both rank the steps alike, 0 where they have nothing in common. *Dice* rises"
-        " with every label anyway; *gain*, what the batch adds, is what the advice to stop rests on.",
+        " the next size: 1 where both rank the steps alike, 0 where they have nothing in common. In brackets:"
+        " among the steps to one number of labels, in the mean over these. *Dice* rises with every label"
+        " anyway, and gains shrink, so the number of labels alone would correlate over all steps. *Gain*,"
+        " what the batch adds, is what the advice to stop rests on.",
         *filter(None, map(_describe_flat, enough)),
         short,
         f"![What was forecast against what came]({PICTURE})",
@@ -116,8 +134,10 @@ def describe_forecasts(found: Sequence[Forecasts]) -> str:
     return "\n\n".join(section for section in sections if section)
 
 
-def _number(correlation: float) -> str:
-    return "unknown" if math.isnan(correlation) else f"{correlation:+.2f}"
+def _numbers(over_all: float, within_sizes: float) -> str:
+    """Two correlations, the second in brackets."""
+    first, second = ("unknown" if math.isnan(each) else f"{each:+.2f}" for each in (over_all, within_sizes))
+    return first if math.isnan(over_all) else f"{first} ({second})"
 
 
 def _describe_flat(each: Forecasts) -> str:

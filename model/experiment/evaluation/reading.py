@@ -10,6 +10,7 @@ import pandas as pd
 from model.experiment.evaluation import curves
 from model.experiment.evaluation.comparison import Comparison
 from model.experiment.evaluation.cost import noise
+from model.experiment.evaluation.markdown import to_markdown
 from model.experiment.evaluation.saved_labels import SavedLabels
 from model.experiment.evaluation.significance import smallest_p
 from model.experiment.record.plan import missing
@@ -222,16 +223,32 @@ def describe_saturation(runs: Iterable[Run]) -> str:
 def describe_noise(runs: Sequence[Run]) -> str:
     """How far training alone changes a score."""
     found = noise(runs)
-    if found is None:
+    if not found:
         return (
             "Unknown: no set was trained on more than once, so part of every difference above may be luck in"
             " training."
         )
+    lines = [
+        {
+            "images": str(each.size),
+            "sets": str(each.sets),
+            "trainings of each": f"{each.repeats:.3g}",
+            "standard deviation of one": f"{each.sd:.4f}",
+            "standard error of the scores above": f"{each.standard_error:.4f}",
+        }
+        for each in found
+    ]
+    others = sorted({run.size for run in runs} - {each.size for each in found})
+    unknown = (
+        f" With {' and '.join(map(str, others))} images it is unknown: no such set was trained on again."
+        " Networks that learn from fewer images usually differ more."
+        if others
+        else ""
+    )
     return (
-        f"Training again on the same set changes the test dice by a standard deviation of {found.sd:.4f}"
-        f" (pooled over {count(found.sets, 'set')}, {found.repeats:.3g} trainings each); the scores above"
-        f" have a standard error of {found.standard_error:.4f}. A difference of two single scores below about"
-        " three times that is within the noise."
+        f"How far the test dice changes when the same set is trained on again:\n\n"
+        f"{to_markdown(pd.DataFrame(lines))}\n\nA difference of two single scores of so many images below"
+        f" about three times that standard error is within the noise.{unknown}"
     )
 
 

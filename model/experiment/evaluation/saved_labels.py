@@ -31,7 +31,7 @@ class SavedLabels:
     strategy: str
     size: int
     n: int  # experiments in which both arms have what is compared
-    difference: float  # of the mean dice at `size` to random's there
+    difference: float  # of the mean dice at `size` to random's rising curve there
     needed: float
     interval: tuple[float, float] | None
     least: int
@@ -64,11 +64,12 @@ class RandomCurve:
     """Random's mean dice by number of labels: found, and of bootstrap samples of the experiments.
 
     More labels help in the mean, so a curve that falls between two sizes is noise: it is replaced by the
-    rising one that is nearest (isotonic regression).
+    rising one that is nearest (isotonic regression). A label helps less the more there are, so between two
+    sizes the dice is taken to rise with the logarithm of their number: a straight line would credit a
+    strategy with more labels than it saves.
     """
 
     sizes: Floats  # (m,) rising
-    scores: Floats  # (n, m) dice of each experiment
     drawn: NDArray[np.int64]  # (b, n) experiments by position; the first sample holds each once
     rising: Floats  # (b, m) mean dice of each sample
 
@@ -80,10 +81,11 @@ class RandomCurve:
         drawn = np.vstack([np.arange(n), drawn])
         scores = table.to_numpy(dtype=np.float64)
         rising = np.array([isotonic_regression(mean).x for mean in scores[drawn].mean(axis=1)])
-        return cls(table.columns.to_numpy(dtype=np.float64), scores, drawn, rising)
+        return cls(table.columns.to_numpy(dtype=np.float64), drawn, rising)
 
     def labels_needed(self, dice: Floats) -> Floats:
-        """The number of labels with which each sample reaches a dice, on straight lines between the sizes.
+        """The number of labels with which each sample reaches a dice, its logarithm on straight lines between
+        the sizes.
 
         dice and result: (b,); infinite where the curve ends below the dice, the smallest size where it begins
         above.
@@ -94,7 +96,7 @@ class RandomCurve:
         before, rows = np.maximum(after - 1, 0), np.arange(len(rising))
         low, high = rising[rows, before], rising[rows, after]
         share = np.divide(wanted - low, high - low, out=np.zeros_like(low), where=(after > 0) & (high > low))
-        labels = self.sizes[before] + share * (self.sizes[after] - self.sizes[before])
+        labels = self.sizes[before] * (self.sizes[after] / self.sizes[before]) ** share
         return np.where(reached.any(axis=1), labels, math.inf)
 
 
@@ -105,6 +107,6 @@ def _compare(name: str, size: int, own: Floats, random: RandomCurve) -> SavedLab
     if samples:  # an end is one of them: between a number and an infinite one lies none
         low, high = np.quantile(samples, (0.025, 0.975), method="inverted_cdf")
         interval = float(low), float(high)
-    difference = float((own - random.scores[:, random.sizes == size].ravel()).mean().round(DECIMALS))
+    difference = float((own.mean() - random.rising[0, random.sizes == size].item()).round(DECIMALS))
     ends = int(random.sizes[0]), int(random.sizes[-1])
     return SavedLabels(name, size, len(own), difference, float(found), interval, *ends)

@@ -41,7 +41,11 @@ def test_forecasts_are_ranked_with_what_came() -> None:
     assert (first["mean"], first.mean_gain) == (pytest.approx(0.6), pytest.approx(0.1))
     assert (first.worst, first.worst_gain) == (pytest.approx(0.3), pytest.approx(0.05))
     text = describe_forecasts([found])
-    assert row(text, "", "s", "mean expected dice")[2:] == ["10", "+1.00", "+1.00", "-1.00", "-1.00"]
+    assert row(text, "", "s", "mean expected dice")[2:] == [
+        "10",
+        *["+1.00 (+1.00)"] * 2,
+        *["-1.00 (-1.00)"] * 2,
+    ]
     assert re.search(r"1 of 10 steps\b.*\+0\.190\b.*\+0\.140\b", text, re.DOTALL)
 
 
@@ -59,12 +63,30 @@ def test_a_later_step_is_compared_with_the_one_before() -> None:
     assert row(text, "", "s", "worst expected dice")[2:] == ["10", *["unknown"] * 4]
 
 
+def test_what_the_number_of_labels_alone_would_tell_counts_for_nothing_within_sizes() -> None:
+    """A forecast that knows the number alone, in 10 experiments of two steps."""
+    runs = []
+    for e in range(10):
+        runs.append(make(e, INITIAL, 3, 0.5))
+        for size, forecast, dice in (
+            (5, 0.6 - 1e-4 * e, 0.6 + 0.01 * e),
+            (9, 0.8 - 1e-4 * e, 0.8 + 0.01 * e),
+        ):
+            notes = {"mean_before": 0.1, "forecast": forecast}
+            runs.append(dataclasses.replace(make(e, "s", size, dice), notes=notes))
+    (found,) = forecasts(runs)
+    assert found.correlation("predicted", "mean") > 0.4
+    assert found.within_sizes("predicted", "mean") == pytest.approx(-1)
+
+
 def test_a_run_keeps_the_forecast_of_the_status_page() -> None:
     """The best so far of its batch alone, and no less than what is expected now; nothing where none is."""
     dice = (0.73, 0.6, 0.9)
     queries = tuple(Query(f"{i}", i + 1, i < 2, "", expected) for i, expected in enumerate(dice))
     assert forecast_of(Ranking(queries, {"mean_before": 0.7, "value": 0.6})) == {"forecast": 0.73}
     assert forecast_of(Ranking(queries, {"worst_before": 0.8})) == {"forecast": 0.8}
+    partly = tuple(Query(f"{i}", i + 1, True, "", each) for i, each in enumerate((0.73, None)))
+    assert forecast_of(Ranking(partly, {"mean_before": 0.7})) == {}, "of the whole batch nothing is known"
     assert (
         forecast_of(Ranking(tuple(Query(q.image, q.rank, True, "") for q in queries), {"value": 3.0})) == {}
     )
@@ -80,7 +102,12 @@ def test_yesterday_kept_the_dice_after_the_batch_alone() -> None:
     """It was that of the worst image; what was expected to be gained is unknown."""
     (found,) = forecasts(steps(10, before=None))
     text = describe_forecasts([found])
-    assert row(text, "", "s", "worst expected dice")[2:] == ["10", "+1.00", "+1.00", "unknown", "unknown"]
+    assert row(text, "", "s", "worst expected dice")[2:] == [
+        "10",
+        *["+1.00 (+1.00)"] * 2,
+        "unknown",
+        "unknown",
+    ]
     assert "of 10 steps" not in text
 
 

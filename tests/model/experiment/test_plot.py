@@ -99,7 +99,7 @@ def test_the_labels_saved_lead_the_picture() -> None:
     assert "about 7 " in saved
     five, nine = figure.axes[1:]
     assert [label.get_text() for label in five.get_yticklabels()] == ["b", "a"]
-    assert [text.get_text() for text in five.texts] == ["7.0", "4.0"]
+    assert [text.get_text() for text in five.texts] == ["6.7", "3.9"]
     assert [text.get_text() for text in nine.texts] == ["> 13", "9.0"]
 
 

@@ -125,9 +125,11 @@ def test_an_arm_whose_model_finds_nothing_goes_on_by_chance(
 ) -> None:
     monkeypatch.setattr(pseudo_labels, "trainable", lambda _: False)
     results = run_experiment(
-        protocol_of(data, experiments=1, strategies=("task_dependent",), sizes=(3,)), tmp_path
+        protocol_of(data, experiments=1, strategies=("random", "task_dependent"), sizes=(3,)), tmp_path
     )
-    assert results.get((0, "task_dependent", 0, 3)).notes == {FALLBACK: 1.0}
+    own = results.get((0, "task_dependent", 0, 3))
+    assert own.notes == {FALLBACK: 1.0}
+    assert own.chosen != results.get((0, "random", 0, 3)).chosen, "not the same draw once more"
     assert "at random: task_dependent 1" in (tmp_path / "report.md").read_text()
 
 
