@@ -14,7 +14,13 @@ from model.pixels import Pixels, train_networks
 from model.reason import Kind, Measure, Reason, describe_reason
 from model.selection import Objective
 from model.similarity import pixel_similarity
-from model.similarity.pixel_similarity import compare_pixels, draw_trained, score
+from model.similarity.pixel_similarity import (
+    Effort,
+    compare_pixels,
+    draw_trained,
+    sample_images,
+    score,
+)
 from model.similarity.round import Round
 from model.strategies import default_options, get_strategy, paper_options
 from model.strategies.coverage import Coverage
@@ -121,6 +127,20 @@ def test_true_masks_stand_for_what_the_model_finds(pixel_round: Round) -> None:
     found = compare_pixels(again(pixel_round, labels=labels), true_masks=True)
     assert "04.png" in found.ids
     assert "06.png" in found.empty
+
+
+def test_the_sampled_pixels_of_a_label_count_for_its_whole_mask(pixel_round: Round) -> None:
+    """Those of a speck, which the sample holds more of, and of all others; those of a model's mask alike."""
+    speck = np.zeros((48, 48), np.uint8)
+    speck[3:9, 4:8] = 1
+    round_ = again(pixel_round, labels={**pixel_round.labels, "04.png": speck})
+    effort = Effort(2000, 2000)
+    for identity, sampled in sample_images(round_, True, effort, frozenset()):
+        if sampled is not None and identity in round_.labels:
+            stand_for = np.bincount(sampled.classes, minlength=2) * sampled.counts
+            np.testing.assert_allclose(stand_for, np.bincount(round_.labels[identity].ravel(), minlength=2))
+        elif sampled is not None:
+            assert sampled.counts.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("name", ["Features", "Networks on single images", "Training on all labels"])
