@@ -13,14 +13,16 @@ from model.options import check_options, option, options_of
 CLASSICAL = "unet"
 PACKAGED, PACKAGED_WEIGHTS = "efficientnet-lite0", "imagenet"
 """The encoder whose weights are installed, and what they were learnt from."""
-LATER: dict[str, Any] = {"encoder_rate": 1.0, "average": 0.0, "flips": False}
+LATER: dict[str, Any] = {"encoder_rate": 1.0, "flips": False}
 """Settings that earlier editions did not know, at what they did."""
+GONE = {"average"}
+"""Settings that earlier editions had, and that say nothing of how a trained network predicts."""
 MISSING = object()
 MOST_STEPS = 10_000_000
 PAPER: dict[str, Any] = {
     **{"encoder": "unet", "encoder_weights": None, "encoder_rate": 1.0, "depth": 4},
     **{"crop": 128, "batch": 4, "steps": 600, "row_steps": 200, "learning_rate": 3e-3, "weight_decay": 1e-2},
-    **{"average": 0.0, "flips": False},
+    "flips": False,
 }
 """The classical U-Net with batch normalisation, from scratch (Grüning et al. 2020, section III).
 The paper does not say for how long it learns, nor how fast; these stay, whatever the default becomes.
@@ -86,12 +88,6 @@ class Recipe:
     row_steps: int = option(200, "Steps of a training on a single image.", least=1, most=MOST_STEPS)
     learning_rate: float = option(3e-3, "The peak of its one-cycle schedule.", above=0)
     weight_decay: float = option(1e-2, "Weight decay of the optimiser (AdamW).", least=0)
-    average: float = option(
-        0.0,
-        "Decay of a running average of the weights, which then replaces them, such as 0.99. 0: none.",
-        least=0,
-        most=0.9999,
-    )
     flips: bool = option(
         False, "Whether masks are the mean of four predictions, of the image and its mirror images."
     )

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from model.arrays import Image, Mask
 from model.errors import DivergedError, TooFewLabelsError
@@ -49,25 +48,6 @@ def train(
     in between, may be some steps behind.
     On a CPU the result depends only on the arguments and the number of threads.
     """
-    last, averaged = train_and_average(
-        images, labels, classes=classes, recipe=recipe, seed=seed, steps=steps, on_step=on_step, device=device
-    )
-    return averaged or last
-
-
-def train_and_average(
-    images: Sequence[Image],
-    labels: Sequence[Mask],
-    *,
-    classes: int,
-    recipe: Recipe,
-    seed: int,
-    steps: int | None = None,
-    on_step: OnStep | None = None,
-    device: torch.device | None = None,
-) -> tuple[TrainedModel, TrainedModel | None]:
-    """As `train`: the network with its last weights, and with their running average where the recipe has
-    one."""
     if not images or len(images) != len(labels):
         raise TooFewLabelsError(
             f"Found {len(images)} images and {len(labels)} masks to train on, expected one mask for each"
@@ -90,8 +70,7 @@ def train_and_average(
     }
     model = TrainedModel(network, classes, recipe, record)
     sampler = CropSampler(images, labels, recipe.crop, seed, device, memory_format(recipe.encoder, device))
-    average = _start_average(network, recipe.average)
-    _optimise(model, sampler, steps, on_step, average)
+    _optimise(model, sampler, steps, on_step)
     wait_for(device)
     if not all_finite(network.state_dict().values()):
         raise DivergedError(
@@ -100,25 +79,10 @@ def train_and_average(
         )
     network.eval()
     record["seconds"] = round(time.perf_counter() - started, 2)
-    if average is None:
-        return model, None
-    return model, TrainedModel(average.module.eval(), classes, recipe, record)
+    return model
 
 
-def _start_average(network: nn.Module, decay: float) -> AveragedModel | None:
-    """The running average of the weights and of the statistics of batch normalisation."""
-    if not decay:
-        return None
-    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-
-
-def _optimise(
-    model: TrainedModel,
-    sampler: CropSampler,
-    steps: int,
-    on_step: OnStep | None,
-    average: AveragedModel | None,
-) -> None:
+def _optimise(model: TrainedModel, sampler: CropSampler, steps: int, on_step: OnStep | None) -> None:
     network, recipe, device = model.network, model.recipe, model.device
     groups = _parameter_groups(network, recipe)
     optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, fused=True)
@@ -134,8 +98,6 @@ def _optimise(
         nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
         optimiser.step()
         schedule.step()
-        if average is not None:
-            average.update_parameters(network)
         if on_step is not None:
             on_step(step, steps)
 

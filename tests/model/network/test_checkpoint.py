@@ -34,6 +34,17 @@ def test_a_saved_network_predicts_the_same(model: TrainedModel, tmp_path: Path) 
     assert (loaded.recipe, loaded.record, loaded.classes) == (model.recipe, model.record, 2)
 
 
+def test_a_network_saved_with_a_setting_that_is_gone_predicts_as_before(
+    model: TrainedModel, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "v1")
+    path = tmp_path / "v1" / DESCRIPTION
+    description = json.loads(path.read_text())
+    description["recipe"]["average"] = 0.99
+    path.write_text(json.dumps(description))
+    assert TrainedModel.load(tmp_path / "v1").recipe == model.recipe
+
+
 def test_saving_again_replaces_and_leaves_nothing_beside(model: TrainedModel, tmp_path: Path) -> None:
     for _ in range(2):
         model.save(tmp_path / "v1")

@@ -11,7 +11,7 @@ from model.network.checkpoint import TrainedModel
 from model.network.dice import dice
 from model.network.inference import predict_mask, predict_masks
 from model.network.recipe import Recipe
-from model.network.training import train, train_and_average
+from model.network.training import train
 from model.network.unet import build_network
 from tests.model.conftest import Images, Masks, blobs
 
@@ -119,27 +119,6 @@ def test_a_pretrained_encoder_keeps_what_it_knows(
         {"encoder"} if rate else set()
     )
     assert not [name for name in changed if name.startswith("encoder.") and "running" in name]
-
-
-def test_averaged_weights_are_the_running_average_of_those_of_each_step(
-    discs: tuple[Images, Masks], tiny_recipe: Recipe
-) -> None:
-    """And the training itself is the same; the average is what predicts and what is saved."""
-    networks = [trained(discs, tiny_recipe, ["00.png"], steps=1)]
-    recipe, (images, masks) = tiny_recipe.replace(average=0.75), discs
-    options: dict[str, Any] = {"classes": 2, "recipe": recipe, "seed": 3}
-    last, averaged = train_and_average([images["00.png"]], [masks["00.png"]], steps=1, **options)
-    assert averaged is not None
-    for name, value in networks[0].network.state_dict().items():
-        assert torch.equal(value, last.network.state_dict()[name])
-        assert torch.equal(value, averaged.network.state_dict()[name])  # of one step
-    last, averaged = train_and_average([images["00.png"]], [masks["00.png"]], steps=5, **options)
-    assert averaged is not None
-    assert not averaged.network.training
-    weights = [dict(each.network.state_dict())["segmentation_head.0.weight"] for each in (last, averaged)]
-    assert not torch.equal(*weights)
-    used = train([images["00.png"]], [masks["00.png"]], steps=5, **options)
-    assert torch.equal(used.network.state_dict()["segmentation_head.0.weight"], weights[1])
 
 
 def test_a_training_that_comes_apart_is_said(tiny_recipe: Recipe) -> None:
