@@ -3,8 +3,6 @@ and the project it works for."""
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +21,7 @@ from backend.labelstudio.project import Project
 from backend.labelstudio.task_list import TaskList, read_tasks
 from backend.project.connection import own_service, read_instance
 from backend.project_settings import ProjectSettings, parse_project_settings
+from backend.queue import pending_work
 from backend.queue.connection import Keys, connection
 from backend.queue.in_hand import InHand
 from backend.queue.project_info import ProjectInfo
@@ -162,14 +161,7 @@ class Context:
 
     def note_error(self, kind: str, job_id: str, message: str) -> None:
         """Keep the last error of a kind of job for the status; an empty message removes it."""
-        if message:
-            self.redis.hset(
-                self.keys.errors,
-                kind,
-                json.dumps({"job": job_id, "kind": kind, "message": message, "time": time.time()}),
-            )
-        else:
-            self.redis.hdel(self.keys.errors, kind)
+        pending_work.note_error(self.redis, self.project_id, kind, job_id, message)
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,19 @@ from redis.exceptions import RedisError
 from rq.exceptions import AbandonedJobError
 from rq.job import Job
 
-from backend.queue import in_hand
+from backend.queue import in_hand, pending_work
 from backend.queue.connection import PREFIX, as_text
+from backend.queue.pending_work import Work
+from backend.queue.project_jobs import FINISH, ROLLBACK, START
 
 KEY = f"{PREFIX}:tally"
 """Hash:
 "kind outcome limit" to the number of runs that took up to so many seconds and more than the limit before;
 and their sum."""
+KILLED = (
+    "Its process was killed at the last of its tries, perhaps as memory ran out. Look for the signal in the"
+    " log of the workers; if it comes again, give that machine more memory."
+)
 LIMITS = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 """Seconds; looks take tenths of them, trainings of large images hours."""
 _SUM = "sum"
@@ -70,11 +76,28 @@ def note_job(job: Job, outcome: Outcome, started: datetime | None) -> None:
     note_run(job.connection, job.meta.get("kind") or str(job.func_name).rpartition(".")[2], outcome, seconds)
 
 
+def note_killed(job: Job, started: datetime | None, *, again: bool) -> None:
+    """Count a run whose process was killed; the images that it had in hand are suspected.
+
+    Unless rq runs the job `again`, that is an error as any other, which the job itself could not note.
+    """
+    note_job(job, Outcome.KILLED, started)
+    in_hand.blame(job)
+    project_id, kind = job.meta.get("project"), str(job.meta.get("kind"))
+    kind = START if kind == FINISH else kind
+    if again or project_id is None:
+        return
+    with suppress(RedisError):
+        if kind in set(Work):
+            pending_work.fail(job.connection, int(project_id), Work(kind))
+        if kind in {*Work, ROLLBACK}:
+            pending_work.note_error(job.connection, int(project_id), kind, job.id, KILLED)
+
+
 def note_abandoned(job: Job, kind: type[BaseException], *_: object) -> None:
-    """Count a run whose worker vanished with it; an exception handler for rq's cleaning of its registries."""
+    """Note a run whose worker vanished with it; an exception handler for rq's cleaning of its registries."""
     if kind is AbandonedJobError:
-        note_job(job, Outcome.KILLED, job.started_at)
-        in_hand.blame(job)
+        note_killed(job, job.started_at, again=job.should_retry)
 
 
 def durations(content: dict[bytes, bytes]) -> Iterator[Durations]:

@@ -8,6 +8,7 @@ whatever came meanwhile leaves a difference, which means exactly one more job.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -206,6 +207,16 @@ def fail(redis: Redis, project_id: int, work: Work) -> None:
     key = Keys(project_id).events
     redis.hset(key, f"{work}:tried", str(time.time()))
     redis.hincrby(key, f"{work}:failures", 1)
+
+
+def note_error(redis: Redis, project_id: int, kind: str, job_id: str, message: str) -> None:
+    """Keep the last error of a kind of job for the status; an empty message removes it."""
+    key = Keys(project_id).errors
+    if message:
+        content = {"job": job_id, "kind": kind, "message": message, "time": time.time()}
+        redis.hset(key, kind, json.dumps(content))
+    else:
+        redis.hdel(key, kind)
 
 
 def pause(redis: Redis, project_id: int, why: str) -> None:

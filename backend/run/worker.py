@@ -16,13 +16,13 @@ from redis import Redis
 from redis.client import Pipeline
 from rq import Queue, Worker, worker_registration
 from rq.executions import Execution
-from rq.job import Job
+from rq.job import Job, JobStatus
 
 from backend import logs
 from backend.errors import BackendError, SettingsError
 from backend.labelstudio.http.sdk_client import load_sdk
 from backend.proxy import open_client
-from backend.queue import in_hand, job_statistics
+from backend.queue import job_statistics
 from backend.queue.connection import COMPUTE, CONTROL, named
 from backend.queue.job_statistics import Outcome
 from backend.run import process_guard
@@ -106,10 +106,12 @@ class CountedWorker(Worker):
     ) -> None:
         """What rq does when a job has raised, in its horse, or when the horse has died, in the worker."""
         super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
-        outcome = Outcome.FAILED if self.is_horse else Outcome.KILLED
-        if outcome is Outcome.KILLED:
-            in_hand.blame(job)
-        job_statistics.note_job(job, outcome, execution.created_at if execution else job.started_at)
+        started = execution.created_at if execution else job.started_at
+        if self.is_horse:
+            job_statistics.note_job(job, Outcome.FAILED, started)
+        else:
+            again = job.get_status(refresh=False) is not JobStatus.FAILED
+            job_statistics.note_killed(job, started, again=again)
 
 
 def create_worker(settings: Settings, names: list[str], redis: Any = None) -> Worker:
