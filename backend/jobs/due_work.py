@@ -31,7 +31,9 @@ def tick() -> None:
             pending_work.request(redis, project_id, Work.SYNC)
     for name in (CONTROL, COMPUTE):
         # Jobs whose worker was killed are run again, even if every other worker is busy.
-        clean_registries(named(name, redis), [job_statistics.note_abandoned])
+        queue = named(name, redis)
+        clean_registries(queue, [job_statistics.note_abandoned])
+        project_jobs.enqueue_forgotten(queue)
     dispatch(redis, get_settings())
 
 

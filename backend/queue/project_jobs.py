@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from redis import Redis
+from rq import Queue
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
 
@@ -97,6 +98,18 @@ def round_alive(redis: Redis, project_id: int) -> bool:
 def round_computes(redis: Redis, project_id: int) -> bool:
     """Whether a round has begun to train its networks, and will write an order of its own."""
     return find(redis, project_id, FINISH, ALIVE) is not None
+
+
+def enqueue_forgotten(queue: Queue) -> None:
+    """Enqueue the jobs that wait for no other any more.
+
+    rq does not, where it finds the last of those others dead at one time: to each it seems that another runs.
+    """
+    deferred = queue.deferred_job_registry
+    for job in Job.fetch_many(deferred.get_job_ids(), connection=queue.connection):
+        if job and job.get_status(refresh=False) is JobStatus.DEFERRED and job.dependencies_are_met():
+            with suppress(InvalidJobOperation):  # it has just been enqueued
+                deferred.requeue(job)
 
 
 def waiting(redis: Redis, project_id: int) -> list[str]:

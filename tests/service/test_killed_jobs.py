@@ -12,7 +12,7 @@ from rq.registry import StartedJobRegistry
 
 from backend.jobs import due_work
 from backend.project.status import last_errors
-from backend.queue import pending_work
+from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.connection import COMPUTE, named
 from backend.queue.pending_work import Work
 from backend.queue.project_jobs import EXPORT, FINISH, ROLLBACK, UNIT
@@ -47,18 +47,47 @@ def test_a_job_whose_process_is_killed_each_time_is_told_and_waits(redis: Redis,
 @pytest.mark.usefixtures("settings")
 def test_so_is_one_whose_worker_vanished_with_it(redis: Redis, retries: int) -> None:
     """Nothing is told while rq runs it again."""
-    abandon(redis, "training-1-x", "training", retries)
+    meta = {"project": 1, "kind": "training"}
+    retry = Retry(max=retries) if retries else None
+    job = named(COMPUTE, redis).enqueue_call("os.getcwd", job_id="training-1-x", meta=meta, retry=retry)
+    abandon(redis, job.id)
     due_work.tick()
     failed = not retries
     assert pending_work.pending(redis, 1, Work.TRAINING).failures == int(failed)
     assert ("training" in last_errors(redis, 1)) == failed
 
 
-def abandon(redis: Redis, job_id: str, kind: str, retries: int) -> None:
-    """Have a job run by a worker that has given no sign of life for too long."""
+@pytest.mark.usefixtures("settings")
+def test_a_round_whose_last_networks_die_together_comes_to_its_end(redis: Redis) -> None:
+    """A machine with two workers is switched off, three times: rq takes each of the two for one that runs."""
+    end = enqueue.enqueue_units(redis, 1, "v1.r1", ["one", "two"])
+    units = named(COMPUTE, redis).job_ids
+    assert len(units) == 2
+    for _ in range(enqueue.RETRIES + 1):
+        assert project_jobs.waiting(redis, 1) == [FINISH]
+        assert named(COMPUTE, redis).job_ids == units
+        for unit in units:
+            abandon(redis, unit)
+        due_work.tick()
+    assert named(COMPUTE, redis).job_ids == [end]
+    due_work.tick()
+    assert named(COMPUTE, redis).job_ids == [end], "once"
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_waits_for_a_job_that_runs_goes_on_waiting(redis: Redis) -> None:
+    """One of the two has died, the other is alive."""
+    enqueue.enqueue_units(redis, 1, "v1.r1", ["one", "two"])
+    dead, alive = named(COMPUTE, redis).job_ids
+    Job.fetch(dead, connection=redis).set_status(JobStatus.FAILED)
+    due_work.tick()
+    assert project_jobs.waiting(redis, 1) == [FINISH]
+    assert named(COMPUTE, redis).job_ids == [dead, alive]
+
+
+def abandon(redis: Redis, job_id: str) -> None:
+    """Have a job that waits run by a worker that has given no sign of life for too long."""
     queue = named(COMPUTE, redis)
-    retry = Retry(max=retries) if retries else None
-    queue.enqueue_call("os.getcwd", job_id=job_id, meta={"project": 1, "kind": kind}, retry=retry)
     job = Job.fetch(job_id, connection=redis)
     queue.remove(job)
     job.set_status(JobStatus.STARTED)
