@@ -12,12 +12,14 @@ from rq.registry import clean_registries
 
 from backend import logs
 from backend.errors import BackendError
+from backend.labelstudio.connect.record import Record
 from backend.project_settings import is_live
 from backend.queue import enqueue, job_statistics, pending_work, project_jobs
-from backend.queue.connection import COMPUTE, CONTROL, connection, named
+from backend.queue.connection import COMPUTE, CONTROL, REMEMBERED, connection, named
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
 from backend.settings import Settings, get_settings
+from backend.store.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -26,15 +28,29 @@ def tick() -> None:
     """Have every project looked at: new tasks, finished batches, labels that no event told of;
     starts what is due."""
     redis = connection()
-    for project_id in pending_work.projects(redis):
-        if not pending_work.pending(redis, project_id, Work.SYNC).outstanding:
-            pending_work.request(redis, project_id, Work.SYNC)
     for name in (CONTROL, COMPUTE):
         # Jobs whose worker was killed are run again, even if every other worker is busy.
         queue = named(name, redis)
         clean_registries(queue, [job_statistics.note_abandoned])
         project_jobs.enqueue_forgotten(queue)
+    if not redis.exists(REMEMBERED):
+        remember_projects(redis, get_settings())
+    for project_id in pending_work.projects(redis):
+        if not pending_work.pending(redis, project_id, Work.SYNC).outstanding:
+            pending_work.request(redis, project_id, Work.SYNC)
     dispatch(redis, get_settings())
+
+
+def remember_projects(redis: Redis, settings: Settings) -> None:
+    """Projects that have models or rounds are looked at, even if Redis has lost everything;
+    those that a person has disconnected are not."""
+    storage = Storage.of(settings)
+    names = storage.names("projects")
+    for name in names:
+        if name.isdigit() and not Record(storage, int(name)).disconnected:
+            pending_work.register(redis, int(name))
+    if names:
+        redis.set(REMEMBERED, 1)
 
 
 def nightly() -> None:

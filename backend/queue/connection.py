@@ -152,6 +152,8 @@ def step_seconds(recipe: str) -> str:
 
 PROJECTS = f"{PREFIX}:projects"
 """Set of the ids of all known projects."""
+REMEMBERED = f"{PREFIX}:remembered"
+"""There once those of the storage are among them; gone when Redis has lost everything."""
 
 
 def connect(url: str, *, timeout: float = 5.0, attempts: int = 3) -> Redis:

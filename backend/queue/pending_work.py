@@ -32,6 +32,16 @@ Label Studio's own request (a connection, an import) should have ended."""
 MOST_TASKS_REMEMBERED = 20_000
 """Task ids of one event that are kept; the next round looks at all tasks anyway."""
 
+# Counters that are behind those at the start have begun again since, as Redis was emptied: what they count
+# now came later than the job began, and is not done.
+_FINISH = """
+redis.call('HSET', KEYS[1], ARGV[1] .. ':failures', 0)
+local wanted = tonumber(redis.call('HGET', KEYS[1], ARGV[1] .. ':wanted') or 0)
+local labels = tonumber(redis.call('HGET', KEYS[1], ARGV[1] .. ':labels') or 0)
+if wanted < tonumber(ARGV[2]) or labels < tonumber(ARGV[3]) then return end
+redis.call('HSET', KEYS[1], ARGV[1] .. ':done', ARGV[2], ARGV[1] .. ':labels_done', ARGV[3])
+"""
+
 
 class Work(StrEnum):
     """Kinds of work that events ask for."""
@@ -198,8 +208,7 @@ def standing(redis: Redis, project_id: int, work: Work) -> Begun:
 
 def finish(redis: Redis, project_id: int, work: Work, begun: Begun) -> None:
     """Note that all that was wanted when the job began is done."""
-    values = {f"{work}:done": begun.wanted, f"{work}:labels_done": begun.labels, f"{work}:failures": 0}
-    redis.hset(Keys(project_id).events, mapping={name: str(value) for name, value in values.items()})
+    redis.eval(_FINISH, 1, Keys(project_id).events, str(work), begun.wanted, begun.labels)
 
 
 def fail(redis: Redis, project_id: int, work: Work) -> None:

@@ -17,13 +17,10 @@ from rq.cron import CronScheduler
 from rq.exceptions import StopRequested
 
 from backend.errors import BackendError
-from backend.jobs.due_work import dispatch, nightly, tick
-from backend.labelstudio.connect.record import Record
+from backend.jobs.due_work import dispatch, nightly, remember_projects, tick
 from backend.logs import configure_logging
-from backend.queue import pending_work
 from backend.queue.connection import CONTROL, connection
 from backend.settings import Settings, get_settings
-from backend.store.storage import Storage
 
 log = logging.getLogger("backend.run.scheduler")
 
@@ -98,15 +95,6 @@ def main() -> None:
         pass
     finally:
         ended.set()
-
-
-def remember_projects(redis: Redis, settings: Settings) -> None:
-    """Projects that have models or rounds are looked at, even if Redis has lost everything;
-    those that a person has disconnected are not."""
-    storage = Storage.of(settings)
-    for name in storage.names("projects"):
-        if name.isdigit() and not Record(storage, int(name)).disconnected:
-            pending_work.register(redis, int(name))
 
 
 if __name__ == "__main__":

@@ -81,6 +81,22 @@ def test_events_during_a_training_mean_exactly_one_more(redis: Redis, quick: Set
     assert due_work.dispatch(redis, quick) == []
 
 
+@pytest.mark.parametrize("since", [0, 1])
+def test_what_comes_after_redis_was_emptied_is_wanted(redis: Redis, quick: Settings, since: int) -> None:
+    """The counters begin again while a job runs, which knows those of before."""
+    for _ in range(10):
+        pending_work.record(redis, 1, LABEL)
+    begun = pending_work.begin(redis, 1, Work.TRAINING)
+    redis.flushall()
+    for _ in range(since):
+        pending_work.record(redis, 1, LABEL)
+    pending_work.finish(redis, 1, Work.TRAINING, begun)
+    assert pending_work.pending(redis, 1, Work.TRAINING).outstanding == bool(since)
+    for _ in range(3):
+        pending_work.record(redis, 1, LABEL)
+    assert pending_work.pending(redis, 1, Work.TRAINING).due(Work.TRAINING, quick, time.time())
+
+
 def test_a_training_inside_a_round_counts(redis: Redis, quick: Settings) -> None:
     """Whoever holds the fence trains; a job beside it would do the same again."""
     for _ in range(3):

@@ -12,6 +12,9 @@ from redis import Redis
 from rq.cron import CronScheduler
 from rq.exceptions import StopRequested
 
+from backend.jobs import due_work
+from backend.queue import pending_work
+from backend.queue.pending_work import Work
 from backend.run import service
 from backend.run.processes import free_port
 from backend.run.scheduler import create_scheduler
@@ -42,6 +45,22 @@ def test_it_ends_quietly_also_while_redis_is_away(tmp_path: Path, projects: int)
         # Before the schedule itself was reached, a signal ends the process as any other.
         assert process.wait(60) == (-signal.SIGTERM if projects else 0), said
     assert "Traceback" not in said
+
+
+def test_projects_are_known_again_after_redis_was_emptied(redis: Redis, settings: Settings) -> None:
+    """It comes back at once, so that the schedule sees no error; somebody has opened one of them since."""
+    for project in (1, 2):
+        (settings.model_dir / "projects" / str(project)).mkdir(parents=True)
+    due_work.tick()
+    assert pending_work.projects(redis) == [1, 2]
+    pending_work.forget(redis, 2)  # it is gone in Label Studio
+    due_work.tick()
+    assert pending_work.projects(redis) == [1]
+    redis.flushall()
+    pending_work.register(redis, 1)
+    due_work.tick()
+    assert pending_work.projects(redis) == [1, 2]
+    assert pending_work.pending(redis, 2, Work.SYNC).outstanding
 
 
 def test_a_second_signal_does_not_disturb_the_end(

@@ -10,12 +10,12 @@ from backend.cli import projects as cli_projects
 from backend.cli import shell as cli_shell
 from backend.cli.shell import FAILED
 from backend.doctor.order import check_order
+from backend.jobs.due_work import remember_projects
 from backend.labelstudio.connect import UNCERTAINTY, Severity
 from backend.queue import pending_work
 from backend.queue.connection import connection
 from backend.queue.enqueue import enqueue_configure, enqueue_round
 from backend.queue.follow import follow
-from backend.run.scheduler import remember_projects
 from tests.annotator import Annotator, no_training
 from tests.cells import CONFIG, CellProject
 from tests.shell import shell
