@@ -54,18 +54,20 @@ def remember_projects(redis: Redis, settings: Settings) -> None:
 
 
 def nightly() -> None:
-    """A new round for every project in which something has changed since the last one."""
-    for project_id in pending_work.projects(connection()):
+    """A new round for every project in which something has changed since the last one,
+    but for those where a person has cancelled what would start by itself."""
+    redis = connection()
+    for project_id in pending_work.projects(redis):
         with logs.bound(project=project_id):
             try:
-                reason = describe_changes(project_id)
+                if ProjectInfo.load(redis, project_id).held:
+                    log.info("no nightly round: a person has cancelled what would start by itself")
+                elif reason := describe_changes(project_id):
+                    enqueue.enqueue_round(project_id, f"nightly: {reason}")
+                else:
+                    log.info("nothing has changed since the last round")
             except (BackendError, RedisError) as error:
                 log.error("no nightly round: %s", error)
-                continue
-            if reason:
-                enqueue.enqueue_round(project_id, f"nightly: {reason}")
-            else:
-                log.info("nothing has changed since the last round")
 
 
 def describe_changes(project_id: int) -> str:

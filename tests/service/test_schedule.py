@@ -13,8 +13,8 @@ from rq.cron import CronScheduler
 from rq.exceptions import StopRequested
 
 from backend.jobs import due_work
-from backend.queue import pending_work
-from backend.queue.pending_work import Work
+from backend.queue import enqueue, pending_work, project_jobs
+from backend.queue.pending_work import Event, Work
 from backend.run import service
 from backend.run.processes import free_port
 from backend.run.scheduler import create_scheduler
@@ -45,6 +45,18 @@ def test_it_ends_quietly_also_while_redis_is_away(tmp_path: Path, projects: int)
         # Before the schedule itself was reached, a signal ends the process as any other.
         assert process.wait(60) == (-signal.SIGTERM if projects else 0), said
     assert "Traceback" not in said
+
+
+@pytest.mark.usefixtures("settings")
+def test_no_nightly_round_after_a_person_cancelled(redis: Redis) -> None:
+    """Model and order stay as they are until the next label, as the page tells; a label begins again."""
+    for project in (1, 2):
+        pending_work.register(redis, project)
+        enqueue.enqueue_round(project, "asked for")
+        project_jobs.cancel(project)
+    pending_work.record(redis, 2, Event(Work.TRAINING, 1, (5,)))
+    due_work.nightly()
+    assert [bool(project_jobs.waiting(redis, project)) for project in (1, 2)] == [False, True]
 
 
 def test_projects_are_known_again_after_redis_was_emptied(redis: Redis, settings: Settings) -> None:
