@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from rq.registry import clean_registries
 
 from backend import logs
-from backend.errors import BackendError
+from backend.errors import BackendError, StorageError
 from backend.labelstudio.connect.record import Record
 from backend.project_settings import is_live
 from backend.queue import enqueue, job_statistics, pending_work, project_jobs
@@ -43,13 +43,22 @@ def tick() -> None:
 
 def remember_projects(redis: Redis, settings: Settings) -> None:
     """Projects that have models or rounds are looked at, even if Redis has lost everything;
-    those that a person has disconnected are not."""
+    those that a person has disconnected are not.
+
+    One whose record cannot be read is asked again at the next tick; the others do not wait for it.
+    Raises StorageError when none can be listed.
+    """
     storage = Storage.of(settings)
-    names = storage.names("projects")
+    names = [name for name in storage.names("projects") if name.isdigit()]
+    damaged = False
     for name in names:
-        if name.isdigit() and not Record(storage, int(name)).disconnected:
-            pending_work.register(redis, int(name))
-    if names:
+        try:
+            if not Record(storage, int(name)).disconnected:
+                pending_work.register(redis, int(name))
+        except StorageError as error:
+            damaged = True
+            log.error("whether project %s is connected cannot be told: %s", name, error)
+    if names and not damaged:
         redis.set(REMEMBERED, 1)
 
 

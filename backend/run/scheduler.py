@@ -26,6 +26,8 @@ log = logging.getLogger("backend.run.scheduler")
 
 WAITING_SECONDS = 55
 """A tick that no worker has taken for so long is dropped: the next one does the same."""
+NIGHTLY_SECONDS = 3600
+"""For all projects, one after the other: how long Label Studio may take to tell what has changed in each."""
 PAUSE_SECONDS = 2.0
 """Before another try when Redis or the shared storage is away."""
 
@@ -68,7 +70,9 @@ def create_scheduler(redis: Redis, settings: Settings) -> Scheduler:
         tick, CONTROL, interval=settings.tick_seconds, ttl=WAITING_SECONDS, result_ttl=0, failure_ttl=3600
     )
     if settings.nightly.lower() != "off":
-        scheduler.register(nightly, CONTROL, cron=settings.nightly, result_ttl=3600)
+        scheduler.register(
+            nightly, CONTROL, cron=settings.nightly, job_timeout=NIGHTLY_SECONDS, result_ttl=3600
+        )
     return scheduler
 
 

@@ -14,6 +14,7 @@ from rq.exceptions import StopRequested
 
 from backend.jobs import due_work
 from backend.queue import enqueue, pending_work, project_jobs
+from backend.queue.connection import Keys
 from backend.queue.pending_work import Event, Work
 from backend.run import service
 from backend.run.processes import free_port
@@ -57,6 +58,36 @@ def test_no_nightly_round_after_a_person_cancelled(redis: Redis) -> None:
     pending_work.record(redis, 2, Event(Work.TRAINING, 1, (5,)))
     due_work.nightly()
     assert [bool(project_jobs.waiting(redis, project)) for project in (1, 2)] == [False, True]
+
+
+@pytest.mark.usefixtures("settings")
+def test_one_project_does_not_end_the_night_of_the_others(redis: Redis) -> None:
+    """Also where its round cannot be enqueued."""
+    for project in (1, 2):
+        pending_work.register(redis, project)
+    redis.sadd(Keys(1).asked, "another release kept it in another form")
+    due_work.nightly()
+    assert project_jobs.waiting(redis, 2) == [project_jobs.START]
+
+
+def test_the_night_has_time_for_many_projects(redis: Redis, settings: Settings) -> None:
+    """Each may keep it waiting for a minute."""
+    (job,) = [each for each in create_scheduler(redis, settings).get_jobs() if each.cron]
+    assert job.job_options["job_timeout"] >= 3600
+
+
+def test_a_damaged_record_does_not_keep_other_projects_waiting(redis: Redis, settings: Settings) -> None:
+    """Whether that one is connected is asked again until it can be told."""
+    folders = [settings.model_dir / "projects" / str(project) for project in (1, 2)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    damaged = folders[0] / "connected.json"
+    damaged.write_text("{")
+    due_work.tick()
+    assert pending_work.projects(redis) == [2]
+    damaged.write_text('{"found": {}}')
+    due_work.tick()
+    assert pending_work.projects(redis) == [1, 2]
 
 
 def test_projects_are_known_again_after_redis_was_emptied(redis: Redis, settings: Settings) -> None:
