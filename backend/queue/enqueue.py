@@ -39,6 +39,9 @@ from backend.store.storage import Storage
 
 RETRIES = 2
 """How often a job is run again that failed or whose worker was killed."""
+BRIEFLY_KEPT: Mapping[str, int] = {Work.SYNC: 600, Work.CONFIGURE: 600, Work.LIVE: 3600}
+"""Seconds for which jobs can be asked about that ended well and come each minute, or with each label;
+a week of them would take 50 MB of Redis for each project."""
 
 
 def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bool = False) -> str:
@@ -294,7 +297,7 @@ def _enqueue(
         kwargs=keywords or {},
         job_id=job_id,
         timeout=int(get_settings().job_hours * 3600),
-        result_ttl=KEPT_SECONDS,
+        result_ttl=BRIEFLY_KEPT.get(kind, KEPT_SECONDS),
         failure_ttl=KEPT_SECONDS,
         depends_on=(
             Dependency(jobs=list(after), allow_failure=True) if after else None
@@ -307,6 +310,8 @@ def _enqueue(
     keys = Keys(project_id)
     if kind in (Work.TRAINING, START):
         pending_work.resume(redis, project_id)
+    if kind in BRIEFLY_KEPT:  # the one before has ended
+        redis.zrem(f"{keys.jobs}:all", redis.hget(keys.jobs, str(kind)) or "")
     if kind != UNIT:
         redis.hset(keys.jobs, str(kind), job_id)
     redis.zadd(f"{keys.jobs}:all", {job_id: time.time()})

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 from redis import Redis
+from rq.job import Job, JobStatus
 
 from backend.jobs import due_work
 from backend.queue import enqueue, pending_work, project_jobs
 from backend.queue.backlog import Backlog
-from backend.queue.connection import Keys, as_text, connect
+from backend.queue.connection import KEPT_SECONDS, Keys, as_text, connect
 from backend.queue.follow import follow
 from backend.queue.pending_work import Event, Work
 from backend.run.processes import free_port
@@ -137,6 +138,19 @@ def test_a_tick_looks_at_every_project_once(redis: Redis, quick: Settings) -> No
     for _ in range(3):
         due_work.tick()
     assert pending_work.pending(redis, 1, Work.SYNC).wanted == 1
+
+
+def test_a_week_of_syncs_leaves_little_behind(redis: Redis, quick: Settings) -> None:
+    """Nor do they hide what else there is to cancel."""
+    del quick
+    training = enqueue.enqueue_training(1)
+    for _ in range(3):
+        sync = Job.fetch(enqueue.enqueue_sync(1), connection=redis)
+        assert [job.id for job in project_jobs.all_jobs(redis, 1)] == [sync.id, training]
+        sync.set_status(JobStatus.FINISHED)
+        sync.cleanup(sync.result_ttl)  # as rq does at its end
+        assert 0 < redis.ttl(sync.key) <= 600
+    assert Job.fetch(training, connection=redis).result_ttl == KEPT_SECONDS
 
 
 def test_a_restart_of_redis_loses_no_event(tmp_path: Path) -> None:
