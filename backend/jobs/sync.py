@@ -167,10 +167,10 @@ def _state(context: Context, setup: Setup, record: RoundRecord, labelled: int) -
 
 def _unchanged(context: Context, state: str) -> bool:
     """Whether nothing has changed since a sync that found nothing to do;
-    now and then it does all nevertheless."""
+    now and then it does all nevertheless, and where a wrong clock says that it was long after now."""
     looked = ProjectInfo.load(context.redis, context.project_id).looked or ""
     when, _, before = looked.partition(" ")
-    return before == state and time.time() - float(when) < SECONDS_BETWEEN_FULL_SYNCS
+    return before == state and abs(time.time() - float(when)) < SECONDS_BETWEEN_FULL_SYNCS
 
 
 def _look_at_labels(context: Context, setup: Setup, labelled: int, changed: str) -> None:

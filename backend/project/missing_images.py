@@ -74,7 +74,8 @@ def note_without_mask(context: Context, errors: Mapping[int, Exception]) -> None
 
 def returned(context: Context, config: LabelConfig) -> set[Lacks]:
     """What can be done now that missing images are there; tries some of them, now and then."""
-    if time.time() < (ProjectInfo.load(context.redis, context.project_id).missing_tried or 0):
+    due = ProjectInfo.load(context.redis, context.project_id).missing_tried or 0
+    if 0 < due - time.time() <= SECONDS_AFTER_A_RETURN:  # further ahead: a wrong clock has set it
         return set()
     missing = [as_text(field) for field in context.redis.hkeys(context.keys.missing)]
     if not missing:

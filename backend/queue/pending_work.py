@@ -83,7 +83,10 @@ class Pending:
         return self.wanted > self.done
 
     def due(self, work: Work, settings: Settings, now: float) -> bool:
-        """Whether a job is to be started now."""
+        """Whether a job is to be started now.
+
+        A time that is further ahead than the pause after it was set by a wrong clock: it counts as long past.
+        """
         if not self.outstanding:
             return False
         if self.failures:
@@ -91,11 +94,12 @@ class Pending:
                 MOST_SECONDS_BETWEEN_FAILURES,
                 FIRST_SECONDS_BETWEEN_FAILURES * 2 ** min(self.failures - 1, 10),
             )
-            if now < self.tried + pause:
+            if abs(now - self.tried) < pause:
                 return False
+        passed = abs(now - self.since)
         if work is Work.TRAINING:
-            return self.labels >= settings.labels_to_train or now >= self.since + settings.quiet_seconds
-        return now >= self.since + SETTLE_SECONDS[work]
+            return self.labels >= settings.labels_to_train or passed >= settings.quiet_seconds
+        return passed >= SETTLE_SECONDS[work]
 
 
 @dataclass(frozen=True)
