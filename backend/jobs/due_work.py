@@ -34,7 +34,10 @@ def tick() -> None:
         clean_registries(queue, [job_statistics.note_abandoned])
         project_jobs.enqueue_forgotten(queue)
     if not redis.exists(REMEMBERED):
-        remember_projects(redis, get_settings())
+        try:
+            remember_projects(redis, get_settings())
+        except StorageError as error:  # those that are known do not wait for it
+            log.error("the projects of the storage cannot be listed: %s", error)
     for project_id in pending_work.projects(redis):
         if not pending_work.pending(redis, project_id, Work.SYNC).outstanding:
             pending_work.request(redis, project_id, Work.SYNC)

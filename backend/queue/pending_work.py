@@ -79,8 +79,8 @@ class Pending:
 
     @property
     def outstanding(self) -> bool:
-        """Whether something is wanted and not done."""
-        return self.wanted > self.done
+        """Whether something is wanted and not done; more done than wanted is of before Redis was emptied."""
+        return self.wanted != self.done
 
     def due(self, work: Work, settings: Settings, now: float) -> bool:
         """Whether a job is to be started now.

@@ -82,6 +82,14 @@ def test_events_during_a_training_mean_exactly_one_more(redis: Redis, quick: Set
     assert due_work.dispatch(redis, quick) == []
 
 
+def test_what_was_done_before_redis_was_emptied_stops_nothing(redis: Redis, quick: Settings) -> None:
+    """An earlier edition counted it on top of what has been wanted since."""
+    redis.hset(Keys(1).events, mapping={f"{Work.SYNC}:wanted": 3, f"{Work.SYNC}:done": 10_081})
+    assert pending_work.pending(redis, 1, Work.SYNC).due(Work.SYNC, quick, time.time())
+    pending_work.finish(redis, 1, Work.SYNC, pending_work.standing(redis, 1, Work.SYNC))
+    assert not pending_work.pending(redis, 1, Work.SYNC).outstanding
+
+
 @pytest.mark.parametrize("since", [0, 1])
 def test_what_comes_after_redis_was_emptied_is_wanted(redis: Redis, quick: Settings, since: int) -> None:
     """The counters begin again while a job runs, which knows those of before."""

@@ -20,6 +20,8 @@ from backend.run import service
 from backend.run.processes import free_port
 from backend.run.scheduler import create_scheduler
 from backend.settings import Settings, read_settings
+from tests.object_store import BUCKET, ObjectStore
+from tests.service.conftest import use_settings
 
 
 @pytest.mark.parametrize("projects", [0, 1])
@@ -88,6 +90,23 @@ def test_a_damaged_record_does_not_keep_other_projects_waiting(redis: Redis, set
     damaged.write_text('{"found": {}}')
     due_work.tick()
     assert pending_work.projects(redis) == [1, 2]
+
+
+def test_projects_that_are_known_do_not_wait_for_a_storage_that_is_away(
+    redis: Redis, settings: Settings, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows then which others there are."""
+    object_store.use(monkeypatch)
+    use_settings(
+        monkeypatch,
+        redis_url=settings.redis_url,
+        model_dir=settings.model_dir,
+        storage_url=f"s3://{BUCKET}/schedule",
+    )
+    pending_work.register(redis, 1)
+    with object_store.away():
+        due_work.tick()
+    assert pending_work.pending(redis, 1, Work.SYNC).outstanding
 
 
 def test_projects_are_known_again_after_redis_was_emptied(redis: Redis, settings: Settings) -> None:
