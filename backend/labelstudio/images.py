@@ -23,7 +23,7 @@ from backend.errors import (
     UnreachableError,
 )
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.http.addresses import OWN_PATH
+from backend.labelstudio.http.addresses import OWN_PATH, strip_secrets
 from backend.labelstudio.image_cache import MAX_AGE, ImageCache
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.room import Guard, in_room
@@ -45,7 +45,7 @@ def address(task: Mapping[str, Any], config: LabelConfig) -> str:
     if not isinstance(value, str) or not value.strip():
         held = ", ".join(sorted(data)) if isinstance(data, dict) else type(data).__name__
         if value is not None:
-            held = f"{str(value)[:40]!r} there"
+            held = f"{strip_secrets(str(value))[:40]!r} there"
         raise TaskImageError(
             f"task {task.get('id')}: its data has no image address under {config.image_key!r} (found:"
             f" {held or 'nothing'}); correct the task's data, or the value of the Image tag in the labelling"
@@ -55,11 +55,11 @@ def address(task: Mapping[str, Any], config: LabelConfig) -> str:
     try:
         if not value.startswith("data:"):  # urlsplit keeps what it is given, which may be megabytes here
             urlsplit(value)
-    except ValueError as error:
+    except ValueError:  # whose text may hold the password
         raise TaskImageError(
-            f"task {task.get('id')}: its image {value[:200]!r} is no address ({error}); correct the task's"
+            f"task {task.get('id')}: its image {strip_secrets(value)!r} is no address; correct the task's"
             " data."
-        ) from error
+        ) from None
     return value
 
 
@@ -183,8 +183,8 @@ def _download(client: LabelStudio, task: Mapping[str, Any], where: str, failures
         path = f"/data/{where}"
     elif scheme not in ("http", "https") and not where.startswith("/"):
         raise TaskImageError(
-            f"task {task.get('id')}: its image {where[:200]!r} is no address, expected http(s)://, /data/...,"
-            f" or {', '.join(f'{name}://' for name in _CLOUD)}; correct the task's data."
+            f"task {task.get('id')}: its image {strip_secrets(where)!r} is no address, expected http(s)://,"
+            f" /data/..., or {', '.join(f'{name}://' for name in _CLOUD)}; correct the task's data."
         )
     try:
         content = client.download(path)
@@ -197,7 +197,7 @@ def _download(client: LabelStudio, task: Mapping[str, Any], where: str, failures
         raise _not_fetched(task, where, _reason(error, path), _other_name(client, path)) from error
     if not content:
         raise TaskImageError(
-            f"task {task.get('id')}: its image {where[:200]} is an empty file; upload it again."
+            f"task {task.get('id')}: its image {strip_secrets(where)} is an empty file; upload it again."
         )
     if _is_page(content):
         why = "a web page comes in its place, perhaps to log in; check the address."
@@ -213,12 +213,14 @@ def _not_coming(
     remedy = (
         f"start the server at {error.server}, or correct its address in Label Studio: Settings, Cloud Storage"
     )
-    text = f"the server of its image {where[:200]} does not answer: {error}"
+    text = f"the server of its image {strip_secrets(where)} does not answer: {error}"
     return _explained(f"task {task.get('id')}: {text}", other_name, remedy)
 
 
 def _not_fetched(task: Mapping[str, Any], where: str, why: str, other_name: str = "") -> TaskImageError:
-    return _explained(f"task {task.get('id')}: its image {where[:200]} cannot be fetched: {why}", other_name)
+    return _explained(
+        f"task {task.get('id')}: its image {strip_secrets(where)} cannot be fetched: {why}", other_name
+    )
 
 
 def _explained(text: str, other_name: str, remedy: str = "") -> TaskImageError:
@@ -241,7 +243,7 @@ def _other_name(client: LabelStudio, path: str) -> str:
         return ""
     parts = urlsplit(path)
     own = OWN_PATH.search(parts.path)
-    return f"{parts.scheme}://{parts.netloc}{parts.path[: own.start()] if own else ''}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path[: own.start()] if own else ''}"
 
 
 def _is_page(content: bytes) -> bool:

@@ -23,6 +23,9 @@ OWN_PATH = re.compile(
 )
 """How the paths begin under which Label Studio itself serves images, behind the sub-path of its host name if
 it has one."""
+_LOCAL_FILES = ("/data/local-files", "/data/local-files/")
+MOST_SHOWN = 200
+"""Characters of an address that a message names."""
 _THIS_MACHINE = {"127.0.0.1", "::1", "0.0.0.0"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -141,6 +144,17 @@ def parse(address: str | httpx.URL) -> httpx.URL:
         return httpx.URL(address)
     except (httpx.InvalidURL, ValueError) as error:
         raise LabelStudioError(f"the address cannot be read ({type(error).__name__}: {error}).") from error
+
+
+def strip_secrets(address: str) -> str:
+    """The start of an image's address as log and pages may show it: no user, password, query or fragment.
+
+    A query may hold a signature that opens the image. That of a local file stays: it is the file's path.
+    The address may be one that cannot be read.
+    """
+    start, *_ = re.split(r"[?#]", address, maxsplit=1)
+    local = re.match(r"\?d=[^&#]*", address[len(start) :]) if start.endswith(_LOCAL_FILES) else None
+    return (re.sub(r"//[^/]*@", "//", start) + (local.group() if local else ""))[:MOST_SHOWN]
 
 
 def _tail(path: str, prefix: str) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any, Self
 import httpx
 
 from backend.errors import LabelStudioError, NoAnswerError
-from backend.labelstudio.http.addresses import Addresses, Place
+from backend.labelstudio.http.addresses import Addresses, Place, strip_secrets
 from backend.labelstudio.http.allowed_hosts import AllowedHosts
 from backend.proxy import open_client
 
@@ -76,8 +76,8 @@ class Download:
             place = self._addresses.find(target, redirected=True)
             if place.url == url and target != url:
                 raise LabelStudioError(
-                    f"{url.copy_with(query=None)} is redirected to {target.copy_with(query=None)}, which is"
-                    " the same server; set LABEL_STUDIO_URL to the final address."
+                    f"{strip_secrets(str(url))} is redirected to {strip_secrets(str(target))}, which is the"
+                    " same server; set LABEL_STUDIO_URL to the final address."
                 )
         raise LabelStudioError(
             f"the address leads in a circle (TooManyRedirects: more than {MOST_REDIRECTS}); correct it."
