@@ -129,10 +129,7 @@ def judge_trend(versions: Versions) -> LearningTrend | None:
 
 def _kept_back(versions: Versions, current: VersionRecord) -> LearningTrend | None:
     """That what has learnt the last labels is worse than the version in use, and not in use therefore."""
-    try:
-        newest = versions.newest_record(current.kind)
-    except VersionError:  # a damaged one is told elsewhere
-        return None
+    newest = versions.newest_record(current.kind)
     more = len(set(newest.tasks.items()) - set(current.tasks.items())) if newest else 0
     if newest is None or not more or newest.name in {use.version for use in versions.uses.all()}:
         return None

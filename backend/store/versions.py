@@ -4,9 +4,11 @@ v1, v2, ... each a folder that appears whole, and a pointer to the current one t
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,10 @@ DESCRIPTION = "model.json"
 UNFINISHED = ".unfinished"
 """Folder of a U-Net that is not in the shared storage yet; that of a pixel classifier has its kind behind it:
 both may be trained at once."""
+
+
+RECENT = 50
+"""The newest versions, among which a job finds its own: it made it moments before it is run again."""
 
 
 class Versions:
@@ -82,9 +88,9 @@ class Versions:
             ) from error
 
     def newest_record(self, kind: Learner) -> VersionRecord | None:
-        """The record of the version of a kind that was trained last, in use or not."""
-        records = (self.record(name) for name in reversed(self.names()))
-        return next((record for record in records if record.kind is kind), None)
+        """The record of the version of a kind that was trained last, in use or not; damaged ones do not
+        count."""
+        return next((record for record in self._newest_first() if record.kind is kind), None)
 
     def check(self, name: str) -> None:
         """Raise VersionError, with the known ones, unless there is a version of that name."""
@@ -95,12 +101,18 @@ class Versions:
             )
 
     def of_job(self, job: str) -> VersionRecord | None:
-        """The version that a job made in an earlier run, if it did."""
-        for name in reversed(self.names()):
-            record = self.record(name)
-            if record.job == job:
-                return record
-        return None
+        """The version that a job made in an earlier run, if it did; damaged ones do not count."""
+        recent = itertools.islice(self._newest_first(), RECENT)
+        return next((record for record in recent if record.job == job), None)
+
+    def _newest_first(self) -> Iterator[VersionRecord]:
+        """The records of all versions, each read when it is asked for.
+
+        Damaged ones are passed over, as an old one must not stop what is learnt today: the list tells them.
+        """
+        for name in sorted(filter(_number, self.storage.names(self._folder)), key=_number, reverse=True):
+            with suppress(VersionError):
+                yield self.record(name)
 
     def set_aside(self, model: Segmenter, record: VersionRecord) -> None:
         """Keep a version on this machine until `save` has given it to the shared storage;

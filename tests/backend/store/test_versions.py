@@ -14,8 +14,8 @@ from backend.errors import FenceLostError, StorageError, VersionError
 from backend.store.storage import Storage
 from backend.store.version_comparison import FEWER, assign_folds, compare, decide
 from backend.store.version_history import KEPT, ROLLBACK, TRAINING, Use
-from backend.store.version_record import VersionRecord
-from backend.store.versions import Versions, now
+from backend.store.version_record import Learner, VersionRecord
+from backend.store.versions import RECENT, Versions, now
 from tests.backend.store.records import network, record
 
 
@@ -50,6 +50,33 @@ def test_versions_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
         (tmp_path / "projects/7/versions" / name).mkdir()
     assert versions.names() == ["v9", "v10"]
     assert versions.next_name() == "v11"
+
+
+def test_an_old_damaged_version_stops_nothing(versions: Versions) -> None:
+    """Each training asks for its own version and the newest of its kind;
+    what was damaged years ago, or is half-written, is told by the list of versions only."""
+    saved(versions, *(record(f"v{number}") for number in range(1, 6)))
+    for number in (2, 4, 5):
+        versions.storage.path(f"projects/7/versions/v{number}/model.json").write_text("{")
+    versions.storage.path("projects/7/versions/v6").mkdir()
+    for found in (versions.newest_record(Learner.UNET), versions.of_job("job-v3")):
+        assert found is not None
+        assert found.name == "v3"
+    assert versions.newest_record(Learner.PIXEL) is versions.of_job("job-v5") is None
+    with pytest.raises(VersionError, match="damaged"):
+        versions.record("v2")
+
+
+def test_a_training_reads_only_the_newest_versions(tmp_path: Path) -> None:
+    """A live turn after each label makes thousands: what one costs must not grow with all before it."""
+    content = {"record": record("v1", kind=Learner.PIXEL).to_dict()}
+    for number in range(1, 2 * RECENT):
+        Storage(tmp_path).write_json(f"projects/7/versions/v{number}/model.json", content)
+    other = Versions(Storage(tmp_path / "machine", f"file://{tmp_path}"), 7)
+    assert other.of_job("job-of-a-first-run") is None
+    assert other.newest_record(Learner.PIXEL) is not None
+    fetched = list((tmp_path / "machine").rglob("model.json"))
+    assert len(fetched) == RECENT
 
 
 def test_a_version_that_is_not_there(tmp_path: Path) -> None:
