@@ -112,6 +112,12 @@ class StorageError(BackendError):
     """The shared storage cannot be reached, or does not hold what it should."""
 
 
+class StorageAwayError(StorageError):
+    """The shared storage does not answer; trying again later can help."""
+
+    passing = True
+
+
 class VersionError(BackendError):
     """There is no such model version, or it cannot be used."""
 

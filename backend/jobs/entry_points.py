@@ -163,7 +163,7 @@ def run_unit(context: Context, job_id: str, round_name: str, unit: str) -> JobRe
     try:
         progress.check()
         with stopped_by(progress.check):
-            rounds.run_unit(context, progress, round_name, unit)
+            wait_for_answer(context, progress, lambda: rounds.run_unit(context, progress, round_name, unit))
         return {"round": round_name, "unit": unit}
     finally:
         progress.end()

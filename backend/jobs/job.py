@@ -1,5 +1,5 @@
 """What every job does: it opens its context, notes for the status how it ended, holds its fence, and waits
-for a Label Studio that is away."""
+for a Label Studio or a shared storage that is away."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from backend.errors import (
     LabelStudioError,
     QueueError,
     StoppedError,
+    StorageAwayError,
     StorageError,
     UnreachableError,
 )
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 TAKE_OVER_SECONDS = FENCE_SECONDS + 15
 """How long a job waits for a fence: until that of a killed run is surely free."""
 LONGEST_OUTAGE = 6 * 3600.0
-"""How long the end of a round waits for Label Studio to answer again."""
+"""How long a round waits for Label Studio, or the shared storage, to answer again."""
 LONGEST_OVERLOAD = 600.0
 """How long it waits for a Label Studio that answers, but with an error that may pass."""
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 60.0
@@ -125,25 +126,27 @@ def hold_fence(
 
 
 def wait_for_answer(context: Context, progress: Progress, attempt: Callable[[], T]) -> T:
-    """What `attempt` returns, which may be repeated, once Label Studio answers.
+    """What `attempt` returns, which may be repeated, once Label Studio and the shared storage answer.
 
-    The networks of a round are trained by now;
+    Networks of the round are trained by now;
     a job that failed would be followed by a round that trains them again.
-    Raises UnreachableError after LONGEST_OUTAGE seconds, and LabelStudioError for another error that has not
-    passed after LONGEST_OVERLOAD.
+    Raises UnreachableError and StorageAwayError after LONGEST_OUTAGE seconds, and LabelStudioError for
+    another error that has not passed after LONGEST_OVERLOAD.
     """
     started, pause, subject = time.monotonic(), FIRST_PAUSE, "waiting for Label Studio"
     try:
         while True:
             try:
                 return attempt()
-            except LabelStudioError as error:
-                longest = LONGEST_OUTAGE if isinstance(error, UnreachableError) else LONGEST_OVERLOAD
+            except (LabelStudioError, StorageAwayError) as error:
+                is_away = isinstance(error, UnreachableError | StorageAwayError)
+                longest = LONGEST_OUTAGE if is_away else LONGEST_OVERLOAD
                 if not error.passing or time.monotonic() + pause > started + longest:
                     raise
-                context.note(subject, f"The end of a round waits for Label Studio: {error}")
-                log.warning("waiting for Label Studio, asking again in %.0f s: %s", pause, error)
-                progress("Waiting for Label Studio", 0, 1)
+                what = "the shared storage" if isinstance(error, StorageAwayError) else "Label Studio"
+                context.note(subject, f"A round waits for {what}: {error}")
+                log.warning("waiting for %s, asking again in %.0f s: %s", what, pause, error)
+                progress(f"Waiting for {what}", 0, 1)
                 stopping.pause(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
     finally:

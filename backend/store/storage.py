@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from rq.timeouts import BaseTimeoutException
 
-from backend.errors import StorageError
+from backend.errors import BackendError, StorageAwayError, StorageError
 from backend.settings import Settings, masked_url
 from model.files import write_atomically
 
@@ -270,9 +271,13 @@ class _Explained:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, StorageError):
-            raise StorageError(
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, BackendError | BaseTimeoutException):
+            # A key that may not, or a bucket that is not there, does not pass by itself.
+            kind = (
+                StorageError if isinstance(error, PermissionError | FileNotFoundError) else StorageAwayError
+            )
+            raise kind(
                 f"Shared storage {self.what} failed ({type(error).__name__}: {error}); check that it runs,"
                 " STORAGE_URL, and its keys."
             ) from error

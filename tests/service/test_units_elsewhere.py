@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import base64
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 from redis import Redis
 
+from backend.jobs import entry_points, job
 from backend.jobs.round import start
 from backend.jobs.round.folder import LABELS, RoundFolder, Snapshot
 from backend.labelstudio.http.answers import Task
 from backend.labelstudio.labels.config import EXAMPLE
 from backend.project.context import Context, open_context
 from backend.project.task_data import save_masks
-from backend.queue.progress import Progress
+from backend.queue.progress import Progress, running
+from backend.run.redis_server import EmbeddedRedis
 from backend.settings import Settings
 from model.data.masks.class_ids import resize_mask
-from tests.service.conftest import TINY, picture, publish_version
+from tests.object_store import BUCKET, ObjectStore
+from tests.service.conftest import TINY, picture, publish_version, use_settings
+from tests.states import read_status
+from tests.web_server import Answer, web_server
 
 PROJECT = 7
 LABELLED = ("1", "2", "3")
@@ -77,6 +86,62 @@ def test_a_unit_whose_file_is_damaged_is_trained_again(
     assert any(step.startswith("Training") for step in again.steps)
 
 
+def test_a_unit_waits_for_a_storage_that_is_away(
+    redis: Redis,
+    redis_server: EmbeddedRedis,
+    object_store: ObjectStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """When it goes while a network is trained, and comes back: the job has not failed, and trains it once."""
+    monkeypatch.setattr(job, "FIRST_PAUSE", 0.1)
+    object_store.use(monkeypatch)
+    one, two = (
+        use_settings(
+            monkeypatch,
+            redis_url=redis_server.address,
+            model_dir=tmp_path / name,
+            storage_url=f"s3://{BUCKET}/{tmp_path.name}",
+        )
+        for name in ("one", "two")
+    )
+    publish_version(one.model_dir, PROJECT)
+    first = open_context(PROJECT, one)
+    first.storage.put(f"projects/{PROJECT}")
+    outage = ExitStack()
+    trained: list[int] = []
+    images = {f"/{number}.png": picture(number)[0] for number in range(1, 9)}
+
+    def answer(path: str) -> Answer:
+        if goes_away:
+            outage.enter_context(object_store.away())
+            goes_away.clear()
+        return 200, {}, images[path]
+
+    def come_back() -> None:
+        while not any("shared storage" in entry["step"] for entry in running(redis, PROJECT)):
+            time.sleep(0.05)
+        trained.extend(path.stat().st_mtime_ns for path in rows())
+        outage.close()
+
+    def rows() -> list[Path]:
+        return list(two.model_dir.glob(f"{folder.folder}/rows/*.json"))
+
+    goes_away: list[bool] = []
+    with web_server(answer) as port:
+        folder = a_round(first, "task_dependent", f"http://127.0.0.1:{port}/{{}}.png".format)
+        unit = start.prepare_units(folder, folder.snapshot(), Watched(redis, "first"))[1][0]
+        goes_away.append(True)
+        with outage:
+            back = threading.Thread(target=come_back, daemon=True)
+            back.start()
+            assert entry_points.run_unit(PROJECT, folder.name, unit) == {"round": folder.name, "unit": unit}
+    back.join(10)
+    assert [path.stat().st_mtime_ns for path in rows()] == trained != []
+    assert first.storage.names(f"{folder.folder}/rows") == [path.name for path in rows()]
+    assert not any("waits for" in warning for warning in read_status(PROJECT)["warnings"])
+
+
 def machine(settings: Settings, folder: Path, name: str) -> Context:
     """A machine with a MODEL_DIR of its own and the shared storage."""
     own = settings.model_copy(
@@ -85,12 +150,14 @@ def machine(settings: Settings, folder: Path, name: str) -> Context:
     return open_context(PROJECT, own)
 
 
-def a_round(context: Context, strategy: str) -> RoundFolder:
+def in_the_data(number: int) -> str:
+    """An image that is written into its task."""
+    return "data:image/png;base64," + base64.b64encode(picture(number)[0]).decode()
+
+
+def a_round(context: Context, strategy: str, address: Callable[[int], str] = in_the_data) -> RoundFolder:
     """A round over eight images, three of them labelled, whose snapshot is taken."""
-    tasks: list[Task] = [
-        {"id": number, "data": {"image": "data:image/png;base64," + _encoded(number)}}
-        for number in range(1, 9)
-    ]
+    tasks: list[Task] = [{"id": number, "data": {"image": address(number)}} for number in range(1, 9)]
     folder = RoundFolder(context, "v1.r1")
     masks = {identity: np.asarray(picture(int(identity))[1]) for identity in LABELLED}
     beside = folder.path / f".{LABELS}"
@@ -117,7 +184,3 @@ def a_round(context: Context, strategy: str) -> RoundFolder:
         )
     )
     return folder
-
-
-def _encoded(number: int) -> str:
-    return base64.b64encode(picture(number)[0]).decode()
