@@ -70,7 +70,8 @@ def read_status(project_id: int) -> ProjectStatus:
     pending = pending_work.pending(redis, project_id, Work.TRAINING)
     answered = {int(member) for member in redis.smembers(keys.labelled)}
     skips = skipped_tasks.noted(redis, project_id)
-    missing = alive(redis).missing()
+    programs = alive(redis)
+    missing = programs.missing()
     disconnected = Record(storage, project_id).disconnected
     return ProjectStatus(
         project=project_id,
@@ -111,6 +112,7 @@ def read_status(project_id: int) -> ProjectStatus:
             *name_tasks(redis, project_id, [*warnings, *damages]),
             *find_problems(redis),
             *missing,
+            *programs.wrong_clocks().values(),
         ),
     )
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
+from redis.exceptions import RedisError
 from rq import Queue, Worker, worker_registration
 from rq.executions import Execution
 from rq.job import Job, JobStatus
@@ -24,6 +27,7 @@ from backend.labelstudio.http.sdk_client import load_sdk
 from backend.proxy import open_client
 from backend.queue import job_statistics
 from backend.queue.connection import COMPUTE, CONTROL, named
+from backend.queue.heartbeats import AHEAD, CLOCK_MOST, describe_clock, seconds_ahead
 from backend.queue.job_statistics import Outcome
 from backend.run import process_guard
 from backend.settings import Settings, get_settings, masked_url
@@ -44,9 +48,45 @@ a fence that it held is free by then, too.
 With rq's own numbers it is 90 s, in which an annotator waits for the order that memory has run out for."""
 
 
+CLOCK_SECONDS = 15.0
+"""A worker whose clock is wrong looks again after so long."""
+
+
 class CountedWorker(Worker):
-    """rq's worker, whose jobs are counted for the metrics, and whose log lines say which job they belong
-    to."""
+    """rq's worker, whose jobs are counted for the metrics, and whose log lines say which job they belong to.
+
+    It takes no jobs, and takes none of others for lost, while its clock is far from that of Redis: workers
+    write the time of their own clocks, by which others tell whether they are alive.
+    """
+
+    clock: Callable[[], float] = staticmethod(time.time)
+    seconds_ahead = 0.0
+    """What the clock was ahead of that of Redis at the last sign of life."""
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """The next job, once the clock is right; looks at the clock again whenever none has come for a
+        while."""
+        while True:
+            self._wait_for_clock()
+            found = super().dequeue_job_and_maintain_ttl(timeout, max_idle_time or timeout)
+            if found or max_idle_time or timeout is None:
+                return found
+
+    def _wait_for_clock(self) -> None:
+        with suppress(RedisError):  # rq waits for it
+            self.heartbeat()
+        while abs(self.seconds_ahead) > CLOCK_MOST:
+            log.error("%s", describe_clock(self.hostname or "this machine", self.seconds_ahead))
+            time.sleep(CLOCK_SECONDS)
+            with suppress(RedisError):
+                self.heartbeat()
+
+    def run_maintenance_tasks(self) -> None:
+        """Begin again what killed workers have left."""
+        if abs(seconds_ahead(self.connection, self.clock)) <= CLOCK_MOST:
+            super().run_maintenance_tasks()
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
         """Tell Redis again who this is, not only that it is alive.
@@ -56,7 +96,9 @@ class CountedWorker(Worker):
         """
         super().heartbeat(timeout, pipeline)
         if self.birth_date is not None:
-            (self.connection if pipeline is None else pipeline).hset(self.key, mapping=self.serialize())
+            self.seconds_ahead = seconds_ahead(self.connection, self.clock)
+            entry = {**self.serialize(), AHEAD: f"{self.seconds_ahead:.1f}"}
+            (self.connection if pipeline is None else pipeline).hset(self.key, mapping=entry)
             worker_registration.register(self, pipeline)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:

@@ -128,7 +128,7 @@ def test_it_tells_when_nobody_is_there_to_work(web: Web, full: Storage, redis: R
     scheduler.heartbeat()
     assert not any(text in words(page(web)) for text in waits)
     assert web.get(f"/projects/{PROJECT}/status").json()["warnings"] == []
-    assert [finding.severity for finding in check(web.settings)] == [Severity.OK] * 3
+    assert [finding.severity for finding in check(web.settings)] == [Severity.OK] * 4
     redis.hset(workers[0].key, "last_heartbeat", "2026-01-01T00:00:00.000000Z")
     redis.zadd(get_registry_key(), {"s": 1.0})
     assert [text in words(page(web)) for text in waits] == [True, False, True]
@@ -136,6 +136,7 @@ def test_it_tells_when_nobody_is_there_to_work(web: Web, full: Storage, redis: R
         Severity.ERROR,
         Severity.OK,
         Severity.ERROR,
+        Severity.OK,
     ]
 
 
