@@ -15,6 +15,7 @@ from backend.finding import Finding, Severity
 from backend.labelstudio import connect
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.connect import OwnService, Record
+from backend.labelstudio.connect.record import is_older
 from backend.queue import pending_work, progress, project_jobs
 from backend.queue.connection import PREFIX
 from backend.queue.connection import connect as connect_redis
@@ -22,7 +23,9 @@ from backend.queue.pending_work import Work
 from backend.settings import BACKEND_FILE, Settings
 from backend.store.round_record import round_in_force
 from backend.store.storage import Storage
+from backend.store.version_history import Uses
 
+_ANOTHER = "start the service with a MODEL_DIR, STORAGE_URL and REDIS_URL of its own for this Label Studio"
 LONGEST_END = 60.0
 """Seconds that disconnecting waits for a job to end that was cancelled."""
 INSTANCE = f"{PREFIX}:instance"
@@ -96,7 +99,8 @@ def check(settings: Settings, client: LabelStudio, project_id: int, own: OwnServ
     """Look at the connection, and change nothing. Raises LabelStudioError, StorageError."""
     storage = Storage.of(settings)
     record, order = Record(storage, project_id), _order(storage, project_id)
-    return connect.check(client, project_id, own.url, own.basic_auth, own=own, record=record, order=order)
+    found = connect.check(client, project_id, own.url, own.basic_auth, own=own, record=record, order=order)
+    return found + _check_folder(storage, client, project_id)
 
 
 def plan_connection(
@@ -113,7 +117,23 @@ def configure(settings: Settings, client: LabelStudio, project_id: int, own: Own
     Raises LabelStudioError, StorageError."""
     storage = Storage.of(settings)
     record, order = Record(storage, project_id), _order(storage, project_id)
-    return connect.configure(client, project_id, own.url, own.basic_auth, own=own, record=record, order=order)
+    found = connect.configure(
+        client, project_id, own.url, own.basic_auth, own=own, record=record, order=order
+    )
+    return found + _check_folder(storage, client, project_id)
+
+
+def _check_folder(storage: Storage, client: LabelStudio, project_id: int) -> list[Finding]:
+    """A warning where the models are those of an earlier project of this number, in another Label Studio."""
+    project, uses = client.project_options(project_id, ("id", "created_at")), Uses(storage, project_id).all()
+    if not uses or not is_older(uses[0].time, project):
+        return []
+    text = (
+        f"the models in {storage.path(f'projects/{project_id}')} are of another project: {uses[0].version}"
+        f" was in use there on {uses[0].time[:10]}, and project {project_id} of this Label Studio was made on"
+        f" {str(project.get('created_at'))[:10]}. Their masks and order tell nothing about its images"
+    )
+    return [Finding("backend", Severity.WARNING, text, _ANOTHER)]
 
 
 def plan_disconnection(

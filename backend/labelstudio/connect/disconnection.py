@@ -52,7 +52,8 @@ def plan_disconnection(client: LabelStudio, project_id: int, own: OwnService, re
     Raises UnknownProjectError, UnreachableError, StorageError.
     """
     plan = Plan([], [])
-    options, kept = client.project_options(project_id), record.read()
+    options = client.project_options(project_id)
+    kept = record.read_of(options)
     _connections(client, project_id, own, record, plan)
     _settings(client, project_id, options, kept, plan)
     _tabs(client, project_id, str(options.get("label_config") or ""), kept, plan)

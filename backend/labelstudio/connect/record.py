@@ -4,7 +4,7 @@ what it takes to undo it."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,6 +36,20 @@ _BACKEND = (
 )
 
 
+LATEST_CLOCK = timedelta(hours=1)
+"""How much later than that of Label Studio the clock of this service may be, or the other way round."""
+
+
+def is_older(time: str, project: Mapping[str, Any]) -> bool:
+    """Whether something of this service (ISO 8601) was there before a project of Label Studio was made,
+    and so belongs to an earlier project of the same number."""
+    try:
+        made = datetime.fromisoformat(str(project.get("created_at")))
+        return datetime.fromisoformat(time) < made - LATEST_CLOCK
+    except (ValueError, TypeError):  # one of them is not told, or without its zone
+        return False
+
+
 class Record:
     """A file in the project's folder of the storage: {"time", "first", "found", "made", "set"}.
 
@@ -55,6 +69,11 @@ class Record:
         """The whole record; empty before the first connect. Raises StorageError."""
         return self._storage.read_json(self._name, fresh=True) or {}
 
+    def read_of(self, project: Mapping[str, Any]) -> dict[str, Any]:
+        """The same; empty if it is that of an earlier project of this number. Raises StorageError."""
+        content = self.read()
+        return {} if is_older(str(content.get("time")), project) else content
+
     def keep(
         self,
         project: Mapping[str, Any],
@@ -65,9 +84,13 @@ class Record:
         first: bool,
     ) -> None:
         """Record what there is before anything is changed; does nothing if that was done before.
-        Raises StorageError."""
-        if "found" in self.read():
+
+        The record of an earlier project of this number is put aside. Raises StorageError.
+        """
+        if "found" in self.read_of(project):
             return
+        if "found" in self.read():
+            self.put_aside()
         found = {
             "project": {name: project.get(name) for name in SETTINGS},
             "webhooks": [
