@@ -55,12 +55,12 @@ programs:
 	@echo "Wrote .env with secrets of your own; look it through, then: docker compose up --detach --build"
 
 # One thread a process: the tests' networks are tiny, and threads that wait for each other on busy cores cost forty times the work.
-# Four processes on two cores, because a quarter of the time is waiting for servers; which tests stay together, tests/conftest.py says.
+# Three processes on two cores, because a part of the time is waiting for servers; which tests stay together, tests/conftest.py says.
 test: export OMP_NUM_THREADS = 1
 # Each process reads what the first one has compiled, also where images of containers forbid it.
 test: export PYTHONDONTWRITEBYTECODE =
 test: setup
-	$(BIN)/python -m pytest -m "not benchmark" --ignore=tests/benchmarks --numprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -m "not benchmark" --ignore=tests/benchmarks --numprocesses 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: .venv/.ready .venv-audit/.ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -15,13 +16,15 @@ from backend.errors import BackendError, StorageError
 from backend.labelstudio.connect.record import Record
 from backend.project_settings import is_live
 from backend.queue import enqueue, job_statistics, pending_work, project_jobs
-from backend.queue.connection import COMPUTE, CONTROL, REMEMBERED, connection, named
+from backend.queue.connection import COMPUTE, CONTROL, REMEMBERED, as_text, connection, named
 from backend.queue.pending_work import Work
 from backend.queue.project_info import ProjectInfo
 from backend.settings import Settings, get_settings
 from backend.store.storage import Storage
 
 log = logging.getLogger(__name__)
+
+_ALL = "all others"
 
 
 def tick() -> None:
@@ -33,36 +36,37 @@ def tick() -> None:
         queue = named(name, redis)
         clean_registries(queue, [job_statistics.note_abandoned])
         project_jobs.enqueue_forgotten(queue)
-    if not redis.exists(REMEMBERED):
-        try:
-            remember_projects(redis, get_settings())
-        except StorageError as error:  # those that are known do not wait for it
-            log.error("the projects of the storage cannot be listed: %s", error)
     for project_id in pending_work.projects(redis):
         if not pending_work.pending(redis, project_id, Work.SYNC).outstanding:
             pending_work.request(redis, project_id, Work.SYNC)
     dispatch(redis, get_settings())
+    told = {as_text(name) for name in redis.smembers(REMEMBERED)}
+    try:  # those that are known have not waited for the storage
+        if told != {_ALL}:
+            remember_projects(redis, get_settings(), told - {_ALL})
+    except (StorageError, OSError) as error:
+        log.error("the projects of the storage cannot be listed: %s", error)
 
 
-def remember_projects(redis: Redis, settings: Settings) -> None:
+def remember_projects(redis: Redis, settings: Settings, only: Collection[str] = ()) -> None:
     """Projects that have models or rounds are looked at, even if Redis has lost everything;
     those that a person has disconnected are not.
 
-    One whose record cannot be read is asked again at the next tick; the others do not wait for it.
-    Raises StorageError when none can be listed.
+    Of all projects, or of `only` some, by number. One whose record cannot be read is asked again at the next
+    tick; the others do not wait for it. Raises StorageError when none can be listed.
     """
     storage = Storage.of(settings)
-    names = [name for name in storage.names("projects") if name.isdigit()]
-    damaged = False
+    names = sorted(only) or [name for name in storage.names("projects") if name.isdigit()]
     for name in names:
         try:
             if not Record(storage, int(name)).disconnected:
                 pending_work.register(redis, int(name))
+            redis.srem(REMEMBERED, name)
         except StorageError as error:
-            damaged = True
+            redis.sadd(REMEMBERED, name)
             log.error("whether project %s is connected cannot be told: %s", name, error)
-    if names and not damaged:
-        redis.set(REMEMBERED, 1)
+    if names:
+        redis.sadd(REMEMBERED, _ALL)
 
 
 def nightly() -> None:

@@ -130,10 +130,10 @@ def wait_for_answer(context: Context, progress: Progress, attempt: Callable[[], 
 
     Networks of the round are trained by now;
     a job that failed would be followed by a round that trains them again.
-    Raises UnreachableError and StorageAwayError after LONGEST_OUTAGE seconds, and LabelStudioError for
-    another error that has not passed after LONGEST_OVERLOAD.
+    Raises UnreachableError and StorageAwayError after LONGEST_OUTAGE seconds of waiting, and LabelStudioError
+    for another error that has not passed after LONGEST_OVERLOAD.
     """
-    started, pause, subject = time.monotonic(), FIRST_PAUSE, "waiting for Label Studio"
+    waited, pause, subject = 0.0, FIRST_PAUSE, "waiting for Label Studio"
     try:
         while True:
             try:
@@ -141,13 +141,14 @@ def wait_for_answer(context: Context, progress: Progress, attempt: Callable[[], 
             except (LabelStudioError, StorageAwayError) as error:
                 is_away = isinstance(error, UnreachableError | StorageAwayError)
                 longest = LONGEST_OUTAGE if is_away else LONGEST_OVERLOAD
-                if not error.passing or time.monotonic() + pause > started + longest:
+                if not error.passing or waited + pause > longest:
                     raise
                 what = "the shared storage" if isinstance(error, StorageAwayError) else "Label Studio"
                 context.note(subject, f"A round waits for {what}: {error}")
                 log.warning("waiting for %s, asking again in %.0f s: %s", what, pause, error)
                 progress(f"Waiting for {what}", 0, 1)
                 stopping.pause(pause)
+                waited += pause
                 pause = min(2 * pause, LONGEST_PAUSE)
     finally:
         context.note(subject, "")

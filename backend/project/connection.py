@@ -125,7 +125,11 @@ def configure(settings: Settings, client: LabelStudio, project_id: int, own: Own
 
 def _check_folder(storage: Storage, client: LabelStudio, project_id: int) -> list[Finding]:
     """A warning where the models are those of an earlier project of this number, in another Label Studio."""
-    project, uses = client.project_options(project_id, ("id", "created_at")), Uses(storage, project_id).all()
+    try:
+        uses = Uses(storage, project_id).all()
+    except StorageError:  # told elsewhere
+        return []
+    project = client.project_options(project_id, ("id", "created_at"))
     if not uses or not is_older(uses[0].time, project):
         return []
     text = (

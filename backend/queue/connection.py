@@ -153,7 +153,7 @@ def step_seconds(recipe: str) -> str:
 PROJECTS = f"{PREFIX}:projects"
 """Set of the ids of all known projects."""
 REMEMBERED = f"{PREFIX}:remembered"
-"""There once those of the storage are among them; gone when Redis has lost everything."""
+"""Set of the ids that could not be told yet, and a word for all others; gone when Redis has lost all."""
 
 
 def connect(url: str, *, timeout: float = 5.0, attempts: int = 3) -> Redis:

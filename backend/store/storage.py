@@ -11,6 +11,7 @@ is there too, whatever fails in between; what is read is fetched from there. Nam
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from rq.exceptions import StopRequested
 from rq.timeouts import BaseTimeoutException
 
 from backend.errors import BackendError, StorageAwayError, StorageError
@@ -262,6 +264,23 @@ class Storage:
         return _Explained(f"{self}: {name}")
 
 
+_NOT_OF_STORAGE = (BackendError, BaseTimeoutException, StopRequested)
+"""Errors of others that come in the midst of its work: a job's end, a signal."""
+_AWAY = {
+    "ConnectionError",
+    "TimeoutError",
+    "HTTPClientError",
+    "ClientConnectionError",
+    "ServerDisconnectedError",
+}
+"""Errors of Python, botocore, aiohttp and requests for a server that does not answer."""
+_AWAY_NUMBERS = {
+    *(errno.EIO, errno.EBUSY, errno.ETIMEDOUT, errno.EREMOTEIO, errno.ESTALE),
+    *(errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN),
+}
+"""Also of servers that are overloaded, and of drives on the network."""
+
+
 class _Explained:
     """Turns what the many file systems raise into StorageError."""
 
@@ -272,15 +291,20 @@ class _Explained:
         return None
 
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, BackendError | BaseTimeoutException):
-            # A key that may not, or a bucket that is not there, does not pass by itself.
-            kind = (
-                StorageError if isinstance(error, PermissionError | FileNotFoundError) else StorageAwayError
-            )
-            raise kind(
+        if isinstance(error, Exception) and not isinstance(error, _NOT_OF_STORAGE):
+            raise (StorageAwayError if _may_pass(error) else StorageError)(
                 f"Shared storage {self.what} failed ({type(error).__name__}: {error}); check that it runs,"
                 " STORAGE_URL, and its keys."
             ) from error
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a place that does not answer is the reason, not what it says: a key that may not, a bucket that
+    is not there, a full disk."""
+    kinds = {
+        kind.__name__ for kind in type(error).__mro__
+    }  # their libraries are loaded for such places alone
+    return bool(kinds & _AWAY) or (isinstance(error, OSError) and error.errno in _AWAY_NUMBERS)
 
 
 def _files(path: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from model.errors import CheckpointError
 from model.network.device import default_device
 from model.network.folder import REMEDY, read_saved, reading, save_folder
 from model.network.forward import forward
-from model.network.recipe import GONE, Recipe
+from model.network.recipe import Recipe
 from model.network.unet import build_network, memory_format
 
 KIND = "unet"
@@ -71,7 +71,7 @@ class TrainedModel:
             recipe, classes, record = (description[name] for name in ("recipe", "classes", "record"))
             if not isinstance(record, dict) or type(classes) is not int or not 2 <= classes <= 256:
                 raise ValueError(f"found {classes!r} classes and the record {str(record)[:40]!r}")
-            recipe = Recipe.from_dict({name: recipe[name] for name in set(recipe) - GONE})
+            recipe = Recipe.from_saved(recipe)
             # The weights are about to be loaded: pretrained ones need not be fetched again.
             network = build_network(recipe.encoder, classes, width=recipe.width, depth=recipe.depth)
         try:

@@ -4,6 +4,7 @@ one typed object, the same for every network of a round or an experiment."""
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +122,12 @@ class Recipe:
                 f"Unknown recipe settings {', '.join(unknown)}; known are {', '.join(options_of(cls))}."
             )
         return cls(**values)
+
+    @classmethod
+    def from_saved(cls, values: Mapping[str, Any]) -> Recipe:
+        """The recipe that an edition of this program wrote; settings that are gone since are left out.
+        Raises RecipeError naming unknown keys."""
+        return cls.from_dict({name: value for name, value in values.items() if name not in GONE})
 
     def replace(self, **changes: Any) -> Recipe:
         """A copy with some settings changed."""

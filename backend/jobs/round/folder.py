@@ -116,7 +116,7 @@ class RoundFolder:
             storage.get(f"{self.folder}/{name}")
         teacher = snapshot.teacher or snapshot.version
         model_folder = storage.get_folder(f"{self.context.folder}/versions/{teacher}")
-        recipe = Recipe.from_dict(dict(snapshot.recipe))
+        recipe = Recipe.from_saved(snapshot.recipe)
         masks = load_masks(self.path / LABELS)
         return Round(
             images,
@@ -135,7 +135,7 @@ class RoundFolder:
     def images(self, snapshot: Snapshot) -> TaskImages:
         """The images of the tasks that take part."""
         return TaskImages(
-            self.context, snapshot.config, snapshot.tasks, Recipe.from_dict(dict(snapshot.recipe)).max_side
+            self.context, snapshot.config, snapshot.tasks, Recipe.from_saved(snapshot.recipe).max_side
         )
 
     def keep(self) -> None:

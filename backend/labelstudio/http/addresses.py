@@ -24,6 +24,8 @@ OWN_PATH = re.compile(
 """How the paths begin under which Label Studio itself serves images, behind the sub-path of its host name if
 it has one."""
 _LOCAL_FILES = ("/data/local-files", "/data/local-files/")
+_PASSWORD = re.compile(r"(?:[\w+.-]+:)?//(?!\[)[^/?#@]*:(?!\d*(?:[/?#]|$))[^@/?#]*[/?#][^@]*@", re.DOTALL)
+"""An address that begins with a password in which the place of the server seems to end."""
 MOST_SHOWN = 200
 """Characters of an address that a message names."""
 _THIS_MACHINE = {"127.0.0.1", "::1", "0.0.0.0"}
@@ -152,6 +154,8 @@ def strip_secrets(address: str) -> str:
     A query may hold a signature that opens the image. That of a local file stays: it is the file's path.
     The address may be one that cannot be read.
     """
+    if _PASSWORD.match(address):
+        address = re.sub(r"//.*?@", "//", address, count=1, flags=re.DOTALL)
     start, *_ = re.split(r"[?#]", address, maxsplit=1)
     local = re.match(r"\?d=[^&#]*", address[len(start) :]) if start.endswith(_LOCAL_FILES) else None
     return (re.sub(r"//[^/]*@", "//", start) + (local.group() if local else ""))[:MOST_SHOWN]

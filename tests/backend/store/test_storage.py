@@ -7,10 +7,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from rq.exceptions import StopRequested
+from rq.timeouts import JobTimeoutException
 
-from backend.errors import StorageError
+from backend.errors import StorageAwayError, StorageError
 from backend.store.storage import Storage
-from tests.object_store import BUCKET, ObjectStore
+from tests.object_store import BUCKET, ObjectStore, forget_keys
 
 
 @pytest.fixture
@@ -204,3 +206,34 @@ def test_wrong_keys_and_buckets_are_explained(
                 act()
             assert object_store.secret not in str(caught.value)
     assert not list((tmp_path / "a").rglob("*.json"))
+
+
+def test_what_does_not_pass_by_itself_is_no_storage_that_is_away(
+    object_store: ObjectStore, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that waits for it holds its worker for hours."""
+    storage = Storage(tmp_path / "a", bucket)
+    with object_store.away(), pytest.raises(StorageAwayError):
+        storage.names("p")
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    forget_keys()
+    with pytest.raises(StorageError) as caught:
+        Storage(tmp_path / "a", bucket).names("p")
+    assert not isinstance(caught.value, StorageAwayError)
+
+
+@pytest.mark.parametrize("error", [StopRequested, JobTimeoutException])
+def test_what_ends_a_program_is_no_error_of_the_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """A signal, or the end of a job's time, in the midst of its work."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise error
+
+    storage = Storage(tmp_path / "a", "memory://interrupted")
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.ls", interrupted)
+    with pytest.raises(error):
+        storage.names("p")

@@ -21,6 +21,7 @@ from tests.cells import CONFIG, CellProject
 from tests.shell import shell
 from tests.stack import Stack, connect, order, quiet
 from tests.states import read_status
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(900)
 MakeProject = Callable[..., CellProject]
@@ -129,7 +130,8 @@ def test_a_disconnected_project_is_as_it_was_and_a_deleted_one_is_forgotten(
     stack.wait_for_round(project.id, cold=True)
     quiet(stack, project)
     served = order(stack, project)
-    assert shell(f"python -m backend cancel --project {project.id}").exit_code == 0
+    # The sync of each minute may run, and then it would have to ask.
+    assert eventually(lambda: shell(f"python -m backend cancel --project {project.id}").exit_code == 0)
     refused = shell(f"python -m backend disconnect --project {project.id}")  # nobody is there to be asked
     assert refused.exit_code != 0
     assert stack.client.project(project.id).sampling == UNCERTAINTY
