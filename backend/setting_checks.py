@@ -23,7 +23,7 @@ def is_server(name: str) -> bool:
     return is_web_address(f"http://{name}") and not set("/?#@\\[] ") & set(name)
 
 
-def comes(cron: str) -> bool:
+def is_cron_time(cron: str) -> bool:
     """Whether a cron time of five fields, or a name such as @daily, is ever reached."""
     from croniter import CroniterError, croniter
 

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.errors import SettingsError
 from backend.project_settings import ProjectSettings, explain, known_recipe
-from backend.setting_checks import comes, is_server, is_web_address
+from backend.setting_checks import is_cron_time, is_server, is_web_address
 from model.machine import usable_cores, usable_memory
 
 MARK = "SERVICE_MARK"
@@ -230,7 +230,7 @@ class Settings(BaseSettings):
     @field_validator("nightly")
     @classmethod
     def _cron(cls, value: str) -> str:
-        if value.strip().lower() != "off" and not comes(value):
+        if value.strip().lower() != "off" and not is_cron_time(value):
             raise ValueError(
                 f"found {value!r}, expected a cron time of five fields (minute, hour, day, month, weekday)"
                 " that comes, such as '0 2 * * *', or 'off'"

@@ -25,6 +25,7 @@ from backend.store.storage import Storage
 log = logging.getLogger(__name__)
 
 _ALL = "all others"
+"""Beside the ids in REMEMBERED: every project that is not among them has been looked up."""
 
 
 def tick() -> None:

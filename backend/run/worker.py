@@ -75,13 +75,13 @@ class CountedWorker(Worker):
                 return found
 
     def _wait_for_clock(self) -> None:
-        with suppress(RedisError):  # rq waits for it
-            self.heartbeat()
-        while abs(self.seconds_ahead) > CLOCK_MOST:
+        while True:
+            with suppress(RedisError):  # rq waits for it
+                self.heartbeat()
+            if abs(self.seconds_ahead) <= CLOCK_MOST:
+                return
             log.error("%s", describe_clock(self.hostname or "this machine", self.seconds_ahead))
             time.sleep(CLOCK_SECONDS)
-            with suppress(RedisError):
-                self.heartbeat()
 
     def run_maintenance_tasks(self) -> None:
         """Begin again what killed workers have left."""

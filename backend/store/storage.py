@@ -266,14 +266,9 @@ class Storage:
 
 _NOT_OF_STORAGE = (BackendError, BaseTimeoutException, StopRequested)
 """Errors of others that come in the midst of its work: a job's end, a signal."""
-_AWAY = {
-    "ConnectionError",
-    "TimeoutError",
-    "HTTPClientError",
-    "ClientConnectionError",
-    "ServerDisconnectedError",
-}
-"""Errors of Python, botocore, aiohttp and requests for a server that does not answer."""
+_AWAY = {"ConnectionError", "TimeoutError", "HTTPClientError", "ClientConnectionError"}
+"""Errors of Python, botocore, aiohttp and requests for a server that does not answer; by their names, as not
+every storage loads these libraries."""
 _AWAY_NUMBERS = {
     *(errno.EIO, errno.EBUSY, errno.ETIMEDOUT, errno.EREMOTEIO, errno.ESTALE),
     *(errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN),
@@ -301,9 +296,7 @@ class _Explained:
 def _may_pass(error: Exception) -> bool:
     """Whether a place that does not answer is the reason, not what it says: a key that may not, a bucket that
     is not there, a full disk."""
-    kinds = {
-        kind.__name__ for kind in type(error).__mro__
-    }  # their libraries are loaded for such places alone
+    kinds = {kind.__name__ for kind in type(error).__mro__}
     return bool(kinds & _AWAY) or (isinstance(error, OSError) and error.errno in _AWAY_NUMBERS)
 
 
