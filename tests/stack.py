@@ -25,7 +25,7 @@ from backend.labelstudio.connect import Severity
 from backend.labelstudio.order import priorities
 from backend.project.connection import configure, instance_here, own_service
 from backend.queue import connection as connections
-from backend.queue import pending_work
+from backend.queue import pending_work, project_jobs
 from backend.queue.enqueue import enqueue_sync
 from backend.queue.follow import follow
 from backend.queue.pending_work import Work
@@ -111,7 +111,18 @@ class Stack:
         return read_status(project.id)
 
     def configure(self, project: CellProject, **extra: Any) -> None:
-        """Other extra params of the project's connection."""
+        """Other extra params of the project's connection.
+
+        Label Studio loses them if it lists the connections meanwhile, which jobs that configure have it do.
+        """
+        redis = connections.connection()
+        self.wait(
+            lambda: (
+                not pending_work.pending(redis, project.id, Work.CONFIGURE).outstanding
+                and not project_jobs.runs(redis, project.id, Work.CONFIGURE)
+            ),
+            "no job that configures",
+        )
         (backend,) = self.client.ml_backends(project.id)
         user, password = self.settings.basic_auth or ("", "")
         fields = {

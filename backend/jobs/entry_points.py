@@ -241,10 +241,12 @@ def configure(context: Context, job_id: str) -> JobResult:
     """Check and configure the project in Label Studio, if it is connected still."""
     del job_id
     begun = pending_work.begin(context.redis, context.project_id, Work.CONFIGURE)
-    if not context.client.ml_backends(context.project_id):
+    backends = context.client.ml_backends(context.project_id)
+    if not backends:
         pending_work.finish(context.redis, context.project_id, Work.CONFIGURE, begun)
         return {"reason": "the project has been disconnected meanwhile"}
     own = own_service(context.settings, name_instance(context.redis))
+    ProjectInfo(connections=len(own.of_these(backends))).save(context.redis, context.project_id)
     findings = connection.configure(context.settings, context.client, context.project_id, own)
     pending_work.register(context.redis, context.project_id)
     notes: dict[str, list[str]] = {}

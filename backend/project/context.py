@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from redis import Redis
+from redis.exceptions import RedisError
 
 from backend.errors import SettingsError
 from backend.labelstudio.client import LabelStudio
@@ -141,11 +142,25 @@ class Context:
         return Setup(project, parse(project.label_config), self.project_settings(), self.settings)
 
     def project_settings(self) -> ProjectSettings:
-        """The extra params of the project's connection to this service, over the service's defaults."""
+        """The extra params of the project's connection to this service, over the service's defaults:
+        as its last call of /setup told them, so that Label Studio is seldom asked."""
+        return parse_project_settings(self._told() or self._asked(), self.settings.project_defaults)
+
+    def _told(self) -> str:
+        """Empty where Redis does not know, or several connections tell each their own."""
+        try:
+            info = ProjectInfo.load(self.redis, self.project_id)
+        except RedisError:
+            return ""
+        return "" if (info.connections or 0) > 1 else info.extra_params or ""
+
+    def _asked(self) -> str | dict[str, Any] | None:
+        """Of the connection that holds. Label Studio writes each one that it lists back as it has read it:
+        a change that somebody saves in that moment is lost."""
         backends = self.client.ml_backends(self.project_id)
         own = own_service(self.settings, read_instance(self.redis)).of_these(backends)
         chosen = own[0] if own else (backends[0] if len(backends) == 1 else {})
-        return parse_project_settings(chosen.get("extra_params"), self.settings.project_defaults)
+        return chosen.get("extra_params")
 
     def task_names(self, tasks: Iterable[int]) -> dict[int, str]:
         """The file names of tasks, as far as they are known."""

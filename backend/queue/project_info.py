@@ -28,6 +28,7 @@ class ProjectInfo:
     labelled: int | None = None  # how many of them
     hostname: str | None = None  # Label Studio's address, as it tells
     extra_params: str | None = None  # of the connection, JSON
+    connections: int | None = None  # of the project that lead to this service
     setup: str | None = None  # of configuration and extra params, to see whether they change
     version: str | None = None  # in use; empty where there is none
     held_out_dice: float | None = None  # of that version
@@ -92,6 +93,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "labelled": int,
     "hostname": str,
     "extra_params": str,
+    "connections": int,
     "setup": str,
     "version": str,
     "held_out_dice": float,

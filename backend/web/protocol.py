@@ -78,8 +78,11 @@ def setup() -> Response:
             f"{PREFIX}:{project_id}:configured", int(time.time()), nx=True, ex=SECONDS_BETWEEN_CONFIGURING
         )
         before, _, first = pipe.execute()
-    if new or first or ProjectInfo.from_redis(before).setup != fingerprint:
+    setup_before = ProjectInfo.from_redis(before).setup or ""
+    if new or first or not setup_before.startswith(f"{config!r} "):
         pending_work.request(redis, project_id, Work.CONFIGURE)
+    elif setup_before != fingerprint:  # who corrects the extra params soon would lose that to a job's writing
+        pending_work.request(redis, project_id, Work.SYNC)
     return jsonify({"model_version": context.version})
 
 

@@ -6,11 +6,16 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from redis import Redis
 
+from backend.errors import UnreachableError
 from backend.labelstudio.connect.own_service import INSTANCE_HEADER
+from backend.project.context import open_context
+from backend.project_settings import parse_project_settings
 from backend.queue import round_request
 from backend.queue.pending_work import Work
+from backend.queue.project_info import ProjectInfo
 from tests.service.conftest import Web, publish_version
 from tests.service.protocol.conftest import SETUP, state
 
@@ -30,8 +35,30 @@ def test_setup_tells_the_version_and_has_the_project_configured_once(web: Web, r
         answer = web.post("/setup", SETUP)
         assert answer.json() == {"model_version": "v0"}
     assert state(redis, Work.CONFIGURE).wanted == 0  # the fixture's call was the first
-    web.post("/setup", {**SETUP, "extra_params": '{"budget": 7}'})
+    other = str(SETUP["schema"]).replace("Axon", "Cell")
+    assert other != SETUP["schema"]
+    web.post("/setup", {**SETUP, "schema": other})
     assert state(redis, Work.CONFIGURE).wanted == 1
+
+
+def test_other_extra_params_hold_at_once_and_label_studio_is_not_asked_for_them(
+    web: Web, redis: Redis
+) -> None:
+    """Where it lists connections, it writes back what it has read:
+    a job that asked each time would undo what somebody has just corrected."""
+    context = open_context(2, web.settings.model_copy(update={"label_studio_api_key": SecretStr("none")}))
+    web.post("/setup", {**SETUP, "extra_params": '{"budget": 7}'})
+    assert (state(redis, Work.CONFIGURE).wanted, state(redis, Work.SYNC).wanted) == (0, 1)
+    assert context.project_settings().budget == 7  # this Label Studio is away
+    web.post("/setup", {**SETUP, "extra_params": None})
+    assert context.project_settings().budget == parse_project_settings(None).budget
+
+    ProjectInfo(connections=2).save(redis, 2)  # each tells its own: Label Studio knows which one holds
+    with pytest.raises(UnreachableError):
+        context.project_settings()
+    redis.flushall()
+    with pytest.raises(UnreachableError):
+        context.project_settings()
 
 
 @pytest.mark.parametrize(
