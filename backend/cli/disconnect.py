@@ -38,7 +38,7 @@ def disconnect(project: Project, yes: Yes = False) -> None:
                 return
         if not yes:
             confirm(describe_disconnection(plan))
-        found = connection.disconnect(settings, redis(settings), client, project, own, plan)
+        found = connection.disconnect(settings, redis(settings), client, project, own)
     console.print(findings(found), end="", highlight=False, markup=False, soft_wrap=True)
     if any(finding.severity is Severity.ERROR for finding in found):
         raise typer.Exit(FIX)

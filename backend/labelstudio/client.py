@@ -15,7 +15,7 @@ from label_studio_sdk.core.request_options import RequestOptions
 from pydantic import BaseModel
 
 from backend.labelstudio.connections import Connections
-from backend.labelstudio.http.answers import Annotation, Filter, Task, TaskPage
+from backend.labelstudio.http.answers import Annotation, Draft, Filter, Task, TaskPage
 from backend.labelstudio.predictions import Predictions
 from backend.labelstudio.project import PROJECT_FIELDS, Project
 from backend.stopping import wait_for
@@ -146,6 +146,11 @@ class LabelStudio(Connections, Predictions):
     def annotation(self, annotation_id: int) -> Annotation | None:
         """One annotation, None if it is deleted."""
         return self._find(lambda: self._sdk.annotations.with_raw_response.get(annotation_id))
+
+    def drafts(self, task_id: int) -> list[Draft]:
+        """What people have drawn on a task and not submitted, of everybody:
+        id, annotation (that it changes, or None)."""
+        return self._own.drafts(task_id)
 
     def delete_annotation(self, annotation_id: int) -> None:
         """Delete an annotation, if it is still there;

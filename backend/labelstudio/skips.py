@@ -86,8 +86,8 @@ def put_back(client: LabelStudio, project_id: int, tasks: Collection[int]) -> Pu
     """Remove the skips of tasks, so that they are served again to those who skipped them.
     Tasks that are not skipped are passed over.
 
-    A skip is kept where its author had drawn something:
-    that is work, and Label Studio's own "Cancel skip" keeps it as a draft.
+    A skip is kept where its author had drawn something, or has drawn since, which is a draft of the skip and
+    would go with it: that is work, and Label Studio's own "Cancel skip" keeps it as a draft.
     What the model drew, and nobody touched, is none.
     """
     done: list[int] = []
@@ -95,14 +95,18 @@ def put_back(client: LabelStudio, project_id: int, tasks: Collection[int]) -> Pu
     for task in client.pages(project_id, SKIPPED, LABELLED_A_PAGE, ("id", "annotations")) if tasks else ():
         if task["id"] not in tasks:
             continue
-        removed = [_remove(client, int(annotation["id"])) for annotation in task["annotations"]]
+        removed = [
+            _remove(client, int(task["id"]), int(annotation["id"])) for annotation in task["annotations"]
+        ]
         (done if all(removed) else kept).append(int(task["id"]))
     return PutBack(tuple(done), tuple(kept))
 
 
-def _remove(client: LabelStudio, annotation_id: int) -> bool:
+def _remove(client: LabelStudio, task_id: int, annotation_id: int) -> bool:
     """Delete a skip that holds nothing of a person's; False if it holds something, or is a label by now."""
-    annotation = client.annotation(annotation_id)
+    if any(draft.get("annotation") == annotation_id for draft in client.drafts(task_id)):
+        return False
+    annotation = client.annotation(annotation_id)  # last, so that what is submitted meanwhile is seen
     if annotation is None:
         return True
     if not annotation["was_cancelled"] or any(

@@ -153,16 +153,16 @@ def disconnect(
     client: LabelStudio,
     project_id: int,
     own: OwnService,
-    plan: connect.Plan,
 ) -> list[Finding]:
-    """Stop what runs for a project, look after it no longer, and carry a plan out.
-    Models and orders stay in the storage. Raises LabelStudioError, StorageError, RedisError."""
+    """Stop what runs for a project, look after it no longer, and carry out the plan of that moment:
+    what a person has changed since an earlier one stays. Models and orders stay in the storage.
+    Raises LabelStudioError, StorageError, RedisError."""
     # In this order: a sync that runs would put things right again.
     pending_work.forget(redis, project_id)
     project_jobs.cancel(project_id)
     _wait_for_the_end(redis, project_id)
     pending_work.resume(redis, project_id)
-    found = connect.disconnect(plan)
+    found = connect.disconnect(plan_disconnection(settings, client, project_id, own))
     # Label Studio may have called /setup once more, before its connection went, and that has it configured.
     pending_work.forget(redis, project_id)
     _wait_for_the_end(redis, project_id)

@@ -144,15 +144,16 @@ class Context:
     def project_settings(self) -> ProjectSettings:
         """The extra params of the project's connection to this service, over the service's defaults:
         as its last call of /setup told them, so that Label Studio is seldom asked."""
-        return parse_project_settings(self._told() or self._asked(), self.settings.project_defaults)
+        told = self._told()
+        return parse_project_settings(self._asked() if told is None else told, self.settings.project_defaults)
 
-    def _told(self) -> str:
-        """Empty where Redis does not know, or several connections tell each their own."""
+    def _told(self) -> str | None:
+        """None where Redis does not know, or several connections tell each their own."""
         try:
             info = ProjectInfo.load(self.redis, self.project_id)
         except RedisError:
-            return ""
-        return "" if (info.connections or 0) > 1 else info.extra_params or ""
+            return None
+        return None if (info.connections or 0) > 1 else info.extra_params
 
     def _asked(self) -> str | dict[str, Any] | None:
         """Of the connection that holds. Label Studio writes each one that it lists back as it has read it:

@@ -137,9 +137,15 @@ def _check_kept(found: Inspection, kept: MlBackend) -> list[Finding]:
 
 
 def _update(found: Inspection, kept: MlBackend, url: str) -> None:
-    # Label Studio validates address and password together, so both are told;
-    # what is left out stays, extra params among it.
-    kept |= found.client.update_ml_backend(int(kept["id"]), url=url, project=found.project.id, **_auth(found))
+    # Label Studio validates address and password together, so both are told, and tells /setup the extra
+    # params of the request alone.
+    kept |= found.client.update_ml_backend(
+        int(kept["id"]),
+        url=url,
+        project=found.project.id,
+        extra_params=kept.get("extra_params"),
+        **_auth(found),
+    )
 
 
 def _move(found: Inspection, kept: MlBackend) -> None:

@@ -54,6 +54,13 @@ class Task(TypedDict, total=False):
     annotators: list[int]  # where it is filtered by
 
 
+class Draft(TypedDict, total=False):
+    """What somebody has drawn and not submitted."""
+
+    id: int
+    annotation: int | None  # that it changes
+
+
 class Filter(TypedDict):
     """A condition of the Data Manager's list of tasks."""
 

@@ -59,12 +59,18 @@ def test_what_was_there_before_is_recorded_once(
     configure(client, project.id, stub_backend.url, ("lab", "another"), record=record)
     assert record.read() == first
 
-    # Disconnecting says what it will change, and brings all of that back; what a person has changed stays.
+    # A new password leaves the extra params as they are, and /setup is told no others meanwhile.
     chosen = {"budget": 7, "strategy": "random"}
     [connection] = client.ml_backends(project.id)
     client.update_ml_backend(
         int(connection["id"]), url=stub_backend.url, project=project.id, extra_params=chosen
     )
+    stub_backend.calls.clear()
+    configure(client, project.id, stub_backend.url, AUTH, record=record)
+    told = [body["extra_params"] for path, _, body in stub_backend.calls if path == "/setup"]
+    assert told == [chosen] * len(told) != []
+
+    # Disconnecting says what it will change, and brings all of that back; what a person has changed stays.
     again = {"url": f"{stub_backend.url}/", "title": BACKEND_TITLE, "extra_params": {"budget": 2}}
     client.create_ml_backend(project.id, **again)
     client.update_project(project.id, expert_instruction="Theirs by now")

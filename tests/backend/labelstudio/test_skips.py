@@ -8,7 +8,7 @@ import pytest
 
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio.client import LABELS, LabelStudio
-from backend.labelstudio.skips import SKIPPED, SkipQueue, Skips, read_skips, skipped_since
+from backend.labelstudio.skips import SKIPPED, PutBack, SkipQueue, Skips, put_back, read_skips, skipped_since
 from tests.backend.labelstudio.conftest import Annotator, Made, MakeProject
 
 
@@ -115,6 +115,27 @@ def test_labels_and_people_who_left(
     assert skips(client, project).done == {skipped}
     first.submit(skipped)
     assert skips(client, project).by_task == {by_gone: frozenset({user["id"]})}
+
+
+def test_a_drawing_on_a_skipped_image_is_not_put_back_over(
+    client: LabelStudio, in_order: MakeProject, annotators: list[Annotator]
+) -> None:
+    """Who goes back to an image and draws has saved a draft of the skip, which would go with it."""
+    first, second = annotators
+    project = in_order(2)
+    drawn, other = project.tasks
+    for task in (drawn, other):
+        first.skip(task)
+        second.skip(task)
+    (found,) = [each for each in client.pages(project.id, SKIPPED, 9, LABELS) if each["id"] == drawn]
+    (skip,) = [each["id"] for each in found["annotations"] if {each["completed_by"]} == ids(second)]
+    region = {"from_name": "labels", "to_name": "image", "type": "brushlabels", "value": {}}
+    draft = second.http.post(f"/api/tasks/{drawn}/annotations/{skip}/drafts", json={"result": [region]})
+    draft.raise_for_status()
+    assert put_back(client, project.id, project.tasks) == PutBack((other,), (drawn,))
+    kept = second.http.get(f"/api/drafts/{draft.json()['id']}/").raise_for_status().json()
+    assert kept["result"] == [region]
+    assert skips(client, project).by_task == {drawn: ids(second)}
 
 
 def test_each_skip_is_noticed_by_one_small_request(
