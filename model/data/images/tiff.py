@@ -18,6 +18,9 @@ MOST_TILE = 1 << 22
 """Pixels of a tile up to which it may be larger than its image."""
 _COLOURS = (0, 1, 2, 3, 6)
 """Photometric interpretations understood: gray with white as zero, gray, RGB, palette, YCbCr."""
+_YCBCR = 6
+_JPEG = (6, 7, 33007, 34892)
+"""Compressions whose decoder makes red, green and blue of YCbCr; no other does."""
 _LOSSY = (6, 7, 22610, 33003, 33004, 33005, 34712, 34892, 50001, 50002)
 """Compressions that change values, or may: JPEG, JPEG XR, JPEG 2000, lossy JPEG of DNG, WebP, JPEG XL."""
 _ORIENTATION_TAG = 274
@@ -75,8 +78,10 @@ def read_pixels(data: bytes, name: str, stored: bool) -> Decoded:
         page = series.keyframe
         axes, shape = _axes(tiff, name)
         photometric = int(page.photometric)
-        if photometric not in _COLOURS or page.dtype is None or page.dtype.kind not in "buif":
-            found = f"{page.dtype} pixels in colour space {page.photometric!s}"
+        known = photometric in _COLOURS and (photometric != _YCBCR or _becomes_rgb(page))
+        if not known or page.dtype is None or page.dtype.kind not in "buif":
+            space = getattr(page.photometric, "name", page.photometric)
+            found = f"{page.dtype} pixels in colour space {space}"
             raise ImageError(
                 f"{name}: found {found}, expected gray, RGB or palette; export it as RGB or gray."
             )
@@ -156,6 +161,11 @@ def _axes(tiff: tifffile.TiffFile, name: str) -> tuple[str, tuple[int, ...]]:
             f" channels; {_REMEDY}."
         )
     return axes, shape
+
+
+def _becomes_rgb(page: tifffile.TiffPage) -> bool:
+    """Whether YCbCr is decoded to red, green and blue; planes of their own are not, whatever they are in."""
+    return int(page.compression) in _JPEG and int(page.planarconfig or 1) == 1
 
 
 def _are_planes(page: tifffile.TiffPage) -> bool:

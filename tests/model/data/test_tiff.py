@@ -193,3 +193,30 @@ def test_the_pixel_limit_holds_for_tiff_too(tmp_path: Path) -> None:
             tiff.pages[0].tags[tag].overwrite(30_000)  # type: ignore[union-attr]
     with pytest.raises(ImageError, match=rf"huge\.tif: .*30000 x 30000.*{MAX_PIXELS}"):
         read_raw(tmp_path / "huge.tif")
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "lzw"}, {"compression": "webp"}])
+@pytest.mark.parametrize("stored", [False, True])
+def test_ycbcr_that_no_decoder_turns_into_colours_is_refused(
+    tmp_path: Path, options: dict[str, Any], stored: bool
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise(40, 50, 3), photometric="ycbcr", **options)
+    with pytest.raises(ImageError, match=r"a\.tif: .*YCBCR.*export it as RGB"):
+        read_raw(tmp_path / "a.tif", stored=stored)
+
+
+def test_planes_of_ycbcr_are_refused_even_as_jpeg(tmp_path: Path) -> None:
+    planes = noise(3, 40, 50)
+    tifffile.imwrite(
+        tmp_path / "a.tif", planes, photometric="ycbcr", planarconfig="separate", compression="jpeg"
+    )
+    with pytest.raises(ImageError, match="YCBCR"):
+        read_raw(tmp_path / "a.tif")
+
+
+def test_jpeg_in_a_tiff_is_ycbcr_and_read_in_its_colours(tmp_path: Path) -> None:
+    array = np.full((40, 48, 3), (200, 30, 90), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", array, photometric="rgb", compression="jpeg")
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert tiff.pages.first.photometric == tifffile.PHOTOMETRIC.YCBCR
+    np.testing.assert_allclose(read_raw(tmp_path / "a.tif"), array, atol=4)
