@@ -15,6 +15,7 @@ from PIL import Image
 
 from model.arrays import Array
 from model.data.images import tiff
+from model.data.images.fill_values import refuse_fill
 from model.data.images.header import Header, check_size, explain, read_header, unreadable
 from model.data.images.pixels import normalise, row_blocks, shrink
 from model.data.images.tiff import Decoded
@@ -31,8 +32,8 @@ def decode_image(data: bytes, name: str, *, max_side: int | None = None) -> Arra
     """Turn the bytes of an image file into a normalised float32 array (H, W, 3);
     `name` is what errors call it.
 
-    Raises ImageError if it is unreadable, truncated, smaller than MIN_SIDE, a stack, constant, or holds NaN
-    or infinity.
+    Raises ImageError if it is unreadable, truncated, smaller than MIN_SIDE, a stack, constant, or holds NaN,
+    infinity or a value that marks pixels without data.
     """
     return normalise(shrink(decode_raw(data, name), max_side), name=name)
 
@@ -77,6 +78,8 @@ def decode(data: bytes, name: str, *, stored: bool = False) -> Decoded:
             f"{name}: {bad} values are NaN or infinite, expected finite intensities; replace them and save"
             " the image again."
         )
+    if not stored:
+        refuse_fill(array, name)
     turned = np.ascontiguousarray(_orient(array, header.orientation))
     return decoded._replace(array=turned, turned=header.orientation != 1)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from model.data.images.pixels import normalise, resample, shrink, working_size
+from model.data.images.reading import read_raw
 from model.errors import ImageError
 from tests.model.data.noise import noise
 from tests.model.data.reading import read_image
@@ -112,3 +113,57 @@ def test_shrinking_averages_areas_and_a_bad_side_is_refused() -> None:
     assert resample(image[..., 0], (32, 64)).shape == (32, 64)
     with pytest.raises(ImageError, match="max_side is 31"):
         shrink(image, 31)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "pixels"),
+    [
+        ("float32", -3.4e38, 1),
+        ("float32", -3.4e38, 40),
+        ("float64", 1e20, 40),
+        ("float32", -9999, 120),
+        ("int32", -9999, 120),
+        ("int16", -(2**15), 120),
+        ("float32", 65535, 120),
+    ],
+)
+def test_a_value_that_marks_pixels_without_data_is_refused(
+    tmp_path: Path, dtype: str, value: float, pixels: int
+) -> None:
+    """Beside it, objects and background would be alike."""
+    array = noise(40, 50).astype(dtype)
+    array.ravel()[:pixels] = value
+    tifffile.imwrite(tmp_path / "a.tif", array)
+    with pytest.raises(ImageError, match=rf"a\.tif: {pixels} values are .*pixels without data.*Replace them"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_both_ends_may_mark_pixels_without_data(tmp_path: Path) -> None:
+    array = noise(40, 50).astype(np.float32)
+    array[:2], array[-2:] = -3.4e38, 3.4e38
+    tifffile.imwrite(tmp_path / "a.tif", array)
+    with pytest.raises(ImageError, match="pixels without data"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_real_images_in_fractions_are_read_whatever_their_background(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    """A background of exactly 0 far below the rest, also after standardising; saturated pixels; a background
+    that was subtracted."""
+    for folder in sorted(shared_data.iterdir()):
+        gray = read_raw(min((folder / "images").iterdir())).astype(np.float32)
+        gray = gray if gray.ndim == 2 else gray[..., 1]
+        masked = np.where(gray < np.median(gray), 0, gray + 5000)
+        for number, array in enumerate(
+            [
+                gray,
+                gray / 255,
+                np.minimum(gray, np.quantile(gray, 0.98)),
+                masked,
+                (masked - masked.mean()) / masked.std(),
+                np.maximum(gray - np.median(gray), -5),
+            ]
+        ):
+            tifffile.imwrite(tmp_path / f"{number}.tif", array.astype(np.float32))
+            assert read_raw(tmp_path / f"{number}.tif").shape == gray.shape
