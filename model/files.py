@@ -15,6 +15,11 @@ SHOWN = 40
 """Signs of a file's name in that of the unfinished file beside it."""
 
 
+def real_path(path: Path) -> Path:
+    """Where a path leads, all links followed; a link to itself, over which Path.resolve stumbles, stays."""
+    return Path(os.path.realpath(path))
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[IO[bytes]]:
     """Open a binary file beside `path` that takes its place when the block ends well, and is removed when it

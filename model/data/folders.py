@@ -1,5 +1,6 @@
 """Folders of images and of masks: which files are read, and which mask belongs to which image."""
 
+import os
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from model import class_file
 from model.errors import PoolError
+from model.files import real_path
 
 EXTENSIONS = (".jpeg", ".jpg", ".png", ".tif", ".tiff")
 """Names that count as images in a folder (any case)."""
@@ -54,18 +56,37 @@ def find_files(folder: Path, what: str, *, subfolders: bool = True, without: Pat
     say) among them.
 
     With `subfolders` false those in sub-folders are only counted. A link to a folder is followed once.
-    Raises PoolError if the folder is missing or holds a name twice itself;
+    Raises PoolError if the folder is missing, cannot be opened or holds a name twice itself;
     names that are twice in a sub-folder are problems.
     """
-    if not folder.is_dir():
-        raise PoolError(
-            f"{folder}: no such folder, expected {what} ({', '.join(EXTENSIONS)}); check the path."
-        )
+    _check_folder(folder, what)
     files = Files(folder)
-    seen = {folder.resolve()} | ({without.resolve()} if without is not None else set())
+    seen = {real_path(folder)} | ({real_path(without)} if without is not None else set())
     _add(files, folder, seen, subfolders)
     files.by_stem = dict(sorted(files.by_stem.items(), key=lambda item: item[1]))
     return files
+
+
+def _check_folder(folder: Path, what: str) -> None:
+    try:
+        found = folder.is_dir()
+    except OSError as error:
+        raise PoolError(_closed(folder, error)) from error
+    if not found:
+        said = "a link that leads to no folder" if folder.is_symlink() else "no such folder"
+        raise PoolError(f"{folder}: {said}, expected {what} ({', '.join(EXTENSIONS)}); check the path.")
+
+
+def _closed(folder: Path, error: OSError) -> str:
+    return f"{folder}: cannot be opened ({error.strerror or error}); check its permissions."
+
+
+def _is_folder(path: Path) -> bool:
+    """Also of what is not to be reached: who reads it says so."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _add(files: Files, folder: Path, seen: set[Path], subfolders: bool) -> None:
@@ -75,7 +96,7 @@ def _add(files: Files, folder: Path, seen: set[Path], subfolders: bool) -> None:
     for path in sorted(_entries(files, folder)):
         if path.name.startswith(".") or (path.name == EARLIER and (folder / JOURNAL).exists()):
             continue
-        if path.is_dir():
+        if _is_folder(path):
             folders.append(path)
         elif path.suffix.lower() in EXTENSIONS:
             stem = path.relative_to(files.folder).with_suffix("").as_posix()
@@ -98,8 +119,8 @@ def _add(files: Files, folder: Path, seen: set[Path], subfolders: bool) -> None:
     for path in sorted(
         folders, key=lambda path: (path.is_symlink(), path)
     ):  # a link to a folder beside it comes second
-        if path.name.lower() not in SYSTEM_FOLDERS and path.resolve() not in seen:
-            seen.add(path.resolve())
+        if path.name.lower() not in SYSTEM_FOLDERS and (real := real_path(path)) not in seen:
+            seen.add(real)
             _add(files, path, seen, subfolders)
 
 
@@ -111,16 +132,13 @@ def _twins(paths: list[Path]) -> str:
 
 def _entries(files: Files, folder: Path) -> list[Path]:
     try:
+        # a folder may tell the names in it, and not let at them
+        os.stat(f"{folder}/.")  # noqa: PTH116 - pathlib leaves the dot out
         return list(folder.iterdir())
     except OSError as error:
         if folder == files.folder:
-            raise PoolError(
-                f"{folder}: cannot be opened ({error.strerror or error}); check its permissions."
-            ) from error
-        name = folder.relative_to(files.folder).as_posix()
-        files.problems.append(
-            (name, f"{folder}: cannot be opened ({error.strerror or error}); check its permissions.")
-        )
+            raise PoolError(_closed(folder, error)) from error
+        files.problems.append((folder.relative_to(files.folder).as_posix(), _closed(folder, error)))
         return []
 
 

@@ -30,6 +30,7 @@ from model.data.masks.decision import decide
 from model.data.masks.files import read_stored
 from model.data.masks.small_objects import Losses, count_losses
 from model.errors import ImageError, PoolError, TooFewLabelsError
+from model.files import real_path
 from model.machine import usable_cores
 
 CACHE_BYTES = 2 * 1024**3
@@ -200,7 +201,7 @@ def _both_folders(images_dir: Path, masks_dir: Path | None, subfolders: bool) ->
     if masks_dir is None:
         return images, None
     masks = find_files(masks_dir, "masks", subfolders=subfolders, without=images_dir)
-    if images_dir.resolve() == masks_dir.resolve():
+    if real_path(images_dir) == real_path(masks_dir):
         raise PoolError(
             f"{images_dir}: given for images and for masks, expected two folders; move the masks to one of"
             " their own."

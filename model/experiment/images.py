@@ -13,6 +13,7 @@ from model.data.masks.coding import PLAIN, MaskOptions
 from model.data.pool import Pool, scan
 from model.errors import PoolError
 from model.experiment.split import Split
+from model.files import real_path
 from model.hashing import digest, digest_of_files
 
 
@@ -38,7 +39,7 @@ def describe_files(
         for kind in ("images", "masks")
     ]
     return {
-        "data": data.name or data.resolve().name,  # "." has none
+        "data": data.name or real_path(data).name,  # "." has none
         "data_digest": digest_of_files(*files),
         **split,
         **({} if classes is None else {"classes": classes}),

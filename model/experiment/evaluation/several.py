@@ -16,6 +16,7 @@ from model.experiment.evaluation.significance import bootstrap_interval
 from model.experiment.record.plan import name_split, planned_runs
 from model.experiment.record.results import Results
 from model.experiment.record.run import RANDOM
+from model.files import real_path
 
 RULE = (
     "Rule: the default becomes the strategy with the best mean area over the sets that is on none of them"
@@ -50,7 +51,7 @@ def read_sets(paths: Sequence[Path]) -> list[SetOfImages]:
     Raises ResultsError where one cannot be read or compared with random, or is given twice.
     """
     files = [path / "results.json" if path.is_dir() else path for path in paths]
-    twice = [path for path, times in Counter(path.resolve() for path in files).items() if times > 1]
+    twice = [path for path, times in Counter(real_path(path) for path in files).items() if times > 1]
     if twice:
         raise ResultsError(f"{twice[0]} is named twice; name each experiment once.")
     found = [Results.load(path) for path in files]
@@ -74,7 +75,7 @@ def _names(files: Sequence[Path], found: Sequence[Results]) -> list[str]:
     """Names that tell the experiments apart, as short as they can be."""
     data = [_data(results) for results in found]
     with_split = [f"{_data(results)} ({name_split(results.protocol)})" for results in found]
-    folders = [path.resolve().parent.name for path in files]
+    folders = [real_path(path).parent.name for path in files]
     longer = (data, with_split, folders, [str(path) for path in files])
     return next(names for names in longer if len(set(names)) == len(names))
 

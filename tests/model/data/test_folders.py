@@ -9,6 +9,7 @@ from PIL import Image
 from model.data.folders import find_files
 from model.data.pool import scan
 from model.errors import PoolError
+from tests.model.rights import of_a_user
 
 
 def put(path: Path, seed: int = 0) -> None:
@@ -115,3 +116,46 @@ def test_a_name_twice_in_a_sub_folder_leaves_out_both_and_stops_nothing(images: 
     put(images / "a.tif")
     with pytest.raises(PoolError, match="share a name"):
         find_files(images, "images")
+
+
+@pytest.mark.parametrize("rights", [0o000, 0o644])
+def test_a_sub_folder_that_cannot_be_opened_is_named_and_stops_nothing(images: Path, rights: int) -> None:
+    """Neither one whose names cannot be read, nor one that tells them and does not let at the files."""
+    (images / "plate1").chmod(rights)
+    with of_a_user():
+        pool = scan(images)
+    assert pool.ids == ("a.png", "plate2/b.png")
+    assert [name for name, _ in pool.problems] == ["plate1"]
+    assert "check its permissions" in pool.problems[0][1]
+
+
+@pytest.mark.parametrize("rights", [0o000, 0o644])
+@pytest.mark.parametrize("closed", ["images", "."])
+def test_a_folder_that_cannot_be_opened_is_said(
+    images: Path, tmp_path: Path, rights: int, closed: str
+) -> None:
+    (tmp_path / closed).chmod(rights)
+    with of_a_user(), pytest.raises(PoolError, match=r"images: cannot be opened .* check its permissions"):
+        scan(images)
+    (tmp_path / closed).chmod(0o755)
+
+
+def test_a_link_into_a_folder_that_cannot_be_opened_stops_nothing(images: Path, tmp_path: Path) -> None:
+    put(tmp_path / "closed" / "d.png")
+    (images / "d.png").symlink_to(tmp_path / "closed" / "d.png")
+    (tmp_path / "closed").chmod(0o644)
+    with of_a_user():
+        pool = scan(images)
+    assert len(pool.ids) == 4
+    assert [name for name, _ in pool.problems] == ["d.png"]
+
+
+def test_a_link_to_itself_is_no_folder(images: Path, tmp_path: Path) -> None:
+    """Neither of images nor of masks; among the images it is named and stops nothing."""
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
+    for folders in ((circle, None), (images, circle)):
+        with pytest.raises(PoolError, match="circle: a link that leads to no folder"):
+            scan(*folders)
+    (images / "e.png").symlink_to(images / "e.png")
+    assert [name for name, _ in scan(images).problems] == ["e.png"]
