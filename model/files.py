@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -49,6 +50,35 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader finds the old one or the whole new one, never a part."""
     with write_atomically(path) as file:
         file.write(content)
+
+
+def lock(file: IO[bytes]) -> None:
+    """Hold a file until it is closed, or this process ends, however it ends.
+    Raises BlockingIOError while another one holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a network drive that knows no locks
+        pass
+
+
+@contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Keep other runs from writing a file that is read once and then written from memory, again and again.
+
+    What is held is an empty hidden file beside it, which stays there.
+    Raises OutputError while another run holds it.
+    """
+    with path.with_name(f".{path.name}.lock").open("ab") as file:
+        try:
+            lock(file)
+        except BlockingIOError as error:
+            raise OutputError(
+                f"{path}: found another run that writes it, expected none; wait for that one, or name another"
+                " folder with --out."
+            ) from error
+        yield
 
 
 def check_writable(path: Path) -> None:

@@ -67,8 +67,9 @@ def study(
         f"{size}/{count}/{draw}/{seed}": (data, split, recipe.replace(steps=count), reading, size, draw, seed)
         for size, count, draw, seed in product(sizes, steps, range(draws), range(seeds))
     }
-    finished = Study(out / "convergence.json", settings, "dice").finish(jobs, score_once, units, on_done)
-    write_bytes(out / "convergence.md", table(finished).encode())
+    with Study.open(out / "convergence.json", settings, "dice") as kept:
+        finished = kept.finish(jobs, score_once, units, on_done)
+        write_bytes(out / "convergence.md", table(finished).encode())
 
 
 def table(dices: dict[str, float]) -> str:

@@ -17,7 +17,7 @@ from model.experiment.record.results import Results
 from model.experiment.record.run import FALLBACK, FORECAST, INITIAL, RANDOM, WHOLE, Key, Run
 from model.experiment.scores import Scorer
 from model.experiment.stopwatch import Stopwatch
-from model.files import check_writable
+from model.files import check_writable, only_writer
 from model.forecast import expected_steps
 from model.reason import Measure
 from model.strategies import Ranking, get_strategy
@@ -43,11 +43,25 @@ def run_experiment(
     where fewer of the first three are asked for than there were, it goes on with as many as there were.
     A killed experiment goes on where it was:
     finished steps are in results.json, and what was trained of the one that was cut off is in out/work, which
-    may be deleted at the end.
+    may be deleted at the end. Raises OutputError while another run writes there.
     """
     protocol.read_pool()  # errors of the data and of the folder come before any work
     path = out / "results.json"
     check_writable(path)
+    with only_writer(path):
+        return _run(protocol, out, jobs, command, on_begin, on_run)
+
+
+def _run(
+    protocol: Protocol,
+    out: Path,
+    jobs: int,
+    command: str,
+    on_begin: Callable[[int, int], None],
+    on_run: Callable[[Run, int, int], None],
+) -> Results:
+    """See run_experiment."""
+    path = out / "results.json"
     results = Results.resume(path, protocol.to_dict(command), MUST_AGREE)
     most: dict[str, Any] = {name: results.protocol[name] for name in GROWING}  # never fewer than there were
     protocol = replace(protocol, **most)

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from model.errors import ResultsError
 from model.experiment.processes import results_of
 from model.experiment.record.agreement import REMEDY, check_agreement
-from model.files import check_writable, write_bytes
+from model.files import check_writable, only_writer, write_bytes
 
 
 class Study:
     """Work of many parts, each kept by its name in a JSON file as soon as it is done."""
 
-    def __init__(self, path: Path, settings: dict[str, Any], part: str) -> None:
-        """`part` is the key of what is finished. Raises OutputError, and ResultsError when the file cannot be
-        read or was made under other settings; it is left as it is."""
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path, settings: dict[str, Any], part: str) -> Iterator[Self]:
+        """What is finished, under the key `part`; nobody else writes there meanwhile.
+
+        Raises OutputError, and ResultsError when the file cannot be read or was made under other settings;
+        it is left as it is.
+        """
         check_writable(path)
+        with only_writer(path):
+            yield cls(path, settings, part)
+
+    def __init__(self, path: Path, settings: dict[str, Any], part: str) -> None:
+        """See open."""
         self._path, self._settings, self._part = path, settings, part
         self.finished: dict[str, Any] = {}
         if path.exists():

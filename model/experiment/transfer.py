@@ -58,15 +58,15 @@ def study(
         "seed": protocol.seed,
         "initial": protocol.initial,
     }
-    kept = Study(out / "transfer.json", settings, "rows")
-    units: dict[str, tuple[Protocol, int, str, Path]] = {}
-    for experiment in range(protocol.experiments):
-        round_ = _round(protocol, experiment, out)
-        # makes the pseudo-labels once, before the processes would each make their own
-        if _comparable(round_):
-            units |= {f"{experiment}/{k}": (protocol, experiment, k, out) for k in round_.unlabelled}
-    rows = kept.finish(jobs, transfer_row, units, on_done)
-    write_bytes(out / "transfer.md", report(protocol, rows, budget, out).encode())
+    with Study.open(out / "transfer.json", settings, "rows") as kept:
+        units: dict[str, tuple[Protocol, int, str, Path]] = {}
+        for experiment in range(protocol.experiments):
+            round_ = _round(protocol, experiment, out)
+            # makes the pseudo-labels once, before the processes would each make their own
+            if _comparable(round_):
+                units |= {f"{experiment}/{k}": (protocol, experiment, k, out) for k in round_.unlabelled}
+        rows = kept.finish(jobs, transfer_row, units, on_done)
+        write_bytes(out / "transfer.md", report(protocol, rows, budget, out).encode())
 
 
 def _comparable(round_: Round) -> list[str]:

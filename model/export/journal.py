@@ -3,7 +3,6 @@ after a kill."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -15,7 +14,7 @@ from typing import IO, Any
 from model.data.folders import JOURNAL
 from model.errors import OutputError
 from model.export.coco import CocoImage
-from model.files import write_bytes
+from model.files import lock, write_bytes
 
 FORMAT = 1
 
@@ -81,7 +80,7 @@ class Journal:
         """What it says; None if there is none. Raises OutputError while another process writes."""
         self._file = self._path.open("ab")
         try:
-            _lock(self._file)
+            lock(self._file)
             if not os.path.samestat(os.fstat(self._file.fileno()), self._path.stat()):
                 raise BlockingIOError  # another one has begun just now, in a file of its own
         except (BlockingIOError, FileNotFoundError) as error:
@@ -106,7 +105,7 @@ class Journal:
         write_bytes(self._path, _line(head))
         with self._file:  # locked until the new one is
             self._file = self._path.open("ab")
-            _lock(self._file)
+            lock(self._file)
         self.state = State(dict(about), earlier)
         return self.state
 
@@ -153,16 +152,6 @@ class Journal:
 
 def _line(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode() + b"\n"
-
-
-def _lock(file: IO[bytes]) -> None:
-    """Raises BlockingIOError while another process holds it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:  # a network drive that knows no locks
-        pass
 
 
 def _read(journal: bytes) -> State | None:

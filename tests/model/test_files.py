@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from model.files import write_atomically, write_bytes
+from model.errors import OutputError
+from model.files import only_writer, write_atomically, write_bytes
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +46,17 @@ def test_a_writer_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
         file.write(b"half")
         raise RuntimeError
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_file_has_one_writer_at_a_time(tmp_path: Path) -> None:
+    """Whoever ends, however, lets others write; another file in the folder is free."""
+    path = tmp_path / "results.json"
+    with only_writer(path):
+        with pytest.raises(OutputError, match=r"results\.json: found another run .*--out"), only_writer(path):
+            pass
+        with only_writer(tmp_path / "transfer.json"):
+            pass
+    with pytest.raises(RuntimeError), only_writer(path):
+        raise RuntimeError
+    with only_writer(path):
+        pass
