@@ -19,12 +19,11 @@ from pydantic import (
 )
 
 from backend.errors import SettingsError
-from model.options import Option
+from model.options import MOST_SEED, Option
 
 DEFAULT_STRATEGY = "herding"
 PAPERS = "task_dependent"
 MOST_BUDGET = 1000
-MOST_SEED = 2**63 - 1
 GATHERED: Final = "options of strategies"
 """What the options of strategies are called while settings are read;
 in extra params each is a key of its own."""

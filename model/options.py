@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+MOST_SEED = 2**63 - 1
+"""The networks of an experiment take seeds a little above the given one; torch takes less than 2**64."""
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 

@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
+from model.cli.options import given_path
 from model.cli.terminal import handle_errors
 
 
 def compare_command(
     results: Annotated[
-        list[Path], typer.Argument(help="results.json of each experiment, or the folders that hold them.")
+        list[Path],
+        typer.Argument(
+            parser=given_path,
+            help="results.json of each experiment, or the folders that hold them.",
+        ),
     ],
     heterogeneous: Annotated[
         list[str] | None,

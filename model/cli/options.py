@@ -14,12 +14,27 @@ import typer
 from model.data.masks.coding import MaskOptions, Meaning
 from model.network.device import default_device, default_width
 from model.network.recipe import NAMED, Recipe
-from model.options import Option, options_of
+from model.options import MOST_SEED, Option, options_of
 from model.strategies import default_options, describe_default, paper_options, strategy_options
 
-Data = Annotated[Path, typer.Option(help="Folder with images/ and masks/, all labelled.")]
+
+def given_path(text: str | Path) -> Path:
+    """The path that an option says. Raises typer.BadParameter for no text, which would be the current folder:
+    a variable of the shell that is not set leaves it."""
+    if not str(text).strip():
+        raise typer.BadParameter(
+            "found an empty path, expected a file or folder; is a variable of the shell not set? The current"
+            " folder is '.'."
+        )
+    return Path(text)
+
+
+path_option: Callable[..., Any] = functools.partial(typer.Option, parser=given_path, metavar="<path>")
+"""As typer.Option, for a path."""
+
+Data = Annotated[Path, path_option(help="Folder with images/ and masks/, all labelled.")]
 SplitFile = Annotated[
-    Path, typer.Option("--split", help='JSON file {"pool": [file, ...], "test": [file, ...]}.')
+    Path, path_option("--split", help='JSON file {"pool": [file, ...], "test": [file, ...]}.')
 ]
 Experiments = Annotated[int, typer.Option(min=1, help="Repetitions with other initial images.")]
 Initial = Annotated[int, typer.Option(min=1, help="Images labelled at the start, chosen at random.")]
@@ -46,7 +61,7 @@ InvertMasks = Annotated[
     ),
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Same seed, same result.")]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from model.cli.options import path_option
 from model.cli.progress_bar import ProgressBar
 from model.cli.terminal import console, handle_errors, print_err
 from model.data.examination import assumed_notes
@@ -18,6 +19,7 @@ from model.data.images.reading import decode_to_size, read_bytes
 from model.errors import ImageError, MaskError, ModelError, OutputError, PoolError
 from model.export.folder import PREDICTION, ExportFolder
 from model.export.mask_format import HELP, MaskFormat
+from model.files import real_path
 from model.hashing import digest
 from model.network.folder import DESCRIPTION, saved_digest
 from model.network.inference import Segmenter, predict_mask
@@ -31,9 +33,9 @@ Force = Annotated[
 
 def predict_command(
     *,
-    model: Annotated[Path, typer.Option(help="Folder of a saved model: the 'model' of an export.")],
-    images: Annotated[Path, typer.Option(help="Folder of images; those in its sub-folders belong to it.")],
-    out: Annotated[Path, typer.Option(help="Folder for the masks, each under its image's name.")],
+    model: Annotated[Path, path_option(help="Folder of a saved model: the 'model' of an export.")],
+    images: Annotated[Path, path_option(help="Folder of images; those in its sub-folders belong to it.")],
+    out: Annotated[Path, path_option(help="Folder for the masks, each under its image's name.")],
     mask_format: OutputFormat = MaskFormat.PNG,
     subfolders: Annotated[bool, typer.Option(help="Whether images in sub-folders are read.")] = True,
     force: Force = False,
@@ -49,12 +51,12 @@ def predict_command(
             model = model / "model"  # of a whole export
         segmenter = load_model(model)
         for what, given in (("images", images), ("model", model)):
-            if out.resolve() in given.resolve().parents:
+            if real_path(out) in real_path(given).parents:
                 raise OutputError(
                     f"{out}: holds the {what} ({given}), expected a folder of the masks' own; name another"
                     " one with --out."
                 )
-        if images.resolve() == out.resolve():
+        if real_path(images) == real_path(out):
             raise OutputError(
                 f"{out}: given for images and for masks, expected two folders; name another one with --out."
             )
@@ -65,7 +67,7 @@ def predict_command(
             print_err(f"Please look: {message}", style="yellow")
         if not found.by_stem:
             raise PoolError(f"{images}: no images found; check the folder.")
-        about = {"what": f"masks of {images.resolve()}", "model": saved_digest(model)}
+        about = {"what": f"masks of {real_path(images)}", "model": saved_digest(model)}
         problems = [message for _, message in found.problems]
         assumed: dict[str, str] = {}
         with ExportFolder(out, about, class_names(segmenter), mask_format, force=force) as folder:
@@ -106,7 +108,7 @@ def _write_masks(
     """What is wrong with each image in turn; "" for those whose mask is written.
     Notes what is `assumed` in reading them, by their names."""
     side = working_side(segmenter)
-    version = str(segmenter.record.get("name") or model.resolve().name)
+    version = str(segmenter.record.get("name") or real_path(model).name)
     for stem, path in found.by_stem.items():
         try:
             status = path.stat()

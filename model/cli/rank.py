@@ -16,6 +16,7 @@ from model.cli.options import (
     Seed,
     declared_options,
     mask_options,
+    path_option,
 )
 from model.cli.progress_bar import ProgressBar
 from model.cli.ranking_table import write_table
@@ -41,10 +42,10 @@ def rank_command(
     *,
     recipe: GivenRecipe,
     options: GivenStrategyOptions,
-    images: Annotated[Path, typer.Option(help="Folder of images; those in its sub-folders belong to it.")],
+    images: Annotated[Path, path_option(help="Folder of images; those in its sub-folders belong to it.")],
     masks: Annotated[
         Path | None,
-        typer.Option(
+        path_option(
             help=(
                 "Folder of masks; an image that has a mask of the same name is labelled. Strategies that need"
                 " no label do without."
@@ -52,13 +53,13 @@ def rank_command(
         ),
     ] = None,
     budget: Annotated[int, typer.Option(min=1, help="How many images to ask for.")],
-    out: Annotated[Path, typer.Option(help="The CSV to write: rank,file,batch,expected_dice,reason.")] = Path(
+    out: Annotated[Path, path_option(help="The CSV to write: rank,file,batch,expected_dice,reason.")] = Path(
         "ranking.csv"
     ),
     strategy: Annotated[str, typer.Option(help=f"One of {', '.join(strategy_names())}.")] = DEFAULT,
     work: Annotated[
         Path | None,
-        typer.Option(
+        path_option(
             help=(
                 "Folder that keeps what is computed, so that a stopped run goes on. Default: a cache of"
                 " yours."

@@ -26,6 +26,7 @@ from model.cli.options import (
     declared_options,
     mask_options,
     numbers,
+    path_option,
 )
 from model.cli.progress_bar import ProgressBar
 from model.cli.terminal import console, describe_pool, fit_objects, handle_errors, print_err
@@ -47,10 +48,10 @@ def experiment_command(
     recipe: GivenRecipe,
     options: GivenStrategyOptions,
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder for results.json, curve.png and report.md.")],
+    out: Annotated[Path, path_option(help="Folder for results.json, curve.png and report.md.")],
     split: Annotated[
         Path | None,
-        typer.Option(help='JSON file {"pool": [file, ...], "test": [file, ...]}, or else give --folds.'),
+        path_option(help='JSON file {"pool": [file, ...], "test": [file, ...]}, or else give --folds.'),
     ] = None,
     folds: Annotated[
         int | None,
@@ -160,7 +161,7 @@ def converge_command(
     recipe: GivenRecipe,
     data: Data,
     split: SplitFile,
-    out: Annotated[Path, typer.Option(help="Folder for convergence.json and convergence.md.")],
+    out: Annotated[Path, path_option(help="Folder for convergence.json and convergence.md.")],
     sizes: Sizes = "3,8,16",
     steps: Annotated[
         str, typer.Option(help="Numbers of training steps with commas between.")
@@ -203,7 +204,7 @@ def transfer_command(
     recipe: GivenRecipe,
     data: Data,
     split: SplitFile,
-    out: Annotated[Path, typer.Option(help="Folder for transfer.json and transfer.md.")],
+    out: Annotated[Path, path_option(help="Folder for transfer.json and transfer.md.")],
     budget: Annotated[int, typer.Option(min=1, help="How many images a batch has.")] = 5,
     experiments: Experiments = 2,
     initial: Initial = 3,

@@ -20,7 +20,7 @@ from model.experiment.images import describe_data, describe_files, read_pool
 from model.experiment.split import Split, make_folds
 from model.hashing import digest
 from model.network.recipe import Recipe
-from model.options import options_of
+from model.options import MOST_SEED, options_of
 from model.pixels import FeatureExtractor, FeatureStore
 from model.similarity.learner import LEARNERS, PIXEL, UNET
 from model.similarity.round import Round
@@ -65,6 +65,8 @@ class Protocol:
             if getattr(self, name) < value:
                 found = f"{name.replace('_', ' ')}: found {getattr(self, name)}"
                 raise BudgetError(f"{found}, expected at least {value}.")
+        if self.seed > MOST_SEED:
+            raise BudgetError(f"seed: found {self.seed}, expected at most {MOST_SEED}.")
         if (self.split is None) == (self.folds is None):
             found = "neither" if self.split is None else "both"
             raise BudgetError(
