@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from model.data.masks.coding import PLAIN, MaskOptions
 from model.errors import BudgetError
 from model.experiment.images import describe_data, read_pool
+from model.experiment.record.run import Dice
 from model.experiment.scores import train_and_score
 from model.experiment.split import Split
 from model.experiment.study import Study
@@ -19,6 +22,8 @@ from model.files import write_bytes
 from model.network.recipe import Recipe
 
 SPREAD = "standard deviation of one training (seed)"
+Trainings = dict[Annotated[str, Field(pattern=r"^\d+/\d+/\d+/\d+$")], Dice]
+"""Mean test dice by size/steps/draw/seed."""
 Reading = tuple[int | None, MaskOptions]
 """The number of classes, if it is stated, and what is said about the masks."""
 
@@ -67,7 +72,7 @@ def study(
         f"{size}/{count}/{draw}/{seed}": (data, split, recipe.replace(steps=count), reading, size, draw, seed)
         for size, count, draw, seed in product(sizes, steps, range(draws), range(seeds))
     }
-    with Study.open(out / "convergence.json", settings, "dice") as kept:
+    with Study.open(out / "convergence.json", settings, "dice", Trainings) as kept:
         finished = kept.finish(jobs, score_once, units, on_done)
         write_bytes(out / "convergence.md", table(finished).encode())
 

@@ -8,9 +8,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import TypeAdapter, ValidationError
+
 from model.errors import ResultsError
 from model.experiment.processes import results_of
 from model.experiment.record.agreement import REMEDY, check_agreement
+from model.experiment.record.run import describe
 from model.files import check_writable, only_writer, write_bytes
 
 
@@ -19,24 +22,27 @@ class Study:
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, settings: dict[str, Any], part: str) -> Iterator[Self]:
-        """What is finished, under the key `part`; nobody else writes there meanwhile.
+    def open(cls, path: Path, settings: dict[str, Any], part: str, kind: Any) -> Iterator[Self]:
+        """What is finished, under the key `part`, of the type `kind`; nobody else writes there meanwhile.
 
         Raises OutputError, and ResultsError when the file cannot be read or was made under other settings;
         it is left as it is.
         """
         check_writable(path)
         with only_writer(path):
-            yield cls(path, settings, part)
+            yield cls(path, settings, part, kind)
 
-    def __init__(self, path: Path, settings: dict[str, Any], part: str) -> None:
+    def __init__(self, path: Path, settings: dict[str, Any], part: str, kind: Any) -> None:
         """See open."""
         self._path, self._settings, self._part = path, settings, part
         self.finished: dict[str, Any] = {}
         if path.exists():
             try:
                 content = json.loads(path.read_text())
-                self.finished, stored = dict(content[part]), dict(content["settings"])
+                stored = dict(content["settings"])
+                self.finished = TypeAdapter(kind).validate_python(content[part], strict=True)
+            except ValidationError as error:
+                raise ResultsError(f"{path} cannot be read ({part}: {describe(error)}); {REMEDY}") from error
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise ResultsError(f"{path} cannot be read ({error!r}); {REMEDY}") from error
             check_agreement(stored, settings, settings.keys(), path)

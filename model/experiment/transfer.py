@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from model.arrays import Mask
 from model.experiment.protocol import Protocol
+from model.experiment.record.run import Dice
 from model.experiment.study import Study
 from model.files import write_bytes
 from model.network.dice import dice
@@ -58,7 +60,10 @@ def study(
         "seed": protocol.seed,
         "initial": protocol.initial,
     }
-    with Study.open(out / "transfer.json", settings, "rows") as kept:
+    pool = len(protocol.split_of(0).pool)
+    dices = Annotated[list[Dice], Field(min_length=pool, max_length=pool)]
+    kind = dict[str, Annotated[dict[Literal["d", "true"], dices], Field(min_length=2)]]
+    with Study.open(out / "transfer.json", settings, "rows", kind) as kept:
         units: dict[str, tuple[Protocol, int, str, Path]] = {}
         for experiment in range(protocol.experiments):
             round_ = _round(protocol, experiment, out)

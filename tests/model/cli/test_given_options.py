@@ -115,7 +115,7 @@ def test_a_link_to_itself_is_told_without_a_traceback(
     given |= {name: experiment_data / name for name in ("images", "masks", "work")}
     paths = {name: given[name] for name in PATHS[command]} | {option: circle}
     options = [part for name, value in paths.items() for part in (f"--{name}", str(value))]
-    few = ["--sizes", "3"] if command == "converge" else NEEDED.get(command, [])
+    few = {"converge": ["--sizes", "3"], "transfer": ["--budget", "1"], **NEEDED}.get(command, [])
     done = model(command, *options, *few, "--image-size", "64")
     assert done.exit_code == 2, done.output
     assert "circle" in done.stderr

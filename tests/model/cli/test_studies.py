@@ -171,10 +171,17 @@ def test_transfer_resumes_and_refuses_other_data(
     other = transfer(labelled_set(shared_data / "bbbc010", tmp_path / "other"))
     assert other.exit_code == 2
     assert "data" in other.stderr
+    content = json.loads((tmp_path / "out" / "transfer.json").read_text())
+    name = next(iter(content["rows"]))
+    row = content["rows"][name]
+    for wrong in (None, {}, {"d": row["d"]}, row | {"d": row["d"][1:]}, row | {"true": [-3.0] * 5}):
+        content["rows"][name] = wrong
+        (tmp_path / "out" / "transfer.json").write_text(json.dumps(content))
+        broken = transfer(experiment_data)
+        assert broken.exit_code == 2, broken.output
+        assert "another folder as --out" in broken.stderr
     (tmp_path / "out" / "transfer.json").write_text("{")
-    broken = transfer(experiment_data)
-    assert broken.exit_code == 2
-    assert "another folder as --out" in broken.stderr
+    assert transfer(experiment_data).exit_code == 2
 
 
 def test_a_command_that_is_stopped_says_how_it_goes_on(
