@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -47,8 +48,9 @@ def predict_command(
     Example: python -m model predict --model masks/model --images images --out predicted
     """
     with handle_errors():
-        if not (model / DESCRIPTION).exists() and (model / "model" / DESCRIPTION).exists():
-            model = model / "model"  # of a whole export
+        with suppress(OSError):  # of a folder that cannot be opened, which is said in the next line
+            if not (model / DESCRIPTION).exists() and (model / "model" / DESCRIPTION).exists():
+                model = model / "model"  # of a whole export
         segmenter = load_model(model)
         for what, given in (("images", images), ("model", model)):
             if real_path(out) in real_path(given).parents:

@@ -50,7 +50,9 @@ def read_description(folder: Path) -> dict[str, Any]:
         description = json.loads((folder / DESCRIPTION).read_text())
     except FileNotFoundError as error:
         raise _missing(folder, error) from error
-    except (ValueError, OSError, RecursionError) as error:
+    except OSError as error:
+        raise _closed(folder, error) from error
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"The saved network in {folder} is damaged ({error}). {REMEDY}") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise CheckpointError(
@@ -88,19 +90,29 @@ def read_saved(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """The description and the weights of a folder. Raises CheckpointError as `read_description` does."""
     description = read_description(folder)
     try:
-        weights = load_file(folder / WEIGHTS)
+        with (folder / WEIGHTS).open("rb"):  # of one without the right to read it safetensors says: missing
+            weights = load_file(folder / WEIGHTS)
         if not all_finite(weights.values()):
             raise ValueError("weights that are no numbers")
         return description, weights
     except FileNotFoundError as error:
         raise _missing(folder, error) from error
-    except (ValueError, OSError, SafetensorError) as error:
+    except OSError as error:
+        raise _closed(folder, error) from error
+    except (ValueError, SafetensorError) as error:
         raise CheckpointError(f"The saved network in {folder} is damaged ({error}). {REMEDY}") from error
 
 
 def _missing(folder: Path, error: FileNotFoundError) -> CheckpointError:
     return CheckpointError(
         f"No saved network in {folder}: {Path(error.filename or WEIGHTS).name} is missing. {REMEDY}"
+    )
+
+
+def _closed(folder: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"The saved network in {folder} cannot be opened ({error.strerror or error}), expected a folder that"
+        " can be read; check the path and its permissions."
     )
 
 

@@ -23,6 +23,7 @@ from model.network.inference import predict_mask
 from model.network.recipe import Recipe
 from model.network.unet import build_network
 from tests.model.data.reading import read_image
+from tests.model.rights import of_a_user
 
 
 @pytest.fixture(scope="session")
@@ -192,3 +193,16 @@ def test_tiff_objects_and_coco_hold_the_same_masks(saved: Path, images: Path) ->
         {"id": 1, "name": "axon"},
         {"id": 2, "name": "nucleus"},
     ]
+
+
+@pytest.mark.parametrize("closed", [".", "model.json", "weights.safetensors"])
+def test_a_model_that_cannot_be_opened_is_said(saved: Path, images: Path, closed: str) -> None:
+    """It is neither damaged nor missing, and need not be trained again."""
+    model = shutil.copytree(saved, images.parent / "model")
+    (model / closed).chmod(0o000)
+    with of_a_user():
+        done = predict(model, images)
+    (model / closed).chmod(0o755)
+    assert done.exit_code == 2
+    assert "cannot be opened (Permission denied)" in done.stderr
+    assert "Train again" not in done.stderr
