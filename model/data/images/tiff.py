@@ -21,6 +21,7 @@ _COLOURS = (0, 1, 2, 3, 6)
 _YCBCR = 6
 _JPEG = (6, 7, 33007, 34892)
 """Compressions whose decoder makes red, green and blue of YCbCr; no other does."""
+_PALETTE = 3
 _LOSSY = (6, 7, 22610, 33003, 33004, 33005, 34712, 34892, 50001, 50002)
 """Compressions that change values, or may: JPEG, JPEG XR, JPEG 2000, lossy JPEG of DNG, WebP, JPEG XL."""
 _ORIENTATION_TAG = 274
@@ -47,8 +48,8 @@ class Decoded(NamedTuple):
     turned: bool = False
     """It was turned or mirrored to be as displayed."""
     palette: Array | None = None
-    """Of a palette image that is no TIFF, uint8 (n, 3), the colours of the numbers 0, 1, ...; only where
-    stored numbers are asked for."""
+    """Of a palette image, uint8 (n, 3), the colours of the numbers 0, 1, ...; only where stored numbers are
+    asked for."""
 
 
 # The library warns of each tag that it does not like;
@@ -90,7 +91,9 @@ def read_pixels(data: bytes, name: str, stored: bool) -> Decoded:
             array.dtype.newbyteorder("=").type if array.dtype != np.float16 else np.float32, copy=False
         )
         array = np.moveaxis(array, 0, 2) if axes == "CYX" else array
-        if array.dtype == bool and stored and page.software == "tifffile.py":
+        if array.dtype == bool and photometric == _PALETTE:
+            array = array.view(np.uint8)
+        elif array.dtype == bool and stored and page.software == _WRITTEN_BY_PYTHON:
             # tifffile calls a Boolean array white-is-zero, though its authors mean True by what is marked.
             array, photometric = array.view(np.uint8), 1
         elif array.dtype == bool:  # one bit: black and white as displayed, for masks too
@@ -100,9 +103,10 @@ def read_pixels(data: bytes, name: str, stored: bool) -> Decoded:
         assumed = _assumed(series, array, photometric)
         extra = array.ndim == 3 and array.shape[2] in (2, 4) and _has_extra(page, photometric)
         # ImageJ shows its 8-bit masks (foreground 255) as white-is-zero: their number counts, not the display
+        palette = _palette(array, photometric, page) if stored else None
         if not stored:
             array, extra = _displayed(array, photometric, page, name), False
-        return Decoded(array, int(page.compression) in _LOSSY, assumed, alpha=extra)
+        return Decoded(array, int(page.compression) in _LOSSY, assumed, alpha=extra, palette=palette)
 
 
 def _open(stream: BinaryIO) -> tifffile.TiffFile:
@@ -206,9 +210,18 @@ def _assumed(series: tifffile.TiffPageSeries, array: Array, photometric: int) ->
     )
 
 
+def _palette(array: Array, photometric: int, page: tifffile.TiffPage) -> Array | None:
+    """The colours of a palette image, uint8 (n, 3); None of any other."""
+    if photometric != _PALETTE or page.colormap is None or array.ndim != 2 or array.dtype.kind != "u":
+        return None
+    colours = np.asarray(page.colormap).T
+    # 16 bits by the standard, but some programs write 8
+    return (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
+
+
 def _displayed(array: Array, photometric: int, page: tifffile.TiffPage, name: str) -> Array:
     """The stored numbers as gray or colours on a screen, without alpha."""
-    if photometric == 3 and page.colormap is not None and array.ndim == 2:
+    if photometric == _PALETTE and page.colormap is not None and array.ndim == 2:
         return np.moveaxis(np.asarray(page.colormap)[:, array], 0, 2)
     if photometric == 0:
         array = (

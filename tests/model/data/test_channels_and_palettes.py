@@ -1,5 +1,6 @@
 """What is in the channels and palettes of files is never taken for something else without a word."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,11 @@ from tests.model.data.lab_files import (
     VARYING,
     Content,
     Numbers,
+    bytes_of,
     folder,
     foreground_agrees,
     palette,
+    save,
     scattered,
 )
 from tests.model.data.noise import noise
@@ -211,3 +214,43 @@ def cut(mask: Numbers) -> Numbers:
 def test_numbers_that_may_be_objects_are_asked_about(tmp_path: Path, masks: list[Array]) -> None:
     pool = scan(*folder(tmp_path, masks, [(".png", mask.astype(np.uint8)) for mask in masks]))
     assert any("--mask-numbers objects" in note for note in pool.notes)
+
+
+def as_tiff(mask: Array, colours: list[int], depth: int = 257) -> bytes:
+    """A palette TIFF of a mask, whose colours of 8 bits are stored times `depth`."""
+    table = np.zeros((3, 256), np.uint16)
+    table[:, : len(colours) // 3] = np.reshape(colours, (-1, 3)).T * depth
+    return bytes_of(mask.astype(np.uint8), photometric="palette", colormap=table)
+
+
+@pytest.mark.parametrize("depth", [1, 256, 257])
+def test_the_palette_of_a_tiff_is_looked_at_as_that_of_a_png(tmp_path: Path, depth: int) -> None:
+    """Exchanged colours are refused, and white or black is found wherever it stands; some programs write
+    colours of 8 bits."""
+    exchanged = np.array([0, 2, 1])[TWO_CLASSES[3]]
+    files = [(".tif", as_tiff(mask, BLACK + RED + GREEN, depth)) for mask in TWO_CLASSES[:3]]
+    files.append((".tif", as_tiff(exchanged, BLACK + GREEN + RED, depth)))
+    pool = scan(*folder(tmp_path / "exchanged", TWO_CLASSES, files))
+    assert (pool.classes, pool.labelled) == (3, ("c0.png", "c1.png", "c2.png"))
+    assert "#00ff00" in dict(pool.problems)["c3.tif"]
+    middle = [np.array([1, 0, 2])[mask] for mask in TWO_CLASSES]
+    files = [(".tif", as_tiff(mask, RED + BLACK + GREEN, depth)) for mask in middle]
+    pool = scan(*folder(tmp_path / "middle", TWO_CLASSES, files))
+    assert "found 2 colours" in dict(pool.problems)["c0.tif"]
+    for name, first in {"white": WHITE, "yellow": YELLOW}.items():
+        files = [(".tif", as_tiff(mask == 0, first + BLACK, depth)) for mask in VARYING]
+        pool = scan(*folder(tmp_path / name, VARYING, files))
+        assert (pool.classes, len(pool.labelled)) == (2, 4)
+        assert foreground_agrees(pool, VARYING)
+
+
+def test_a_palette_tiff_of_one_bit_is_what_its_colours_say(tmp_path: Path) -> None:
+    """As a mask and as an image; made of a gray one with a palette, which calls itself gray until then."""
+    mask = VARYING[1] > 0
+    table = (320, "H", 6, (65535, 0, 65535, 0, 0, 0), True)  # red of both, green, blue: yellow, black
+    data = bytearray(bytes_of(mask, photometric="minisblack", extratags=[table]))
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        data[tiff.pages.first.tags["PhotometricInterpretation"].valueoffset] = 3
+    save(tmp_path / "a.tif", bytes(data))
+    np.testing.assert_array_equal(read_raw(tmp_path / "a.tif")[..., 0], np.where(mask, 0, 65535))
+    np.testing.assert_array_equal(read_stored(tmp_path / "a.tif").values > 0, ~mask)
