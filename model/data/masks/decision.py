@@ -33,8 +33,20 @@ def decide(
             f"found --mask-numbers objects with --classes {classes}, expected 2: all objects are of one"
             " class; leave one out."
         )
-    problems = find_no_masks(contents, classes, options.meaning)
-    contents = {name: content for name, content in contents.items() if name not in problems}
+    problems = find_no_masks(contents, classes, options)
+    while True:
+        usable = {name: content for name, content in contents.items() if name not in problems}
+        coding, notes, refused = _read_together(usable, classes, options)
+        problems |= refused
+        if not refused or len(problems) == len(contents):
+            return coding, notes, problems
+
+
+def _read_together(
+    contents: Mapping[str, Content], classes: int | None, options: MaskOptions
+) -> tuple[Coding, list[str], dict[str, MaskError]]:
+    """As `decide`, by what all these masks hold, also those that are refused in the end."""
+    problems: dict[str, MaskError] = {}
     background = _coloured_background(list(contents.values()))
     coding, notes = _decide(contents, classes, options.meaning, background)
     if not coding.objects and options.meaning is Meaning.AUTO:

@@ -18,12 +18,23 @@ SAME_COLOUR = 24
 
 
 def find_no_masks(
-    contents: Mapping[str, Content], classes: int | None, meaning: Meaning
+    contents: Mapping[str, Content], classes: int | None, options: MaskOptions
 ) -> dict[str, MaskError]:
-    """The error of each mask that looks like an image, so that the others are not read by what it holds."""
-    if meaning is not Meaning.AUTO or classes not in (None, 2):
-        return {}
-    return {
+    """The error of each mask that holds negative numbers, unlike others, or looks like an image:
+    so that the others are not read by what it holds."""
+    negative = {
+        name: MaskError(
+            f"mask {name}: found the number {content.numbers[0]}, which other masks have not, expected 0 and"
+            " above; give the background, and lines between objects, the number 0."
+        )
+        for name, content in contents.items()
+        if content.numbers[0] < 0 and not options.inverts(name)
+    }
+    if len(negative) == len(contents):
+        negative = {}
+    if options.meaning is not Meaning.AUTO or classes not in (None, 2):
+        return negative
+    return negative | {
         name: MaskError(
             f"mask {name}: found {content.numbers.size} different values, scattered as in an image or a map"
             " of probabilities, expected class ids or object numbers; export the mask itself, or divide the"

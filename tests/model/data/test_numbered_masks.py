@@ -242,3 +242,30 @@ def test_a_single_number_too_large_for_a_class_is_the_foreground(tmp_path: Path,
     masks = [(".png", ((mask == 0) * number).astype(dtype)) for mask in VARYING]
     inverted = scan(*folder(tmp_path / "inverted", VARYING, masks))
     assert any("--invert-masks all" in text for _, text in inverted.warnings)
+
+
+@pytest.mark.parametrize("number", [-1, -9999])
+def test_a_mask_with_negative_numbers_alone_is_left_out(tmp_path: Path, number: int) -> None:
+    """As watershed lines are marked; the others are read as without it, and where all have them, all are
+    named."""
+    lines = [np.where(np.arange(96) == 40, number, mask) for mask in VARYING]
+    files: list[tuple[str, Content]] = [(".tif", mask.astype(np.int32)) for mask in VARYING[:3]]
+    pool = scan(*folder(tmp_path / "one", VARYING, [*files, (".tif", lines[3].astype(np.int32))]))
+    assert (pool.classes, pool.reading, pool.labelled) == (2, OBJECTS, ("c0.png", "c1.png", "c2.png"))
+    assert foreground_agrees(pool, VARYING[:3])
+    assert f"the number {number}," in dict(pool.problems)["c3.tif"]
+    pool = scan(*folder(tmp_path / "all", VARYING, [(".tif", mask.astype(np.int32)) for mask in lines]))
+    assert (pool.labelled, len(pool.problems)) == ((), 4)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [coloured(scattered(1, 12, pieces=2)), (scattered(1, 12, pieces=2) * 20).astype(np.uint8)],
+    ids=["colours", "too large for classes"],
+)
+def test_a_mask_that_is_refused_has_no_say_in_how_the_others_are_read(tmp_path: Path, odd: Content) -> None:
+    files: list[tuple[str, Content]] = [(".png", mask.astype(np.uint8)) for mask in VARYING[:3]]
+    pool = scan(*folder(tmp_path, VARYING, [*files, (".png", odd)]))
+    assert list(dict(pool.problems)) == ["c3.png"]
+    assert (pool.classes, pool.reading) == (2, OBJECTS)
+    assert foreground_agrees(pool, VARYING[:3])
