@@ -8,7 +8,8 @@ from model.data.folders import shorten
 from model.data.images.pixels import normalise, shrink
 from model.data.images.reading import decode, read_bytes
 from model.data.lru_cache import ByteCache
-from model.data.masks.content import Content, describe_content
+from model.data.masks.channels import Stored
+from model.data.masks.content import Content, describe_content, look_closely
 from model.data.masks.files import read_stored
 from model.errors import ImageError, MaskError
 from model.hashing import digest
@@ -49,9 +50,8 @@ class Pair:
     problem: Note | None = None
     """(file, message) if one of the two cannot be used."""
 
-    def examine(self, max_side: int | None, cache: ByteCache, closely: bool) -> "Pair":
-        """Read both files and note what they are; the image at working size goes into the cache.
-        `closely` as in `describe_content`."""
+    def examine(self, max_side: int | None, cache: ByteCache) -> "Pair":
+        """Read both files and note what they are; the image at working size goes into the cache."""
         try:
             content = read_bytes(self.path)
             self.digest = digest(content)
@@ -63,20 +63,29 @@ class Pair:
             if self.mask_path is not None:
                 stored = read_stored(self.mask_path, shape=self.size)
                 self.only_image_turned = decoded.turned and not stored.turned
-                self.content = describe_content(
-                    stored.values,
-                    closely=closely,
-                    coloured=stored.coloured,
-                    blurred=stored.blurred,
-                    colours=stored.colours,
-                )
+                self.content = _describe(stored)
         except ImageError as error:
             self.problem = (self.image_id, str(error))
         except MaskError as error:
             self.refuse(error)
         return self
 
+    def look_closely(self) -> None:
+        """Read the mask once more, to see where its numbers lie."""
+        assert self.mask_path is not None
+        try:
+            stored = read_stored(self.mask_path, shape=self.size)
+            self.content = look_closely(_describe(stored), stored.values)
+        except MaskError as error:
+            self.refuse(error)
+
     def refuse(self, error: MaskError) -> None:
         """Leave both out because of what is wrong with the mask."""
         self.content = None
         self.problem = (self.mask_name, f"{error} The image {self.image_id} is left out until then.")
+
+
+def _describe(stored: Stored) -> Content:
+    return describe_content(
+        stored.values, coloured=stored.coloured, blurred=stored.blurred, colours=stored.colours
+    )

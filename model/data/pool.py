@@ -39,7 +39,7 @@ the least recently used go first."""
 SCAN_THREADS = 8
 """Files read at once during a scan, at most; decoders release the interpreter lock."""
 LOOKED_AT = 64
-"""Masks whose numbers are looked at closely; the others are like them."""
+"""Masks of several numbers that are looked at closely, where these lie; the others are like them."""
 SHRUNK = 16
 """Masks that are shrunk to see what of them is lost, which takes up to a second each."""
 
@@ -155,13 +155,14 @@ def scan(
     _check_names(mask_options, pairs)
     classes, mask_options, stated = as_stated(masks.folder if masks else None, classes, mask_options)
     cache = ByteCache(cache_bytes)
-    near = {pair.image_id for pair in [pair for pair in pairs if pair.mask_path is not None][:LOOKED_AT]}
     with ThreadPoolExecutor(min(SCAN_THREADS, usable_cores())) as executor:
         try:
-            examined = executor.map(lambda pair: pair.examine(max_side, cache, pair.image_id in near), pairs)
+            examined = executor.map(lambda pair: pair.examine(max_side, cache), pairs)
             for done, _ in enumerate(examined, start=1):
                 if on_file:
                     on_file(done, len(pairs))
+            several = [pair for pair in pairs if pair.content is not None and pair.content.is_worth_a_look]
+            list(executor.map(Pair.look_closely, several[:LOOKED_AT]))
         except BaseException:  # Ctrl-C, or a cancel raised by on_file: do not read the other thousands first
             executor.shutdown(wait=False, cancel_futures=True)
             raise

@@ -22,6 +22,8 @@ PIXELS_A_NUMBER = 4
 SCATTERED = 0.5
 """Share of numbers of one piece below which many numbers are a photograph; of numbered objects nearly all
 are."""
+SAMPLE = 32
+"""Numbers of which it is found out whether they are of one piece, where there are too many for classes."""
 MOST_NUMBERS = 20_000
 """Different numbers in a mask beyond which it is noise, and not looked at any further."""
 
@@ -46,6 +48,8 @@ class Content:
     """See `masks.channels.Stored`."""
     colours: Numbers | None = None
     """See `masks.channels.Stored`."""
+    scattered: bool = False
+    """There are too many numbers for classes, and most are in many pieces."""
 
     @property
     def present(self) -> Flags:
@@ -56,10 +60,12 @@ class Content:
     def is_photograph(self) -> bool:
         """Whether these are the intensities of an image: too many for its pixels, or too many for classes,
         and scattered."""
-        if self.numbers.size > self.areas.sum() / PIXELS_A_NUMBER:
-            return True
-        many = self.numbers.size > MAX_CLASSES
-        return many and self.whole is not None and bool(self.whole.mean() < SCATTERED)
+        return self.scattered or self.numbers.size > self.areas.sum() / PIXELS_A_NUMBER
+
+    @property
+    def is_worth_a_look(self) -> bool:
+        """Whether there are several numbers beside 0, so that it matters where they lie."""
+        return 1 < int(self.present.sum()) <= MOST_NUMBERS and not self.is_photograph
 
     def share(self, number: int) -> float:
         """The part of the pixels that has a number."""
@@ -67,47 +73,61 @@ class Content:
 
 
 def describe_content(
-    values: Array,
-    *,
-    closely: bool = True,
-    coloured: bool = False,
-    blurred: str = "",
-    colours: Numbers | None = None,
+    values: Array, *, coloured: bool = False, blurred: str = "", colours: Numbers | None = None
 ) -> Content:
-    """Count the numbers of a mask, integers (H, W);
-    with `closely` also look where they lie, if there are several beside 0."""
+    """Count the numbers of a mask, integers (H, W), and see whether they are scattered as in an image."""
     if values.dtype == np.uint8:  # np.unique sorts all pixels; counting is 20 times faster
         counts = np.bincount(values.ravel(), minlength=256)
         numbers = np.flatnonzero(counts)
         areas = counts[numbers]
     else:
         numbers, areas = np.unique(values, return_counts=True)
-    content = Content(
+    return Content(
         numbers.astype(np.int64),
         areas.astype(np.int64),
         coloured=coloured,
         blurred=blurred,
         colours=colours,
+        scattered=numbers.size > MAX_CLASSES and _are_scattered(values, numbers, areas),
     )
-    if not closely or not 1 < content.present.sum() <= MOST_NUMBERS:
+
+
+def look_closely(content: Content, values: Array) -> Content:
+    """Add where the numbers of a mask, integers (H, W), lie, if that `is_worth_a_look`."""
+    if not content.is_worth_a_look:
         return content
-    index = np.searchsorted(numbers, values).astype(np.int32)
+    index = np.searchsorted(content.numbers, values).astype(np.int32)
     return replace(
         content,
-        whole=_whole(index, areas),
+        whole=_whole(index, content.areas),
         neighbours=_neighbours(index, content.present),
         interior=_interior(index),
     )
 
 
+def _are_scattered(values: Array, numbers: Array, areas: Array) -> bool:
+    """Whether most of a sample of the numbers are in many pieces."""
+    sample = np.linspace(0, numbers.size - 1, min(SAMPLE, numbers.size)).astype(int)
+    whole = [_is_whole(_cropped(values == numbers[place]), areas[place]) for place in sample.tolist()]
+    return float(np.mean(whole)) < SCATTERED
+
+
+def _cropped(where: Flags) -> Flags:
+    """The part of (H, W) that holds all of what is True."""
+    rows, columns = np.flatnonzero(where.any(axis=1)), np.flatnonzero(where.any(axis=0))
+    return where[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _is_whole(where: Flags, area: int) -> bool:
+    """Whether what is True in (H, W), `area` pixels, is one piece but for crumbs."""
+    pieces, count = ndimage.label(where, np.ones((3, 3)))
+    return count == 1 or bool(np.bincount(pieces.ravel())[1:].max() >= WHOLE * area)
+
+
 def _whole(index: npt.NDArray[np.int32], areas: Numbers) -> Flags:
     """Whether each number is one piece but for crumbs; `index` (H, W) says which number a pixel has."""
-    whole = np.ones(len(areas), dtype=bool)
-    for number, box in enumerate(ndimage.find_objects(index + 1)):
-        pieces, count = ndimage.label(index[box] == number, np.ones((3, 3)))
-        if count > 1:
-            whole[number] = np.bincount(pieces.ravel())[1:].max() >= WHOLE * areas[number]
-    return whole
+    boxes = enumerate(ndimage.find_objects(index + 1))
+    return np.array([_is_whole(index[box] == number, areas[number]) for number, box in boxes], dtype=bool)
 
 
 def _neighbours(index: npt.NDArray[np.int32], present: Flags) -> Numbers:

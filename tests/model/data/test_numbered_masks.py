@@ -19,6 +19,7 @@ from tests.model.data.lab_files import (
     folder,
     foreground_agrees,
     palette,
+    picture,
     renumbered,
     scattered,
     stripes,
@@ -269,3 +270,25 @@ def test_a_mask_that_is_refused_has_no_say_in_how_the_others_are_read(tmp_path: 
     assert list(dict(pool.problems)) == ["c3.png"]
     assert (pool.classes, pool.reading) == (2, OBJECTS)
     assert foreground_agrees(pool, VARYING[:3])
+
+
+def test_masks_of_several_numbers_are_looked_at_wherever_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only the first by path, of which each shows one object."""
+    monkeypatch.setattr("model.data.pool.LOOKED_AT", 3)
+    masks = [*(discs(seed, 1) for seed in range(5)), *VARYING]
+    pool = scan(*folder(tmp_path, masks, [(".png", mask.astype(np.uint8)) for mask in masks]))
+    assert (pool.classes, pool.reading) == (2, OBJECTS)
+    assert foreground_agrees(pool, masks)
+    assert OTHER_READING in pool.notes[0]
+
+
+def test_an_image_behind_the_masks_that_are_looked_at_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.data.pool.LOOKED_AT", 2)
+    files = [*(mask.astype(np.uint8) for mask in VARYING[:3]), picture(VARYING[3])]
+    pool = scan(*folder(tmp_path, VARYING, [(".png", file) for file in files]))
+    assert (pool.reading, pool.labelled) == (OBJECTS, ("c0.png", "c1.png", "c2.png"))
+    assert "threshold" in dict(pool.problems)["c3.png"]
