@@ -60,6 +60,8 @@ class Coding:
     """What numbers of inverted masks become first."""
     most: int = 0
     """The number that covers most of the inverted masks."""
+    pieces: bool = False
+    """Inverted masks number the pieces of their background, and 0 is what is left: the objects."""
 
     def ids(self, values: Array, *, inverted: bool = False, name: str = "mask") -> Mask:
         """Class ids, uint8 (H, W), of a mask's numbers, integers (H, W).
@@ -79,9 +81,7 @@ class Coding:
                 raise MaskError(
                     f"mask {name}: found the number {numbers.min()}, expected 0 and above; export it again."
                 )
-            if (
-                inverted and 0 in numbers
-            ):  # the pieces of the background are numbered, and what is left are the objects
+            if inverted and self.pieces and 0 in numbers:
                 return (numbers == 0).astype(np.uint8)
             background = self.background
             if inverted:

@@ -12,7 +12,7 @@ from model.data.masks.class_ids import MAX_CLASSES, WHITE, infer_classes
 from model.data.masks.coding import Coding, MaskOptions, Meaning, map_numbers
 from model.data.masks.content import Content
 from model.data.masks.misfits import find_exchanged_palettes, find_no_ids, find_no_masks
-from model.data.masks.numbered_objects import Verdict, judge
+from model.data.masks.numbered_objects import Verdict, are_pieces, judge
 from model.errors import MaskError, PoolError
 
 MOST_LEVELS = 8
@@ -56,6 +56,7 @@ def _read_together(
     most = _most_common(list(inverted.values()))
     coding = replace(coding, most=most)
     if coding.objects:
+        coding = replace(coding, pieces=are_pieces(list(inverted.values()), most))
         classes = 2
     else:
         coding = replace(coding, swapped=_swap(contents, inverted, most))
@@ -76,8 +77,9 @@ def _read_together(
         except MaskError as error:
             problems.setdefault(name, error)
     if inverted:
-        zero = coding.objects and any(0 in content.numbers for content in inverted.values())
-        which = "0 stands for the objects" if zero else f"the number {most} stands for the background"
+        which = (
+            "0 stands for the objects" if coding.pieces else f"the number {most} stands for the background"
+        )
         notes.append(f"Inverted: {len(inverted)} of {len(contents)} masks, in which {which}.")
     return coding, notes, problems
 

@@ -67,6 +67,18 @@ def judge(contents: Sequence[Content], background: int = 0) -> Verdict:
     return Verdict.OBJECTS if _few_objects(masks) else Verdict.CLASSES_PERHAPS
 
 
+def are_pieces(contents: Sequence[Content], most: int) -> bool:
+    """Whether the numbers of inverted masks but for 0 are pieces of their background, which the objects, 0,
+    part from each other; else 0 is an object as others, and `most`, which covers most, the background."""
+    touches = [
+        bool(content.neighbours[content.numbers == most].any())
+        for content in contents
+        if content.neighbours is not None and most in content.numbers
+    ]
+    zero = any(0 in content.numbers for content in contents)
+    return zero and (most == 0 or not touches or float(np.mean(touches)) < HALF)
+
+
 def _of_single_numbers(contents: Sequence[Content], background: int) -> Verdict:
     """Of masks that hold one number each: where these differ they may number an object each."""
     # 255 is what others write as 1

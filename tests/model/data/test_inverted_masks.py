@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from model.data.masks.coding import MaskOptions
+from model.data.masks.coding import MaskOptions, Meaning
 from model.data.pool import scan
 from model.errors import PoolError
 from tests.model.data.lab_files import (
@@ -31,6 +31,8 @@ INVERTED: dict[str, Callable[[Numbers], Content]] = {
     "1 and 2": lambda mask: np.where(mask > 0, 1, 2).astype(np.uint8),
     "object numbers, background 1": lambda mask: np.where(mask > 0, mask + 1, 1).astype(np.uint8),
     "object numbers, background 255": lambda mask: np.where(mask > 0, mask, 255).astype(np.uint8),
+    "object numbers from 0, background 255": lambda mask: np.where(mask > 0, mask - 1, 255).astype(np.uint8),
+    "object numbers from 0, background 9": lambda mask: np.where(mask > 0, mask - 1, 9).astype(np.uint8),
     "pieces of the background numbered": lambda mask: ndimage.label(mask == 0)[0].astype(np.uint8),
 }
 
@@ -100,3 +102,14 @@ def test_dense_objects_are_asked_about_and_left_as_they_are(tmp_path: Path) -> N
     assert "--invert-masks all" in asked
     pool = scan(*folder(tmp_path, masks, [(".png", mask.astype(np.uint8)) for mask in masks]))
     assert not pool.warnings
+
+
+def test_pieces_of_a_background_that_objects_part_are_told_from_objects(tmp_path: Path) -> None:
+    """Strands through the whole image, the pieces between them numbered: 0 is what is left, the objects."""
+    masks = [np.where(np.arange(96) % (30 + seed) < 4, 1, 0) * np.ones((96, 1), int) for seed in range(4)]
+    pieces: list[tuple[str, Content]] = [
+        (".png", ndimage.label(mask == 0)[0].astype(np.uint8)) for mask in masks
+    ]
+    pool = scan(*folder(tmp_path, masks, pieces), mask_options=MaskOptions(Meaning.OBJECTS, ("all",)))
+    assert foreground_agrees(pool, masks)
+    assert any("0 stands for the objects" in note for note in pool.notes)
