@@ -33,7 +33,7 @@ def write_class_file(folder: Path, labels: Sequence[str], *, objects: bool = Fal
 def read_class_file(folder: Path) -> ClassFile | None:
     """What `write_class_file` has said of a folder; None where there is no such file, or another one."""
     try:
-        content = json.loads((folder / NAME).read_text())
+        content = json.loads((folder / NAME).read_text("utf-8-sig"))
         classes = {int(each["id"]): str(each["name"]) for each in content["classes"]}
         classes.pop(0, None)  # the background, which others name as well
         if content["numbers"] not in MEANINGS:

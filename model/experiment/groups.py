@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -36,7 +37,8 @@ def read_groups(data: Path, images: Collection[str]) -> dict[str, tuple[str, ...
     """
     path = data / INDEX
     try:
-        entries = pydantic.TypeAdapter(list[_Entry]).validate_json(path.read_bytes())
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        entries = pydantic.TypeAdapter(list[_Entry]).validate_json(content)
     except FileNotFoundError as error:
         raise PoolError(
             f"Groups of images: found no {path}, expected {EXPECTED}. Write one, or start from the whole pool"

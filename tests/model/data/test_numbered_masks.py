@@ -187,6 +187,11 @@ def test_real_classes_are_not_taken_for_objects(shared_data: Path) -> None:
             "classes, as",
         ),
         ('{"numbers": "objects", "classes": [{"id": 1, "name": "a"}]}', 2, "objects, as"),
+        (
+            '\ufeff{"numbers": "classes", "classes": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]}',
+            3,
+            "classes, as",
+        ),
         ('{"numbers": "instances", "classes": [{"id": 1, "name": "a"}]}', 3, "passed over"),
         ('{"numbers": "classes", "classes": [{"id": 1e999, "name": "a"}]}', 3, "passed over"),
         ('{"numbers": "classes", "classes": ' + "[" * 100_000, 3, "passed over"),

@@ -1,5 +1,6 @@
 """First labels that are unlike the pool: all from one group of index.json."""
 
+import codecs
 import json
 import shutil
 from collections.abc import Callable
@@ -93,6 +94,14 @@ def test_names_are_compared_as_people_read_them(tmp_path: Path) -> None:
     """An umlaut of one character, and of two; a group that is a number."""
     write(tmp_path, [{"file": "zelle\u0308.png", "group": 1}, {"file": "x.png", "group": 2}])
     assert read_groups(tmp_path, {"zell\u00eb.png", "x.png"}) == {"1": ("zell\u00eb.png",), "2": ("x.png",)}
+
+
+def test_a_file_of_notepad_is_read(tmp_path: Path) -> None:
+    """Which puts a mark before the first character."""
+    write(tmp_path, [{"file": "x.png", "group": "a"}, {"file": "y.png", "group": "b"}])
+    path = tmp_path / "index.json"
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    assert read_groups(tmp_path, {"x.png", "y.png"}) == {"a": ("x.png",), "b": ("y.png",)}
 
 
 def test_another_start_is_another_experiment(grouped: Path, tmp_path: Path) -> None:
