@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from model.arrays import Array
 from model.data.masks.class_ids import MAX_CLASSES
+from model.data.masks.two_levels import FEW, UNIFORM
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -66,6 +67,16 @@ class Content:
     def is_worth_a_look(self) -> bool:
         """Whether there are several numbers beside 0, so that it matters where they lie."""
         return 1 < int(self.present.sum()) <= MOST_NUMBERS and not self.is_photograph
+
+    @property
+    def has_blended_edges(self) -> bool:
+        """Whether only the lowest and the highest number fill areas, and all between lie along their edges,
+        as smoothing leaves them."""
+        if self.interior is None or self.numbers.size < FEW + 2:
+            return False
+        between, outside = slice(1, -1), [0, -1]
+        thin = self.interior[between].sum() <= UNIFORM * self.areas[between].sum()
+        return bool(thin and self.interior[outside].all())
 
     def share(self, number: int) -> float:
         """The part of the pixels that has a number."""

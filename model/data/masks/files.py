@@ -13,6 +13,9 @@ from model.data.masks.two_levels import find_foreground
 from model.errors import ImageError, MaskError
 from model.files import write_atomically
 
+LARGEST_FLOAT = 2**31
+"""Largest number of a mask in floats that is believed to be one."""
+
 
 def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> Stored:
     """Read the numbers of a mask file as stored, and how they were found.
@@ -26,13 +29,7 @@ def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> St
     except ImageError as error:
         raise MaskError(f"mask {error}") from error
     stored = number_pixels(decoded, str(path))
-    values = stored.values
-    if values.dtype.kind == "f":
-        if not (values == np.rint(values)).all() or np.abs(values).max() > 2**31:
-            raise MaskError(
-                f"mask {path}: found fractions, expected whole class ids; save class ids as an 8-bit PNG."
-            )
-        values = values.astype(np.int64)
+    values = _whole_numbers(stored.values, str(path))
     if values.dtype == np.uint16 and values.max() == 2**16 - 1 and np.isin(values, (0, 2**16 - 1)).all():
         values = (values // 257).astype(np.uint8)  # black and white in 16 bits
     if shape is not None and values.shape != tuple(shape):
@@ -48,6 +45,27 @@ def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> St
             " of its image."
         )
     return _sharpened(stored._replace(values=values, turned=decoded.turned), decoded.lossy, str(path))
+
+
+def _whole_numbers(values: Array, name: str) -> Array:
+    """Integers as they are, floats and uint64 as int64, (H, W).
+    Raises MaskError for fractions and numbers that are too large."""
+    floats = values.dtype.kind == "f"
+    if not floats and values.dtype != np.uint64:
+        return values
+    if floats and not (values == np.rint(values)).all():
+        raise MaskError(
+            f"mask {name}: found fractions, expected whole class ids; save class ids as an 8-bit PNG. If"
+            " these are probabilities or smoothed edges, divide them into objects and background (threshold)."
+        )
+    most = LARGEST_FLOAT if floats else np.iinfo(np.int64).max
+    largest = max(int(values.max()), int(values.min()), key=abs)
+    if abs(largest) > most:
+        raise MaskError(
+            f"mask {name}: found the number {largest}, expected class ids or object numbers up to {most};"
+            " renumber them from 0, and save them as an 8 or 16-bit PNG."
+        )
+    return values.astype(np.int64)
 
 
 def _sharpened(stored: Stored, lossy: bool, name: str) -> Stored:

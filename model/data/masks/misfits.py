@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from model.data.masks.class_ids import check_values
+from model.data.masks.class_ids import check_values, list_values
 from model.data.masks.coding import Coding, MaskOptions, Meaning
 from model.data.masks.content import Content
 from model.errors import MaskError
@@ -88,8 +88,16 @@ def find_no_ids(
                 )
             check_values(np.unique(coding.plain(content.numbers, options.inverts(name))), classes, name=name)
         except MaskError as error:
-            problems[name] = error
+            problems[name] = _blended(name, content) if content.has_blended_edges else error
     return problems
+
+
+def _blended(name: str, content: Content) -> MaskError:
+    return MaskError(
+        f"mask {name}: found the values {list_values(content.numbers)}, of which those between lie along"
+        " edges, as resizing or smoothing leaves them, expected 0/255 or class ids; export it without"
+        " smoothing ('nearest'), or divide the values into objects and background (threshold)."
+    )
 
 
 def _alike(one: int, other: int) -> bool:

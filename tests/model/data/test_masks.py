@@ -153,6 +153,17 @@ def test_colours_fractions_hidden_alpha_and_damage_are_refused(tmp_path: Path) -
         read_mask(tmp_path / "gone.png", shape=SHAPE)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "number"), [("uint64", 2**64 - 1), ("float64", 2.0**40), ("float64", -(2.0**40))]
+)
+def test_numbers_that_are_too_large_are_named_as_they_are(tmp_path: Path, dtype: str, number: float) -> None:
+    mask = ids().astype(dtype)
+    mask[0, 0] = number
+    tifffile.imwrite(tmp_path / "a.tif", mask)
+    with pytest.raises(MaskError, match=rf"a\.tif: found the number {int(number)},"):
+        read_values(tmp_path / "a.tif")
+
+
 def test_classes_are_inferred_from_the_numbers_of_all_masks(shared_data: Path) -> None:
     assert infer_classes([]) == 2
     assert infer_classes([ids(), ids() * np.uint8(255), np.zeros(SHAPE, dtype=np.uint8)]) == 2

@@ -104,3 +104,29 @@ def test_a_class_that_a_smooth_resizing_has_made_is_asked_about(tmp_path: Path) 
     ]
     pool = scan(*folder(tmp_path, masks, files))
     assert any("number 1 " in text for _, text in pool.warnings)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "write"),
+    [
+        (".tif", lambda gray: gray.astype(np.uint16) * 257),
+        (".tif", lambda gray: gray.astype(np.float32)),
+        (".tif", lambda gray: gray / np.float32(255)),
+        (".png", lambda gray: (gray.astype(int) * 128 // 255).astype(np.uint8)),
+        (".png", lambda gray: (gray.astype(int) * 200 // 255).astype(np.uint8)),
+    ],
+    ids=["16 bits", "floats", "fractions", "0/128", "0/200"],
+)
+def test_gray_edges_that_are_not_divided_are_refused_with_the_remedy(
+    tmp_path: Path, suffix: str, write: Callable[[Array], Array]
+) -> None:
+    pool = scan(*folder(tmp_path, VARYING, [(suffix, write(blurred(mask))) for mask in VARYING]))
+    assert (pool.labelled, len(pool.problems)) == ((), 4)
+    assert all("edges" in text and "threshold" in text for _, text in pool.problems)
+
+
+def test_classes_that_are_refused_are_not_called_gray_edges(tmp_path: Path) -> None:
+    files = [(".png", (scattered(seed, 6) * 30).astype(np.uint8)) for seed in range(4)]
+    pool = scan(*folder(tmp_path, VARYING, files))
+    assert len(pool.problems) == 4
+    assert all("renumber" in text and "edges" not in text for _, text in pool.problems)
