@@ -34,6 +34,7 @@ class Option:
     choices: tuple[str, ...] = ()
     optional: bool = False  # None is a value
     automatic: str = ""  # what the command line takes where nothing is said, in words; empty: the default
+    only_with: tuple[str, Any] | None = None  # another option, and its value without which this means nothing
     flag: str = ""  # on the command line, where it is not made from the name
     usual: Any = None  # the default where it is declared; that of a child may be another
 

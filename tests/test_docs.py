@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from backend.cli import app as service
-from backend.project_settings import ProjectSettings
+from backend.project_settings import DEFAULT_STRATEGY, ProjectSettings
 from backend.settings import Settings
 from model.cli import app, rank
 from model.network.recipe import Recipe
@@ -170,6 +170,15 @@ def test_commands_of_the_science_run_as_written(folder: Path, given: str) -> Non
     done = CliRunner().invoke(app.app, [*arguments, *seconds_of_training(arguments[0])])
     assert done.exit_code == 0, done.output
     assert (folder / arguments[arguments.index("--out") + 1]).exists()
+
+
+def test_the_default_is_what_the_recorded_experiments_decide_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the command that the page gives, on all that is kept of them."""
+    monkeypatch.chdir(ROOT)
+    given = [program(command, "model") or "" for command in page("experiments.md").commands]
+    (compare,) = [command for command in given if command.startswith("compare ")]
+    done = CliRunner().invoke(app.app, shlex.split(compare))
+    assert f"**{DEFAULT_STRATEGY}** becomes the default" in done.output
 
 
 def test_every_setting_is_listed() -> None:

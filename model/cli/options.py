@@ -110,14 +110,29 @@ class GivenStrategyOptions(Given):
         taken = default_options(strategy) | (paper_options(strategy, paper) if paper else {})
         return {name: self.said.get(name, default) for name, default in taken.items()}
 
-    def check_taken(self, *strategies: str) -> None:
-        """Raise typer.BadParameter where an option is said that none of the strategies takes; it would change
-        nothing. Raises StrategyError for an unknown name."""
-        taken = {name for strategy in strategies for name in default_options(strategy)}
-        for name, (option, takers) in strategy_options().items():
-            if name in self.said and name not in taken:
+    def check_taken(self, *strategies: str, paper: str | None = None) -> None:
+        """Raise typer.BadParameter where an option is said that none of the strategies takes, or only with
+        another value of another option (`paper` as in `of`); it would change nothing.
+        Raises StrategyError for an unknown name."""
+        declared = strategy_options()
+        for name in self.said:
+            option, takers = declared[name]
+            chosen = [self.of(strategy, paper=paper) for strategy in strategies]
+            taken = [options for options in chosen if name in options]
+            if not taken:
                 raise typer.BadParameter(
                     f"means nothing with --strategy {', '.join(strategies)}; it is for {', '.join(takers)}.",
+                    param_hint=f"'{_flag(option)}'",
+                )
+            if option.only_with is None:
+                continue
+            other, needed = option.only_with
+            found = {options[other] for options in taken if other in options}
+            if found and needed not in found:
+                flag = _flag(declared[other][0])
+                raise typer.BadParameter(
+                    f"means nothing with {flag} {', '.join(map(str, sorted(found)))}; add {flag} {needed}, or"
+                    " leave it out.",
                     param_hint=f"'{_flag(option)}'",
                 )
 

@@ -65,7 +65,7 @@ def experiment_command(
     ] = None,
     strategies: Annotated[
         str, typer.Option(help=f"Names with commas between, of {', '.join(strategy_names())}.")
-    ] = "random,ensemble,task_dependent",
+    ] = "random,herding,ensemble,task_dependent",
     experiments: Experiments = 5,
     initial: Initial = 3,
     initial_from: Annotated[
@@ -103,7 +103,7 @@ def experiment_command(
     with handle_errors():
         names = tuple(name.strip() for name in strategies.split(",") if name.strip())
         told = mask_options(mask_numbers, invert_masks)
-        options.check_taken(*names)
+        options.check_taken(*names, paper=learner)
         if learner == PIXEL:
             recipe.check_only(OF_PIXELS, "means nothing with --learner pixel, which trains no U-Net")
         protocol = Protocol(

@@ -27,8 +27,7 @@ class Alike(TaskDependent):
 
     name: ClassVar[str] = "alike"
     asks_for: ClassVar[str] = (
-        "the paper's method, but one image is believed to teach another only where they look alike: try it,"
-        " and ensemble, where images differ much"
+        "the paper's method, but one image is believed to teach another only where they look alike"
     )
     likeness: bool = True
 

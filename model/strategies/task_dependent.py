@@ -78,13 +78,17 @@ class TaskDependent(Strategy):
     # |K|, at most as many as there are to draw from
     candidates: int = option(
         16,
-        "U-Nets on single images that a round trains (K): more tell more and cost more.",
+        "With `similarity: unet`, how many U-Nets on single images a round trains (K): more tell more and"
+        " cost more.",
         least=1,
         most=1000,
+        only_with=("similarity", UNET),
     )
     # Beyond the paper are the next two.
     candidates_from_all: bool = option(
-        False, "Whether these are chosen from all images, not only from the unlabelled."
+        False,
+        "Whether these K images are chosen from all, not only from the unlabelled.",
+        only_with=("similarity", UNET),
     )
     true_masks: bool = option(
         False, "Whether labelled images are compared by their masks, not by what the network finds in them."

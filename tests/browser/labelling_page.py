@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ TINT = 15
 """Levels by which red, green and blue differ where a mask is drawn; the images are grey."""
 BRUSH = 25
 """Pixels of the image around a line that its brush reaches at most."""
+EDGE = 10
+"""Pixels of the image at its border, where a press of the mouse does nothing."""
 IMAGE = "img[alt=image]"
 REGION = ".lsf-outliner-item"
 UPDATE = "button[aria-label='submit']"
@@ -198,7 +200,7 @@ class LabellingPage:
         return self.wait_for_task()
 
 
-def marked(regions: Sequence[dict[str, Any]], shape: tuple[int, int] = (512, 512)) -> Mask:
+def marked(regions: Sequence[Mapping[str, Any]], shape: tuple[int, int] = (512, 512)) -> Mask:
     """What regions of the tests' configuration mark, for an image of that height and width."""
     return np.asarray(to_mask(regions, parse(CONFIG), shape) > 0)
 
@@ -209,6 +211,16 @@ def covered(mask: Mask, line: Line) -> float:
         point for start, end in pairwise(line) for point in np.linspace(start, end, 50).round().astype(int)
     ]
     return float(np.mean([mask[y, x] for x, y in points]))
+
+
+def across(mask: Mask) -> Line:
+    """The line through the row of a mask that holds most of it;
+    where the mouse presses at the very edge, nothing happens."""
+    row = EDGE + int(np.argmax(mask[EDGE:].sum(axis=1)))
+    columns = np.flatnonzero(mask[row])
+    assert len(columns), "the model's region marks nothing in these rows"
+    first, last = np.clip(columns[[0, -1]], EDGE, mask.shape[1] - EDGE)
+    return ((int(first), row), (int(last), row))
 
 
 def around(line: Line, shape: tuple[int, int] = (512, 512)) -> Mask:

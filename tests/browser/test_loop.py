@@ -9,14 +9,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import pytest
 
 from backend.queue.enqueue import enqueue_rollback, enqueue_round
 from backend.queue.follow import follow
 from tests.annotator import Annotator
 from tests.browser.chromium import Browser, wait
-from tests.browser.labelling_page import LabellingPage, Line, Mask, RequestLog, around, covered, marked
+from tests.browser.labelling_page import (
+    LabellingPage,
+    Line,
+    Mask,
+    RequestLog,
+    across,
+    around,
+    covered,
+    marked,
+)
 from tests.cells import CellProject, Cells
 from tests.stack import Stack, connect, order, quiet, recompute
 from tests.states import read_status
@@ -32,8 +40,6 @@ CHANGED: Line = ((300, 440), (470, 440))
 """Drawn onto a label that is submitted already."""
 RUBBED_ABOVE = 360
 """Rows in which nothing else is drawn."""
-EDGE = 10
-"""Pixels of the image."""
 Order = Callable[[Stack, CellProject], None]
 
 
@@ -106,7 +112,7 @@ def test_saved_although_a_new_order_came(
     task = page.task
     offered = _offered(stack, task)
     wait(page.browser, lambda _: len(page.regions) == 1, "the model's region")
-    rubbed = _across(page.drawn(offered[0].shape)[:RUBBED_ABOVE])
+    rubbed = across(page.drawn(offered[0].shape)[:RUBBED_ABOVE])
     page.select_region()
     page.draw(ADDED)
     new_order(stack, project)
@@ -178,16 +184,6 @@ def _offered(stack: Stack, task: int) -> list[Mask]:
     """The masks that the page may show: the model's, and of an order that came when it was just open."""
     predictions = stack.http.get("/api/predictions/", params={"task": task}).raise_for_status().json()
     return [marked(item["result"]) for item in predictions]
-
-
-def _across(mask: Mask) -> Line:
-    """The line through the row of a mask that holds most of it;
-    where the mouse presses at the very edge, nothing happens."""
-    row = EDGE + int(np.argmax(mask[EDGE:].sum(axis=1)))
-    columns = np.flatnonzero(mask[row])
-    assert len(columns), "the model's region marks nothing in these rows"
-    first, last = np.clip(columns[[0, -1]], EDGE, mask.shape[1] - EDGE)
-    return ((int(first), row), (int(last), row))
 
 
 def _saved(annotator: Annotator, task: int) -> Mask:

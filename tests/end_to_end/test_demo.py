@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from backend.project_settings import DEFAULT_STRATEGY
 from backend.run.processes import alive
 from tests.waiting import eventually
 
@@ -173,6 +174,7 @@ def _use_the_shell(folder: Path) -> None:
     after = json.loads(shell("status --project 1 --json").stdout)
     assert after["round"]["name"] != before["round"]["name"]
     assert after["next_tasks"]
+    assert before["round"]["strategy"] == after["round"]["strategy"] == DEFAULT_STRATEGY
     connected = shell("connect --project 1")
     assert connected.returncode == 0, connected.stderr
     *findings, last = connected.stdout.splitlines()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from backend.doctor.model import check_model
 from backend.labelstudio.order import priorities
 from backend.queue import pending_work, progress
 from backend.queue.connection import CONTROL, Keys, connection
@@ -95,6 +96,8 @@ def test_the_u_net_is_trained_behind_it(stack: Stack, live: CellProject) -> None
     assert "same 3 images" in state["version"]["choice"]
     page = stack.web.get(f"/projects/{live.id}", headers={"Accept": "text/html"}).raise_for_status().text
     assert state["version"]["choice"] in page
+    (found,) = check_model(stack.settings, live.id)
+    assert state["version"]["choice"] in found.text
     served = priorities.next_tasks(stack.client, live.id)[0]
-    found = stack.client.task_predictions(served.task_id)
-    assert next(item.regions for item in found if item.model_version == state["round"]["name"])
+    drawn = stack.client.task_predictions(served.task_id)
+    assert next(item.regions for item in drawn if item.model_version == state["round"]["name"])

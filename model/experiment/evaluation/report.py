@@ -27,8 +27,8 @@ CURVE = "curve.png"  # which plot.draw_curve makes beside the report
 CURVE_SHOWS = "The labels that each strategy saves, and test dice by number of labelled images"
 RANDOM_NEEDS = (
     " Random needs, for {size}: the labels with which random choice has the dice that the strategy has with"
-    " {size}, both in the mean of the experiments [95 % bootstrap interval]. It is read on straight lines"
-    " between random's sizes; real curves bend, so a little less may do."
+    " {size}, both in the mean of the experiments [95 % bootstrap interval]. Between two sizes random's dice"
+    " is taken to rise with the logarithm of the number of labels."
 )
 LONGEST_LIST = 12  # members of a setting that are shown; results.json holds all
 

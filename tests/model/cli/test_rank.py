@@ -110,7 +110,7 @@ def test_rank_of_three_classes(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_the_table_names_images_in_sub_folders_by_their_path(shared_cases: Path, tmp_path: Path) -> None:
-    done = rank(shared_cases / "24-subfolders", "--out", f"{tmp_path}/ranking.csv", "--candidates", "2")
+    done = rank(shared_cases / "24-subfolders", "--out", f"{tmp_path}/ranking.csv")
     assert done.exit_code == 0, done.stderr
     files = [row["file"] for row in csv.DictReader((tmp_path / "ranking.csv").open())]
     assert sorted(files) == sorted(f"plate1/c{number}.png" for number in range(3, 12))
@@ -213,7 +213,7 @@ def test_messages_are_not_wrapped_in_a_log(folder: Path, monkeypatch: pytest.Mon
 def test_a_name_that_is_no_text_keeps_its_bytes(folder: Path) -> None:
     image = sorted((folder / "images").iterdir())[-1]
     image.rename(folder / "images" / os.fsdecode(b"\xff.png"))
-    done = rank(folder, "--candidates", "1")
+    done = rank(folder)
     assert done.exit_code == 0, done.output
     assert (
         b",\xff.png,0," in (folder / "ranking.csv").read_bytes()

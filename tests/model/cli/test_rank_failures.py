@@ -46,6 +46,10 @@ def test_a_link_beside_an_image_that_leads_nowhere_stops_nothing(folder: Path) -
             {"--strategy": "herding"},
             "'--similarity': means nothing with --strategy herding; it is for alike, ",
         ),
+        (
+            {"--similarity": "pixel"},
+            "'--candidates': means nothing with --similarity pixel; add --similarity unet",
+        ),
         ({"--images": "nowhere"}, "nowhere"),
         ({"--steps": "0"}, "steps"),
         ({"--encoder": "resnet_of_dreams"}, "resnet_of_dreams"),

@@ -10,8 +10,9 @@ from model.experiment.convergence import table
 from model.experiment.evaluation.report import report
 from model.experiment.record.results import Results
 
-REPORTS = (Path(__file__).resolve().parents[3] / "docs" / "experiments").glob("*/report.md")
-KEPT = sorted(path.with_name("results.json") for path in REPORTS)
+FOLDER = Path(__file__).resolve().parents[3] / "docs" / "experiments"
+KEPT = sorted(path.with_name("results.json") for path in FOLDER.glob("*/report.md"))
+BY_PIXELS = FOLDER / "pixel" / "dsb2018_42_42_swapped" / "results.json"
 
 
 def figures(text: str) -> list[str]:
@@ -19,7 +20,7 @@ def figures(text: str) -> list[str]:
     return re.findall(r"[+-]?\d+(?:\.\d+)?", text)
 
 
-@pytest.mark.parametrize("path", KEPT, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", [*KEPT, BY_PIXELS], ids=lambda path: path.parent.name)
 def test_recorded_results_give_the_figures_of_their_report(path: Path, tmp_path: Path) -> None:
     """And what is read is written again as it was; the oldest do not tell the machine."""
     results = Results.load(path)
