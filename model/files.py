@@ -67,10 +67,11 @@ def lock(file: IO[bytes]) -> None:
 def only_writer(path: Path) -> Iterator[None]:
     """Keep other runs from writing a file that is read once and then written from memory, again and again.
 
-    What is held is an empty hidden file beside it, which stays there.
+    What is held is an empty hidden file beside it, which stays there; whoever may read it can hold it.
     Raises OutputError while another run holds it.
     """
-    with path.with_name(f".{path.name}.lock").open("ab") as file:
+    beside = path.with_name(f".{path.name}.lock")
+    with os.fdopen(os.open(beside, os.O_RDONLY | os.O_CREAT, 0o666), "rb") as file:
         try:
             lock(file)
         except BlockingIOError as error:

@@ -95,18 +95,16 @@ def put_back(client: LabelStudio, project_id: int, tasks: Collection[int]) -> Pu
     for task in client.pages(project_id, SKIPPED, LABELLED_A_PAGE, ("id", "annotations")) if tasks else ():
         if task["id"] not in tasks:
             continue
-        removed = [
-            _remove(client, int(task["id"]), int(annotation["id"])) for annotation in task["annotations"]
-        ]
+        drawn_on = {draft.get("annotation") for draft in client.drafts(int(task["id"]))}
+        skips = [int(annotation["id"]) for annotation in task["annotations"]]
+        removed = [skip not in drawn_on and _remove(client, skip) for skip in skips]
         (done if all(removed) else kept).append(int(task["id"]))
     return PutBack(tuple(done), tuple(kept))
 
 
-def _remove(client: LabelStudio, task_id: int, annotation_id: int) -> bool:
+def _remove(client: LabelStudio, annotation_id: int) -> bool:
     """Delete a skip that holds nothing of a person's; False if it holds something, or is a label by now."""
-    if any(draft.get("annotation") == annotation_id for draft in client.drafts(task_id)):
-        return False
-    annotation = client.annotation(annotation_id)  # last, so that what is submitted meanwhile is seen
+    annotation = client.annotation(annotation_id)
     if annotation is None:
         return True
     if not annotation["was_cancelled"] or any(

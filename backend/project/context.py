@@ -148,12 +148,12 @@ class Context:
         return parse_project_settings(self._asked() if told is None else told, self.settings.project_defaults)
 
     def _told(self) -> str | None:
-        """None where Redis does not know, or several connections tell each their own."""
+        """None where Redis does not know, or not that a single connection tells them."""
         try:
             info = ProjectInfo.load(self.redis, self.project_id)
         except RedisError:
             return None
-        return None if (info.connections or 0) > 1 else info.extra_params
+        return info.extra_params if info.connections == 1 else None
 
     def _asked(self) -> str | dict[str, Any] | None:
         """Of the connection that holds. Label Studio writes each one that it lists back as it has read it:

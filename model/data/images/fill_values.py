@@ -2,6 +2,7 @@
 alike."""
 
 import numpy as np
+import numpy.typing as npt
 
 from model.arrays import Array
 from model.data.images.pixels import clipped_share
@@ -13,6 +14,11 @@ highest have to lie. A camera counts nothing below zero; a saturated pixel may l
 its blurred edge lies between."""
 BEYOND_CAMERAS = 1e6
 """As far, even a single pixel is none of a camera's: a smaller image would mix it into its neighbours."""
+FULL_SCALES = (1, 255, 1023, 4095, 16383)
+"""What a saturated or stuck pixel counts, as a fraction or in the bits of a camera: no mark, however dim the
+others are; 65535 is often one."""
+LEAST_GRAYS = 16
+"""Different values between the two, below which the image is a drawing in few grays."""
 SAMPLE = 1 << 22
 """Values from which the range of the others is taken, 4 million of a larger image."""
 
@@ -26,9 +32,13 @@ def refuse_fill(array: Array, name: str) -> None:
     if array.dtype.kind not in "if":
         return
     low, high = array.min(), array.max()
-    first, last = _usual_range(array, low, high)
-    if not last > first:
+    inner = _between(array, low, high)
+    if np.unique(inner).size < LEAST_GRAYS:
         return
+    share = clipped_share(array.shape[:2])
+    first, last = (float(value) for value in np.quantile(inner, [share, 1 - share]))
+    if not last > first:
+        first, last = float(inner.min()), float(inner.max())
     above = array.min(where=array != low, initial=high)
     below = array.max(where=array != high, initial=low)
     for value, nearest, enough in (
@@ -37,22 +47,17 @@ def refuse_fill(array: Array, name: str) -> None:
     ):
         far = abs(float(value) - float(nearest)) / (last - first)
         count = int((array == value).sum())
-        many = count > clipped_share(array.shape[:2]) * array.size
+        many = count > share * array.size
         marks = far > BEYOND_CAMERAS or (many and far > enough)
-        if marks and value and float(value).is_integer():
+        if marks and value and value not in FULL_SCALES and float(value).is_integer():
             raise ImageError(
-                f"{name}: {count} values are {value:g}, far from the others ({first:g} to {last:g}), as"
-                " software marks pixels without data; expected intensities alone. Replace them by one of the"
-                " others, or cut them off, and save the image again."
+                f"{name}: found the value {value:g} {count} times, far from the others ({first:g} to"
+                f" {last:g}), as software marks pixels without data; expected intensities alone. Replace them"
+                " by one of the others, or cut them off, and save the image again."
             )
 
 
-def _usual_range(array: Array, low: float, high: float) -> tuple[float, float]:
-    """Where the values between the lowest and the highest lie, but for outliers; (0, 0) if there are none."""
+def _between(array: Array, low: float, high: float) -> npt.NDArray[np.float64]:
+    """The values between the lowest and the highest, of a large image some of its rows."""
     rows = array[:: max(1, array.size // SAMPLE)]
-    inner = rows[(rows > low) & (rows < high)].astype(np.float64)
-    if not inner.size:
-        return 0.0, 0.0
-    share = clipped_share(array.shape[:2])
-    first, last = (float(value) for value in np.quantile(inner, [share, 1 - share]))
-    return (first, last) if last > first else (float(inner.min()), float(inner.max()))
+    return rows[(rows > low) & (rows < high)].astype(np.float64)

@@ -211,12 +211,16 @@ def _assumed(series: tifffile.TiffPageSeries, array: Array, photometric: int) ->
 
 
 def _palette(array: Array, photometric: int, page: tifffile.TiffPage) -> Array | None:
-    """The colours of a palette image, uint8 (n, 3); None of any other."""
+    """The colours of a palette image, uint8 (n, 3); None of any other, and of one that only shows its numbers
+    as gray, or inverted, as ImageJ shows its masks."""
     if photometric != _PALETTE or page.colormap is None or array.ndim != 2 or array.dtype.kind != "u":
         return None
     colours = np.asarray(page.colormap).T
     # 16 bits by the standard, but some programs write 8
-    return (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
+    colours = (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
+    ramp = np.arange(len(colours))[:, None]
+    is_gray = any((colours == each).all() for each in (ramp, ramp[::-1]))
+    return None if is_gray and len(colours) > 2 else colours
 
 
 def _displayed(array: Array, photometric: int, page: tifffile.TiffPage, name: str) -> Array:

@@ -23,7 +23,7 @@ PIXELS_A_NUMBER = 4
 SCATTERED = 0.5
 """Share of numbers of one piece below which many numbers are a photograph; of numbered objects nearly all
 are."""
-SAMPLE = 32
+SAMPLE = 16
 """Numbers of which it is found out whether they are of one piece, where there are too many for classes."""
 MOST_NUMBERS = 20_000
 """Different numbers in a mask beyond which it is noise, and not looked at any further."""

@@ -24,7 +24,7 @@ def find_no_masks(
     so that the others are not read by what it holds."""
     negative = {
         name: MaskError(
-            f"mask {name}: found the number {content.numbers[0]}, which other masks have not, expected 0 and"
+            f"mask {name}: found the number {content.numbers[0]}, which not all masks have, expected 0 and"
             " above; give the background, and lines between objects, the number 0."
         )
         for name, content in contents.items()

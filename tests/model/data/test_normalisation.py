@@ -134,8 +134,20 @@ def test_a_value_that_marks_pixels_without_data_is_refused(
     array = noise(40, 50).astype(dtype)
     array.ravel()[:pixels] = value
     tifffile.imwrite(tmp_path / "a.tif", array)
-    with pytest.raises(ImageError, match=rf"a\.tif: {pixels} values are .*pixels without data.*Replace them"):
+    with pytest.raises(
+        ImageError, match=rf"a\.tif: found the value .* {pixels} times.*pixels without data.*Replace them"
+    ):
         read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(("value", "pixels"), [(255, 40), (4095, 60), (1, 1)])
+def test_a_saturated_or_stuck_pixel_is_no_mark(tmp_path: Path, value: int, pixels: int) -> None:
+    """However dim the others are: nearly nothing, or the few grays of a drawing."""
+    grays = {255: noise(40, 50) % 3, 4095: noise(40, 50) % 20 + 90, 1: noise(40, 50) / 1e9}[value]
+    array = grays.astype(np.float32)
+    array.ravel()[:pixels] = value
+    tifffile.imwrite(tmp_path / "a.tif", array)
+    assert read_raw(tmp_path / "a.tif").max() == value
 
 
 def test_both_ends_may_mark_pixels_without_data(tmp_path: Path) -> None:

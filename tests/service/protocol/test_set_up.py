@@ -49,6 +49,7 @@ def test_other_extra_params_hold_at_once_and_label_studio_is_not_asked_for_them(
     context = open_context(2, web.settings.model_copy(update={"label_studio_api_key": SecretStr("none")}))
     web.post("/setup", {**SETUP, "extra_params": '{"budget": 7}'})
     assert (state(redis, Work.CONFIGURE).wanted, state(redis, Work.SYNC).wanted) == (0, 1)
+    ProjectInfo(connections=1).save(redis, 2)
     assert context.project_settings().budget == 7  # this Label Studio is away
     for none in (None, "", " "):  # the page sends an empty field as text
         web.post("/setup", {**SETUP, "extra_params": '{"budget": 7}'})
