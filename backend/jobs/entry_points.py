@@ -246,7 +246,8 @@ def configure(context: Context, job_id: str) -> JobResult:
         pending_work.finish(context.redis, context.project_id, Work.CONFIGURE, begun)
         return {"reason": "the project has been disconnected meanwhile"}
     own = own_service(context.settings, name_instance(context.redis))
-    ProjectInfo(connections=len(own.of_these(backends))).save(context.redis, context.project_id)
+    connections = len(own.of_these(backends) or backends)
+    ProjectInfo(connections=connections).save(context.redis, context.project_id)
     findings = connection.configure(context.settings, context.client, context.project_id, own)
     pending_work.register(context.redis, context.project_id)
     notes: dict[str, list[str]] = {}

@@ -28,7 +28,7 @@ class ProjectInfo:
     labelled: int | None = None  # how many of them
     hostname: str | None = None  # Label Studio's address, as it tells
     extra_params: str | None = None  # of the connection, JSON
-    connections: int | None = None  # of the project that lead to this service
+    connections: int | None = None  # of the project that may lead to this service
     setup: str | None = None  # of configuration and extra params, to see whether they change
     version: str | None = None  # in use; empty where there is none
     held_out_dice: float | None = None  # of that version
