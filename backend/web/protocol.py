@@ -78,10 +78,12 @@ def setup() -> Response:
             f"{PREFIX}:{project_id}:configured", int(time.time()), nx=True, ex=SECONDS_BETWEEN_CONFIGURING
         )
         before, _, first = pipe.execute()
-    setup_before = ProjectInfo.from_redis(before).setup or ""
-    if new or first or not setup_before.startswith(f"{config!r} "):
+    earlier = ProjectInfo.from_redis(before).setup or ""
+    if new or first or not earlier.startswith(f"{config!r} "):
         pending_work.request(redis, project_id, Work.CONFIGURE)
-    elif setup_before != fingerprint:  # who corrects the extra params soon would lose that to a job's writing
+    elif earlier != fingerprint:
+        # Other extra params alone: a job that configures has Label Studio write the connection back as it has
+        # read it, over what somebody corrects in the next seconds.
         pending_work.request(redis, project_id, Work.SYNC)
     return jsonify({"model_version": context.version})
 
