@@ -85,7 +85,7 @@ def recompute(
     ] = None,
     wait: Wait = False,
 ) -> None:
-    """Compute the order of a project's images anew, after a training if labels came since the last one.
+    """Compute a new order of a project's images, after a training if labels came since the last one.
 
     Example: python -m backend recompute --project 3 --wait
 

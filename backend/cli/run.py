@@ -74,7 +74,7 @@ def worker() -> None:
 
 
 def scheduler() -> None:
-    """Run the scheduler alone: it gathers events, has projects looked at, and starts the nightly rounds.
+    """Run the scheduler alone: it gathers events, syncs the projects, and starts the nightly rounds.
     SIGTERM ends it.
 
     Example: REDIS_URL=redis://... python -m backend scheduler

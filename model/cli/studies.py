@@ -174,7 +174,10 @@ def converge_command(
     invert_masks: InvertMasks = None,
 ) -> None:
     """Find out how many training steps your images need, before an experiment:
-    too few make all strategies look alike."""
+    too few make all strategies look alike.
+
+    Example: python -m model converge --data data --split data/split.json --sizes 3,8 --out runs/mine
+    """
     with handle_errors(), ProgressBar(console) as bar:
         task = bar.add_task("Trainings", total=None)
         told = mask_options(mask_numbers, invert_masks)
@@ -215,7 +218,10 @@ def transfer_command(
     seed: Seed = 0,
 ) -> None:
     """Check on your own labelled images whether the similarity d, made from pseudo-labels, ranks pairs as
-    true masks would."""
+    true masks would.
+
+    Example: python -m model transfer --data data --split data/split.json --budget 3 --out runs/mine
+    """
     with handle_errors(), ProgressBar(console) as bar:
         told = mask_options(mask_numbers, invert_masks)
         task = bar.add_task("Networks on single images", total=None)

@@ -68,8 +68,8 @@ class Recipe:
     )  # the paper of the U-Net: 64
     encoder_rate: float = option(
         1.0,
-        "The encoder's share of the learning rate. 0: it stays as it is; below 1 its batch normalisation"
-        " does.",
+        "The encoder's share of the learning rate. 0: it stays as it is. Below 1: it learns more slowly, and"
+        " its batch normalisation stays as it is.",
         least=0,
         most=1,
     )

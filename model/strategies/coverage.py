@@ -13,7 +13,7 @@ from model.strategies.task_dependent import TaskDependent
 
 @dataclass(frozen=True)
 class Coverage(TaskDependent):
-    """The options of `task_dependent` with which three of its weak points are mended.
+    """The options of `task_dependent` with which three of its weak points are fixed.
 
     A network trained on all of Z is as good on an image as the best teacher in Z, not as the mean of them;
     one odd image does not decide, as the mean over all images counts;
@@ -24,7 +24,7 @@ class Coverage(TaskDependent):
     name: ClassVar[str] = "coverage"
     asks_for: ClassVar[str] = (
         "the images that teach most of the others, among images that look alike: the paper's comparison with"
-        " three of its weak points mended"
+        " three of its weak points fixed"
     )
     paper: ClassVar[Mapping[str, Any]] = MappingProxyType({})  # it has defaults of its own everywhere
     true_masks: bool = True

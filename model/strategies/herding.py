@@ -54,8 +54,9 @@ class Herding(Strategy):
     needs_labels: ClassVar[bool] = False
     uncertainty: str = option(
         NONE,
-        "What images count by that a label is to speak for: `none`, all alike; or `reverse_accuracy`, more"
-        " where a network that learns from the model's mask fails on the labelled images.",
+        "How much an image counts among those that a label stands for: `none`, all the same; or"
+        " `reverse_accuracy`, more where the model's mask seems wrong, as a network that learns from it fails"
+        " on the labelled images.",
         choices=(NONE, REVERSE_ACCURACY),
     )
 

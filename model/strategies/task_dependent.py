@@ -95,9 +95,9 @@ class TaskDependent(Strategy):
     )
     objective: str = option(
         Objective.MIN_MEAN.value,
-        "What a batch raises: `min_mean`, the worst image's dice, expected as the mean of what the labelled"
-        " images teach about it (the paper); or, expected as what the best of them teaches, `mean_max`, the"
-        " mean over all images, and `worst_fifth_max`, that over the worst fifth.",
+        "What the choice of a batch raises. `min_mean`, as in the paper: the dice of the worst image, where"
+        " the mean of what the labelled images teach is expected. `mean_max`: the mean over all images, where"
+        " for each only its best labelled teacher counts. `worst_fifth_max`: the same over the worst fifth.",
         choices=tuple(each.value for each in Objective),
     )
     mutual: bool = option(
