@@ -161,6 +161,10 @@ class Settings(BaseSettings):
             return None
         if not is_web_address(value):
             raise ValueError(f"found {value!r}, expected an address such as http://label-studio:8080")
+        if "@" in urlsplit(value).netloc:
+            raise ValueError(
+                "found a user or a password in the address, which stands on pages and in messages"
+            )
         return value.rstrip("/")
 
     @field_validator("recipe", mode="before")

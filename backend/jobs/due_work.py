@@ -82,14 +82,16 @@ def nightly() -> None:
                 elif reason := describe_changes(project_id):
                     enqueue.enqueue_round(project_id, f"nightly: {reason}")
                 else:
-                    log.info("nothing has changed since the last round")
+                    log.info("no nightly round: nothing has changed, or a batch that was asked for holds")
             except (BackendError, RedisError) as error:
                 log.error("no nightly round: %s", error)
 
 
 def describe_changes(project_id: int) -> str:
-    """What is new since the last round; empty if it would tell the same again."""
+    """What is new since the last round; empty if it would tell the same again, or if a batch that a person
+    asked for is not labelled yet."""
     # Imported here: a tick is a new process each minute, and needs no torch.
+    from backend.labelstudio.skips import read_skips
     from backend.project.context import open_context
     from backend.store.round_record import round_in_force
     from backend.store.versions import NO_VERSION
@@ -98,11 +100,15 @@ def describe_changes(project_id: int) -> str:
     record = round_in_force(context.storage, context.project_id)
     if record is None:
         return "there is no order yet"
+    open_tasks = set(context.client.task_ids(context.project_id, "unlabelled"))
+    if batch := record.asked_of(open_tasks):
+        project = context.client.project(context.project_id)
+        if batch - read_skips(context.client, project).done:
+            return ""
     if pending_work.pending(context.redis, context.project_id, Work.TRAINING).outstanding:
         return "new labels"
     if (context.versions.current() or NO_VERSION) != record.version:
         return "a new model"
-    open_tasks = set(context.client.task_ids(context.project_id, "unlabelled"))
     if open_tasks - set(record.order):
         return "new tasks"
     if set(record.order) - open_tasks:  # also where the version that they brought was not good enough

@@ -45,11 +45,15 @@ LONGEST_TRAINING = 24 * 3600.0
 @job("training")
 def train(context: Context, job_id: str, reason: str, only_new: bool = False) -> JobResult:
     """Train on all labels and publish the version;
-    with `only_new` only if there are labels that no training has seen."""
+    with `only_new` only if there are labels that no training has seen, or somebody asked for it meanwhile."""
     log.info("training: %s", reason)
 
     def needed() -> bool:
-        return not only_new or labels_came(context)
+        return (
+            not only_new
+            or enqueue.is_asked_for(context.redis, context.project_id, job_id)
+            or labels_came(context)
+        )
 
     result = fenced_training(context, job_id, wait=TAKE_OVER_SECONDS, needed=needed)
     # The masks may be those of another version, the batch be finished, or the first round be due.
@@ -172,10 +176,19 @@ def run_unit(context: Context, job_id: str, round_name: str, unit: str) -> JobRe
 @job("round")
 def finish_round(context: Context, job_id: str, round_name: str) -> JobResult:
     """Order all tasks and put the order in force."""
-    with hold_fence(context, "round", job_id, project_jobs.FINISH, round_name) as progress:
+    # A live turn may hold the fence for minutes. All networks are trained by now: it is worth the wait.
+    holds = hold_fence(
+        context,
+        "round",
+        job_id,
+        project_jobs.FINISH,
+        round_name,
+        wait=LONGEST_TRAINING,
+        checks=(rounds.wanted(context, round_name),),
+    )
+    with holds as progress:
         if progress is None:
             return OTHER_ALIVE.copy()
-        progress.checks.append(rounds.wanted(context, round_name))
         record = wait_for_answer(context, progress, lambda: finish.end_round(context, progress, round_name))
     context.note_error(project_jobs.ROLLBACK, job_id, "")  # of earlier days
     pending_work.request(context.redis, context.project_id, Work.LIVE)  # labels may have come meanwhile
@@ -188,7 +201,7 @@ def roll_back(context: Context, job_id: str, version: str, reason: str = "", who
     """Put another version in use and its masks on show, in the order in force."""
     request = rollback.Request(version, reason, who)
     if rollback.nothing_to_do(context, request, job_id):
-        return rollback.in_use_already(version)
+        return rollback.nothing_done(context, version)
     log.info("rollback to %s: %s", version, reason)
     # Rounds that run stop at this, and begin anew afterwards: what is wanted of them stays wanted.
     context.redis.set(context.keys.wanted_round, f"rollback to {version}")

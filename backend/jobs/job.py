@@ -104,12 +104,21 @@ def job(
 
 @contextmanager
 def hold_fence(
-    context: Context, what: str, job_id: str, kind: str, round_name: str = "", wait: float = TAKE_OVER_SECONDS
+    context: Context,
+    what: str,
+    job_id: str,
+    kind: str,
+    round_name: str = "",
+    wait: float = TAKE_OVER_SECONDS,
+    checks: tuple[Callable[[], None], ...] = (),
 ) -> Iterator[Progress | None]:
     """The progress of a job that holds a fence;
-    None when another run that is alive still holds it after `wait` seconds."""
+    None when another run that is alive still holds it after `wait` seconds.
+
+    `checks` may raise what stops the job, also while it waits.
+    """
     fence = Fence(context.redis, context.keys.fence(what))
-    progress = Progress(context.redis, context.project_id, job_id, kind, round_name=round_name)
+    progress = Progress(context.redis, context.project_id, job_id, kind, checks=checks, round_name=round_name)
     try:
         until = time.monotonic() + wait
         while not fence.take(wait=2.0):

@@ -125,9 +125,8 @@ def _due(context: Context, setup: Setup, learnt: VersionRecord, record: RoundRec
     left = listed.open
     if record is None:
         return _Due(features.are_there(context, setup, left.values()), masks=False, listed=listed)
-    batch = left.keys() & set(record.batch) if record.requested else set()
-    if batch and batch - read_skips(context.client, setup.project).done:
-        return _Due(order=False, masks=masks)  # what a person asked for holds for its batch
+    if (batch := record.asked_of(left)) and batch - read_skips(context.client, setup.project).done:
+        return _Due(order=False, masks=masks)
     chosen = (setup.options.strategy, setup.options.budget)
     order = (
         record.learnt != learnt.name

@@ -57,12 +57,18 @@ def keep(
 def put_in_use(context: Context, record: VersionRecord, *, check: Callable[[], None]) -> None:
     """Put a saved version in use if it is to be; safe to repeat, also after it was rolled back.
 
+    Whether it is to be was decided when it was saved, and is decided again where a person has chosen another
+    one since the training began.
+
     Where the other kind of learner turns out better on the same images, its newest version is put in use.
     The holder of `deciding` calls it. `check` may raise.
     """
-    versions = context.versions
+    versions, use = context.versions, context.versions.uses.current()
+    if use is not None and use.by == ROLLBACK and use.time > record.created:
+        measured = bool(record.folds) or len(record.tasks) < 2  # of one label nothing can be held out
+        published, reason = decide(record, versions, measured=measured)
+        record = dataclasses.replace(record, published=record.published and published, reason=reason)
     if record.published and record.name not in {use.version for use in versions.uses.all()}:
-        use = versions.uses.current()
         versions.make_current(record.name, by=TRAINING, reason=record.reason, confirm=check)
         if use is not None and use.by != ROLLBACK and (rival := find_better(record, versions)):
             reason = f"better than the {record.kind.noun} {record.name} on the same images"

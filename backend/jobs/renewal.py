@@ -80,9 +80,11 @@ def renew_masks(
     to_draw = priorities.masks_wanted(tasks)[:most]
     setup = context.setup()
     config, unmasked = setup.config, setup.unmasked
-    regions = draw(context, version, config, to_draw, progress, seconds=seconds)
-    unreadable = [int(task) for task in record.unreadable]
-    note_drawn(context, name, to_draw if most is None else [*regions, *unreadable])
+    drawn = draw(context, version, config, to_draw, progress, seconds=seconds)
+    regions = drawn or {}
+    if drawn is not None:
+        unreadable = [int(task) for task in record.unreadable]
+        note_drawn(context, name, to_draw if most is None else [*regions, *unreadable])
     reasons = {task: place.reason for task, place in record.queries.items()}
     prepare(context, name, version, config, tasks, regions, progress, unmasked=unmasked, reasons=reasons)
     regions = unmasked.hide(regions)
@@ -149,7 +151,7 @@ def renew_next(
     they are; the syncs draw the others. The holder of the project's round fence calls it."""
     started, setup = time.monotonic(), context.setup()
     config, unmasked = setup.config, setup.unmasked
-    regions = draw(context, version, config, list(order[:most]), progress, seconds=seconds)
+    regions = draw(context, version, config, list(order[:most]), progress, seconds=seconds) or {}
     note_drawn(context, name, [*regions, *map(int, record.unreadable)])
     reasons = {task: place.reason for task, place in record.queries.items()}
     prepare(context, name, version, config, order, regions, progress, unmasked=unmasked, reasons=reasons)

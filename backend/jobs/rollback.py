@@ -21,7 +21,7 @@ from backend.project import skipped_tasks
 from backend.project.context import Context
 from backend.queue.job_result import JobResult
 from backend.queue.progress import Progress
-from backend.store.round_record import number_of, round_in_force, round_names
+from backend.store.round_record import RoundRecord, number_of, round_in_force, round_names
 from backend.store.shown_masks import DrawnMasks
 from backend.store.version_history import HOLDS, ROLLBACK, describe_change
 from backend.store.versions import now
@@ -50,11 +50,11 @@ def roll_back(context: Context, progress: Progress, request: Request, *, job_id:
     cancelled; then nothing has changed.
     """
     if nothing_to_do(context, request, job_id):
-        return in_use_already(request.version)
+        return nothing_done(context, request.version)
     name = _begun(context, job_id)
     context.versions.load(request.version)  # a damaged one must not be noticed half-way
     record = round_in_force(context.storage, context.project_id)
-    if name is None:
+    if name is None or _is_newer(record, name):
         name = next_round(context, request.version)
         intent = {
             "job": job_id,
@@ -126,15 +126,21 @@ def nothing_to_do(context: Context, request: Request, job_id: str) -> bool:
         use.by == ROLLBACK and use.version == request.version and use.time >= begun
         for use in context.versions.uses.all()
     )
-    record = round_in_force(context.storage, context.project_id)
-    return (mine and current != request.version) or (
-        record is not None and number_of(record.round) > number_of(name)
-    )
+    if mine and current != request.version:
+        return True
+    return current == request.version and _is_newer(round_in_force(context.storage, context.project_id), name)
 
 
-def in_use_already(version: str) -> JobResult:
+def _is_newer(record: RoundRecord | None, name: str) -> bool:
+    return record is not None and number_of(record.round) > number_of(name)
+
+
+def nothing_done(context: Context, version: str) -> JobResult:
     """What `roll_back` returns where there is nothing to do."""
+    current = context.versions.current()
     text = f"{version} is in use already; nothing was changed"
+    if current != version:
+        text = f"{current} was put in use after {version}, and stays; nothing more was changed"
     return {"version": version, "before": version, "round": "", "tasks": 0, "masks": 0, "reason": text}
 
 

@@ -75,7 +75,7 @@ def _reconcile(context: Context, setup: Setup, progress: Progress) -> None:
     if not busy:
         tell_round(context, record)
         _take_up_returned(context, setup, record)
-    refit_masks(context, setup.config, record)
+    refit_masks(context, setup.config, record, progress)
     clear_superseded(context, progress, setup.project.model_version)
     state = _state(context, setup, record, labelled)
     if _unchanged(context, state):

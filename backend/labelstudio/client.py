@@ -28,6 +28,8 @@ LABELLED_A_PAGE = 50
 """Labelled tasks come with the regions of their annotations, 10 to 350 kB each."""
 IDS_A_PAGE = 2000
 """Tasks of which little more than the id is asked for."""
+READS = 3
+"""How often all tasks are read at most, where some changed from unlabelled to labelled meanwhile."""
 
 ID, CHANGED, SCORE = ("id",), ("id", "updated_at"), ("id", "predictions_score")
 """Columns of a task, where little more than its id is asked for."""
@@ -164,20 +166,25 @@ class LabelStudio(Connections, Predictions):
         "labelled": with an annotation that is not cancelled. "unlabelled":
         the others that Label Studio would still serve;
         a skipped task is one of them, unless the project says that skipped tasks are done.
-        Tasks that come or go meanwhile shift nothing.
+        Tasks that come or go meanwhile shift nothing; of "all", those that were labelled meanwhile may follow
+        at the end.
         """
-        labelled = self.pages(project_id, LABELLED, min(page_size, LABELLED_A_PAGE), LABELS)
-        unlabelled = self.pages(project_id, UNLABELLED if only == "unlabelled" else UNLABELLED[:1], page_size)
+        page = min(page_size, LABELLED_A_PAGE)
         if only == "labelled":
-            yield from labelled
+            yield from self.pages(project_id, LABELLED, page, LABELS)
         elif only == "unlabelled":
-            yield from unlabelled
+            yield from self.pages(project_id, UNLABELLED, page_size)
         else:
-            previous = None
-            for task in heapq.merge(labelled, unlabelled, key=lambda task: int(task["id"])):
-                if task["id"] != previous:  # one that was labelled while we read is in both
-                    yield task
-                previous = task["id"]
+            seen: set[int] = set()
+            for _ in range(READS):
+                labelled = self.pages(project_id, LABELLED, page, LABELS)
+                unlabelled = self.pages(project_id, UNLABELLED[:1], page_size)
+                for task in heapq.merge(labelled, unlabelled, key=lambda task: int(task["id"])):
+                    if task["id"] not in seen:  # one that was labelled while we read is in both, ...
+                        seen.add(int(task["id"]))
+                        yield task
+                if seen.issuperset(self.task_ids(project_id)):
+                    break  # ... or in neither
 
     def labelled(self, project_id: int, since: str) -> Iterator[Task]:
         """The labelled tasks, as `tasks` gives them, that were changed at `since` or later, a time as Label

@@ -39,6 +39,8 @@ from backend.store.storage import Storage
 
 RETRIES = 2
 """How often a job is run again that failed or whose worker was killed."""
+ASKED_FOR = "training_asked_for"
+"""In the hash of a project's jobs: the training that somebody asked for while it waited by itself."""
 BRIEFLY_KEPT: Mapping[str, int] = {Work.SYNC: 600, Work.CONFIGURE: 600, Work.LIVE: 3600}
 """Seconds for which jobs can be asked about that ended well and come each minute, or with each label;
 a week of them would take 50 MB of Redis for each project."""
@@ -54,6 +56,8 @@ def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bo
     with lock(redis, project_id):
         waiting = find(redis, project_id, Work.TRAINING, WAITING)
         if waiting:
+            if not only_new:
+                redis.hset(Keys(project_id).jobs, ASKED_FOR, waiting.id)
             return waiting.id
         started = find(redis, project_id, Work.TRAINING, ALIVE)
         # At the front:
@@ -68,6 +72,11 @@ def enqueue_training(project_id: int, *, reason: str = "asked for", only_new: bo
             after=[started] if started else [],
             at_front=True,
         )
+
+
+def is_asked_for(redis: Redis, project_id: int, job_id: str) -> bool:
+    """Whether somebody asked for a training that waited by itself: it trains, also where no label is new."""
+    return as_text(redis.hget(Keys(project_id).jobs, ASKED_FOR) or "") == job_id
 
 
 def enqueue_round(

@@ -148,7 +148,9 @@ def cancel(project_id: int) -> list[str]:
                     job.cancel()
         upkeep = (Work.SYNC, Work.CONFIGURE, UNSKIP, EXPORT)
         if due or any(job.meta.get("kind") not in upkeep for job in jobs):
-            pending_work.pause(redis, project_id, CANCELLED.format(time=time.strftime("%H:%M")))
+            pending_work.pause(
+                redis, project_id, CANCELLED.format(time=time.strftime("%H:%M UTC", time.gmtime()))
+            )
     return ids
 
 

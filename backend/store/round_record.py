@@ -4,7 +4,7 @@ One JSON file in the round's folder."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -104,6 +104,11 @@ class RoundRecord:
     def origin(self) -> str:
         """The round that computed the order: another one where only the masks were changed since."""
         return self.order_of or self.round
+
+    def asked_of(self, waited_for: Collection[int]) -> frozenset[int]:
+        """The images of a batch that a person asked for, and that are waited for still:
+        until they are labelled or skipped, no order takes the place of this one by itself."""
+        return frozenset(self.batch).intersection(waited_for) if self.requested else frozenset()
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:

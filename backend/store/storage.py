@@ -81,9 +81,14 @@ class Storage:
         path = self.path(name)
         if self._fs is None or (path.exists() and not fresh):
             return path
-        missing = contextlib.suppress(FileNotFoundError)
-        with self._explained(name), missing, write_atomically(path) as file:
-            self._fs.get_file(f"{self._root}/{name}", file.name)  # in pieces: some are of gigabytes
+        try:
+            missing = contextlib.suppress(FileNotFoundError)
+            with missing, write_atomically(path) as file, self._explained(name, fetched=True):
+                self._fs.get_file(f"{self._root}/{name}", file.name)  # in pieces: some are of gigabytes
+        except OSError as error:
+            raise StorageError(
+                f"{path} cannot be written ({error}); check MODEL_DIR: its disk may be full or read-only."
+            ) from error
         return path
 
     def get_folder(self, name: str) -> Path:
@@ -260,10 +265,12 @@ class Storage:
     def __str__(self) -> str:
         return masked_url(self._url) if self._fs is not None and self._url else str(self.folder)
 
-    def _explained(self, name: str) -> _Explained:
-        return _Explained(f"{self}: {name}")
+    def _explained(self, name: str, *, fetched: bool = False) -> _Explained:
+        return _Explained(f"{self}: {name}", fetched)
 
 
+_OF_THIS_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""Of a disk that is written to: while something is fetched, that is this machine's."""
 _NOT_OF_STORAGE = (BackendError, BaseTimeoutException, StopRequested)
 """Errors of others that come in the midst of its work: a job's end, a signal."""
 _AWAY = {"ConnectionError", "TimeoutError", "HTTPClientError", "ClientConnectionError"}
@@ -277,15 +284,20 @@ _AWAY_NUMBERS = {
 
 
 class _Explained:
-    """Turns what the many file systems raise into StorageError."""
+    """Turns what the many file systems raise into StorageError;
+    of a file that is `fetched`, not that it is missing, nor that this machine's disk is full."""
 
-    def __init__(self, what: str) -> None:
-        self.what = what
+    def __init__(self, what: str, fetched: bool) -> None:
+        self.what, self.fetched = what, fetched
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if self.fetched and isinstance(error, OSError) and error.errno in _OF_THIS_MACHINE:
+            return
+        if self.fetched and isinstance(error, FileNotFoundError):
+            return
         if isinstance(error, Exception) and not isinstance(error, _NOT_OF_STORAGE):
             raise (StorageAwayError if _may_pass(error) else StorageError)(
                 f"Shared storage {self.what} failed ({type(error).__name__}: {error}); check that it runs,"

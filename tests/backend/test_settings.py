@@ -35,6 +35,15 @@ def test_names_are_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.own_url == "http://127.0.0.1:9191"
 
 
+@pytest.mark.parametrize("name", ["LABEL_STUDIO_URL", "LABEL_STUDIO_PUBLIC_URL", "BACKEND_URL", "PUBLIC_URL"])
+def test_no_address_holds_a_password(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """It would stand on pages and in messages; nor does the error tell it."""
+    monkeypatch.setenv(name, "http://lab:hunter2@127.0.0.1:8080")
+    with pytest.raises(SettingsError, match=name) as caught:
+        read_settings()
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("given", ["", "  ", "\n"])
 def test_a_blank_variable_is_as_if_unset(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     """Whichever: files of settings keep lines that nobody has filled in. Of JSON, `null` means the same."""

@@ -36,7 +36,8 @@ def place_new(context: Context, setup: Setup, record: RoundRecord, progress: Pro
         return 0
     batch = len(set(record.batch) & set(record.order))
     batch_ends = priorities.score_of(batch, record.tasks) if batch else 0.0
-    with_mask = draw(context, _version(context, record), setup.config, new[:MASKS_A_SYNC], progress)
+    drawn = draw(context, _version(context, record), setup.config, new[:MASKS_A_SYNC], progress)
+    with_mask = drawn or {}
     version, hidden = _version(context, record), setup.unmasked.among(new)
     DrawnMasks(context.storage, context.folder).keep(record.round, version, with_mask, hidden)
     with_mask = setup.unmasked.hide(with_mask)
@@ -45,7 +46,8 @@ def place_new(context: Context, setup: Setup, record: RoundRecord, progress: Pro
         place = float(np.random.default_rng([record.seed, task]).uniform(batch_ends, 1.0))
         entries.append(Priority(task, min(max(place, 1e-6), 1 - 1e-6), with_mask.get(task)))
     report = priorities.add_provisional(context.client, context.project_id, entries)
-    note_drawn(context, record.round, new[:MASKS_A_SYNC])
+    if drawn is not None:
+        note_drawn(context, record.round, new[:MASKS_A_SYNC])
     log.info("%d new tasks have a provisional place, %d of them a mask", report.written, report.masks)
     return len(new)
 
@@ -62,6 +64,8 @@ def add_masks(context: Context, setup: Setup, record: RoundRecord, progress: Pro
         return 0
     now = unmasked[:MASKS_A_SYNC]
     regions = draw(context, version, setup.config, now, progress)
+    if regions is None:  # the next sync tries again
+        return len(unmasked)
     hidden = setup.unmasked.among(now)
     DrawnMasks(context.storage, context.folder).keep(record.round, version, regions, hidden)
     shown = explain(setup.unmasked.hide(regions), record, context.task_names)

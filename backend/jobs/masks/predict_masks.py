@@ -35,22 +35,25 @@ def draw(
     *,
     tasks: Mapping[int, Task] | None = None,
     seconds: float | None = None,
-) -> dict[int, list[Region]]:
+) -> dict[int, list[Region]] | None:
     """The masks of a version on some tasks, by task id;
     tasks that are gone or cannot be read are left out, with a log line.
+    None where nothing could be tried, as there is no version or it cannot be read for now.
 
     `tasks` are those at hand, by id; others are asked of Label Studio.
     After so many `seconds`, and AT_LEAST masks, the others are left out too: somebody waits for these.
     """
-    if version == NO_VERSION or not task_ids:
+    if not task_ids:
         return {}
+    if version == NO_VERSION:
+        return None
     try:
         annotator = PreAnnotator(
             context.versions.load(version), context.versions.record(version).labels, config
         )
     except VersionError as error:
         log.error("no masks drawn: %s", error)
-        return {}
+        return None
     if not config.has_any(annotator.labels):  # nothing that it finds has a name any more
         return {task: [] for task in task_ids}
     known = {task: tasks[task] for task in task_ids if task in tasks} if tasks else {}

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
+from backend import stopping
 from backend.errors import RegionError
 from backend.jobs.masks.predict_masks import note_drawn
 from backend.labelstudio.client import ID, IDS_A_PAGE, UNLABELLED
@@ -14,6 +15,7 @@ from backend.labelstudio.http.answers import Filter, Region
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import fits, from_mask, to_mask
 from backend.project.context import Context
+from backend.queue.progress import Progress
 from backend.queue.project_info import ProjectInfo
 from backend.store.round_record import RoundRecord
 from backend.store.shown_masks import DrawnMasks
@@ -36,7 +38,7 @@ def drawn_for(config: LabelConfig) -> str:
     )
 
 
-def refit_masks(context: Context, config: LabelConfig, record: RoundRecord) -> int:
+def refit_masks(context: Context, config: LabelConfig, record: RoundRecord, progress: Progress) -> int:
     """Have the masks of the order in force fit the configuration as it is now; returns how many were changed.
 
     In place, because a page that is open names its prediction, and the places stay.
@@ -54,12 +56,12 @@ def refit_masks(context: Context, config: LabelConfig, record: RoundRecord) -> i
         if same_round
         else (record.drawn_for if record.drawn_for is not None else drawn_for(config))
     )
-    changed = 0 if known == drawn_for(config) else _refit(context, config, record)
+    changed = 0 if known == drawn_for(config) else _refit(context, config, record, progress)
     ProjectInfo(masks_fit=now).save(context.redis, context.project_id)
     return changed
 
 
-def _refit(context: Context, config: LabelConfig, record: RoundRecord) -> int:
+def _refit(context: Context, config: LabelConfig, record: RoundRecord, progress: Progress) -> int:
     round_name, served = record.round, record.served_as
     changed: dict[int, list[Region]] = {}
     showing: list[int] = []
@@ -82,8 +84,10 @@ def _refit(context: Context, config: LabelConfig, record: RoundRecord) -> int:
         },
     ]
     tasks = [int(task["id"]) for task in context.client.pages(context.project_id, masked, IDS_A_PAGE, ID)]
-    with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(change, tasks))
+    with closing(stopping.in_threads(change, tasks, WORKERS, wait=True)) as fitted:
+        for done, _ in enumerate(fitted, start=1):
+            progress("Fitting the masks to the changed labels", done, len(tasks))
+            progress.check()
     context.redis.delete(
         context.keys.drawn(round_name)
     )  # what shows nothing under the other labels may show something now

@@ -28,7 +28,7 @@ from backend.queue.project_info import ProjectInfo, count_round
 from backend.store.round_record import Place, RoundRecord, put_in_force, round_in_force, round_names
 from backend.store.shown_masks import FOLDER as MASKS_FOLDER
 from backend.store.shown_masks import DrawnMasks
-from backend.store.versions import NO_VERSION, now
+from backend.store.versions import now
 from model.errors import ModelError
 from model.reason import Kind, Measure, Reason, describe_bound
 from model.similarity.round import Round
@@ -220,8 +220,9 @@ def _drafted(
     config, unmasked = setup.config, setup.unmasked
     seconds = LIVE_SECONDS if live else None
     tasks = {int(task["id"]): task for task in snapshot.tasks}
-    regions = draw(context, snapshot.version, config, to_draw, progress, tasks=tasks, seconds=seconds)
-    if snapshot.version != NO_VERSION:
+    drawn = draw(context, snapshot.version, config, to_draw, progress, tasks=tasks, seconds=seconds)
+    regions = drawn or {}
+    if drawn is not None:
         unreadable = [int(task) for task in snapshot.unreadable]
         note_drawn(context, folder.name, [*regions, *unreadable] if live else to_draw)
     prepare(

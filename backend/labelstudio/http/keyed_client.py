@@ -11,7 +11,7 @@ from backend.errors import LabelStudioError
 from backend.labelstudio.http.addresses import Addresses
 from backend.labelstudio.http.key import Key
 from backend.labelstudio.http.probe import is_loopback, require_final
-from backend.labelstudio.http.refusals import is_page, no_json, require_success, unreachable
+from backend.labelstudio.http.refusals import is_of_another, no_json, require_success, unreachable
 from backend.labelstudio.http.retries import is_overloaded, send_patiently
 from backend.proxy import known_authorities, named_proxies
 
@@ -30,14 +30,14 @@ def ask(
 
     def is_busy(answer: httpx.Response) -> bool:
         # 500 is also what Label Studio on SQLite answers while another process writes ("database is locked").
-        failed = answer.status_code == 500 or (answer.is_success and is_page(answer))
+        failed = answer.status_code == 500 or is_of_another(answer)
         return is_overloaded(answer) or (repeatable and failed)
 
     try:
         answer = send_patiently(send, attempts=attempts, repeatable=repeatable, is_busy=is_busy)
     except httpx.TransportError as error:
         raise unreachable(url, error) from error
-    if answer.is_success and is_page(answer):
+    if is_of_another(answer):
         request = answer.request
         what = f"{request.method} {request.url.copy_with(query=None)}"
         raise no_json(what, answer.text[:80], page=True)

@@ -19,6 +19,18 @@ def is_page(answer: httpx.Response) -> bool:
     return answer.headers.get("content-type", "").startswith("text/html")
 
 
+def is_of_another(answer: httpx.Response) -> bool:
+    """Whether another program has answered the API in Label Studio's place, as proxies do while it is started
+    again: with a page, or with a 404 that is not JSON with "detail", as each of Label Studio's own is."""
+    if answer.status_code != 404:
+        return answer.is_success and is_page(answer)
+    try:
+        body = answer.json()
+    except (ValueError, RecursionError):
+        return True
+    return not (isinstance(body, dict) and "detail" in body)
+
+
 def require_success(answer: httpx.Response, url: str, *, personal: bool) -> None:
     """Raise what an answer of the Label Studio at `url` refuses; `personal` is the kind of the key.
 

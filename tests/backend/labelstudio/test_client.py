@@ -170,6 +170,19 @@ def test_more_tasks_than_a_page_has_are_all_read(make_project: MakeProject) -> N
     assert project.tasks == sorted(project.tasks)
 
 
+def test_a_task_that_is_labelled_while_all_are_read_is_read(
+    client: LabelStudio, make_project: MakeProject, annotators: list[Annotator]
+) -> None:
+    """Reading goes on for the hours of an export."""
+    project = make_project(4)
+    found = client.tasks(project.id, page_size=1)
+    first = next(found)
+    number = annotators[0].submit(project.tasks[3])
+    rest = {task["id"]: task for task in found}
+    assert {first["id"], *rest} == set(project.tasks)
+    assert (chosen(rest[project.tasks[3]]) or {}).get("id") == number
+
+
 PAGE = 203
 """A page for people, from a proxy whose server is away."""
 ODD = 206
@@ -191,6 +204,8 @@ class Answers(BaseHTTPRequestHandler):
             content = b"<html><body>Back in a minute"
         if status == ODD:
             content = b"[1, 2]"
+        if status == 404:
+            content = b"404 page not found"
         self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8" if status == PAGE else "application/json")
         if status in (301, 302):
@@ -237,6 +252,23 @@ def test_a_page_of_a_proxy_is_waited_for_like_its_502(busy: LabelStudio) -> None
     with pytest.raises(LabelStudioError) as caught:
         busy.import_predictions(1, [])
     assert caught.value.passing
+
+
+def test_a_proxy_s_404_says_nothing_of_projects_and_predictions(busy: LabelStudio) -> None:
+    """Some answer so while the server behind them is started again. Label Studio's own is JSON."""
+    Answers.statuses = [404, 404, 200]
+    assert busy.server_version() == "9"
+    Answers.statuses = [404]
+    for call in (
+        lambda: busy.project(1),
+        lambda: busy.task(1),
+        lambda: busy.update_prediction(1, result=[]),
+        lambda: busy.import_predictions(1, []),
+    ):
+        with pytest.raises(LabelStudioError) as caught:
+            call()
+        assert caught.value.passing
+        assert not isinstance(caught.value, UnknownProjectError)
 
 
 def test_what_may_have_been_done_is_not_repeated(busy: LabelStudio) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import tracemalloc
 from pathlib import Path
@@ -237,3 +238,21 @@ def test_what_ends_a_program_is_no_error_of_the_storage(
     monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.ls", interrupted)
     with pytest.raises(error):
         storage.names("p")
+
+
+def test_a_full_disk_of_this_machine_is_not_blamed_on_the_shared_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (Storage(tmp_path / machine, f"file://{tmp_path}/shared") for machine in "ab")
+    one.write_json("p/current.json", {})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for where in ("fsspec.implementations.local.LocalFileSystem.get_file", "model.files.tempfile.mkstemp"):
+        with monkeypatch.context() as patched:
+            patched.setattr(where, full)
+            with pytest.raises(StorageError, match="MODEL_DIR") as caught:
+                two.read_json("p/current.json", fresh=True)
+            assert "STORAGE_URL" not in str(caught.value)
+    assert two.read_json("p/current.json", fresh=True) == {}

@@ -62,6 +62,7 @@ def test_a_mask_that_is_drawn_is_shown_also_if_the_first_one_takes_long(
     monkeypatch.setattr(PreAnnotator, "regions", draw)
     progress = Progress(context.redis, lab.project, "job", "live")
     found = predict_masks.draw(context, "v1", context.setup().config, order, progress, seconds=0.0)
+    assert found is not None
     assert sorted(drawn) == sorted(f"task {task}" for task in found)
     assert order[0] in found
     assert predict_masks.AT_LEAST < len(found) < len(order)
