@@ -136,7 +136,15 @@ class ProjectSettings(_WithStrategyOptions):
 
     budget: Budget = Field(5, description="Images asked for in one batch.")
     strategy: Strategy = Field(DEFAULT_STRATEGY, description="How images are chosen.")
-    seed: int = Field(0, ge=0, le=MOST_SEED, description="Same seed, labels and images: same order.")
+    seed: int = Field(
+        0,
+        ge=0,
+        le=MOST_SEED,
+        description=(
+            "Same seed, labels and images: same order. Where a search for the best batch ends by its time"
+            " limit of seconds, a slower machine may find another one, about as good."
+        ),
+    )
     folds: int = Field(
         3, ge=0, le=10, description="Folds of the held-out dice; 0 or 1: none, every version is published."
     )

@@ -61,7 +61,12 @@ InvertMasks = Annotated[
     ),
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
-Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Same seed, same result.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        min=0, max=MOST_SEED, help="Same seed, same result (but where a search ends by its time limit)."
+    ),
+]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from model.data.images.pixels import working_size
 from model.data.masks.coding import Meaning
 from model.data.pool import scan
 from model.errors import OutputError, TooFewLabelsError
+from model.experiment.protocol import OF_PIXELS
 from model.files import check_writable, check_writable_folder
 from model.reason import Kind, Measure, Reason, describe_bound, describe_reason
 from model.similarity.round import Round
@@ -80,6 +81,10 @@ def rank_command(
         recipe()  # errors in options come before anything is read
         options.check_taken(strategy)
         chosen = get_strategy(strategy, **options.of(strategy))
+        if chosen.by_pixels:
+            recipe.check_only(
+                OF_PIXELS, f"means nothing with --strategy {strategy}, which trains no U-Net here"
+            )
         if out.suffix.lower() in EXTENSIONS:
             raise OutputError(f"{out}: found the name of an image, expected that of a table: ranking.csv.")
         check_writable(out)

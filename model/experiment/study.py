@@ -45,7 +45,7 @@ class Study:
                 raise ResultsError(f"{path} cannot be read ({part}: {describe(error)}); {REMEDY}") from error
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise ResultsError(f"{path} cannot be read ({error!r}); {REMEDY}") from error
-            check_agreement(stored, settings, settings.keys(), path)
+            check_agreement(stored, settings, stored.keys() | settings.keys(), path)
 
     def finish(
         self,

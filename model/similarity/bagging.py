@@ -55,7 +55,7 @@ def load_bags(learner: Learner[Any]) -> list[Segmenter]:
 
 
 def _train(learner: Learner[Any], names: Sequence[str]) -> list[Segmenter]:
-    learner.round_.require_labels()
+    learner.require_labels()
     seed, parts = learner.round_.seed, []
     for name in names:
         number = int(name.removeprefix(PREFIX))

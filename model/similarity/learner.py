@@ -45,6 +45,10 @@ class Learner(ABC, Generic[Network]):
         """f_L: trained on all of L, or the one that the round was given.
         Raises TooFewLabelsError where there is nothing to learn from."""
 
+    def require_labels(self) -> None:
+        """Raise TooFewLabelsError where there is nothing to learn from."""
+        self.round_.require_labels()
+
     @property
     @abstractmethod
     def labelled(self) -> tuple[str, ...]:

@@ -19,6 +19,10 @@ class PixelLearner(Learner[PixelModel]):
         """That of the round's pixels."""
         return self.round_.pixel_model
 
+    def require_labels(self) -> None:
+        """Raise TooFewLabelsError where no labelled image can be read."""
+        self.round_.pixels.require_labels()
+
     @property
     def labelled(self) -> tuple[str, ...]:
         """Those whose features can be computed."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import StrategyError
+from model.errors import NothingFoundError, StrategyError
 from model.options import check_options
 from model.reason import Reason
 
@@ -149,3 +149,15 @@ def left_out(round_: Round, seen: Collection[str]) -> tuple[list[str], list[str]
     return missing, [
         f"left out: {round_.failed.get(identity, 'its features cannot be computed')}" for identity in missing
     ]
+
+
+def nothing_found(round_: Round) -> NothingFoundError:
+    """The error of a round in which no unlabelled image shows anything to learn from, or none can be read."""
+    unread = [round_.failed[identity] for identity in round_.unlabelled if identity in round_.failed]
+    if unread and len(unread) == len(round_.unlabelled):
+        return NothingFoundError(f"None of the {len(unread)} unlabelled images can be read: {unread[0]}")
+    return NothingFoundError(
+        "The model finds nothing (specks at most) or only foreground in all of the"
+        f" {len(round_.unlabelled)} unlabelled images, so that none can be compared. Label a few more"
+        " images, chosen at random or by eye, and try again."
+    )

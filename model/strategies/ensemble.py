@@ -17,7 +17,7 @@ from model.reason import Kind, Reason
 from model.similarity.appearance import kernel_of, normalise, standardise
 from model.similarity.bagging import bag_folder, bag_units, load_bags, train_bag
 from model.similarity.likeness import cosine_similarity
-from model.strategies.base import Ranking, Strategy, as_ranking, left_out
+from model.strategies.base import Ranking, Strategy, as_ranking, left_out, nothing_found
 
 if TYPE_CHECKING:
     from model.similarity.round import Round
@@ -82,6 +82,8 @@ class Ensemble(Strategy):
             known = np.isin(round_.ids, round_.learner.labelled)
             covered = every[np.ix_(known, in_pool)].max(axis=0)
         few = min(budget, len(unlabelled))
+        if not few:
+            raise nothing_found(round_)
         batch, exhaustive = self._represent(similarity, sorted(candidates), few, covered)
         # the same images, in the order of what each adds
         batch = greedy_subset(similarity, batch, few, covered)

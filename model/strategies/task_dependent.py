@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from model import selection
 from model.arrays import Mask
-from model.errors import NoNetworkError, NothingFoundError
+from model.errors import NoNetworkError
 from model.options import option
 from model.reason import Kind, Measure, Reason
 from model.selection import Objective
@@ -21,7 +21,7 @@ from model.selection.solver import TIME_LIMIT
 from model.similarity import RowStore, complete, train_row
 from model.similarity.learner import PIXEL, UNET
 from model.similarity.likeness import add_unknown, make_mutual, weigh_by_likeness
-from model.strategies.base import Comparison, Query, Ranking, Strategy
+from model.strategies.base import Comparison, Query, Ranking, Strategy, nothing_found
 
 if TYPE_CHECKING:
     from model.similarity.pixel_similarity import PixelSimilarity
@@ -303,12 +303,3 @@ def _why_last(round_: Round, identity: str, blank: frozenset[str]) -> Reason | s
     if identity in blank:
         return Reason(Kind.EMPTY)
     return f"it could not be compared: {round_.failed.get(identity, 'its features cannot be computed')}"
-
-
-def nothing_found(round_: Round) -> NothingFoundError:
-    """The error of a round in which no unlabelled image shows anything to learn from."""
-    return NothingFoundError(
-        "The model finds nothing (specks at most) or only foreground in all of the"
-        f" {len(round_.unlabelled)} unlabelled images, so that none can be compared. Label a few more"
-        " images, chosen at random or by eye, and try again."
-    )

@@ -7,6 +7,8 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from model.cli import app
+from model.similarity.learner import UNET
+from model.strategies import DEFAULT, orders_by_pixels
 
 METHOD = "task_dependent"
 SIZE = ("--image-size", "64")
@@ -21,9 +23,13 @@ def model(*arguments: str) -> Result:
 def rank(folder: Path, *options: str, size: tuple[str, ...] = SIZE, by: str = METHOD) -> Result:
     """Rank the images of `folder` for two labels, fast, by the paper's method if nothing else is said;
     `by` empty: by the default."""
+    name = options[options.index("--strategy") + 1] if "--strategy" in options else by or DEFAULT
+    by_pixels = orders_by_pixels(name, {"similarity": UNET} if UNET in options else {})
     paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
     strategy = ["--strategy", by] if by and "--strategy" not in options else []
-    return model("rank", *paths, "--budget", "2", *size, *FAST[2:], *strategy, *options)
+    return model(
+        "rank", *paths, "--budget", "2", *size, *FAST[2 : 2 if by_pixels else None], *strategy, *options
+    )
 
 
 def labelled_set(source: Path, folder: Path) -> Path:

@@ -16,7 +16,7 @@ from model.errors import StrategyError
 from model.network.checkpoint import TrainedModel
 from model.strategies import DEFAULT, default_options
 from model.strategies.task_dependent import TaskDependent
-from tests.model.cli.commands import FAST, METHOD, model, rank
+from tests.model.cli.commands import FAST, METHOD, SIZE, model, rank
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,14 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
     assert "--candidates-from-all" in shown
 
 
+def test_options_of_a_u_net_are_refused_where_none_is_trained(folder: Path) -> None:
+    """`--recipe paper` does not make `task_dependent` the paper's: its default compares pixels."""
+    for options in (["--recipe", "paper"], ["--steps", "20"], ["--strategy", DEFAULT, "--width", "8"]):
+        done = rank(folder, *options)
+        assert (done.exit_code, options[-2] in done.stderr) == (2, True), done.stderr
+        assert not (folder / "ranking.csv").exists()
+
+
 def test_the_networks_of_a_ranking_have_a_line_of_their_own(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,7 +111,7 @@ def test_rank_of_three_classes(shared_data: Path, tmp_path: Path) -> None:
         "3",
         "--out",
         f"{tmp_path}/ranking.csv",
-        *FAST,
+        *SIZE,
     )
     assert done.exit_code == 0, done.stderr
     assert len((tmp_path / "ranking.csv").read_text().splitlines()) == 11

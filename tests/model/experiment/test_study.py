@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from model.errors import ResultsError
+from model.errors import ProtocolError, ResultsError
 from model.experiment.convergence import Trainings
 from model.experiment.study import Study
 
@@ -41,3 +41,17 @@ def test_what_is_no_result_of_it_is_refused_and_stays(tmp_path: Path, dices: Any
     ):
         pass
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("other", [{"masks": {"inverted": ["all"]}}, {"classes": 3}])
+def test_results_under_other_masks_or_classes_are_not_taken_over(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    """Whichever of the two says something of them."""
+    path = put(tmp_path, {"3/10/0/0": 0.5})
+    for stored, asked in ((SETTINGS, SETTINGS | other), (SETTINGS | other, SETTINGS)):
+        path.write_text(json.dumps({"settings": stored, "dice": {"3/10/0/0": 0.5}}))
+        before = path.read_bytes()
+        with pytest.raises(ProtocolError), Study.open(path, asked, "dice", Trainings):
+            pass
+        assert path.read_bytes() == before

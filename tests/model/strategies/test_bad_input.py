@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from model.errors import NothingFoundError
+from model.errors import ModelError, NothingFoundError
 from model.network.recipe import Recipe
 from model.similarity.learner import PIXEL
 from model.similarity.round import Round
@@ -24,7 +25,9 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("features")
 
 
-def make_round(names: str, labelled: str, folder: Path, features: Path, *, cut: str = "") -> Round:
+def make_round(
+    names: str, labelled: str, folder: Path, features: Path, *, cut: Collection[str] = ()
+) -> Round:
     """A round of 48 pixels by pixel classifiers. An image's look goes by its letter: "aab" has twins;
     capitals among `labelled` have an empty mask."""
     ids = [f"{place}{letter}" for place, letter in enumerate(names)]
@@ -33,8 +36,8 @@ def make_round(names: str, labelled: str, folder: Path, features: Path, *, cut: 
     for letter in labelled:
         identity = next(each for each in ids if each[-1] == letter.lower() and each not in labels)
         labels[identity] = pairs[identity][1] * np.uint8(letter.islower())
-    images = UnreadableImages({identity: image for identity, (image, _) in pairs.items()}, {cut})
-    digests = {identity: f"{identity[-1]}{identity if identity == cut else ''}" for identity in ids}
+    images = UnreadableImages({identity: image for identity, (image, _) in pairs.items()}, cut)
+    digests = {identity: f"{identity[-1]}{identity if identity in cut else ''}" for identity in ids}
     return Round(
         images,
         labels,
@@ -53,7 +56,7 @@ def test_one_label_twins_an_unreadable_image_and_a_budget_of_all(
     name: str, tmp_path: Path, features: Path
 ) -> None:
     """All images have a place, the unreadable one the last where the strategy looks at images."""
-    round_ = make_round("abcdddef", "a", tmp_path, features, cut="2c")
+    round_ = make_round("abcdddef", "a", tmp_path, features, cut={"2c"})
     ranking = get_strategy(name).rank(round_, 7)
     assert sorted(ranking.order) == list(round_.unlabelled)
     assert ranking.batch == ranking.order
@@ -71,7 +74,7 @@ def test_one_label_twins_an_unreadable_image_and_a_budget_of_all(
 def test_where_nothing_can_be_told_there_is_an_order_or_what_to_do(
     name: str, names: str, labelled: str, cut: str, tmp_path: Path, features: Path
 ) -> None:
-    round_ = make_round(names, labelled, tmp_path, features, cut=cut)
+    round_ = make_round(names, labelled, tmp_path, features, cut={cut})
     try:
         ranking = get_strategy(name).rank(round_, 2)
     except NothingFoundError:
@@ -79,3 +82,17 @@ def test_where_nothing_can_be_told_there_is_an_order_or_what_to_do(
     else:
         assert sorted(ranking.order) == list(round_.unlabelled)
         assert all(query.reason for query in ranking.queries)
+
+
+@pytest.mark.parametrize("name", sorted({*strategy_names()} - {"random"}))
+@pytest.mark.parametrize("which", ["labelled", "unlabelled", "all"])
+def test_where_none_can_be_read_that_is_said(name: str, which: str, tmp_path: Path, features: Path) -> None:
+    """Or there is an order without them, where the strategy needs none of them."""
+    cut = {"labelled": ["0a", "1b"], "unlabelled": ["2c", "3e", "4f"], "all": ["0a", "1b", "2c", "3e", "4f"]}
+    round_ = make_round("abcef", "ab", tmp_path, features, cut=cut[which])
+    said = ""
+    try:
+        ranking = get_strategy(name).rank(round_, 2)
+    except ModelError as error:
+        said = str(error)
+    assert "cut off" in said or sorted(ranking.order) == list(round_.unlabelled)
