@@ -251,12 +251,7 @@ def enqueue_live_turn(project_id: int) -> str:
 
 def enqueue_sync(project_id: int) -> str:
     """Look at the project in Label Studio: tasks, batch, configuration; returns the job's id."""
-    redis = connection()
-    with lock(redis, project_id):
-        alive = find(redis, project_id, Work.SYNC, ALIVE)
-        return (
-            alive.id if alive else _enqueue(redis, project_id, Work.SYNC, "look", (project_id,), on=CONTROL)
-        )
+    return _enqueue_once(project_id, Work.SYNC, "look")
 
 
 def enqueue_units(redis: Redis, project_id: int, round_name: str, units: list[str]) -> str:
