@@ -99,7 +99,7 @@ def check(settings: Settings, client: LabelStudio, project_id: int, own: OwnServ
     """Look at the connection, and change nothing. Raises LabelStudioError, StorageError."""
     storage = Storage.of(settings)
     record, order = Record(storage, project_id), _order(storage, project_id)
-    found = connect.check(client, project_id, own.url, own.basic_auth, own=own, record=record, order=order)
+    found = connect.check(client, project_id, own, record=record, order=order)
     return found + _check_folder(storage, client, project_id)
 
 
@@ -117,9 +117,7 @@ def configure(settings: Settings, client: LabelStudio, project_id: int, own: Own
     Raises LabelStudioError, StorageError."""
     storage = Storage.of(settings)
     record, order = Record(storage, project_id), _order(storage, project_id)
-    found = connect.configure(
-        client, project_id, own.url, own.basic_auth, own=own, record=record, order=order
-    )
+    found = connect.configure(client, project_id, own, record=record, order=order)
     return found + _check_folder(storage, client, project_id)
 
 

@@ -6,7 +6,6 @@ from backend.labelstudio.connect.disconnection import Plan, disconnect, plan_dis
 from backend.labelstudio.connect.inspection import Intention
 from backend.labelstudio.connect.options import UNCERTAINTY
 from backend.labelstudio.connect.own_service import BACKEND_TITLE, OwnService
-from backend.labelstudio.connect.project_credentials import BasicAuth
 from backend.labelstudio.connect.record import Record
 from backend.labelstudio.connect.tab import TAB_TITLE
 
@@ -14,7 +13,6 @@ __all__ = [
     "BACKEND_TITLE",
     "TAB_TITLE",
     "UNCERTAINTY",
-    "BasicAuth",
     "Finding",
     "Intention",
     "OwnService",

@@ -14,7 +14,6 @@ from backend.labelstudio.connect.labelling import check_labelling
 from backend.labelstudio.connect.ml_backend import check_backend, explain_refusal, remedy_of
 from backend.labelstudio.connect.options import check_annotations, check_masks_shown, check_sampling
 from backend.labelstudio.connect.own_service import OwnService
-from backend.labelstudio.connect.project_credentials import BasicAuth
 from backend.labelstudio.connect.record import Record
 from backend.labelstudio.connect.tab import TAB_TITLE, check_tab
 from backend.labelstudio.connect.webhook import check_webhook
@@ -23,18 +22,11 @@ Check = Callable[[Inspection], list[Finding]]
 
 
 def check(
-    client: LabelStudio,
-    project_id: int,
-    backend_url: str,
-    basic_auth: BasicAuth | None,
-    *,
-    own: OwnService | None = None,
-    record: Record | None = None,
-    order: str = "",
+    client: LabelStudio, project_id: int, own: OwnService, *, record: Record | None = None, order: str = ""
 ) -> list[Finding]:
     """Look at everything `configure` sets, and change nothing.
     Raises ApiKeyError, UnknownProjectError, UnreachableError."""
-    found = _inspection(client, project_id, own or _own(backend_url, basic_auth), record, order, change=False)
+    found = _inspection(client, project_id, own, record, order, change=False)
     found.read_connections()
     config = check_labelling(found.project.label_config)
     return config + _look(found, usable=not _is_refused(config))
@@ -54,14 +46,7 @@ def plan_connection(
 
 
 def configure(
-    client: LabelStudio,
-    project_id: int,
-    backend_url: str,
-    basic_auth: BasicAuth | None,
-    *,
-    own: OwnService | None = None,
-    record: Record | None = None,
-    order: str = "",
+    client: LabelStudio, project_id: int, own: OwnService, *, record: Record | None = None, order: str = ""
 ) -> list[Finding]:
     """Connect and configure a project;
     what is right already stays untouched, so it can be repeated, also after connecting by hand.
@@ -69,14 +54,13 @@ def configure(
     "Uncertainty sampling" and masks that are shown; instructions where there are none;
     a tab in the recommended order; one ML backend with its Basic auth;
     one webhook with an Authorization header in place of the bare one that Label Studio makes.
-    `backend_url` is the address at which Label Studio reaches the backend; `own` tells more of this service;
     `order` is the round in force.
     What Label Studio refuses is a finding of severity "error", and the rest is configured.
     A labelling configuration that cannot be used is refused: then nothing is changed.
     What there was before goes into `record` first.
     Raises ApiKeyError, UnknownProjectError, UnreachableError, StorageError.
     """
-    found = _inspection(client, project_id, own or _own(backend_url, basic_auth), record, order, change=True)
+    found = _inspection(client, project_id, own, record, order, change=True)
     config = check_labelling(found.project.label_config)
     if _is_refused(config):
         text = "nothing was changed in this project, as its labelling configuration cannot be used"
@@ -137,7 +121,3 @@ def _inspection(
 ) -> Inspection:
     project, options = client.project(project_id), client.project_options(project_id)
     return Inspection(client, project, options, own, change, record, order)
-
-
-def _own(backend_url: str, basic_auth: BasicAuth | None) -> OwnService:
-    return OwnService(backend_url.rstrip("/"), basic_auth)

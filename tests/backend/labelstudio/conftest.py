@@ -15,11 +15,13 @@ import pytest
 
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.connect.own_service import INSTANCE_HEADER
+from backend.labelstudio.connect.own_service import INSTANCE_HEADER, OwnService
 from backend.labelstudio.labels.config import EXAMPLE
 
 MakeProject = Callable[..., "Made"]
 PERSONAL = "personal@labelstudio-room.org"
+AUTH = ("lab", "open sesame")
+"""User and password of the stub backend."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class StubBackend:
     calls: list[tuple[str, str | None, dict[str, Any]]] = field(
         default_factory=list
     )  # path, Authorization, body
+
+    @property
+    def own(self) -> OwnService:
+        """It as the service that a project is connected to."""
+        return OwnService(self.url, AUTH)
 
     def events(self) -> list[tuple[str | None, str]]:
         return [(auth, str(body.get("action"))) for path, auth, body in self.calls if path == "/webhook"]

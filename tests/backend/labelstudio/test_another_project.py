@@ -8,7 +8,7 @@ import pytest
 
 from backend.finding import Finding, Severity
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.connect import OwnService, Record, configure, plan_disconnection
+from backend.labelstudio.connect import Record, configure, plan_disconnection
 from backend.labelstudio.connect.record import is_older
 from backend.project import connection
 from backend.settings import read_settings
@@ -16,7 +16,6 @@ from backend.store.storage import Storage
 from backend.store.version_history import Use, Uses
 from backend.store.versions import now
 from tests.backend.labelstudio.conftest import MakeProject, StubBackend
-from tests.backend.labelstudio.test_connect import AUTH
 
 BEFORE = "2020-01-01T00:00:00+00:00"
 
@@ -45,15 +44,15 @@ def test_the_record_of_another_project_is_put_aside(
     project = make_project(1, sampling="Sequential sampling")
     storage = Storage(tmp_path)
     record, name = Record(storage, project.id), f"projects/{project.id}/connected.json"
-    configure(client, project.id, stub_backend.url, AUTH, record=record)
+    configure(client, project.id, stub_backend.own, record=record)
     theirs = record.read()
     theirs["found"]["project"]["sampling"] = "Uncertainty sampling"
     theirs["set"]["sampling"] = "Sequential sampling"
     storage.write_json(name, {**theirs, "time": BEFORE})
     client.update_project(project.id, sampling="Sequential sampling")
-    plan = plan_disconnection(client, project.id, OwnService(stub_backend.url, AUTH), record)
+    plan = plan_disconnection(client, project.id, stub_backend.own, record)
     assert not any("sampling" in change.text for change in plan.changes)
-    configure(client, project.id, stub_backend.url, AUTH, record=record)
+    configure(client, project.id, stub_backend.own, record=record)
     assert record.read()["found"]["project"]["sampling"] == "Sequential sampling"
     assert record.read()["time"] > BEFORE
     assert storage.read_json(f"projects/{project.id}/disconnected.json") == {**theirs, "time": BEFORE}
@@ -66,7 +65,7 @@ def test_models_of_another_project_are_told(
     """By doctor, by connect, and on the page by the job that checks the connection."""
     project = make_project(1)
     settings = read_settings(model_dir=tmp_path, label_studio_url=client.url, label_studio_api_key="none")
-    own = OwnService(stub_backend.url, AUTH)
+    own = stub_backend.own
 
     def told() -> list[Finding]:
         configured, checked = (

@@ -20,10 +20,7 @@ from backend.labelstudio.connect import (
 )
 from backend.labelstudio.connect.project_credentials import connection_login, webhook_headers
 from backend.store.storage import Storage
-from tests.backend.labelstudio.conftest import Annotator, MakeProject, StubBackend, add_tasks
-
-AUTH = ("lab", "open sesame")
-
+from tests.backend.labelstudio.conftest import AUTH, Annotator, MakeProject, StubBackend, add_tasks
 
 HEADER = "Basic " + base64.b64encode(b"lab:open sesame").decode()
 
@@ -42,7 +39,7 @@ def test_a_new_project_is_connected_and_configured_once(
 ) -> None:
     project = make_project(1, sampling="Sequential sampling")
     changed = dict.fromkeys(("webhook", "backend", "sampling", "instructions", "tab"), "fixed")
-    before = check(client, project.id, stub_backend.url, AUTH)
+    before = check(client, project.id, stub_backend.own)
     assert {item.subject for item in before if item.severity is Severity.ERROR} == {
         "webhook",
         "backend",
@@ -54,19 +51,17 @@ def test_a_new_project_is_connected_and_configured_once(
         for item in before
         if item.severity is not Severity.OK
     )
-    intended = plan_connection(client, project.id, OwnService(stub_backend.url, AUTH))
+    intended = plan_connection(client, project.id, stub_backend.own)
     assert len(intended) == len(changed)
     assert not any(each.overwrites for each in intended), "nobody has chosen Sequential sampling"
     assert client.ml_backends(project.id) == client.webhooks(project.id) == []
 
-    done = configure(client, project.id, stub_backend.url, AUTH)
+    done = configure(client, project.id, stub_backend.own)
     assert severities([*done]) == {"config": "ok", **changed, "masks": "ok", "annotations": "ok"}
     assert ("/setup", project_header(project.id)) in [(path, auth) for path, auth, _ in stub_backend.calls]
     for _ in range(2):
-        assert {item.severity for item in configure(client, project.id, stub_backend.url + "/", AUTH)} == {
-            Severity.OK
-        }
-    assert {item.severity for item in check(client, project.id, stub_backend.url, AUTH)} == {Severity.OK}
+        assert {item.severity for item in configure(client, project.id, stub_backend.own)} == {Severity.OK}
+    assert {item.severity for item in check(client, project.id, stub_backend.own)} == {Severity.OK}
     [hook] = client.webhooks(project.id)
     assert (hook["url"], hook["headers"]) == (
         f"{stub_backend.url}/webhook",
@@ -101,10 +96,7 @@ def test_a_configuration_that_cannot_be_used_changes_nothing(
         project = make_project(1, config=config, sampling="Sequential sampling", maximum_annotations=2)
         before = everything(client, project.id)
         record = Record(Storage(tmp_path), project.id)
-        done = {
-            item.subject: item
-            for item in configure(client, project.id, stub_backend.url, AUTH, record=record)
-        }
+        done = {item.subject: item for item in configure(client, project.id, stub_backend.own, record=record)}
         assert everything(client, project.id) == before
         assert record.read() == {}
         assert stub_backend.calls == []
@@ -125,7 +117,7 @@ def test_what_the_backend_refuses_is_not_blamed_on_the_network(
         ("", 401, "export the BASIC_AUTH_USER"),
     ):
         stub_backend.refused, stub_backend.status = refused, status
-        done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH)}
+        done = {item.subject: item for item in configure(client, project.id, stub_backend.own)}
         assert done["backend"].remedy.startswith(remedy)
         assert done["backend"].text.startswith(stub_backend.url)
         assert "non_field" not in done["backend"].text
@@ -149,17 +141,17 @@ def test_masks_that_are_hidden_are_shown_again(
     rows = [{**row, "task": project.tasks[0], "score": 0.6}, {**row, "task": project.tasks[1], "score": 0.3}]
     client.import_predictions(project.id, rows)
     client.switch_version(project.id, "v1.r1")
-    configure(client, project.id, stub_backend.url, AUTH, order="v1.r1")
+    configure(client, project.id, stub_backend.own, order="v1.r1")
     client.update_project(project.id, show_collab_predictions=False)
     assert client.project(project.id).model_version == ""
-    found = {item.subject: item for item in check(client, project.id, stub_backend.url, AUTH, order="v1.r1")}[
+    found = {item.subject: item for item in check(client, project.id, stub_backend.own, order="v1.r1")}[
         "masks"
     ]
     assert (found.severity, found.remedy) == (
         Severity.ERROR,
         f"python -m backend connect --project {project.id}",
     )
-    done = configure(client, project.id, stub_backend.url, AUTH, order="v1.r1")
+    done = configure(client, project.id, stub_backend.own, order="v1.r1")
     assert [item.subject for item in done if item.severity is Severity.FIXED] == ["masks"]
     served = annotators[1].client.next_task(project.id) or {}
     assert (served["id"], len(served["predictions"][0]["result"])) == (project.tasks[1], 1)
@@ -177,9 +169,7 @@ def test_what_else_hinders_annotators_is_told(
     project = make_project(1)
     client.update_project(project.id, **options)
     done = [
-        item
-        for item in configure(client, project.id, stub_backend.url, AUTH)
-        if item.severity is Severity.WARNING
+        item for item in configure(client, project.id, stub_backend.own) if item.severity is Severity.WARNING
     ]
     assert [item.subject for item in done] == ["annotations"] * 3
     assert "labelled 2 times" in done[0].text
@@ -194,7 +184,7 @@ def test_instructions_are_written_where_there_are_none(
     """They are brought up to date while they are ours;
     a person's are never touched, and emptied ones stay empty."""
     theirs = make_project(1, expert_instruction="<p>Nuclei <b>only</b>.</p>")
-    configure(client, theirs.id, stub_backend.url, AUTH)
+    configure(client, theirs.id, stub_backend.own)
     assert client.project_options(theirs.id)["expert_instruction"] == "<p>Nuclei <b>only</b>.</p>"
 
     project = make_project(1, expert_instruction="  ")
@@ -202,13 +192,8 @@ def test_instructions_are_written_where_there_are_none(
 
     def connect(pages: str) -> str:
         own = OwnService(stub_backend.url, AUTH, pages)
-        found = {
-            item.subject: item
-            for item in configure(client, project.id, own.url, AUTH, own=own, record=record)
-        }
-        again = {
-            item.severity for item in configure(client, project.id, own.url, AUTH, own=own, record=record)
-        }
+        found = {item.subject: item for item in configure(client, project.id, own, record=record)}
+        again = {item.severity for item in configure(client, project.id, own, record=record)}
         assert again == {Severity.OK}, "Label Studio keeps the text as it was written"
         assert found["instructions"].severity in (Severity.OK, Severity.FIXED)
         return str(client.project_options(project.id)["expert_instruction"])
@@ -251,7 +236,7 @@ def test_the_tab_of_an_earlier_edition_is_brought_to_the_new_form(
         project = make_project(1)
         client.create_view(project.id, {"title": "Theirs", "type": "list", "target": "tasks"})
         client.create_view(project.id, {**yesterday, **changed})
-        done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH)}
+        done = {item.subject: item for item in configure(client, project.id, stub_backend.own)}
         views = client.views(project.id)
         titles = [view["data"]["title"] for view in views]
         if changed:
@@ -271,11 +256,11 @@ def test_a_project_without_tasks_gets_its_tab_later(
     """Label Studio answers 500 to a tab that orders no tasks by their scores, and ours is the first that
     people see."""
     project = make_project(0)
-    done = configure(client, project.id, stub_backend.url, AUTH)
+    done = configure(client, project.id, stub_backend.own)
     assert {item.severity for item in done} == {Severity.OK, Severity.FIXED}
     assert client.views(project.id) == []
     add_tasks(http, project.id, 2)
-    configure(client, project.id, stub_backend.url, AUTH)
+    configure(client, project.id, stub_backend.own)
     first = client.views(project.id)[0]
     assert first["data"]["title"] == TAB_TITLE
     assert (

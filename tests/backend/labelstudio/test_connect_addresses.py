@@ -18,8 +18,7 @@ from backend.labelstudio.connect import (
 )
 from backend.labelstudio.connect.project_credentials import webhook_headers
 from backend.store.storage import Storage
-from tests.backend.labelstudio.conftest import MakeProject, StubBackend
-from tests.backend.labelstudio.test_connect import AUTH
+from tests.backend.labelstudio.conftest import AUTH, MakeProject, StubBackend
 from tests.web_server import web_server
 
 
@@ -27,7 +26,9 @@ def test_a_backend_that_does_not_answer_is_an_error_and_the_rest_is_configured(
     client: LabelStudio, make_project: MakeProject
 ) -> None:
     project = make_project(1, sampling="Sequential sampling")
-    done = {item.subject: item for item in configure(client, project.id, "http://127.0.0.1:9", AUTH)}
+    done = {
+        item.subject: item for item in configure(client, project.id, OwnService("http://127.0.0.1:9", AUTH))
+    }
     assert done["backend"].severity is Severity.ERROR
     assert "python -m backend up" in done["backend"].remedy
     assert done["backend"].text == "Label Studio does not reach http://127.0.0.1:9 (Connection refused)"
@@ -39,9 +40,9 @@ def test_a_backend_that_is_down_after_connecting_is_told(
     client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
 ) -> None:
     project = make_project(1)
-    configure(client, project.id, stub_backend.url, AUTH)
+    configure(client, project.id, stub_backend.own)
     stub_backend.status = 500
-    done = {item.subject: item for item in check(client, project.id, stub_backend.url, AUTH)}
+    done = {item.subject: item for item in check(client, project.id, stub_backend.own)}
     assert done["backend"].severity is Severity.ERROR
     assert done["webhook"].severity is Severity.OK
 
@@ -63,7 +64,7 @@ def test_one_service_has_one_connection_under_whatever_name(
     "" stands for a name that only /health can tell.
     """
     port = stub_backend.url.rsplit(":", 1)[1]
-    own, by_hand = OwnService(stub_backend.url, AUTH), address.format(port=port) or stub_backend.url
+    own, by_hand = stub_backend.own, address.format(port=port) or stub_backend.url
     if not address:
         stub_backend.instance = "of-this-test"
         own = OwnService("http://lab.invalid:9090", AUTH, instance=stub_backend.instance)
@@ -84,9 +85,9 @@ def test_one_service_has_one_connection_under_whatever_name(
             client.create_ml_backend(
                 project.id, url=f"{stub_backend.url}/", title=BACKEND_TITLE, auth_method="NONE"
             )
-            told = {item.subject: item for item in check(client, project.id, own.url, AUTH, own=own)}
+            told = {item.subject: item for item in check(client, project.id, own)}
             assert "connected twice" in told["backend"].text
-        configure(client, project.id, own.url, AUTH, own=own)
+        configure(client, project.id, own)
         [backend] = client.ml_backends(project.id)
         assert (backend["title"], backend["url"], backend["extra_params"]) == (
             "by hand",
@@ -96,7 +97,7 @@ def test_one_service_has_one_connection_under_whatever_name(
         hooks = {hook["id"]: hook for hook in client.webhooks(project.id)}
         assert hooks.pop(theirs["id"])["headers"] == {}
         assert [hook["headers"] for hook in hooks.values()] == [webhook_headers(AUTH, project.id)]
-        assert {item.severity for item in check(client, project.id, own.url, AUTH, own=own)} == {Severity.OK}
+        assert {item.severity for item in check(client, project.id, own)} == {Severity.OK}
 
 
 def test_other_peoples_connections_stay(
@@ -110,7 +111,7 @@ def test_other_peoples_connections_stay(
     theirs = client.create_ml_backend(
         project.id, url=stub_backend.url, title=BACKEND_TITLE, extra_params={"budget": 2}
     )
-    done = {item.subject: item for item in configure(client, project.id, own.url, AUTH, own=own)}
+    done = {item.subject: item for item in configure(client, project.id, own)}
     assert done["backend"].severity is Severity.ERROR  # nothing answers at ours
     assert [item["id"] for item in client.ml_backends(project.id)] == [theirs["id"]]
     assert [hook["url"] for hook in client.webhooks(project.id)] == [f"{stub_backend.url}/webhook"]
@@ -125,16 +126,14 @@ def test_a_connection_follows_the_service_to_another_address(
     record = Record(Storage(tmp_path), project.id)
     with web_server(lambda _: (200, {}, b'{"status": "UP"}')) as port:
         before = f"http://127.0.0.1:{port}"
-        configure(client, project.id, before, None, record=record)
+        configure(client, project.id, OwnService(before, None), record=record)
     [made] = client.ml_backends(project.id)
-    done = {
-        item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH, record=record)
-    }
+    done = {item.subject: item for item in configure(client, project.id, stub_backend.own, record=record)}
     assert done["backend"].severity is Severity.FIXED
     [moved] = client.ml_backends(project.id)
     assert (moved["id"], moved["url"], moved["state"]) == (made["id"], stub_backend.url, "CO")
     assert [hook["url"] for hook in client.webhooks(project.id)] == [f"{stub_backend.url}/webhook"]
-    assert {item.severity for item in check(client, project.id, stub_backend.url, AUTH, record=record)} == {
+    assert {item.severity for item in check(client, project.id, stub_backend.own, record=record)} == {
         Severity.OK
     }
 

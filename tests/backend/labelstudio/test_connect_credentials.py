@@ -8,13 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 
 from backend.labelstudio.client import LabelStudio
-from backend.labelstudio.connect import (
-    Severity,
-    configure,
-)
+from backend.labelstudio.connect import OwnService, Severity, configure
 from backend.labelstudio.connect.project_credentials import webhook_headers
-from tests.backend.labelstudio.conftest import Annotator, MakeProject, StubBackend
-from tests.backend.labelstudio.test_connect import AUTH, HEADER, project_header
+from tests.backend.labelstudio.conftest import AUTH, Annotator, MakeProject, StubBackend
+from tests.backend.labelstudio.test_connect import HEADER, project_header
 from tests.waiting import eventually
 
 
@@ -35,7 +32,7 @@ def test_connecting_by_hand_leaves_a_bare_webhook_that_gets_its_header(
     annotators[0].submit(project.tasks[0])
     assert (None, "ANNOTATION_CREATED") in stub_backend.events()
 
-    done = {item.subject: item for item in configure(client, project.id, stub_backend.url, AUTH)}
+    done = {item.subject: item for item in configure(client, project.id, stub_backend.own)}
     assert (done["webhook"].severity, done["backend"].severity) == (Severity.FIXED, Severity.FIXED)
     [hook] = client.webhooks(project.id)
     assert (hook["id"], hook["headers"]) == (bare["id"], webhook_headers(AUTH, project.id))
@@ -52,9 +49,7 @@ def test_what_every_member_can_read_in_label_studio_holds_no_password(
     one of yesterday, that showed it, is changed, and it is told to choose another."""
     project = make_project(1)
     client.create_webhook(project.id, f"{stub_backend.url}/webhook", {"Authorization": HEADER})
-    [told] = [
-        item for item in configure(client, project.id, stub_backend.url, AUTH) if item.subject == "webhook"
-    ]
+    [told] = [item for item in configure(client, project.id, stub_backend.own) if item.subject == "webhook"]
     assert (told.severity, "set a new BASIC_AUTH_PASS" in told.text) == (Severity.FIXED, True)
     for path in ("/api/webhooks/", "/api/ml"):
         shown = annotators[0].http.get(path, params={"project": project.id}).raise_for_status().text
@@ -76,7 +71,7 @@ def test_who_leads_the_connection_elsewhere_is_not_sent_the_password(
     body = {"project": project.id, "url": stub_backend.url, "auth_method": "BASIC_AUTH"}
     typed = {**body, "basic_auth_user": AUTH[0], "basic_auth_pass": AUTH[1]}
     made = http.post("/api/ml", json=typed).raise_for_status().json()
-    configure(client, project.id, stub_backend.url, AUTH)
+    configure(client, project.id, stub_backend.own)
     sent: list[str] = []
 
     class Theirs(BaseHTTPRequestHandler):
@@ -107,9 +102,7 @@ def test_a_second_webhook_is_removed_and_other_peoples_stay(
         project.id, f"{stub_backend.url}/webhook", webhook_headers(AUTH, project.id)
     )
     client.create_webhook(project.id, f"{stub_backend.url}/webhook", {})
-    done = [
-        item for item in configure(client, project.id, stub_backend.url, AUTH) if item.subject == "webhook"
-    ]
+    done = [item for item in configure(client, project.id, stub_backend.own) if item.subject == "webhook"]
     assert [item.severity for item in done] == [Severity.FIXED]
     assert "second webhook" in done[0].text
     assert sorted(hook["id"] for hook in client.webhooks(project.id)) == sorted([theirs["id"], first["id"]])
@@ -119,9 +112,9 @@ def test_a_changed_password_is_told_to_label_studio(
     client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
 ) -> None:
     project = make_project(1)
-    configure(client, project.id, stub_backend.url, ("lab", "old"))
+    configure(client, project.id, OwnService(stub_backend.url, ("lab", "old")))
     stub_backend.calls.clear()
-    done = configure(client, project.id, stub_backend.url, AUTH)
+    done = configure(client, project.id, stub_backend.own)
     assert {item.subject for item in done if item.severity is Severity.FIXED} == {"webhook", "backend"}
     assert ("/setup", project_header(project.id)) in [(path, auth) for path, auth, _ in stub_backend.calls]
     assert not any(AUTH[1] in item.text or HEADER in item.text for item in done)
@@ -131,6 +124,8 @@ def test_without_basic_auth_the_webhook_is_bare(
     client: LabelStudio, make_project: MakeProject, stub_backend: StubBackend
 ) -> None:
     project = make_project(1)
-    configure(client, project.id, stub_backend.url, None)
+    configure(client, project.id, OwnService(stub_backend.url, None))
     assert [hook["headers"] for hook in client.webhooks(project.id)] == [{}]
-    assert {item.severity for item in configure(client, project.id, stub_backend.url, None)} == {Severity.OK}
+    assert {item.severity for item in configure(client, project.id, OwnService(stub_backend.url, None))} == {
+        Severity.OK
+    }

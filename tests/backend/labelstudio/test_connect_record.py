@@ -18,8 +18,8 @@ from backend.labelstudio.connect import (
     plan_disconnection,
 )
 from backend.store.storage import Storage
-from tests.backend.labelstudio.conftest import MakeProject, StubBackend
-from tests.backend.labelstudio.test_connect import AUTH, HEADER
+from tests.backend.labelstudio.conftest import AUTH, MakeProject, StubBackend
+from tests.backend.labelstudio.test_connect import HEADER
 
 
 def test_what_was_there_before_is_recorded_once(
@@ -32,7 +32,7 @@ def test_what_was_there_before_is_recorded_once(
     hook = client.create_webhook(project.id, "http://127.0.0.1:9/theirs", {"X-Token": "secret-of-theirs"})
     tab = client.create_view(project.id, {"title": "Theirs", "type": "list", "target": "tasks"})
     record = Record(Storage(tmp_path), project.id)
-    configure(client, project.id, stub_backend.url, AUTH, record=record)
+    configure(client, project.id, stub_backend.own, record=record)
     first = record.read()
     found = first["found"]
     options = {
@@ -56,7 +56,7 @@ def test_what_was_there_before_is_recorded_once(
     assert first["set"]["sampling"] == UNCERTAINTY
     for secret in (AUTH[1], HEADER, "secret-of-theirs"):
         assert secret not in json.dumps(first)
-    configure(client, project.id, stub_backend.url, ("lab", "another"), record=record)
+    configure(client, project.id, OwnService(stub_backend.url, ("lab", "another")), record=record)
     assert record.read() == first
 
     # A new password leaves the extra params as they are, and /setup is told no others meanwhile.
@@ -66,7 +66,7 @@ def test_what_was_there_before_is_recorded_once(
         int(connection["id"]), url=stub_backend.url, project=project.id, extra_params=chosen
     )
     stub_backend.calls.clear()
-    configure(client, project.id, stub_backend.url, AUTH, record=record)
+    configure(client, project.id, stub_backend.own, record=record)
     told = [body["extra_params"] for path, _, body in stub_backend.calls if path == "/setup"]
     assert told == [chosen] * len(told) != []
 
@@ -74,7 +74,7 @@ def test_what_was_there_before_is_recorded_once(
     again = {"url": f"{stub_backend.url}/", "title": BACKEND_TITLE, "extra_params": {"budget": 2}}
     client.create_ml_backend(project.id, **again)
     client.update_project(project.id, expert_instruction="Theirs by now")
-    own = OwnService(stub_backend.url, AUTH)
+    own = stub_backend.own
     plan = plan_disconnection(client, project.id, own, record)
     assert any("sampling" in change.text for change in plan.changes)
     assert not any("<" in change.text for change in plan.changes)
@@ -93,7 +93,7 @@ def test_what_was_there_before_is_recorded_once(
     # The next connect finds the project as it is now, and gives the connection its settings of before.
     told = plan_connection(client, project.id, own, record=record)
     assert any("'budget': 7" in each.text for each in told)
-    configure(client, project.id, stub_backend.url, AUTH, record=record)
+    configure(client, project.id, stub_backend.own, record=record)
     [connection] = client.ml_backends(project.id)
     assert (connection["extra_params"], record.extra_params) == (chosen, {})
     assert not record.disconnected

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from backend.demo.server import PROGRAM, LabelStudioServer
-from backend.labelstudio.connect import configure
+from backend.labelstudio.connect import OwnService, configure
 from backend.queue import project_jobs
 from backend.queue.connection import connection
 from backend.queue.pending_work import Work
@@ -68,7 +68,7 @@ def test_for_the_creator_and_the_owner_only(
     another member sees a grey item and is refused with the names of those who may, and nothing is started."""
     creator, member = annotators
     project = make(creator)
-    configure(stack.client, project, stack.settings.own_url, stack.settings.basic_auth)
+    configure(stack.client, project, OwnService(stack.settings.own_url, stack.settings.basic_auth))
     budget, strategy, *options = form(creator, project)
     candidates = next(option for option in options if option["name"] == "option_candidates")
     assert (candidates["value"], candidates["min"], candidates["max"]) == (3, 1, 1000)
@@ -184,7 +184,7 @@ def test_each_obstacle_is_one_sentence(stack: Stack, owner: Annotator, other: Ot
         assert words in answer.json()["detail"], answer.text
         assert answer.status_code in (202, 424)
     other.answer = (404, b"")
-    configure(stack.client, project, stack.settings.own_url, stack.settings.basic_auth)
+    configure(stack.client, project, OwnService(stack.settings.own_url, stack.settings.basic_auth))
     assert [field["name"] for field in form(owner, project)][:2] == ["budget", "strategy"]
     assert run(owner, project).status_code == 202
 
