@@ -41,10 +41,7 @@ def read_places(context: Context, record: RoundRecord, name: str) -> list[Priori
     as Label Studio serves them now, in the order of `record` or already in its copy `name`;
     as the record says where it serves something else."""
     if context.client.model_version(context.project_id) in (record.served_as, name):
-        return [
-            Priority(place.task_id, place.score)
-            for place in priorities.order(context.client, context.project_id)
-        ]
+        return priorities.order(context.client, context.project_id)
     still = set(context.client.task_ids(context.project_id, "unlabelled"))
     count = len(record.order)
     return [

@@ -98,6 +98,6 @@ def test_the_u_net_is_trained_behind_it(stack: Stack, live: CellProject) -> None
     assert state["version"]["choice"] in page
     (found,) = check_model(stack.settings, live.id)
     assert state["version"]["choice"] in found.text
-    served = priorities.next_tasks(stack.client, live.id)[0]
+    served = priorities.next_tasks(stack.client, live.id, 1)[0]
     drawn = stack.client.task_predictions(served.task_id)
     assert next(item.regions for item in drawn if item.model_version == state["round"]["name"])

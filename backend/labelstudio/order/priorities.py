@@ -32,14 +32,6 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Place:
-    """A task's place in the order in force, as Label Studio holds it."""
-
-    task_id: int
-    score: float
-
-
-@dataclass(frozen=True)
 class WriteReport:
     """What `write_order` or `add_provisional` did."""
 
@@ -130,23 +122,25 @@ def resume(client: LabelStudio, project_id: int, round_name: str) -> bool:
     return True
 
 
-def order(client: LabelStudio, project_id: int) -> list[Place]:
-    """The order in force: unlabelled tasks with a place, first to be served first.
+def order(client: LabelStudio, project_id: int) -> list[Priority]:
+    """The order in force: unlabelled tasks with a place, first to be served first; their masks are not read.
     Empty if no round is in force."""
     if not is_round(client.model_version(project_id)):
         return []
     held = _placed(client, project_id)
-    return [Place(task, score) for task, score in sorted(held.items(), key=lambda item: (item[1], item[0]))]
+    return [
+        Priority(task, score) for task, score in sorted(held.items(), key=lambda item: (item[1], item[0]))
+    ]
 
 
-def next_tasks(client: LabelStudio, project_id: int, count: int = 10) -> list[Place]:
+def next_tasks(client: LabelStudio, project_id: int, count: int) -> list[Priority]:
     """The first `count` of `order`, in two requests."""
     if not is_round(client.model_version(project_id)):
         return []
     ordering = ["tasks:predictions_score"]
     page = client.query(project_id, UNLABELLED, ordering=ordering, page_size=count, columns=SCORE)["tasks"]
     return [
-        Place(int(task["id"]), float(score))
+        Priority(int(task["id"]), float(score))
         for task in page
         if (score := task.get("predictions_score")) is not None
     ]

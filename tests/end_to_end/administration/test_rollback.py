@@ -26,6 +26,7 @@ from backend.jobs.rollback import Request
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.labels.config import parse
 from backend.labelstudio.order import priorities
+from backend.labelstudio.order.rounds import Priority
 from backend.project.context import Context, open_context
 from backend.project.version_list import plan_rollback
 from backend.queue.enqueue import enqueue_rollback, enqueue_round, enqueue_training
@@ -63,7 +64,7 @@ def project(stack: Stack, make_project: Callable[..., CellProject]) -> CellProje
     return made
 
 
-def order(stack: Stack, project: CellProject) -> list[priorities.Place]:
+def order(stack: Stack, project: CellProject) -> list[Priority]:
     """What annotators are served, with the scores."""
     return priorities.order(stack.client, project.id)
 
