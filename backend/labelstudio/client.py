@@ -15,7 +15,7 @@ from label_studio_sdk.core.request_options import RequestOptions
 from pydantic import BaseModel
 
 from backend.labelstudio.connections import Connections
-from backend.labelstudio.http.answers import Annotation, Draft, Filter, Task, TaskPage
+from backend.labelstudio.http.answers import Annotation, Draft, Filter, Task, TaskPage, condition
 from backend.labelstudio.predictions import Predictions
 from backend.labelstudio.project import PROJECT_FIELDS, Project
 from backend.stopping import wait_for
@@ -44,13 +44,11 @@ LABELS = (
 """Those of a task and of its annotations, which Label Studio takes from one list; not its predictions."""
 
 UNLABELLED: Query = [
-    {"filter": "filter:tasks:total_annotations", "operator": "equal", "type": "Number", "value": 0},
+    condition("total_annotations", "equal", 0),
     # A skipped task counts as labelled where the project says so ("ignore skipped").
-    {"filter": "filter:tasks:is_labeled", "operator": "equal", "type": "Boolean", "value": False},
+    condition("is_labeled", "equal", False, "Boolean"),
 ]
-LABELLED: Query = [
-    {"filter": "filter:tasks:total_annotations", "operator": "greater", "type": "Number", "value": 0}
-]
+LABELLED: Query = [condition("total_annotations", "greater", 0)]
 
 
 class LabelStudio(Connections, Predictions):
@@ -278,12 +276,7 @@ class LabelStudio(Connections, Predictions):
         """
         last = 0
         while True:
-            after: Filter = {
-                "filter": "filter:tasks:id",
-                "operator": "greater",
-                "type": "Number",
-                "value": last,
-            }
+            after = condition("id", "greater", last)
             page = self.query(
                 project_id, [*filters, after], ordering=["tasks:id"], page_size=page_size, columns=columns
             )["tasks"]
@@ -306,24 +299,13 @@ class LabelStudio(Connections, Predictions):
     def holding(self, project_id: int, version: str) -> Iterator[int]:
         """Ids of the tasks that have a prediction of a version, or of one whose name contains that name;
         ascending, page by page."""
-        holds: Filter = {
-            "filter": "filter:tasks:predictions_model_versions",
-            "operator": "contains",
-            "type": "List",
-            "value": [version],
-        }
+        holds = condition("predictions_model_versions", "contains", [version], "List")
         return (int(task["id"]) for task in self.pages(project_id, [holds], TASKS_A_PAGE, ID))
 
 
 def changed_after(since: str) -> Query:
     """The condition of tasks changed after a time; none for ""."""
-    changed: Filter = {
-        "filter": "filter:tasks:updated_at",
-        "operator": "greater",
-        "type": "Datetime",
-        "value": since,
-    }
-    return [changed] if since else []
+    return [condition("updated_at", "greater", since, "Datetime")] if since else []
 
 
 def earlier(when: str, seconds: float) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from backend.labelstudio.client import IDS_A_PAGE, LABELLED_A_PAGE, UNLABELLED, LabelStudio, Query
-from backend.labelstudio.http.answers import Filter
+from backend.labelstudio.http.answers import condition
 from backend.labelstudio.project import Project
 
 
@@ -26,15 +26,10 @@ class SkipQueue(StrEnum):
 
 SKIPPED: Query = [
     UNLABELLED[0],
-    {"filter": "filter:tasks:cancelled_annotations", "operator": "greater", "type": "Number", "value": 0},
+    condition("cancelled_annotations", "greater", 0),
 ]
 """Without a label, and skipped by somebody; "ignore skipped" counts these as labelled."""
-_WITH_ANNOTATORS: Filter = {
-    "filter": "filter:tasks:annotators",
-    "operator": "not_contains",
-    "type": "List",
-    "value": 0,
-}
+_WITH_ANNOTATORS = condition("annotators", "not_contains", 0, "List")
 """Holds for every task; it makes Label Studio tell the annotators, which it leaves out otherwise."""
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from backend.errors import TaskImageError
-from backend.labelstudio.http.answers import Filter
+from backend.labelstudio.http.answers import condition
 from backend.labelstudio.image_cache import usable
 from backend.labelstudio.labels.config import LabelConfig
 from backend.project.context import Context
@@ -134,8 +134,8 @@ def note_masks(context: Context, problems: Mapping[int, str] | None = None) -> N
 
 def _task(context: Context, number: int) -> Mapping[str, Any] | None:
     """A task as it is now, from the list: asked for alone, Label Studio has a prediction made of it."""
-    alone: Filter = {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": number}
-    page = context.client.query(context.project_id, [alone], page_size=1)["tasks"]
+    alone = [condition("id", "equal", number)]
+    page = context.client.query(context.project_id, alone, page_size=1)["tasks"]
     return page[0] if page else None
 
 

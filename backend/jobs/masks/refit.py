@@ -11,7 +11,7 @@ from backend import stopping
 from backend.errors import RegionError
 from backend.jobs.masks.predict_masks import note_drawn
 from backend.labelstudio.client import ID, IDS_A_PAGE, UNLABELLED
-from backend.labelstudio.http.answers import Filter, Region
+from backend.labelstudio.http.answers import Region, condition
 from backend.labelstudio.labels.config import LabelConfig
 from backend.labelstudio.labels.regions import fits, from_mask, to_mask
 from backend.project.context import Context
@@ -74,15 +74,7 @@ def _refit(context: Context, config: LabelConfig, record: RoundRecord, progress:
             if regions != before and context.client.update_prediction(prediction, result=regions):
                 changed[task] = regions
 
-    masked: list[Filter] = [
-        *UNLABELLED,
-        {
-            "filter": "filter:tasks:predictions_results",
-            "operator": "contains",
-            "type": "String",
-            "value": '"original_width"',
-        },
-    ]
+    masked = [*UNLABELLED, condition("predictions_results", "contains", '"original_width"', "String")]
     tasks = [int(task["id"]) for task in context.client.pages(context.project_id, masked, IDS_A_PAGE, ID)]
     with closing(stopping.in_threads(change, tasks, WORKERS, wait=True)) as fitted:
         for done, _ in enumerate(fitted, start=1):

@@ -7,6 +7,7 @@ from typing import Any
 
 from backend.finding import Finding, Severity
 from backend.labelstudio.connect.inspection import Inspection
+from backend.labelstudio.http.answers import condition
 from backend.labelstudio.labels.config import parse
 
 TAB_TITLE = "Recommended order"
@@ -85,17 +86,7 @@ def _form(kind: str, hidden: Sequence[str]) -> dict[str, object]:
         "gridWidth": 4,
         "columnsDisplayType": {"tasks:predictions_score": "Number"},
         "hiddenColumns": {"explore": list(hidden), "labeling": list(hidden)},
-        "filters": {
-            "conjunction": "and",
-            "items": [
-                {
-                    "filter": "filter:tasks:total_annotations",
-                    "operator": "equal",
-                    "type": "Number",
-                    "value": 0,
-                }
-            ],
-        },
+        "filters": {"conjunction": "and", "items": [condition("total_annotations", "equal", 0)]},
     }
 
 

@@ -70,6 +70,11 @@ class Filter(TypedDict):
     value: object
 
 
+def condition(column: str, operator: str, value: object, kind: str = "Number") -> Filter:
+    """That a column of the tasks, of a `kind` that Label Studio knows, holds some value."""
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
+
+
 class TaskPage(TypedDict):
     """A page of the Data Manager's list."""
 

@@ -14,7 +14,7 @@ from itertools import zip_longest
 
 from backend.errors import PriorityError
 from backend.labelstudio.client import ID, IDS_A_PAGE, SCORE, UNLABELLED, LabelStudio
-from backend.labelstudio.http.answers import Filter
+from backend.labelstudio.http.answers import condition
 from backend.labelstudio.order.priorities import next_tasks
 from backend.labelstudio.order.round_rows import import_rows
 from backend.labelstudio.order.rounds import Priority, Regions, named
@@ -78,12 +78,7 @@ def put_first(
 
 def _read_front(client: LabelStudio, project_id: int) -> dict[int, float]:
     """The open tasks that an earlier call put first, and their scores."""
-    below: Filter = {
-        "filter": "filter:tasks:predictions_score",
-        "operator": "less",
-        "type": "Number",
-        "value": FRONT,
-    }
+    below = condition("predictions_score", "less", FRONT)
     found = client.pages(project_id, [*UNLABELLED, below], IDS_A_PAGE, SCORE)
     return {int(task["id"]): float(task["predictions_score"] or 0) for task in found}
 
@@ -107,7 +102,7 @@ def find_misplaced(client: LabelStudio, project_id: int, first: Sequence[int]) -
 
 
 def _is_open(client: LabelStudio, project_id: int, task: int) -> bool:
-    alone: Filter = {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": task}
+    alone = condition("id", "equal", task)
     return bool(client.query(project_id, [*UNLABELLED, alone], page_size=1, columns=ID)["tasks"])
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from backend.errors import PriorityError
 from backend.labelstudio.client import ID, IDS_A_PAGE, SCORE, UNLABELLED, LabelStudio
-from backend.labelstudio.http.answers import Filter
+from backend.labelstudio.http.answers import Filter, condition
 from backend.labelstudio.order.round_rows import import_rows, write_rows
 from backend.labelstudio.order.rounds import Priority, Regions, is_round, named
 
@@ -251,12 +251,7 @@ def _placed(client: LabelStudio, project_id: int) -> dict[int, float]:
 
 def _scored(yes: bool) -> Filter:
     """Filter of tasks with a score in the version in force; it also makes Label Studio tell the score."""
-    return {
-        "filter": "filter:tasks:predictions_score",
-        "operator": "empty",
-        "type": "Number",
-        "value": not yes,
-    }
+    return condition("predictions_score", "empty", not yes)
 
 
 def _verify(

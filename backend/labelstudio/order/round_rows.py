@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from backend.errors import LabelStudioError, PriorityError
 from backend.labelstudio.client import ID, IDS_A_PAGE, UNLABELLED, LabelStudio
-from backend.labelstudio.http.answers import Filter, NewPrediction
+from backend.labelstudio.http.answers import NewPrediction, condition
 from backend.labelstudio.order.rounds import Priority, is_round, named, round_number
 
 KEPT = 10
@@ -160,12 +160,7 @@ def _over_oldest(client: LabelStudio, round_name: str, in_force: str, priority: 
 def _crowded(client: LabelStudio, project_id: int, most: int) -> Iterator[int]:
     """Open tasks with so many predictions, whosesoever, that `most` of superseded orders may be among
     them."""
-    many: Filter = {
-        "filter": "filter:tasks:total_predictions",
-        "operator": "greater",
-        "type": "Number",
-        "value": most,
-    }
+    many = condition("total_predictions", "greater", most)
     return (int(task["id"]) for task in client.pages(project_id, [*UNLABELLED, many], IDS_A_PAGE, ID))
 
 
