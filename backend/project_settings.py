@@ -247,9 +247,7 @@ def parse_project_settings(
         raise SettingsError(f"Extra params: {explain(error, ProjectSettings)}") from error
 
 
-def known_project_settings(
-    extra_params: str | None, defaults: dict[str, object] | None = None
-) -> ProjectSettings:
+def known_project_settings(extra_params: str | None, defaults: dict[str, object]) -> ProjectSettings:
     """The same for those who only look: the usual settings where the extra params are wrong, which /setup
     has told."""
     try:

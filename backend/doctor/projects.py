@@ -37,9 +37,7 @@ def known(settings: Settings) -> list[int]:
         return []
 
 
-def checks(
-    settings: Settings, project_id: int, *, label_studio: bool = True, redis: bool = True
-) -> dict[str, Check]:
+def checks(settings: Settings, project_id: int, *, label_studio: bool, redis: bool) -> dict[str, Check]:
     """The checks of a project by subject; those that need Label Studio or Redis only where these answer."""
     found: dict[str, Check] = {}
     if label_studio:

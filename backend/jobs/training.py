@@ -270,9 +270,7 @@ def nothing_to_train_on(labels: Labels, notes: dict[str, str]) -> str:
     return nothing_to_learn(labels)
 
 
-def fenced_training(
-    context: Context, job_id: str, *, wait: float, needed: Callable[[], bool] = lambda: True
-) -> JobResult:
+def fenced_training(context: Context, job_id: str, *, wait: float, needed: Callable[[], bool]) -> JobResult:
     """`run_training` under the project's fence, if it is still `needed` once the fence is free.
 
     A run that still holds it after `wait` seconds is alive and does the work instead.

@@ -237,12 +237,11 @@ class LabelStudio(Connections, Predictions):
         filters: Query,
         *,
         ordering: Sequence[str] = (),
-        page: int = 1,
         page_size: int = TASKS_A_PAGE,
         columns: Sequence[str] = LISTED,
     ) -> TaskPage:
-        """One page of the Data Manager's list of tasks, `columns` of each, or all for (): {"tasks", "total"};
-        `filters` must all hold. An empty page has no tasks."""
+        """The first page of the Data Manager's list of tasks, `columns` of each, or all for ():
+        {"tasks", "total"}; `filters` must all hold. Raises UnknownProjectError."""
         query: dict[str, object] = {"ordering": list(ordering)}
         if filters:
             query["filters"] = {"conjunction": "and", "items": filters}
@@ -250,7 +249,7 @@ class LabelStudio(Connections, Predictions):
         def read() -> TaskPage:
             answer: Any = self._sdk.tasks.list(
                 project=project_id,
-                page=page,
+                page=1,
                 page_size=page_size,
                 fields="all" if "annotations" in columns else "task_only",
                 include=",".join(columns) or None,
@@ -260,10 +259,8 @@ class LabelStudio(Connections, Predictions):
             return {"tasks": [_as_sent(item) for item in answer.items or []], "total": answer.response.total}
 
         found = self._found(lambda: self._call(read))
-        if found is None:  # also the answer to a page beyond the last
-            if page == 1:
-                raise self._unknown(project_id)
-            return {"tasks": [], "total": 0}
+        if found is None:
+            raise self._unknown(project_id)
         return found
 
     def pages(

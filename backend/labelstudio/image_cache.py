@@ -73,12 +73,12 @@ def usable(content: bytes, guard: Guard = in_room) -> bool:
     return True
 
 
-def prune(caches: Path, *, max_age: float = MAX_AGE) -> None:
+def prune(caches: Path) -> None:
     """Delete what no one would use any more in the caches of all projects, also of those that are gone from
     Label Studio."""
     for path in caches.glob("project-*/*"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime >= max_age:
+            if time.time() - path.stat().st_mtime >= MAX_AGE:
                 path.unlink()
     for folder in caches.glob("project-*"):
         with suppress(OSError):  # it is not empty

@@ -44,7 +44,7 @@ def read_own_url(settings: Settings) -> str:
     return settings.own_url
 
 
-def own_service(settings: Settings, instance: str = "") -> OwnService:
+def own_service(settings: Settings, instance: str) -> OwnService:
     """This service as Label Studio and browsers reach it."""
     url = read_own_url(settings)
     pages = settings.public_url or url

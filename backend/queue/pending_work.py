@@ -151,10 +151,10 @@ def record(redis: Redis, project_id: int, event: Event) -> None:
         pipe.execute()
 
 
-def request(redis: Redis, project_id: int, work: Work, *, labels: int = 0) -> None:
+def request(redis: Redis, project_id: int, work: Work) -> None:
     """Note that some work is wanted."""
     with redis.pipeline(transaction=True) as pipe:
-        _request(pipe, Keys(project_id), work, labels)
+        _request(pipe, Keys(project_id), work)
         pipe.execute()
 
 

@@ -129,10 +129,14 @@ class Service:
         except (httpx.HTTPError, ValueError, AttributeError):
             return False
 
-    def _program(self, name: str, command: list[str], grace: float = WORKER_GRACE) -> Program:
+    def _program(self, name: str, command: list[str]) -> Program:
         own = {"OMP_NUM_THREADS": str(self.settings.torch_threads), MARK: self.mark}
         return Program(
-            name, command, environment=environment(self.settings) | own, log=self._log(name), grace=grace
+            name,
+            command,
+            environment=environment(self.settings) | own,
+            log=self._log(name),
+            grace=WORKER_GRACE,
         )
 
     def _log(self, name: str) -> Path | None:

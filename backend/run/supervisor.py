@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -134,9 +134,7 @@ class Supervisor:
 
 
 @contextmanager
-def stopping_signals(
-    numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
-) -> Iterator[Callable[[], bool]]:
+def stopping_signals() -> Iterator[Callable[[], bool]]:
     """Note signals that ask this process to end instead of ending it;
     yields a function that tells whether one came."""
     came: list[int] = []
@@ -144,7 +142,9 @@ def stopping_signals(
     def note(number: int, _frame: FrameType | None) -> None:
         came.append(number)
 
-    before = {number: signal.signal(number, note) for number in numbers}
+    before = {
+        number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield lambda: bool(came)
     finally:

@@ -70,16 +70,14 @@ class Scale:
         return (values.astype(np.float32) - self.mean) / self.deviation
 
 
-def draw_sample(
-    image: Image, extractor: FeatureExtractor, *, mask: Mask | None = None, pixels: int = PIXELS
-) -> PixelSample:
-    """Draw pixels of a float32 (H, W, 3) image at random, the same at each call, and compute their features.
+def draw_sample(image: Image, extractor: FeatureExtractor, *, mask: Mask | None = None) -> PixelSample:
+    """Draw PIXELS of a float32 (H, W, 3) image at random, the same at each call, and compute their features.
 
     With a `mask` also up to RARE pixels of each class that the draw would miss.
     Raises ImageError where a feature is not finite.
     """
     height, width = image.shape[:2]
-    positions = draw_positions(height * width, pixels, mask)
+    positions = draw_positions(height * width, PIXELS, mask)
     values = np.empty((len(positions), extractor.channels), dtype=np.float16)
     moments = torch.zeros(3, extractor.channels, dtype=torch.float64)
     rows, columns = positions // width, positions % width

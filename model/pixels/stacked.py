@@ -98,7 +98,6 @@ def train_networks(
     steps: int = STEPS,
     batch: int = BATCH,
     learning_rate: float = LEARNING_RATE,
-    device: torch.device | None = None,
     on_step: OnStep | None = None,
 ) -> Networks:
     """Train one network for each entry of `pixels` from scratch, each with its seed.
@@ -114,7 +113,6 @@ def train_networks(
             raise ValueError(
                 f"found class {highest} among the pixels of a network, expected 0 to {classes - 1}"
             )
-    device = device or torch.device("cpu")
     settings = (classes, hidden, steps, batch, learning_rate)
     blocks = list(split_blocks([len(each.classes) for each in pixels], PIXELS_TOGETHER))
     trained = []
@@ -124,7 +122,7 @@ def train_networks(
             if on_step is not None:
                 on_step(before + step, steps * len(blocks))
 
-        trained.append(_train_block(pixels[part], seeds[part], settings, device, count))
+        trained.append(_train_block(pixels[part], seeds[part], settings, count))
     stacked = zip(*(each.parameters for each in trained), strict=True)
     return Networks(*(torch.cat(tensors) for tensors in stacked))
 
@@ -145,14 +143,13 @@ def _train_block(
     pixels: Sequence[Pixels],
     seeds: Sequence[int],
     settings: tuple[int, int, int, int, float],
-    device: torch.device,
     on_step: Callable[[int], None],
 ) -> Networks:
     classes, hidden, steps, batch, learning_rate = settings
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    networks = _initialise(generators, pixels[0].features.shape[1], hidden, classes, device)
-    features = torch.from_numpy(np.concatenate([each.features for each in pixels])).to(device)
-    targets = torch.from_numpy(np.concatenate([each.classes for each in pixels])).long().to(device)
+    networks = _initialise(generators, pixels[0].features.shape[1], hidden, classes)
+    features = torch.from_numpy(np.concatenate([each.features for each in pixels]))
+    targets = torch.from_numpy(np.concatenate([each.classes for each in pixels])).long()
     counts = [len(each.classes) for each in pixels]
     first = np.cumsum([0, *counts[:-1]])
     drawn = torch.stack(
@@ -161,7 +158,7 @@ def _train_block(
             for generator, count, start in zip(generators, counts, first, strict=True)
         ],
         dim=1,
-    ).to(device)
+    )
     parameters = [tensor.requires_grad_() for tensor in networks.parameters]
     optimiser = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -179,18 +176,16 @@ def _train_block(
     return Networks(*(tensor.detach() for tensor in parameters))
 
 
-def _initialise(
-    generators: Sequence[torch.Generator], channels: int, hidden: int, classes: int, device: torch.device
-) -> Networks:
+def _initialise(generators: Sequence[torch.Generator], channels: int, hidden: int, classes: int) -> Networks:
     """He initialisation (normal), each network from its own generator; biases 0."""
     first = torch.stack([torch.randn(channels, hidden, generator=own) for own in generators])
     second = torch.stack([torch.randn(hidden, classes, generator=own) for own in generators])
     count = len(generators)
     return Networks(
-        first.to(device) * (2 / channels) ** 0.5,
-        torch.zeros(count, 1, hidden, device=device),
-        second.to(device) * (1 / hidden) ** 0.5,
-        torch.zeros(count, 1, classes, device=device),
+        first * (2 / channels) ** 0.5,
+        torch.zeros(count, 1, hidden),
+        second * (1 / hidden) ** 0.5,
+        torch.zeros(count, 1, classes),
     )
 
 

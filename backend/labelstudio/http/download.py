@@ -128,7 +128,7 @@ class _Cut:
     """Ends a request after a time by shutting its connections:
     no time limit of the library bounds headers that drip."""
 
-    def __init__(self, check: Callable[[str], None] | None = None) -> None:
+    def __init__(self, check: Callable[[str], None] | None) -> None:
         """`check` is given the address of each peer before anything is sent, and raises where nothing may
         be."""
         self.done = False

@@ -16,6 +16,8 @@ TEXT = 34.0
 """Room for the text of a bound."""
 WINDOW = 10
 """Values of the running median."""
+MOST_TICKS = 7
+"""On the axis of whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -119,11 +121,11 @@ def dice_range(values: Sequence[float]) -> tuple[float, float]:
     return round(max(0.0, min(low, high - SPAN)), 1), round(high, 1)
 
 
-def whole_ticks(low: float, high: float, most: int = 7) -> list[int]:
-    """Whole numbers in a range at equal round steps, at most so many."""
+def whole_ticks(low: float, high: float) -> list[int]:
+    """Whole numbers in a range at equal round steps, at most MOST_TICKS."""
     for step in (scale * base for scale in (1, 10, 100, 1000, 10_000, 100_000) for base in (1, 2, 5)):
         found = list(range(math.ceil(low / step) * step, math.floor(high) + 1, step))
-        if len(found) <= most:
+        if len(found) <= MOST_TICKS:
             return found
     return []
 

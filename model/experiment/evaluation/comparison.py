@@ -44,19 +44,19 @@ def compare_areas(runs: Sequence[Run], measure: Measure = "dice") -> list[Compar
     return _corrected([_compare(str(name), None, of_one) for name, of_one in pairs])
 
 
-def compare_sizes(runs: Sequence[Run], measure: Measure = "dice") -> list[Comparison]:
+def compare_sizes(runs: Sequence[Run]) -> list[Comparison]:
     """Compare each strategy with `random` at each size but the initial one; empty without `random`.
 
     Where both arms hold the same images (the whole pool) there is nothing to test;
     such sizes have no p and do not enter the correction.
     """
-    pairs, same = _pairs(scores(runs, measure)), same_sets(runs)
+    pairs, same = _pairs(scores(runs)), same_sets(runs)
     pairs = pairs[~pairs["size"].isin([run.size for run in runs if run.strategy == INITIAL])]
     groups = pairs.groupby(["strategy", "size"])
     return _corrected([_compare(name, size, own, (name, size) in same) for (name, size), own in groups])
 
 
-def win_rates(runs: Sequence[Run], by: Sequence[str], measure: Measure = "dice") -> pd.DataFrame:
+def win_rates(runs: Sequence[Run], by: Sequence[str]) -> pd.DataFrame:
     """How often each strategy is above `random`, by "strategy", or by "strategy" and "size".
 
     Columns: pairs, of experiment and size; wins, the share of pairs above the mean of the random sequences;
@@ -64,8 +64,8 @@ def win_rates(runs: Sequence[Run], by: Sequence[str], measure: Measure = "dice")
     Ties count as not won.
     Sizes at which both arms hold the same images (the initial set, the whole pool) are left out.
     """
-    table = arms(runs, measure)
-    pairs = _pairs(scores(runs, measure)).set_index(["strategy", "size"], drop=False)
+    table = arms(runs)
+    pairs = _pairs(scores(runs)).set_index(["strategy", "size"], drop=False)
     pairs = pairs[~pairs.index.isin(same_sets(runs))].reset_index(drop=True)
     single = pairs.merge(table[table.strategy == RANDOM], on=["size", "experiment"], suffixes=("", "_single"))
     won = (pairs.difference > 0).groupby([pairs[name] for name in by])
