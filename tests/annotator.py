@@ -14,6 +14,7 @@ import pytest
 from backend.demo.server import Account
 from backend.queue import connection as connections
 from backend.queue.lease import Fence
+from tests.accounts import create_user
 from tests.cells import CellProject
 from tests.waiting import PATIENCE
 
@@ -74,6 +75,6 @@ def annotators(stack: Stack) -> list[Annotator]:
     """Two annotators of the organization."""
     stamp = time.time_ns()
     return [
-        Annotator(stack, stack.server.create_user(f"annotator-{stamp}-{number}@example.com"))
+        Annotator(stack, create_user(stack.server, f"annotator-{stamp}-{number}@example.com"))
         for number in range(2)
     ]

@@ -136,8 +136,7 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
     they share it, so each makes its own project.
 
     `url`, `token` (legacy, of the administrator), `admin`, `data_dir`, `files` (put images there),
-    `create_user(email) -> Account`, `personal_access_token(account)`, `share_folder(project, folder)`,
-    `address(file)`, `sign_in(email, password)`.
+    `share_folder(project, folder)`, `address(file)`.
     """
     admin = Account("admin@example.com", secrets.token_urlsafe(12), secrets.token_hex(20))
     server = QuickLabelStudio(tmp_path_factory.mktemp("label-studio"), admin, port=free_port())

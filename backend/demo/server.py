@@ -3,11 +3,8 @@ tests."""
 
 from __future__ import annotations
 
-import html
-import re
 import shutil
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -123,35 +120,6 @@ class LabelStudioServer:
         except httpx.HTTPError:
             return False
 
-    def sign_in(self, email: str | None = None, password: str | None = None) -> httpx.Client:
-        """Log in by the form, as a browser does (default: the administrator);
-        the client carries the session and the CSRF token."""
-        client = self._browser("/user/login/")
-        answer = client.post(
-            "/user/login/",
-            data={"email": email or self.admin.email, "password": password or self.admin.password},
-        )
-        return self._signed_in(client, answer, email or self.admin.email)
-
-    def create_user(self, email: str, password: str = "correct horse battery") -> Account:
-        """Register another user by the form; they see every project of the organization."""
-        client = self._browser("/user/signup/")
-        answer = client.post(
-            "/user/signup/", data={"email": email, "password": password, "allow_newsletters": "false"}
-        )
-        with closing(self._signed_in(client, answer, email)):
-            token = client.get("/api/current-user/token").raise_for_status().json()["token"]
-        return Account(email, password, token)
-
-    def personal_access_token(self, account: Account | None = None) -> str:
-        """Make a personal access token of a user (default: the administrator), the newer kind of key."""
-        account = account or self.admin
-        with closing(self.sign_in(account.email, account.password)) as client:
-            client.post(
-                "/api/jwt/settings", json={"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}
-            ).raise_for_status()
-            return str(client.post("/api/token/").raise_for_status().json()["token"])
-
     def share_folder(self, project: int, folder: Path) -> None:
         """Let a project show the images of a folder below `files`; their tasks say `address(file)`."""
         body = {
@@ -191,18 +159,3 @@ class LabelStudioServer:
             "PYTHONPATH": str(ADDON),
             "DJANGO_SETTINGS_MODULE": "recompute_queries.sqlite",
         }
-
-    def _browser(self, page: str) -> httpx.Client:
-        client = httpx.Client(base_url=self.url, timeout=_REQUEST_SECONDS, headers={"Referer": self.url})
-        client.get(page).raise_for_status()
-        client.headers["X-CSRFToken"] = client.cookies["csrftoken"]
-        return client
-
-    def _signed_in(self, client: httpx.Client, answer: httpx.Response, email: str) -> httpx.Client:
-        if answer.status_code != 302:
-            client.close()
-            errors = re.findall(r'class="[^"]*error[^"]*"[^>]*>\s*([^<]+)', answer.text)
-            reason = "; ".join(html.unescape(error).strip() for error in errors) or "no reason given"
-            raise ProcessError(f"Label Studio refused the log-in of {email} ({answer.status_code}): {reason}")
-        client.headers["X-CSRFToken"] = client.cookies["csrftoken"]  # renewed at log-in
-        return client

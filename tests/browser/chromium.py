@@ -18,6 +18,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from backend.demo.server import Account, LabelStudioServer
 from backend.run.processes import Program, free_port
+from tests import accounts
 
 PROGRAMS = ("chromium", "chromedriver")
 BLANK = "data:,"
@@ -114,6 +115,6 @@ def sign_in(browser: Browser, server: LabelStudioServer, account: Account | None
     if browser.current_url != BLANK:
         browser.begin_anew()
     browser.get(f"{server.url}/health")  # cookies are taken for the address that is shown
-    with closing(server.sign_in(account.email, account.password)) as session:
+    with closing(accounts.sign_in(server, account)) as session:
         for cookie in session.cookies.jar:
             browser.add_cookie({"name": cookie.name, "value": cookie.value, "path": cookie.path})

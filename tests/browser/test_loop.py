@@ -13,6 +13,7 @@ import pytest
 
 from backend.queue.enqueue import enqueue_rollback, enqueue_round
 from backend.queue.follow import follow
+from tests.accounts import create_user
 from tests.annotator import Annotator
 from tests.browser.chromium import Browser, wait
 from tests.browser.labelling_page import (
@@ -49,7 +50,7 @@ def project(stack: Stack, make_project: Callable[..., CellProject], large_cells:
     made = make_project(12, "Loop", cells=large_cells)
     connect(stack, made)
     stack.wait_for_round(made.id, cold=True)
-    other = Annotator(stack, stack.server.create_user(f"other-{time.time_ns()}@example.com"))
+    other = Annotator(stack, create_user(stack.server, f"other-{time.time_ns()}@example.com"))
     other.label(made, 3)
     first = stack.wait_for_round(made.id)
     other.label(made, 2)  # the batch
@@ -59,7 +60,7 @@ def project(stack: Stack, make_project: Callable[..., CellProject], large_cells:
 
 @pytest.fixture(scope="module")
 def annotator(stack: Stack) -> Annotator:
-    return Annotator(stack, stack.server.create_user(f"ada-{time.time_ns()}@example.com"))
+    return Annotator(stack, create_user(stack.server, f"ada-{time.time_ns()}@example.com"))
 
 
 @pytest.fixture(scope="module")

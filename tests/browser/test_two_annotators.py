@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from backend.demo.server import Account
+from tests.accounts import create_user
 from tests.annotator import Annotator
 from tests.browser.chromium import Browser, chromium
 from tests.browser.labelling_page import LabellingPage, Line, RequestLog, covered, marked
@@ -59,7 +60,7 @@ def pages(
             LabellingPage(
                 each,
                 stack.server,
-                stack.server.create_user(f"{name}-{time.time_ns()}@example.com"),
+                create_user(stack.server, f"{name}-{time.time_ns()}@example.com"),
                 project.id,
             )
             for name, each in (("ada", browser), ("ben", second))

@@ -17,6 +17,7 @@ from backend.demo.server import LabelStudioServer
 from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.connect.own_service import INSTANCE_HEADER, OwnService
 from backend.labelstudio.labels.config import EXAMPLE
+from tests.accounts import create_personal_token, create_user
 
 MakeProject = Callable[..., "Made"]
 PERSONAL = "personal@labelstudio-room.org"
@@ -113,12 +114,12 @@ def add_tasks(http: httpx.Client, project: int, count: int) -> None:
 @pytest.fixture(scope="session")
 def personal_key(label_studio: LabelStudioServer) -> str:
     """A personal access token; Label Studio makes one per user, and shows it once."""
-    return label_studio.personal_access_token(label_studio.create_user(PERSONAL))
+    return create_personal_token(label_studio, create_user(label_studio, PERSONAL))
 
 
 @pytest.fixture(scope="session")
 def annotators(label_studio: LabelStudioServer) -> list[Annotator]:
-    second = label_studio.create_user("second@labelstudio-room.org")
+    second = create_user(label_studio, "second@labelstudio-room.org")
     return [Annotator(label_studio.url, label_studio.token), Annotator(label_studio.url, second.token)]
 
 

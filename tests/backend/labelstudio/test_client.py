@@ -22,6 +22,7 @@ from backend.errors import (
 )
 from backend.labelstudio.client import IDS_A_PAGE, LabelStudio
 from backend.labelstudio.labels.annotations import chosen
+from tests.accounts import sign_in
 from tests.backend.labelstudio.conftest import PERSONAL, Annotator, MakeProject
 
 
@@ -80,7 +81,7 @@ def test_keys_that_are_not_accepted_say_what_to_do(
 def test_a_kind_of_key_that_is_switched_off_says_so(
     label_studio: LabelStudioServer, personal_key: str
 ) -> None:
-    with closing(label_studio.sign_in()) as browser:
+    with closing(sign_in(label_studio)) as browser:
         try:
             browser.post(
                 "/api/jwt/settings", json={"api_tokens_enabled": False, "legacy_api_tokens_enabled": True}

@@ -9,6 +9,7 @@ import pytest
 from backend.demo.server import LabelStudioServer
 from backend.labelstudio.client import LABELS, LabelStudio
 from backend.labelstudio.skips import SKIPPED, PutBack, SkipQueue, Skips, put_back, read_skips, skipped_since
+from tests.accounts import create_user
 from tests.backend.labelstudio.conftest import Annotator, Made, MakeProject
 
 
@@ -99,7 +100,7 @@ def test_labels_and_people_who_left(
     """A label ends a skip, and a skip of a labelled task is none;
     members who left the organization are not waited for."""
     first = annotators[0]
-    gone = Annotator(label_studio.url, label_studio.create_user("gone@labelstudio-room.org").token)
+    gone = Annotator(label_studio.url, create_user(label_studio, "gone@labelstudio-room.org").token)
     project = in_order(4)
     labelled, skipped, by_gone, _ = project.tasks
     gone.submit(labelled)

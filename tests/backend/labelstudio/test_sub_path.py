@@ -23,6 +23,7 @@ from backend.labelstudio.client import LabelStudio
 from backend.labelstudio.images import fetch
 from backend.labelstudio.labels.config import EXAMPLE, parse
 from backend.run.processes import free_port
+from tests.accounts import create_personal_token
 from tests.backend.labelstudio.image_tasks import png
 from tests.backend.labelstudio.reverse_proxy import ReverseProxy, reverse_proxy
 from tests.web_server import web_server
@@ -66,7 +67,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         proxy.target = server.url
         server.start()
         try:
-            found = Lab(proxy, server, {"legacy": server.token, "personal": server.personal_access_token()})
+            found = Lab(proxy, server, {"legacy": server.token, "personal": create_personal_token(server)})
             _fill(found)
             yield found
         finally:

@@ -14,6 +14,7 @@ from backend.cli import FIX
 from backend.project.context import open_context
 from backend.queue.connection import Keys
 from backend.queue.lease import Fence
+from tests.accounts import create_personal_token, create_user
 from tests.cells import CellProject
 from tests.shell import shell
 from tests.stack import Stack, connect
@@ -204,7 +205,7 @@ def test_one_thing_is_away_and_the_others_are_looked_at(stack: Stack, project: C
     code, service, found = doctor(project, LABEL_STUDIO_URL="http://127.0.0.1:9")
     assert (code, list(service), list(found)) == (FIX, ["label studio"], ["project"])
 
-    personal = stack.server.personal_access_token(stack.server.create_user("doctor@example.com"))
+    personal = create_personal_token(stack.server, create_user(stack.server, "doctor@example.com"))
     assert doctor(project, LABEL_STUDIO_API_KEY=personal) == (0, {}, {})
     assert "personal access token" in shell("python -m backend doctor", LABEL_STUDIO_API_KEY=personal).stdout
     unknown = shell("python -m backend doctor --project 987654 --json")

@@ -35,6 +35,7 @@ from backend.queue.job_result import JobResult
 from backend.queue.lease import Fence
 from backend.queue.progress import Progress
 from backend.store.version_history import ROLLBACK, TRAINING
+from tests.accounts import create_user
 from tests.annotator import Annotator
 from tests.cells import CONFIG, CellProject
 from tests.documents import README, page
@@ -53,7 +54,7 @@ def project(stack: Stack, make_project: Callable[..., CellProject]) -> CellProje
     made = make_project(9, "Versions")
     connect(stack, made)
     stack.wait_for_round(made.id, cold=True)
-    annotator = Annotator(stack, stack.server.create_user(f"versions-{time.time_ns()}@example.com"))
+    annotator = Annotator(stack, create_user(stack.server, f"versions-{time.time_ns()}@example.com"))
     annotator.label(made, 3)
     first = stack.wait_for_round(made.id)
     assert first["version"]["name"] == "v1"
