@@ -37,8 +37,8 @@ def draw_pictures(
     tasks: Mapping[int, Mapping[str, Any]],
     on_progress: Callable[[str, int, int], None],
     *,
-    hidden: Collection[int] = (),
-    named: Collection[int] = (),
+    hidden: Collection[int],
+    named: Collection[int],
 ) -> None:
     """Draw the first tasks of an order with their masks (`regions` by task id), and note their names;
     `tasks` are those at hand.

@@ -31,12 +31,12 @@ def prepare(
     regions: Mapping[int, Sequence[Region]],
     on_progress: Callable[[str, int, int], None],
     *,
+    unmasked: Unmasked,
+    reasons: Mapping[int, Reason | str],
     tasks: Mapping[int, Mapping[str, Any]] | None = None,
     comparison: Comparison | None = None,
     expected: Mapping[str, float] | None = None,
     labelled: Sequence[str] = (),
-    unmasked: Unmasked | None = None,
-    reasons: Mapping[int, Reason | str] | None = None,
 ) -> None:
     """Keep the masks drawn on an order (`regions` by task id), pictures of its first tasks, and what it was
     decided from. Those of `unmasked` images are kept to be compared with the labels, and are not shown.
@@ -47,9 +47,9 @@ def prepare(
     """
     folder = f"{context.folder}/rounds/{round_name}"
     try:
-        hidden = unmasked.among(order) if unmasked else set()
+        hidden = unmasked.among(order)
         DrawnMasks(context.storage, context.folder).keep(round_name, version, regions, hidden)
-        named = [image_of(reasons[task]) for task in order[:REASONS] if task in reasons] if reasons else []
+        named = [image_of(reasons[task]) for task in order[:REASONS] if task in reasons]
         draw_pictures(
             context,
             folder,
