@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from model.similarity.round import Round
 
 Vectors = npt.NDArray[np.float32]
+Float = TypeVar("Float", np.float32, np.float64)
 SAMPLE = 1000
 """Images whose distances set the width of a kernel."""
 
@@ -52,10 +53,10 @@ def standardise(vectors: npt.ArrayLike) -> Vectors:
     return scaled
 
 
-def normalise(vectors: Vectors) -> Vectors:
+def normalise(vectors: npt.NDArray[Float]) -> npt.NDArray[Float]:
     """Each of (N, F) vectors to length 1, those of length 0 stay."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Vectors = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    unit: npt.NDArray[Float] = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
     return unit
 
 
@@ -70,10 +71,11 @@ def kernel_of(vectors: Vectors, width: float) -> Callable[[npt.NDArray[np.intp]]
     return nearness
 
 
-def squared_distances(some: Vectors, others: Vectors) -> Vectors:
-    """Of (M, F) to (N, F) vectors: float32 (M, N)."""
+def squared_distances(some: npt.NDArray[Float], others: npt.NDArray[Float]) -> npt.NDArray[Float]:
+    """Of (M, F) to (N, F) vectors: (M, N) of their type."""
     lengths = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
-    return np.maximum(lengths - 2 * some @ others.T, 0)
+    squares: npt.NDArray[Float] = np.maximum(lengths - 2 * some @ others.T, 0)
+    return squares
 
 
 def median_distance(vectors: Vectors) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from model.similarity.appearance import standardise
+from model.similarity.appearance import normalise, squared_distances, standardise
 
 SAMPLE = 1000
 """Images whose distances set the scale."""
@@ -49,10 +49,11 @@ def likeness_of(vectors: npt.NDArray[np.float32]) -> Callable[[npt.NDArray[np.in
     """
     scaled = standardise(vectors).astype(np.float64)
     sample = scaled[np.random.default_rng(0).permutation(len(scaled))[:SAMPLE]]
-    median = float(np.median(_squares(sample, sample))) or 1.0
+    squares = squared_distances(sample, sample)
+    median = float(np.median(squares)) or 1.0
 
     def likeness(places: npt.NDArray[np.intp]) -> Matrix:
-        alike: Matrix = np.exp(-_squares(scaled[places], scaled) / median).astype(np.float32)
+        alike: Matrix = np.exp(-squared_distances(scaled[places], scaled) / median).astype(np.float32)
         return alike
 
     return likeness
@@ -85,17 +86,8 @@ def weigh_by_likeness(
         np.fill_diagonal(similarity, 1.0)
 
 
-def _squares(some: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Squared distances of (M, F) to (N, F) vectors: float64 (M, N)."""
-    lengths = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
-    result: npt.NDArray[np.float64] = np.maximum(lengths - 2 * some @ others.T, 0)
-    return result
-
-
 def cosine_similarity(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Cosine of the angle between every two of (N, channels) vectors: float64 (N, N) in [-1, 1];
     a zero vector is similar to none."""
-    wide = features.astype(np.float64)
-    length = np.linalg.norm(wide, axis=1, keepdims=True)
-    unit = np.divide(wide, length, out=np.zeros_like(wide), where=length > 0)
+    unit = normalise(features.astype(np.float64))
     return np.clip(unit @ unit.T, -1.0, 1.0)
