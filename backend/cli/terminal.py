@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from backend.labelstudio.task_numbers import list_tasks
 from backend.project.job_words import RUNNING, list_waiting
 from backend.project.project_status import ProjectStatus
 from backend.project.skipped_tasks import Skipped
@@ -149,7 +150,7 @@ def describe(state: ProjectStatus) -> str:
     if state.undrawn:
         lines.append(f"  masks    {state.undrawn} are still to be drawn, when the machine has time")
     if state.skipped.count:
-        named = _numbers(state.skipped.tasks, state.skipped.count)
+        named = list_tasks(state.skipped.tasks, _NEXT, state.skipped.count)
         lines.append(f"  skipped  {named}; python -m backend unskip --project {state.project} puts them back")
     lines += [f"  warning  {warning}" for warning in state.warnings]
     if state.last_error:
@@ -295,17 +296,11 @@ def describe_disconnection(plan: Plan) -> str:
 def describe_unskip(tasks: Sequence[int], skipped: Skipped) -> str:
     """What putting skipped images back will do, before somebody says yes to it;
     `skipped` is of the status."""
-    named = _numbers(tasks or skipped.tasks, len(tasks) or skipped.count)
+    named = list_tasks(tasks or skipped.tasks, _NEXT, len(tasks) or skipped.count)
     return (
         f"Skipped: {named}. Their skips are removed, so that Label Studio serves them again to those who"
         " skipped them.\nNo label is removed. An image on which somebody had drawn before stays skipped."
     )
-
-
-def _numbers(tasks: Sequence[int], count: int) -> str:
-    """The first of `count` tasks by their numbers."""
-    more = f" and {count - _NEXT} more" if count > _NEXT else ""
-    return f"task{'' if count == 1 else 's'} {', '.join(map(str, tasks[:_NEXT]))}{more}"
 
 
 def _dice(version: VersionEntry) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from redis import Redis
 
 from backend.labelstudio.skips import PutBack, SkipQueue, Skips
+from backend.labelstudio.task_numbers import list_tasks
 from backend.queue.connection import Keys
 
 MOST_TASKS_NAMED = 100
@@ -49,32 +50,25 @@ class Skipped:
 
 def describe(done: PutBack) -> str:
     """What putting back has done, in words."""
-    texts = (
-        [f"{_named(done.tasks)} will be served again to those who skipped {_them(done.tasks)}"]
-        if done.tasks
-        else []
-    )
+    texts = []
+    if done.tasks:
+        them = "it" if len(done.tasks) == 1 else "them"
+        texts.append(f"{_list(done.tasks)} will be served again to those who skipped {them}")
     if done.kept:
-        one = len(done.kept) == 1
         drew = (
             "stays skipped, because somebody drew on it before"
-            if one
+            if len(done.kept) == 1
             else "stay skipped, because somebody drew on them before"
         )
         texts.append(
-            f"{_named(done.kept)} {drew}: open the task in Label Studio and press Cancel skip, which keeps"
+            f"{_list(done.kept)} {drew}: open the task in Label Studio and press Cancel skip, which keeps"
             " what was drawn as a draft"
         )
     return "; ".join(texts) or "no such image is skipped"
 
 
-def _named(tasks: Sequence[int]) -> str:
-    more = f" and {len(tasks) - MOST_IN_A_MESSAGE} more" if len(tasks) > MOST_IN_A_MESSAGE else ""
-    return f"task{'' if len(tasks) == 1 else 's'} {', '.join(map(str, tasks[:MOST_IN_A_MESSAGE]))}{more}"
-
-
-def _them(tasks: Sequence[int]) -> str:
-    return "it" if len(tasks) == 1 else "them"
+def _list(tasks: Sequence[int]) -> str:
+    return list_tasks(tasks, MOST_IN_A_MESSAGE)
 
 
 def note(redis: Redis, project_id: int, skips: Skips) -> None:

@@ -17,7 +17,8 @@ from backend.labelstudio.client import ID, IDS_A_PAGE, SCORE, UNLABELLED, LabelS
 from backend.labelstudio.http.answers import condition
 from backend.labelstudio.order.priorities import next_tasks
 from backend.labelstudio.order.round_rows import import_rows
-from backend.labelstudio.order.rounds import Priority, Regions, named
+from backend.labelstudio.order.rounds import Priority, Regions
+from backend.labelstudio.task_numbers import list_tasks
 
 FRONT = 1e-7
 """The next tasks have scores below; those of a whole order, rank / (n + 1), are above."""
@@ -111,5 +112,5 @@ def _verify(client: LabelStudio, project_id: int, first: Sequence[int]) -> None:
     if wrong := find_misplaced(client, project_id, first):
         raise PriorityError(
             f"Label Studio serves project {project_id} in another order than was written, from"
-            f" {named(wrong[:1])} on; the next label, or recomputing the queries, writes it again."
+            f" {list_tasks(wrong[:1])} on; the next label, or recomputing the queries, writes it again."
         )

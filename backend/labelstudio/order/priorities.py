@@ -18,7 +18,8 @@ from backend.errors import PriorityError
 from backend.labelstudio.client import ID, IDS_A_PAGE, SCORE, UNLABELLED, LabelStudio
 from backend.labelstudio.http.answers import Filter, condition
 from backend.labelstudio.order.round_rows import import_rows, write_rows
-from backend.labelstudio.order.rounds import Priority, Regions, is_round, named
+from backend.labelstudio.order.rounds import Priority, Regions, is_round
+from backend.labelstudio.task_numbers import list_tasks
 
 MASKS_FOR_ALL = 500
 """Up to so many unlabelled tasks, each gets its mask at once."""
@@ -195,7 +196,8 @@ def add_provisional(client: LabelStudio, project_id: int, priorities: Sequence[P
     missing = set(unplaced(client, project_id)) & {priority.task_id for priority in wanted}
     if missing:
         raise PriorityError(
-            f"Label Studio gave no place to {named(missing)} of project {project_id}; compute a new order."
+            f"Label Studio gave no place to {list_tasks(missing)} of project {project_id}; compute a new"
+            " order."
         )
     gone = tuple(
         sorted({priority.task_id for priority in priorities} - {priority.task_id for priority in wanted})
@@ -233,14 +235,15 @@ def _check(round_name: str, priorities: Sequence[Priority]) -> None:
     wrong = [priority.task_id for priority in priorities if not 0 < priority.score < 1]
     if wrong:
         raise ValueError(
-            f"the scores of {named(wrong)} are not between 0 and 1; Label Studio would drop them silently."
+            f"the scores of {list_tasks(wrong)} are not between 0 and 1; Label Studio would drop them"
+            " silently."
         )
 
 
 def _check_unique(task_ids: Sequence[int]) -> None:
     if len(set(task_ids)) != len(task_ids):
         twice = {task for task in task_ids if task_ids.count(task) > 1}
-        raise ValueError(f"{named(twice)} more than once, expected each task once.")
+        raise ValueError(f"{list_tasks(twice)} more than once, expected each task once.")
 
 
 def _placed(client: LabelStudio, project_id: int) -> dict[int, float]:
@@ -278,7 +281,7 @@ def _verify(
         else "the previous order is in force again"
     )
     raise PriorityError(
-        f"Round {round_name} of project {project_id} reads back differently for {named(wrong)}; {state}."
+        f"Round {round_name} of project {project_id} reads back differently for {list_tasks(wrong)}; {state}."
         " Compute a new order."
     )
 

@@ -16,7 +16,8 @@ from contextlib import suppress
 from backend.errors import LabelStudioError, PriorityError
 from backend.labelstudio.client import ID, IDS_A_PAGE, UNLABELLED, LabelStudio
 from backend.labelstudio.http.answers import NewPrediction, condition
-from backend.labelstudio.order.rounds import Priority, is_round, named, round_number
+from backend.labelstudio.order.rounds import Priority, is_round, round_number
+from backend.labelstudio.task_numbers import list_tasks
 
 KEPT = 10
 """Predictions of superseded orders that a task keeps at most:
@@ -84,8 +85,9 @@ def import_rows(
             dropped = {int(item["task"]) for item in chunk} - set(client.holding(project_id, round_name))
             raise PriorityError(
                 f"Label Studio took {created} of {len(chunk)} predictions of project {project_id} and"
-                f" silently dropped {named(dropped)}: their regions do not fit its labelling configuration,"
-                " which may have changed. The previous order stays in force; compute a new order."
+                f" silently dropped {list_tasks(dropped)}: their regions do not fit its labelling"
+                " configuration, which may have changed. The previous order stays in force; compute a new"
+                " order."
             )
 
 
@@ -174,7 +176,7 @@ def _counted(client: LabelStudio, project_id: int, round_name: str, wanted: list
     held = set(client.holding(project_id, round_name))
     missing = ({priority.task_id for priority in wanted} - held) & set(client.task_ids(project_id))
     if missing or stored > len(held):
-        found = f"lacks {named(missing)}" if missing else "holds some tasks twice"
+        found = f"lacks {list_tasks(missing)}" if missing else "holds some tasks twice"
         raise PriorityError(
             f"Round {round_name} of project {project_id} {found}, expected each of {len(wanted)} tasks once;"
             " the previous order stays in force. Another process may write the same round; compute a new"

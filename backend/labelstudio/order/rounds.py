@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backend.labelstudio.http.answers import Region
@@ -39,10 +39,3 @@ def order_title(version: str) -> str:
         return version
     model, _, number = version.removeprefix("v").partition(".r")
     return f"order {int(number)}" + (f" (model {int(model)})" if int(model) else "")
-
-
-def named(task_ids: Collection[int]) -> str:
-    """Tasks as a message names them: "tasks 3, 5"; of many, the first 20."""
-    listed = sorted(task_ids)
-    more = f" and {len(listed) - 20} more" if len(listed) > 20 else ""
-    return f"task{'s' if len(listed) != 1 else ''} {', '.join(map(str, listed[:20]))}{more}"

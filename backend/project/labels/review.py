@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from backend.labelstudio.labels.config import LabelConfig
+from backend.labelstudio.task_numbers import list_tasks
 from backend.project.labels.labels import Labels
 from model.data.masks.small_objects import warn_of_losses
 
@@ -172,6 +173,4 @@ def _all_of(count: int) -> str:
 
 
 def _tasks(tasks: Collection[str]) -> str:
-    listed = sorted(tasks, key=int)
-    more = f" and {len(listed) - MOST_TASKS_NAMED} more" if len(listed) > MOST_TASKS_NAMED else ""
-    return f"task{'s' if len(listed) != 1 else ''} {', '.join(listed[:MOST_TASKS_NAMED])}{more}"
+    return list_tasks([int(task) for task in tasks], MOST_TASKS_NAMED)
