@@ -194,7 +194,7 @@ def _order(project: int, labelled: int) -> None:
     else:
         enough = labelled >= FEWEST_LABELS_TO_RANK
         _say("Training on the labels and computing the order." if enough else "Computing a first order.")
-        # It trains first if no training has seen the labels: one that a look began meanwhile is waited for.
+        # It trains first if no training has seen the labels: one that a sync began meanwhile is waited for.
         job = enqueue_round(project, "the demo's first order")
     last = follow_with_bar(follow(project, job), console)
     if last["state"] != "finished":
@@ -261,7 +261,7 @@ def names_in_force(project: int) -> dict[str, str]:
     """Model, order and last error of a project; nothing while Redis is away."""
     try:
         now = read_status(project)
-    except (BackendError, RedisError):  # restarting; the next look sees it
+    except (BackendError, RedisError):  # restarting; the next try sees it
         return {}
     return {
         "new model": now.version.name if now.version else "",

@@ -20,7 +20,7 @@ KEPT_SECONDS = 24 * 3600.0
 """How long the predictions of a superseded order stay:
 as long as Label Studio keeps a task for who has opened it (TASK_LOCK_TTL)."""
 SECONDS_A_SYNC = 10.0
-"""Time for deleting in one look, some hundred predictions: Label Studio has annotators to answer."""
+"""Time for deleting in one sync, some hundred predictions: Label Studio has annotators to answer."""
 
 
 def clear_superseded(context: Context, progress: Progress, in_force: str, *, now: float | None = None) -> int:

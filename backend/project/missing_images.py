@@ -22,7 +22,7 @@ from model.errors import ModelError
 log = logging.getLogger(__name__)
 
 MOST_TRIED = 3
-"""Images tried in one look, drawn at random: where a storage was away, one tells of all."""
+"""Images tried in one sync, drawn at random: where a storage was away, one tells of all."""
 SECONDS_BETWEEN_TRIES = 60.0
 SECONDS_AFTER_A_RETURN = 600.0
 """A storage that comes and goes does not start a round every minute."""

@@ -84,7 +84,7 @@ class Keys:
 
     @property
     def skipped(self) -> str:
-        """The skipped tasks as the last sync saw them, JSON (backend.jobs.skipped)."""
+        """The skipped tasks as the last sync saw them, JSON (backend.project.skipped_tasks)."""
         return self._key("skipped")
 
     @property
@@ -106,7 +106,7 @@ class Keys:
     def missing(self) -> str:
         """Hash:
         "<what lacks it>:<task id>" of images that could not be read, to try them again
-        (backend.jobs.missing)."""
+        (backend.project.missing_images)."""
         return self._key("missing")
 
     @property

@@ -28,7 +28,7 @@ KILLED = (
     " log of the workers; if it comes again, give that machine more memory."
 )
 LIMITS = (0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
-"""Seconds; looks take tenths of them, trainings of large images hours."""
+"""Seconds; syncs take tenths of them, trainings of large images hours."""
 _SUM = "sum"
 _LONGER = "+Inf"
 

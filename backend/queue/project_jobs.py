@@ -124,7 +124,7 @@ def cancel(project_id: int) -> list[str]:
     Models, labels and the order in force stay.
 
     Nothing starts again by itself until a label comes or somebody asks; the status says so.
-    Looks go on each minute, but one that runs ends.
+    Syncs go on each minute, but one that runs ends.
     What was asked of the next round alone is forgotten.
     Labels that were waiting for the cancelled training are in the next one, whenever it is.
     """

@@ -156,7 +156,7 @@ def masks(project_id: int) -> Response:
 
 @projects.get("/<int:project_id>/jobs/<job_id>")
 def job(project_id: int, job_id: str) -> Response:
-    """How far a job of the project is, and the jobs that continue it (see backend.jobs.follow)."""
+    """How far a job of the project is, and the jobs that continue it (see backend.queue.follow)."""
     require_known(project_context(project_id))
     try:
         return jsonify(next(follow(project_id, job_id)))

@@ -25,7 +25,7 @@ from backend.labelstudio.labels.config import LabelConfig, parse
 from backend.labelstudio.order.unmasked import Unmasked
 from backend.metrics.counters import Drawn
 from backend.project import missing_images
-from backend.project.context import Context
+from backend.project.context import Context, open_context
 from backend.project_settings import known_project_settings
 from backend.queue import enqueue, pending_work
 from backend.queue.pending_work import START_TRAINING, Work
@@ -88,7 +88,9 @@ class Segmenter(LabelStudioMLBase):
     ) -> None:
         """`project_id` as Label Studio sends it ("2.1795346628") or as a number;
         `context` may be handed over, for a shared one."""
-        self.context: Context = keywords.pop("context", None) or _context(project_id)
+        self.context: Context = keywords.pop("context", None) or open_context(
+            int(str(project_id).split(".")[0])
+        )
         # The base class keeps the configuration only for helpers that are not used here;
         # its parser fails on some that ours explains.
         super().__init__(project_id=str(self.context.project_id), label_config=None, **keywords)
@@ -202,9 +204,3 @@ class Segmenter(LabelStudioMLBase):
             return {}
         order = record.order if record else []
         return {int(task): rank / (len(order) + 1) for rank, task in enumerate(order, start=1)}
-
-
-def _context(project_id: str | int | None) -> Context:
-    from backend.project.context import open_context
-
-    return open_context(int(str(project_id).split(".")[0]))
