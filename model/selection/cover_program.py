@@ -32,8 +32,8 @@ from model.selection.proof import LEAST_SECONDS, in_background
 Floats = NDArray[np.float64]
 
 MOST_ENTRIES = 2_500_000
-"""Entries of d above which prices of fixed images have to do: they prove enough in large pools, and a program
-of so many cuts takes minutes."""
+"""Entries of d above which dual values of fixed images have to do: they prove enough in large pools, and a
+program of so many cuts takes minutes."""
 ROUNDS = 30
 CLAIMED = 1e-4
 """Dice that a solution may claim on an image beyond what its weights reach."""

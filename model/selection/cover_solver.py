@@ -129,7 +129,7 @@ def _bounds(
     start = Cover(problem, objective)
     reached = Cover(problem, objective, rows).levels
     if start.counted == len(reached) or problem.gains.size > MOST_ENTRIES:
-        yield _bound_by_prices(problem, start, reached, total, deadline)
+        yield _bound_by_duals(problem, start, reached, total, deadline)
         return
     program = CoverProgram(
         problem.gains[problem.candidates], start.levels.astype(np.float64), problem.budget, start.counted
@@ -141,10 +141,10 @@ def _bounds(
     yield Bound(program.bound, problem.candidates[program.hint])
 
 
-def _bound_by_prices(
+def _bound_by_duals(
     problem: Problem, start: Cover, reached: FloatArray, total: float, deadline: float
 ) -> Bound:
-    """The best bound that prices of covering each image prove.
+    """The best bound that dual values of covering each image prove (Lagrangian).
 
     Let an image j count as covered up to a level l_j, at least that of the labelled images, for nothing.
     Then each candidate z adds sum_j max(0, d(x_z, x_j) - l_j), whatever the others do, and the b that add

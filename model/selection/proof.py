@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, milp
 
-from model.selection.hard_targets import HardTargets
+from model.selection.active_set import ActiveSet
 from model.selection.local_search import BETTER, Batch
 from model.selection.problem import Problem
 
@@ -30,7 +30,7 @@ MOST_NODES = 5_000
 
 def prove(
     problem: Problem,
-    hard: HardTargets,
+    active: ActiveSet,
     kept: NDArray[np.int64],
     batch: Batch,
     bound: float,
@@ -47,10 +47,10 @@ def prove(
     """
     value, rounding = problem.worst(batch), tolerance / 2  # the solver's own is about as large
     while bound - value > tolerance and deadline - time.monotonic() > LEAST_SECONDS:
-        entries = len(kept) * len(hard.members)
+        entries = len(kept) * len(active.members)
         if entries > MOST_ENTRIES or (entries > HOPELESS_ENTRIES and bound > value * (1 + HOPELESS)):
             break
-        solved = in_background(solve, problem, hard, kept, value, bound, deadline, nodes)
+        solved = in_background(solve, problem, active, kept, value, bound, deadline, nodes)
         if solved.mip_dual_bound is not None:
             bound = min(bound, max(value, -float(solved.mip_dual_bound)) + rounding)
         if solved.x is None or solved.x[len(kept)] > 0.5:
@@ -60,32 +60,32 @@ def prove(
         worth = float(totals.min())
         if worth > value:
             batch, value = found, worth
-        if not hard.add_worst(totals, float(hard.totals(found).min()) - BETTER) or solved.status != 0:
+        if not active.add_cuts(totals, float(active.totals(found).min()) - BETTER) or solved.status != 0:
             break
     return batch, max(bound, value)
 
 
 def solve(
     problem: Problem,
-    hard: HardTargets,
+    active: ActiveSet,
     kept: NDArray[np.int64],
     value: float,
     bound: float,
     deadline: float,
     nodes: int,
 ) -> OptimizeResult:
-    """Solve max t, sum_z w_z d(x_z, x_j) + base_j >= t for the hard targets j, sum w = b, w in {0, 1},
+    """Solve max t, sum_z w_z d(x_z, x_j) + base_j >= t for the active targets j, sum w = b, w in {0, 1},
     value <= t <= bound; x holds w, whether the batch that is known stands instead, and t.
 
     That choice takes the place of all images and is worth `value`.
     So the solver has a solution from the start, without which it would not tell what it has proven.
     """
-    width, height = len(kept), len(hard.members)
+    width, height = len(kept), len(active.members)
     return milp(
         np.r_[np.zeros(width + 1), -1.0],
         constraints=[
             LinearConstraint(
-                np.c_[hard.gains[:, kept], value - hard.base, -np.ones(height)], -hard.base, np.inf
+                np.c_[active.gains[:, kept], value - active.base, -np.ones(height)], -active.base, np.inf
             ),
             LinearConstraint(
                 np.r_[np.ones(width), problem.budget, 0.0][None], problem.budget, problem.budget

@@ -5,15 +5,15 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
+from model.selection.active_set import ActiveSet
 from model.selection.greedy_search import BLOCK, row_means
-from model.selection.hard_targets import HardTargets
 from model.selection.problem import Problem
 
 # Sums may differ by this much through the order of summation.
 ROUNDING = 1e-12
 
 
-def refine(problem: Problem, hard: HardTargets, batch: list[int], deadline: float) -> list[int]:
+def refine(problem: Problem, active: ActiveSet, batch: list[int], deadline: float) -> list[int]:
     """Among equally good batches prefer a higher mean expected dice, then smaller ids:
     one pass of swaps that never lower the worst.
 
@@ -27,14 +27,14 @@ def refine(problem: Problem, hard: HardTargets, batch: list[int], deadline: floa
         if time.monotonic() > deadline:
             break
         others = batch[:place] + batch[place + 1 :]
-        replacement = first_no_worse(problem, hard, others, batch[place], means, value)
+        replacement = first_no_worse(problem, active, others, batch[place], means, value)
         batch[place] = batch[place] if replacement is None else replacement
     return batch
 
 
 def first_no_worse(
     problem: Problem,
-    hard: HardTargets,
+    active: ActiveSet,
     others: list[int],
     member: int,
     means: NDArray[np.float64],
@@ -47,7 +47,7 @@ def first_no_worse(
     """
     numbers = np.arange(len(means))
     preferred = (means > means[member]) | ((means == means[member]) & (numbers < member))
-    preferred &= (hard.gains + hard.totals(others)[:, None]).min(axis=0) >= value
+    preferred &= (active.gains + active.totals(others)[:, None]).min(axis=0) >= value
     preferred[others] = False
     queue = np.flatnonzero(preferred)
     queue = queue[np.lexsort((queue, -means[queue]))]

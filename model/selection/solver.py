@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from model.selection.active_set import first_targets
 from model.selection.greedy_search import greedy_batch
-from model.selection.hard_targets import first_targets
 from model.selection.local_search import Batch, search
 from model.selection.outcome import VALUE_TOLERANCE, Selection
 from model.selection.problem import Problem, pose
 from model.selection.proof import MOST_NODES, prove
 from model.selection.refinement import refine
-from model.selection.relaxation import cover_bound, priced_bound, relax, worth_keeping
+from model.selection.relaxation import cover_bound, dual_bound, fix_by_reduced_costs, relax
 
 logger = logging.getLogger(__name__)
 
@@ -75,18 +75,18 @@ def select(problem: Problem, time_limit: float, seed: int, nodes: int) -> tuple[
 def solve(problem: Problem, deadline: float, seed: int, nodes: int) -> tuple[Batch, float]:
     """Return the best batch found and a proven bound on the worst total of any batch."""
     batch = greedy_batch(problem)
-    hard = first_targets(problem, batch)
-    relaxed = relax(problem, hard, part(deadline))
+    active = first_targets(problem, batch)
+    relaxed = relax(problem, active, part(deadline))
     batch = search(
-        problem, hard, batch, relaxed.weights, relaxed.bound - tolerance(problem), part(deadline), seed
+        problem, active, batch, relaxed.weights, relaxed.bound - tolerance(problem), part(deadline), seed
     )
-    bound = min(relaxed.bound, cover_bound(problem, hard))
-    prices = np.pad(relaxed.prices, (0, len(hard.members) - len(relaxed.prices)))
-    scores = prices @ hard.gains
-    priced = priced_bound(problem, hard, prices, scores)
-    kept = worth_keeping(problem, scores, priced, problem.worst(batch))
-    batch, bound = prove(problem, hard, kept, batch, bound, tolerance(problem), deadline, nodes)
-    return refine(problem, hard, batch, deadline), bound
+    bound = min(relaxed.bound, cover_bound(problem, active))
+    duals = np.pad(relaxed.duals, (0, len(active.members) - len(relaxed.duals)))
+    scores = duals @ active.gains
+    proven = dual_bound(problem, active, duals, scores)
+    kept = fix_by_reduced_costs(problem, scores, proven, problem.worst(batch))
+    batch, bound = prove(problem, active, kept, batch, bound, tolerance(problem), deadline, nodes)
+    return refine(problem, active, batch, deadline), bound
 
 
 def tolerance(problem: Problem) -> float:

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from model.selection.active_set import ActiveSet, first_targets
 from model.selection.greedy_search import greedy_batch
-from model.selection.hard_targets import HardTargets, first_targets
 from model.selection.problem import Problem, pose
 
 CLOSE = 1e-6
@@ -73,7 +73,7 @@ def small_pools(draw: st.DrawFn) -> tuple[Matrix, list[int], int]:
     return matrix, labelled, budget
 
 
-def solved(matrix: Matrix, budget: int) -> tuple[Problem, list[int], HardTargets]:
+def solved(matrix: Matrix, budget: int) -> tuple[Problem, list[int], ActiveSet]:
     problem = pose(matrix, [], budget)
     batch = greedy_batch(problem)
     return problem, batch, first_targets(problem, batch)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, milp
 
-from model.selection import expected_dice, greedy, hard_targets, local_search, maximin, proof, relaxation
-from model.selection.hard_targets import HardTargets
-from model.selection.local_search import descend, settle
+from model.selection import active_set, expected_dice, greedy, local_search, maximin, proof, relaxation
+from model.selection.active_set import ActiveSet
+from model.selection.local_search import descend, descend_on_all
 from model.selection.problem import pose
 from model.selection.proof import in_background, prove
-from model.selection.relaxation import GAVE_UP, cover_bound, priced_bound, relax
+from model.selection.relaxation import GAVE_UP, cover_bound, dual_bound, relax
 from tests.model.selection.exhaustive_search import exhaustive
 from tests.model.selection.similarities import (
     CLOSE,
@@ -44,11 +44,11 @@ def test_the_proof_is_right_whenever_it_ends(
     where it may do all, it is the best, found from a poor start and two targets."""
     matrix = POOLS[kind](12, seed)
     problem = pose(matrix, list(range(known)), budget)
-    hard = HardTargets(problem, [0, 5])
+    active = ActiveSet(problem, [0, 5])
     best = exhaustive(matrix, list(range(known)), budget).value * problem.size
-    first = priced_bound(problem, hard, np.full(2, 0.5), np.full(2, 0.5) @ hard.gains)
+    first = dual_bound(problem, active, np.full(2, 0.5), np.full(2, 0.5) @ active.gains)
     start = list(range(budget))
-    batch, bound = prove(problem, hard, np.arange(12 - known), start, first, CLOSE, math.inf, nodes)
+    batch, bound = prove(problem, active, np.arange(12 - known), start, first, CLOSE, math.inf, nodes)
     assert problem.worst(start) - 1e-9 <= problem.worst(batch) <= best + 1e-9
     assert bound >= best - 1e-9
     if nodes == 5_000:
@@ -80,11 +80,11 @@ def test_what_fails_in_the_background_is_raised() -> None:
 def test_the_program_closes_what_the_relaxation_leaves_open() -> None:
     """The relaxation alone is 3 % away."""
     matrix = completed(100)
-    problem, _, hard = solved(matrix, 5)
+    problem, _, active = solved(matrix, 5)
     found = maximin(matrix, [], 5)
     assert found.optimal
     assert found.value > greedy(matrix, [], 5).value
-    assert relax(problem, hard, math.inf).bound / 5 > 1.03 * found.value
+    assert relax(problem, active, math.inf).bound / 5 > 1.03 * found.value
 
 
 def test_near_ties_are_solved() -> None:
@@ -114,14 +114,14 @@ def test_a_solver_that_gives_up_is_asked_again_with_rounded_gains(monkeypatch: p
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(sorted(POOLS)), st.integers(0, 10_000), st.integers(1, 3))
 def test_each_bound_holds_on_its_own(kind: str, seed: int, budget: int) -> None:
-    """Neither the relaxation, nor any prices, nor single targets ever promise less than the optimum."""
+    """Neither the relaxation, nor any duals, nor single targets ever promise less than the optimum."""
     matrix = POOLS[kind](10, seed)
-    problem, _, hard = solved(matrix, budget)
+    problem, _, active = solved(matrix, budget)
     best = exhaustive(matrix, [], budget).value * problem.size
-    prices = np.random.default_rng(seed).dirichlet(np.ones(len(hard.members)))
-    assert relax(problem, hard, time.monotonic() + 10).bound >= best - 1e-9
-    assert priced_bound(problem, hard, prices, prices @ hard.gains) >= best - 1e-9
-    assert cover_bound(problem, hard) >= best - 1e-9
+    duals = np.random.default_rng(seed).dirichlet(np.ones(len(active.members)))
+    assert relax(problem, active, time.monotonic() + 10).bound >= best - 1e-9
+    assert dual_bound(problem, active, duals, duals @ active.gains) >= best - 1e-9
+    assert cover_bound(problem, active) >= best - 1e-9
 
 
 def test_a_relaxation_without_time_still_gives_a_valid_bound() -> None:
@@ -133,17 +133,17 @@ def test_a_relaxation_without_time_still_gives_a_valid_bound() -> None:
 
 
 def test_swaps_never_lower_the_worst_target() -> None:
-    """Descent on the hard targets and settling on all of them only improve."""
+    """Descent on the active targets and on all of them only improve."""
     matrix = uniform(60, seed=1)
-    problem, batch, hard = solved(matrix, 5)
-    assert hard.totals(descend(hard, batch)).min() >= hard.totals(batch).min()
-    settled, value = settle(problem, hard, batch, time.monotonic() + 5)
-    assert value == problem.worst(settled) >= problem.worst(batch)
+    problem, batch, active = solved(matrix, 5)
+    assert active.totals(descend(active, batch)).min() >= active.totals(batch).min()
+    found, value = descend_on_all(problem, active, batch, time.monotonic() + 5)
+    assert value == problem.worst(found) >= problem.worst(batch)
 
 
-def test_search_goes_on_when_the_list_of_hard_targets_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pool where nearly every target is hard is still searched, and keeps a true value."""
-    monkeypatch.setattr(hard_targets, "LIMIT", 40)
+def test_search_goes_on_when_the_active_set_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool of which nearly every target belongs there is still searched, and keeps a true value."""
+    monkeypatch.setattr(active_set, "LIMIT", 40)
     monkeypatch.setattr(local_search, "LIMIT", 40)
     matrix = uniform(150, seed=4)
     found = maximin(matrix, [], 6, time_limit=1.0)

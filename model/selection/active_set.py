@@ -1,5 +1,5 @@
-"""The few targets that decide the worst case;
-search and proof look at these and check the rest afterwards."""
+"""The active set: the few targets that decide the worst case;
+search, relaxation and proof look at these, check the rest afterwards, and add cutting planes."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,14 +15,14 @@ START, STEP = 32, 16
 LIMIT = 800
 
 
-class HardTargets:
+class ActiveSet:
     """A growing set of targets with the gains of all candidates on them, stored target by target.
 
     The minimum over these targets is never below the minimum over all, so a bound proven on them holds for
     the whole problem.
 
     members: numbers of the targets, in the order of entry.
-    gains: (W, C) float64, what each candidate adds to each hard target.
+    gains: (W, C) float64, what each candidate adds to each active target.
     base: (W,) float64, sums of the labelled images.
     """
 
@@ -44,26 +44,26 @@ class HardTargets:
             self.members += new
         return len(new)
 
-    def add_worst(self, totals: NDArray[np.float64], below: float, count: int = STEP) -> int:
-        """Take in up to `count` of the worst targets whose total, (T,), is below a value;
+    def add_cuts(self, totals: NDArray[np.float64], below: float, count: int = STEP) -> int:
+        """Cutting planes: take in up to `count` of the worst targets whose total, (T,), is below a value;
         return how many were new (0 when full)."""
         count = min(count, LIMIT - len(self.members))
         worst = np.argsort(totals, kind="stable")[:count]
         return self.add(worst[totals[worst] < below].tolist())
 
     def totals(self, chosen: Sequence[int]) -> NDArray[np.float64]:
-        """Return |Z| p(x_j) on the hard targets when `chosen` join the labelled: (W,) float64."""
+        """Return |Z| p(x_j) on the active targets when `chosen` join the labelled: (W,) float64."""
         total: NDArray[np.float64] = self.base + self.gains[:, list(chosen)].sum(axis=1)
         return total
 
 
-def first_targets(problem: Problem, chosen: Sequence[int]) -> HardTargets:
+def first_targets(problem: Problem, chosen: Sequence[int]) -> ActiveSet:
     """Start from the targets that a given batch serves worst and those that the pool serves worst on
     average."""
     pool = problem.base + problem.gains.mean(axis=0, dtype=np.float64) * problem.budget
     served = problem.totals(chosen)
     half = START // 2
-    return HardTargets(
+    return ActiveSet(
         problem,
         np.r_[np.argsort(served, kind="stable")[:half], np.argsort(pool, kind="stable")[:half]].tolist(),
     )
