@@ -18,6 +18,7 @@ from model.data.images import tiff
 from model.data.images.fill_values import refuse_fill
 from model.data.images.header import Header, check_size, explain, read_header, unreadable
 from model.data.images.pixels import normalise, row_blocks, shrink
+from model.data.images.png import check_pixels
 from model.data.images.tiff import Decoded
 from model.errors import ImageError
 
@@ -123,6 +124,8 @@ def _orient(array: Array, orientation: int) -> Array:
 def _pixels(data: bytes, header: Header, name: str, stored: bool) -> Decoded:
     if header.kind == "TIFF":
         return tiff.read_pixels(data, name, stored)
+    if header.kind == "PNG":
+        check_pixels(data)
     exact = header.kind == "WEBP" and data[12:16] == b"VP8L"  # WebP has a lossless kind
     return _pixels_of_others(data, header, stored)._replace(lossy=header.kind in LOSSY and not exact)
 

@@ -1,0 +1,77 @@
+"""Files that an interrupted copy or a flipped bit has damaged are refused, never read with other pixels."""
+
+import io
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.data.images.reading import decode
+from model.data.pool import scan
+from model.errors import ImageError
+from tests.model.data.lab_files import VARYING, discs, folder, picture
+
+LARGE = discs(1, 9, 14, side=256)
+WHITE = [(mask > 0).astype(np.uint8) * 255 for mask in VARYING]
+
+
+def saved(image: Image.Image, kind: str = "PNG") -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind)
+    return stream.getvalue()
+
+
+def zero_filled(data: bytes, kept: int) -> bytes:
+    """As an interrupted copy leaves a file: of the right size, its end all zero."""
+    return data[:kept] + bytes(len(data) - kept)
+
+
+@pytest.mark.parametrize("kind", ["gray", "colours", "palette", "16 bits"])
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_png_whose_end_is_zero_is_refused(kind: str, stored: bool) -> None:
+    gray = picture(LARGE)
+    images = {
+        "gray": Image.fromarray(gray),
+        "colours": Image.fromarray(np.dstack([gray, gray // 2, gray])),
+        "palette": Image.fromarray(gray).quantize(16),
+        "16 bits": Image.fromarray(gray.astype(np.uint16) * 200),
+    }
+    data = saved(images[kind])
+    assert decode(data, "a.png", stored=stored).array.shape[:2] == LARGE.shape
+    for kept in (len(data) // 2, len(data) * 9 // 10, len(data) - 20):
+        with pytest.raises(ImageError, match=r"a\.png: .*damaged .*copy or export"):
+            decode(zero_filled(data, kept), "a.png", stored=stored)
+
+
+def test_no_flipped_bit_changes_the_pixels_of_a_png() -> None:
+    data = saved(Image.fromarray(WHITE[0]))
+    right, refused = decode(data, "a.png", stored=True).array, 0
+    for at in range(8, len(data)):
+        try:
+            array = decode(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], "a.png", stored=True).array
+        except ImageError:
+            refused += 1
+        else:
+            np.testing.assert_array_equal(array, right)
+    assert refused > 0.9 * (len(data) - 8 - 12)  # of the last chunk nothing is needed
+
+
+def test_what_a_png_tells_beside_its_pixels_may_be_damaged() -> None:
+    """A date, say: the pixels are right."""
+    data = saved(Image.fromarray(WHITE[0]))
+    text = b"tEXtauthor\0me"
+    chunk = (len(text) - 4).to_bytes(4, "big") + text + (zlib.crc32(text) ^ 1).to_bytes(4, "big")
+    np.testing.assert_array_equal(decode(data[:-12] + chunk + data[-12:], "a.png").array, WHITE[0])
+    np.testing.assert_array_equal(decode(data[:-12], "a.png").array, WHITE[0])
+
+
+def test_one_damaged_mask_is_left_out_and_the_others_are_read(tmp_path: Path) -> None:
+    masks = [discs(seed, 9, 14, side=256) for seed in range(4)]
+    whole = [saved(Image.fromarray((mask > 0).astype(np.uint8) * 255)) for mask in masks]
+    whole[0] = zero_filled(whole[0], len(whole[0]) // 2)
+    pool = scan(*folder(tmp_path, masks, [(".png", data) for data in whole]))
+    assert pool.labelled == ("c1.png", "c2.png", "c3.png")
+    assert all(np.array_equal(pool.labels[f"c{number}.png"], masks[number] > 0) for number in (1, 2, 3))
+    assert "copy or export" in dict(pool.problems)["c0.png"]
