@@ -8,6 +8,7 @@ import numpy as np
 import tifffile
 
 from model.arrays import Array
+from model.data.images.tiff_parts import check_parts
 from model.errors import ImageError
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -78,6 +79,7 @@ def read_pixels(data: bytes, name: str, stored: bool) -> Decoded:
         series = _only_series(tiff, name)
         page = series.keyframe
         axes, shape = _axes(tiff, name)
+        check_parts(series, data, name)
         photometric = int(page.photometric)
         known = photometric in _COLOURS and (photometric != _YCBCR or _becomes_rgb(page))
         if not known or page.dtype is None or page.dtype.kind not in "buif":

@@ -3,15 +3,17 @@
 import io
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from model.data.images.reading import decode
+from model.data.images.reading import decode, read_raw
 from model.data.pool import scan
 from model.errors import ImageError
-from tests.model.data.lab_files import VARYING, discs, folder, picture
+from tests.model.data.lab_files import VARYING, bytes_of, discs, folder, picture
 
 LARGE = discs(1, 9, 14, side=256)
 WHITE = [(mask > 0).astype(np.uint8) * 255 for mask in VARYING]
@@ -75,3 +77,29 @@ def test_one_damaged_mask_is_left_out_and_the_others_are_read(tmp_path: Path) ->
     assert pool.labelled == ("c1.png", "c2.png", "c3.png")
     assert all(np.array_equal(pool.labels[f"c{number}.png"], masks[number] > 0) for number in (1, 2, 3))
     assert "copy or export" in dict(pool.problems)["c0.png"]
+
+
+@pytest.mark.parametrize("options", [{}, {"tile": (64, 64)}, {"rowsperstrip": 32}])
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_tiff_of_jpeg_that_is_cut_off_is_refused(options: dict[str, Any], stored: bool) -> None:
+    """Whose decoder fills up what is missing with gray."""
+    data = bytes_of(picture(LARGE), compression="jpeg", **options)
+    for damaged in (data[:-300], zero_filled(data, len(data) - 300)):
+        with pytest.raises(ImageError, match=r"a\.tif: .*damaged .*copy or export"):
+            decode(damaged, "a.tif", stored=stored)
+
+
+@pytest.mark.parametrize(
+    "options", [{"rowsperstrip": 32}, {"tile": (64, 64)}, {"compression": "zlib", "rowsperstrip": 32}]
+)
+def test_a_tiff_with_parts_that_were_never_written_is_refused(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """Also one of a program for maps, which means pixels without data by it: not black ones."""
+    (tmp_path / "a.tif").write_bytes(bytes_of(picture(LARGE), **options))
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as tiff:
+        page = tiff.pages.first
+        counts = [*page.databytecounts[:4], *[0] * (len(page.databytecounts) - 4)]
+        page.tags["TileByteCounts" if "tile" in options else "StripByteCounts"].overwrite(counts)
+    with pytest.raises(ImageError, match=rf"{len(counts) - 4} of the {len(counts)} parts .*GDAL"):
+        read_raw(tmp_path / "a.tif")
