@@ -23,8 +23,9 @@ _YCBCR = 6
 _JPEG = (6, 7, 33007, 34892)
 """Compressions whose decoder makes red, green and blue of YCbCr; no other does."""
 _PALETTE = 3
-_LOSSY = (6, 7, 22610, 33003, 33004, 33005, 34712, 34892, 50001, 50002)
-"""Compressions that change values, or may: JPEG, JPEG XR, JPEG 2000, lossy JPEG of DNG, WebP, JPEG XL."""
+_EXACT = (1, 2, 3, 4, 5, 8, 32766, 32773, 32809, 32946, 34661, 34925, 34926, 34933, 50000, 50013)
+"""Compressions that keep values: none, CCITT, LZW, Deflate, NeXT, PackBits, ThunderScan, JBIG, LZMA,
+Zstandard, PNG. All others change them, or may: JPEG, JPEG 2000, JPEG XR, JPEG XL, LERC, WebP."""
 _ORIENTATION_TAG = 274
 _REMEDY = "export single planes, or save channels of one image as RGB or as an ImageJ composite"
 
@@ -108,7 +109,7 @@ def read_pixels(data: bytes, name: str, stored: bool) -> Decoded:
         palette = _palette(array, photometric, page) if stored else None
         if not stored:
             array, extra = _displayed(array, photometric, page, name), False
-        return Decoded(array, int(page.compression) in _LOSSY, assumed, alpha=extra, palette=palette)
+        return Decoded(array, int(page.compression) not in _EXACT, assumed, alpha=extra, palette=palette)
 
 
 def _open(stream: BinaryIO) -> tifffile.TiffFile:

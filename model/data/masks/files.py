@@ -84,8 +84,8 @@ def _sharpened(stored: Stored, lossy: bool, name: str) -> Stored:
     if lossy:
         raise MaskError(
             f"mask {name}: found {found.size} different values ({list_values(found)}) in a lossy format,"
-            " expected 0 and 255 alone. JPEG is lossy, as WebP may be, and changes numbers; save masks as"
-            " PNG, from the original, not from this file."
+            " expected 0 and 255 alone. JPEG is lossy, as WebP, JPEG XR and LERC may be, and changes numbers;"
+            " save masks as PNG, from the original, not from this file."
         )
     return stored
 

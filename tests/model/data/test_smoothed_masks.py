@@ -25,6 +25,11 @@ from tests.model.data.lab_files import (
 )
 
 
+def in_tiff(mask: Numbers, compression: str, level: float) -> bytes:
+    args = {"level": level}
+    return bytes_of((mask > 0).astype(np.uint8) * 2, compression=compression, compressionargs=args)
+
+
 def black_white(mask: Numbers) -> Array:
     return ((mask > 0) * 255).astype(np.uint8)
 
@@ -62,8 +67,13 @@ def test_black_and_white_is_read_through_the_ringing_of_jpeg(
         (".tif", lambda mask: bytes_of(((mask > 0) * 2).astype(np.uint8), compression="jpeg")),
         (".jpg", lambda mask: jpeg(np.where((mask > 0)[..., None], np.array([255, 0, 0]), 0), 90)),
         (".png", lambda mask: webp(mask * 20)),
+        (".tif", lambda mask: in_tiff(mask, "jpegxr", 0.3)),
+        (".tif", lambda mask: in_tiff(mask, "lerc", 1)),
     ],
-    ids=["ids", "close grays", "three levels", "object numbers", "named PNG", "TIFF", "red", "WebP"],
+    ids=[
+        *["ids", "close grays", "three levels", "object numbers", "named PNG", "TIFF", "red", "WebP"],
+        *["JPEG XR in TIFF", "LERC in TIFF"],
+    ],
 )
 def test_other_masks_in_jpeg_are_refused_with_the_reason(
     tmp_path: Path, suffix: str, write: Callable[[Numbers], Content]

@@ -10,6 +10,7 @@ import tifffile
 from model.data.images.header import MAX_PIXELS
 from model.data.images.reading import decode, read_raw
 from model.errors import ImageError
+from tests.model.data.lab_files import bytes_of
 from tests.model.data.noise import noise
 from tests.model.data.reading import image_size, read_image
 
@@ -220,3 +221,8 @@ def test_jpeg_in_a_tiff_is_ycbcr_and_read_in_its_colours(tmp_path: Path) -> None
     with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
         assert tiff.pages.first.photometric == tifffile.PHOTOMETRIC.YCBCR
     np.testing.assert_allclose(read_raw(tmp_path / "a.tif"), array, atol=4)
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "zlib", "packbits", "lzma", "zstd", "png"])
+def test_compressions_that_keep_values_are_not_called_lossy(compression: str | None) -> None:
+    assert not decode(bytes_of(noise(40, 50), compression=compression), "a.tif").lossy
