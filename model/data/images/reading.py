@@ -162,7 +162,7 @@ def _plain_mode(mode: str) -> str:
 def _stored_pixels(image: Image.Image, gray_bits: int) -> Decoded:
     if image.mode == "P":
         colours = np.array(image.getpalette("RGB") or [], dtype=np.uint8).reshape(-1, 3)
-        return Decoded(np.asarray(image), palette=colours)
+        return Decoded(np.asarray(image), palette=None if tiff.is_gray(colours) else colours)
     if image.mode == "1":
         return Decoded(np.asarray(image.convert("L")))
     if image.mode == "L" and gray_bits in (2, 4):  # Pillow spreads them over 0 to 255

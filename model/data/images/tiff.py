@@ -50,8 +50,8 @@ class Decoded(NamedTuple):
     turned: bool = False
     """It was turned or mirrored to be as displayed."""
     palette: Array | None = None
-    """Of a palette image, uint8 (n, 3), the colours of the numbers 0, 1, ...; only where stored numbers are
-    asked for."""
+    """Of a palette image, uint8 (n, 3), the colours of the numbers 0, 1, ..., unless it `is_gray`; only where
+    stored numbers are asked for."""
 
 
 # The library warns of each tag that it does not like;
@@ -214,16 +214,20 @@ def _assumed(series: tifffile.TiffPageSeries, array: Array, photometric: int) ->
 
 
 def _palette(array: Array, photometric: int, page: tifffile.TiffPage) -> Array | None:
-    """The colours of a palette image, uint8 (n, 3); None of any other, and of one that only shows its numbers
-    as gray, or inverted, as ImageJ shows its masks."""
+    """The colours of a palette image, uint8 (n, 3); None of any other, and of one that `is_gray`."""
     if photometric != _PALETTE or page.colormap is None or array.ndim != 2 or array.dtype.kind != "u":
         return None
     colours = np.asarray(page.colormap).T
     # 16 bits by the standard, but some programs write 8
     colours = (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
+    return None if is_gray(colours) else colours
+
+
+def is_gray(colours: Array) -> bool:
+    """Whether a palette, uint8 (n, 3), only shows its numbers as gray, or inverted, as ImageJ shows its
+    masks."""
     ramp = np.arange(len(colours))[:, None]
-    is_gray = any((colours == each).all() for each in (ramp, ramp[::-1]))
-    return None if is_gray and len(colours) > 2 else colours
+    return len(colours) > 2 and any((colours == each).all() for each in (ramp, ramp[::-1]))
 
 
 def _displayed(array: Array, photometric: int, page: tifffile.TiffPage, name: str) -> Array:

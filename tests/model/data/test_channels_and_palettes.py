@@ -244,14 +244,15 @@ def test_the_palette_of_a_tiff_is_looked_at_as_that_of_a_png(tmp_path: Path, dep
         assert foreground_agrees(pool, VARYING)
 
 
-def test_gray_and_inverted_gray_are_no_palettes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+@pytest.mark.parametrize("order", [1, -1], ids=["gray", "inverted"])
+def test_gray_and_inverted_gray_are_no_palettes(tmp_path: Path, suffix: str, order: int) -> None:
     """ImageJ stores what is marked as 255 and shows it black: the number counts, not the display."""
-    ramp = np.repeat(np.arange(256), 3)
-    for name, colours in {"inverted": ramp[::-1], "gray": ramp}.items():
-        files = [(".tif", as_tiff((mask > 0) * 255, colours.tolist())) for mask in VARYING]
-        pool = scan(*folder(tmp_path / name, VARYING, files))
-        assert (pool.classes, len(pool.labelled)) == (2, 4)
-        assert foreground_agrees(pool, VARYING)
+    colours = np.repeat(np.arange(256), 3)[::order].tolist()
+    made = as_tiff if suffix == ".tif" else palette
+    pool = scan(*folder(tmp_path, VARYING, [(suffix, made((mask > 0) * 255, colours)) for mask in VARYING]))
+    assert (pool.classes, len(pool.labelled)) == (2, 4)
+    assert foreground_agrees(pool, VARYING)
 
 
 def test_a_palette_tiff_of_one_bit_is_what_its_colours_say(tmp_path: Path) -> None:
