@@ -14,7 +14,8 @@ from model.cli.options import path_option
 from model.cli.progress_bar import ProgressBar
 from model.cli.terminal import console, handle_errors, print_err
 from model.data.examination import assumed_notes
-from model.data.folders import Files, find_files, passed_over_notes, shorten, subfolder_notes
+from model.data.folder_notes import passed_over_notes, subfolder_notes
+from model.data.folders import Files, find_files, shorten
 from model.data.images.pixels import normalise
 from model.data.images.reading import decode_to_size, read_bytes
 from model.errors import ImageError, MaskError, ModelError, OutputError, PoolError

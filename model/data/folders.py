@@ -1,4 +1,4 @@
-"""Folders of images and of masks: which files are read, and which mask belongs to which image."""
+"""Folders of images and of masks: which files are read."""
 
 import os
 import unicodedata
@@ -48,7 +48,7 @@ class Files:
     @property
     def subfolders(self) -> list[str]:
         """Sub-folders that hold images, by their path within the folder."""
-        return sorted({parent for stem in self.by_stem if (parent := _parent(stem))})
+        return sorted({parent for stem in self.by_stem if (parent := parent_of(stem))})
 
 
 def find_files(folder: Path, what: str, *, subfolders: bool = True, without: Path | None = None) -> Files:
@@ -65,6 +65,33 @@ def find_files(folder: Path, what: str, *, subfolders: bool = True, without: Pat
     _add(files, folder, seen, subfolders)
     files.by_stem = dict(sorted(files.by_stem.items(), key=lambda item: item[1]))
     return files
+
+
+def find_both(
+    images_dir: Path, masks_dir: Path | None, *, subfolders: bool = True
+) -> tuple[Files, Files | None]:
+    """The files of a folder of images and of one of masks, if there is one.
+    Raises PoolError as `find_files`, and for one folder given as both."""
+    images = find_files(images_dir, "images", subfolders=subfolders, without=masks_dir)
+    if not images.by_stem:
+        inside = (
+            f" itself, but {images.passed_over} in sub-folders (leave out --no-subfolders)"
+            if images.passed_over
+            else ""
+        )
+        raise PoolError(
+            f"{images_dir}: no images found{inside}, expected files ending in {', '.join(EXTENSIONS)}; check"
+            " the folder."
+        )
+    if masks_dir is None:
+        return images, None
+    masks = find_files(masks_dir, "masks", subfolders=subfolders, without=images_dir)
+    if real_path(images_dir) == real_path(masks_dir):
+        raise PoolError(
+            f"{images_dir}: given for images and for masks, expected two folders; move the masks to one of"
+            " their own."
+        )
+    return images, masks
 
 
 def _check_folder(folder: Path, what: str) -> None:
@@ -142,84 +169,11 @@ def _entries(files: Files, folder: Path) -> list[Path]:
         return []
 
 
-def match_masks(images: Files, masks: Files) -> tuple[dict[str, Path], list[tuple[str, str]]]:
-    """The mask of each image by the image's stem, and (name, message) of each mask that belongs to none.
-
-    A mask has the path of its image within the folder ("plate1/c3");
-    where only one of the two lies in a sub-folder, the same name is enough if no other image and no other
-    mask has it. The ".ome" of "a.ome.tif" does not count.
-    """
-    matched: dict[str, Path] = {}
-    plain = {_plain(stem): stem for stem in images.by_stem}
-    left: dict[str, list[str]] = defaultdict(list)
-    for stem, path in masks.by_stem.items():
-        image = stem if stem in images.by_stem else plain.get(_plain(stem))
-        if image is not None and image not in matched:
-            matched[image] = path
-        else:
-            left[_base(stem)].append(stem)
-    candidates: dict[str, list[str]] = defaultdict(list)
-    for stem in images.by_stem:
-        candidates[_base(stem)].append(stem)
-    orphans = []
-    for base, stems in left.items():
-        found = [stem for stem in candidates[base] if stem not in matched]
-        if len(found) == len(stems) == len(candidates[base]) == 1 and (
-            not _parent(stems[0]) or not _parent(found[0])
-        ):
-            matched[found[0]] = masks.by_stem[stems[0]]
-            continue
-        for stem in stems:
-            path = masks.by_stem[stem]
-            orphans.append((masks.name(stem), f"{path}: {_no_image(stem, candidates[base])}"))
-    return matched, sorted(orphans)
-
-
-def _no_image(stem: str, namesakes: list[str]) -> str:
-    if not namesakes:
-        return f"no image is called {stem!r}; rename the mask like its image."
-    listed = shorten([repr(name) for name in namesakes])
-    return f"no image is called {stem!r}, but {listed}; put the mask into the same sub-folder as its image."
-
-
-def passed_over_notes(*folders: Files | None) -> list[tuple[str, str]]:
-    """One note for each folder that holds files of other kinds, hidden ones apart."""
-    others = [files for files in folders if files is not None and files.others]
-    only = f"only files ending in {', '.join(EXTENSIONS)} are read"
-    return [
-        (files.folder.name, f"{files.folder}: passed over {shorten(files.others)}; {only}.")
-        for files in others
-    ]
-
-
-def subfolder_notes(images: Files) -> list[str]:
-    """How many images lie in sub-folders."""
-    if images.passed_over:
-        return [
-            f"Passed over {images.passed_over} images in sub-folders; without --no-subfolders they are read"
-            " as well."
-        ]
-    count = sum("/" in stem for stem in images.by_stem)
-    if not count:
-        return []
-    return [
-        f"{count} of {len(images.by_stem)} images are in sub-folders ({shorten(images.subfolders)});"
-        " --no-subfolders leaves them out."
-    ]
-
-
 def shorten(names: list[str]) -> str:
     """The first few of some names, and how many more there are."""
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def _parent(stem: str) -> str:
+def parent_of(stem: str) -> str:
+    """The sub-folder that a stem lies in; empty if in none."""
     return stem.rpartition("/")[0]
-
-
-def _base(stem: str) -> str:
-    return _plain(stem.rpartition("/")[2])
-
-
-def _plain(stem: str) -> str:
-    return stem.removesuffix(".ome")

@@ -10,15 +10,8 @@ from typing import Any
 
 from model.arrays import Array
 from model.data.examination import Note, Pair, Size, assumed_notes
-from model.data.folders import (
-    EXTENSIONS,
-    Files,
-    find_files,
-    match_masks,
-    passed_over_notes,
-    shorten,
-    subfolder_notes,
-)
+from model.data.folder_notes import passed_over_notes, subfolder_notes
+from model.data.folders import Files, find_both, shorten
 from model.data.images.pixels import normalise, shrink, working_size
 from model.data.images.reading import read_raw
 from model.data.lazy_arrays import LazyArrays
@@ -29,8 +22,8 @@ from model.data.masks.coding import ALL, PLAIN, Coding, MaskOptions, as_stated
 from model.data.masks.decision import decide
 from model.data.masks.files import read_stored
 from model.data.masks.small_objects import Losses, count_losses
+from model.data.matching import match_masks
 from model.errors import ImageError, PoolError, TooFewLabelsError
-from model.files import real_path
 from model.machine import usable_cores
 
 CACHE_BYTES = 2 * 1024**3
@@ -148,8 +141,8 @@ def scan(
             " from the masks."
         )
     working_size((1, 1), max_side)
-    images, masks = _both_folders(
-        Path(images_dir), Path(masks_dir) if masks_dir is not None else None, subfolders
+    images, masks = find_both(
+        Path(images_dir), Path(masks_dir) if masks_dir is not None else None, subfolders=subfolders
     )
     pairs, orphans = _pairs(images, masks)
     _check_names(mask_options, pairs)
@@ -185,29 +178,6 @@ def scan(
             notes=[*subfolder_notes(images), *_assumed(usable), *_blurred(usable), *stated, *notes],
             executor=executor,
         )
-
-
-def _both_folders(images_dir: Path, masks_dir: Path | None, subfolders: bool) -> tuple[Files, Files | None]:
-    images = find_files(images_dir, "images", subfolders=subfolders, without=masks_dir)
-    if not images.by_stem:
-        inside = (
-            f" itself, but {images.passed_over} in sub-folders (leave out --no-subfolders)"
-            if images.passed_over
-            else ""
-        )
-        raise PoolError(
-            f"{images_dir}: no images found{inside}, expected files ending in {', '.join(EXTENSIONS)}; check"
-            " the folder."
-        )
-    if masks_dir is None:
-        return images, None
-    masks = find_files(masks_dir, "masks", subfolders=subfolders, without=images_dir)
-    if real_path(images_dir) == real_path(masks_dir):
-        raise PoolError(
-            f"{images_dir}: given for images and for masks, expected two folders; move the masks to one of"
-            " their own."
-        )
-    return images, masks
 
 
 def _pairs(images: Files, masks: Files | None) -> tuple[list[Pair], list[Note]]:

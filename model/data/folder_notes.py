@@ -1,0 +1,29 @@
+"""What a user should know of the files that were found in folders, and of those that were not read."""
+
+from model.data.folders import EXTENSIONS, Files, shorten
+
+
+def passed_over_notes(*folders: Files | None) -> list[tuple[str, str]]:
+    """One note for each folder that holds files of other kinds, hidden ones apart."""
+    others = [files for files in folders if files is not None and files.others]
+    only = f"only files ending in {', '.join(EXTENSIONS)} are read"
+    return [
+        (files.folder.name, f"{files.folder}: passed over {shorten(files.others)}; {only}.")
+        for files in others
+    ]
+
+
+def subfolder_notes(images: Files) -> list[str]:
+    """How many images lie in sub-folders."""
+    if images.passed_over:
+        return [
+            f"Passed over {images.passed_over} images in sub-folders; without --no-subfolders they are read"
+            " as well."
+        ]
+    count = sum("/" in stem for stem in images.by_stem)
+    if not count:
+        return []
+    return [
+        f"{count} of {len(images.by_stem)} images are in sub-folders ({shorten(images.subfolders)});"
+        " --no-subfolders leaves them out."
+    ]

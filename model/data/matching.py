@@ -1,0 +1,54 @@
+"""Which mask belongs to which image."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from model.data.folders import Files, parent_of, shorten
+
+
+def match_masks(images: Files, masks: Files) -> tuple[dict[str, Path], list[tuple[str, str]]]:
+    """The mask of each image by the image's stem, and (name, message) of each mask that belongs to none.
+
+    A mask has the path of its image within the folder ("plate1/c3");
+    where only one of the two lies in a sub-folder, the same name is enough if no other image and no other
+    mask has it. The ".ome" of "a.ome.tif" does not count.
+    """
+    matched: dict[str, Path] = {}
+    plain = {_plain(stem): stem for stem in images.by_stem}
+    left: dict[str, list[str]] = defaultdict(list)
+    for stem, path in masks.by_stem.items():
+        image = stem if stem in images.by_stem else plain.get(_plain(stem))
+        if image is not None and image not in matched:
+            matched[image] = path
+        else:
+            left[_base(stem)].append(stem)
+    candidates: dict[str, list[str]] = defaultdict(list)
+    for stem in images.by_stem:
+        candidates[_base(stem)].append(stem)
+    orphans = []
+    for base, stems in left.items():
+        found = [stem for stem in candidates[base] if stem not in matched]
+        if len(found) == len(stems) == len(candidates[base]) == 1 and (
+            not parent_of(stems[0]) or not parent_of(found[0])
+        ):
+            matched[found[0]] = masks.by_stem[stems[0]]
+            continue
+        for stem in stems:
+            path = masks.by_stem[stem]
+            orphans.append((masks.name(stem), f"{path}: {_no_image(stem, candidates[base])}"))
+    return matched, sorted(orphans)
+
+
+def _no_image(stem: str, namesakes: list[str]) -> str:
+    if not namesakes:
+        return f"no image is called {stem!r}; rename the mask like its image."
+    listed = shorten([repr(name) for name in namesakes])
+    return f"no image is called {stem!r}, but {listed}; put the mask into the same sub-folder as its image."
+
+
+def _base(stem: str) -> str:
+    return _plain(stem.rpartition("/")[2])
+
+
+def _plain(stem: str) -> str:
+    return stem.removesuffix(".ome")
