@@ -1,9 +1,10 @@
 """Which mask belongs to which image."""
 
 from collections import defaultdict
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 
-from model.data.folders import Files, parent_of, shorten
+from model.data.folders import EXTENSIONS, Files, parent_of, shorten
 
 
 def match_masks(images: Files, masks: Files) -> tuple[dict[str, Path], list[tuple[str, str]]]:
@@ -11,12 +12,12 @@ def match_masks(images: Files, masks: Files) -> tuple[dict[str, Path], list[tupl
 
     A mask has the path of its image within the folder ("plate1/c3");
     where only one of the two lies in a sub-folder, the same name is enough if no other image and no other
-    mask has it. The ".ome" of "a.ome.tif" does not count.
+    mask has it. The ".ome" of "a.ome.tif" does not count, unless another mask has the very name.
     """
     matched: dict[str, Path] = {}
     plain = {_plain(stem): stem for stem in images.by_stem}
     left: dict[str, list[str]] = defaultdict(list)
-    for stem, path in masks.by_stem.items():
+    for stem, path in sorted(masks.by_stem.items(), key=lambda item: item[0] not in images.by_stem):
         image = stem if stem in images.by_stem else plain.get(_plain(stem))
         if image is not None and image not in matched:
             matched[image] = path
@@ -34,14 +35,23 @@ def match_masks(images: Files, masks: Files) -> tuple[dict[str, Path], list[tupl
             matched[found[0]] = masks.by_stem[stems[0]]
             continue
         for stem in stems:
-            path = masks.by_stem[stem]
-            orphans.append((masks.name(stem), f"{path}: {_no_image(stem, candidates[base])}"))
+            path, named = masks.by_stem[stem], PurePosixPath(stem)
+            if named.suffix.lower() in EXTENSIONS and named.with_suffix("").as_posix() in images.by_stem:
+                said = f"no image is called {stem!r}; rename the mask to '{named.stem}{path.suffix}'."
+            else:
+                said = _no_image(stem, candidates[base], matched)
+            orphans.append((masks.name(stem), f"{path}: {said}"))
     return matched, sorted(orphans)
 
 
-def _no_image(stem: str, namesakes: list[str]) -> str:
+def _no_image(stem: str, namesakes: list[str], matched: Mapping[str, Path]) -> str:
+    """Why a mask belongs to no image, and what to do. `namesakes` are images of its name in any sub-folder,
+    `matched` the masks of images."""
     if not namesakes:
         return f"no image is called {stem!r}; rename the mask like its image."
+    taken = [each for each in namesakes if each in matched and parent_of(each) == parent_of(stem)]
+    if taken:
+        return f"the image {taken[0]!r} has the mask {matched[taken[0]].name} already; remove one of the two."
     listed = shorten([repr(name) for name in namesakes])
     return f"no image is called {stem!r}, but {listed}; put the mask into the same sub-folder as its image."
 

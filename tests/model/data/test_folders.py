@@ -74,6 +74,28 @@ def test_ome_tiff_and_its_mask_need_not_both_be_called_ome(tmp_path: Path) -> No
     assert scan(tmp_path / "images", tmp_path / "masks").labelled == ("a.ome.tif",)
 
 
+def test_of_two_masks_the_one_of_the_very_name_is_taken(tmp_path: Path) -> None:
+    """Whichever comes first; the other is named with the one that was taken."""
+    put(tmp_path / "images" / "a.tif")
+    put(tmp_path / "images" / "b.ome.tif")
+    for name in ("a.png", "a.ome.tif", "b.png", "b.ome.png"):
+        put(tmp_path / "masks" / name)
+    pool = scan(tmp_path / "images", tmp_path / "masks")
+    assert {name: path.name for name, path in pool.mask_paths.items()} == {
+        "a.tif": "a.png",
+        "b.ome.tif": "b.ome.png",
+    }
+    assert "'a' has the mask a.png already" in dict(pool.problems)["a.ome.tif"]
+    assert "'b.ome' has the mask b.ome.png already" in dict(pool.problems)["b.png"]
+
+
+def test_a_mask_that_keeps_the_extension_of_its_image_is_told_so(tmp_path: Path) -> None:
+    put(tmp_path / "images" / "a.tif")
+    put(tmp_path / "masks" / "a.tif.png")
+    ((_, text),) = scan(tmp_path / "images", tmp_path / "masks").problems
+    assert "rename the mask to 'a.png'" in text
+
+
 def test_folders_of_systems_hidden_ones_and_that_of_the_masks_are_passed_over(images: Path) -> None:
     for name in (
         "__MACOSX/x.png",
