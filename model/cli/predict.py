@@ -14,8 +14,8 @@ from model.cli.options import path_option
 from model.cli.progress_bar import ProgressBar
 from model.cli.terminal import console, handle_errors, print_err
 from model.data.examination import assumed_notes
-from model.data.folder_notes import passed_over_notes, subfolder_notes
-from model.data.folders import Files, find_files, shorten
+from model.data.folder_notes import output_notes, passed_over_notes, subfolder_notes
+from model.data.folders import Files, find_files, require_images, shorten
 from model.data.images.pixels import normalise
 from model.data.images.reading import decode_to_size, read_bytes
 from model.errors import ImageError, MaskError, ModelError, OutputError, PoolError
@@ -64,12 +64,11 @@ def predict_command(
                 f"{out}: given for images and for masks, expected two folders; name another one with --out."
             )
         found = find_files(images, "images", subfolders=subfolders, without=out)
-        for note in subfolder_notes(found):
+        for note in output_notes(found) + subfolder_notes(found):
             print_err(note)
         for _, message in passed_over_notes(found):
             print_err(f"Please look: {message}", style="yellow")
-        if not found.by_stem:
-            raise PoolError(f"{images}: no images found; check the folder.")
+        require_images(found)
         about = {"what": f"masks of {real_path(images)}", "model": saved_digest(model)}
         problems = [message for _, message in found.problems]
         assumed: dict[str, str] = {}

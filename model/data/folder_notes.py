@@ -27,3 +27,17 @@ def subfolder_notes(images: Files) -> list[str]:
         f"{count} of {len(images.by_stem)} images are in sub-folders ({shorten(images.subfolders)});"
         " --no-subfolders leaves them out."
     ]
+
+
+def output_notes(*folders: Files | None) -> list[str]:
+    """What predict or an export has written into the folders, and what is read of it."""
+    notes = []
+    for files in folders:
+        if files is not None and files.export is not None:
+            notes.append(f"{files.export} is a whole export: its sub-folder {files.folder.name} is read.")
+        if files is not None and files.own:
+            notes.append(
+                f"Passed over {shorten(files.own)} among the images: predict or an export has written what is"
+                " in there. To read it, name that folder itself."
+            )
+    return notes

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from model import class_file
+from model.data.own_output import is_moved_aside, is_output, part_of_export
 from model.errors import PoolError
 from model.files import real_path
 
@@ -19,9 +20,6 @@ OWN_FILES = (class_file.NAME, "index.csv", "objects.csv")
 SYSTEM_FOLDERS = ("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found")
 """Folders likewise: archives of a Mac, network storage, Windows.
 Hidden ones (.ipynb_checkpoints) are passed over as well."""
-JOURNAL, EARLIER = ".export.jsonl", "earlier"
-"""In a folder of exported masks: what was exported, and the sub-folder of files of former exports, which are
-no part of it."""
 SHOWN = 3
 """Names listed in a message before it says how many more there are."""
 
@@ -40,6 +38,10 @@ class Files:
     """(path within the folder, message) of what in a sub-folder cannot be read."""
     passed_over: int = 0
     """Images in sub-folders that are not to be read."""
+    own: list[str] = field(default_factory=list)
+    """Sub-folders among images that hold what this project has written: masks, or a whole export."""
+    export: Path | None = None
+    """The whole export that was given in place of `folder`, its sub-folder."""
 
     def name(self, stem: str) -> str:
         """The path of a file within the folder, with "/" between: the id of an image."""
@@ -55,14 +57,17 @@ def find_files(folder: Path, what: str, *, subfolders: bool = True, without: Pat
     """The image files of a folder and of its sub-folders, but for the folder `without` (that of the masks,
     say) among them.
 
-    With `subfolders` false those in sub-folders are only counted. A link to a folder is followed once.
+    Of a whole export, its sub-folder called `what`, "images" or "masks", is read; what predict or an export
+    has written into a sub-folder of images is not. With `subfolders` false images in sub-folders are only
+    counted. A link to a folder is followed once.
     Raises PoolError if the folder is missing, cannot be opened or holds a name twice itself;
     names that are twice in a sub-folder are problems.
     """
     _check_folder(folder, what)
-    files = Files(folder)
-    seen = {real_path(folder)} | ({real_path(without)} if without is not None else set())
-    _add(files, folder, seen, subfolders)
+    part = part_of_export(folder, what)
+    files = Files(folder / part, export=folder if part else None)
+    seen = {real_path(files.folder)} | ({real_path(without)} if without is not None else set())
+    _add(files, files.folder, seen, what == "images", subfolders)
     files.by_stem = dict(sorted(files.by_stem.items(), key=lambda item: item[1]))
     return files
 
@@ -73,25 +78,31 @@ def find_both(
     """The files of a folder of images and of one of masks, if there is one.
     Raises PoolError as `find_files`, and for one folder given as both."""
     images = find_files(images_dir, "images", subfolders=subfolders, without=masks_dir)
-    if not images.by_stem:
-        inside = (
-            f" itself, but {images.passed_over} in sub-folders (leave out --no-subfolders)"
-            if images.passed_over
-            else ""
-        )
-        raise PoolError(
-            f"{images_dir}: no images found{inside}, expected files ending in {', '.join(EXTENSIONS)}; check"
-            " the folder."
-        )
+    require_images(images)
     if masks_dir is None:
         return images, None
     masks = find_files(masks_dir, "masks", subfolders=subfolders, without=images_dir)
-    if real_path(images_dir) == real_path(masks_dir):
+    if real_path(images.folder) == real_path(masks.folder):
         raise PoolError(
             f"{images_dir}: given for images and for masks, expected two folders; move the masks to one of"
             " their own."
         )
     return images, masks
+
+
+def require_images(files: Files) -> None:
+    """Raise PoolError if there are none, saying what was passed over."""
+    if files.by_stem:
+        return
+    inside = ""
+    if files.passed_over:
+        inside = f" itself, but {files.passed_over} in sub-folders (leave out --no-subfolders)"
+    elif files.own:
+        inside = f", only what predict or an export has written ({shorten(files.own)})"
+    raise PoolError(
+        f"{files.folder}: no images found{inside}, expected files ending in {', '.join(EXTENSIONS)}; check"
+        " the folder."
+    )
 
 
 def _check_folder(folder: Path, what: str) -> None:
@@ -116,12 +127,12 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _add(files: Files, folder: Path, seen: set[Path], subfolders: bool) -> None:
+def _add(files: Files, folder: Path, seen: set[Path], of_images: bool, subfolders: bool) -> None:
     inside = folder != files.folder
     by_stem: dict[str, list[Path]] = defaultdict(list)
     folders = []
     for path in sorted(_entries(files, folder)):
-        if path.name.startswith(".") or (path.name == EARLIER and (folder / JOURNAL).exists()):
+        if path.name.startswith(".") or is_moved_aside(path):
             continue
         if _is_folder(path):
             folders.append(path)
@@ -148,7 +159,10 @@ def _add(files: Files, folder: Path, seen: set[Path], subfolders: bool) -> None:
     ):  # a link to a folder beside it comes second
         if path.name.lower() not in SYSTEM_FOLDERS and (real := real_path(path)) not in seen:
             seen.add(real)
-            _add(files, path, seen, subfolders)
+            if of_images and is_output(path):
+                files.own.append(path.relative_to(files.folder).as_posix())
+            else:
+                _add(files, path, seen, of_images, subfolders)
 
 
 def _twins(paths: list[Path]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from model.arrays import Mask
 from model.class_file import write_class_file
-from model.data.folders import EARLIER, JOURNAL
+from model.data.own_output import EARLIER, JOURNAL
 from model.errors import OutputError
 from model.export.coco import CocoImage, describe_objects, write_coco
 from model.export.formats import encode_mask

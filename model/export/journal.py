@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from model.data.folders import JOURNAL
+from model.data.own_output import JOURNAL
 from model.errors import OutputError
 from model.export.coco import CocoImage
 from model.files import lock, write_bytes
