@@ -14,7 +14,7 @@ from model.cli.options import path_option
 from model.cli.progress_bar import ProgressBar
 from model.cli.terminal import console, handle_errors, print_err
 from model.data.examination import assumed_notes
-from model.data.folder_notes import output_notes, passed_over_notes, subfolder_notes
+from model.data.folder_notes import mask_like_notes, output_notes, passed_over_notes, subfolder_notes
 from model.data.folders import Files, find_files, require_images, shorten
 from model.data.images.pixels import normalise
 from model.data.images.reading import decode_to_size, read_bytes
@@ -66,7 +66,7 @@ def predict_command(
         found = find_files(images, "images", subfolders=subfolders, without=out)
         for note in output_notes(found) + subfolder_notes(found):
             print_err(note)
-        for _, message in passed_over_notes(found):
+        for _, message in passed_over_notes(found) + mask_like_notes(found, "move them out of the folder"):
             print_err(f"Please look: {message}", style="yellow")
         require_images(found)
         about = {"what": f"masks of {real_path(images)}", "model": saved_digest(model)}

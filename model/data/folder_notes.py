@@ -1,6 +1,13 @@
 """What a user should know of the files that were found in folders, and of those that were not read."""
 
-from model.data.folders import EXTENSIONS, Files, shorten
+import re
+
+from model.data.folders import EXTENSIONS, Files, parent_of, shorten
+
+_MASK_OF = re.compile(r"(.+?)[_-](masks?|cp_masks?|seg|labels?|gt)", re.IGNORECASE)
+"""How programs call the mask that they write beside an image."""
+_FOLDERS_OF_MASKS = ("mask", "masks", "label", "labels", "predicted", "predictions")
+"""Names of sub-folders in which hardly anybody keeps images, in lower case."""
 
 
 def passed_over_notes(*folders: Files | None) -> list[tuple[str, str]]:
@@ -41,3 +48,28 @@ def output_notes(*folders: Files | None) -> list[str]:
                 " in there. To read it, name that folder itself."
             )
     return notes
+
+
+def mask_like_notes(images: Files, remedy: str) -> list[tuple[str, str]]:
+    """A note if some of the images are called as masks of others are, or lie in a sub-folder called so;
+    `remedy` is what a user can do with masks."""
+    beside = [
+        images.name(stem)
+        for stem in images.by_stem
+        if (found := _MASK_OF.fullmatch(stem)) and found[1] in images.by_stem
+    ]
+    within = [
+        images.name(stem)
+        for stem in images.by_stem
+        if not {part.lower() for part in parent_of(stem).split("/")}.isdisjoint(_FOLDERS_OF_MASKS)
+    ]
+    names = beside + [name for name in within if name not in beside]
+    if not names or len(within) == len(images.by_stem):
+        return []
+    return [
+        (
+            names[0],
+            f"{len(names)} of the {len(images.by_stem)} images are called as masks are ({shorten(names)}),"
+            f" and are read as images. If they are masks, {remedy}.",
+        )
+    ]

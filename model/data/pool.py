@@ -10,7 +10,7 @@ from typing import Any
 
 from model.arrays import Array
 from model.data.examination import Note, Pair, Size, assumed_notes
-from model.data.folder_notes import output_notes, passed_over_notes, subfolder_notes
+from model.data.folder_notes import mask_like_notes, output_notes, passed_over_notes, subfolder_notes
 from model.data.folders import Files, find_both, shorten
 from model.data.images.pixels import normalise, shrink, working_size
 from model.data.images.reading import read_raw
@@ -174,7 +174,11 @@ def scan(
         return _assemble(
             _Scanned(usable, coding, mask_options, max_side, cache),
             problems=[*problems, *orphans, *images.problems, *(masks.problems if masks else [])],
-            warnings=_of_masks(usable, coding, mask_options, classes) + passed_over_notes(images, masks),
+            warnings=_of_masks(usable, coding, mask_options, classes)
+            + passed_over_notes(images, masks)
+            + mask_like_notes(
+                images, "move them into a folder of their own, named like their images, and give it as masks"
+            ),
             notes=[
                 *output_notes(images, masks),
                 *subfolder_notes(images),

@@ -80,6 +80,13 @@ def test_each_image_gets_its_mask_under_its_name_and_a_damaged_one_stops_nothing
         assert (mask == expected(saved, images / name)).all()
 
 
+def test_images_that_look_like_masks_are_asked_about(saved: Path, images: Path) -> None:
+    shutil.copy(images / "a.png", images / "a_mask.png")
+    done = predict(saved, images)
+    assert "Please look: 1 of the 5 images are called as masks are (a_mask.png)" in done.stderr
+    assert "move them out of the folder" in done.stderr
+
+
 def test_what_an_image_does_not_say_of_itself_is_told(saved: Path, images: Path) -> None:
     tifffile.imwrite(images / "planes.tif", np.random.default_rng(0).integers(0, 255, (3, 64, 64), np.uint8))
     assert "1 images (planes.tif) hold 3 planes" in predict(saved, images).stderr

@@ -121,6 +121,26 @@ def test_images_and_masks_side_by_side_in_the_folder_of_images(tmp_path: Path) -
     assert scan(tmp_path, tmp_path / "masks").labelled == ("images/a.png",)
 
 
+@pytest.mark.parametrize("end", ["_mask", "_masks", "_seg", "_label", "_labels", "_gt", "_cp_masks", "-Mask"])
+def test_masks_that_lie_beside_their_images_are_asked_about(tmp_path: Path, end: str) -> None:
+    """As programs write them; nothing is changed by it."""
+    for name in ("a.png", f"a{end}.png", "b.tif", f"b{end}.png", "c.png", "lonely_mask.png"):
+        put(tmp_path / "images" / name)
+    pool = scan(tmp_path / "images")
+    assert len(pool.ids) == 6
+    ((_, text),) = pool.warnings
+    assert text.startswith(f"2 of the 6 images are called as masks are (a{end}.png, b{end}.png)")
+    assert "give it as masks" in text
+
+
+@pytest.mark.parametrize("name", ["masks", "Labels", "predicted"])
+def test_a_folder_of_masks_among_the_images_is_asked_about(images: Path, name: str) -> None:
+    put(images / "plate1" / name / "b.png")
+    ((_, text),) = scan(images).warnings
+    assert text.startswith(f"1 of the 5 images are called as masks are (plate1/{name}/b.png)")
+    assert not scan(images, images / "plate1" / name).warnings
+
+
 def test_links_are_followed_once_and_circles_end(images: Path, tmp_path: Path) -> None:
     put(tmp_path / "elsewhere" / "d.png")
     (images / "linked").symlink_to(tmp_path / "elsewhere")
