@@ -72,6 +72,8 @@ def read_header(stream: BinaryIO, name: str) -> Header:
     stream.seek(0)
     if not start:
         raise ImageError(f"{name}: the file is empty, expected {_FORMATS}; copy or export it again.")
+    if told := _no_image(start):
+        raise ImageError(f"{name}: {told}")
     try:
         if start[:4] in tiff.MAGIC:
             height, width, orientation, size = tiff.read_header(stream, name)
@@ -102,10 +104,11 @@ def read_header(stream: BinaryIO, name: str) -> Header:
             or start.startswith((b"\x89PNG", b"\xff\xd8", b"BM"))
             or start[8:12] == b"WEBP"
         )
-        found = f"a damaged header ({explain(error)})" if known else f"a file that starts with {start[:16]!r}"
-        raise ImageError(
-            f"{name}: found {found}, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF."
-        ) from error
+        found = f"a file that starts with {start[:16]!r}"
+        remedy = "open it in ImageJ and save it as PNG or TIFF"
+        if known:
+            found, remedy = f"a damaged header ({explain(error)})", "copy or export the file again"
+        raise ImageError(f"{name}: found {found}, expected {_FORMATS}; {remedy}.") from error
     if frames > 1:
         raise ImageError(
             f"{name}: found an animation of {frames} pictures, expected one; export each picture as a file of"
@@ -117,6 +120,21 @@ def read_header(stream: BinaryIO, name: str) -> Header:
             " or TIFF."
         )
     return header
+
+
+def _no_image(start: bytes) -> str:
+    """What a file is that comes in the place of an image, by its first bytes, and how to get the image; empty
+    for all others."""
+    if not start.strip(b"\0"):
+        return f"found zeros alone, as an interrupted copy leaves them, expected {_FORMATS}; copy it again."
+    if start.startswith(b"version https://git-lfs"):
+        return f"found what Git LFS keeps in the place of a file, expected {_FORMATS}; run: git lfs pull"
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html")):
+        return (
+            f"found a web page, as a download without a login is, expected {_FORMATS}; download the image"
+            " itself again."
+        )
+    return ""
 
 
 def explain(error: Exception) -> str:

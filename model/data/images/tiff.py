@@ -127,6 +127,11 @@ def _only_series(tiff: tifffile.TiffFile, name: str) -> tifffile.TiffPageSeries:
             " of its own."
         )
     full = [series for series in tiff.series if not series.keyframe.is_reduced]
+    if not tiff.pages or not all(axis in series.axes for series in full for axis in "YX"):
+        raise ImageError(
+            f"{name}: the TIFF is truncated or damaged (what it says of its image is missing); copy or export"
+            " the file again."
+        )
     if len(full) != 1:
         raise ImageError(
             f"{name}: the TIFF holds {len(full)} images, expected one; export each plane as a file of its"

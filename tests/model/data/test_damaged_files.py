@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from model.data.images.header import displayed_size
 from model.data.images.reading import decode, read_raw
 from model.data.pool import scan
 from model.errors import ImageError
@@ -19,9 +21,9 @@ LARGE = discs(1, 9, 14, side=256)
 WHITE = [(mask > 0).astype(np.uint8) * 255 for mask in VARYING]
 
 
-def saved(image: Image.Image, kind: str = "PNG") -> bytes:
+def saved(image: Image.Image, kind: str = "PNG", **options: str) -> bytes:
     stream = io.BytesIO()
-    image.save(stream, kind)
+    image.save(stream, kind, **options)
     return stream.getvalue()
 
 
@@ -103,3 +105,17 @@ def test_a_tiff_with_parts_that_were_never_written_is_refused(
         page.tags["TileByteCounts" if "tile" in options else "StripByteCounts"].overwrite(counts)
     with pytest.raises(ImageError, match=rf"{len(counts) - 4} of the {len(counts)} parts .*GDAL"):
         read_raw(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1000], lambda data: zero_filled(data, len(data) // 2)]
+)
+def test_a_tiff_whose_directory_is_missing_is_told_to_be_copied_again(
+    damage: Callable[[bytes], bytes],
+) -> None:
+    """Most programs write it behind the pixels: not called a stack, nor a file without images."""
+    data = saved(Image.fromarray(picture(LARGE)), "TIFF", compression="tiff_lzw")
+    assert decode(data, "a.tif").array.shape == LARGE.shape
+    for read in (decode, displayed_size):
+        with pytest.raises(ImageError, match=r"a\.tif: .*copy or export"):
+            read(damage(data), "a.tif")

@@ -143,8 +143,13 @@ def test_truncated_files_are_refused_and_named(tmp_path: Path, kind: str) -> Non
     ("content", "message"),
     [
         (b"", "empty"),
-        (b"version https://git-lfs.github.com/spec/v1", "version https"),
-        (b"\x89PNG\r\n\x1a\n", "damaged header (cannot identify image file)"),
+        (b"version https://git-lfs.github.com/spec/v1", "run: git lfs pull"),
+        (b"version 2 of something else", "starts with b'version 2 of som', expected PNG"),
+        (b"\x89PNG\r\n\x1a\n", "damaged header (cannot identify image file), expected PNG"),
+        (b"\xff\xd8\xff\xe0", "copy or export the file again"),
+        (bytes(5000), "found zeros alone"),
+        (b"\r\n<!DOCTYPE html><html>", "download the image itself"),
+        (b"<html lang='en'>", "found a web page"),
     ],
 )
 def test_what_is_no_image_is_described(tmp_path: Path, content: bytes, message: str) -> None:
