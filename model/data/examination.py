@@ -1,6 +1,6 @@
 """What a scan remembers of an image file and of its mask: not their pixels."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,8 @@ class Pair:
     """See `images.tiff.Decoded`."""
     only_image_turned: bool = False
     """The image was turned as its file says, and the file of its mask says nothing."""
+    only_mask_turned: bool = False
+    """The other way round."""
     content: Content | None = None
     """Of the mask; None without a usable one."""
     problem: Note | None = None
@@ -63,6 +65,7 @@ class Pair:
             if self.mask_path is not None:
                 stored = read_stored(self.mask_path, shape=self.size)
                 self.only_image_turned = decoded.turned and not stored.turned
+                self.only_mask_turned = stored.turned and not decoded.turned
                 self.content = _describe(stored)
         except ImageError as error:
             self.problem = (self.image_id, str(error))
@@ -89,3 +92,22 @@ def _describe(stored: Stored) -> Content:
     return describe_content(
         stored.values, coloured=stored.coloured, blurred=stored.blurred, colours=stored.colours
     )
+
+
+def turned_notes(pairs: Collection[Pair]) -> list[str]:
+    """Of which images and masks one alone was turned as its file says."""
+    images = [pair.image_id for pair in pairs if pair.only_image_turned]
+    masks = [pair.mask_name for pair in pairs if pair.only_mask_turned]
+    notes = []
+    if images:
+        notes.append(
+            f"{len(images)} images ({shorten(images)}) are turned by their EXIF orientation, their masks are"
+            " not: these are taken as drawn on the image as displayed."
+        )
+    if masks:
+        notes.append(
+            f"{len(masks)} masks ({shorten(masks)}) are turned by their EXIF orientation, their images are"
+            " not: these masks are turned as well before they are laid on the image. If they were drawn as"
+            " they are stored, save them without that mark."
+        )
+    return notes

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model.arrays import Array
-from model.data.examination import Note, Pair, Size, assumed_notes
+from model.data.examination import Note, Pair, Size, assumed_notes, turned_notes
 from model.data.folder_notes import mask_like_notes, output_notes, passed_over_notes, subfolder_notes
 from model.data.folders import Files, find_both, shorten
 from model.data.images.pixels import normalise, shrink, working_size
@@ -79,6 +79,8 @@ class Pool:
     """Labelled image id to the file of its mask; empty when built from arrays."""
     losses: Losses = field(default_factory=Losses)
     """Which objects of the masks the working size loses."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Id of each image that is not usable to why, be it for its mask."""
 
     @property
     def unlabelled(self) -> tuple[str, ...]:
@@ -173,6 +175,7 @@ def scan(
             )
         return _assemble(
             _Scanned(usable, coding, mask_options, max_side, cache),
+            left_out={pair.image_id: pair.problem[1] for pair in pairs if pair.problem is not None},
             problems=[*problems, *orphans, *images.problems, *(masks.problems if masks else [])],
             warnings=_of_masks(usable, coding, mask_options, classes)
             + passed_over_notes(images, masks)
@@ -182,7 +185,8 @@ def scan(
             notes=[
                 *output_notes(images, masks),
                 *subfolder_notes(images),
-                *_assumed(usable),
+                *assumed_notes({name: pair.assumed for name, pair in usable.items()}),
+                *turned_notes(usable.values()),
                 *_blurred(usable),
                 *stated,
                 *notes,
@@ -259,7 +263,13 @@ class _Scanned:
 
 
 def _assemble(
-    scanned: _Scanned, *, problems: list[Note], warnings: list[Note], notes: list[str], executor: Executor
+    scanned: _Scanned,
+    *,
+    left_out: dict[str, str],
+    problems: list[Note],
+    warnings: list[Note],
+    notes: list[str],
+    executor: Executor,
 ) -> Pool:
     usable, coding, options = scanned.usable, scanned.coding, scanned.options
     ids = tuple(sorted(usable))
@@ -294,6 +304,7 @@ def _assemble(
             image_id: path for image_id in labelled if (path := usable[image_id].mask_path) is not None
         },
         losses=scanned.losses(labelled, executor),
+        left_out=left_out,
     )
 
 
@@ -318,13 +329,3 @@ def _blurred(usable: dict[str, Pair]) -> list[str]:
     return blurred_notes(
         {pair.mask_name: pair.content for pair in usable.values() if pair.content is not None}
     )
-
-
-def _assumed(usable: dict[str, Pair]) -> list[str]:
-    """What was taken for granted of images and of how masks lie on them."""
-    turned = [image_id for image_id, pair in usable.items() if pair.only_image_turned]
-    told = (
-        f"{len(turned)} images ({shorten(turned)}) are turned by their EXIF orientation, their masks are not:"
-        " these are taken as drawn on the image as displayed."
-    )
-    return assumed_notes({name: pair.assumed for name, pair in usable.items()}) + [told] * bool(turned)

@@ -34,7 +34,7 @@ def read_stored(path: str | Path, *, shape: tuple[int, int] | None = None) -> St
         values = (values // 257).astype(np.uint8)  # black and white in 16 bits
     if shape is not None and values.shape != tuple(shape):
         turned = (
-            " (width and height are exchanged: is the image turned by its EXIF orientation, or the mask"
+            " (width and height are exchanged: is one of them turned by its EXIF orientation, or the mask"
             " transposed? Draw the mask on the image as displayed)"
             if values.shape == tuple(shape[::-1])
             else ""

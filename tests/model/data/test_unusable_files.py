@@ -146,6 +146,20 @@ def test_a_mask_on_a_turned_image_is_said_to_lie_on_it_as_displayed(tmp_path: Pa
     assert "EXIF" in note
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_mask_that_alone_is_turned_is_said(tmp_path: Path, suffix: str) -> None:
+    """As the reverse is: nobody knows whether its program has turned it or copied the mark."""
+    put_image(tmp_path / "images", "a.png")
+    put_mask(tmp_path / "masks", "a.png")
+    mask = Image.open(tmp_path / "masks" / "a.png")
+    (tmp_path / "masks" / "a.png").unlink()
+    tags = Image.Exif()
+    tags[274] = 3
+    mask.save(tmp_path / "masks" / f"a.{suffix}", exif=tags)
+    (note,) = scan(tmp_path / "images", tmp_path / "masks").notes
+    assert note.startswith(f"1 masks (a.{suffix}) are turned by their EXIF orientation")
+
+
 def test_a_pipe_among_the_files_is_not_waited_for(folders: tuple[Path, Path]) -> None:
     os.mkfifo(folders[0] / "pipe.png")
     pool = scan(*folders)
