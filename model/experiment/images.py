@@ -67,7 +67,7 @@ def read_pool(
     split = Split.read(split_path)
     missing = sorted({*split.pool, *split.test} - set(pool.labelled))
     if missing:
-        problem = dict(pool.problems).get(missing[0], _no_image(missing[0], pool))
+        problem = pool.left_out.get(missing[0], _no_image(missing[0], pool))
         raise PoolError(
             f"{len(missing)} images of {split_path} cannot be used in {data}; the first is {missing[0]}:"
             f" {problem}"

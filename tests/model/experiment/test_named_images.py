@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from model.errors import PoolError
 from model.experiment.images import read_pool
@@ -43,6 +44,15 @@ def split(data: Path, *test: str) -> Path:
 def test_why_an_image_of_a_split_cannot_be_used(data: Path, name: str, said: str) -> None:
     with pytest.raises(PoolError, match=said):
         read_pool(data, split(data, "c.png", name), 64)
+
+
+def test_an_image_of_a_split_whose_mask_is_refused_is_told_why(data: Path) -> None:
+    """Though the mask has another extension."""
+    put_mask(data / "masks", "c.png", shape=(20, 20))
+    Image.open(data / "masks" / "c.png").save(data / "masks" / "c.tif")
+    (data / "masks" / "c.png").unlink()
+    with pytest.raises(PoolError, match=r"the first is c\.png: mask .*c\.tif: found 20 x 20 pixels"):
+        read_pool(data, split(data, "c.png"), 64)
 
 
 def test_a_split_is_read_as_editors_save_it(data: Path) -> None:
