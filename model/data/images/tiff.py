@@ -210,7 +210,7 @@ def _assumed(series: tifffile.TiffPageSeries, array: Array, photometric: int) ->
             if unsaid
             else ""
         )
-    if "C" in series.axes:
+    if "C" in series.axes or _has_alpha(series.keyframe):
         return ""
     return (
         f"{array.shape[2]} planes that do not say what they are, read as channels of one image; if they are a"

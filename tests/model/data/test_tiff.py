@@ -133,6 +133,7 @@ def test_one_file_of_several_of_an_ome_tiff_is_the_plane_that_it_holds(tmp_path:
         ((2, 40, 50), {"photometric": "minisblack", "planarconfig": "separate"}, "2 planes"),
         ((40, 50, 4), {"photometric": "rgb", "extrasamples": ["unspecified"]}, "a fourth channel"),
         ((40, 50, 4), {"photometric": "rgb", "extrasamples": ["unassalpha"]}, ""),
+        ((40, 50, 2), {"photometric": "minisblack", "extrasamples": ["unassalpha"]}, ""),
         ((3, 40, 50), {"imagej": True, "metadata": {"axes": "CYX"}}, ""),
         ((3, 40, 50), {"ome": True, "metadata": {"axes": "CYX"}, "photometric": "minisblack"}, ""),
         ((40, 50), {"bigtiff": True}, ""),
