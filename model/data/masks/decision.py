@@ -92,9 +92,7 @@ def _decide(
     coloured = any(content.coloured for content in contents.values())
     several = [content for content in contents.values() if content.present.sum() > 1]
     if coloured and not several and meaning is Meaning.AUTO:
-        return Coding(2, objects=True, background=background), [
-            "The masks are in colours: all but black is read as foreground."
-        ]
+        return Coding(2, objects=True, background=background), [_of_colours(contents, background)]
     if meaning is Meaning.CLASSES or classes not in (None, 2):
         return Coding(classes or 2), []
     verdict = judge(list(contents.values()), background)
@@ -117,6 +115,17 @@ def _decide(
         )
         return Coding(classes or 2), [note]
     return Coding(classes or 2), []
+
+
+def _of_colours(contents: Mapping[str, Content], background: int) -> str:
+    """How masks of one colour each are read."""
+    colours = {int(n) for content in contents.values() for n in content.numbers} - {0, background}
+    if len(colours) < 2:
+        return "The masks are in colours: all but black is read as foreground."
+    return (
+        f"The masks are in {len(colours)} colours, one in each mask: all but black is read as foreground, one"
+        " class. If each colour is a class of its own, save class ids 0, 1, 2, ... as gray PNGs."
+    )
 
 
 def _with_levels(

@@ -120,6 +120,21 @@ def test_one_colour_on_black_is_the_foreground_whatever_the_palettes(tmp_path: P
     assert foreground_agrees(pool, VARYING)
 
 
+@pytest.mark.parametrize(
+    ("second", "said"), [(RED, "in colours:"), (GREEN, "in 2 colours, one in each mask")]
+)
+def test_masks_of_one_colour_each_are_told_how_many_colours_there_are(
+    tmp_path: Path, second: list[int], said: str
+) -> None:
+    """Red may be one class, and green another."""
+    shown = [np.array([BLACK, RED], np.uint8), np.array([BLACK, second], np.uint8)]
+    files = [(".png", shown[number % 2][(mask > 0).astype(int)]) for number, mask in enumerate(VARYING)]
+    pool = scan(*folder(tmp_path, VARYING, files))
+    assert (pool.classes, len(pool.labelled)) == (2, 4)
+    assert said in pool.notes[0]
+    assert foreground_agrees(pool, VARYING)
+
+
 def test_a_palette_that_differs_a_little_is_the_same(tmp_path: Path) -> None:
     """As programs that save fewer colours leave it."""
     files = [(".png", palette(mask, BLACK + RED + GREEN)) for mask in TWO_CLASSES[:3]]
