@@ -15,7 +15,7 @@ from typing import Any, Self
 from model.arrays import Mask
 from model.class_file import write_class_file
 from model.data.own_output import EARLIER, JOURNAL
-from model.errors import OutputError
+from model.errors import MaskError, OutputError
 from model.export.coco import CocoImage, describe_objects, write_coco
 from model.export.formats import encode_mask
 from model.export.journal import Entry, Journal, State
@@ -146,7 +146,8 @@ class ExportFolder:
         Without a mask the image is written alone.
         `objects` are its objects where they are not its connected pieces.
         `image_name` is what tables call an image that is not written.
-        Raises OutputError when the disk takes no more, MaskError for too many objects.
+        Raises OutputError when the disk takes no more, MaskError for too many objects, and where a folder has
+        the name of the file or a file that of its folder.
         """
         name = image_name or (f"{stem}{image[0]}" if image else stem)
         files: list[str] = []
@@ -164,6 +165,7 @@ class ExportFolder:
                 coco, where = describe_objects(objects, name), _coco_file(folder)
             else:
                 where = "/".join(filter(None, (folder, f"{stem}{self._format.suffix}")))
+                self._check_free(where)
                 values = objects.numbers if objects is not None else mask
                 files.append(self._put(where, encode_mask(values, self._format)))
             counted = list(zip(objects.classes, objects.areas, strict=True)) if objects is not None else []
@@ -197,6 +199,17 @@ class ExportFolder:
             moved = self._move_aside(self._state.files - made - set(tables))
             self._journal.finish(tables)
         return moved
+
+    def _check_free(self, name: str) -> None:
+        """Raise MaskError where a file cannot be: an image may be called as the folder of another one."""
+        path = self.path / name
+        above = [parent for parent in path.parents if self.path in parent.parents and parent.is_file()]
+        if path.is_dir() or above:
+            found = f"a file {above[0]}" if above else "a folder of that name"
+            raise MaskError(
+                f"{path}: cannot be written, found {found}; rename the image, or the folder of images that"
+                " has its name."
+            )
 
     def _put(self, name: str, content: bytes) -> str:
         """Write a file. One of that name that somebody else has put there since this was begun is moved

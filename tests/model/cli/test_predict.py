@@ -80,6 +80,20 @@ def test_each_image_gets_its_mask_under_its_name_and_a_damaged_one_stops_nothing
         assert (mask == expected(saved, images / name)).all()
 
 
+@pytest.mark.parametrize(("folder", "image"), [("c.png", "c.tif"), ("d.png", "d.jpg")])
+def test_an_image_called_as_the_folder_of_another_one_stops_nothing(
+    saved: Path, images: Path, folder: str, image: str
+) -> None:
+    """The mask of the one is a file where that of the other needs a folder, whichever comes first."""
+    (images / folder).mkdir()
+    shutil.copy(images / "a.png", images / folder / "x.png")
+    Image.open(images / "a.png").save(images / image)
+    done = predict(saved, images)
+    assert done.exit_code == 0, done.output
+    assert "rename the image" in done.stderr
+    assert "Written: 4 masks" in done.stderr
+
+
 def test_images_that_look_like_masks_are_asked_about(saved: Path, images: Path) -> None:
     shutil.copy(images / "a.png", images / "a_mask.png")
     done = predict(saved, images)
