@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 import numpy as np
 
 from model.arrays import Array
-from model.data.folders import SHOWN, shorten
+from model.data.folders import shorten
 from model.data.masks.class_ids import present_values
 from model.data.masks.coding import ALL, Coding, MaskOptions
 from model.data.masks.content import Content
@@ -182,10 +183,5 @@ def _unlike_others(name: str, shares: Mapping[str, float]) -> bool:
 
 
 def _remedy(names: list[str]) -> str:
-    """The options that invert some masks."""
-    listed = " ".join(f"--invert-masks {_quoted(name)}" for name in names[:SHOWN])
-    return listed + (" and so on" if len(names) > SHOWN else "")
-
-
-def _quoted(name: str) -> str:
-    return f"'{name}'" if " " in name else name
+    """The options that invert some masks: all of them, to be copied into a command."""
+    return " ".join(f"--invert-masks {shlex.quote(name)}" for name in names)

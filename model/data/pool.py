@@ -208,8 +208,7 @@ def _pairs(images: Files, masks: Files | None) -> tuple[list[Pair], list[Note]]:
 
 def _check_names(options: MaskOptions, pairs: list[Pair]) -> None:
     names = {pair.mask_name for pair in pairs if pair.mask_name}
-    unknown = [name for name in options.inverted if name not in names and name != ALL]
-    if unknown:
+    if unknown := options.unknown(names):
         raise PoolError(
             f"--invert-masks {unknown[0]}: no such mask of an image; expected {ALL!r}, or one of"
             f" {shorten(sorted(names))}."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -14,9 +15,11 @@ import numpy.typing as npt
 from model.arrays import Array, Mask
 from model.class_file import NAME, read_class_file
 from model.data.masks.class_ids import class_ids
-from model.errors import MaskError
+from model.errors import MaskError, PoolError
 
 ALL = "all"
+MOST_CLASSES = 256
+"""With the background; class ids have 8 bits."""
 
 
 class Meaning(StrEnum):
@@ -38,7 +41,17 @@ class MaskOptions:
 
     def inverts(self, name: str) -> bool:
         """Whether a mask is to be inverted."""
-        return ALL in self.inverted or name in self.inverted
+        return ALL in self.inverted or _composed(name) in map(_composed, self.inverted)
+
+    def unknown(self, names: Collection[str]) -> list[str]:
+        """What is to be inverted and is none of the masks."""
+        known = {ALL, *map(_composed, names)}
+        return [name for name in self.inverted if _composed(name) not in known]
+
+
+def _composed(name: str) -> str:
+    """A name as on Linux: a Mac may write a letter with an accent as two signs, which look the same."""
+    return unicodedata.normalize("NFC", name)
 
 
 PLAIN = MaskOptions()
@@ -108,8 +121,8 @@ class Coding:
 def as_stated(
     masks_dir: Path | None, classes: int | None, options: MaskOptions
 ) -> tuple[int | None, MaskOptions, list[str]]:
-    """Classes and options as a folder's classes.json states them where a user says nothing, and a note of
-    it."""
+    """Classes and options as a folder's classes.json states them where a user says nothing, and a note of it.
+    Raises PoolError for more classes than can be read."""
     stated = read_class_file(masks_dir) if masks_dir is not None else None
     if stated is None and masks_dir is not None and (masks_dir / NAME).exists():
         note = (
@@ -119,6 +132,12 @@ def as_stated(
         return classes, options, [note]
     if stated is None or classes is not None or options.meaning is not Meaning.AUTO:
         return classes, options, []
+    if not stated.objects and len(stated.labels) >= MOST_CLASSES:
+        raise PoolError(
+            f"{masks_dir}/{NAME}: found {len(stated.labels)} classes, expected at most {MOST_CLASSES - 1}"
+            " beside the background; leave some out and renumber the masks, or remove the file and give"
+            " --mask-numbers objects if the numbers count objects."
+        )
     meaning = Meaning.OBJECTS if stated.objects else Meaning.CLASSES
     note = f"The numbers in the masks are {meaning}, as {NAME} beside them says."
     count = None if stated.objects else len(stated.labels) + 1

@@ -1,5 +1,7 @@
 """Masks that mark the background are asked about, and inverted when told to."""
 
+import shlex
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +17,12 @@ from tests.model.data.lab_files import (
     Content,
     Numbers,
     bytes_of,
+    discs,
     folder,
     foreground_agrees,
     palette,
+    picture,
+    save,
     scattered,
     touching,
 )
@@ -81,6 +86,22 @@ def test_some_inverted_masks_are_named_alone(tmp_path: Path) -> None:
     assert "--invert-masks all" not in asked
     pool = scan(*folders, mask_options=MaskOptions(inverted=("c1.png", "c2.png", "c3.png")))
     assert foreground_agrees(pool, VARYING)
+
+
+def test_the_options_that_are_proposed_can_be_copied_into_a_command(tmp_path: Path) -> None:
+    """All masks that are to be named, quoted as a shell wants it; an accent may be written by other signs."""
+    masks = [discs(seed, 5) > 0 for seed in range(10)]
+    for number, mask in enumerate(masks):
+        name = unicodedata.normalize("NFD", f"zellé({number}) $x.png")
+        save(tmp_path / "images" / name, picture(mask, number))
+        save(tmp_path / "masks" / name, ((mask != (number % 2 > 0)) * 255).astype(np.uint8))
+    (asked,) = [text for _, text in scan(tmp_path / "images", tmp_path / "masks").warnings]
+    said = shlex.split(asked[asked.index("--invert-masks") :].removesuffix("."))
+    named = [unicodedata.normalize("NFC", name) for name in said if name != "--invert-masks"]
+    assert named == [f"zellé({number}) $x.png" for number in (1, 3, 5, 7, 9)]
+    pool = scan(tmp_path / "images", tmp_path / "masks", mask_options=MaskOptions(inverted=tuple(named)))
+    assert not pool.warnings
+    assert all(np.array_equal(pool.labels[name] > 0, masks[int(name[-9])]) for name in pool.labelled)
 
 
 def test_three_classes_are_inverted_by_their_commonest_number(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from model.class_file import write_class_file
 from model.data.masks.coding import MaskOptions, Meaning
 from model.data.pool import scan
 from model.errors import PoolError
@@ -207,6 +208,19 @@ def test_a_table_of_classes_beside_masks_is_followed_or_said_to_be_passed_over(
     pool = scan(*folders)
     assert pool.classes == classes
     assert said in pool.notes[0]
+
+
+def test_a_table_of_too_many_classes_is_named(tmp_path: Path) -> None:
+    """Of objects it may say so: their class is not read."""
+    folders = folder(tmp_path, VARYING, [(".png", mask.astype(np.uint8)) for mask in VARYING])
+    labels = [str(number) for number in range(256)]
+    write_class_file(folders[1], labels)
+    with pytest.raises(PoolError, match=r"masks/classes\.json: found 256 classes, expected at most 255"):
+        scan(*folders)
+    write_class_file(folders[1], labels[:255])
+    assert scan(*folders).classes == 256
+    write_class_file(folders[1], labels, objects=True)
+    assert foreground_agrees(scan(*folders), VARYING)
 
 
 def test_each_reading_of_the_numbers_can_be_asked_for(tmp_path: Path) -> None:
