@@ -59,10 +59,18 @@ def check_values(found: Array, classes: int | None, *, name: str = "mask") -> No
             f"mask {name}: found {found.size} different values ({shown}), expected at most {limit} class"
             f" ids; {remedy}."
         )
+    remedy = "renumber them, or correct the number of classes"
+    if found[0] < 0:
+        remedy = remedy_below_zero(found[0])
     expected = f"{'0/255, or ' if classes in (None, 2) else ''}class ids 0 to {limit - 1}"
-    raise MaskError(
-        f"mask {name}: found the values {shown}, expected {expected}; renumber them, or correct the number"
-        " of classes."
+    raise MaskError(f"mask {name}: found the values {shown}, expected {expected}; {remedy}.")
+
+
+def remedy_below_zero(number: int) -> str:
+    """What to do about a number below zero in masks."""
+    return (
+        f"if {number} is the background: --invert-masks all; if it marks lines, or what nobody has labelled,"
+        " give it the number 0"
     )
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from model.arrays import Array, Mask
 from model.class_file import NAME, read_class_file
-from model.data.masks.class_ids import class_ids
+from model.data.masks.class_ids import class_ids, remedy_below_zero
 from model.errors import MaskError, PoolError
 
 ALL = "all"
@@ -75,6 +75,8 @@ class Coding:
     """The number that covers most of the inverted masks."""
     pieces: bool = False
     """Inverted masks number the pieces of their background, and 0 is what is left: the objects."""
+    lines: tuple[int, ...] = ()
+    """Numbers of lines around the objects of inverted masks, background as well."""
 
     def ids(self, values: Array, *, inverted: bool = False, name: str = "mask") -> Mask:
         """Class ids, uint8 (H, W), of a mask's numbers, integers (H, W).
@@ -90,16 +92,17 @@ class Coding:
         """The class id, uint8 (n,), of each of the different numbers (n,) in one mask;
         `areas` are their pixels. Raises MaskError."""
         if self.objects:
-            if numbers.min() < 0:
+            if numbers.min() < 0 and not inverted:
                 raise MaskError(
-                    f"mask {name}: found the number {numbers.min()}, expected 0 and above; export it again."
+                    f"mask {name}: found the number {numbers.min()}, expected 0 and above;"
+                    f" {remedy_below_zero(numbers.min())}."
                 )
             if inverted and self.pieces and 0 in numbers:
                 return (numbers == 0).astype(np.uint8)
             background = self.background
             if inverted:
                 background = self.most if self.most in numbers else numbers[areas.argmax()]
-            return (numbers != background).astype(np.uint8)
+            return ((numbers != background) & ~np.isin(numbers, self.lines)).astype(np.uint8)
         return class_ids(self.plain(numbers, inverted), self.classes, name=name)
 
     def plain(self, numbers: Array, inverted: bool) -> Array:

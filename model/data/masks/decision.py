@@ -12,7 +12,7 @@ from model.data.masks.class_ids import MAX_CLASSES, WHITE, infer_classes
 from model.data.masks.coding import Coding, MaskOptions, Meaning, map_numbers
 from model.data.masks.content import Content
 from model.data.masks.misfits import find_exchanged_palettes, find_no_ids, find_no_masks
-from model.data.masks.numbered_objects import Verdict, are_pieces, judge
+from model.data.masks.numbered_objects import Verdict, are_pieces, find_lines, judge
 from model.errors import MaskError, PoolError
 
 MOST_LEVELS = 8
@@ -47,16 +47,22 @@ def _read_together(
 ) -> tuple[Coding, list[str], dict[str, MaskError]]:
     """As `decide`, by what all these masks hold, also those that are refused in the end."""
     problems: dict[str, MaskError] = {}
+    inverted = {name: content for name, content in contents.items() if options.inverts(name)}
+    most = _most_common(list(inverted.values()))
     background = _coloured_background(list(contents.values()))
+    if most < 0 and len(inverted) == len(contents):
+        background = most  # so that it is not taken for an object
     coding, notes = _decide(contents, classes, options.meaning, background)
     if not coding.objects and options.meaning is Meaning.AUTO:
         problems |= find_exchanged_palettes(contents)
         contents = {name: content for name, content in contents.items() if name not in problems}
-    inverted = {name: content for name, content in contents.items() if options.inverts(name)}
-    most = _most_common(list(inverted.values()))
+        inverted = {name: content for name, content in inverted.items() if name not in problems}
+        most = _most_common(list(inverted.values()))
     coding = replace(coding, most=most)
     if coding.objects:
-        coding = replace(coding, pieces=are_pieces(list(inverted.values()), most))
+        lines = find_lines(list(inverted.values()), most)
+        pieces = not lines and are_pieces(list(inverted.values()), most)
+        coding = replace(coding, pieces=pieces, lines=lines)
         classes = 2
     else:
         coding = replace(coding, swapped=_swap(contents, inverted, most))
@@ -80,6 +86,8 @@ def _read_together(
         which = (
             "0 stands for the objects" if coding.pieces else f"the number {most} stands for the background"
         )
+        if coding.lines:
+            which += f", and {coding.lines[0]} for lines around the objects, which count as background"
         notes.append(f"Inverted: {len(inverted)} of {len(contents)} masks, in which {which}.")
     return coding, notes, problems
 

@@ -25,6 +25,8 @@ ENOUGH = 3
 """Masks from which on a regularity is believed, if there are so many."""
 ALIKE = 10
 """Times that the largest object of one or two masks may exceed the smallest in area."""
+THIN = 0.02
+"""Share of its pixels that have only their like around them, up to which a number is a line."""
 
 
 class Verdict(StrEnum):
@@ -57,8 +59,6 @@ def judge(contents: Sequence[Content], background: int = 0) -> Verdict:
     numbers = [one for mask in masks for one in mask]
     if not numbers:
         return _of_single_numbers(contents, background)
-    if min(one.number for one in numbers) < 0:
-        return Verdict.CLASSES
     whole = float(np.mean([one.whole for one in numbers]))
     if whole < SURE:  # objects may be cut in two, by others or by a line
         return Verdict.CLASSES_PERHAPS if whole >= HALF else Verdict.CLASSES
@@ -77,6 +77,21 @@ def are_pieces(contents: Sequence[Content], most: int) -> bool:
     ]
     zero = any(0 in content.numbers for content in contents)
     return zero and (most == 0 or not touches or float(np.mean(touches)) < HALF)
+
+
+def find_lines(contents: Sequence[Content], most: int) -> tuple[int, ...]:
+    """Numbers up to 0 that are but lines around the objects of inverted masks, as a watershed leaves them:
+    0 or -1, where `most` covers most of the masks as background."""
+    if most <= 0 or float(np.mean([content.share(most) for content in contents])) < HALF:
+        return ()
+    lines = []
+    for number in (-1, 0):
+        looked = [c for c in contents if c.interior is not None and number in c.numbers]
+        area = sum(int(c.areas[c.numbers == number].sum()) for c in looked)
+        inside = sum(int(c.interior[c.numbers == number].sum()) for c in looked if c.interior is not None)
+        if area and inside <= THIN * area:
+            lines.append(number)
+    return tuple(lines)
 
 
 def _of_single_numbers(contents: Sequence[Content], background: int) -> Verdict:
@@ -133,7 +148,7 @@ def _seen(content: Content, background: int) -> list[_Seen]:
     return [
         _Seen(number, area, whole, neighbours - others)
         for number, area, whole, neighbours in rows
-        if number not in (0, background)
+        if number > 0 and number != background  # below 0 are lines, or what nobody has labelled
     ]
 
 

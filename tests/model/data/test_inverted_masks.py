@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from model.arrays import Array
 from model.data.masks.coding import MaskOptions, Meaning
 from model.data.pool import scan
 from model.errors import PoolError
@@ -134,3 +135,47 @@ def test_pieces_of_a_background_that_objects_part_are_told_from_objects(tmp_path
     pool = scan(*folder(tmp_path, masks, pieces), mask_options=MaskOptions(Meaning.OBJECTS, ("all",)))
     assert foreground_agrees(pool, masks)
     assert any("0 stands for the objects" in note for note in pool.notes)
+
+
+def lines_around(mask: Numbers) -> Array:
+    """Where an object begins or ends, one pixel wide."""
+    return (mask != np.roll(mask, 1, 0)) | (mask != np.roll(mask, 1, 1))
+
+
+@pytest.mark.parametrize("line", [0, -1], ids=["MATLAB and scikit-image", "OpenCV"])
+@pytest.mark.parametrize("meaning", [Meaning.AUTO, Meaning.OBJECTS])
+def test_lines_that_a_watershed_leaves_around_objects_are_background(
+    tmp_path: Path, line: int, meaning: Meaning
+) -> None:
+    """The background is 1 and the cells are 2, 3, ..."""
+    files = [(".tif", np.where(lines_around(mask), line, mask + 1).astype(np.int16)) for mask in VARYING]
+    folders = folder(tmp_path, VARYING, files)
+    pool = scan(*folders)
+    told = pool.warnings if line == 0 else pool.problems
+    assert all("--invert-masks all" in text for _, text in told)
+    assert told
+    pool = scan(*folders, mask_options=MaskOptions(meaning, ("all",)))
+    assert foreground_agrees(pool, [np.where(lines_around(mask), 0, mask) for mask in VARYING])
+    assert any(f"{line} for lines" in note for note in pool.notes)
+
+
+@pytest.mark.parametrize("meaning", [Meaning.AUTO, Meaning.OBJECTS])
+def test_a_background_of_minus_one_is_read_with_the_option_that_is_proposed(
+    tmp_path: Path, meaning: Meaning
+) -> None:
+    """Objects are numbered from 0."""
+    folders = folder(tmp_path, VARYING, [(".tif", (mask - 1).astype(np.int16)) for mask in VARYING])
+    refused = scan(*folders, mask_options=MaskOptions(meaning)).problems
+    assert len(refused) == 4
+    assert all("if -1 is the background: --invert-masks all" in text for _, text in refused)
+    pool = scan(*folders, mask_options=MaskOptions(meaning, ("all",)))
+    assert (pool.classes, len(pool.labelled), pool.problems) == (2, 4, ())
+    assert foreground_agrees(pool, VARYING)
+
+
+def test_classes_below_zero_are_read_as_well(tmp_path: Path) -> None:
+    masks = [scattered(seed, 3) for seed in range(3)]
+    folders = folder(tmp_path, masks, [(".tif", (mask - 1).astype(np.int16)) for mask in masks])
+    pool = scan(*folders, mask_options=MaskOptions(inverted=("all",)))
+    assert pool.classes == 3
+    assert all(np.array_equal(pool.labels[f"c{number}.png"], mask) for number, mask in enumerate(masks))
