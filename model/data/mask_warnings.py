@@ -24,6 +24,8 @@ THIN = 0.02
 occurs."""
 FEW_CLASSES = 8
 """Classes above which it is asked whether the numbers count objects."""
+VOID = (255, 65535, 2**31 - 1, 2**32 - 1)
+"""Highest numbers of files of 8, 16 and 32 bits."""
 MANY = 5
 """Masks from which on an id that only one of them has is pointed out."""
 
@@ -165,6 +167,24 @@ def thin_warnings(contents: Mapping[str, Content]) -> list[str]:
         f"In all masks the {which} but a thin outline of others, as resizing with smoothing or JPEG leaves"
         " it. If no such class was drawn, export the masks again, resized without smoothing ('nearest')."
     ]
+
+
+def void_warnings(contents: Mapping[str, Content], coding: Coding, options: MaskOptions) -> list[str]:
+    """Ask about the highest number of a file type, far above the numbers of all other objects: many programs
+    mark by it what nobody has labelled. Where it covers most, `share_warnings` asks."""
+    plain = [c for name, c in contents.items() if c.present.sum() > 1 and not options.inverts(name)]
+    for void in VOID if coding.objects else ():
+        having = [content for content in plain if void in content.numbers]
+        highest = max((int(content.numbers[content.numbers != void][-1]) for content in plain), default=0)
+        if len(having) > HALF * len(plain) and highest < void - 1:
+            if np.mean([content.share(void) for content in having]) > HALF:
+                return []
+            return [
+                f"{len(having)} of {len(contents)} masks hold the number {void}, the highest that their files"
+                f" take, beside objects numbered up to {highest}. It is read as an object, as they are. If it"
+                " marks what nobody has labelled (void), give these pixels the number 0."
+            ]
+    return []
 
 
 def _largest(content: Content, background: int) -> tuple[int, float]:

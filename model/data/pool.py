@@ -16,7 +16,14 @@ from model.data.images.pixels import normalise, shrink, working_size
 from model.data.images.reading import read_raw
 from model.data.lazy_arrays import LazyArrays
 from model.data.lru_cache import ByteCache
-from model.data.mask_warnings import blurred_notes, id_warnings, mask_warnings, share_warnings, thin_warnings
+from model.data.mask_warnings import (
+    blurred_notes,
+    id_warnings,
+    mask_warnings,
+    share_warnings,
+    thin_warnings,
+    void_warnings,
+)
 from model.data.masks.class_ids import resize_mask
 from model.data.masks.coding import ALL, PLAIN, Coding, MaskOptions, as_stated
 from model.data.masks.decision import decide
@@ -313,6 +320,7 @@ def _of_masks(
     """What looks odd in the numbers of the masks that are used."""
     contents = {pair.mask_name: pair.content for pair in usable.values() if pair.content is not None}
     odd = [("masks", text) for text in share_warnings(contents, coding, options)]
+    odd += [("masks", text) for text in void_warnings(contents, coding, options)]
     if not coding.objects:
         odd += [("masks", text) for text in thin_warnings(contents)]
     if classes is None and not coding.objects:

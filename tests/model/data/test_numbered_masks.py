@@ -223,6 +223,26 @@ def test_a_table_of_too_many_classes_is_named(tmp_path: Path) -> None:
     assert foreground_agrees(scan(*folders), VARYING)
 
 
+@pytest.mark.parametrize(("kind", "void"), [("uint8", 255), ("uint16", 65535), ("int32", 2**31 - 1)])
+def test_a_void_number_beside_objects_is_asked_about(tmp_path: Path, kind: str, void: int) -> None:
+    """Not one of the objects, if there are as many."""
+    beside = np.arange(96)[None] > 80
+    masks = [np.where(beside & (mask == 0), void, mask) for mask in VARYING]
+    pool = scan(*folder(tmp_path, masks, [(".tif", mask.astype(kind)) for mask in masks]))
+    assert foreground_agrees(pool, masks)
+    (asked,) = [text for _, text in pool.warnings]
+    assert asked.startswith(f"4 of 4 masks hold the number {void}, ")
+    assert "numbered up to 5" in asked
+
+
+def test_as_many_objects_as_a_file_takes_are_no_void(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:96, :96] // 6
+    spots = np.where((np.mgrid[:96, :96] % 6 < 4).all(axis=0), (rows * 16 + columns), 0)
+    pool = scan(*folder(tmp_path, [spots], [(".png", spots.astype(np.uint8))]))
+    assert spots.max() == 255
+    assert not any("void" in text for _, text in pool.warnings)
+
+
 def test_each_reading_of_the_numbers_can_be_asked_for(tmp_path: Path) -> None:
     folders = folder(tmp_path, VARYING, [(".png", mask.astype(np.uint8)) for mask in VARYING])
     pool = scan(*folders, mask_options=MaskOptions(Meaning.CLASSES))
