@@ -99,7 +99,7 @@ def test_a_tiff_with_parts_that_were_never_written_is_refused(
 ) -> None:
     """Also one of a program for maps, which means pixels without data by it: not black ones."""
     (tmp_path / "a.tif").write_bytes(bytes_of(picture(LARGE), **options))
-    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as tiff:
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tiff:
         page = tiff.pages.first
         counts = [*page.databytecounts[:4], *[0] * (len(page.databytecounts) - 4)]
         page.tags["TileByteCounts" if "tile" in options else "StripByteCounts"].overwrite(counts)
