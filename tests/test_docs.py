@@ -172,6 +172,11 @@ def test_commands_of_the_science_run_as_written(folder: Path, given: str) -> Non
     assert (folder / arguments[arguments.index("--out") + 1]).exists()
 
 
+def test_the_results_are_read_in_minutes() -> None:
+    """How they came about stands on pages of its own."""
+    assert len(page("experiments.md").text.split()) <= 1200
+
+
 def test_the_default_is_what_the_recorded_experiments_decide_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the command that the page gives, on all that is kept of them."""
     monkeypatch.chdir(ROOT)

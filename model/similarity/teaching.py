@@ -3,7 +3,7 @@ compare no images to choose.
 
 It is d (Eq. 2) of the networks of labelled images alone, one way, times likeness. Of four ways that were
 tried on recorded experiments it is the cheapest that is a dice and fulfils the plan's rule; it tells little
-more than the number of labels does (docs/experiments.md).
+more than the number of labels does (docs/experiments/behind.md).
 """
 
 from __future__ import annotations
