@@ -81,7 +81,7 @@ def _pictures(
         raise SettingsError(f"DEMO_IMAGES, DEMO_MASKS: {error}") from error
     served.mkdir(parents=True, exist_ok=True)
     files = {
-        name: _serve(images / name, served, name.replace("/", "__")) for name in pool.images
+        name: _serve(pool.image_paths[name], served, name.replace("/", "__")) for name in pool.images
     }  # one folder for all sub-folders
     if labels is None:
         labels = (

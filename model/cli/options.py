@@ -92,13 +92,13 @@ class GivenRecipe(Given):
         named = NAMED[self.name] if self.name else {}
         return Recipe(**{"width": default_width(default_device())} | named | self.said)
 
-    def check_only(self, names: Collection[str], why: str) -> None:
+    def check_only(self, names: Collection[str], why: str, remedy: str = "leave it out") -> None:
         """Raise typer.BadParameter where the command line says something about others than `names`."""
         declared = options_of(Recipe)
         others = [_flag(declared[name]) for name in self.said if name not in names]
         others += ["--recipe"] * (self.name is not None)
         if others:
-            raise typer.BadParameter(f"{why}; leave it out.", param_hint=", ".join(f"'{o}'" for o in others))
+            raise typer.BadParameter(f"{why}; {remedy}.", param_hint=", ".join(f"'{o}'" for o in others))
 
     @property
     def fits_objects(self) -> bool:

@@ -82,9 +82,9 @@ def rank_command(
         options.check_taken(strategy)
         chosen = get_strategy(strategy, **options.of(strategy))
         if chosen.by_pixels:
-            recipe.check_only(
-                OF_PIXELS, f"means nothing with --strategy {strategy}, which trains no U-Net here"
-            )
+            other = "add --similarity unet, or " if hasattr(chosen, "similarity") else ""
+            why = f"means nothing with --strategy {strategy}, which trains no U-Net here"
+            recipe.check_only(OF_PIXELS, why, f"{other}leave it out")
         if out.suffix.lower() in EXTENSIONS:
             raise OutputError(f"{out}: found the name of an image, expected that of a table: ranking.csv.")
         check_writable(out)
@@ -125,7 +125,7 @@ def rank_command(
                 pool.classes,
                 made,
                 seed,
-                work or work_folder(CACHE, images, pool, made, seed),
+                work or work_folder(CACHE, pool, made, seed),
                 image_digests=pool.digests,
                 feature_folder=(work or CACHE) / "features",
                 image_sizes={i: working_size(pool.original_size(i), made.max_side) for i in pool.ids},

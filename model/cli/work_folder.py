@@ -11,11 +11,11 @@ from model.hashing import digest
 from model.network.recipe import Recipe
 
 
-def work_folder(cache: Path, images: Path, pool: Pool, recipe: Recipe, seed: int) -> Path:
+def work_folder(cache: Path, pool: Pool, recipe: Recipe, seed: int) -> Path:
     """A folder of its own in `cache` for every input:
     another mask, image or setting starts afresh instead of mixing in old networks."""
     description: list[Any] = [recipe.to_dict(), seed, pool.classes]
-    paths = [[images / i for i in pool.ids], list(pool.mask_paths.values())]
+    paths = [list(pool.image_paths.values()), list(pool.mask_paths.values())]
     for some in paths:
         stems = {(path.parent.resolve(), path.stem) for path in some}
         files = [

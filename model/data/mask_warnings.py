@@ -17,6 +17,8 @@ HALF = 0.55
 """Share of the pixels in one number from which on it is asked whether that is the background."""
 MOST_OF_THEM = 0.8
 """Share of the masks up to which those that mark more than half are named, as the others need no change."""
+MOST_PROPOSED = 20
+"""Masks that a proposed command names."""
 NEARLY_ALL = 0.85
 """Share of the pixels in all numbers together from which on it is asked."""
 THIN = 0.02
@@ -180,9 +182,9 @@ def void_warnings(contents: Mapping[str, Content], coding: Coding, options: Mask
             if np.mean([content.share(void) for content in having]) > HALF:
                 return []
             return [
-                f"{len(having)} of {len(contents)} masks hold the number {void}, the highest that their files"
-                f" take, beside objects numbered up to {highest}. It is read as an object, as they are. If it"
-                " marks what nobody has labelled (void), give these pixels the number 0."
+                f"{len(having)} of {len(contents)} masks hold the number {void}, by which many programs mark"
+                f" what nobody has labelled, beside objects numbered up to {highest}. It is read as an"
+                " object, as they are. If it marks such places (void), give their pixels the number 0."
             ]
     return []
 
@@ -203,5 +205,7 @@ def _unlike_others(name: str, shares: Mapping[str, float]) -> bool:
 
 
 def _remedy(names: list[str]) -> str:
-    """The options that invert some masks: all of them, to be copied into a command."""
-    return " ".join(f"--invert-masks {shlex.quote(name)}" for name in names)
+    """The options that invert some masks, to be copied into a command."""
+    listed = " ".join(f"--invert-masks {shlex.quote(name)}" for name in names[:MOST_PROPOSED])
+    more = len(names) - MOST_PROPOSED
+    return f"{listed} and so on for {more} more; or invert these files in ImageJ" if more > 0 else listed

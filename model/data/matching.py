@@ -36,7 +36,12 @@ def match_masks(images: Files, masks: Files) -> tuple[dict[str, Path], list[tupl
             continue
         for stem in stems:
             path, named = masks.by_stem[stem], PurePosixPath(stem)
-            if named.suffix.lower() in EXTENSIONS and named.with_suffix("").as_posix() in images.by_stem:
+            meant = named.with_suffix("").as_posix() if named.suffix.lower() in EXTENSIONS else ""
+            if meant in matched:
+                said = (
+                    f"the image {meant!r} has the mask {matched[meant].name} already; remove one of the two."
+                )
+            elif meant in images.by_stem:
                 said = f"no image is called {stem!r}; rename the mask to '{named.stem}{path.suffix}'."
             else:
                 said = _no_image(stem, candidates[base], matched)

@@ -36,6 +36,11 @@ def part_of_export(folder: Path, what: str) -> str:
     if not is_output(folder) or _exists(folder / class_file.NAME):
         return ""
     found = [part for part in _PARTS if _exists(folder / part)]
+    if found and what == "masks" and what not in found and _exists(folder / "annotations"):
+        raise PoolError(
+            f"{folder}: found an export in COCO's format, expected a folder of masks; export it with"
+            " --format png."
+        )
     if found and what == "masks" and what not in found:
         raise PoolError(
             f"{folder}: found an export without masks that people have drawn, expected a folder of masks."

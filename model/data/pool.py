@@ -82,6 +82,8 @@ class Pool:
     reading: Mapping[str, Any] = field(default_factory=dict)
     """How the numbers of the masks were read where they are not class ids, JSON-ready;
     see `mask_coding.Coding.describe`."""
+    image_paths: Mapping[str, Path] = field(default_factory=dict)
+    """Image id to its file; empty when built from arrays."""
     mask_paths: Mapping[str, Path] = field(default_factory=dict)
     """Labelled image id to the file of its mask; empty when built from arrays."""
     losses: Losses = field(default_factory=Losses)
@@ -306,6 +308,7 @@ def _assemble(
         blank=frozenset(blank),
         notes=tuple(notes),
         reading=coding.describe() | ({"inverted": sorted(options.inverted)} if options.inverted else {}),
+        image_paths={image_id: usable[image_id].path for image_id in ids},
         mask_paths={
             image_id: path for image_id in labelled if (path := usable[image_id].mask_path) is not None
         },

@@ -68,7 +68,7 @@ def decoding_pixels(data: bytes, name: str) -> int:
 
 def read_header(stream: BinaryIO, name: str) -> Header:
     """Read format, stored size and orientation without decoding pixels. Raises ImageError."""
-    start = stream.read(32)
+    start = stream.read(256)  # DICOM begins with 128 zeros
     stream.seek(0)
     if not start:
         raise ImageError(f"{name}: the file is empty, expected {_FORMATS}; copy or export it again.")
@@ -125,6 +125,8 @@ def read_header(stream: BinaryIO, name: str) -> Header:
 def _no_image(start: bytes) -> str:
     """What a file is that comes in the place of an image, by its first bytes, and how to get the image; empty
     for all others."""
+    if start[128:132] == b"DICM":
+        return f"found a DICOM file, expected {_FORMATS}; open it in ImageJ and save it as PNG or TIFF."
     if not start.strip(b"\0"):
         return f"found zeros alone, as an interrupted copy leaves them, expected {_FORMATS}; copy it again."
     if start.startswith(b"version https://git-lfs"):

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,11 @@ class MaskOptions:
 
     def inverts(self, name: str) -> bool:
         """Whether a mask is to be inverted."""
-        return ALL in self.inverted or _composed(name) in map(_composed, self.inverted)
+        return ALL in self.inverted or _composed(name) in self._named
+
+    @cached_property
+    def _named(self) -> frozenset[str]:
+        return frozenset(map(_composed, self.inverted))
 
     def unknown(self, names: Collection[str]) -> list[str]:
         """What is to be inverted and is none of the masks."""
@@ -93,9 +98,10 @@ class Coding:
         `areas` are their pixels. Raises MaskError."""
         if self.objects:
             if numbers.min() < 0 and not inverted:
+                perhaps = numbers[areas.argmax()] != 0  # else the background has its number
+                remedy = remedy_below_zero(numbers.min()) if perhaps else "give these pixels the number 0"
                 raise MaskError(
-                    f"mask {name}: found the number {numbers.min()}, expected 0 and above;"
-                    f" {remedy_below_zero(numbers.min())}."
+                    f"mask {name}: found the number {numbers.min()}, expected 0 and above; {remedy}."
                 )
             if inverted and self.pieces and 0 in numbers:
                 return (numbers == 0).astype(np.uint8)

@@ -87,7 +87,11 @@ def _read_together(
             "0 stands for the objects" if coding.pieces else f"the number {most} stands for the background"
         )
         if coding.lines:
-            which += f", and {coding.lines[0]} for lines around the objects, which count as background"
+            around = " and ".join(map(str, coding.lines))
+            which += (
+                f", and {around} for lines around the objects, which count as background; if these lines are"
+                " the objects (fibres), save them as 255 on 0"
+            )
         notes.append(f"Inverted: {len(inverted)} of {len(contents)} masks, in which {which}.")
     return coding, notes, problems
 

@@ -92,6 +92,27 @@ def test_a_tiff_of_jpeg_that_is_cut_off_is_refused(options: dict[str, Any], stor
 
 
 @pytest.mark.parametrize(
+    ("options", "change"),
+    [
+        ({}, lambda count: 0 * count),
+        ({}, lambda count: count + 1),
+        ({"compression": "jpeg"}, lambda count: count + 1),
+    ],
+    ids=["in one piece, by where it begins", "one too many", "a JPEG that has its end"],
+)
+def test_a_tiff_that_counts_its_bytes_wrongly_is_read_where_all_are_there(
+    tmp_path: Path, options: dict[str, Any], change: Callable[[int], int]
+) -> None:
+    content = bytes_of(picture(LARGE), **options)
+    (tmp_path / "a.tif").write_bytes(content)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tiff:
+        page = tiff.pages.first
+        assert len(page.databytecounts) == 1
+        page.tags["StripByteCounts"].overwrite([change(page.databytecounts[0])])
+    assert np.array_equal(read_raw(tmp_path / "a.tif"), decode(content, "a.tif").array)
+
+
+@pytest.mark.parametrize(
     "options", [{"rowsperstrip": 32}, {"tile": (64, 64)}, {"compression": "zlib", "rowsperstrip": 32}]
 )
 def test_a_tiff_with_parts_that_were_never_written_is_refused(

@@ -94,6 +94,9 @@ def test_a_mask_that_keeps_the_extension_of_its_image_is_told_so(tmp_path: Path)
     put(tmp_path / "masks" / "a.tif.png")
     ((_, text),) = scan(tmp_path / "images", tmp_path / "masks").problems
     assert "rename the mask to 'a.png'" in text
+    put(tmp_path / "masks" / "a.png")  # which nobody must write over
+    ((_, text),) = scan(tmp_path / "images", tmp_path / "masks").problems
+    assert "has the mask a.png already" in text
 
 
 def test_folders_of_systems_hidden_ones_and_that_of_the_masks_are_passed_over(images: Path) -> None:

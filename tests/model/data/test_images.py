@@ -144,6 +144,7 @@ def test_truncated_files_are_refused_and_named(tmp_path: Path, kind: str) -> Non
     [
         (b"", "empty"),
         (b"version https://git-lfs.github.com/spec/v1", "run: git lfs pull"),
+        (bytes(128) + b"DICM" + bytes(64), "found a DICOM file"),
         (b"version 2 of something else", "starts with b'version 2 of som', expected PNG"),
         (b"\x89PNG\r\n\x1a\n", "damaged header (cannot identify image file), expected PNG"),
         (b"\xff\xd8\xff\xe0", "copy or export the file again"),

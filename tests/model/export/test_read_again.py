@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backend.demo.pictures import from_folders
 from model.data.folders import find_files
 from model.data.pool import scan
 from model.errors import PoolError
@@ -71,6 +72,22 @@ def test_an_export_without_labels_is_refused_as_masks(tmp_path: Path) -> None:
     root = export(tmp_path / "export", [], ["a", "b"])
     with pytest.raises(PoolError, match=r"without masks that people have drawn"):
         scan(root / "images", root)
+
+
+def test_an_export_in_cocos_format_is_told_apart(tmp_path: Path) -> None:
+    """People have drawn what it holds, though not as masks."""
+    root = export(tmp_path / "export", [], ["a"])
+    (root / "annotations").mkdir()
+    with pytest.raises(PoolError, match=r"COCO's format.*--format png"):
+        scan(root / "images", root)
+
+
+def test_a_whole_export_shows_its_own_images_in_the_demo(tmp_path: Path) -> None:
+    """Whose files lie in a sub-folder of what was given."""
+    root = export(tmp_path / "export", ["a", "b"], ["c"])
+    own = from_folders(root, root, tmp_path / "files")
+    assert sorted(own.files) == ["a.png", "b.png", "c.png"]
+    assert all(path.read_bytes() == picture()[1] for path in own.files.values())
 
 
 def test_an_image_may_lie_in_a_folder_called_earlier(tmp_path: Path) -> None:
