@@ -159,12 +159,13 @@ class Settings(BaseSettings):
     def _address(cls, value: str | None) -> str | None:
         if value is None:
             return None
+        if "@" in value:
+            raise ValueError(
+                "found a user or a password in the address, which stands on pages and in messages, expected"
+                " one without, such as http://label-studio:8080"
+            )
         if not is_web_address(value):
             raise ValueError(f"found {value!r}, expected an address such as http://label-studio:8080")
-        if "@" in urlsplit(value).netloc:
-            raise ValueError(
-                "found a user or a password in the address, which stands on pages and in messages"
-            )
         return value.rstrip("/")
 
     @field_validator("recipe", mode="before")

@@ -54,8 +54,9 @@ def keep(
     return record
 
 
-def put_in_use(context: Context, record: VersionRecord, *, check: Callable[[], None]) -> None:
-    """Put a saved version in use if it is to be; safe to repeat, also after it was rolled back.
+def put_in_use(context: Context, record: VersionRecord, *, check: Callable[[], None]) -> VersionRecord:
+    """Put a saved version in use if it is to be; returns its record with what was decided. Safe to repeat,
+    also after it was rolled back.
 
     Whether it is to be was decided when it was saved, and is decided again where a person has chosen another
     one since the training began.
@@ -77,6 +78,7 @@ def put_in_use(context: Context, record: VersionRecord, *, check: Callable[[], N
     of_other_kind = current is not None and current.kind is not record.kind
     context.note("version", "" if of_other_kind else _about_version(record))
     cache_version(context)
+    return record
 
 
 def _about_version(record: VersionRecord) -> str:

@@ -116,6 +116,8 @@ def _reason_for_round(context: Context, setup: Setup, record: RoundRecord, waite
         record.batch and not set(record.batch) & waited_for - labelled
     ):  # also with what came since the open ones were read
         return "the batch is finished"
+    if record.asked_of(waited_for - labelled):
+        return ""
     # Records of earlier editions do not tell which labels could not be used:
     # there, those of tasks that were open then count.
     unseen = (

@@ -127,7 +127,7 @@ def measured_record(record: VersionRecord, held_out: dict[str, float], seconds: 
 def _publish(context: Context, record: VersionRecord, fence: Fence, begun: pending_work.Begun) -> JobResult:
     """Put a saved version in use if it is to be;
     safe to repeat, also after it was put in use and rolled back."""
-    put_in_use(context, record, check=fence.check)
+    record = put_in_use(context, record, check=fence.check)
     fence.check()
     pending_work.finish(context.redis, context.project_id, Work.TRAINING, begun)
     log.info(

@@ -107,7 +107,7 @@ class RoundRecord:
 
     def asked_of(self, waited_for: Collection[int]) -> frozenset[int]:
         """The images of a batch that a person asked for, and that are waited for still:
-        until they are labelled or skipped, no order takes the place of this one by itself."""
+        until they are labelled or skipped, neither labels nor the night bring another order."""
         return frozenset(self.batch).intersection(waited_for) if self.requested else frozenset()
 
     @classmethod

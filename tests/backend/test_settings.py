@@ -38,10 +38,11 @@ def test_names_are_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["LABEL_STUDIO_URL", "LABEL_STUDIO_PUBLIC_URL", "BACKEND_URL", "PUBLIC_URL"])
 def test_no_address_holds_a_password(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """It would stand on pages and in messages; nor does the error tell it."""
-    monkeypatch.setenv(name, "http://lab:hunter2@127.0.0.1:8080")
-    with pytest.raises(SettingsError, match=name) as caught:
-        read_settings()
-    assert "hunter2" not in str(caught.value)
+    for address in ("http://lab:hunter2@127.0.0.1:8080", "http://lab:hunter2@host:80a80", "lab:hunter2@host"):
+        monkeypatch.setenv(name, address)
+        with pytest.raises(SettingsError, match=name) as caught:
+            read_settings()
+        assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("given", ["", "  ", "\n"])

@@ -25,6 +25,7 @@ from backend.queue.progress import Progress
 from backend.settings import Settings
 from backend.stopping import stopped_by
 from backend.store.round_record import RoundRecord, put_in_force
+from backend.store.shown_masks import DrawnMasks
 from backend.store.version_history import ROLLBACK, TRAINING, Use
 from backend.store.version_record import VersionRecord
 from tests.service.conftest import publish_version
@@ -176,16 +177,25 @@ def test_what_is_cancelled_ends_while_masks_are_fitted_to_other_labels(
         def task_regions(self, task: int, *_: object) -> dict[int, object]:
             asked.append(task)
             time.sleep(0.1)
-            return {}
+            return {task: [{"type": "brushlabels", "value": {"brushlabels": ["A label that is gone"]}}]}
+
+        def update_prediction(self, *_: object, **__: object) -> bool:
+            return True
 
     def cancelled() -> None:
-        raise CancelledError("a live turn needs the fence")
+        if len(asked) > 8:
+            raise CancelledError("a live turn needs the fence")
 
     progress = Progress(redis, 1, "job", "look", checks=(cancelled,))
     record = RoundRecord("v1.r2", "", "v1", [1], [1], drawn_for="other labels")
     with mock.patch.object(context, "client", Slow()), stopped_by(cancelled), pytest.raises(CancelledError):
         refit.refit_masks(context, parse(EXAMPLE), record, progress)
     assert len(asked) < 50
+    # What Label Studio shows by then is what labels are compared with.
+    masks = DrawnMasks(context.storage, context.folder)
+    kept = [drawn for task in asked if (drawn := masks.find("v1.r2", task)) is not None]
+    assert len(kept) >= 8
+    assert all(drawn.regions == [] for drawn in kept)
 
 
 def test_masks_are_drawn_once_a_version_can_be_read_again(

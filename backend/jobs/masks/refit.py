@@ -71,20 +71,24 @@ def _refit(context: Context, config: LabelConfig, record: RoundRecord, progress:
             regions = refitted(before, config)
             if regions:
                 showing.append(task)
-            if regions != before and context.client.update_prediction(prediction, result=regions):
-                changed[task] = regions
+            if regions != before:
+                changed[task] = regions  # before Label Studio answers, as the job may be stopped meanwhile
+                if not context.client.update_prediction(prediction, result=regions):
+                    del changed[task]
 
     masked = [*UNLABELLED, condition("predictions_results", "contains", '"original_width"', "String")]
     tasks = [int(task["id"]) for task in context.client.pages(context.project_id, masked, IDS_A_PAGE, ID)]
-    with closing(stopping.in_threads(change, tasks, WORKERS, wait=True)) as fitted:
-        for done, _ in enumerate(fitted, start=1):
-            progress("Fitting the masks to the changed labels", done, len(tasks))
-            progress.check()
+    try:
+        with closing(stopping.in_threads(change, tasks, WORKERS, wait=True)) as fitted:
+            for done, _ in enumerate(fitted, start=1):
+                progress("Fitting the masks to the changed labels", done, len(tasks))
+                progress.check()
+    finally:  # what was changed until it was stopped is on show as well
+        DrawnMasks(context.storage, context.folder).keep(round_name, str(record.version), dict(changed))
     context.redis.delete(
         context.keys.drawn(round_name)
     )  # what shows nothing under the other labels may show something now
     note_drawn(context, round_name, showing)
-    DrawnMasks(context.storage, context.folder).keep(round_name, str(record.version), changed)
     emptied = sum(not regions for regions in changed.values())
     log.warning(
         "the labelling configuration has changed: %d masks of %s changed, %d of them emptied",

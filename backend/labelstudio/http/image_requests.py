@@ -65,7 +65,8 @@ class ImageRequests:
         if response.status_code == 404 and place.otherwise is not None:
             response, own = self._downloads.get(Place(place.otherwise, keyed=False), self._hop)
         paged = own and response.is_success and is_page(response)
-        if own and (paged or is_overloaded(response)) and not self._own.answers():
+        away = paged or is_overloaded(response) or response.status_code == 404
+        if own and away and not self._own.answers():
             raise unreachable(self._url, f"{response.status_code} {response.reason_phrase}")
         if paged:
             raise NoAnswerError(

@@ -24,7 +24,7 @@ import httpx
 
 from backend.labelstudio.http.answers import Column, Draft
 from backend.labelstudio.http.keyed_client import KeyedClient, ask
-from backend.labelstudio.http.refusals import is_page, no_json, other_form
+from backend.labelstudio.http.refusals import is_of_another, is_page, no_json, other_form
 from backend.stopping import wait_for
 
 BULK_TIMEOUT = 600.0
@@ -59,7 +59,7 @@ class OwnRequests:
             answer = self._plain.get(f"{self._url}/api/version", timeout=CHECK_SECONDS)
         except httpx.HTTPError:
             return False
-        return answer.status_code < 500 and not is_page(answer)
+        return answer.status_code < 500 and not is_page(answer) and not is_of_another(answer)
 
     def host_names(self) -> list[str]:
         """The addresses that Label Studio gives itself (LABEL_STUDIO_HOST), read out of the links of the
