@@ -16,6 +16,19 @@ def is_web_address(value: str) -> bool:
         return False
 
 
+def plain_address(value: str) -> str:
+    """A web address without the slash at its end.
+    Raises ValueError, which does not show a password, for anything else, and for one with a user."""
+    if "@" in value:
+        raise ValueError(
+            "found a user or a password in the address, which stands on pages and in messages, expected one"
+            " without, such as http://label-studio:8080"
+        )
+    if not is_web_address(value):
+        raise ValueError(f"found {value!r}, expected an address such as http://label-studio:8080")
+    return value.rstrip("/")
+
+
 def is_server(name: str) -> bool:
     """Whether this names a server, with a port or without, and nothing else of an address."""
     with suppress(ValueError):

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from backend.errors import SettingsError
 from backend.project_settings import ProjectSettings, explain, known_recipe
-from backend.setting_checks import is_cron_time, is_server, is_web_address
+from backend.setting_checks import is_cron_time, is_server, plain_address
 from model.machine import usable_cores, usable_memory
 
 MARK = "SERVICE_MARK"
@@ -157,16 +157,7 @@ class Settings(BaseSettings):
     @field_validator("label_studio_url", "label_studio_public_url", "backend_url", "public_url")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        if "@" in value:
-            raise ValueError(
-                "found a user or a password in the address, which stands on pages and in messages, expected"
-                " one without, such as http://label-studio:8080"
-            )
-        if not is_web_address(value):
-            raise ValueError(f"found {value!r}, expected an address such as http://label-studio:8080")
-        return value.rstrip("/")
+        return None if value is None else plain_address(value)
 
     @field_validator("recipe", mode="before")
     @classmethod
