@@ -81,7 +81,7 @@ def rank_command(
         recipe()  # errors in options come before anything is read
         options.check_taken(strategy)
         chosen = get_strategy(strategy, **options.of(strategy))
-        if chosen.by_pixels:
+        if chosen.by_pixels or not chosen.needs_labels:
             other = "add --similarity unet, or " if hasattr(chosen, "similarity") else ""
             why = f"means nothing with --strategy {strategy}, which trains no U-Net here"
             recipe.check_only(OF_PIXELS, why, f"{other}leave it out")

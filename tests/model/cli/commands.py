@@ -9,6 +9,8 @@ from typer.testing import CliRunner, Result
 from model.cli import app
 from model.similarity.learner import UNET
 from model.strategies import DEFAULT, orders_by_pixels
+from model.strategies.looks import Looks
+from model.strategies.random import Random
 
 METHOD = "task_dependent"
 SIZE = ("--image-size", "64")
@@ -24,11 +26,13 @@ def rank(folder: Path, *options: str, size: tuple[str, ...] = SIZE, by: str = ME
     """Rank the images of `folder` for two labels, fast, by the paper's method if nothing else is said;
     `by` empty: by the default."""
     name = options[options.index("--strategy") + 1] if "--strategy" in options else by or DEFAULT
-    by_pixels = orders_by_pixels(name, {"similarity": UNET} if UNET in options else {})
+    without_unet = name in (Looks.name, Random.name) or orders_by_pixels(
+        name, {"similarity": UNET} if UNET in options else {}
+    )
     paths = ["--images", f"{folder}/images", "--masks", f"{folder}/masks", "--out", f"{folder}/ranking.csv"]
     strategy = ["--strategy", by] if by and "--strategy" not in options else []
     return model(
-        "rank", *paths, "--budget", "2", *size, *FAST[2 : 2 if by_pixels else None], *strategy, *options
+        "rank", *paths, "--budget", "2", *size, *FAST[2 : 2 if without_unet else None], *strategy, *options
     )
 
 

@@ -76,7 +76,9 @@ def test_the_options_of_the_method_are_reached(folder: Path, monkeypatch: pytest
 
 def test_options_of_a_u_net_are_refused_where_none_is_trained(folder: Path) -> None:
     """`--recipe paper` does not make `task_dependent` the paper's: its default compares pixels."""
-    for options in (["--recipe", "paper"], ["--steps", "20"], ["--strategy", DEFAULT, "--width", "8"]):
+    compared = (["--recipe", "paper"], ["--steps", "20"], ["--strategy", DEFAULT, "--width", "8"])
+    unseen = (["--strategy", name, "--steps", "20"] for name in ("looks", "random"))
+    for options in (*compared, *unseen):
         done = rank(folder, *options)
         assert (done.exit_code, options[-2] in done.stderr) == (2, True), done.stderr
         assert not (folder / "ranking.csv").exists()
@@ -203,7 +205,7 @@ def test_names_with_brackets_are_shown_as_they_are(folder: Path) -> None:
         "--out",
         f"{folder}/r.csv",
     ]
-    done = model("rank", *options, "--budget", "5", *FAST)
+    done = model("rank", *options, "--budget", "5", *SIZE)
     assert done.exit_code == 0, done.output
     assert "a [red] [i].png" in done.stderr
     done = model("rank", *options[:2], "--masks", f"{folder}/[/i]", "--budget", "5")
