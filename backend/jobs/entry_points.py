@@ -79,7 +79,7 @@ def start_round(context: Context, job_id: str, reason: str, train: bool = False)
         if progress is None:
             return OTHER_ALIVE.copy()
         progress.check()
-        folder = rounds.begin_round(context, progress, job_id=job_id, reason=reason)
+        folder = rounds.begin_round(context, progress, rounds.Occasion(job_id, reason))
         logs.bind(round=folder.name)
         progress.checks.append(rounds.wanted(context, folder.name))
         snapshot, units = rounds.prepare_units(folder, folder.snapshot(), progress)
@@ -111,9 +111,8 @@ def write_first_order(context: Context, job_id: str) -> JobResult:
             begun = pending_work.begin(context.redis, context.project_id, Work.FIRST_ORDER)
             pending_work.finish(context.redis, context.project_id, Work.FIRST_ORDER, begun)
             return {"reason": "there is an order already, or one is nearly there"}
-        folder = rounds.begin_round(
-            context, progress, job_id=job_id, reason=rounds.FIRST_ORDER, work=Work.FIRST_ORDER
-        )
+        occasion = rounds.Occasion(job_id, rounds.FIRST_ORDER, Work.FIRST_ORDER)
+        folder = rounds.begin_round(context, progress, occasion)
         logs.bind(round=folder.name)
         progress.checks.append(rounds.wanted(context, folder.name))
         record = wait_for_answer(context, progress, lambda: finish.end_round(context, progress, folder.name))

@@ -92,17 +92,10 @@ def _take_turn(
     record = round_in_force(context.storage, context.project_id)
     due = _due(context, setup, learnt, record)
     if due.order:
-        folder = rounds.begin_round(
-            context,
-            progress,
-            job_id=job_id,
-            reason=REASON,
-            work=Work.LIVE,
-            labels=labels,
-            learnt=learnt.name,
-            listed=due.listed,
-            begun=begun,
+        occasion = rounds.Occasion(
+            job_id, REASON, Work.LIVE, labels=labels, learnt=learnt.name, listed=due.listed, begun=begun
         )
+        folder = rounds.begin_round(context, progress, occasion)
         logs.bind(round=folder.name)
         phases.end("snapshot")
         log.info("%s", phases)

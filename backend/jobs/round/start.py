@@ -13,6 +13,7 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 from redis.exceptions import RedisError
@@ -68,29 +69,29 @@ def wanted(context: Context, name: str) -> Callable[[], None]:
     return check
 
 
-def begin_round(
-    context: Context,
-    progress: Progress,
-    *,
-    job_id: str,
-    reason: str,
-    work: Work = Work.ROUND,
-    labels: Labels | None = None,
-    learnt: str = "",
-    listed: TaskList | None = None,
-    begun: Begun | None = None,
-) -> RoundFolder:
+@dataclass(frozen=True)
+class Occasion:
+    """Why a round begins, and what its job knows already."""
+
+    job_id: str
+    reason: str
+    work: Work = Work.ROUND  # the request that the round completes
+    labels: Labels | None = None  # where they have been read
+    learnt: str = ""  # the pixel classifier that learnt from them
+    listed: TaskList | None = None  # the tasks as they were afterwards
+    begun: Begun | None = None  # where the counters stood when reading the labels began
+
+
+def begin_round(context: Context, progress: Progress, occasion: Occasion) -> RoundFolder:
     """Take the snapshot of a round and make it the wanted one;
     the holder of the project's round fence calls it.
 
-    `work` is the request that it completes. A second run of the same job finds the snapshot of the first.
-    `labels` are given where they have been read already, with the name of the pixel classifier that `learnt`
-    them, the tasks as they were `listed` afterwards, and where the counters stood when reading was `begun`.
+    A second run of the same job finds the snapshot of the first.
     """
     # Noted first:
     # what is asked for or changes from now on may not be in this round, and who asks for a round is told by
     # this.
-    context.redis.hset(context.keys.jobs, "snapshotted", job_id)
+    context.redis.hset(context.keys.jobs, "snapshotted", occasion.job_id)
     context.redis.hset(
         context.keys.jobs,
         "snapshotted_setup",
@@ -101,27 +102,14 @@ def begin_round(
     for name in reversed(names):
         folder = RoundFolder(context, name)
         content = context.storage.read_json(f"{folder.folder}/{SNAPSHOT}")
-        if content is not None and content["job"] == job_id:
+        if content is not None and content["job"] == occasion.job_id:
             break
     else:
         setup = context.setup()
         version = context.versions.current() or NO_VERSION
         number = max((number_of(name) for name in names), default=0) + 1
         folder = RoundFolder(context, f"{version}.r{number}")
-        _take_snapshot(
-            context,
-            setup,
-            folder,
-            progress,
-            version=version,
-            job_id=job_id,
-            reason=reason,
-            work=work,
-            labels=labels,
-            learnt=learnt,
-            listed=listed,
-            begun=begun,
-        )
+        _take_snapshot(context, setup, folder, version, occasion, progress)
     snapshot = folder.snapshot()
     options = json.dumps(
         {"budget": snapshot.budget, "strategy": snapshot.strategy, "options": snapshot.options}
@@ -132,21 +120,10 @@ def begin_round(
 
 
 def _take_snapshot(
-    context: Context,
-    setup: Setup,
-    folder: RoundFolder,
-    progress: Progress,
-    *,
-    version: str,
-    job_id: str,
-    reason: str,
-    work: Work,
-    labels: Labels | None,
-    learnt: str,
-    listed: TaskList | None,
-    begun: Begun | None,
+    context: Context, setup: Setup, folder: RoundFolder, version: str, occasion: Occasion, progress: Progress
 ) -> None:
-    begun = begun or pending_work.begin(context.redis, context.project_id, work)
+    work = occasion.work
+    begun = occasion.begun or pending_work.begin(context.redis, context.project_id, work)
     request = (
         RoundRequest()  # what a person asks for is a round of its own
         if work is Work.LIVE
@@ -155,53 +132,21 @@ def _take_snapshot(
     own = setup.options
     setup = dataclasses.replace(setup, options=request.over(own))
     prune(context.image_cache.parent)
-    if labels is None:
-        labels = read_labels(context, setup, progress)
-    listed = listed or context.list_tasks(whole=work is Work.ROUND)
-    pool = list(listed.open.values())
-    names = {int(task["id"]): original_name(task, setup.config) for task in pool}
-    keep_names(context.redis, context.project_id, names)
-    skipped = read_skips(context.client, setup.project).done
-    pool, passed_over = (
-        [task for task in pool if task["id"] not in skipped],
-        [task for task in pool if task["id"] in skipped],
-    )
-    compared, further = _limited(pool, context.settings.max_images, setup.options.seed)
-    images = TaskImages(context, setup.config, compared, setup.recipe.max_side)
-    sizes = {} if work is Work.ROUND else features.find_sizes(context, setup, images)
-    told = features.find_problems(context, setup, images) if work is Work.LIVE else {}
-    unknown = [identity for identity in images if identity not in sizes and identity not in told]
-    later: list[str] = []
-    if work is Work.FIRST_ORDER:  # of as many images as can be looked at while somebody waits
-        seconds = features.SECONDS_FIRST
-        looked = features.compute(context, setup, images, unknown, progress, seconds=seconds)
-        later, problems = looked.left, looked.problems
-        sizes = features.find_sizes(context, setup, images)
-    else:
-        problems = images.only(unknown).unreadable(progress)
-        features.note_sizes(context, setup, images)
-        features.note_problems(context, setup, images, problems)
-        problems |= told
-    missing_images.remember(
-        context,
-        Lacks.ORDER,
-        [identity for identity, error in problems.items() if not getattr(error, "lasting", False)],
-    )
-    unreadable = {identity: str(error) for identity, error in problems.items()}
-    context.unreadable.update({int(identity): error for identity, error in problems.items()})
-    for identity, text in unreadable.items():
-        log.warning("task %s takes no part in %s: %s", identity, folder.name, text)
-    context.note("images", _about_images(unreadable))
-    left_out = {*unreadable, *later}
-    known = {str(task["id"]): task for task in compared if str(task["id"]) not in left_out}
+    labels = occasion.labels if occasion.labels is not None else read_labels(context, setup, progress)
+    pool = _list_pool(context, setup, occasion.listed or context.list_tasks(whole=work is Work.ROUND))
+    looked = _look_at_images(context, setup, pool.compared, work, progress)
+    unreadable = _tell_unreadable(context, folder.name, looked.problems)
+    left_out = {*unreadable, *looked.later}
+    known = {str(task["id"]): task for task in pool.compared if str(task["id"]) not in left_out}
     known |= {identity: labels.tasks[identity] for identity in labels.masks}
+    sizes = dict(looked.sizes)
     if work is not Work.ROUND:
         sizes |= {identity: (mask.shape[0], mask.shape[1]) for identity, mask in labels.masks.items()}
     snapshot = Snapshot(
         round=folder.name,
-        job=job_id,
+        job=occasion.job_id,
         created=now(),
-        reason=reason,
+        reason=occasion.reason,
         version=version,
         strategy=setup.options.strategy,
         options=_options(setup.options),
@@ -213,17 +158,18 @@ def _take_snapshot(
         tasks=sorted(known.values(), key=lambda task: int(task["id"])),
         labelled=labels.ids,
         unusable=tuple(labels.unusable),
-        # Nobody who labels here is served a skipped one; it comes last, for whoever joins them.
-        further=later
-        + [str(task["id"]) for task in further]
-        + sorted(unreadable, key=int)
-        + [str(task["id"]) for task in passed_over],
+        further=[
+            *looked.later,
+            *(str(task["id"]) for task in pool.further),
+            *sorted(unreadable, key=int),
+            *(str(task["id"]) for task in pool.skipped),
+        ],
         unreadable=unreadable,
         begun=dataclasses.asdict(begun),
         work=work,
         # A first order is not the comparison of images that a person asks for.
         asked=request.id if work is Work.ROUND else "",
-        learnt=learnt,
+        learnt=occasion.learnt,
         requested=_method(setup.options) != _method(own),
         sizes={identity: size for identity, size in sizes.items() if identity in known},
     )
@@ -233,6 +179,69 @@ def _take_snapshot(
     snapshot = dataclasses.replace(snapshot, teacher=_teacher(context, snapshot))
     trained_on = _trained_on(context, snapshot.teacher or version)
     folder.save(_with_cold_start(snapshot, trained_on or setup.config.labels))
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """The open tasks of a project, by their place in its order."""
+
+    compared: list[Task]
+    further: list[Task]  # beyond `max_images`; after those
+    skipped: list[Task]  # nobody who labels here is served them; last, for whoever joins
+
+
+def _list_pool(context: Context, setup: Setup, listed: TaskList) -> _Pool:
+    tasks = list(listed.open.values())
+    names = {int(task["id"]): original_name(task, setup.config) for task in tasks}
+    keep_names(context.redis, context.project_id, names)
+    done = read_skips(context.client, setup.project).done
+    served = [task for task in tasks if task["id"] not in done]
+    compared, further = _limited(served, context.settings.max_images, setup.options.seed)
+    return _Pool(compared, further, [task for task in tasks if task["id"] in done])
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What a look at the images to compare has told, by task."""
+
+    sizes: dict[str, tuple[int, int]]
+    problems: dict[str, TaskImageError | ModelError]
+    later: list[str]  # those that a first order did not wait for
+
+
+def _look_at_images(
+    context: Context, setup: Setup, compared: list[Task], work: Work, progress: Progress
+) -> _Looked:
+    """Read what is not known of earlier rounds; a whole round reads every image."""
+    images = TaskImages(context, setup.config, compared, setup.recipe.max_side)
+    sizes = {} if work is Work.ROUND else features.find_sizes(context, setup, images)
+    told = features.find_problems(context, setup, images) if work is Work.LIVE else {}
+    unknown = [identity for identity in images if identity not in sizes and identity not in told]
+    if work is Work.FIRST_ORDER:  # of as many images as can be looked at while somebody waits
+        seconds = features.SECONDS_FIRST
+        looked = features.compute(context, setup, images, unknown, progress, seconds=seconds)
+        return _Looked(features.find_sizes(context, setup, images), looked.problems, looked.left)
+    problems = images.only(unknown).unreadable(progress)
+    features.note_sizes(context, setup, images)
+    features.note_problems(context, setup, images, problems)
+    return _Looked(sizes, problems | told, [])
+
+
+def _tell_unreadable(
+    context: Context, round_: str, problems: dict[str, TaskImageError | ModelError]
+) -> dict[str, str]:
+    """Note and log which images take no part; returns why, by task."""
+    missing_images.remember(
+        context,
+        Lacks.ORDER,
+        [identity for identity, error in problems.items() if not getattr(error, "lasting", False)],
+    )
+    unreadable = {identity: str(error) for identity, error in problems.items()}
+    context.unreadable.update({int(identity): error for identity, error in problems.items()})
+    for identity, text in unreadable.items():
+        log.warning("task %s takes no part in %s: %s", identity, round_, text)
+    context.note("images", _about_images(unreadable))
+    return unreadable
 
 
 def _options(settings: ProjectSettings) -> dict[str, object]:
